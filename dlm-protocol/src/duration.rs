@@ -1,0 +1,78 @@
+use std::time::Duration;
+
+use crate::InvalidValue;
+use crate::limits::{DEFAULT_TTL_MS, MAX_TTL_MS, MAX_WAIT_MS, MIN_TTL_MS};
+
+macro_rules! bounded_millis {
+    ($name:ident, $what:literal, $min:expr, $max:expr) => {
+        impl $name {
+            /// From whole milliseconds.
+            ///
+            /// # Errors
+            ///
+            /// When they are outside the bounds of the contract.
+            pub fn from_millis(millis: u64) -> Result<Self, InvalidValue> {
+                if (($min)..=($max)).contains(&millis) {
+                    Ok(Self(millis))
+                } else {
+                    Err(InvalidValue::new($what, format!("must be {} to {}, not {millis}", $min, $max)))
+                }
+            }
+
+            /// The duration in whole milliseconds.
+            #[must_use]
+            pub const fn as_millis(self) -> u64 {
+                self.0
+            }
+        }
+
+        impl From<$name> for Duration {
+            fn from(millis: $name) -> Self {
+                Duration::from_millis(millis.0)
+            }
+        }
+
+        impl TryFrom<Duration> for $name {
+            type Error = InvalidValue;
+
+            fn try_from(duration: Duration) -> Result<Self, InvalidValue> {
+                Self::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::from_millis(u64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+/// How long a lease lives from a grant or a renewal: 100 ms to a day, in whole
+/// milliseconds; 30 s by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = u64, minimum = 100, maximum = 86_400_000))]
+#[serde(transparent)]
+pub struct Ttl(u64);
+
+bounded_millis!(Ttl, "ttl_ms", MIN_TTL_MS, MAX_TTL_MS);
+
+impl Default for Ttl {
+    fn default() -> Self {
+        Self(DEFAULT_TTL_MS)
+    }
+}
+
+/// How long an acquire waits for its turn: 0 (answer at once) to a day, in
+/// whole milliseconds; 0 by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = u64, maximum = 86_400_000))]
+#[serde(transparent)]
+pub struct Wait(u64);
+
+bounded_millis!(Wait, "wait_ms", 0, MAX_WAIT_MS);
+
+impl Wait {
+    /// The longest wait there is: a day.
+    pub const MAX: Self = Self(MAX_WAIT_MS);
+}

@@ -1,0 +1,54 @@
+use std::fmt;
+use std::sync::Arc;
+
+use crate::InvalidValue;
+use crate::limits::MAX_KEY_BYTES;
+use crate::value::checked_string;
+
+/// An idempotency key: 1 to 255 visible ASCII characters.
+///
+/// It names one acquire, however often it is sent. A key belongs to the
+/// principal and the resource. Time-ordered keys (UUIDv7) land together in the
+/// server's index; random ones cost several times as much in a large one.
+///
+/// ```
+/// use dlm_protocol::IdempotencyKey;
+///
+/// assert!("job-7:attempt".parse::<IdempotencyKey>().is_ok());
+/// assert!("with space".parse::<IdempotencyKey>().is_err());
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, min_length = 1, max_length = 255))]
+pub struct IdempotencyKey(Arc<str>);
+
+checked_string!(IdempotencyKey);
+
+impl IdempotencyKey {
+    fn check(text: &str) -> Result<(), InvalidValue> {
+        if text.is_empty() || text.len() > MAX_KEY_BYTES || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(InvalidValue::new(
+                "idempotency key",
+                format!("must be 1 to {MAX_KEY_BYTES} visible ASCII characters"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The key as shared text, for those who keep many.
+    #[must_use]
+    pub fn to_shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl fmt::Display for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}

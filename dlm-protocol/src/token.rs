@@ -1,0 +1,33 @@
+use std::fmt;
+
+/// The fencing token of a grant: a counter of the resource that only grows.
+///
+/// Hand it to the storage with each write; a storage that refuses a token lower
+/// than one it has seen refuses a stale holder. The tokens of *exclusive*
+/// leases order their holders; those of shared leases only identify them.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(transparent)]
+pub struct FencingToken(u64);
+
+impl FencingToken {
+    /// The token with this number.
+    #[must_use]
+    pub const fn new(token: u64) -> Self {
+        Self(token)
+    }
+
+    /// The number, for storages that keep it in a column.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for FencingToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,81 @@
+//! What a transport asks of the service, and what it is answered.
+
+use dlm_protocol::{
+    AcquireRequest, Cancelled, CheckRequest, Checked, EventPage, ForceReleaseRequest, ForceReleased, IdempotencyKey,
+    Lease, LockPage, LockStatus, Queued, ReleaseRequest, Released, RenewItem, RenewRequest, ResourceName, StateFilter,
+};
+
+use super::Error;
+
+/// One operation, however it came in.
+#[derive(Debug, Clone)]
+pub enum Operation {
+    Acquire { resource: ResourceName, key: Option<IdempotencyKey>, request: AcquireRequest },
+    Cancel { resource: ResourceName, key: IdempotencyKey },
+    Renew { resource: ResourceName, request: RenewRequest },
+    RenewMany { leases: Vec<RenewItem> },
+    Release { resource: ResourceName, request: ReleaseRequest },
+    ForceRelease { resource: ResourceName, request: ForceReleaseRequest },
+    Check { resource: ResourceName, request: CheckRequest },
+    Status { resource: ResourceName },
+    List(ListQuery),
+    Events(EventsQuery),
+}
+
+impl Operation {
+    /// The operation's name in logs and metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Acquire { .. } => "acquire",
+            Self::Cancel { .. } => "cancel",
+            Self::Renew { .. } => "renew",
+            Self::RenewMany { .. } => "renew_many",
+            Self::Release { .. } => "release",
+            Self::ForceRelease { .. } => "force_release",
+            Self::Check { .. } => "check",
+            Self::Status { .. } => "status",
+            Self::List(_) => "list",
+            Self::Events(_) => "events",
+        }
+    }
+}
+
+/// Which resources to list.
+#[derive(Debug, Clone)]
+pub struct ListQuery {
+    pub prefix: String,
+    pub state: StateFilter,
+    /// 1 to [`dlm_protocol::limits::MAX_PAGE`]; the transport checks it.
+    pub limit: usize,
+    /// `next` of the page before.
+    pub after: Option<String>,
+}
+
+/// Which events to read.
+#[derive(Debug, Clone)]
+pub struct EventsQuery {
+    pub prefix: String,
+    pub resource: Option<ResourceName>,
+    /// 1 to [`dlm_protocol::limits::MAX_PAGE`]; the transport checks it.
+    pub limit: usize,
+    /// A cursor; the first event of the log when absent.
+    pub after: Option<String>,
+}
+
+/// The answer to an [`Operation`].
+#[derive(Debug)]
+pub enum Outcome {
+    /// Of `Acquire` and `Renew`.
+    Lease(Box<Lease>),
+    /// Of `Acquire`: still waiting after this request's share of the wait.
+    Queued(Queued),
+    Cancelled(Cancelled),
+    Renewed(Vec<Result<Lease, Error>>),
+    Released(Released),
+    ForceReleased(ForceReleased),
+    Checked(Checked),
+    Status(Box<LockStatus>),
+    Locks(LockPage),
+    Events(EventPage),
+}

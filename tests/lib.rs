@@ -1,0 +1,1 @@
+//! The system tests of dlm live in `system/`, as one test binary.
