@@ -1,0 +1,410 @@
+//! The state of one resource: loading it, finding things in it, and the rows
+//! that changed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::queue::Queue;
+use crate::{
+    Claim, ClaimKey, Context, Effects, End, Ended, Event, EventKind, Lease, Micros, Mode, Need, Phase,
+    Refusal, Reply, Snapshot,
+};
+
+/// Where the counters of a resource without a row begin: what clean-up left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Floor {
+    /// Of the token counter.
+    pub token: u64,
+    /// Of the version.
+    pub version: u64,
+}
+
+/// The row of a resource, as it is stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// One more with every event.
+    pub version: u64,
+    /// The token counter.
+    pub token: u64,
+    /// The last now that was stored.
+    pub touched_at: Micros,
+    /// When the sweeper looks at it next.
+    pub check_at: Micros,
+    /// How many wait.
+    pub queue_len: u64,
+    /// How many hold it.
+    pub holder_count: u64,
+}
+
+/// What happens to the row of a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowChange {
+    /// Nothing.
+    Keep,
+    /// It is written, whether it was there or not.
+    Write {
+        /// The row.
+        row: Stored,
+        /// The key of the exclusive holder, if there is one.
+        holder: Option<ClaimKey>,
+    },
+    /// It is deleted, and the floor of names like it raised.
+    Forget(Floor),
+}
+
+/// One claim's row.
+#[derive(Debug, Clone)]
+pub struct ClaimChange {
+    /// The claim as it stands.
+    pub claim: Arc<Claim>,
+    /// Whether its row must not be there yet.
+    pub insert: bool,
+    /// When the sweeper looks at it next.
+    pub check_at: Option<Micros>,
+}
+
+/// Where a live or waiting claim that is loaded stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Holder(u64),
+    Waiter(u64),
+}
+
+/// What the loaded state knows of a key.
+pub(crate) enum Found {
+    Claim(Arc<Claim>),
+    /// No claim has this key.
+    Absent,
+    /// It has to be looked up.
+    Unknown,
+}
+
+/// What an event says besides what its claim says.
+#[derive(Debug, Default)]
+pub(crate) struct About {
+    /// The place in the queue that began or ended.
+    pub(crate) ticket: Option<u64>,
+    pub(crate) reason: Option<Arc<str>>,
+}
+
+/// The state of one resource between and during batches.
+#[derive(Debug)]
+pub struct Resource {
+    pub(crate) version: u64,
+    pub(crate) token: u64,
+    pub(crate) touched_at: Micros,
+    /// At or before the first instant at which something is due; it moves
+    /// back only when the sweeper finds it passed (a renewal leaves it).
+    pub(crate) check_at: Micros,
+    /// Now, and never before any now that was seen.
+    pub(crate) now: Micros,
+    /// At or before the first expiry of a holder.
+    pub(crate) next_expiry: Micros,
+    pub(crate) holders: BTreeMap<u64, Arc<Claim>>,
+    pub(crate) queue: Queue,
+    pub(crate) places: HashMap<ClaimKey, Place>,
+    lookups: HashMap<ClaimKey, Option<Arc<Claim>>>,
+    force_released: HashMap<u64, Option<Arc<Claim>>>,
+    row_changed: bool,
+    forgotten: bool,
+    changed: HashMap<ClaimKey, ClaimChange>,
+    /// The answer to an operation that was executed but for the promotion.
+    pub(crate) pending: Option<Result<Reply, Refusal>>,
+    #[cfg(test)]
+    pub(crate) fault: Option<crate::fault::Fault>,
+}
+
+impl Resource {
+    /// A resource without a row.
+    #[must_use]
+    pub fn absent(floor: Floor) -> Self {
+        Self::load(
+            Stored { version: floor.version, token: floor.token, check_at: Micros::MAX, ..Stored::default() },
+            Vec::new(),
+        )
+    }
+
+    /// A resource from its row and its live claims. The front of its queue is
+    /// asked for when it is needed.
+    #[must_use]
+    pub fn load(row: Stored, live: Vec<Claim>) -> Self {
+        let mut resource = Self {
+            version: row.version,
+            token: row.token,
+            touched_at: row.touched_at,
+            check_at: row.check_at,
+            now: row.touched_at,
+            next_expiry: Micros::MAX,
+            holders: BTreeMap::new(),
+            queue: Queue::of_len(row.queue_len),
+            places: HashMap::new(),
+            lookups: HashMap::new(),
+            force_released: HashMap::new(),
+            row_changed: false,
+            forgotten: false,
+            changed: HashMap::new(),
+            pending: None,
+            #[cfg(test)]
+            fault: None,
+        };
+        for claim in live {
+            if let Some(lease) = claim.lease() {
+                resource.now = resource.now.max(lease.term_at);
+                resource.next_expiry = resource.next_expiry.min(lease.expires_at);
+                resource.places.insert(claim.key.clone(), Place::Holder(lease.token));
+                resource.holders.insert(lease.token, Arc::new(claim));
+            }
+        }
+        resource
+    }
+
+    /// Answers [`Need::Claim`].
+    pub fn provide_claim(&mut self, key: ClaimKey, claim: Option<Claim>) {
+        self.lookups.insert(key, claim.map(Arc::new));
+    }
+
+    /// Answers [`Need::ForceReleased`].
+    pub fn provide_force_released(&mut self, token: u64, claim: Option<Claim>) {
+        self.force_released.insert(token, claim.map(Arc::new));
+    }
+
+    /// Answers [`Need::Waiters`] with the stored waiters behind the last loaded
+    /// ticket, in their order, and whether they are the last ones stored.
+    pub fn provide_waiters(&mut self, stored: Vec<Claim>, all: bool) {
+        let after = self.queue.last_loaded();
+        let mut loaded: BTreeMap<u64, Arc<Claim>> = stored
+            .into_iter()
+            // What changed in this batch is newer than what is stored.
+            .filter(|claim| !self.changed.contains_key(&claim.key))
+            .filter_map(|claim| Some((claim.waiting()?.ticket, Arc::new(claim))))
+            .collect();
+        let horizon =
+            if all { u64::MAX } else { loaded.last_key_value().map_or(after, |(ticket, _)| *ticket) };
+        for change in self.changed.values() {
+            if let Some(waiting) = change.claim.waiting()
+                && waiting.ticket > after
+                && waiting.ticket <= horizon
+            {
+                loaded.insert(waiting.ticket, Arc::clone(&change.claim));
+            }
+        }
+        for (ticket, claim) in loaded {
+            self.places.insert(claim.key.clone(), Place::Waiter(ticket));
+            self.queue.load(ticket, claim);
+        }
+    }
+
+    /// What happened to its row since [`Self::committed`].
+    #[must_use]
+    pub fn row_change(&self) -> RowChange {
+        if self.forgotten {
+            RowChange::Forget(Floor { token: self.token, version: self.version })
+        } else if self.row_changed {
+            RowChange::Write {
+                row: self.stored(),
+                holder: self.exclusive_holder().map(|claim| claim.key.clone()),
+            }
+        } else {
+            RowChange::Keep
+        }
+    }
+
+    /// The rows of its claims that changed since [`Self::committed`], in no
+    /// order.
+    pub fn claim_changes(&self) -> impl Iterator<Item = &ClaimChange> {
+        self.changed.values()
+    }
+
+    /// The changes are stored: they are changes no more. Tells whether the
+    /// resource is still to be remembered.
+    pub fn committed(&mut self) -> bool {
+        self.row_changed = false;
+        self.changed.clear();
+        self.lookups.clear();
+        self.force_released.clear();
+        !self.forgotten
+    }
+
+    /// Whether nobody holds it and nobody waits.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.holders.is_empty() && self.queue.len() == 0
+    }
+
+    /// When the sweeper has to look at it next.
+    #[must_use]
+    pub fn check_at(&self) -> Micros {
+        self.check_at
+    }
+
+    /// The row as it stands.
+    #[must_use]
+    pub fn stored(&self) -> Stored {
+        Stored {
+            version: self.version,
+            token: self.token,
+            touched_at: self.touched_at,
+            check_at: self.check_at,
+            queue_len: self.queue.len(),
+            holder_count: self.holders.len() as u64,
+        }
+    }
+
+    /// The live claims, by token.
+    pub fn holders(&self) -> impl Iterator<Item = &Arc<Claim>> {
+        self.holders.values()
+    }
+
+    pub(crate) fn exclusive_holder(&self) -> Option<&Arc<Claim>> {
+        self.holders.values().next().filter(|claim| claim.mode() == Mode::Exclusive)
+    }
+
+    pub(crate) fn snapshot(&self, ctx: &Context<'_>) -> Snapshot {
+        Snapshot {
+            holders: self.holders.values().take(ctx.limits.holders_shown).cloned().collect(),
+            queue_len: self.queue.len(),
+        }
+    }
+
+    pub(crate) fn find(&self, key: &ClaimKey) -> Found {
+        match self.places.get(key) {
+            Some(Place::Holder(token)) => return Found::Claim(Arc::clone(&self.holders[token])),
+            Some(Place::Waiter(ticket)) => {
+                if let Some(claim) = self.queue.get(*ticket) {
+                    return Found::Claim(Arc::clone(claim));
+                }
+            }
+            None => {}
+        }
+        if let Some(change) = self.changed.get(key) {
+            return Found::Claim(Arc::clone(&change.claim));
+        }
+        match self.lookups.get(key) {
+            Some(Some(claim)) => Found::Claim(Arc::clone(claim)),
+            Some(None) => Found::Absent,
+            None => Found::Unknown,
+        }
+    }
+
+    /// [`Self::find`] for those who can't do without an answer.
+    pub(crate) fn look_up(&self, key: &ClaimKey) -> Result<Option<Arc<Claim>>, Need> {
+        match self.find(key) {
+            Found::Claim(claim) => Ok(Some(claim)),
+            Found::Absent => Ok(None),
+            Found::Unknown => Err(Need::Claim(key.clone())),
+        }
+    }
+
+    pub(crate) fn look_up_force_released(&self, token: u64) -> Result<Option<Arc<Claim>>, Need> {
+        let of_token = |claim: &&Arc<Claim>| match &claim.phase {
+            Phase::Ended(Ended { end: End::ForceReleased, lease: Some(lease), .. }) => lease.token == token,
+            _ => false,
+        };
+        if let Some(claim) = self.changed.values().map(|change| &change.claim).find(of_token) {
+            return Ok(Some(Arc::clone(claim)));
+        }
+        self.force_released.get(&token).cloned().ok_or(Need::ForceReleased { token })
+    }
+
+    /// Puts a claim where its phase says, out of where `before` was, and notes
+    /// its row. `before` is `None` for one that is not stored yet.
+    pub(crate) fn put(&mut self, before: Option<&Claim>, after: Claim, ctx: &Context<'_>) -> Arc<Claim> {
+        let after = Arc::new(after);
+        match (before.map(|claim| &claim.phase), &after.phase) {
+            (Some(Phase::Live(_)), Phase::Live(lease)) => {
+                self.holders.insert(lease.token, Arc::clone(&after));
+            }
+            (Some(Phase::Live(lease)), _) => {
+                self.holders.remove(&lease.token);
+                self.places.remove(&after.key);
+            }
+            (Some(Phase::Waiting(_)), Phase::Waiting(waiting)) => self.queue.replace(waiting.ticket, &after),
+            (Some(Phase::Waiting(waiting)), _) => {
+                self.queue.remove(waiting.ticket);
+                self.places.remove(&after.key);
+            }
+            (None, Phase::Waiting(waiting)) => {
+                if self.queue.push(waiting.ticket, Arc::clone(&after)) {
+                    self.places.insert(after.key.clone(), Place::Waiter(waiting.ticket));
+                }
+            }
+            (Some(Phase::Ended(_)) | None, _) => {}
+        }
+        if let Phase::Live(lease) = &after.phase
+            && !matches!(before.map(|claim| &claim.phase), Some(Phase::Live(_)))
+        {
+            self.next_expiry = self.next_expiry.min(lease.expires_at);
+            self.holders.insert(lease.token, Arc::clone(&after));
+            self.places.insert(after.key.clone(), Place::Holder(lease.token));
+        }
+        #[cfg(test)]
+        if self.fault == Some(crate::fault::Fault::KeyForgotten) && matches!(after.phase, Phase::Ended(_)) {
+            self.changed.remove(&after.key);
+            self.lookups.insert(after.key.clone(), None);
+            return after;
+        }
+        let insert = before.is_none() || self.changed.get(&after.key).is_some_and(|change| change.insert);
+        let change = ClaimChange { check_at: after.check_at(ctx), claim: Arc::clone(&after), insert };
+        self.changed.insert(after.key.clone(), change);
+        after
+    }
+
+    /// Something happened that everyone may know: the version grows, the row
+    /// changes, the log is told.
+    pub(crate) fn record(
+        &mut self,
+        kind: EventKind,
+        claim: &Claim,
+        about: About,
+        ctx: &Context<'_>,
+        effects: &mut Effects,
+    ) {
+        self.touch(ctx);
+        self.version += 1;
+        let lease: Option<&Lease> = claim.lease();
+        let granted = lease.filter(|_| kind == EventKind::Granted);
+        effects.events.push(Event {
+            kind,
+            mode: claim.mode(),
+            token: lease.map(|lease| lease.token),
+            current_token: self.token,
+            version: self.version,
+            owner: claim.request.as_ref().map_or_else(|| Arc::from(""), |request| Arc::clone(&request.owner)),
+            ticket: about.ticket,
+            ttl_ms: granted.map(|lease| lease.ttl_ms),
+            expires_at: granted.map(|lease| lease.expires_at),
+            queue_len: self.queue.len(),
+            at: self.now,
+            reason: about.reason,
+        });
+    }
+
+    /// The row is to be written, and the sweeper to come in time.
+    pub(crate) fn touch(&mut self, ctx: &Context<'_>) {
+        self.row_changed = true;
+        self.forgotten = false;
+        self.touched_at = self.now;
+        let due = self.next_expiry.min(self.now.plus_ms(ctx.limits.idle_retention_ms));
+        self.check_at = self.check_at.min(due);
+    }
+
+    /// The sweeper was here: it comes back when the next thing is due.
+    pub(crate) fn checked(&mut self, ctx: &Context<'_>) {
+        if self.now < self.check_at {
+            return;
+        }
+        let idle_at = self.touched_at.plus_ms(ctx.limits.idle_retention_ms);
+        if self.is_idle() && self.now >= idle_at {
+            self.forgotten = true;
+            return;
+        }
+        self.row_changed = true;
+        self.check_at = match self.holders.values().filter_map(|claim| Some(claim.lease()?.expires_at)).min()
+        {
+            Some(first) => first,
+            // Its waiters are followed by themselves.
+            None if self.queue.len() > 0 => self.now.plus_ms(ctx.limits.idle_retention_ms),
+            None => idle_at,
+        };
+    }
+}

@@ -1,0 +1,111 @@
+//! Taking the lock, joining the queue, coming back to it.
+
+use std::sync::Arc;
+
+use crate::resource::{About, Found};
+use crate::{
+    Claim, ClaimKey, Context, Effects, End, EventKind, Mode, Need, NewKeys, Phase, Presence, Refusal, Reply,
+    Request, Resource, Waiting,
+};
+
+impl Resource {
+    pub(crate) fn acquire(
+        &mut self,
+        key: &ClaimKey,
+        request: &Arc<Request>,
+        ctx: &Context<'_>,
+        effects: &mut Effects,
+    ) -> Result<Result<Reply, Refusal>, Need> {
+        let known = self.find(key);
+        if let Found::Claim(claim) = known {
+            return Ok(self.acquire_again(&claim, request, ctx, effects));
+        }
+        let joins = self.can_join(request.mode, ctx)?;
+        let inserts = joins || request.wait_ms > 0;
+        // A refusal inserts nothing, so the store could not object to the key.
+        let must_ask = !inserts || ctx.new_keys == NewKeys::Ask;
+        if matches!(known, Found::Unknown) && must_ask {
+            return Err(Need::Claim(key.clone()));
+        }
+        if joins {
+            return Ok(Ok(Reply::Lease(self.grant(None, key, request, ctx, effects))));
+        }
+        if !inserts {
+            return Ok(Err(Refusal::Held(self.snapshot(ctx))));
+        }
+        self.join_queue(key, request, ctx, effects);
+        Ok(Ok(Reply::Queued))
+    }
+
+    /// Whether a new request may hold the lock now. A free lock has none but
+    /// away waiters, or it would have been granted: it goes to whoever asks.
+    fn can_join(&self, mode: Mode, ctx: &Context<'_>) -> Result<bool, Need> {
+        #[cfg(test)]
+        if self.fault == Some(crate::fault::Fault::SecondHolder) && self.holders.len() == 1 {
+            return Ok(true);
+        }
+        if self.holders.is_empty() {
+            return Ok(true);
+        }
+        if mode == Mode::Exclusive || self.exclusive_holder().is_some() {
+            return Ok(false);
+        }
+        Ok(!self.anyone_waits(ctx)?)
+    }
+
+    fn join_queue(
+        &mut self,
+        key: &ClaimKey,
+        request: &Arc<Request>,
+        ctx: &Context<'_>,
+        effects: &mut Effects,
+    ) {
+        let waiting = Waiting {
+            ticket: self.version + 1,
+            enqueued_at: self.now,
+            deadline: self.now.plus_ms(request.wait_ms),
+            presence: Presence::Parked(ctx.replicas.me()),
+        };
+        let ticket = waiting.ticket;
+        let claim =
+            Claim { key: key.clone(), request: Some(Arc::clone(request)), phase: Phase::Waiting(waiting) };
+        let queued = self.put(None, claim, ctx);
+        self.record(EventKind::Queued, &queued, About { ticket: Some(ticket), reason: None }, ctx, effects);
+    }
+
+    /// One key, one grant: a repeat is told what became of the first.
+    fn acquire_again(
+        &mut self,
+        claim: &Arc<Claim>,
+        request: &Arc<Request>,
+        ctx: &Context<'_>,
+        effects: &mut Effects,
+    ) -> Result<Reply, Refusal> {
+        if claim.request.as_ref().is_some_and(|first| first != request) {
+            return Err(Refusal::KeyReused);
+        }
+        match &claim.phase {
+            Phase::Live(_) => Ok(Reply::Lease(Arc::clone(claim))),
+            Phase::Waiting(waiting) if waiting.due_at(ctx) <= self.now => {
+                self.end_overdue_waiter(claim, ctx, effects);
+                Err(if waiting.deadline <= self.now {
+                    Refusal::TimedOut(self.snapshot(ctx))
+                } else {
+                    Refusal::Ended(Some(End::Away))
+                })
+            }
+            Phase::Waiting(waiting) => {
+                let here = Presence::Parked(ctx.replicas.me());
+                if waiting.presence != here {
+                    let waiting = Waiting { presence: here, ..waiting.clone() };
+                    let parked = Claim { phase: Phase::Waiting(waiting), ..Claim::clone(claim) };
+                    self.put(Some(claim), parked, ctx);
+                }
+                Ok(Reply::Queued)
+            }
+            Phase::Ended(ended) if ended.cancel.is_some() => Err(Refusal::Ended(Some(End::Cancelled))),
+            Phase::Ended(ended) if ended.end == End::TimedOut => Err(Refusal::TimedOut(self.snapshot(ctx))),
+            Phase::Ended(ended) => Err(Refusal::Ended(Some(ended.end))),
+        }
+    }
+}

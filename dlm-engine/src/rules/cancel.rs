@@ -1,0 +1,40 @@
+//! Giving up an acquire, wherever it is: not arrived, waiting, granted, ended.
+
+use std::sync::Arc;
+
+use crate::{CancelOutcome, Claim, ClaimKey, Context, Effects, End, Ended, Need, Phase, Reply, Resource};
+
+impl Resource {
+    pub(crate) fn cancel(
+        &mut self,
+        key: &ClaimKey,
+        ctx: &Context<'_>,
+        effects: &mut Effects,
+    ) -> Result<Reply, Need> {
+        let Some(claim) = self.look_up(key)? else {
+            // It may still be on its way: then it is refused.
+            let phase = Phase::Ended(Ended {
+                at: self.now,
+                end: End::Cancelled,
+                lease: None,
+                current_token: self.token,
+                cancel: Some(CancelOutcome::None),
+            });
+            self.put(None, Claim { key: key.clone(), request: None, phase }, ctx);
+            return Ok(Reply::Cancelled(CancelOutcome::None));
+        };
+        let (ended, outcome) = match &claim.phase {
+            Phase::Waiting(_) => {
+                (self.end_waiter(&claim, End::Cancelled, ctx, effects), CancelOutcome::Cancelled)
+            }
+            Phase::Live(_) => (self.end_by_holder(&claim, ctx, effects), CancelOutcome::Released),
+            Phase::Ended(Ended { cancel: Some(outcome), .. }) => return Ok(Reply::Cancelled(*outcome)),
+            Phase::Ended(_) => (Arc::clone(&claim), CancelOutcome::None),
+        };
+        if let Phase::Ended(end) = &ended.phase {
+            let phase = Phase::Ended(Ended { cancel: Some(outcome), ..end.clone() });
+            self.put(Some(&ended), Claim { phase, ..Claim::clone(&ended) }, ctx);
+        }
+        Ok(Reply::Cancelled(outcome))
+    }
+}

@@ -1,0 +1,91 @@
+//! What is done to a lease: renewal, release, force-release.
+
+use std::sync::Arc;
+
+use crate::resource::About;
+use crate::{
+    Claim, ClaimKey, Context, Effects, End, EventKind, Lease, Need, Phase, Refusal, Reply, Resource,
+};
+
+impl Resource {
+    /// Begins a new term. An earlier end than the one that stands is not set:
+    /// the holder may have been told of that one.
+    pub(crate) fn renew(
+        &mut self,
+        key: &ClaimKey,
+        token: u64,
+        ttl_ms: Option<u64>,
+        ctx: &Context<'_>,
+    ) -> Result<Result<Reply, Refusal>, Need> {
+        let Some(claim) = self.holders.get(&token).cloned() else {
+            return self.ended_lease(key, token).map(|end| Err(Refusal::Ended(end)));
+        };
+        let Some(lease) = claim.lease() else { return Ok(Err(Refusal::Ended(None))) };
+        let ttl_ms = ttl_ms.unwrap_or(lease.ttl_ms);
+        let expires_at = lease.expires_at.max(self.now.plus_ms(ttl_ms));
+        let lease = Lease { term_at: self.now, ttl_ms, expires_at, ..lease.clone() };
+        let renewed =
+            self.put(Some(&claim), Claim { phase: Phase::Live(lease), ..Claim::clone(&claim) }, ctx);
+        Ok(Ok(Reply::Lease(renewed)))
+    }
+
+    /// Ends the lease for its holder. A repeat is a success.
+    pub(crate) fn release(
+        &mut self,
+        key: &ClaimKey,
+        token: u64,
+        ctx: &Context<'_>,
+        effects: &mut Effects,
+    ) -> Result<Result<Reply, Refusal>, Need> {
+        if let Some(claim) = self.holders.get(&token).cloned() {
+            self.end_by_holder(&claim, ctx, effects);
+            return Ok(Ok(Reply::Released(token)));
+        }
+        Ok(match self.ended_lease(key, token)? {
+            Some(End::Released) => Ok(Reply::Released(token)),
+            end => Err(Refusal::Ended(end)),
+        })
+    }
+
+    /// Ends the one lease with this token, whoever holds it. The counter grows,
+    /// so that a fence raised to it refuses the old holder.
+    pub(crate) fn force_release(
+        &mut self,
+        token: u64,
+        reason: &Arc<str>,
+        ctx: &Context<'_>,
+        effects: &mut Effects,
+    ) -> Result<Result<Reply, Refusal>, Need> {
+        let Some(claim) = self.holders.get(&token).cloned() else {
+            return Ok(match self.look_up_force_released(token)? {
+                Some(claim) => Ok(Reply::ForceReleased(claim)),
+                None => Err(Refusal::HolderChanged(self.snapshot(ctx))),
+            });
+        };
+        self.token += 1;
+        let ended = self.put(Some(&claim), self.ended(&claim, End::ForceReleased), ctx);
+        let about = About { ticket: None, reason: Some(Arc::clone(reason)) };
+        self.record(EventKind::ForceReleased, &ended, about, ctx, effects);
+        Ok(Ok(Reply::ForceReleased(ended)))
+    }
+
+    pub(crate) fn end_by_holder(
+        &mut self,
+        claim: &Claim,
+        ctx: &Context<'_>,
+        effects: &mut Effects,
+    ) -> Arc<Claim> {
+        let ended = self.put(Some(claim), self.ended(claim, End::Released), ctx);
+        self.record(EventKind::Released, &ended, About::default(), ctx, effects);
+        ended
+    }
+
+    /// How the lease with this token ended; `None` when that is forgotten.
+    fn ended_lease(&self, key: &ClaimKey, token: u64) -> Result<Option<End>, Need> {
+        let claim = self.look_up(key)?;
+        Ok(claim.and_then(|claim| match &claim.phase {
+            Phase::Ended(ended) if claim.lease().is_some_and(|lease| lease.token == token) => Some(ended.end),
+            _ => None,
+        }))
+    }
+}

@@ -1,0 +1,29 @@
+//! A waiter whose caller is gone.
+
+use crate::{Claim, ClaimKey, Context, Effects, End, Need, Phase, Presence, Reply, Resource, Waiting};
+
+impl Resource {
+    /// The waiter is passed over from now on. One that can return keeps its
+    /// place for a while; one that can't loses it at once.
+    pub(crate) fn leave(
+        &mut self,
+        key: &ClaimKey,
+        can_return: bool,
+        ctx: &Context<'_>,
+        effects: &mut Effects,
+    ) -> Result<Reply, Need> {
+        let Some(claim) = self.look_up(key)? else { return Ok(Reply::Left) };
+        let Some(waiting) = claim.waiting() else { return Ok(Reply::Left) };
+        if waiting.presence != Presence::Parked(ctx.replicas.me()) {
+            // It went on at another replica, or is away already.
+            return Ok(Reply::Left);
+        }
+        if can_return {
+            let waiting = Waiting { presence: Presence::Away(self.now), ..waiting.clone() };
+            self.put(Some(&claim), Claim { phase: Phase::Waiting(waiting), ..Claim::clone(&claim) }, ctx);
+        } else {
+            self.end_waiter(&claim, End::Away, ctx, effects);
+        }
+        Ok(Reply::Left)
+    }
+}
