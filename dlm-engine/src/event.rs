@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Claim, ClaimKey, Micros, Mode};
+use crate::{Claim, ClaimKey, Micros, Mode, Refusal};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,8 +66,8 @@ pub struct Wake {
 pub enum News {
     /// With the lock: the live claim.
     Granted(Arc<Claim>),
-    /// Without: the ended claim.
-    Ended(Arc<Claim>),
+    /// Without: what the caller is told instead.
+    Ended(Refusal),
 }
 
 /// What an operation brought about besides its answer. Nothing of it may

@@ -59,6 +59,8 @@ pub struct ClaimChange {
     pub claim: Arc<Claim>,
     /// Whether its row must not be there yet.
     pub insert: bool,
+    /// Whether its stored row is that of a live lease.
+    pub was_live: bool,
     /// When the sweeper looks at it next.
     pub check_at: Option<Micros>,
 }
@@ -343,8 +345,12 @@ impl Resource {
             self.lookups.insert(after.key.clone(), None);
             return after;
         }
-        let insert = before.is_none() || self.changed.get(&after.key).is_some_and(|change| change.insert);
-        let change = ClaimChange { check_at: after.check_at(ctx), claim: Arc::clone(&after), insert };
+        let (insert, was_live) = match self.changed.get(&after.key) {
+            Some(change) => (change.insert, change.was_live),
+            None => (before.is_none(), before.is_some_and(|claim| matches!(claim.phase, Phase::Live(_)))),
+        };
+        let change =
+            ClaimChange { check_at: after.check_at(ctx), claim: Arc::clone(&after), insert, was_live };
         self.changed.insert(after.key.clone(), change);
         after
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::resource::About;
 use crate::{
-    Claim, ClaimKey, Context, Effects, End, EventKind, Lease, Micros, Mode, Need, News, Phase, Reply,
-    Request, Resource, Waiting, Wake,
+    Claim, ClaimKey, Context, Effects, End, EventKind, Lease, Micros, Mode, Need, News, Phase, Refusal,
+    Reply, Request, Resource, Waiting, Wake,
 };
 
 impl Resource {
@@ -169,7 +169,11 @@ impl Resource {
             _ => (EventKind::Cancelled, None),
         };
         self.record(kind, &ended, About { ticket, reason }, ctx, effects);
-        effects.wakes.push(Wake { key: ended.key.clone(), news: News::Ended(Arc::clone(&ended)) });
+        let told = match end {
+            End::TimedOut => Refusal::TimedOut(self.snapshot(ctx)),
+            end => Refusal::Ended(Some(end)),
+        };
+        effects.wakes.push(Wake { key: ended.key.clone(), news: News::Ended(told) });
         ended
     }
 

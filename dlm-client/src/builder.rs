@@ -1,0 +1,141 @@
+use std::time::Duration;
+
+use dlm_protocol::{Owner, Ttl};
+use tracing::{Instrument, debug_span};
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::transport::{Address, Http};
+use crate::worker::Handle;
+
+const DEFAULT_ADDRESS: &str = "http://127.0.0.1:7420";
+const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Makes a [`Client`] that is not like all others.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn example() -> Result<(), dlm_client::Error> {
+/// use std::time::Duration;
+///
+/// let client = dlm_client::Client::builder()
+///     .address("https://locks.example.org")
+///     .owner("api-7")
+///     .default_ttl(Duration::from_secs(10))
+///     .connect()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing happens before `connect`"]
+pub struct ClientBuilder {
+    address: String,
+    options: Result<Options, Error>,
+}
+
+/// What a client adds to every lock.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) owner: Owner,
+    pub(crate) ttl: Ttl,
+    request_timeout: Duration,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            address: DEFAULT_ADDRESS.into(),
+            options: Ok(Options {
+                owner: Owner::default(),
+                ttl: Ttl::default(),
+                request_timeout: DEFAULT_REQUEST_TIMEOUT,
+            }),
+        }
+    }
+
+    /// Where the server is, as `http://` or `https://` and a host; by default
+    /// `http://127.0.0.1:7420`. A path is kept, for servers behind a reverse
+    /// proxy.
+    ///
+    /// For `https` the server's certificate is verified as the platform does
+    /// it. Proxies that the environment names (`HTTP_PROXY` and the like) are
+    /// not used.
+    pub fn address(mut self, url: impl Into<String>) -> Self {
+        self.address = url.into();
+        self
+    }
+
+    /// Who locks, for people to read in status and events: at most 256 bytes
+    /// without control characters. Empty by default.
+    pub fn owner(self, owner: impl AsRef<str>) -> Self {
+        let owner = Owner::try_from(owner.as_ref());
+        self.with(|options| {
+            options.owner = owner?;
+            Ok(())
+        })
+    }
+
+    /// The TTL of locks that ask for none: 100 ms to a day; 30 s by default.
+    ///
+    /// It is the time after which a lock is free when its holder dies, and the
+    /// time that a holder survives without its server. A short TTL also means
+    /// more renewals.
+    pub fn default_ttl(self, ttl: Duration) -> Self {
+        self.with(|options| {
+            options.ttl = Ttl::try_from(ttl)?;
+            Ok(())
+        })
+    }
+
+    /// The time after which an answer is no longer waited for: 10 s by default.
+    /// The wait for a lock is not counted, and attempts to renew get less, by
+    /// what is left of their lease.
+    pub fn request_timeout(self, timeout: Duration) -> Self {
+        self.with(|options| {
+            if timeout.is_zero() {
+                return Err(Error::invalid("the request timeout must not be zero"));
+            }
+            options.request_timeout = timeout;
+            Ok(())
+        })
+    }
+
+    /// Starts the client's thread and asks the server whether it is ready.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the calls before, [`is_invalid`](Error::is_invalid);
+    /// [`is_connect`](Error::is_connect) when the server can't be reached;
+    /// [`is_retryable`](Error::is_retryable) when it is not ready yet; others
+    /// when what answers is not a dlm server, or when the machine has no
+    /// certificates for `https`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn connect(self) -> Result<Client, Error> {
+        let options = self.options?;
+        let address = Address::parse(&self.address)?;
+        let span = debug_span!("connect", address = %address.as_shared());
+        async {
+            let timeout = options.request_timeout;
+            let handle = Handle::start(Http::new(address)?, timeout).await?;
+            let shared = handle.shared.clone();
+            handle.call(async move { Ok(shared.http.ready(timeout).await?) }).await?;
+            Ok(Client::new(handle, options))
+        }
+        .instrument(span)
+        .await
+    }
+
+    /// Changes the options, unless an error came before.
+    fn with(mut self, change: impl FnOnce(&mut Options) -> Result<(), Error>) -> Self {
+        self.options = self.options.and_then(|mut options| {
+            change(&mut options)?;
+            Ok(options)
+        });
+        self
+    }
+}

@@ -1,0 +1,133 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::fmt::Write as _;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use dlm_protocol::{LockPage, LockStatus, StateFilter};
+use futures_util::{Stream, StreamExt};
+use tracing::{Instrument, debug_span};
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::transport::segment;
+use crate::worker::Shared;
+
+type Fetching = Pin<Box<dyn Future<Output = Result<LockPage, Error>> + Send>>;
+
+/// A stream of the resources of a server, from [`Client::locks`].
+///
+/// Their status is as of when the page was fetched, and without waiters. After
+/// an error the stream has ended.
+///
+/// # Cancel safety
+///
+/// Dropping what waits for the next one loses nothing.
+#[must_use = "nothing is fetched before the stream is polled"]
+pub struct Locks {
+    client: Client,
+    prefix: String,
+    state: StateFilter,
+    at: Place,
+    rows: VecDeque<LockStatus>,
+}
+
+enum Place {
+    /// Before the page after this name.
+    Before(Option<String>),
+    Fetching(Fetching),
+    End,
+}
+
+impl Locks {
+    pub(crate) fn new(client: Client) -> Self {
+        let (prefix, state) = (String::new(), StateFilter::default());
+        Self { client, prefix, state, at: Place::Before(None), rows: VecDeque::new() }
+    }
+
+    /// Only those whose name begins so.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Only those in this state; held ones otherwise.
+    pub fn state(mut self, state: StateFilter) -> Self {
+        self.state = state;
+        self
+    }
+
+    /// The next one; `None` at the end. The same as the method of
+    /// `futures::StreamExt`, for programs that have no other use for it.
+    ///
+    /// # Errors
+    ///
+    /// [`is_closed`](Error::is_closed), [`is_connect`](Error::is_connect),
+    /// [`is_timeout`](Error::is_timeout) and others when a page can't be
+    /// fetched.
+    pub async fn next(&mut self) -> Option<Result<LockStatus, Error>> {
+        StreamExt::next(self).await
+    }
+
+    fn fetch(&self, after: Option<&str>) -> Fetching {
+        let mut query = format!("?limit={}", dlm_protocol::limits::MAX_PAGE);
+        let state = match self.state {
+            StateFilter::Held => "held",
+            StateFilter::Waiting => "waiting",
+            StateFilter::All => "all",
+        };
+        // Writing to a string can't fail.
+        let _ = write!(query, "&state={state}&prefix={}", segment(&self.prefix));
+        if let Some(after) = after {
+            let _ = write!(query, "&after={}", segment(after));
+        }
+        let span = debug_span!("locks", prefix = self.prefix, state);
+        let client = self.client.clone();
+        Box::pin(
+            async move {
+                client
+                    .ask(async move |shared: &Shared, timeout| shared.http.list(&query, timeout).await)
+                    .await
+            }
+            .instrument(span),
+        )
+    }
+}
+
+impl Stream for Locks {
+    type Item = Result<LockStatus, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(row) = self.rows.pop_front() {
+                return Poll::Ready(Some(Ok(row)));
+            }
+            match &mut self.at {
+                Place::Before(after) => {
+                    let after = after.take();
+                    self.at = Place::Fetching(self.fetch(after.as_deref()));
+                }
+                Place::Fetching(page) => match ready!(page.as_mut().poll(cx)) {
+                    Ok(page) => {
+                        self.rows = page.locks.into();
+                        self.at = page.next.map_or(Place::End, |next| Place::Before(Some(next)));
+                    }
+                    Err(error) => {
+                        self.at = Place::End;
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                },
+                Place::End => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Locks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Locks")
+            .field("prefix", &self.prefix)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,262 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::IntoFuture;
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use dlm_protocol::{AcquireRequest, IdempotencyKey, Metadata, Mode, Owner, ResourceName, Ttl, Wait};
+use futures_util::future::{Either, select};
+use tracing::{Instrument, debug_span};
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::guard::LockGuard;
+use crate::worker::{Handle, Order, Patience};
+
+/// What a lock's future is called here.
+type Locking<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+
+/// A lock that is going to be waited for: made by [`Client::lock`], refined by
+/// its methods, sent by `.await`.
+///
+/// It goes on over connection errors and a server that is restarted, always
+/// with one key, so that a lost answer can't lock twice.
+///
+/// # Errors
+///
+/// - [`is_invalid`](Error::is_invalid): a value is outside its bounds; the first
+///   that was is told when the request is awaited
+/// - [`is_timeout`](Error::is_timeout): the [`wait`](Self::wait) ran out, also
+///   when the server could not be reached meanwhile
+/// - [`is_held`](Error::is_held): with a wait of zero, somebody else holds the
+///   lock
+/// - [`is_lost`](Error::is_lost): the lease or the wait under a key of one's own
+///   has ended
+/// - [`is_second_guard`](Error::is_second_guard): the key of one's own is in use
+///   in this process
+/// - [`is_closed`](Error::is_closed): the client was closed
+/// - [`is_unexpected_reply`](Error::is_unexpected_reply): what answers is not a
+///   dlm server
+///
+/// # Cancel safety
+///
+/// Dropping the future gives up the place in the queue, and the lock if the
+/// grant was already on its way. The client's thread tells the server.
+#[must_use = "nothing is locked before the request is awaited"]
+pub struct LockRequest {
+    draft: Draft,
+}
+
+/// A lock that is taken at once or not at all: made by [`Client::try_lock`],
+/// refined by its methods, sent by `.await`.
+///
+/// A failure in passing is repeated a few times, within the client's request
+/// timeout.
+///
+/// # Errors
+///
+/// Those of [`LockRequest`], except that a lock that is held is `None` and not
+/// an error; and [`is_connect`](Error::is_connect) or
+/// [`is_timeout`](Error::is_timeout) when the server gives no answer.
+///
+/// # Cancel safety
+///
+/// Dropping the future gives up the lock if the grant was already on its way.
+#[must_use = "nothing is locked before the request is awaited"]
+pub struct TryLockRequest {
+    draft: Draft,
+}
+
+/// An order that is still being written, and the first error in it.
+struct Draft {
+    handle: Handle,
+    order: Result<Order, Error>,
+}
+
+macro_rules! refinements {
+    ($request:ty) => {
+        impl $request {
+            /// Shares the lock with other shared holders. It is exclusive
+            /// otherwise.
+            pub fn shared(self) -> Self {
+                self.with_order(|order| {
+                    order.request.mode = Mode::Shared;
+                    Ok(())
+                })
+            }
+
+            /// How long the lease lives without a renewal: 100 ms to a day. The
+            /// client's default otherwise.
+            pub fn ttl(self, ttl: Duration) -> Self {
+                self.with_order(|order| {
+                    order.request.ttl_ms = Ttl::try_from(ttl)?;
+                    Ok(())
+                })
+            }
+
+            /// Who locks, for people to read: at most 256 bytes without control
+            /// characters. The client's owner otherwise.
+            pub fn owner(self, owner: impl AsRef<str>) -> Self {
+                self.with_order(|order| {
+                    order.request.owner = Owner::try_from(owner.as_ref())?;
+                    Ok(())
+                })
+            }
+
+            /// Shown beside the lease in status: at most 4 KiB in all. Replaces
+            /// what was given before.
+            pub fn metadata<K: Into<String>, V: Into<String>>(
+                self,
+                pairs: impl IntoIterator<Item = (K, V)>,
+            ) -> Self {
+                self.with_order(|order| {
+                    let pairs = pairs.into_iter().map(|(key, value)| (key.into(), value.into()));
+                    order.request.metadata = Metadata::try_from(pairs.collect::<BTreeMap<_, _>>())?;
+                    Ok(())
+                })
+            }
+
+            /// Names this acquire, so that a repeat of it, also by another
+            /// process or after a restart, is given the same lease and never a
+            /// second one. 1 to 255 visible ASCII characters.
+            ///
+            /// Each request has a fresh key otherwise. A repeat has to have the
+            /// same mode, TTL, wait, owner and metadata; once the lease has
+            /// ended, it is told so ([`Error::is_lost`]).
+            pub fn idempotency_key(self, key: impl AsRef<str>) -> Self {
+                self.with_order(|order| {
+                    order.key = Some(IdempotencyKey::try_from(key.as_ref())?);
+                    Ok(())
+                })
+            }
+
+            /// Whether the client renews the lease by itself; it does otherwise.
+            /// Without, the guard is lost when the TTL has run out, unless
+            /// [`LockGuard::renew`] is called before.
+            pub fn auto_renew(self, renew: bool) -> Self {
+                self.with_order(|order| {
+                    order.auto_renew = renew;
+                    Ok(())
+                })
+            }
+
+            fn with_order(mut self, change: impl FnOnce(&mut Order) -> Result<(), Error>) -> Self {
+                self.draft.order = self.draft.order.and_then(|mut order| {
+                    change(&mut order)?;
+                    Ok(order)
+                });
+                self
+            }
+        }
+
+        impl fmt::Debug for $request {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($request)).field("order", &self.draft.order).finish_non_exhaustive()
+            }
+        }
+    };
+}
+refinements!(LockRequest);
+refinements!(TryLockRequest);
+
+impl LockRequest {
+    pub(crate) fn new(client: &Client, name: &str) -> Self {
+        Self { draft: Draft::new(client, name, Patience::Endless) }
+    }
+
+    /// How long to wait for the lock: at most a day, counted from when the
+    /// request is awaited. As long as it takes otherwise.
+    pub fn wait(self, wait: Duration) -> Self {
+        self.with_order(|order| {
+            order.patience = Patience::Until(Wait::try_from(wait)?);
+            Ok(())
+        })
+    }
+
+    /// Locks, does `work`, and releases; see [`Client::with_lock`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::with_lock`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the work and releases the lock.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+    /// let lines = client.lock("reports").shared().with(async |_| 42).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn with<T>(self, work: impl AsyncFnOnce(&LockGuard) -> T) -> Result<T, Error> {
+        let guard = self.await?;
+        let lost = pin!(guard.lost());
+        let result = match select(lost, pin!(work(&guard))).await {
+            Either::Left(_) => Err(guard.live_token().err()),
+            Either::Right((result, _)) => Ok(result),
+        };
+        match result {
+            Ok(result) => match guard.release().await {
+                Err(error) if error.is_lost() => Err(error),
+                _ => Ok(result),
+            },
+            Err(error) => Err(error.unwrap_or_else(Error::closed)),
+        }
+    }
+}
+
+impl TryLockRequest {
+    pub(crate) fn new(client: &Client, name: &str) -> Self {
+        Self { draft: Draft::new(client, name, Patience::None) }
+    }
+}
+
+impl IntoFuture for LockRequest {
+    type Output = Result<LockGuard, Error>;
+    type IntoFuture = Locking<LockGuard>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.draft.send())
+    }
+}
+
+impl IntoFuture for TryLockRequest {
+    type Output = Result<Option<LockGuard>, Error>;
+    type IntoFuture = Locking<Option<LockGuard>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async {
+            match self.draft.send().await {
+                Ok(guard) => Ok(Some(guard)),
+                Err(error) if error.is_held() => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+    }
+}
+
+impl Draft {
+    fn new(client: &Client, name: &str, patience: Patience) -> Self {
+        let order = ResourceName::try_from(name).map(|resource| Order {
+            resource,
+            request: AcquireRequest {
+                ttl_ms: client.options.ttl,
+                owner: client.options.owner.clone(),
+                ..AcquireRequest::default()
+            },
+            key: None,
+            patience,
+            auto_renew: true,
+        });
+        Self { handle: client.handle.clone(), order: order.map_err(Error::from) }
+    }
+
+    async fn send(self) -> Result<LockGuard, Error> {
+        let order = self.order?;
+        let span = debug_span!("lock", resource = %order.resource, mode = ?order.request.mode);
+        self.handle.acquire(order).instrument(span).await
+    }
+}

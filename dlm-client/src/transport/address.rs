@@ -1,0 +1,106 @@
+//! Where the server is.
+
+use std::sync::Arc;
+
+use dlm_protocol::ResourceName;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Url;
+
+use crate::error::Error;
+
+/// What a path segment may show unencoded.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// The root of a server: `http://host:port`, perhaps with a path that a reverse
+/// proxy takes off again.
+#[derive(Debug, Clone)]
+pub(crate) struct Address {
+    base: Arc<str>,
+    tls: bool,
+}
+
+impl Address {
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let invalid = |why: &str| Error::address(text, why);
+        if !text.starts_with("http://") && !text.starts_with("https://") {
+            return Err(invalid("it must begin with http:// or https://"));
+        }
+        let url = Url::parse(text).map_err(|why| Error::address(text, why))?;
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(invalid("it has no host"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Error::address("(not shown)", "it must not carry credentials"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(invalid("it must not have a query or a fragment"));
+        }
+        Ok(Self { base: url.as_str().trim_end_matches('/').into(), tls: url.scheme() == "https" })
+    }
+
+    pub(crate) fn as_shared(&self) -> &Arc<str> {
+        &self.base
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// The address of `path`, which begins with a slash.
+    pub(crate) fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// The address of an operation on a resource; of the resource itself when
+    /// `operation` is empty.
+    pub(crate) fn of(&self, resource: &ResourceName, operation: &str) -> String {
+        let slash = if operation.is_empty() { "" } else { "/" };
+        format!("{}/v1/locks/{}{slash}{operation}", self.base, segment(resource.as_str()))
+    }
+}
+
+/// One percent-encoded segment of a path, or one value of a query.
+pub(crate) fn segment(text: &str) -> impl std::fmt::Display {
+    utf8_percent_encode(text, SEGMENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_segment_whatever_it_contains() {
+        let address = Address::parse("http://127.0.0.1:7420/").unwrap();
+        for (name, segment) in [
+            ("orders/42", "orders%2F42"),
+            ("%2F", "%252F"),
+            ("a b?c#d", "a%20b%3Fc%23d"),
+            ("🔒", "%F0%9F%94%92"),
+            ("...", "..."),
+            ("a\\b", "a%5Cb"),
+        ] {
+            let url = address.of(&ResourceName::try_from(name).unwrap(), "acquire");
+            assert_eq!(url, format!("http://127.0.0.1:7420/v1/locks/{segment}/acquire"));
+            assert_eq!(Url::parse(&url).unwrap().as_str(), url, "it is sent as it is");
+        }
+    }
+
+    #[test]
+    fn a_path_before_the_server_is_kept() {
+        let address = Address::parse("https://example.org/locks/").unwrap();
+        assert!(address.is_tls());
+        assert_eq!(address.at("/readyz"), "https://example.org/locks/readyz");
+    }
+
+    #[test]
+    fn addresses_that_lead_nowhere_are_refused() {
+        let with_password = "http://user:hunter2@host";
+        for text in
+            ["", "127.0.0.1:7420", "localhost", "ftp://host", "http://", "http://host/?a=b", with_password]
+        {
+            let error = Address::parse(text).unwrap_err();
+            assert!(error.is_invalid(), "{text}");
+            assert!(!error.to_string().contains("hunter2"));
+        }
+    }
+}

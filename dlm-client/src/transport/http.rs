@@ -1,0 +1,191 @@
+//! The operations over HTTP, one request each.
+
+use std::time::Duration;
+
+use dlm_protocol::{
+    AcquireRequest, Cancelled, CheckRequest, Checked, ForceReleaseRequest, ForceReleased, IdempotencyKey,
+    Lease, LeaseId, LockPage, LockStatus, Problem, ProblemCode, Queued, ReleaseRequest, Released,
+    RenewManyRequest, RenewRequest, Renewed, ResourceName,
+};
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::{Method, Request, StatusCode, Url};
+use serde::Serialize;
+
+use super::address::Address;
+use super::answer::Answer;
+use super::failure::Failure;
+use super::pool::Pool;
+use crate::error::Error;
+
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// A server that is spoken to over HTTP.
+#[derive(Debug)]
+pub(crate) struct Http {
+    address: Address,
+    pool: Pool,
+}
+
+/// The answer to an acquire that was not refused.
+#[derive(Debug)]
+pub(crate) enum Acquired {
+    Granted(Box<Lease>),
+    Queued(Box<Queued>),
+}
+
+impl Http {
+    /// Gets ready to connect; connects with the first request.
+    pub(crate) fn new(address: Address) -> Result<Self, Error> {
+        let pool = Pool::new(address.is_tls())?;
+        Ok(Self { address, pool })
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(crate) async fn acquire(
+        &self,
+        resource: &ResourceName,
+        key: &IdempotencyKey,
+        request: &AcquireRequest,
+        timeout: Duration,
+    ) -> Result<Acquired, Failure> {
+        let mut http = self.post(self.address.of(resource, "acquire"), request)?;
+        http.headers_mut().insert(&IDEMPOTENCY_KEY, header(key)?);
+        let answer = self.send(http, timeout).await?;
+        match answer.status {
+            StatusCode::OK => answer.json().map(Acquired::Granted),
+            StatusCode::ACCEPTED => answer.json().map(Acquired::Queued),
+            _ => Err(answer.failure()),
+        }
+    }
+
+    pub(crate) async fn cancel(
+        &self,
+        resource: &ResourceName,
+        key: &IdempotencyKey,
+        timeout: Duration,
+    ) -> Result<Cancelled, Failure> {
+        let mut http = request(Method::POST, &self.address.of(resource, "cancel"))?;
+        http.headers_mut().insert(&IDEMPOTENCY_KEY, header(key)?);
+        self.send(http, timeout).await?.read()
+    }
+
+    pub(crate) async fn renew(
+        &self,
+        resource: &ResourceName,
+        body: &RenewRequest,
+        timeout: Duration,
+    ) -> Result<Lease, Failure> {
+        let http = self.post(self.address.of(resource, "renew"), body)?;
+        self.send(http, timeout).await?.read()
+    }
+
+    pub(crate) async fn renew_many(
+        &self,
+        body: &RenewManyRequest,
+        timeout: Duration,
+    ) -> Result<Renewed, Failure> {
+        let http = self.post(self.address.at("/v1/renew"), body)?;
+        self.send(http, timeout).await?.read()
+    }
+
+    pub(crate) async fn release(
+        &self,
+        resource: &ResourceName,
+        lease_id: &LeaseId,
+        timeout: Duration,
+    ) -> Result<Released, Failure> {
+        let body = ReleaseRequest { lease_id: lease_id.clone() };
+        let http = self.post(self.address.of(resource, "release"), &body)?;
+        self.send(http, timeout).await?.read()
+    }
+
+    pub(crate) async fn force_release(
+        &self,
+        resource: &ResourceName,
+        body: &ForceReleaseRequest,
+        timeout: Duration,
+    ) -> Result<ForceReleased, Failure> {
+        let http = self.post(self.address.of(resource, "force-release"), body)?;
+        self.send(http, timeout).await?.read()
+    }
+
+    pub(crate) async fn check(
+        &self,
+        resource: &ResourceName,
+        body: &CheckRequest,
+        timeout: Duration,
+    ) -> Result<Checked, Failure> {
+        let http = self.post(self.address.of(resource, "check"), body)?;
+        self.send(http, timeout).await?.read()
+    }
+
+    pub(crate) async fn status(
+        &self,
+        resource: &ResourceName,
+        timeout: Duration,
+    ) -> Result<LockStatus, Failure> {
+        let http = request(Method::GET, &self.address.of(resource, ""))?;
+        self.send(http, timeout).await?.read()
+    }
+
+    /// A page of the list; `query` begins with a question mark.
+    pub(crate) async fn list(&self, query: &str, timeout: Duration) -> Result<LockPage, Failure> {
+        let http = request(Method::GET, &self.address.at(&format!("/v1/locks{query}")))?;
+        self.send(http, timeout).await?.read()
+    }
+
+    /// Asks whether the server is ready.
+    pub(crate) async fn ready(&self, timeout: Duration) -> Result<(), Failure> {
+        let http = request(Method::GET, &self.address.at("/readyz"))?;
+        let answer = self.send(http, timeout).await?;
+        if answer.status == StatusCode::OK { Ok(()) } else { Err(answer.failure()) }
+    }
+
+    fn post(&self, url: String, body: &impl Serialize) -> Result<Request, Failure> {
+        let mut http = request(Method::POST, &url)?;
+        let json = serde_json::to_vec(body).map_err(|why| unsendable(&why))?;
+        *http.body_mut() = Some(json.into());
+        http.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(http)
+    }
+
+    async fn send(
+        &self,
+        mut request: Request,
+        timeout: Duration,
+    ) -> Result<Answer<impl AsRef<[u8]> + use<>>, Failure> {
+        *request.timeout_mut() = Some(timeout);
+        let connections = self.pool.connections();
+        let answer = async {
+            let mut response = connections.client.execute(request).await?;
+            let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+            Ok(Answer { status, headers, body: response.bytes().await? })
+        };
+        answer.await.map_err(|error| {
+            let failure = Failure::of(error, timeout);
+            if matches!(failure, Failure::TimedOut(_)) {
+                self.pool.give_up(&connections);
+            }
+            failure
+        })
+    }
+}
+
+fn request(method: Method, url: &str) -> Result<Request, Failure> {
+    Ok(Request::new(method, Url::parse(url).map_err(|why| unsendable(&why))?))
+}
+
+fn header(key: &IdempotencyKey) -> Result<HeaderValue, Failure> {
+    HeaderValue::from_str(key.as_str()).map_err(|why| unsendable(&why))
+}
+
+/// What the types of the contract admit can be written as a request; should it
+/// once not be so, it is told as the refusal that the server would have sent.
+fn unsendable(why: &dyn std::error::Error) -> Failure {
+    let problem =
+        Problem::new(ProblemCode::InvalidRequest, 400, format!("the request can't be written: {why}"));
+    Failure::Problem { problem: Box::new(problem), retry_after: None }
+}

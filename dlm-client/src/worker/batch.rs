@@ -1,0 +1,64 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use dlm_protocol::{RenewItem, RenewManyRequest, RenewResult, Ttl};
+
+use super::handle::{Ask, Shared};
+use crate::clock::Moment;
+use crate::held::Held;
+use crate::transport::Failure;
+
+/// Leases in one request. Half of what the contract admits: the longest names
+/// there are keep it well below the largest body.
+pub(super) const MOST_ITEMS: usize = dlm_protocol::limits::MAX_RENEWALS / 2;
+
+/// Leases to be renewed in one request.
+pub(super) struct Batch {
+    pub(super) items: Vec<Item>,
+    pub(super) timeout: Duration,
+}
+
+/// One of them.
+pub(super) struct Item {
+    pub(super) held: Arc<Held>,
+    /// Who waits for it; empty when it is renewed because its time has come.
+    pub(super) asks: Vec<Ask>,
+}
+
+impl Item {
+    /// The TTL that was asked for last; without one the lease keeps its own.
+    pub(super) fn ttl(&self) -> Option<Ttl> {
+        self.asks.last().map(|ask| ask.ttl)
+    }
+}
+
+/// What came of an attempt to renew a batch.
+pub(super) struct Answered {
+    /// When this attempt was sent.
+    pub(super) sent: Moment,
+    pub(super) items: Vec<Item>,
+    /// One result an item.
+    pub(super) outcome: Result<Vec<RenewResult>, Failure>,
+}
+
+/// One attempt.
+pub(super) async fn send(shared: Arc<Shared>, batch: Batch) -> Answered {
+    let Batch { items, timeout } = batch;
+    let leases = items.iter().map(|item| RenewItem {
+        resource: item.held.resource.clone(),
+        lease_id: item.held.lease_id.clone(),
+        ttl_ms: item.ttl(),
+    });
+    let request = RenewManyRequest { leases: leases.collect() };
+    let sent = Moment::now();
+    let outcome = match shared.http.renew_many(&request, timeout).await {
+        Ok(renewed) if renewed.results.len() == items.len() => Ok(renewed.results),
+        Ok(renewed) => Err(Failure::Unexpected {
+            status: 200,
+            what: format!("{} results for {} leases", renewed.results.len(), items.len()),
+            retry_after: None,
+        }),
+        Err(failure) => Err(failure),
+    };
+    Answered { sent, items, outcome }
+}

@@ -1,0 +1,117 @@
+use std::future::pending;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+use super::batch::{self, Answered};
+use super::handle::{Command, Shared};
+use super::release::release;
+use super::renewals::Renewals;
+use crate::clock::{Moment, nap};
+use crate::error::Error;
+
+/// Commands taken from the inbox at once.
+const COMMANDS: usize = 256;
+
+type Inbox = mpsc::UnboundedReceiver<Command>;
+
+/// The body of the thread.
+pub(super) fn thread(shared: &Arc<Shared>, inbox: Inbox, started: oneshot::Sender<io::Result<()>>) {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let _ = started.send(Ok(()));
+            runtime.block_on(run(shared, inbox));
+        }
+        Err(why) => {
+            let _ = started.send(Err(why));
+        }
+    }
+}
+
+async fn run(shared: &Arc<Shared>, mut inbox: Inbox) {
+    let mut worker = Worker {
+        shared,
+        tasks: TaskTracker::new(),
+        renewals: Renewals::new(Moment::now()),
+        on_the_way: FuturesUnordered::new(),
+        flushes: FuturesUnordered::new(),
+    };
+    let mut commands = Vec::with_capacity(COMMANDS);
+    loop {
+        let wake = worker.renewals.next_wake();
+        tokio::select! {
+            taken = inbox.recv_many(&mut commands, COMMANDS) => {
+                if taken == 0 {
+                    break;
+                }
+                for command in commands.drain(..) {
+                    worker.obey(command);
+                }
+            }
+            Some(answered) = worker.on_the_way.next() => worker.renewals.answered(answered, Moment::now()),
+            Some(()) = worker.flushes.next() => {}
+            () = nap_until(wake) => {}
+        }
+        worker.renew_due();
+    }
+    // No client and no guard is left; what they left to send is sent.
+    worker.tasks.close();
+    worker.tasks.wait().await;
+}
+
+struct Worker<'a> {
+    shared: &'a Arc<Shared>,
+    tasks: TaskTracker,
+    renewals: Renewals,
+    on_the_way: FuturesUnordered<BoxFuture<'static, Answered>>,
+    /// Not among the tasks, for which they wait.
+    flushes: FuturesUnordered<BoxFuture<'static, ()>>,
+}
+
+impl Worker<'_> {
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Run(work) => {
+                self.tasks.spawn(work);
+            }
+            Command::Watch(held) => self.renewals.watch(held, Moment::now()),
+            Command::Forget(held) => self.renewals.forget(&held),
+            Command::Release(release_of) => {
+                self.renewals.forget(&release_of.held);
+                self.tasks.spawn(release(Arc::clone(self.shared), release_of));
+            }
+            Command::Renew(held, ask) => self.renewals.ask(&held, ask, Moment::now()),
+            Command::Flush { timeout, done } => self.flush(timeout, done),
+        }
+    }
+
+    fn flush(&self, timeout: Duration, done: oneshot::Sender<Result<(), Error>>) {
+        self.tasks.close();
+        let tasks = self.tasks.clone();
+        self.flushes.push(Box::pin(async move {
+            let flushed = tokio::time::timeout(timeout, tasks.wait()).await;
+            // Nobody reads it when the close was given up.
+            let _ = done.send(flushed.map_err(|_| Error::flush_timed_out()));
+        }));
+    }
+
+    fn renew_due(&mut self) {
+        for batch in self.renewals.due(Moment::now(), self.shared.request_timeout) {
+            self.on_the_way.push(Box::pin(batch::send(Arc::clone(self.shared), batch)));
+        }
+    }
+}
+
+/// Until it is worth looking again.
+async fn nap_until(wake: Option<Moment>) {
+    match wake {
+        Some(wake) => tokio::time::sleep(nap(Moment::now(), wake)).await,
+        None => pending().await,
+    }
+}

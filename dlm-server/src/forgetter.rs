@@ -1,0 +1,79 @@
+//! Forgets keys whose time is over.
+//!
+//! It walks the claims in the order of their keys, again and again, so that
+//! forgetting needs no index of its own: an index on the end of every claim
+//! would be written at every release.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dlm_engine::Micros;
+use dlm_protocol::limits::KEY_RETENTION_MS;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{ClaimName, Purge, Reader, StoreError, Stretch};
+use crate::writer::{Job, Writer};
+
+/// How many claims are looked at, and at most forgotten, at a time: it is what
+/// other operations wait for.
+const STRETCH: i64 = 500;
+/// A walk over the whole table takes about this long, however long it is, so
+/// that a key is remembered at most this much longer than it must be.
+const WALK: Duration = Duration::from_secs(300);
+const SHORTEST_STEP: Duration = Duration::from_millis(5);
+const LONGEST_STEP: Duration = Duration::from_millis(500);
+/// Between two walks.
+const REST: Duration = Duration::from_secs(30);
+
+/// Forgets until it is told to stop.
+pub(crate) async fn run(writer: Writer, reader: Arc<dyn Reader>, stop: CancellationToken) {
+    let mut at: Option<ClaimName> = None;
+    let mut steps = 0_u32;
+    let mut step = LONGEST_STEP;
+    loop {
+        let pause = match forget(&writer, &reader, at.take()).await {
+            Ok(Some(Stretch { last, more: true, .. })) => {
+                at = Some(last);
+                steps += 1;
+                step
+            }
+            Ok(_) => {
+                step = (WALK / (steps + 1)).clamp(SHORTEST_STEP, LONGEST_STEP);
+                steps = 0;
+                REST
+            }
+            Err(error) => {
+                tracing::warn!(%error, "old keys could not be forgotten");
+                REST
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+async fn forget(
+    writer: &Writer,
+    reader: &Arc<dyn Reader>,
+    after: Option<ClaimName>,
+) -> Result<Option<Stretch>, StoreError> {
+    let cutoff = Micros(reader.now()?.0 - (KEY_RETENTION_MS * 1000) as i64);
+    let (looking, behind) = (Arc::clone(reader), after.clone());
+    let stretch = tokio::task::spawn_blocking(move || looking.stretch(behind.as_ref(), cutoff, STRETCH))
+        .await
+        .map_err(|error| StoreError::Unavailable(error.to_string()))??;
+    if let Some(stretch) = &stretch
+        && stretch.forgettable > 0
+    {
+        let purge = Purge { after, last: stretch.last.clone(), cutoff };
+        let (done, forgotten) = oneshot::channel();
+        let stopped = || StoreError::Unavailable("the writer has stopped".into());
+        writer.send(Job::Purge(purge, done)).map_err(|_| stopped())?;
+        let forgotten = forgotten.await.map_err(|_| stopped())??;
+        tracing::debug!(forgotten, "forgot keys");
+    }
+    Ok(stretch)
+}

@@ -1,0 +1,225 @@
+//! Where the state lasts: the rows of resources and claims, the event log.
+//!
+//! A store knows no lock rule. It speaks in the engine's terms and has two
+//! sides: [`Store`], the one connection of a writer, and [`Reader`], what
+//! everyone else sees. There is one module a database.
+//!
+//! **Architecture Invariant:** what a writer was told to write is either all
+//! there after [`Store::commit`] answered `Ok`, or none of it.
+
+mod sqlite;
+
+use std::sync::Arc;
+
+use dlm_engine::{Claim, ClaimChange, ClaimKey, Micros, Need, ReplicaId, Resource, RowChange};
+
+use crate::service::ListQuery;
+
+/// A resource's name as the store and its writer keep it.
+pub(crate) type Name = Arc<str>;
+
+/// Why the store did not do what it was asked. What it says is for the log.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// A claim that was taken for new is there already.
+    #[error("a claim with this key is there already")]
+    KeyExists,
+    /// The database refused the data.
+    #[error("the database refused the data: {0}")]
+    Refused(String),
+    /// The database can't be used now.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// A transaction was not committed, and could be tried again.
+    #[error("a commit did not take place")]
+    NotCommitted,
+    /// What is stored can't be understood.
+    #[error("the database holds what this version can't read: {0}")]
+    Corrupt(String),
+}
+
+/// Why a store can't be opened: for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the database URL must begin with `sqlite:`, which is the only scheme supported")]
+    Scheme,
+    #[error("the SQLite URL names no file")]
+    NoFile,
+    #[error("the database {path} belongs to another dlm-server that is running (lock file {lock})")]
+    InUse { path: String, lock: String },
+    #[error("the file {path} can't be opened: {source}")]
+    File { path: String, source: std::io::Error },
+    #[error("the database {path} can't be opened: {why}")]
+    Database { path: String, why: String },
+    #[error("the database can't be brought to this version: {0}")]
+    Migration(String),
+    #[error("the server can't be started: {0}")]
+    Stopped(String),
+    #[error("the secret file {path} must hold at least 32 bytes")]
+    ShortSecret { path: String },
+}
+
+/// What a database was told once.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    /// The key of the lease ids' MAC.
+    pub(crate) secret: Vec<u8>,
+    /// Random per database: a cursor of another log is not one of this.
+    pub(crate) log_id: u64,
+    /// The last instant that was stored.
+    pub(crate) last_at: Micros,
+}
+
+/// A store that is open: its parts go to those who use them.
+pub(crate) struct Opened {
+    pub(crate) store: Box<dyn Store>,
+    pub(crate) reader: Arc<dyn Reader>,
+    pub(crate) identity: Identity,
+}
+
+/// Opens the store that the URL names and brings it to this version.
+pub(crate) fn open(url: &str) -> Result<Opened, OpenError> {
+    match url.split_once(':') {
+        Some(("sqlite", rest)) => sqlite::open(rest),
+        _ => Err(OpenError::Scheme),
+    }
+}
+
+/// The resource of a batch as it was loaded.
+pub(crate) struct Loaded {
+    pub(crate) resource: Resource,
+    /// `check_at` as it is stored; `None` while there is no row.
+    pub(crate) stored_check_at: Option<Micros>,
+}
+
+/// What a batch writes of one resource.
+pub(crate) struct Write<'a> {
+    pub(crate) name: &'a Name,
+    pub(crate) row: RowChange,
+    pub(crate) stored_check_at: Option<Micros>,
+    pub(crate) claims: Vec<&'a ClaimChange>,
+}
+
+/// Keys to forget: the claims behind `after` up to and with `last` that ended
+/// before `cutoff`.
+#[derive(Debug, Clone)]
+pub(crate) struct Purge {
+    pub(crate) after: Option<ClaimName>,
+    pub(crate) last: ClaimName,
+    pub(crate) cutoff: Micros,
+}
+
+/// A claim's primary key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClaimName {
+    pub(crate) resource: String,
+    pub(crate) principal: String,
+    pub(crate) key: String,
+}
+
+/// A writer's connection. Everything between `begin` and `commit` is one
+/// transaction.
+pub(crate) trait Store: Send {
+    fn begin(&mut self) -> Result<(), StoreError>;
+
+    /// The deciding clock. In a batch it is read after the rows are locked.
+    fn now(&mut self) -> Result<Micros, StoreError>;
+
+    /// Loads a resource, and keeps everyone else from changing it.
+    fn load(&mut self, name: &Name) -> Result<Loaded, StoreError>;
+
+    /// Gives a resource what it needs to go on.
+    fn provide(&mut self, name: &Name, need: Need, resource: &mut Resource) -> Result<(), StoreError>;
+
+    fn write(&mut self, write: &Write<'_>) -> Result<(), StoreError>;
+
+    /// Appends a batch's events, if there are any, and leaves the batch's
+    /// number in the writer's marker. Returns the number.
+    fn append(&mut self, now: Micros, events: Option<&str>) -> Result<i64, StoreError>;
+
+    /// After an `Err` the outcome is unknown: ask [`Store::last_batch`] on a
+    /// new connection.
+    fn commit(&mut self) -> Result<(), StoreError>;
+
+    fn rollback(&mut self);
+
+    /// Makes the connection anew.
+    fn reconnect(&mut self) -> Result<(), StoreError>;
+
+    /// The number of this writer's last committed batch.
+    fn last_batch(&mut self) -> Result<i64, StoreError>;
+
+    /// Forgets keys, in a transaction of its own. Returns how many.
+    fn purge(&mut self, purge: &Purge) -> Result<usize, StoreError>;
+
+    /// From now on every waiter in the store is away unless it comes back:
+    /// their rows say when the sweeper has to look.
+    fn all_away(&mut self, due_at: Micros) -> Result<(), StoreError>;
+}
+
+/// What a resource looks like to those who don't write.
+pub(crate) struct View {
+    pub(crate) name: Name,
+    pub(crate) row: dlm_engine::Stored,
+    /// The first holders.
+    pub(crate) holders: Vec<Claim>,
+    /// The first waiters, where they were asked for.
+    pub(crate) waiters: Vec<Claim>,
+}
+
+/// The end of the event log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Head(pub(crate) i64);
+
+/// One row of the event log.
+pub(crate) struct LogRow {
+    pub(crate) position: i64,
+    pub(crate) events: String,
+}
+
+/// What is due.
+#[derive(Debug, Default)]
+pub(crate) struct Due {
+    pub(crate) resources: Vec<Name>,
+    pub(crate) waiters: Vec<(Name, ClaimKey)>,
+    /// When the next thing is due; `None` when nothing is.
+    pub(crate) next: Option<Micros>,
+}
+
+/// A stretch of the claims table, for those who forget keys.
+pub(crate) struct Stretch {
+    pub(crate) last: ClaimName,
+    /// How many of its claims ended before the cutoff.
+    pub(crate) forgettable: i64,
+    /// Whether more claims follow.
+    pub(crate) more: bool,
+}
+
+/// What is committed, for those who don't write. Each call sees one state.
+/// Calls block: they are for threads that may.
+pub(crate) trait Reader: Send + Sync {
+    fn now(&self) -> Result<Micros, StoreError>;
+    fn view(&self, name: &Name) -> Result<(View, Head), StoreError>;
+    fn position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError>;
+    fn list(&self, query: &ListQuery) -> Result<(Vec<View>, Head), StoreError>;
+    /// Log rows from this position on, oldest first, and the log's end.
+    fn log(&self, from: i64, limit: i64) -> Result<(Vec<LogRow>, Head), StoreError>;
+    fn due(&self, now: Micros, limit: i64) -> Result<Due, StoreError>;
+    fn stretch(&self, after: Option<&ClaimName>, cutoff: Micros, limit: i64) -> Result<Option<Stretch>, StoreError>;
+}
+
+/// Where the counters of a name begin that has no row: names share a floor by
+/// their hash, so that forgetting them costs no memory of each.
+pub(crate) fn floor_bucket(name: &str) -> i64 {
+    // FNV-1a: the bucket of a name must be the same for ever.
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    (hash % 4096) as i64
+}
+
+/// One run of this server: who parked a waiter.
+pub(crate) fn new_replica_id() -> ReplicaId {
+    // The first 63 bits of a time-ordered id grow with each start.
+    ReplicaId((uuid::Uuid::now_v7().as_u128() >> 65) as i64)
+}

@@ -1,0 +1,243 @@
+//! Rows of the database and the engine's types, into each other.
+
+use std::sync::Arc;
+
+use diesel::prelude::*;
+use dlm_engine::{
+    CancelOutcome, Claim, ClaimChange, ClaimKey, End, Ended, Lease, Micros, Mode, Phase, Presence, ReplicaId, Request,
+    Stored, Waiting,
+};
+
+use super::schema::{claims, resources};
+use crate::store::StoreError;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = resources)]
+pub(super) struct ResourceRow {
+    pub(super) name: String,
+    pub(super) version: i64,
+    pub(super) token: i64,
+    pub(super) touched_at: i64,
+    pub(super) check_at: i64,
+    pub(super) queue_len: i64,
+    pub(super) holder_count: i64,
+    pub(super) holder_principal: Option<String>,
+    pub(super) holder_key: Option<String>,
+}
+
+impl ResourceRow {
+    pub(super) fn stored(&self) -> Stored {
+        Stored {
+            version: self.version as u64,
+            token: self.token as u64,
+            touched_at: Micros(self.touched_at),
+            check_at: Micros(self.check_at),
+            queue_len: self.queue_len as u64,
+            holder_count: self.holder_count as u64,
+        }
+    }
+}
+
+/// A claim as it is written: all that can change, and, for an insert, all.
+#[derive(Insertable, AsChangeset)]
+#[diesel(table_name = claims, treat_none_as_null = true, treat_none_as_default_value = false)]
+#[diesel(primary_key(resource, principal, key))]
+pub(super) struct NewClaim<'a> {
+    resource: &'a str,
+    principal: &'a str,
+    key: &'a str,
+    shared: Option<bool>,
+    ttl_asked_ms: Option<i64>,
+    wait_ms: Option<i64>,
+    owner: Option<&'a str>,
+    metadata: Option<&'a str>,
+    ticket: Option<i64>,
+    enqueued_at: Option<i64>,
+    deadline: Option<i64>,
+    replica: Option<i64>,
+    away_since: Option<i64>,
+    check_at: Option<i64>,
+    token: Option<i64>,
+    waited_ticket: Option<i64>,
+    granted_at: Option<i64>,
+    term_at: Option<i64>,
+    ttl_ms: Option<i64>,
+    expires_at: Option<i64>,
+    shared_token: Option<i64>,
+    ended_at: Option<i64>,
+    end_reason: Option<i16>,
+    current_token: Option<i64>,
+    forced_token: Option<i64>,
+    cancel: Option<i16>,
+}
+
+impl<'a> NewClaim<'a> {
+    pub(super) fn of(resource: &'a str, change: &'a ClaimChange) -> Self {
+        let claim = &change.claim;
+        let request = claim.request.as_deref();
+        let waiting = claim.waiting();
+        let lease = claim.lease();
+        let ended = match &claim.phase {
+            Phase::Ended(ended) => Some(ended),
+            _ => None,
+        };
+        let (replica, away_since) = match waiting.map(|waiting| waiting.presence) {
+            Some(Presence::Parked(replica)) => (Some(replica.0), None),
+            Some(Presence::Away(since)) => (None, Some(since.0)),
+            None => (None, None),
+        };
+        let token = lease.map(|lease| lease.token as i64);
+        let live_shared = ended.is_none() && claim.mode() == Mode::Shared;
+        let forced = ended.is_some_and(|ended| ended.end == End::ForceReleased);
+        Self {
+            resource,
+            principal: &claim.key.principal,
+            key: &claim.key.key,
+            shared: request.map(|request| request.mode == Mode::Shared),
+            ttl_asked_ms: request.map(|request| request.ttl_ms as i64),
+            wait_ms: request.map(|request| request.wait_ms as i64),
+            owner: request.map(|request| &*request.owner),
+            metadata: request.map(|request| &*request.metadata),
+            ticket: waiting.map(|waiting| waiting.ticket as i64),
+            enqueued_at: waiting.map(|waiting| waiting.enqueued_at.0),
+            deadline: waiting.map(|waiting| waiting.deadline.0),
+            replica,
+            away_since,
+            check_at: change.check_at.map(|check_at| check_at.0),
+            token,
+            waited_ticket: lease.and_then(|lease| lease.ticket).map(|ticket| ticket as i64),
+            granted_at: lease.map(|lease| lease.granted_at.0),
+            term_at: lease.map(|lease| lease.term_at.0),
+            ttl_ms: lease.map(|lease| lease.ttl_ms as i64),
+            expires_at: lease.map(|lease| lease.expires_at.0),
+            shared_token: token.filter(|_| live_shared),
+            ended_at: ended.map(|ended| ended.at.0),
+            end_reason: ended.map(|ended| end_code(ended.end)),
+            current_token: ended.map(|ended| ended.current_token as i64),
+            forced_token: token.filter(|_| forced),
+            cancel: ended.and_then(|ended| ended.cancel).map(cancel_code),
+        }
+    }
+}
+
+/// A claim as it is read.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = claims)]
+pub(super) struct ClaimRow {
+    principal: String,
+    key: String,
+    shared: Option<bool>,
+    ttl_asked_ms: Option<i64>,
+    wait_ms: Option<i64>,
+    owner: Option<String>,
+    metadata: Option<String>,
+    ticket: Option<i64>,
+    enqueued_at: Option<i64>,
+    deadline: Option<i64>,
+    replica: Option<i64>,
+    away_since: Option<i64>,
+    token: Option<i64>,
+    waited_ticket: Option<i64>,
+    granted_at: Option<i64>,
+    term_at: Option<i64>,
+    ttl_ms: Option<i64>,
+    expires_at: Option<i64>,
+    ended_at: Option<i64>,
+    end_reason: Option<i16>,
+    current_token: Option<i64>,
+    cancel: Option<i16>,
+}
+
+impl ClaimRow {
+    pub(super) fn into_claim(self) -> Result<Claim, StoreError> {
+        self.read().ok_or_else(|| StoreError::Corrupt("a row of claims is neither waiting, live nor ended".into()))
+    }
+
+    fn read(self) -> Option<Claim> {
+        let lease = match self.token {
+            Some(token) => Some(Lease {
+                token: token as u64,
+                granted_at: Micros(self.granted_at?),
+                term_at: Micros(self.term_at?),
+                ttl_ms: self.ttl_ms? as u64,
+                expires_at: Micros(self.expires_at?),
+                ticket: self.waited_ticket.map(|ticket| ticket as u64),
+            }),
+            None => None,
+        };
+        let phase = match (self.ended_at, lease, self.ticket) {
+            (Some(at), lease, _) => Phase::Ended(Ended {
+                at: Micros(at),
+                end: end_of(self.end_reason?)?,
+                lease,
+                current_token: self.current_token? as u64,
+                cancel: match self.cancel {
+                    Some(code) => Some(cancel_of(code)?),
+                    None => None,
+                },
+            }),
+            (None, Some(lease), _) => Phase::Live(lease),
+            (None, None, Some(ticket)) => Phase::Waiting(Waiting {
+                ticket: ticket as u64,
+                enqueued_at: Micros(self.enqueued_at?),
+                deadline: Micros(self.deadline?),
+                presence: match self.away_since {
+                    Some(since) => Presence::Away(Micros(since)),
+                    None => Presence::Parked(ReplicaId(self.replica?)),
+                },
+            }),
+            (None, None, None) => return None,
+        };
+        let request = match self.shared {
+            Some(shared) => Some(Arc::new(Request {
+                mode: if shared { Mode::Shared } else { Mode::Exclusive },
+                ttl_ms: self.ttl_asked_ms? as u64,
+                wait_ms: self.wait_ms? as u64,
+                owner: self.owner?.into(),
+                metadata: self.metadata?.into(),
+            })),
+            None => None,
+        };
+        Some(Claim { key: ClaimKey::new(self.principal, self.key), request, phase })
+    }
+}
+
+pub(super) const fn end_code(end: End) -> i16 {
+    match end {
+        End::Released => 1,
+        End::Expired => 2,
+        End::ForceReleased => 3,
+        End::Cancelled => 4,
+        End::Away => 5,
+        End::TimedOut => 6,
+    }
+}
+
+const fn end_of(code: i16) -> Option<End> {
+    Some(match code {
+        1 => End::Released,
+        2 => End::Expired,
+        3 => End::ForceReleased,
+        4 => End::Cancelled,
+        5 => End::Away,
+        6 => End::TimedOut,
+        _ => return None,
+    })
+}
+
+pub(super) const fn cancel_code(cancel: CancelOutcome) -> i16 {
+    match cancel {
+        CancelOutcome::Cancelled => 1,
+        CancelOutcome::Released => 2,
+        CancelOutcome::None => 3,
+    }
+}
+
+const fn cancel_of(code: i16) -> Option<CancelOutcome> {
+    Some(match code {
+        1 => CancelOutcome::Cancelled,
+        2 => CancelOutcome::Released,
+        3 => CancelOutcome::None,
+        _ => return None,
+    })
+}

@@ -1,0 +1,118 @@
+//! Ends what is overdue without anyone asking: leases, waits, and the memory
+//! of resources that nobody uses.
+//!
+//! It follows the indexed `check_at` of resources and waiters, sleeps until
+//! the first of them, and is woken when a commit brings an earlier one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use dlm_engine::{ClaimKey, Micros};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::service::Service;
+use crate::store::{Due, Name, Reader, StoreError};
+
+/// Most resources, and most waiters, ended at a time.
+const LIMIT: i64 = 1000;
+/// Longest sleep: the timer does not count the time in which the machine was
+/// suspended, the deciding clock does.
+const LONGEST_SLEEP: Duration = Duration::from_millis(500);
+/// Pause after a failure, and the shortest sleep at all.
+const PAUSE: Duration = Duration::from_millis(100);
+const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
+
+/// When the sweeper has to look next.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    at: AtomicI64,
+    earlier: Notify,
+}
+
+impl Alarm {
+    pub(crate) fn new() -> Self {
+        Self { at: AtomicI64::new(i64::MAX), earlier: Notify::new() }
+    }
+
+    /// Something is due at this instant.
+    pub(crate) fn set(&self, at: Micros) {
+        if at.0 < self.at.fetch_min(at.0, Ordering::AcqRel) {
+            self.earlier.notify_one();
+        }
+    }
+
+    /// From here on everything that is set is new.
+    fn clear(&self) {
+        self.at.store(i64::MAX, Ordering::Release);
+    }
+
+    fn at(&self) -> Micros {
+        Micros(self.at.load(Ordering::Acquire))
+    }
+}
+
+/// Sweeps until it is told to stop.
+pub(crate) async fn run(service: Service, reader: Arc<dyn Reader>, alarm: Arc<Alarm>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        // Before the look: what is committed after it sets the alarm again.
+        alarm.clear();
+        match sweep(&service, &reader).await {
+            Ok(due) => {
+                let full = due.resources.len().max(due.waiters.len()) as i64 == LIMIT;
+                if full {
+                    continue;
+                }
+                alarm.set(due.next.unwrap_or(Micros::MAX));
+                tokio::select! {
+                    () = sleep_until_due(&reader, &alarm) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the sweeper could not look for what is overdue");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn sweep(service: &Service, reader: &Arc<dyn Reader>) -> Result<Due, StoreError> {
+    let now = reader.now()?;
+    let looking = Arc::clone(reader);
+    let due = tokio::task::spawn_blocking(move || looking.due(now, LIMIT))
+        .await
+        .map_err(|error| StoreError::Unavailable(error.to_string()))??;
+    let mut by_name: HashMap<Name, Vec<ClaimKey>> = HashMap::new();
+    for name in &due.resources {
+        by_name.entry(Name::clone(name)).or_default();
+    }
+    for (name, key) in &due.waiters {
+        by_name.entry(Name::clone(name)).or_default().push(key.clone());
+    }
+    let swept = by_name.into_iter().map(|(name, waiters)| service.sweep(name, waiters)).collect::<Vec<_>>();
+    for answer in swept {
+        if answer.await.is_err() {
+            return Err(StoreError::Unavailable("a sweep failed".into()));
+        }
+    }
+    Ok(due)
+}
+
+async fn sleep_until_due(reader: &Arc<dyn Reader>, alarm: &Alarm) {
+    loop {
+        let Ok(now) = reader.now() else { return };
+        let at = alarm.at();
+        if at <= now {
+            tokio::time::sleep(SHORTEST_SLEEP).await;
+            return;
+        }
+        let left = Duration::from_micros(u64::try_from(at.0.saturating_sub(now.0)).unwrap_or(0));
+        tokio::select! {
+            () = tokio::time::sleep(left.min(LONGEST_SLEEP)) => {}
+            () = alarm.earlier.notified() => {}
+        }
+    }
+}

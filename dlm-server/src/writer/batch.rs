@@ -1,0 +1,173 @@
+//! One transaction, from its tasks to its commit.
+
+use std::collections::{HashMap, HashSet};
+
+use dlm_engine::{Context, Effects, Event, Micros, NewKeys, Op, Refusal, Reply, Wake};
+
+use super::Core;
+use super::job::{Execute, Leave, RequestId};
+use super::log_row::LoggedEvent;
+use crate::clock::since_boot;
+use crate::store::{Name, StoreError};
+
+/// One job of a batch.
+pub(super) enum Task {
+    Execute(Execute),
+    Leave(Leave),
+}
+
+impl Task {
+    fn name(&self) -> &Name {
+        match self {
+            Self::Execute(execute) => &execute.name,
+            Self::Leave(leave) => &leave.name,
+        }
+    }
+}
+
+/// What a task came to; it counts once the batch is committed.
+pub(super) struct Executed {
+    pub(super) result: Result<Reply, Refusal>,
+    pub(super) wakes: Vec<Wake>,
+}
+
+/// A batch that is committed, to be told to its callers.
+pub(super) struct Committed {
+    pub(super) now: Micros,
+    /// One a task, in their order.
+    pub(super) executed: Vec<Executed>,
+    pub(super) events: Vec<(Name, Event)>,
+    pub(super) first_check: Micros,
+}
+
+/// Who holds requests open, as the tasks of an uncommitted batch have it.
+#[derive(Default)]
+struct Comings {
+    joined: HashMap<(Name, dlm_engine::ClaimKey), Vec<RequestId>>,
+    left: HashSet<RequestId>,
+}
+
+impl Core {
+    /// Runs all tasks in one transaction. After an error nothing of it is
+    /// stored and nothing of it is in memory.
+    pub(super) fn attempt(&mut self, tasks: &[Task], new_keys: NewKeys) -> Result<Committed, StoreError> {
+        let started = since_boot();
+        self.store.begin()?;
+        let executed = self.execute(tasks, new_keys).and_then(|executed| {
+            let batch = self.write(&executed)?;
+            Ok((executed, batch))
+        });
+        let (mut committed, batch) = match executed {
+            Ok(executed) => executed,
+            Err(error) => {
+                self.store.rollback();
+                self.cache.failed();
+                return Err(error);
+            }
+        };
+        let written = since_boot();
+        if let Err(error) = self.store.commit() {
+            self.outcome_of(batch, &error)?;
+        }
+        let done = since_boot();
+        committed.first_check = self.cache.committed();
+        self.metrics.batch(tasks.len(), (done - started).as_secs_f64(), (done - written).as_secs_f64());
+        Ok(committed)
+    }
+
+    fn execute(&mut self, tasks: &[Task], new_keys: NewKeys) -> Result<Committed, StoreError> {
+        for task in tasks {
+            self.cache.load(task.name(), &mut *self.store)?;
+        }
+        // After the rows are locked, so that no renewal passes by an expiry
+        // while it waits for one.
+        let now = self.store.now()?;
+        let context = Context { now, replicas: &self.replicas, limits: &self.limits, new_keys };
+        let mut effects = Effects::default();
+        let mut comings = Comings::default();
+        let mut executed = Vec::with_capacity(tasks.len());
+        let mut events = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let name = task.name();
+            let op = match task {
+                Task::Execute(execute) => &execute.op,
+                Task::Leave(leave) => {
+                    let last = comings.leave(&self.parked, leave);
+                    if !last {
+                        executed.push(Executed { result: Ok(Reply::Left), wakes: Vec::new() });
+                        continue;
+                    }
+                    &Op::Leave { key: leave.key.clone(), can_return: leave.can_return }
+                }
+            };
+            let Some(resource) = self.cache.resource(name) else { continue };
+            let result = loop {
+                match resource.execute(op, &context, &mut effects) {
+                    Ok(result) => break result,
+                    Err(need) => self.store.provide(name, need, resource)?,
+                }
+            };
+            if let (Task::Execute(execute), Op::Acquire { key, .. }, Ok(Reply::Queued)) = (task, op, &result) {
+                comings.join(name, key, execute.caller.request);
+            }
+            events.extend(effects.events.drain(..).map(|event| (Name::clone(name), event)));
+            executed.push(Executed { result, wakes: std::mem::take(&mut effects.wakes) });
+        }
+        Ok(Committed { now, executed, events, first_check: Micros::MAX })
+    }
+
+    /// Writes what the tasks changed. Returns the batch's number, if there was
+    /// anything to write.
+    fn write(&mut self, executed: &Committed) -> Result<Option<i64>, StoreError> {
+        if !self.cache.write(&mut *self.store)? {
+            return Ok(None);
+        }
+        let events: Vec<_> = executed.events.iter().map(|(name, event)| LoggedEvent::new(name, event)).collect();
+        let events = (!events.is_empty())
+            .then(|| serde_json::to_string(&events))
+            .transpose()
+            .map_err(|error| StoreError::Refused(error.to_string()))?;
+        self.store.append(executed.now, events.as_deref()).map(Some)
+    }
+
+    /// A COMMIT failed, which does not say whether it took place: the marker
+    /// on a new connection does. Running the batch again blindly would let a
+    /// keyless acquire meet its own ghost.
+    fn outcome_of(&mut self, batch: Option<i64>, error: &StoreError) -> Result<(), StoreError> {
+        tracing::error!(%error, "a commit failed; looking whether it took place");
+        self.store.rollback();
+        self.cache.failed();
+        let unknown = || StoreError::Unavailable("what became of a commit is not known".into());
+        if !self.reconnect() {
+            return Err(unknown());
+        }
+        let last = self.store.last_batch().map_err(|_| unknown())?;
+        if batch.is_none_or(|batch| batch == last) {
+            return Ok(());
+        }
+        Err(StoreError::NotCommitted)
+    }
+}
+
+impl Comings {
+    fn join(&mut self, name: &Name, key: &dlm_engine::ClaimKey, request: RequestId) {
+        self.joined.entry((Name::clone(name), key.clone())).or_default().push(request);
+    }
+
+    /// One request is gone. Tells whether it was there, and the last of its
+    /// claim's.
+    fn leave(&mut self, parked: &super::parked::Parked, leave: &Leave) -> bool {
+        let joined = self.joined.get(&(Name::clone(&leave.name), leave.key.clone()));
+        let mut there = false;
+        let mut others = false;
+        for request in parked.requests(&leave.name, &leave.key).chain(joined.into_iter().flatten().copied()) {
+            if request == leave.request {
+                there = true;
+            } else if !self.left.contains(&request) {
+                others = true;
+            }
+        }
+        self.left.insert(leave.request);
+        there && !others
+    }
+}

@@ -1,0 +1,65 @@
+//! The events of a batch as they are stored: one JSON array a batch.
+
+use std::borrow::Cow;
+
+use dlm_engine::{Event, EventKind, Mode};
+use serde::{Deserialize, Serialize};
+
+/// One event of the log. Its cursor is where it stands.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LoggedEvent<'a> {
+    pub(crate) kind: dlm_protocol::EventKind,
+    #[serde(borrow)]
+    pub(crate) resource: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) shared: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) token: Option<u64>,
+    pub(crate) current_token: u64,
+    pub(crate) version: u64,
+    #[serde(borrow)]
+    pub(crate) owner: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ticket: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ttl_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) queue_len: u64,
+    pub(crate) at: i64,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<Cow<'a, str>>,
+}
+
+impl<'a> LoggedEvent<'a> {
+    pub(super) fn new(resource: &'a str, event: &'a Event) -> Self {
+        Self {
+            kind: kind(event.kind),
+            resource: Cow::Borrowed(resource),
+            shared: event.mode == Mode::Shared,
+            token: event.token,
+            current_token: event.current_token,
+            version: event.version,
+            owner: Cow::Borrowed(&event.owner),
+            ticket: event.ticket,
+            ttl_ms: event.ttl_ms,
+            expires_at: event.expires_at.map(|at| at.0),
+            queue_len: event.queue_len,
+            at: event.at.0,
+            reason: event.reason.as_deref().map(Cow::Borrowed),
+        }
+    }
+}
+
+/// The engine's word as the wire has it.
+pub(super) const fn kind(kind: EventKind) -> dlm_protocol::EventKind {
+    match kind {
+        EventKind::Queued => dlm_protocol::EventKind::Queued,
+        EventKind::Granted => dlm_protocol::EventKind::Granted,
+        EventKind::Released => dlm_protocol::EventKind::Released,
+        EventKind::Expired => dlm_protocol::EventKind::Expired,
+        EventKind::ForceReleased => dlm_protocol::EventKind::ForceReleased,
+        EventKind::Cancelled => dlm_protocol::EventKind::Cancelled,
+        EventKind::WaitTimedOut => dlm_protocol::EventKind::WaitTimedOut,
+    }
+}

@@ -1,0 +1,9 @@
+DROP VIEW events_readable;
+DROP VIEW waiters_readable;
+DROP VIEW holders_readable;
+DROP TABLE writers;
+DROP TABLE log;
+DROP TABLE floors;
+DROP TABLE claims;
+DROP TABLE resources;
+DROP TABLE meta;

@@ -1,0 +1,111 @@
+-- Instants are integers: microseconds since the epoch, UTC. The views at the
+-- end show them readable.
+
+-- What the database is told once: the secret of the lease ids, the id of the
+-- event log.
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY NOT NULL,
+    value BLOB NOT NULL
+) WITHOUT ROWID;
+
+-- One row a resource. It is written once a batch, so what the next batch has
+-- to know of it without reading further stands here.
+CREATE TABLE resources (
+    name             TEXT PRIMARY KEY NOT NULL,
+    version          BIGINT NOT NULL,
+    token            BIGINT NOT NULL,
+    touched_at       BIGINT NOT NULL,
+    -- At or before the first instant at which something is due. It moves when
+    -- the sweeper has been, so that a renewal touches no index.
+    check_at         BIGINT NOT NULL,
+    queue_len        BIGINT NOT NULL,
+    holder_count     BIGINT NOT NULL,
+    -- The claim of the exclusive holder; shared ones are found by their index.
+    holder_principal TEXT,
+    holder_key       TEXT
+) WITHOUT ROWID;
+CREATE INDEX resources_check ON resources (check_at);
+
+-- One row an acquire, through its life: waiting, live, ended. The ended row is
+-- the tombstone of its key.
+CREATE TABLE claims (
+    resource      TEXT NOT NULL,
+    principal     TEXT NOT NULL,
+    key           TEXT NOT NULL,
+    -- As first sent; NULL when it was cancelled before it arrived.
+    shared        BOOLEAN,
+    ttl_asked_ms  BIGINT,
+    wait_ms       BIGINT,
+    owner         TEXT,
+    metadata      TEXT,
+    -- While it waits.
+    ticket        BIGINT,
+    enqueued_at   BIGINT,
+    deadline      BIGINT,
+    replica       BIGINT,
+    away_since    BIGINT,
+    check_at      BIGINT,
+    -- Once it was granted.
+    token         BIGINT,
+    waited_ticket BIGINT,
+    granted_at    BIGINT,
+    term_at       BIGINT,
+    ttl_ms        BIGINT,
+    expires_at    BIGINT,
+    -- The token again, while it is a live shared lease.
+    shared_token  BIGINT,
+    -- Once it has ended.
+    ended_at      BIGINT,
+    end_reason    SMALLINT,
+    current_token BIGINT,
+    -- The token again, once it was force-released.
+    forced_token  BIGINT,
+    cancel        SMALLINT,
+    PRIMARY KEY (resource, principal, key)
+) WITHOUT ROWID;
+CREATE INDEX claims_queue ON claims (resource, ticket) WHERE ticket IS NOT NULL;
+CREATE INDEX claims_check ON claims (check_at) WHERE check_at IS NOT NULL;
+CREATE INDEX claims_shared ON claims (resource, shared_token) WHERE shared_token IS NOT NULL;
+CREATE INDEX claims_forced ON claims (resource, forced_token) WHERE forced_token IS NOT NULL;
+
+-- Where the counters of forgotten names go on, by hash bucket of the name.
+CREATE TABLE floors (
+    bucket  INTEGER PRIMARY KEY NOT NULL,
+    token   BIGINT NOT NULL,
+    version BIGINT NOT NULL
+);
+
+-- The event log, one row a batch: its events in order, as a JSON array.
+CREATE TABLE log (
+    position INTEGER PRIMARY KEY NOT NULL,
+    at       BIGINT NOT NULL,
+    events   TEXT NOT NULL
+);
+
+-- The last batch of each writer: after a COMMIT of unknown outcome it says
+-- what became of it.
+CREATE TABLE writers (
+    id    INTEGER PRIMARY KEY NOT NULL,
+    batch BIGINT NOT NULL,
+    at    BIGINT NOT NULL
+);
+
+CREATE VIEW holders_readable AS
+SELECT resource, token, CASE shared WHEN 1 THEN 'shared' ELSE 'exclusive' END AS mode, owner, metadata, ttl_ms,
+       strftime('%Y-%m-%dT%H:%M:%fZ', granted_at / 1000000.0, 'unixepoch') AS granted_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', expires_at / 1000000.0, 'unixepoch') AS expires_at
+FROM claims WHERE token IS NOT NULL AND ended_at IS NULL;
+
+CREATE VIEW waiters_readable AS
+SELECT resource, ticket, CASE shared WHEN 1 THEN 'shared' ELSE 'exclusive' END AS mode, owner,
+       strftime('%Y-%m-%dT%H:%M:%fZ', enqueued_at / 1000000.0, 'unixepoch') AS enqueued_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', deadline / 1000000.0, 'unixepoch') AS deadline,
+       strftime('%Y-%m-%dT%H:%M:%fZ', away_since / 1000000.0, 'unixepoch') AS away_since
+FROM claims WHERE ticket IS NOT NULL;
+
+CREATE VIEW events_readable AS
+SELECT log.position, item.key AS idx, item.value ->> 'resource' AS resource, item.value ->> 'kind' AS kind,
+       item.value ->> 'version' AS version, item.value ->> 'token' AS token, item.value ->> 'owner' AS owner,
+       strftime('%Y-%m-%dT%H:%M:%fZ', (item.value ->> 'at') / 1000000.0, 'unixepoch') AS at,
+       item.value ->> 'reason' AS reason
+FROM log, json_each(log.events) AS item;
