@@ -14,7 +14,6 @@ use crate::guard::LockGuard;
 use crate::list::Locks;
 use crate::lock::{LockRequest, TryLockRequest};
 use crate::retry;
-use crate::transport::Failure;
 use crate::worker::{Handle, Shared};
 
 /// A connection to a dlm server. A clone is cheap and shares everything.
@@ -204,7 +203,9 @@ impl Client {
     pub async fn status(&self, name: impl AsRef<str>) -> Result<LockStatus, Error> {
         let resource = ResourceName::try_from(name.as_ref())?;
         let span = debug_span!("status", %resource);
-        self.ask(async move |shared: &Shared, timeout| shared.http.status(&resource, timeout).await)
+        let (shared, timeout) = self.asking();
+        self.handle
+            .call(async move { Ok(retry::ask(timeout, || shared.http.status(&resource, timeout)).await?) })
             .instrument(span)
             .await
     }
@@ -223,7 +224,9 @@ impl Client {
         let resource = ResourceName::try_from(name.as_ref())?;
         let body = CheckRequest { fencing_token: token };
         let span = debug_span!("check", %resource, fencing_token = %token);
-        self.ask(async move |shared: &Shared, timeout| shared.http.check(&resource, &body, timeout).await)
+        let (shared, timeout) = self.asking();
+        self.handle
+            .call(async move { Ok(retry::ask(timeout, || shared.http.check(&resource, &body, timeout)).await?) })
             .instrument(span)
             .await
     }
@@ -253,11 +256,13 @@ impl Client {
         let resource = ResourceName::try_from(name.as_ref())?;
         let body = ForceReleaseRequest { fencing_token: token, reason: Reason::try_from(reason.as_ref())? };
         let span = debug_span!("force_release", %resource, fencing_token = %token);
-        self.ask(async move |shared: &Shared, timeout| {
-            shared.http.force_release(&resource, &body, timeout).await
-        })
-        .instrument(span)
-        .await
+        let (shared, timeout) = self.asking();
+        self.handle
+            .call(async move {
+                Ok(retry::ask(timeout, || shared.http.force_release(&resource, &body, timeout)).await?)
+            })
+            .instrument(span)
+            .await
     }
 
     /// The resources of the server: a stream of their status, ordered by the
@@ -298,14 +303,11 @@ impl Client {
         self.handle.flush(timeout).instrument(debug_span!("close")).await
     }
 
-    /// Asks the server something, a few times over failures.
-    pub(crate) async fn ask<T: Send + 'static>(
-        &self,
-        question: impl AsyncFn(&Shared, Duration) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, Error> {
+    /// What a question to the server needs: the thread's things and its time.
+    pub(crate) fn asking(&self) -> (Arc<Shared>, Duration) {
         let shared = Arc::clone(&self.handle.shared);
         let timeout = shared.request_timeout;
-        self.handle.call(async move { Ok(retry::ask(timeout, || question(&shared, timeout)).await?) }).await
+        (shared, timeout)
     }
 }
 

@@ -73,7 +73,8 @@ impl Held {
     }
 
     pub(crate) fn state(&self, now: Moment) -> GuardState {
-        match self.look(now).end {
+        let end = self.look(now).end;
+        match end {
             None => GuardState::Held,
             Some(End::Lost(reason)) => GuardState::Lost(reason),
             Some(End::Released | End::Detached) => GuardState::Released,
@@ -94,7 +95,7 @@ impl Held {
     }
 
     pub(crate) fn token_of_loss(&self) -> CancellationToken {
-        self.look(Moment::now());
+        drop(self.look(Moment::now()));
         self.over.child_token()
     }
 

@@ -10,8 +10,8 @@ use tracing::{Instrument, debug_span};
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::retry;
 use crate::transport::segment;
-use crate::worker::Shared;
 
 type Fetching = Pin<Box<dyn Future<Output = Result<LockPage, Error>> + Send>>;
 
@@ -82,15 +82,10 @@ impl Locks {
             let _ = write!(query, "&after={}", segment(after));
         }
         let span = debug_span!("locks", prefix = self.prefix, state);
-        let client = self.client.clone();
-        Box::pin(
-            async move {
-                client
-                    .ask(async move |shared: &Shared, timeout| shared.http.list(&query, timeout).await)
-                    .await
-            }
-            .instrument(span),
-        )
+        let handle = self.client.handle.clone();
+        let (shared, timeout) = self.client.asking();
+        let page = async move { Ok(retry::ask(timeout, || shared.http.list(&query, timeout)).await?) };
+        Box::pin(async move { handle.call(page).await }.instrument(span))
     }
 }
 

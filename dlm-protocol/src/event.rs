@@ -23,6 +23,22 @@ pub enum EventKind {
     WaitTimedOut,
 }
 
+impl EventKind {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Granted => "granted",
+            Self::Released => "released",
+            Self::Expired => "expired",
+            Self::ForceReleased => "force_released",
+            Self::Cancelled => "cancelled",
+            Self::WaitTimedOut => "wait_timed_out",
+        }
+    }
+}
+
 /// One change of one resource, as the event log holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

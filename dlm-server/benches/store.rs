@@ -18,7 +18,11 @@ const MEASURED: Duration = Duration::from_secs(5);
 fn main() {
     let asked: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let callers = if asked.is_empty() { vec![1, 64, 256] } else { asked };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     for callers in callers {
         for new_names in [false, true] {
             let cycles = runtime.block_on(measure(callers, new_names));

@@ -1,1 +1,34 @@
-//! wip
+//! The server of dlm, as a library and as the binary `dlm-server`.
+//!
+//! A request goes from a transport to the service, from there to the writer,
+//! which asks the lock rules (`dlm-engine`) and has the store make the answer
+//! last before anyone hears of it.
+//!
+//! # Layout
+//!
+//! - `server`, `logging`: a whole server; `main.rs` is the program
+//! - `http`: the transport; `openapi`: what it publishes of itself
+//! - `service`: the one place where operations are done
+//! - `writer`: the batching writer, one thread and one transaction
+//! - `store`: where the state lasts, one module a database
+//! - `sweeper`: ends what is overdue; `forgetter`: forgets old keys
+//! - `clock`: the deciding clock; `metrics`: what is counted
+
+mod clock;
+mod forgetter;
+mod http;
+mod logging;
+mod metrics;
+mod openapi;
+mod server;
+mod service;
+mod store;
+mod sweeper;
+mod writer;
+
+pub use logging::{LogFormat, start as start_logging};
+pub use metrics::Metrics;
+pub use server::{Server, ServerBuilder, StartError};
+pub use service::{
+    Error, EventsQuery, ListQuery, OpenError, Operation, Outcome, Principal, Service, ServiceOptions,
+};

@@ -1,1 +1,107 @@
-fn main() {}
+//! The server as a program.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use dlm_server::{LogFormat, Server, StartError, start_logging};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// A distributed lock manager: locks with leases, fencing tokens and a fair
+/// queue, over HTTP.
+#[derive(Debug, Parser)]
+#[command(name = "dlm-server", version)]
+struct Arguments {
+    /// Where to listen; port 0 picks a free one.
+    #[arg(long, env = "DLM_LISTEN", default_value = "127.0.0.1:7420")]
+    listen: String,
+
+    /// The database: `sqlite://path`.
+    #[arg(long, env = "DLM_DATABASE_URL", default_value = "sqlite://dlm.db", hide_env_values = true)]
+    database_url: String,
+
+    /// How long a resource that nobody uses is remembered, such as `24h`. Its
+    /// fencing tokens go on growing all the same.
+    #[arg(long, env = "DLM_IDLE_RETENTION", default_value = "24h", value_parser = humantime::parse_duration)]
+    idle_retention: Duration,
+
+    /// A file with at least 32 bytes to sign lease ids with; by default the
+    /// database keeps a secret of its own.
+    #[arg(long, env = "DLM_SECRET_FILE")]
+    secret_file: Option<PathBuf>,
+
+    /// Listen on an address that other machines reach, although nobody is
+    /// asked who they are.
+    #[arg(long, env = "DLM_INSECURE_NO_AUTH")]
+    insecure_no_auth: bool,
+
+    /// How a line of the log is written.
+    #[arg(long, env = "DLM_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
+
+    /// What is logged, to standard error: `info`, `dlm_server=debug`, …
+    #[arg(long = "log", env = "DLM_LOG", default_value = "info")]
+    log: String,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Err(error) = start_logging(arguments.log_format, &arguments.log) {
+        return refuse(&format!("the log filter {:?} can't be read: {error}", arguments.log));
+    }
+    // The writer has a thread of its own; these only translate.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    match runtime {
+        Ok(runtime) => match runtime.block_on(run(arguments)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => refuse(&error.to_string()),
+        },
+        Err(error) => refuse(&format!("no runtime: {error}")),
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), StartError> {
+    let server = Server::builder()
+        .listen(arguments.listen)
+        .database_url(arguments.database_url)
+        .idle_retention(arguments.idle_retention)
+        .secret_file(arguments.secret_file)
+        .insecure_no_auth(arguments.insecure_no_auth)
+        .bind()
+        .await?;
+    let stop = CancellationToken::new();
+    let asked = stop.clone();
+    let failed = |source| StartError::Listen { address: "signals".into(), source };
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    announce(&format!("listening on http://{}", server.local_addr()));
+    let serving = server.run(stop);
+    tokio::pin!(serving);
+    tokio::select! {
+        () = serving.as_mut() => return Ok(()),
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("draining");
+    asked.cancel();
+    serving.await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Whoever started the server may wait for this line.
+fn announce(line: &str) {
+    let mut output = std::io::stdout();
+    if writeln!(output, "{line}").and_then(|()| output.flush()).is_err() {
+        tracing::info!("{line}");
+    }
+}
+
+fn refuse(why: &str) -> ExitCode {
+    let mut output = std::io::stderr();
+    writeln!(output, "dlm-server: {why}").ok();
+    ExitCode::FAILURE
+}

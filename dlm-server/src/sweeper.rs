@@ -55,7 +55,12 @@ impl Alarm {
 }
 
 /// Sweeps until it is told to stop.
-pub(crate) async fn run(service: Service, reader: Arc<dyn Reader>, alarm: Arc<Alarm>, stop: CancellationToken) {
+pub(crate) async fn run(
+    service: Service,
+    reader: Arc<dyn Reader>,
+    alarm: Arc<Alarm>,
+    stop: CancellationToken,
+) {
     while !stop.is_cancelled() {
         // Before the look: what is committed after it sets the alarm again.
         alarm.clear();

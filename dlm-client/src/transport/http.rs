@@ -51,7 +51,7 @@ impl Http {
         request: &AcquireRequest,
         timeout: Duration,
     ) -> Result<Acquired, Failure> {
-        let mut http = self.post(self.address.of(resource, "acquire"), request)?;
+        let mut http = self.post(&self.address.of(resource, "acquire"), request)?;
         http.headers_mut().insert(&IDEMPOTENCY_KEY, header(key)?);
         let answer = self.send(http, timeout).await?;
         match answer.status {
@@ -78,7 +78,7 @@ impl Http {
         body: &RenewRequest,
         timeout: Duration,
     ) -> Result<Lease, Failure> {
-        let http = self.post(self.address.of(resource, "renew"), body)?;
+        let http = self.post(&self.address.of(resource, "renew"), body)?;
         self.send(http, timeout).await?.read()
     }
 
@@ -87,7 +87,7 @@ impl Http {
         body: &RenewManyRequest,
         timeout: Duration,
     ) -> Result<Renewed, Failure> {
-        let http = self.post(self.address.at("/v1/renew"), body)?;
+        let http = self.post(&self.address.at("/v1/renew"), body)?;
         self.send(http, timeout).await?.read()
     }
 
@@ -98,7 +98,7 @@ impl Http {
         timeout: Duration,
     ) -> Result<Released, Failure> {
         let body = ReleaseRequest { lease_id: lease_id.clone() };
-        let http = self.post(self.address.of(resource, "release"), &body)?;
+        let http = self.post(&self.address.of(resource, "release"), &body)?;
         self.send(http, timeout).await?.read()
     }
 
@@ -108,7 +108,7 @@ impl Http {
         body: &ForceReleaseRequest,
         timeout: Duration,
     ) -> Result<ForceReleased, Failure> {
-        let http = self.post(self.address.of(resource, "force-release"), body)?;
+        let http = self.post(&self.address.of(resource, "force-release"), body)?;
         self.send(http, timeout).await?.read()
     }
 
@@ -118,7 +118,7 @@ impl Http {
         body: &CheckRequest,
         timeout: Duration,
     ) -> Result<Checked, Failure> {
-        let http = self.post(self.address.of(resource, "check"), body)?;
+        let http = self.post(&self.address.of(resource, "check"), body)?;
         self.send(http, timeout).await?.read()
     }
 
@@ -144,8 +144,8 @@ impl Http {
         if answer.status == StatusCode::OK { Ok(()) } else { Err(answer.failure()) }
     }
 
-    fn post(&self, url: String, body: &impl Serialize) -> Result<Request, Failure> {
-        let mut http = request(Method::POST, &url)?;
+    fn post(&self, url: &str, body: &impl Serialize) -> Result<Request, Failure> {
+        let mut http = request(Method::POST, url)?;
         let json = serde_json::to_vec(body).map_err(|why| unsendable(&why))?;
         *http.body_mut() = Some(json.into());
         http.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -129,7 +129,8 @@ impl<'a> Way<'a> {
     async fn go(&mut self) -> Result<LockGuard, Error> {
         let mut backoff = Backoff::new();
         loop {
-            match self.turn().await? {
+            let turn = self.turn().await?;
+            match turn {
                 Turn::Done(guard) => return Ok(guard),
                 Turn::Anew => sleep_until(Moment::now().plus(backoff.delay())).await,
             }

@@ -163,7 +163,9 @@ pub(super) fn reply(outcome: Result<Done, Failure>, now: Micros) -> Result<Reply
             }
             Refusal::Ended(end) => Error::LeaseEnded { reason: end_reason(end), by_key: true },
             Refusal::KeyReused => Error::KeyReused,
-            Refusal::HolderChanged(snapshot) => Error::HolderChanged { holders: wire::refused(&snapshot, now)?.0 },
+            Refusal::HolderChanged(snapshot) => {
+                Error::HolderChanged { holders: wire::refused(&snapshot, now)?.0 }
+            }
         }),
     }
 }

@@ -120,8 +120,12 @@ mod tests {
     #[test]
     fn an_id_names_its_lease_to_who_made_it() {
         let ids = LeaseIds::new(b"secret");
-        for key in ["0190b0b4-8b6a-7c3e-9d7a-0123456789ab", "0190B0B4-8B6A-7C3E-9D7A-0123456789AB", "job-7", &"k".repeat(255)]
-        {
+        for key in [
+            "0190b0b4-8b6a-7c3e-9d7a-0123456789ab",
+            "0190B0B4-8B6A-7C3E-9D7A-0123456789AB",
+            "job-7",
+            &"k".repeat(255),
+        ] {
             let key = ClaimKey::new("", key);
             let id = ids.make("orders/42", &key, &lease());
             assert_eq!(ids.read("orders/42", &id), Some(Named { key, token: 42, granted_at: Micros(7) }));

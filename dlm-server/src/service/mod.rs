@@ -100,7 +100,10 @@ impl Service {
         Ok(service)
     }
 
-    fn open_blocking(options: &ServiceOptions, metrics: Arc<Metrics>) -> Result<(Self, Arc<Alarm>), OpenError> {
+    fn open_blocking(
+        options: &ServiceOptions,
+        metrics: Arc<Metrics>,
+    ) -> Result<(Self, Arc<Alarm>), OpenError> {
         let secret = options.secret_file.as_deref().map(read_secret).transpose()?;
         let mut opened = store::open(&options.database_url)?;
         let limits = Arc::new(Limits {
@@ -152,7 +155,9 @@ impl Service {
     pub async fn call(&self, principal: &Principal, operation: Operation) -> Result<Outcome, Error> {
         authorise(principal, &operation)?;
         match operation {
-            Operation::Acquire { resource, key, request } => self.acquire(principal, resource, key, request).await,
+            Operation::Acquire { resource, key, request } => {
+                self.acquire(principal, resource, key, request).await
+            }
             Operation::Cancel { resource, key } => self.cancel(principal, &resource, &key).await,
             Operation::Renew { resource, request } => {
                 let lease = self.renew(&resource, &request.lease_id, request.ttl_ms).await?;

@@ -2,8 +2,8 @@
 
 use dlm_engine::{CancelOutcome, ClaimKey, Op, Reply};
 use dlm_protocol::{
-    Cancelled, Checked, FencingToken, ForceReleaseRequest, ForceReleased, IdempotencyKey, Lease, LeaseId, Released,
-    RenewItem, ResourceName, Ttl,
+    Cancelled, Checked, FencingToken, ForceReleaseRequest, ForceReleased, IdempotencyKey, Lease, LeaseId,
+    Released, RenewItem, ResourceName, Ttl,
 };
 
 use super::acquire::{reply, unexpected};
@@ -81,7 +81,8 @@ impl Service {
         resource: &ResourceName,
         request: ForceReleaseRequest,
     ) -> Result<Outcome, Error> {
-        let op = Op::ForceRelease { token: request.fencing_token.get(), reason: request.reason.as_str().into() };
+        let op =
+            Op::ForceRelease { token: request.fencing_token.get(), reason: request.reason.as_str().into() };
         match self.ask(resource, op).await? {
             Reply::ForceReleased(claim) => {
                 let dlm_engine::Phase::Ended(ended) = &claim.phase else { return Err(Error::Internal) };

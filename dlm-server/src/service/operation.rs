@@ -1,8 +1,9 @@
 //! What a transport asks of the service, and what it is answered.
 
 use dlm_protocol::{
-    AcquireRequest, Cancelled, CheckRequest, Checked, EventPage, ForceReleaseRequest, ForceReleased, IdempotencyKey,
-    Lease, LockPage, LockStatus, Queued, ReleaseRequest, Released, RenewItem, RenewRequest, ResourceName, StateFilter,
+    AcquireRequest, Cancelled, CheckRequest, Checked, EventPage, ForceReleaseRequest, ForceReleased,
+    IdempotencyKey, Lease, LockPage, LockStatus, Queued, ReleaseRequest, Released, RenewItem, RenewRequest,
+    ResourceName, StateFilter,
 };
 
 use super::Error;

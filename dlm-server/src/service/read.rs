@@ -15,7 +15,8 @@ impl Service {
     pub(super) async fn status(&self, resource: ResourceName) -> Result<Outcome, Error> {
         for _ in 0..TRIES {
             let name = resource.to_shared();
-            let (now, (view, head)) = self.read(move |reader| Ok((reader.now()?, reader.view(&name)?))).await?;
+            let (now, (view, head)) =
+                self.read(move |reader| Ok((reader.now()?, reader.view(&name)?))).await?;
             if self.end_overdue(std::slice::from_ref(&view), now).await? {
                 continue;
             }
@@ -30,7 +31,8 @@ impl Service {
     pub(super) async fn list(&self, query: ListQuery) -> Result<Outcome, Error> {
         for _ in 0..TRIES {
             let asked = query.clone();
-            let (now, (views, head)) = self.read(move |reader| Ok((reader.now()?, reader.list(&asked)?))).await?;
+            let (now, (views, head)) =
+                self.read(move |reader| Ok((reader.now()?, reader.list(&asked)?))).await?;
             if self.end_overdue(&views, now).await? {
                 continue;
             }
@@ -50,7 +52,8 @@ impl Service {
         let context = self.context(now);
         let mut sweeps = Vec::new();
         for view in views {
-            let lease = view.holders.iter().any(|claim| claim.lease().is_some_and(|lease| !lease.is_live(now)));
+            let lease =
+                view.holders.iter().any(|claim| claim.lease().is_some_and(|lease| !lease.is_live(now)));
             let due = |claim: &&dlm_engine::Claim| {
                 claim.waiting().is_some_and(|waiting| waiting.due_at(&context) <= now)
             };

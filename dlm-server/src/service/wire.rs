@@ -1,7 +1,9 @@
 //! The engine's claims as the wire has them.
 
 use dlm_engine::{Claim, Micros, Mode, Snapshot};
-use dlm_protocol::{FencingToken, Holder, Lease, LockState, LockStatus, Metadata, Owner, ResourceName, Timestamp, Ttl, Waiter};
+use dlm_protocol::{
+    FencingToken, Holder, Lease, LockState, LockStatus, Metadata, Owner, ResourceName, Timestamp, Ttl, Waiter,
+};
 
 use super::Error;
 use super::lease_id::LeaseIds;
@@ -51,7 +53,12 @@ pub(super) fn ttl(ttl_ms: u64) -> Result<Ttl, Error> {
 }
 
 /// A live claim for its holder.
-pub(super) fn lease(name: &ResourceName, claim: &Claim, ids: &LeaseIds, elapsed_ms: i64) -> Result<Lease, Error> {
+pub(super) fn lease(
+    name: &ResourceName,
+    claim: &Claim,
+    ids: &LeaseIds,
+    elapsed_ms: i64,
+) -> Result<Lease, Error> {
     let term = claim.lease().ok_or_else(|| damaged("lease"))?;
     Ok(Lease {
         resource: name.clone(),

@@ -205,7 +205,12 @@ pub(crate) trait Reader: Send + Sync {
     /// Log rows from this position on, oldest first, and the log's end.
     fn log(&self, from: i64, limit: i64) -> Result<(Vec<LogRow>, Head), StoreError>;
     fn due(&self, now: Micros, limit: i64) -> Result<Due, StoreError>;
-    fn stretch(&self, after: Option<&ClaimName>, cutoff: Micros, limit: i64) -> Result<Option<Stretch>, StoreError>;
+    fn stretch(
+        &self,
+        after: Option<&ClaimName>,
+        cutoff: Micros,
+        limit: i64,
+    ) -> Result<Option<Stretch>, StoreError>;
 }
 
 /// Where the counters of a name begin that has no row: names share a floor by

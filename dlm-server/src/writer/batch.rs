@@ -107,7 +107,8 @@ impl Core {
                     Err(need) => self.store.provide(name, need, resource)?,
                 }
             };
-            if let (Task::Execute(execute), Op::Acquire { key, .. }, Ok(Reply::Queued)) = (task, op, &result) {
+            if let (Task::Execute(execute), Op::Acquire { key, .. }, Ok(Reply::Queued)) = (task, op, &result)
+            {
                 comings.join(name, key, execute.caller.request);
             }
             events.extend(effects.events.drain(..).map(|event| (Name::clone(name), event)));
@@ -122,7 +123,8 @@ impl Core {
         if !self.cache.write(&mut *self.store)? {
             return Ok(None);
         }
-        let events: Vec<_> = executed.events.iter().map(|(name, event)| LoggedEvent::new(name, event)).collect();
+        let events: Vec<_> =
+            executed.events.iter().map(|(name, event)| LoggedEvent::new(name, event)).collect();
         let events = (!events.is_empty())
             .then(|| serde_json::to_string(&events))
             .transpose()

@@ -39,7 +39,8 @@ impl Cache {
             return Ok(());
         }
         let Loaded { resource, stored_check_at } = store.load(name)?;
-        self.entries.insert(Name::clone(name), Entry { resource, stored_check_at, touched: true, idle_since: 0 });
+        self.entries
+            .insert(Name::clone(name), Entry { resource, stored_check_at, touched: true, idle_since: 0 });
         self.touched.push(Name::clone(name));
         Ok(())
     }
@@ -72,7 +73,8 @@ impl Cache {
         for name in std::mem::take(&mut self.touched) {
             let Some(entry) = self.entries.get_mut(&name) else { continue };
             entry.touched = false;
-            first = entry.resource.claim_changes().filter_map(|change| change.check_at).fold(first, Micros::min);
+            first =
+                entry.resource.claim_changes().filter_map(|change| change.check_at).fold(first, Micros::min);
             if entry.resource.row_change() != RowChange::Keep {
                 entry.stored_check_at = Some(entry.resource.check_at());
                 first = first.min(entry.resource.check_at());

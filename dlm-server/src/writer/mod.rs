@@ -57,7 +57,7 @@ pub(crate) struct Writer {
 }
 
 /// Why a job was not taken.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum NotTaken {
     /// Too much is waiting already.
     Busy,
@@ -105,7 +105,8 @@ pub(crate) fn start(setup: Setup) -> std::io::Result<(Writer, JoinHandle<()>)> {
         metrics: setup.metrics,
         alarm: setup.alarm,
     };
-    let thread = std::thread::Builder::new().name("dlm-writer".into()).spawn(move || core.serve(&queue, &queued))?;
+    let thread =
+        std::thread::Builder::new().name("dlm-writer".into()).spawn(move || core.serve(&queue, &queued))?;
     Ok((writer, thread))
 }
 

@@ -42,6 +42,10 @@ impl Parked {
     }
 
     pub(super) fn requests(&self, name: &Name, key: &ClaimKey) -> impl Iterator<Item = RequestId> {
-        self.0.get(&(Name::clone(name), key.clone())).into_iter().flatten().map(|waiting| waiting.caller.request)
+        self.0
+            .get(&(Name::clone(name), key.clone()))
+            .into_iter()
+            .flatten()
+            .map(|waiting| waiting.caller.request)
     }
 }

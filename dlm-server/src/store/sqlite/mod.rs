@@ -2,9 +2,11 @@
 //! process.
 //!
 //! - `schema`, `rows`: the tables, and their rows as engine types
+//! - `fixed`: the statements of the hot path, prepared once
 //! - `writer`: the one connection that writes
 //! - `reader`: a pool of connections that see what is committed
 
+mod fixed;
 mod reader;
 mod rows;
 mod schema;
@@ -38,8 +40,8 @@ struct Location {
 
 impl Location {
     fn connect(&self) -> Result<SqliteConnection, StoreError> {
-        let mut connection =
-            SqliteConnection::establish(&self.path).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let mut connection = SqliteConnection::establish(&self.path)
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         diesel::connection::SimpleConnection::batch_execute(&mut connection, PRAGMAS)?;
         Ok(connection)
     }
@@ -59,7 +61,8 @@ pub(super) fn open(rest: &str) -> Result<Opened, OpenError> {
     let identity = identify(&mut connection).map_err(|error| failed(error.to_string()))?;
     let clock = Clock::start(identity.last_at);
     let reader = reader::SqliteReader::open(location.clone(), clock.clone()).map_err(failed)?;
-    let store = writer::SqliteStore::new(location, connection, clock, lock).map_err(|error| failed(error.to_string()))?;
+    let store = writer::SqliteStore::new(location, connection, clock, lock)
+        .map_err(|error| failed(error.to_string()))?;
     Ok(Opened { store: Box::new(store), reader: Arc::new(reader), identity })
 }
 
@@ -85,7 +88,8 @@ fn identify(connection: &mut SqliteConnection) -> Result<Identity, StoreError> {
     connection.immediate_transaction(|connection| {
         let secret = keep(connection, "secret", &secret)?;
         let log_id = keep(connection, "log_id", &log_id)?;
-        let log_id = log_id.try_into().map_err(|_| StoreError::Corrupt("the id of the log is damaged".into()))?;
+        let log_id =
+            log_id.try_into().map_err(|_| StoreError::Corrupt("the id of the log is damaged".into()))?;
         let last_at: Option<i64> = writers::table.select(diesel::dsl::max(writers::at)).first(connection)?;
         Ok(Identity { secret, log_id: u64::from_be_bytes(log_id), last_at: Micros(last_at.unwrap_or(0)) })
     })
@@ -122,16 +126,18 @@ const NOT_OF_THE_DATA: [&str; 9] = [
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
         match &error {
-            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => Self::Unavailable(error.to_string()),
+            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => {
+                Self::Unavailable(error.to_string())
+            }
             DieselError::DatabaseError(_, info) if NOT_OF_THE_DATA.contains(&info.message()) => {
                 Self::Unavailable(error.to_string())
             }
             DieselError::DatabaseError(_, info) if info.message() == "database disk image is malformed" => {
                 Self::Corrupt(error.to_string())
             }
-            DieselError::DatabaseError(..) | DieselError::SerializationError(_) | DieselError::QueryBuilderError(_) => {
-                Self::Refused(error.to_string())
-            }
+            DieselError::DatabaseError(..)
+            | DieselError::SerializationError(_)
+            | DieselError::QueryBuilderError(_) => Self::Refused(error.to_string()),
             DieselError::DeserializationError(_) => Self::Corrupt(error.to_string()),
             _ => Self::Unavailable(error.to_string()),
         }

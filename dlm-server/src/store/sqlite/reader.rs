@@ -167,7 +167,12 @@ impl Reader for SqliteReader {
         })
     }
 
-    fn stretch(&self, after: Option<&ClaimName>, cutoff: Micros, limit: i64) -> Result<Option<Stretch>, StoreError> {
+    fn stretch(
+        &self,
+        after: Option<&ClaimName>,
+        cutoff: Micros,
+        limit: i64,
+    ) -> Result<Option<Stretch>, StoreError> {
         #[derive(QueryableByName)]
         struct Row {
             #[diesel(sql_type = Text)]
@@ -257,7 +262,11 @@ pub(super) fn shared_holders(
     rows.into_iter().map(ClaimRow::into_claim).collect()
 }
 
-fn view(connection: &mut SqliteConnection, row: ResourceRow, waiters: Vec<Claim>) -> Result<View, StoreError> {
+fn view(
+    connection: &mut SqliteConnection,
+    row: ResourceRow,
+    waiters: Vec<Claim>,
+) -> Result<View, StoreError> {
     let holders = match (&row.holder_principal, &row.holder_key) {
         (Some(principal), Some(key)) => claims::table
             .find((&row.name, principal, key))
@@ -312,7 +321,9 @@ mod tests {
 
     #[test]
     fn the_end_of_a_prefix_is_behind_every_name_with_it_and_before_the_next() {
-        for (prefix, end) in [("a", "b"), ("a/", "a0"), ("z\u{10ffff}", "{"), ("\u{d7ff}", "\u{e000}"), ("é", "ê")] {
+        for (prefix, end) in
+            [("a", "b"), ("a/", "a0"), ("z\u{10ffff}", "{"), ("\u{d7ff}", "\u{e000}"), ("é", "ê")]
+        {
             assert_eq!(prefix_end(prefix).as_deref(), Some(end));
             assert!(format!("{prefix}\u{10ffff}\u{10ffff}").as_str() < end);
         }

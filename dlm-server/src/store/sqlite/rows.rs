@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 use dlm_engine::{
-    CancelOutcome, Claim, ClaimChange, ClaimKey, End, Ended, Lease, Micros, Mode, Phase, Presence, ReplicaId, Request,
-    Stored, Waiting,
+    CancelOutcome, Claim, ClaimChange, ClaimKey, End, Ended, Lease, Micros, Mode, Phase, Presence, ReplicaId,
+    Request, Stored, Waiting,
 };
 
+use super::fixed::Value;
 use super::schema::{claims, resources};
 use crate::store::StoreError;
 
@@ -38,37 +39,12 @@ impl ResourceRow {
     }
 }
 
-/// A claim as it is written: all that can change, and, for an insert, all.
-#[derive(Insertable, AsChangeset)]
-#[diesel(table_name = claims, treat_none_as_null = true, treat_none_as_default_value = false)]
-#[diesel(primary_key(resource, principal, key))]
+/// A claim as it is written.
 pub(super) struct NewClaim<'a> {
-    resource: &'a str,
-    principal: &'a str,
-    key: &'a str,
-    shared: Option<bool>,
-    ttl_asked_ms: Option<i64>,
-    wait_ms: Option<i64>,
-    owner: Option<&'a str>,
-    metadata: Option<&'a str>,
-    ticket: Option<i64>,
-    enqueued_at: Option<i64>,
-    deadline: Option<i64>,
-    replica: Option<i64>,
-    away_since: Option<i64>,
-    check_at: Option<i64>,
-    token: Option<i64>,
-    waited_ticket: Option<i64>,
-    granted_at: Option<i64>,
-    term_at: Option<i64>,
-    ttl_ms: Option<i64>,
-    expires_at: Option<i64>,
-    shared_token: Option<i64>,
-    ended_at: Option<i64>,
-    end_reason: Option<i16>,
-    current_token: Option<i64>,
-    forced_token: Option<i64>,
-    cancel: Option<i16>,
+    /// What never changes: its key and what was asked.
+    pub(super) asked: [Value<'a>; 8],
+    /// What changes, in the order of the statements that write all of it.
+    pub(super) state: [Value<'a>; 18],
 }
 
 impl<'a> NewClaim<'a> {
@@ -90,32 +66,36 @@ impl<'a> NewClaim<'a> {
         let live_shared = ended.is_none() && claim.mode() == Mode::Shared;
         let forced = ended.is_some_and(|ended| ended.end == End::ForceReleased);
         Self {
-            resource,
-            principal: &claim.key.principal,
-            key: &claim.key.key,
-            shared: request.map(|request| request.mode == Mode::Shared),
-            ttl_asked_ms: request.map(|request| request.ttl_ms as i64),
-            wait_ms: request.map(|request| request.wait_ms as i64),
-            owner: request.map(|request| &*request.owner),
-            metadata: request.map(|request| &*request.metadata),
-            ticket: waiting.map(|waiting| waiting.ticket as i64),
-            enqueued_at: waiting.map(|waiting| waiting.enqueued_at.0),
-            deadline: waiting.map(|waiting| waiting.deadline.0),
-            replica,
-            away_since,
-            check_at: change.check_at.map(|check_at| check_at.0),
-            token,
-            waited_ticket: lease.and_then(|lease| lease.ticket).map(|ticket| ticket as i64),
-            granted_at: lease.map(|lease| lease.granted_at.0),
-            term_at: lease.map(|lease| lease.term_at.0),
-            ttl_ms: lease.map(|lease| lease.ttl_ms as i64),
-            expires_at: lease.map(|lease| lease.expires_at.0),
-            shared_token: token.filter(|_| live_shared),
-            ended_at: ended.map(|ended| ended.at.0),
-            end_reason: ended.map(|ended| end_code(ended.end)),
-            current_token: ended.map(|ended| ended.current_token as i64),
-            forced_token: token.filter(|_| forced),
-            cancel: ended.and_then(|ended| ended.cancel).map(cancel_code),
+            asked: [
+                resource.into(),
+                (&*claim.key.principal).into(),
+                (&*claim.key.key).into(),
+                request.map(|request| request.mode == Mode::Shared).into(),
+                request.map(|request| request.ttl_ms as i64).into(),
+                request.map(|request| request.wait_ms as i64).into(),
+                request.map(|request| &*request.owner).into(),
+                request.map(|request| &*request.metadata).into(),
+            ],
+            state: [
+                waiting.map(|waiting| waiting.ticket as i64).into(),
+                waiting.map(|waiting| waiting.enqueued_at.0).into(),
+                waiting.map(|waiting| waiting.deadline.0).into(),
+                replica.into(),
+                away_since.into(),
+                change.check_at.map(|check_at| check_at.0).into(),
+                token.into(),
+                lease.and_then(|lease| lease.ticket).map(|ticket| ticket as i64).into(),
+                lease.map(|lease| lease.granted_at.0).into(),
+                lease.map(|lease| lease.term_at.0).into(),
+                lease.map(|lease| lease.ttl_ms as i64).into(),
+                lease.map(|lease| lease.expires_at.0).into(),
+                token.filter(|_| live_shared).into(),
+                ended.map(|ended| ended.at.0).into(),
+                ended.map(|ended| end_code(ended.end)).into(),
+                ended.map(|ended| ended.current_token as i64).into(),
+                token.filter(|_| forced).into(),
+                ended.and_then(|ended| ended.cancel).map(cancel_code).into(),
+            ],
         }
     }
 }
@@ -150,7 +130,8 @@ pub(super) struct ClaimRow {
 
 impl ClaimRow {
     pub(super) fn into_claim(self) -> Result<Claim, StoreError> {
-        self.read().ok_or_else(|| StoreError::Corrupt("a row of claims is neither waiting, live nor ended".into()))
+        self.read()
+            .ok_or_else(|| StoreError::Corrupt("a row of claims is neither waiting, live nor ended".into()))
     }
 
     fn read(self) -> Option<Claim> {

@@ -1,16 +1,22 @@
 //! The one connection that writes.
 
+use std::collections::HashMap;
 use std::fs::File;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel::upsert::excluded;
-use dlm_engine::{Claim, ClaimChange, ClaimKey, End, Floor, Micros, Mode, Need, Phase, Resource, RowChange, Stored};
+use dlm_engine::{
+    Claim, ClaimChange, ClaimKey, End, Floor, Micros, Mode, Need, Phase, Resource, RowChange, Stored,
+};
 
-use super::{Location, reader};
+use super::fixed::{
+    self, EndClaim, InsertClaim, InsertLease, InsertResource, MarkBatch, RenewClaim, UpdateClaim,
+    UpdateResource, UpdateResourceAndCheck, Value,
+};
 use super::rows::{ClaimRow, NewClaim, ResourceRow, cancel_code, end_code};
 use super::schema::{claims, floors, log, resources, writers};
+use super::{Location, reader};
 use crate::clock::Clock;
 use crate::store::{Loaded, Name, Purge, Store, StoreError, Write, floor_bucket};
 
@@ -23,6 +29,8 @@ pub(super) struct SqliteStore {
     location: Location,
     connection: SqliteConnection,
     clock: Clock,
+    /// Few and read for every new name: kept in memory.
+    floors: HashMap<i64, Floor>,
     last_batch: i64,
     /// The batch that the open transaction has numbered.
     numbered: Option<i64>,
@@ -37,8 +45,21 @@ impl SqliteStore {
         clock: Clock,
         lock: File,
     ) -> Result<Self, StoreError> {
-        let mut store = Self { location, connection, clock, last_batch: 0, numbered: None, _lock: lock };
+        let mut store = Self {
+            location,
+            connection,
+            clock,
+            floors: HashMap::new(),
+            last_batch: 0,
+            numbered: None,
+            _lock: lock,
+        };
         store.last_batch = store.last_batch()?;
+        let floors: Vec<(i64, i64, i64)> = floors::table.load(&mut store.connection)?;
+        store.floors = floors
+            .into_iter()
+            .map(|(bucket, token, version)| (bucket, Floor { token: token as u64, version: version as u64 }))
+            .collect();
         Ok(store)
     }
 
@@ -53,31 +74,18 @@ impl SqliteStore {
         row.map(ClaimRow::into_claim).transpose()
     }
 
-    fn floor(&mut self, name: &str) -> Result<Floor, StoreError> {
-        let floor: Option<(i64, i64)> = floors::table
-            .find(floor_bucket(name))
-            .select((floors::token, floors::version))
-            .first(&mut self.connection)
-            .optional()?;
-        let (token, version) = floor.unwrap_or_default();
-        Ok(Floor { token: token as u64, version: version as u64 })
-    }
-
+    /// A floor that was raised by a batch which then failed is too high, which
+    /// does no harm.
     fn forget(&mut self, name: &str, floor: Floor) -> Result<(), StoreError> {
-        let connection = &mut self.connection;
-        diesel::delete(resources::table.find(name)).execute(connection)?;
-        let (token, version) = (floor.token as i64, floor.version as i64);
         let bucket = floor_bucket(name);
-        diesel::insert_into(floors::table)
+        let raised = self.floors.entry(bucket).or_default();
+        raised.token = raised.token.max(floor.token);
+        raised.version = raised.version.max(floor.version);
+        let (token, version) = (raised.token as i64, raised.version as i64);
+        diesel::delete(resources::table.find(name)).execute(&mut self.connection)?;
+        diesel::replace_into(floors::table)
             .values((floors::bucket.eq(bucket), floors::token.eq(token), floors::version.eq(version)))
-            .on_conflict_do_nothing()
-            .execute(connection)?;
-        diesel::update(floors::table.find(bucket).filter(floors::token.lt(token)))
-            .set(floors::token.eq(token))
-            .execute(connection)?;
-        diesel::update(floors::table.find(bucket).filter(floors::version.lt(version)))
-            .set(floors::version.eq(version))
-            .execute(connection)?;
+            .execute(&mut self.connection)?;
         Ok(())
     }
 
@@ -88,74 +96,127 @@ impl SqliteStore {
         holder: Option<&ClaimKey>,
         stored_check_at: Option<Micros>,
     ) -> Result<(), StoreError> {
-        let changing = (
-            resources::version.eq(row.version as i64),
-            resources::token.eq(row.token as i64),
-            resources::touched_at.eq(row.touched_at.0),
-            resources::queue_len.eq(row.queue_len as i64),
-            resources::holder_count.eq(row.holder_count as i64),
-            resources::holder_principal.eq(holder.map(|key| &*key.principal)),
-            resources::holder_key.eq(holder.map(|key| &*key.key)),
-        );
-        let check_at = resources::check_at.eq(row.check_at.0);
-        match stored_check_at {
-            None => {
-                diesel::insert_into(resources::table)
-                    .values((resources::name.eq(name), check_at, changing))
-                    .execute(&mut self.connection)?;
-            }
+        let (version, token, touched_at) = (row.version.into(), row.token.into(), row.touched_at.0.into());
+        let (queue_len, holder_count) = (row.queue_len.into(), row.holder_count.into());
+        let principal = holder.map(|key| &*key.principal).into();
+        let key = holder.map(|key| &*key.key).into();
+        let check_at = row.check_at.0;
+        let connection = &mut self.connection;
+        let written = match stored_check_at {
             // An index is written when its column is named, changed or not.
-            Some(stored) if stored == row.check_at => {
-                diesel::update(resources::table.find(name)).set(changing).execute(&mut self.connection)?;
+            Some(stored) if stored.0 == check_at => fixed::run::<UpdateResource, _>(
+                connection,
+                [version, token, touched_at, queue_len, holder_count, principal, key, name.into()],
+            )?,
+            stored => {
+                let values = [
+                    version,
+                    token,
+                    touched_at,
+                    queue_len,
+                    holder_count,
+                    principal,
+                    key,
+                    check_at.into(),
+                    name.into(),
+                ];
+                match stored {
+                    Some(_) => fixed::run::<UpdateResourceAndCheck, _>(connection, values)?,
+                    None => fixed::run::<InsertResource, _>(connection, values)?,
+                }
             }
-            Some(_) => {
-                diesel::update(resources::table.find(name)).set((check_at, changing)).execute(&mut self.connection)?;
-            }
-        }
-        Ok(())
+        };
+        one_row(written)
     }
 
     fn write_claim(&mut self, name: &str, change: &ClaimChange) -> Result<(), StoreError> {
         let claim = &change.claim;
+        let connection = &mut self.connection;
         if change.insert {
-            return diesel::insert_into(claims::table)
-                .values(NewClaim::of(name, change))
-                .execute(&mut self.connection)
-                .map(drop)
-                .map_err(|error| match error {
-                    DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => StoreError::KeyExists,
-                    error => error.into(),
-                });
+            return insert_claim(connection, name, change);
         }
-        let row = claims::table.find((name, &*claim.key.principal, &*claim.key.key));
+        let (name, principal, key) = (name.into(), (&*claim.key.principal).into(), (&*claim.key.key).into());
         // The two changes that happen most touch no index.
         let written = match &claim.phase {
-            Phase::Live(lease) if change.was_live => diesel::update(row)
-                .set((
-                    claims::term_at.eq(lease.term_at.0),
-                    claims::ttl_ms.eq(lease.ttl_ms as i64),
-                    claims::expires_at.eq(lease.expires_at.0),
-                ))
-                .execute(&mut self.connection)?,
+            Phase::Live(lease) if change.was_live => fixed::run::<RenewClaim, _>(
+                connection,
+                [
+                    lease.term_at.0.into(),
+                    lease.ttl_ms.into(),
+                    lease.expires_at.0.into(),
+                    name,
+                    principal,
+                    key,
+                ],
+            )?,
             Phase::Ended(ended)
                 if change.was_live && claim.mode() == Mode::Exclusive && ended.end != End::ForceReleased =>
             {
-                diesel::update(row)
-                    .set((
-                        claims::ended_at.eq(ended.at.0),
-                        claims::end_reason.eq(end_code(ended.end)),
-                        claims::current_token.eq(ended.current_token as i64),
-                        claims::cancel.eq(ended.cancel.map(cancel_code)),
-                    ))
-                    .execute(&mut self.connection)?
+                let cancel = ended.cancel.map(cancel_code).into();
+                let reason = Some(end_code(ended.end)).into();
+                fixed::run::<EndClaim, _>(
+                    connection,
+                    [ended.at.0.into(), reason, ended.current_token.into(), cancel, name, principal, key],
+                )?
             }
-            _ => diesel::update(row).set(NewClaim::of(name, change)).execute(&mut self.connection)?,
+            _ => {
+                let mut state = NewClaim::of("", change).state.into_iter();
+                let mut names = [name, principal, key].into_iter();
+                let values = std::array::from_fn::<_, 21, _>(|_| {
+                    state.next().or_else(|| names.next()).unwrap_or(Value::Int(None))
+                });
+                fixed::run::<UpdateClaim, _>(connection, values)?
+            }
         };
-        if written == 1 {
-            Ok(())
-        } else {
-            Err(StoreError::Corrupt(format!("{written} rows of a claim were written instead of one")))
-        }
+        one_row(written)
+    }
+}
+
+fn insert_claim(
+    connection: &mut SqliteConnection,
+    name: &str,
+    change: &ClaimChange,
+) -> Result<(), StoreError> {
+    let NewClaim { asked, state } = NewClaim::of(name, change);
+    let inserted = if matches!(&change.claim.phase, Phase::Live(lease) if lease.ticket.is_none()) {
+        let [resource, principal, key, shared, ttl_asked, wait, owner, metadata] = asked;
+        let [_, _, _, _, _, _, token, _, granted_at, term_at, ttl, expires_at, shared_token, ..] = state;
+        fixed::run::<InsertLease, _>(
+            connection,
+            [
+                resource,
+                principal,
+                key,
+                shared,
+                ttl_asked,
+                wait,
+                owner,
+                metadata,
+                token,
+                granted_at,
+                term_at,
+                ttl,
+                expires_at,
+                shared_token,
+            ],
+        )
+    } else {
+        let mut values = state.into_iter().chain(asked);
+        let values = std::array::from_fn::<_, 26, _>(|_| values.next().unwrap_or(Value::Int(None)));
+        fixed::run::<InsertClaim, _>(connection, values)
+    };
+    match inserted {
+        Ok(written) => one_row(written),
+        Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Err(StoreError::KeyExists),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn one_row(written: usize) -> Result<(), StoreError> {
+    if written == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Corrupt(format!("{written} rows were written instead of one")))
     }
 }
 
@@ -178,18 +239,25 @@ impl Store for SqliteStore {
             .first(&mut self.connection)
             .optional()?;
         let Some(row) = row else {
-            let resource = Resource::absent(self.floor(name)?);
+            let floor = self.floors.get(&floor_bucket(name)).copied().unwrap_or_default();
+            let resource = Resource::absent(floor);
             return Ok(Loaded { resource, stored_check_at: None });
         };
         let live = match (&row.holder_principal, &row.holder_key) {
             (Some(principal), Some(key)) => {
                 self.claim(name, &ClaimKey::new(principal.as_str(), key.as_str()))?.into_iter().collect()
             }
-            _ if row.holder_count > 0 => reader::shared_holders(&mut self.connection, name, row.holder_count)?,
+            _ if row.holder_count > 0 => {
+                reader::shared_holders(&mut self.connection, name, row.holder_count)?
+            }
             _ => Vec::new(),
         };
         if live.len() as i64 != row.holder_count {
-            return Err(StoreError::Corrupt(format!("{} holders of {} are stored", live.len(), row.holder_count)));
+            return Err(StoreError::Corrupt(format!(
+                "{} holders of {} are stored",
+                live.len(),
+                row.holder_count
+            )));
         }
         let stored_check_at = Some(Micros(row.check_at));
         Ok(Loaded { resource: Resource::load(row.stored(), live), stored_check_at })
@@ -202,8 +270,7 @@ impl Store for SqliteStore {
                 resource.provide_claim(key, claim);
             }
             Need::Waiters { after } => {
-                let waiters =
-                    reader::waiters(&mut self.connection, name, after as i64, WAITERS_LOADED)?;
+                let waiters = reader::waiters(&mut self.connection, name, after as i64, WAITERS_LOADED)?;
                 let all = (waiters.len() as i64) < WAITERS_LOADED;
                 resource.provide_waiters(waiters, all);
             }
@@ -241,12 +308,7 @@ impl Store for SqliteStore {
                 .values((log::position.eq(batch), log::at.eq(now.0), log::events.eq(events)))
                 .execute(&mut self.connection)?;
         }
-        diesel::insert_into(writers::table)
-            .values((writers::id.eq(WRITER), writers::batch.eq(batch), writers::at.eq(now.0)))
-            .on_conflict(writers::id)
-            .do_update()
-            .set((writers::batch.eq(excluded(writers::batch)), writers::at.eq(excluded(writers::at))))
-            .execute(&mut self.connection)?;
+        fixed::run::<MarkBatch, _>(&mut self.connection, [WRITER.into(), batch.into(), now.0.into()])?;
         self.numbered = Some(batch);
         Ok(batch)
     }

@@ -1,0 +1,112 @@
+use std::time::Duration;
+
+use dlm_client::{Client, FencingToken, ProblemCode, StateFilter};
+use serde_json::{Value, json};
+
+use crate::server::{Reply, Server, obliging, problem};
+
+fn page(title: &str) -> Reply {
+    let body = format!("<html>{title}</html>");
+    Reply::Other { status: 200, media_type: "text/html", retry_after: None, body }
+}
+
+#[tokio::test]
+async fn an_answer_of_something_else_than_a_dlm_server_is_told_as_such() {
+    let server = Server::start(|_| page("please log in"));
+    let client = server.client().await;
+    for error in [
+        client.lock("orders/42").await.unwrap_err(),
+        client.try_lock("orders/42").await.unwrap_err(),
+        client.status("orders/42").await.unwrap_err(),
+    ] {
+        assert!(error.is_unexpected_reply() && !error.is_retryable(), "{error}");
+        assert!(error.to_string().contains("text/html"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_or_not_ready_is_told_at_once() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error = Client::connect(&format!("http://{free}")).await.unwrap_err();
+    assert!(error.is_connect() && error.is_retryable(), "{error}");
+    assert!(std::error::Error::source(&error).is_some());
+    assert!(Client::connect("localhost:7420").await.unwrap_err().is_invalid());
+}
+
+#[tokio::test]
+async fn an_https_address_gives_an_error_and_no_panic() {
+    let server = Server::start(obliging(1_000));
+    let error = Client::connect(&server.url.replace("http:", "https:")).await.unwrap_err();
+    assert!(!error.is_invalid(), "{error}");
+}
+
+#[tokio::test]
+async fn the_first_bad_value_is_told_when_the_request_is_awaited() {
+    let server = Server::start(obliging(30_000));
+    let client = server.client().await;
+    let error = client.lock("a\nb").ttl(Duration::ZERO).await.unwrap_err();
+    assert!(error.is_invalid() && error.to_string().contains("resource name"), "{error}");
+    let error = client.lock("a").ttl(Duration::ZERO).owner("a\nb").await.unwrap_err();
+    assert!(error.is_invalid() && error.to_string().contains("ttl_ms"), "{error}");
+    let builder = Client::builder().address(&server.url).owner("a\nb").default_ttl(Duration::ZERO);
+    assert!(builder.connect().await.unwrap_err().to_string().contains("owner"));
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn what_the_client_adds_to_each_lock_can_be_said_once() {
+    let server = Server::start(obliging(5_000));
+    let builder = Client::builder().address(&server.url).owner("api-7").default_ttl(Duration::from_secs(5));
+    let client = builder.connect().await.unwrap();
+    drop(client.lock("a").await.unwrap());
+    drop(client.lock("a").owner("api-8").shared().await.unwrap());
+    let bodies: Vec<Value> = server.seen_of("acquire").into_iter().map(|request| request.body).collect();
+    assert_eq!((&bodies[0]["owner"], &bodies[0]["ttl_ms"]), (&json!("api-7"), &json!(5_000)));
+    assert_eq!((&bodies[1]["owner"], &bodies[1]["mode"]), (&json!("api-8"), &json!("shared")));
+}
+
+#[tokio::test]
+async fn a_question_is_repeated_over_a_failure_and_a_refusal_is_told() {
+    let mut attempts = 0;
+    let server = Server::start(move |request| {
+        attempts += 1;
+        match request.operation() {
+            _ if attempts == 1 => Reply::Cut,
+            "check" => Reply::Json(200, json!({"live": true, "mode": "shared", "current_token": 9})),
+            _ => Reply::Json(409, problem(409, "holder-changed", None)),
+        }
+    });
+    let client = server.client().await;
+    let token = FencingToken::new(7);
+    assert!(client.check("orders/42", token).await.unwrap().live);
+    let error = client.force_release("orders/42", token, "host is gone").await.unwrap_err();
+    assert_eq!(error.code(), Some(ProblemCode::HolderChanged));
+    assert_eq!(error.to_string(), "it is holder-changed (request r1)");
+    assert!(client.force_release("orders/42", token, "").await.unwrap_err().is_invalid());
+}
+
+#[tokio::test]
+async fn a_list_is_fetched_page_by_page() {
+    let row = |name: &str| {
+        json!({"resource": name, "state": "free", "mode": null, "current_token": 0, "queue_len": 0,
+               "holders": [], "holder_count": 0, "version": 0})
+    };
+    let server = Server::start(move |request| {
+        let (locks, next) = if request.path.contains("after=") {
+            (vec![row("c")], None)
+        } else {
+            (vec![row("a"), row("b/🔒")], Some("b/🔒"))
+        };
+        Reply::Json(200, json!({"locks": locks, "next": next, "cursor": "c"}))
+    });
+    let client = server.client().await;
+    let mut locks = client.locks().prefix("a&b").state(StateFilter::All);
+    let mut names = Vec::new();
+    while let Some(status) = locks.next().await {
+        names.push(status.unwrap().resource.to_string());
+    }
+    assert_eq!(names, ["a", "b/🔒", "c"]);
+    let paths: Vec<String> = server.seen().into_iter().map(|request| request.path).collect();
+    assert_eq!(paths[0], "/v1/locks?limit=1000&state=all&prefix=a%26b");
+    assert_eq!(paths[1], "/v1/locks?limit=1000&state=all&prefix=a%26b&after=b%2F%F0%9F%94%92");
+}

@@ -1,0 +1,111 @@
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use crate::server::{Reply, Server, obliging, released};
+
+const TTL: u64 = 30_000;
+const SOON: Duration = Duration::from_secs(5);
+
+/// Obliges, but answers releases as `release` says.
+fn releases(mut release: impl FnMut() -> Reply + Send + 'static) -> Server {
+    let mut oblige = obliging(TTL);
+    Server::start(move |request| match request.operation() {
+        "release" => release(),
+        _ => oblige(request),
+    })
+}
+
+#[test]
+fn a_guard_may_be_dropped_outside_a_runtime_in_a_panic_and_after_its_runtime_ended() {
+    let server = Server::start(obliging(TTL));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let client = runtime.block_on(server.client());
+    let lock = || runtime.block_on(client.lock("orders/42").into_future()).unwrap();
+
+    drop(lock());
+    let in_panic = lock();
+    let panicked = std::thread::spawn(move || {
+        let _guard = in_panic;
+        panic!("as the test wants");
+    });
+    assert!(panicked.join().is_err());
+    let (in_task, after) = (lock(), lock());
+    runtime.spawn(async move {
+        let _guard = in_task;
+        std::future::pending::<()>().await;
+    });
+    runtime.block_on(server.wait_for("release", 2));
+    drop(runtime);
+    drop(after);
+
+    let another = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    another.block_on(server.wait_for("release", 4));
+}
+
+#[tokio::test]
+async fn a_release_is_repeated_until_it_is_answered() {
+    let mut attempts = 0;
+    let server = releases(move || {
+        attempts += 1;
+        if attempts < 4 { Reply::Cut } else { released() }
+    });
+    let client = server.client().await;
+    client.lock("orders/42").await.unwrap().release().await.unwrap();
+    assert_eq!(server.seen_of("release").len(), 4);
+}
+
+#[tokio::test]
+async fn closing_sends_the_releases_that_are_left_and_ends_all_waiting() {
+    let mut grants = 0;
+    let mut oblige = obliging(TTL);
+    let server = Server::start(move |request| match request.operation() {
+        "acquire" => {
+            grants += 1;
+            if grants > 20 { Reply::Silence } else { oblige(request) }
+        }
+        "release" => Reply::After(Duration::from_millis(100), Box::new(released())),
+        _ => oblige(request),
+    });
+    let client = server.client().await;
+    let taking = (0..20).map(|_| client.lock("orders/42").into_future());
+    let mut guards = futures_util::future::try_join_all(taking).await.unwrap();
+    let survivor = guards.pop().unwrap();
+    let waiting = tokio::spawn(client.lock("orders/42").into_future());
+    server.wait_for("acquire", 21).await;
+
+    drop(guards);
+    client.close(SOON).await.unwrap();
+    assert_eq!(server.seen_of("release").len(), 19);
+    assert!(waiting.await.unwrap().unwrap_err().is_closed());
+    assert!(client.lock("orders/42").await.unwrap_err().is_closed());
+    assert!(client.clone().status("orders/42").await.unwrap_err().is_closed());
+
+    survivor.live_token().unwrap();
+    survivor.release().await.unwrap();
+}
+
+#[tokio::test]
+async fn closing_says_when_releases_are_left() {
+    let server = releases(|| Reply::Silence);
+    let client = server.client().await;
+    drop(client.lock("orders/42").await.unwrap());
+    assert!(client.close(Duration::from_millis(100)).await.unwrap_err().is_timeout());
+}
+
+#[tokio::test]
+async fn the_last_release_is_sent_also_when_the_client_is_gone() {
+    let server = Server::start(obliging(TTL));
+    let client = server.client().await;
+    let guard = client.lock("orders/42").await.unwrap();
+    drop(client);
+    drop(guard);
+    server.wait_for("release", 1).await;
+}
+
+#[tokio::test]
+async fn a_release_future_that_is_dropped_releases() {
+    let server = Server::start(obliging(TTL));
+    let client = server.client().await;
+    drop(client.lock("orders/42").await.unwrap().release());
+    server.wait_for("release", 1).await;
+}

@@ -1,0 +1,21 @@
+//! The HTTP transport: it translates, and nothing else.
+//!
+//! - `route`: which address is which operation
+//! - `request`: a request's path, query, headers and body as an operation
+//! - `query`: query strings
+//! - `body`: reading a body within its limits
+//! - `reply`: outcomes and problems as responses
+//! - `front`: one request from its route to its response
+//! - `serve`: connections, their limits, and how they end
+
+mod body;
+mod front;
+mod query;
+mod reply;
+mod request;
+mod route;
+mod serve;
+
+pub(crate) use front::Front;
+pub(crate) use route::{ROUTES, Route};
+pub(crate) use serve::serve;

@@ -1,0 +1,65 @@
+//! Query strings: each parameter at most once, none unknown.
+
+use percent_encoding::percent_decode_str;
+
+use super::reply::Refused;
+
+/// The parameters of a query, decoded.
+#[derive(Debug)]
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(super) fn parse(query: Option<&str>, known: &[&str]) -> Result<Self, Refused> {
+        let mut parameters: Vec<(String, String)> = Vec::new();
+        for pair in query.unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = (decode(name)?, decode(value)?);
+            if !known.contains(&name.as_str()) {
+                return Err(Refused::invalid(format!(
+                    "unknown query parameter `{name}`; known are {}",
+                    known.join(", ")
+                )));
+            }
+            if parameters.iter().any(|(other, _)| *other == name) {
+                return Err(Refused::invalid(format!("query parameter `{name}` is there twice")));
+            }
+            parameters.push((name, value));
+        }
+        Ok(Self(parameters))
+    }
+
+    pub(super) fn take(&mut self, name: &str) -> Option<String> {
+        let index = self.0.iter().position(|(other, _)| other == name)?;
+        Some(self.0.swap_remove(index).1)
+    }
+}
+
+fn decode(text: &str) -> Result<String, Refused> {
+    let text = text.replace('+', " ");
+    let decoded = percent_decode_str(&text).decode_utf8();
+    let decoded = decoded.map_err(|_| Refused::invalid("the query is not UTF-8"))?;
+    if decoded.contains('\0') {
+        return Err(Refused::invalid("the query must not contain U+0000"));
+    }
+    Ok(decoded.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_decoded() {
+        let mut query = Query::parse(Some("prefix=a%2Fb+c%2B&limit=5"), &["prefix", "limit"]).unwrap();
+        assert_eq!(query.take("prefix").as_deref(), Some("a/b c+"));
+        assert_eq!(query.take("limit").as_deref(), Some("5"));
+        assert_eq!(query.take("after"), None);
+    }
+
+    #[test]
+    fn unknown_and_repeated_parameters_are_refused() {
+        for query in ["prefx=a", "prefix=a&prefix=b", "prefix=%ff", "prefix=%00"] {
+            assert!(Query::parse(Some(query), &["prefix"]).is_err(), "{query}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! A request's path, query, headers and body as an operation.
+
+use bytes::Bytes;
+use dlm_protocol::limits::{DEFAULT_PAGE, MAX_BODY_BYTES, MAX_PAGE, MAX_RENEW_BODY_BYTES, MAX_RENEWALS};
+use dlm_protocol::{
+    AcquireRequest, IdempotencyKey, ProblemCode, RenewManyRequest, ResourceName, StateFilter,
+};
+use hyper::body::{Body, Incoming};
+use hyper::header::HeaderMap;
+use hyper::http::request::Parts;
+use percent_encoding::percent_decode_str;
+
+use super::body;
+use super::query::Query;
+use super::reply::Refused;
+use super::route::Route;
+use crate::service::{EventsQuery, ListQuery, Operation};
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Decodes a request of a route that is an operation; `None` for the others.
+pub(super) async fn operation(
+    route: Route,
+    name: Option<&str>,
+    parts: &Parts,
+    incoming: Incoming,
+) -> Result<Option<Operation>, Refused> {
+    let resource = || resource(name);
+    let headers = &parts.headers;
+    let query = |known: &[&str]| Query::parse(parts.uri.query(), known);
+    let operation = match route {
+        Route::Status => {
+            query(&[])?;
+            Operation::Status { resource: resource()? }
+        }
+        Route::List => Operation::List(list(query(&["prefix", "state", "limit", "after"])?)?),
+        Route::Events => Operation::Events(events(query(&["after", "prefix", "resource", "limit"])?)?),
+        Route::RenewMany => {
+            query(&[])?;
+            let bytes = body::read(incoming, MAX_RENEW_BODY_BYTES).await?;
+            let request: RenewManyRequest = body::parse(headers, &bytes)?;
+            if request.leases.len() > MAX_RENEWALS {
+                return Err(Refused::invalid(format!("`leases` must hold at most {MAX_RENEWALS} leases")));
+            }
+            Operation::RenewMany { leases: request.leases }
+        }
+        Route::Livez | Route::Readyz | Route::Metrics | Route::OpenApi | Route::Root => return Ok(None),
+        Route::Acquire
+        | Route::Cancel
+        | Route::Renew
+        | Route::Release
+        | Route::ForceRelease
+        | Route::Check => {
+            query(&[])?;
+            let resource = resource()?;
+            let none_sent = incoming.is_end_stream();
+            let bytes = body::read(incoming, MAX_BODY_BYTES).await?;
+            of_resource(route, resource, headers, &bytes, none_sent)?
+        }
+    };
+    Ok(Some(operation))
+}
+
+fn of_resource(
+    route: Route,
+    resource: ResourceName,
+    headers: &HeaderMap,
+    bytes: &Bytes,
+    none_sent: bool,
+) -> Result<Operation, Refused> {
+    Ok(match route {
+        Route::Acquire => {
+            let request = if none_sent { AcquireRequest::default() } else { body::parse(headers, bytes)? };
+            Operation::Acquire { resource, key: key(headers)?, request }
+        }
+        Route::Cancel => {
+            if !none_sent {
+                body::parse::<Nothing>(headers, bytes)?;
+            }
+            let missing = || Refused::invalid("a cancel needs the `Idempotency-Key` of its acquire");
+            Operation::Cancel { resource, key: key(headers)?.ok_or_else(missing)? }
+        }
+        Route::Renew => Operation::Renew { resource, request: body::parse(headers, bytes)? },
+        Route::Release => Operation::Release { resource, request: body::parse(headers, bytes)? },
+        Route::ForceRelease => Operation::ForceRelease { resource, request: body::parse(headers, bytes)? },
+        Route::Check => Operation::Check { resource, request: body::parse(headers, bytes)? },
+        _ => return Err(Refused::not_found()),
+    })
+}
+
+/// The body of an operation that has no fields.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// The name in a path: one segment, decoded once.
+fn resource(segment: Option<&str>) -> Result<ResourceName, Refused> {
+    let invalid = |why: String| Refused::new(ProblemCode::InvalidName, 400, why);
+    let segment = segment.unwrap_or("");
+    let bytes = segment.as_bytes();
+    for (index, byte) in bytes.iter().enumerate() {
+        let escaped =
+            bytes.get(index + 1..index + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+        if *byte == b'%' && !escaped {
+            return Err(invalid(
+                "the resource name in the path has a `%` that no two hexadecimal digits follow".into(),
+            ));
+        }
+    }
+    let name = percent_decode_str(segment)
+        .decode_utf8()
+        .map_err(|_| invalid("the resource name in the path is not UTF-8".into()))?;
+    ResourceName::try_from(name.as_ref()).map_err(|error| invalid(error.to_string()))
+}
+
+fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Refused> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Refused::invalid("the header `Idempotency-Key` is there twice"));
+    }
+    let text = value.to_str().unwrap_or("");
+    IdempotencyKey::try_from(text).map(Some).map_err(|error| Refused::invalid(error.to_string()))
+}
+
+fn list(mut query: Query) -> Result<ListQuery, Refused> {
+    let state = match query.take("state").as_deref() {
+        None | Some("held") => StateFilter::Held,
+        Some("waiting") => StateFilter::Waiting,
+        Some("all") => StateFilter::All,
+        Some(_) => return Err(Refused::invalid("`state` must be `held`, `waiting` or `all`")),
+    };
+    Ok(ListQuery {
+        prefix: query.take("prefix").unwrap_or_default(),
+        state,
+        limit: limit(&mut query)?,
+        after: query.take("after"),
+    })
+}
+
+fn events(mut query: Query) -> Result<EventsQuery, Refused> {
+    let resource = query.take("resource").map(ResourceName::try_from).transpose();
+    Ok(EventsQuery {
+        prefix: query.take("prefix").unwrap_or_default(),
+        resource: resource.map_err(|error| Refused::new(ProblemCode::InvalidName, 400, error.to_string()))?,
+        limit: limit(&mut query)?,
+        after: query.take("after"),
+    })
+}
+
+fn limit(query: &mut Query) -> Result<usize, Refused> {
+    let Some(text) = query.take("limit") else { return Ok(DEFAULT_PAGE) };
+    match text.parse() {
+        Ok(limit) if (1..=MAX_PAGE).contains(&limit) => Ok(limit),
+        _ => Err(Refused::invalid(format!("`limit` must be 1 to {MAX_PAGE}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_segment_decoded_once() {
+        for (segment, name) in [
+            ("orders%2F42", "orders/42"),
+            ("a%252Fb", "a%2Fb"),
+            ("a+b", "a+b"),
+            ("%F0%9F%94%92", "🔒"),
+            ("%25", "%"),
+        ] {
+            assert_eq!(resource(Some(segment)).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn a_segment_that_is_no_name_is_refused() {
+        for segment in ["", "..", "%2e%2E", ".", "%", "%4", "%zz", "%ff", "a%00b", "a%0Ab"] {
+            assert!(resource(Some(segment)).is_err(), "{segment}");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The API as OpenAPI 3.1, from the routes and the wire types.
+
+use dlm_protocol as wire;
+use serde_json::{Map, Value, json};
+use utoipa::OpenApi;
+
+use crate::http::{ROUTES, Route};
+
+/// The schemas of the wire types; the paths come from the routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "dlm", description = "A distributed lock manager", license(name = "MIT OR Apache-2.0")),
+    components(schemas(
+        wire::AcquireRequest,
+        wire::CancelOutcome,
+        wire::Cancelled,
+        wire::CheckRequest,
+        wire::Checked,
+        wire::EndReason,
+        wire::Event,
+        wire::EventKind,
+        wire::EventPage,
+        wire::FencingToken,
+        wire::ForceReleaseRequest,
+        wire::ForceReleased,
+        wire::Holder,
+        wire::IdempotencyKey,
+        wire::Lease,
+        wire::LeaseId,
+        wire::LockPage,
+        wire::LockState,
+        wire::LockStatus,
+        wire::Metadata,
+        wire::Mode,
+        wire::Owner,
+        wire::Problem,
+        wire::ProblemCode,
+        wire::Queued,
+        wire::Reason,
+        wire::ReleaseRequest,
+        wire::Released,
+        wire::RenewItem,
+        wire::RenewManyRequest,
+        wire::RenewRequest,
+        wire::RenewResult,
+        wire::Renewed,
+        wire::ResourceName,
+        wire::StateFilter,
+        wire::Timestamp,
+        wire::Ttl,
+        wire::Wait,
+        wire::Waiter,
+    ))
+)]
+struct Schemas;
+
+/// What a route takes and gives.
+struct Described {
+    summary: &'static str,
+    body: Option<&'static str>,
+    /// Status, meaning, schema.
+    replies: &'static [(&'static str, &'static str, &'static str)],
+    query: &'static [&'static str],
+    key: Option<bool>,
+}
+
+const NO_QUERY: &[&str] = &[];
+
+fn described(route: Route) -> Option<Described> {
+    let of = |summary, body, replies| Described { summary, body, replies, query: NO_QUERY, key: None };
+    Some(match route {
+        Route::Acquire => Described {
+            key: Some(false),
+            ..of(
+                "Take the lock, or wait for it",
+                Some("AcquireRequest"),
+                &[
+                    ("200", "The lease", "Lease"),
+                    ("202", "Still queued; send the same request again", "Queued"),
+                    ("409", "What the key named has ended", "Problem"),
+                    ("422", "The key was used with other parameters", "Problem"),
+                    ("423", "The lock is held, or the wait ran out", "Problem"),
+                ],
+            )
+        },
+        Route::Cancel => Described {
+            key: Some(true),
+            ..of("Give up an acquire, wherever it is", None, &[("200", "What the cancel did", "Cancelled")])
+        },
+        Route::Renew => of(
+            "Begin a new term",
+            Some("RenewRequest"),
+            &[
+                ("200", "The lease with its new term", "Lease"),
+                ("403", "The id was never given out for this resource", "Problem"),
+                ("410", "The lease has ended", "Problem"),
+            ],
+        ),
+        Route::RenewMany => of(
+            "Begin new terms of up to 1,000 leases",
+            Some("RenewManyRequest"),
+            &[("200", "One result a lease, in order", "Renewed")],
+        ),
+        Route::Release => of(
+            "End the lease",
+            Some("ReleaseRequest"),
+            &[
+                ("200", "It has ended; a repeat gives the same", "Released"),
+                ("403", "The id was never given out for this resource", "Problem"),
+                ("410", "The lease had ended otherwise before", "Problem"),
+            ],
+        ),
+        Route::ForceRelease => of(
+            "End somebody's lease",
+            Some("ForceReleaseRequest"),
+            &[
+                ("200", "The lease that was ended; a repeat gives the same", "ForceReleased"),
+                ("409", "No live lease has that token", "Problem"),
+            ],
+        ),
+        Route::Check => of(
+            "Is this the token of a live lease?",
+            Some("CheckRequest"),
+            &[("200", "Whether it is, and the counter", "Checked")],
+        ),
+        Route::Status => of("One lock", None, &[("200", "Its state", "LockStatus")]),
+        Route::List => Described {
+            query: &["prefix", "state", "limit", "after"],
+            ..of("The locks, by name", None, &[("200", "A page", "LockPage")])
+        },
+        Route::Events => Described {
+            query: &["after", "prefix", "resource", "limit"],
+            ..of(
+                "The event log",
+                None,
+                &[
+                    ("200", "A page", "EventPage"),
+                    ("400", "The cursor is not one of this log", "Problem"),
+                    ("410", "The cursor is older than the log", "Problem"),
+                ],
+            )
+        },
+        Route::Livez => of("Is the process alive?", None, &[("200", "It is", "")]),
+        Route::Readyz => {
+            of("Can it serve?", None, &[("200", "It can", ""), ("503", "It can't now", "Problem")])
+        }
+        Route::Metrics => of("Prometheus metrics", None, &[("200", "OpenMetrics text", "")]),
+        Route::OpenApi => of("This document", None, &[("200", "OpenAPI 3.1", "")]),
+        Route::Root => return None,
+    })
+}
+
+/// The document as JSON text.
+pub(crate) fn document() -> String {
+    let mut document = serde_json::to_value(Schemas::openapi()).unwrap_or_else(|error| {
+        tracing::error!(%error, "the schemas can't be written");
+        json!({})
+    });
+    let mut paths = Map::new();
+    for (method, path, route) in &ROUTES {
+        let Some(described) = described(*route) else { continue };
+        let address = paths.entry(*path).or_insert_with(|| json!({}));
+        address[method.as_str().to_ascii_lowercase()] = operation(path, *route, &described);
+    }
+    document["info"]["version"] = json!(env!("CARGO_PKG_VERSION"));
+    document["paths"] = Value::Object(paths);
+    document.to_string()
+}
+
+fn operation(path: &str, route: Route, described: &Described) -> Value {
+    let mut parameters = Vec::new();
+    if path.contains("{name}") {
+        parameters.push(json!({
+            "name": "name", "in": "path", "required": true, "schema": schema("ResourceName"),
+            "description": "The resource's name as one percent-encoded segment",
+        }));
+    }
+    if let Some(required) = described.key {
+        parameters.push(json!({
+            "name": "Idempotency-Key", "in": "header", "required": required, "schema": schema("IdempotencyKey"),
+        }));
+    }
+    for name in described.query {
+        let schema = match *name {
+            "limit" => json!({
+                "type": "integer", "minimum": 1, "maximum": wire::limits::MAX_PAGE, "default": wire::limits::DEFAULT_PAGE,
+            }),
+            "state" => schema("StateFilter"),
+            _ => json!({"type": "string"}),
+        };
+        parameters.push(json!({"name": name, "in": "query", "schema": schema}));
+    }
+    let mut responses = Map::new();
+    for (status, meaning, schema) in described.replies {
+        responses.insert((*status).into(), response(meaning, schema));
+    }
+    responses.insert("default".into(), response("A problem", "Problem"));
+    let mut operation = json!({
+        "operationId": route.name(), "summary": described.summary, "parameters": parameters, "responses": responses,
+    });
+    if let Some(body) = described.body {
+        operation["requestBody"] = json!({
+            "required": route != Route::Acquire,
+            "content": {"application/json": {"schema": schema(body)}},
+        });
+    }
+    operation
+}
+
+fn schema(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+fn response(meaning: &str, name: &str) -> Value {
+    let media = match name {
+        "" => return json!({"description": meaning}),
+        "Problem" => "application/problem+json",
+        _ => "application/json",
+    };
+    json!({"description": meaning, "content": {media: {"schema": schema(name)}}})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_described_and_every_schema_is_there() {
+        let document: Value = serde_json::from_str(&document()).unwrap();
+        assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+        for (method, path, route) in &ROUTES {
+            if *route != Route::Root {
+                let described = &document["paths"][path][method.as_str().to_ascii_lowercase()];
+                assert_eq!(described["operationId"], route.name(), "{method} {path}");
+            }
+        }
+        let text = document.to_string();
+        for reference in text.split("\"#/components/schemas/").skip(1) {
+            let name = reference.split('"').next().unwrap();
+            assert!(document["components"]["schemas"][name].is_object(), "no schema {name}");
+        }
+    }
+}
