@@ -33,7 +33,8 @@ impl Claim {
     }
 
     fn new(claimed: Claimed) -> Option<Self> {
-        claims().insert(claimed.clone()).then_some(Self(claimed))
+        // Not `then_some`: a claim that was refused must not be dropped as one.
+        claims().insert(claimed.clone()).then(|| Self(claimed))
     }
 }
 

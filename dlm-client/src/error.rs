@@ -118,7 +118,7 @@ impl Error {
         &self.0.holders
     }
 
-    pub(crate) fn lost(resource: &ResourceName, reason: LossReason) -> Self {
+    pub(crate) fn lost(resource: impl fmt::Display, reason: LossReason) -> Self {
         Self::new(Kind::Lost(reason), format!("the lock on `{resource}` is lost: {reason}"))
     }
 

@@ -70,7 +70,7 @@ impl Locks {
     }
 
     fn fetch(&self, after: Option<&str>) -> Fetching {
-        let mut query = format!("?limit={}", dlm_protocol::limits::MAX_PAGE);
+        let mut query = format!("limit={}", dlm_protocol::limits::MAX_PAGE);
         let state = match self.state {
             StateFilter::Held => "held",
             StateFilter::Waiting => "waiting",

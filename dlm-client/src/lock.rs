@@ -165,10 +165,12 @@ impl LockRequest {
     }
 
     /// How long to wait for the lock: at most a day, counted from when the
-    /// request is awaited. As long as it takes otherwise.
+    /// request is awaited. As long as it takes otherwise. A wait of zero asks as
+    /// [`try_lock`](Client::try_lock) does.
     pub fn wait(self, wait: Duration) -> Self {
         self.with_order(|order| {
-            order.patience = Patience::Until(Wait::try_from(wait)?);
+            let wait = Wait::try_from(wait)?;
+            order.patience = if wait == Wait::default() { Patience::None } else { Patience::Until(wait) };
             Ok(())
         })
     }
@@ -193,17 +195,16 @@ impl LockRequest {
     /// ```
     pub async fn with<T>(self, work: impl AsyncFnOnce(&LockGuard) -> T) -> Result<T, Error> {
         let guard = self.await?;
-        let lost = pin!(guard.lost());
-        let result = match select(lost, pin!(work(&guard))).await {
-            Either::Left(_) => Err(guard.live_token().err()),
-            Either::Right((result, _)) => Ok(result),
+        let result = {
+            let lost = pin!(guard.lost());
+            match select(lost, pin!(work(&guard))).await {
+                Either::Left((reason, _)) => return Err(Error::lost(guard.resource(), reason)),
+                Either::Right((result, _)) => result,
+            }
         };
-        match result {
-            Ok(result) => match guard.release().await {
-                Err(error) if error.is_lost() => Err(error),
-                _ => Ok(result),
-            },
-            Err(error) => Err(error.unwrap_or_else(Error::closed)),
+        match guard.release().await {
+            Err(error) if error.is_lost() => Err(error),
+            _ => Ok(result),
         }
     }
 }

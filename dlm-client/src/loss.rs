@@ -16,8 +16,8 @@ pub enum LossReason {
     Released,
     /// The guard was given out of hand with [`detach`](crate::LockGuard::detach).
     Detached,
-    /// The guard's own deadline passed without an answer from the server. The
-    /// lease has ended there as well, or is about to.
+    /// The guard's own deadline passed before the server answered a renewal, or
+    /// before there was one. The lease has ended there as well, or is about to.
     Deadline,
     /// The server knows the lease no more, or never knew it.
     Unknown,
@@ -41,7 +41,7 @@ impl fmt::Display for LossReason {
             Self::ForceReleased => "an operator ended its lease",
             Self::Released => "its lease was released",
             Self::Detached => "its lease was detached from the guard",
-            Self::Deadline => "its own deadline passed without an answer from the server",
+            Self::Deadline => "its own deadline passed before it was renewed",
             Self::Unknown => "the server does not know its lease",
         })
     }

@@ -24,6 +24,9 @@ static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) struct Http {
     address: Address,
     pool: Pool,
+    /// Renewals have connections of their own: a client that waits for so many
+    /// locks that it can open no more still keeps those it has.
+    renewals: Pool,
 }
 
 /// The answer to an acquire that was not refused.
@@ -37,7 +40,7 @@ impl Http {
     /// Gets ready to connect; connects with the first request.
     pub(crate) fn new(address: Address) -> Result<Self, Error> {
         let pool = Pool::new(address.is_tls())?;
-        Ok(Self { address, pool })
+        Ok(Self { renewals: pool.another()?, pool, address })
     }
 
     pub(crate) fn address(&self) -> &Address {
@@ -51,9 +54,9 @@ impl Http {
         request: &AcquireRequest,
         timeout: Duration,
     ) -> Result<Acquired, Failure> {
-        let mut http = self.post(&self.address.of(resource, "acquire"), request)?;
+        let mut http = post(self.address.of(resource, "acquire"), request)?;
         http.headers_mut().insert(&IDEMPOTENCY_KEY, header(key)?);
-        let answer = self.send(http, timeout).await?;
+        let answer = send(&self.pool, http, timeout).await?;
         match answer.status {
             StatusCode::OK => answer.json().map(Acquired::Granted),
             StatusCode::ACCEPTED => answer.json().map(Acquired::Queued),
@@ -67,9 +70,9 @@ impl Http {
         key: &IdempotencyKey,
         timeout: Duration,
     ) -> Result<Cancelled, Failure> {
-        let mut http = request(Method::POST, &self.address.of(resource, "cancel"))?;
+        let mut http = Request::new(Method::POST, self.address.of(resource, "cancel"));
         http.headers_mut().insert(&IDEMPOTENCY_KEY, header(key)?);
-        self.send(http, timeout).await?.read()
+        send(&self.pool, http, timeout).await?.read()
     }
 
     pub(crate) async fn renew(
@@ -78,8 +81,8 @@ impl Http {
         body: &RenewRequest,
         timeout: Duration,
     ) -> Result<Lease, Failure> {
-        let http = self.post(&self.address.of(resource, "renew"), body)?;
-        self.send(http, timeout).await?.read()
+        let http = post(self.address.of(resource, "renew"), body)?;
+        send(&self.pool, http, timeout).await?.read()
     }
 
     pub(crate) async fn renew_many(
@@ -87,8 +90,8 @@ impl Http {
         body: &RenewManyRequest,
         timeout: Duration,
     ) -> Result<Renewed, Failure> {
-        let http = self.post(&self.address.at("/v1/renew"), body)?;
-        self.send(http, timeout).await?.read()
+        let http = post(self.address.at("/v1/renew"), body)?;
+        send(&self.renewals, http, timeout).await?.read()
     }
 
     pub(crate) async fn release(
@@ -98,8 +101,8 @@ impl Http {
         timeout: Duration,
     ) -> Result<Released, Failure> {
         let body = ReleaseRequest { lease_id: lease_id.clone() };
-        let http = self.post(&self.address.of(resource, "release"), &body)?;
-        self.send(http, timeout).await?.read()
+        let http = post(self.address.of(resource, "release"), &body)?;
+        send(&self.pool, http, timeout).await?.read()
     }
 
     pub(crate) async fn force_release(
@@ -108,8 +111,8 @@ impl Http {
         body: &ForceReleaseRequest,
         timeout: Duration,
     ) -> Result<ForceReleased, Failure> {
-        let http = self.post(&self.address.of(resource, "force-release"), body)?;
-        self.send(http, timeout).await?.read()
+        let http = post(self.address.of(resource, "force-release"), body)?;
+        send(&self.pool, http, timeout).await?.read()
     }
 
     pub(crate) async fn check(
@@ -118,8 +121,8 @@ impl Http {
         body: &CheckRequest,
         timeout: Duration,
     ) -> Result<Checked, Failure> {
-        let http = self.post(&self.address.of(resource, "check"), body)?;
-        self.send(http, timeout).await?.read()
+        let http = post(self.address.of(resource, "check"), body)?;
+        send(&self.pool, http, timeout).await?.read()
     }
 
     pub(crate) async fn status(
@@ -127,55 +130,53 @@ impl Http {
         resource: &ResourceName,
         timeout: Duration,
     ) -> Result<LockStatus, Failure> {
-        let http = request(Method::GET, &self.address.of(resource, ""))?;
-        self.send(http, timeout).await?.read()
+        let http = Request::new(Method::GET, self.address.of(resource, ""));
+        send(&self.pool, http, timeout).await?.read()
     }
 
-    /// A page of the list; `query` begins with a question mark.
+    /// A page of the list.
     pub(crate) async fn list(&self, query: &str, timeout: Duration) -> Result<LockPage, Failure> {
-        let http = request(Method::GET, &self.address.at(&format!("/v1/locks{query}")))?;
-        self.send(http, timeout).await?.read()
+        let mut url = self.address.at("/v1/locks");
+        url.set_query(Some(query));
+        let http = Request::new(Method::GET, url);
+        send(&self.pool, http, timeout).await?.read()
     }
 
     /// Asks whether the server is ready.
     pub(crate) async fn ready(&self, timeout: Duration) -> Result<(), Failure> {
-        let http = request(Method::GET, &self.address.at("/readyz"))?;
-        let answer = self.send(http, timeout).await?;
+        let http = Request::new(Method::GET, self.address.at("/readyz"));
+        let answer = send(&self.pool, http, timeout).await?;
         if answer.status == StatusCode::OK { Ok(()) } else { Err(answer.failure()) }
-    }
-
-    fn post(&self, url: &str, body: &impl Serialize) -> Result<Request, Failure> {
-        let mut http = request(Method::POST, url)?;
-        let json = serde_json::to_vec(body).map_err(|why| unsendable(&why))?;
-        *http.body_mut() = Some(json.into());
-        http.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Ok(http)
-    }
-
-    async fn send(
-        &self,
-        mut request: Request,
-        timeout: Duration,
-    ) -> Result<Answer<impl AsRef<[u8]> + use<>>, Failure> {
-        *request.timeout_mut() = Some(timeout);
-        let connections = self.pool.connections();
-        let answer = async {
-            let mut response = connections.client.execute(request).await?;
-            let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-            Ok(Answer { status, headers, body: response.bytes().await? })
-        };
-        answer.await.map_err(|error| {
-            let failure = Failure::of(error, timeout);
-            if matches!(failure, Failure::TimedOut(_)) {
-                self.pool.give_up(&connections);
-            }
-            failure
-        })
     }
 }
 
-fn request(method: Method, url: &str) -> Result<Request, Failure> {
-    Ok(Request::new(method, Url::parse(url).map_err(|why| unsendable(&why))?))
+async fn send(
+    pool: &Pool,
+    mut request: Request,
+    timeout: Duration,
+) -> Result<Answer<impl AsRef<[u8]> + use<>>, Failure> {
+    *request.timeout_mut() = Some(timeout);
+    let connections = pool.connections();
+    let answer = async {
+        let mut response = connections.client.execute(request).await?;
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        Ok(Answer { status, headers, body: response.bytes().await? })
+    };
+    answer.await.map_err(|error| {
+        let failure = Failure::of(error, timeout);
+        if matches!(failure, Failure::TimedOut(_)) {
+            pool.give_up(&connections);
+        }
+        failure
+    })
+}
+
+fn post(url: Url, body: &impl Serialize) -> Result<Request, Failure> {
+    let mut http = Request::new(Method::POST, url);
+    let json = serde_json::to_vec(body).map_err(|why| unsendable(&why))?;
+    *http.body_mut() = Some(json.into());
+    http.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(http)
 }
 
 fn header(key: &IdempotencyKey) -> Result<HeaderValue, Failure> {

@@ -38,7 +38,15 @@ pub(crate) struct Connections {
 
 impl Pool {
     pub(crate) fn new(tls: bool) -> Result<Self, Error> {
-        let tls = tls_config(tls).map_err(|why| Error::setup("TLS can't be set up", why))?;
+        Self::with(tls_config(tls).map_err(|why| Error::setup("TLS can't be set up", why))?)
+    }
+
+    /// One that shares nothing with this but the trust in certificates.
+    pub(crate) fn another(&self) -> Result<Self, Error> {
+        Self::with(self.tls.clone())
+    }
+
+    fn with(tls: ClientConfig) -> Result<Self, Error> {
         let connections = connect(tls.clone()).map_err(|why| Error::setup("HTTP can't be set up", why))?;
         Ok(Self { tls, current: Mutex::new(Generation { number: 0, connections }) })
     }
@@ -67,11 +75,14 @@ impl Pool {
 
 /// No proxy, whatever the environment says: what stands there is meant for the
 /// web, and a lock server on the loopback or in the same network is not there.
-/// No redirects: the body carries a lease id.
+/// No redirects: the body carries a lease id. No HTTP/2: a waiting acquire
+/// occupies one of the few streams that a connection has, and what comes after
+/// the last one would wait behind locks that nobody releases.
 fn connect(tls: ClientConfig) -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .no_proxy()
+        .http1_only()
         .redirect(redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .build()
@@ -89,6 +100,6 @@ fn tls_config(verified: bool) -> Result<ClientConfig, rustls::Error> {
         builder.with_root_certificates(RootCertStore::empty())
     };
     let mut config = builder.with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

@@ -128,23 +128,30 @@ impl<'a> Way<'a> {
 
     async fn go(&mut self) -> Result<LockGuard, Error> {
         let mut backoff = Backoff::new();
+        let mut wait = match self.order.patience {
+            Patience::None => Wait::default(),
+            Patience::Until(wait) => wait,
+            Patience::Endless => Wait::MAX,
+        };
         loop {
-            let turn = self.turn().await?;
+            let turn = self.turn(wait).await?;
             match turn {
                 Turn::Done(guard) => return Ok(guard),
-                Turn::Anew => sleep_until(Moment::now().plus(backoff.delay())).await,
+                Turn::Anew => {
+                    sleep_until(Moment::now().plus(backoff.delay())).await;
+                    wait = self.rest_of(wait);
+                }
             }
         }
     }
 
-    async fn turn(&mut self) -> Result<Turn, Error> {
+    async fn turn(&mut self, wait: Wait) -> Result<Turn, Error> {
         let shared = Arc::clone(&self.handle.shared);
         let order = self.order;
         let key = match &order.key {
             Some(key) => key.clone(),
             None => fresh_key()?,
         };
-        let wait = self.wait();
         let request = AcquireRequest { wait_ms: wait, ..order.request.clone() };
         let timeout = Duration::from(wait).min(Duration::from_millis(MAX_HOLD_MS)) + shared.request_timeout;
         let mut backoff = Backoff::new();
@@ -194,15 +201,11 @@ impl<'a> Way<'a> {
         if self.order.patience == Patience::None { retry::REPEATS } else { usize::MAX }
     }
 
-    /// The wait to ask for in this turn.
-    fn wait(&self) -> Wait {
-        match self.order.patience {
-            Patience::None => Wait::default(),
-            Patience::Endless => Wait::MAX,
-            Patience::Until(wait) => {
-                let spent = Moment::now().since(self.begun);
-                Wait::try_from(Duration::from(wait).saturating_sub(spent)).unwrap_or(wait)
-            }
+    /// What is left of a wait for the next turn.
+    fn rest_of(&self, wait: Wait) -> Wait {
+        match self.give_up_at {
+            Some(give_up_at) => Wait::try_from(give_up_at.since(Moment::now())).unwrap_or(wait).min(wait),
+            None => wait,
         }
     }
 

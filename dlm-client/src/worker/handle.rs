@@ -5,6 +5,7 @@ use dlm_protocol::{LeaseId, Ttl};
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::acquire::{Order, acquire};
 use super::adopt::adopt;
@@ -102,9 +103,9 @@ impl Handle {
         answer.await.unwrap_or_else(|_| Err(Error::closed()))
     }
 
-    /// Runs `work` in the thread.
+    /// Runs `work` in the thread, in the caller's span.
     fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.send(Command::Run(Box::pin(work)));
+        self.send(Command::Run(Box::pin(work.in_current_span())));
     }
 
     /// Begins to renew the lease of a new guard.
@@ -144,10 +145,10 @@ impl Handle {
     }
 
     fn farewell(&self, held: &Arc<Held>, done: Option<oneshot::Sender<Result<(), Error>>>) {
-        self.send(match held.release(Moment::now()) {
-            Farewell::Release(claims) => Command::Release(Release { held: Arc::clone(held), claims, done }),
-            Farewell::Nothing => Command::Forget(Arc::clone(held)),
-        });
+        // A guard that is lost is forgotten without a word.
+        if let Farewell::Release(claims) = held.release(Moment::now()) {
+            self.send(Command::Release(Release { held: Arc::clone(held), claims, done }));
+        }
     }
 
     /// Ends a guard and leaves its lease.

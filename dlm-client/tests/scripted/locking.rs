@@ -7,12 +7,6 @@ use crate::server::{Reply, Server, cancelled, granted, obliging, problem};
 
 const TTL: u64 = 30_000;
 
-/// The clock of the test, which looks at the client from outside.
-#[expect(clippy::disallowed_methods, reason = "the test measures what its user would")]
-fn now() -> Instant {
-    Instant::now()
-}
-
 /// Answers the acquires in turn, the last one for ever, and obliges otherwise.
 fn acquires(mut answers: Vec<Box<dyn Fn() -> Reply + Send>>) -> Server {
     let mut oblige = obliging(TTL);
@@ -106,7 +100,7 @@ async fn a_wait_ends_at_its_deadline_also_when_the_server_is_silent_or_away() {
     drop(away);
 
     for client in [with_silent, with_away] {
-        let begun = now();
+        let begun = Instant::now();
         let error = client.lock("orders/42").wait(Duration::from_millis(300)).await.unwrap_err();
         let waited = begun.elapsed();
         assert!(error.is_timeout(), "{error}");
@@ -126,7 +120,7 @@ async fn a_server_that_is_busy_is_left_alone_for_as_long_as_it_asks() {
     };
     let server = acquires(vec![Box::new(busy), Box::new(|| granted(TTL))]);
     let client = server.client().await;
-    let begun = now();
+    let begun = Instant::now();
     let guard = client.lock("orders/42").await.unwrap();
     assert!(begun.elapsed() >= Duration::from_secs(1));
     drop(guard);
@@ -191,7 +185,7 @@ async fn one_who_only_tries_is_told_soon_that_the_server_is_away() {
     let server = Server::start(obliging(TTL));
     let client = server.client().await;
     drop(server);
-    let begun = now();
+    let begun = Instant::now();
     let error = client.try_lock("orders/42").await.unwrap_err();
     assert!(error.is_connect() && error.is_retryable(), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(2));

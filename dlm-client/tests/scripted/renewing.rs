@@ -37,7 +37,6 @@ async fn a_renewal_that_fails_in_passing_is_repeated_and_the_guard_lives() {
 }
 
 #[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "the test measures what its user would")]
 async fn a_guard_whose_server_falls_silent_is_lost_before_its_lease_ends() {
     let server = renewals(|_| Reply::Silence);
     let client = server.client().await;
@@ -93,7 +92,7 @@ async fn one_lost_lease_among_many_does_not_disturb_the_others() {
     assert_eq!(lost.lost().await, LossReason::ForceReleased, "also for one who asks later");
 
     let so_far = server.seen_of("renew").len();
-    server.wait_for("renew", so_far + 20).await;
+    server.wait_for("renew", so_far + 8).await;
     assert!(guards.iter().all(|guard| guard.state() == GuardState::Held));
 }
 
@@ -103,10 +102,10 @@ async fn many_leases_are_renewed_in_few_requests() {
     let client = server.client().await;
     let taking = (0..200).map(|_| client.lock("orders/42").ttl(TTL).into_future());
     let guards = futures_util::future::try_join_all(taking).await.unwrap();
-    server.wait_for("renew", 64).await;
+    server.wait_for("renew", 32).await;
     let renewed: usize =
         server.seen_of("renew").iter().map(|request| request.body["leases"].as_array().unwrap().len()).sum();
-    assert!(renewed >= 64 * 4, "{renewed} leases in 64 requests");
+    assert!(renewed >= 32 * 4, "{renewed} leases in 32 requests");
     assert!(guards.iter().all(|guard| guard.state() == GuardState::Held));
 }
 

@@ -15,21 +15,21 @@ use tokio_util::task::TaskTracker;
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
-pub struct Request {
-    pub path: String,
-    pub key: Option<String>,
-    pub body: Value,
+pub(crate) struct Request {
+    pub(crate) path: String,
+    pub(crate) key: Option<String>,
+    pub(crate) body: Value,
 }
 
 impl Request {
     /// The last segment of the path: what is to be done.
-    pub fn operation(&self) -> &str {
+    pub(crate) fn operation(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 }
 
 /// What the script has the server do.
-pub enum Reply {
+pub(crate) enum Reply {
     Json(u16, Value),
     /// Any answer, with its media type and a `Retry-After`.
     Other {
@@ -49,15 +49,15 @@ pub enum Reply {
 type Script = Box<dyn FnMut(&Request) -> Reply + Send>;
 
 /// The server; it ends with this.
-pub struct Server {
-    pub url: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
     seen: watch::Receiver<Vec<Request>>,
     _stop: oneshot::Sender<()>,
 }
 
 impl Server {
     /// Answers each request but `readyz` as `script` says.
-    pub fn start(script: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
+    pub(crate) fn start(script: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -82,22 +82,22 @@ impl Server {
         Self { url, seen, _stop: stop }
     }
 
-    pub async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         Client::connect(&self.url).await.unwrap()
     }
 
     /// All requests so far.
-    pub fn seen(&self) -> Vec<Request> {
+    pub(crate) fn seen(&self) -> Vec<Request> {
         self.seen.borrow().clone()
     }
 
     /// The requests for one operation so far.
-    pub fn seen_of(&self, operation: &str) -> Vec<Request> {
+    pub(crate) fn seen_of(&self, operation: &str) -> Vec<Request> {
         self.seen().into_iter().filter(|request| request.operation() == operation).collect()
     }
 
     /// Waits until `count` requests for an operation have come.
-    pub async fn wait_for(&self, operation: &str, count: usize) -> Vec<Request> {
+    pub(crate) async fn wait_for(&self, operation: &str, count: usize) -> Vec<Request> {
         let arrived =
             |seen: &Vec<Request>| seen.iter().filter(|r| r.operation() == operation).count() >= count;
         let waited = tokio::time::timeout(Duration::from_secs(20), async {
@@ -171,13 +171,13 @@ async fn write(stream: &mut BufReader<TcpStream>, reply: Reply) -> io::Result<()
 }
 
 /// An id that no other lease of the tests has.
-pub fn new_lease_id() -> String {
+pub(crate) fn new_lease_id() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     format!("lease-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A lease of `orders/42`.
-pub fn lease(lease_id: &str, ttl_ms: u64) -> Value {
+pub(crate) fn lease(lease_id: &str, ttl_ms: u64) -> Value {
     json!({
         "resource": "orders/42", "lease_id": lease_id, "mode": "exclusive", "fencing_token": 7,
         "ttl_ms": ttl_ms, "acquired_at": "2026-01-01T00:00:00.000Z",
@@ -186,11 +186,11 @@ pub fn lease(lease_id: &str, ttl_ms: u64) -> Value {
 }
 
 /// A grant of a lease that nobody has.
-pub fn granted(ttl_ms: u64) -> Reply {
+pub(crate) fn granted(ttl_ms: u64) -> Reply {
     Reply::Json(200, lease(&new_lease_id(), ttl_ms))
 }
 
-pub fn problem(status: u16, code: &str, reason: Option<&str>) -> Value {
+pub(crate) fn problem(status: u16, code: &str, reason: Option<&str>) -> Value {
     let mut problem = json!({
         "type": format!("/problems/{code}"), "title": code, "status": status, "detail": format!("it is {code}"),
         "code": code, "request_id": "r1",
@@ -202,22 +202,22 @@ pub fn problem(status: u16, code: &str, reason: Option<&str>) -> Value {
 }
 
 /// Answers a `POST /v1/renew` with each lease renewed.
-pub fn renewed(request: &Request, ttl_ms: u64) -> Reply {
+pub(crate) fn renewed(request: &Request, ttl_ms: u64) -> Reply {
     let leases = request.body["leases"].as_array().cloned().unwrap_or_default();
     let result = |item: &Value| json!({"lease": lease(item["lease_id"].as_str().unwrap(), ttl_ms)});
     Reply::Json(200, json!({"results": leases.iter().map(result).collect::<Vec<_>>()}))
 }
 
-pub fn released() -> Reply {
+pub(crate) fn released() -> Reply {
     Reply::Json(200, json!({"released": true, "fencing_token": 7}))
 }
 
-pub fn cancelled() -> Reply {
+pub(crate) fn cancelled() -> Reply {
     Reply::Json(200, json!({"outcome": "cancelled"}))
 }
 
 /// Grants, renews and releases whatever it is asked to.
-pub fn obliging(ttl_ms: u64) -> impl FnMut(&Request) -> Reply {
+pub(crate) fn obliging(ttl_ms: u64) -> impl FnMut(&Request) -> Reply {
     move |request| match request.path.as_str() {
         "/v1/renew" => renewed(request, ttl_ms),
         path if path.ends_with("/acquire") => granted(ttl_ms),
