@@ -48,6 +48,8 @@ mod event;
 #[cfg(test)]
 mod fault;
 mod op;
+#[cfg(test)]
+mod properties;
 mod queue;
 mod resource;
 mod rules;

@@ -10,16 +10,18 @@ use crate::Claim;
 /// loaded when their turn comes.
 const MAX_FRONT: usize = 512;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Queue {
     len: u64,
     /// Always the first waiters, by ticket, without a gap.
     front: BTreeMap<u64, Arc<Claim>>,
+    /// All waiters up to this ticket are loaded; `None` when all are.
+    horizon: Option<u64>,
 }
 
 impl Queue {
     pub(crate) fn of_len(len: u64) -> Self {
-        Self { len, front: BTreeMap::new() }
+        Self { len, front: BTreeMap::new(), horizon: (len > 0).then_some(0) }
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -28,12 +30,12 @@ impl Queue {
 
     /// Whether every waiter is loaded.
     pub(crate) fn is_complete(&self) -> bool {
-        self.front.len() as u64 == self.len
+        self.horizon.is_none() || self.front.len() as u64 == self.len
     }
 
-    /// The last loaded ticket.
-    pub(crate) fn last_loaded(&self) -> u64 {
-        self.front.last_key_value().map_or(0, |(ticket, _)| *ticket)
+    /// Behind which ticket waiters may not be loaded.
+    pub(crate) fn horizon(&self) -> u64 {
+        self.horizon.unwrap_or(u64::MAX)
     }
 
     /// The loaded waiters, in their order.
@@ -48,16 +50,20 @@ impl Queue {
     /// A new waiter joins at the end. Tells whether it is now loaded.
     pub(crate) fn push(&mut self, ticket: u64, claim: Arc<Claim>) -> bool {
         let loaded = self.is_complete() && self.front.len() < MAX_FRONT;
-        self.len += 1;
         if loaded {
+            self.horizon = None;
             self.front.insert(ticket, claim);
+        } else if self.is_complete() {
+            self.horizon = Some(ticket - 1);
         }
+        self.len += 1;
         loaded
     }
 
-    /// A waiter that was behind the front is loaded.
-    pub(crate) fn load(&mut self, ticket: u64, claim: Arc<Claim>) {
-        self.front.insert(ticket, claim);
+    /// All waiters up to a ticket are loaded now, or all there are.
+    pub(crate) fn load(&mut self, waiters: BTreeMap<u64, Arc<Claim>>, horizon: Option<u64>) {
+        self.front.extend(waiters);
+        self.horizon = horizon;
     }
 
     /// A waiter that may be loaded has changed.

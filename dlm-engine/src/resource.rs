@@ -110,6 +110,8 @@ pub struct Resource {
     row_changed: bool,
     forgotten: bool,
     changed: HashMap<ClaimKey, ClaimChange>,
+    /// Leases expired, and whoever can be granted for it is not yet.
+    pub(crate) unsettled: bool,
     /// The answer to an operation that was executed but for the promotion.
     pub(crate) pending: Option<Result<Reply, Refusal>>,
     #[cfg(test)]
@@ -145,6 +147,7 @@ impl Resource {
             row_changed: false,
             forgotten: false,
             changed: HashMap::new(),
+            unsettled: false,
             pending: None,
             #[cfg(test)]
             fault: None,
@@ -173,27 +176,21 @@ impl Resource {
     /// Answers [`Need::Waiters`] with the stored waiters behind the last loaded
     /// ticket, in their order, and whether they are the last ones stored.
     pub fn provide_waiters(&mut self, stored: Vec<Claim>, all: bool) {
-        let after = self.queue.last_loaded();
-        let mut loaded: BTreeMap<u64, Arc<Claim>> = stored
-            .into_iter()
-            // What changed in this batch is newer than what is stored.
-            .filter(|claim| !self.changed.contains_key(&claim.key))
-            .filter_map(|claim| Some((claim.waiting()?.ticket, Arc::new(claim))))
+        let after = self.queue.horizon();
+        let ticket = |claim: &Claim| claim.waiting().map(|waiting| waiting.ticket);
+        // What the store showed counts as seen, also where it changed since.
+        let horizon = if all { None } else { Some(stored.last().and_then(ticket).unwrap_or(after)) };
+        let stored = stored.into_iter().filter(|claim| !self.changed.contains_key(&claim.key)).map(Arc::new);
+        let changed = self.changed.values().map(|change| Arc::clone(&change.claim));
+        let loaded: BTreeMap<u64, Arc<Claim>> = stored
+            .chain(changed)
+            .filter_map(|claim| Some((ticket(&claim)?, claim)))
+            .filter(|(ticket, _)| *ticket > after && horizon.is_none_or(|horizon| *ticket <= horizon))
             .collect();
-        let horizon =
-            if all { u64::MAX } else { loaded.last_key_value().map_or(after, |(ticket, _)| *ticket) };
-        for change in self.changed.values() {
-            if let Some(waiting) = change.claim.waiting()
-                && waiting.ticket > after
-                && waiting.ticket <= horizon
-            {
-                loaded.insert(waiting.ticket, Arc::clone(&change.claim));
-            }
+        for (ticket, claim) in &loaded {
+            self.places.insert(claim.key.clone(), Place::Waiter(*ticket));
         }
-        for (ticket, claim) in loaded {
-            self.places.insert(claim.key.clone(), Place::Waiter(ticket));
-            self.queue.load(ticket, claim);
-        }
+        self.queue.load(loaded, horizon);
     }
 
     /// What happened to its row since [`Self::committed`].
@@ -268,7 +265,25 @@ impl Resource {
         }
     }
 
+    #[cfg(test)]
     pub(crate) fn find(&self, key: &ClaimKey) -> Found {
+        match self.find_loaded(key) {
+            Found::Claim(claim) if self.forgets(&claim) => Found::Absent,
+            found => found,
+        }
+    }
+
+    #[cfg(test)]
+    fn forgets(&self, claim: &Claim) -> bool {
+        self.fault == Some(crate::fault::Fault::KeyForgotten) && matches!(claim.phase, Phase::Ended(_))
+    }
+
+    #[cfg(not(test))]
+    pub(crate) fn find(&self, key: &ClaimKey) -> Found {
+        self.find_loaded(key)
+    }
+
+    fn find_loaded(&self, key: &ClaimKey) -> Found {
         match self.places.get(key) {
             Some(Place::Holder(token)) => return Found::Claim(Arc::clone(&self.holders[token])),
             Some(Place::Waiter(ticket)) => {
@@ -338,12 +353,6 @@ impl Resource {
             self.next_expiry = self.next_expiry.min(lease.expires_at);
             self.holders.insert(lease.token, Arc::clone(&after));
             self.places.insert(after.key.clone(), Place::Holder(lease.token));
-        }
-        #[cfg(test)]
-        if self.fault == Some(crate::fault::Fault::KeyForgotten) && matches!(after.phase, Phase::Ended(_)) {
-            self.changed.remove(&after.key);
-            self.lookups.insert(after.key.clone(), None);
-            return after;
         }
         let (insert, was_live) = match self.changed.get(&after.key) {
             Some(change) => (change.insert, change.was_live),

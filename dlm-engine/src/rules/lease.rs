@@ -17,7 +17,7 @@ impl Resource {
         ttl_ms: Option<u64>,
         ctx: &Context<'_>,
     ) -> Result<Result<Reply, Refusal>, Need> {
-        let Some(claim) = self.holders.get(&token).cloned() else {
+        let Some(claim) = self.held_by(key, token) else {
             return self.ended_lease(key, token).map(|end| Err(Refusal::Ended(end)));
         };
         let Some(lease) = claim.lease() else { return Ok(Err(Refusal::Ended(None))) };
@@ -37,7 +37,7 @@ impl Resource {
         ctx: &Context<'_>,
         effects: &mut Effects,
     ) -> Result<Result<Reply, Refusal>, Need> {
-        if let Some(claim) = self.holders.get(&token).cloned() {
+        if let Some(claim) = self.held_by(key, token) {
             self.end_by_holder(&claim, ctx, effects);
             return Ok(Ok(Reply::Released(token)));
         }
@@ -78,6 +78,11 @@ impl Resource {
         let ended = self.put(Some(claim), self.ended(claim, End::Released), ctx);
         self.record(EventKind::Released, &ended, About::default(), ctx, effects);
         ended
+    }
+
+    /// The live lease with this token, if it is this key's.
+    fn held_by(&self, key: &ClaimKey, token: u64) -> Option<Arc<Claim>> {
+        self.holders.get(&token).filter(|claim| claim.key == *key).cloned()
     }
 
     /// How the lease with this token ended; `None` when that is forgotten.

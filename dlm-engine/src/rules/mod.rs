@@ -28,12 +28,18 @@ impl Resource {
     ) -> Result<Result<Reply, Refusal>, Need> {
         self.now = self.now.max(ctx.now);
         if self.pending.is_none() {
-            if self.expire_due(ctx, effects) {
+            // A need may interrupt the promotion: it is not forgotten.
+            self.unsettled |= self.expire_due(ctx, effects);
+            // One who gives up now is not granted first.
+            let gives_up = matches!(op, Op::Leave { .. } | Op::Cancel { .. });
+            if self.unsettled && !gives_up {
                 self.promote(ctx, effects)?;
+                self.unsettled = false;
             }
             self.pending = Some(self.apply(op, ctx, effects)?);
         }
         self.promote(ctx, effects)?;
+        self.unsettled = false;
         Ok(self.pending.take().expect("the answer was set above"))
     }
 

@@ -81,7 +81,7 @@ impl Resource {
                 Some((claim, true)) => self.end_overdue_waiter(&claim, ctx, effects),
                 Some((claim, false)) => return Ok(Some(claim)),
                 None if self.queue.is_complete() => return Ok(None),
-                None => return Err(Need::Waiters { after: self.queue.last_loaded() }),
+                None => return Err(Need::Waiters { after: self.queue.horizon() }),
             }
         }
     }
@@ -93,11 +93,7 @@ impl Resource {
         if self.queue.front().any(parked) {
             return Ok(true);
         }
-        if self.queue.is_complete() {
-            Ok(false)
-        } else {
-            Err(Need::Waiters { after: self.queue.last_loaded() })
-        }
+        if self.queue.is_complete() { Ok(false) } else { Err(Need::Waiters { after: self.queue.horizon() }) }
     }
 
     #[cfg(not(test))]
