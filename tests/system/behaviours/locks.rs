@@ -1,0 +1,92 @@
+//! Who may hold a lock beside whom.
+
+use crate::harness::{Acquire, TestServer, key, now};
+use std::time::Duration;
+
+#[tokio::test]
+async fn b01_a_held_exclusive_lock_is_refused_and_says_who_holds() {
+    let server = TestServer::start();
+    let api = server.api();
+    let held = api.lock("a", &Acquire::exclusive().with("owner", "api-7")).await;
+    for refused in [Acquire::exclusive(), Acquire::shared()] {
+        let problem = api.acquire("a", &refused).await.problem(423, "lock-held");
+        assert_eq!(problem["holders"][0]["owner"], "api-7");
+        assert_eq!(problem["holders"][0]["fencing_token"], held["fencing_token"]);
+        assert_eq!(problem["queue_len"], 0);
+        assert!(problem["retry_after_ms"].as_u64().unwrap() <= 30_001);
+    }
+}
+
+#[tokio::test]
+async fn b02_shared_joins_shared_and_exclusive_waits() {
+    let server = TestServer::start();
+    let api = server.api();
+    let first = api.lock("a", &Acquire::shared()).await;
+    let second = api.lock("a", &Acquire::shared()).await;
+    assert_ne!(first["fencing_token"], second["fencing_token"]);
+    api.acquire("a", &Acquire::exclusive()).await.problem(423, "lock-held");
+    let status = api.status("a").await;
+    assert_eq!((status["holder_count"].as_u64(), status["mode"].as_str()), (Some(2), Some("shared")));
+    api.release("a", &first).await.ok();
+    api.acquire("a", &Acquire::exclusive()).await.problem(423, "lock-held");
+    api.release("a", &second).await.ok();
+    api.lock("a", &Acquire::exclusive()).await;
+}
+
+#[tokio::test]
+async fn b04_names_are_independent_and_bad_ones_are_refused() {
+    let server = TestServer::start();
+    let api = server.api();
+    let long = "x".repeat(256);
+    for name in ["a", "a/b", "A", "%", " ", "🔒", "a%2Fb", "acquire", &long] {
+        let lease = api.lock(name, &Acquire::exclusive()).await;
+        assert_eq!(lease["resource"], *name);
+        assert_eq!(lease["fencing_token"], 1, "{name:?} is a lock of its own");
+        assert_eq!(api.status(name).await["resource"], *name);
+    }
+    let too_long = "x".repeat(257);
+    for name in ["..", ".", "a\nb", "a\u{0}", "a\u{202e}b", &too_long] {
+        api.acquire(name, &Acquire::exclusive()).await.problem(400, "invalid-name");
+    }
+    api.post("/v1/locks//acquire", &serde_json::json!({})).await;
+}
+
+#[tokio::test]
+async fn b05_a_refused_request_leaves_nothing_in_the_queue() {
+    let server = TestServer::start();
+    let api = server.api();
+    let held = api.lock("a", &Acquire::exclusive()).await;
+    let tried = key();
+    let again = Acquire::exclusive().key(&tried);
+    for _ in 0..3 {
+        api.acquire("a", &again).await.problem(423, "lock-held");
+    }
+    assert_eq!(api.queue_len("a").await, 0);
+    api.release("a", &held).await.ok();
+    // The key was not remembered either.
+    api.lock("a", &again).await;
+    assert_eq!(api.kinds("a").await, ["granted", "released", "granted"]);
+}
+
+#[tokio::test]
+async fn b06_a_wait_ends_at_its_deadline_and_stays_ended() {
+    let server = TestServer::start();
+    let api = server.api();
+    api.lock("a", &Acquire::exclusive()).await;
+    let waiting = Acquire::exclusive().wait(700).key(&key());
+    for (least, most) in [(700, 800), (0, 100)] {
+        let started = now();
+        let problem = api.acquire("a", &waiting).await.problem(423, "wait-timeout");
+        let took = started.elapsed();
+        assert!(took >= Duration::from_millis(least) && took < Duration::from_millis(most), "{took:?}");
+        assert_eq!(problem["holders"].as_array().unwrap().len(), 1);
+    }
+    assert_eq!(api.queue_len("a").await, 0);
+    let events = api.events("a").await;
+    let at = |index: usize| {
+        serde_json::from_value::<dlm_protocol::Timestamp>(events[index]["at"].clone()).unwrap().as_micros()
+    };
+    assert_eq!(events[2]["kind"], "wait_timed_out");
+    let waited = at(2) - at(1);
+    assert!((700_000 - 1000..800_000).contains(&waited), "{waited} µs");
+}

@@ -1,0 +1,137 @@
+//! The holder knows first.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use dlm_client::{GuardState, LossReason};
+use rustix::process::Signal;
+
+use crate::harness::{Acquire, Fate, Proxy, TestServer, binary, client, eventually, now};
+
+#[tokio::test]
+async fn b22_a_renewal_that_fails_once_is_repeated() {
+    let server = TestServer::start();
+    let proxy = Proxy::before(server.url()).await;
+    let client = client(&proxy.url).await;
+    let guard = client.lock("a").ttl(Duration::from_secs(2)).await.unwrap();
+    proxy.set(Fate::Reset);
+    // Past the first renewal, before the deadline.
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    proxy.set(Fate::Pass);
+    // Past what the lease would have lived without a renewal.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(guard.state(), GuardState::Held);
+    assert_eq!(server.api().status("a").await["holders"][0]["fencing_token"], guard.fencing_token().get());
+}
+
+#[tokio::test]
+async fn b23_an_unreachable_server_loses_the_guard_before_the_lease_ends() {
+    for fate in [Fate::Reset, Fate::BlackHole] {
+        let server = TestServer::start();
+        let proxy = Proxy::before(server.url()).await;
+        let client = client(&proxy.url).await;
+        let guard = client.lock("a").ttl(Duration::from_secs(1)).await.unwrap();
+        proxy.set(fate);
+        let reason = guard.lost().await;
+        assert_eq!(reason, LossReason::Deadline, "{fate:?}");
+        assert!(guard.live_token().unwrap_err().is_lost());
+        let api = server.api();
+        let live = api.check("a", &guard.fencing_token().get().into()).await;
+        assert_eq!(live["live"], true, "the guard knows before the server ends the lease: {fate:?}");
+    }
+}
+
+#[tokio::test]
+async fn b24_a_process_that_was_stopped_past_the_ttl_knows_that_it_lost() {
+    let server = TestServer::start();
+    let mut holder = Command::new(binary("dlm-test-holder"))
+        .args([server.url(), "a", "500"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(holder.stdout.take().unwrap()).lines();
+    let mut input = holder.stdin.take().unwrap();
+    assert_eq!(output.next().unwrap().unwrap(), "token 1");
+    let mut ask = |output: &mut dyn Iterator<Item = std::io::Result<String>>| {
+        writeln!(input).unwrap();
+        output.next().unwrap().unwrap()
+    };
+    assert!(ask(&mut output).starts_with("Held"));
+    for_process(&holder, Signal::STOP);
+    let api = server.api();
+    eventually("the lease ends", || async { api.status("a").await["state"] == "free" }).await;
+    for_process(&holder, Signal::CONT);
+    for _ in 0..3 {
+        let answer = ask(&mut output);
+        assert!(answer.starts_with("Lost") && answer.ends_with(" 0 refused"), "{answer}");
+    }
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+}
+
+fn for_process(child: &std::process::Child, signal: Signal) {
+    crate::harness::send(child, signal);
+}
+
+#[test]
+fn b25_an_application_that_starves_its_runtime_keeps_its_lock() {
+    let server = TestServer::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = client(server.url()).await;
+        let guard = client.lock("a").ttl(Duration::from_millis(600)).await.unwrap();
+        std::thread::sleep(Duration::from_millis(2000));
+        assert_eq!(guard.state(), GuardState::Held);
+        assert_eq!(server.api().kinds("a").await, ["granted"]);
+    });
+}
+
+#[tokio::test]
+async fn b27_after_a_loss_a_new_guard_renews_itself() {
+    let server = TestServer::start();
+    let api = server.api();
+    let client = client(server.url()).await;
+    let lost = client.lock("a").ttl(Duration::from_millis(600)).await.unwrap();
+    api.force_release("a", &lost.fencing_token().get().into()).await.ok();
+    assert_eq!(lost.lost().await, LossReason::ForceReleased);
+    let guard = client.lock("a").ttl(Duration::from_millis(600)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(guard.state(), GuardState::Held);
+    assert_eq!(guard.live_token().unwrap().get(), lost.fencing_token().get() + 2);
+    assert!(matches!(lost.state(), GuardState::Lost(LossReason::ForceReleased)), "lost is final");
+}
+
+#[tokio::test]
+async fn b28_one_lost_guard_of_many_leaves_the_others_renewing() {
+    let server = TestServer::start();
+    let api = server.api();
+    let client = client(server.url()).await;
+    let mut guards = Vec::new();
+    for name in 0..20 {
+        guards.push(client.lock(name.to_string()).ttl(Duration::from_millis(600)).await.unwrap());
+    }
+    let lost = guards.swap_remove(7);
+    api.force_release(lost.resource(), &lost.fencing_token().get().into()).await.ok();
+    assert_eq!(lost.lost().await, LossReason::ForceReleased);
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    for guard in &guards {
+        assert_eq!(guard.state(), GuardState::Held, "{}", guard.resource());
+    }
+}
+
+#[tokio::test]
+async fn a_force_release_is_told_at_the_next_renewal() {
+    let server = TestServer::start();
+    let client = client(server.url()).await;
+    let guard = client.lock("a").ttl(Duration::from_secs(3)).await.unwrap();
+    let forced = now();
+    server.api().force_release("a", &guard.fencing_token().get().into()).await.ok();
+    assert_eq!(guard.lost().await, LossReason::ForceReleased);
+    assert!(forced.elapsed() < Duration::from_millis(2500), "{:?}", forced.elapsed());
+    // Whoever asks later is told the same.
+    assert_eq!(guard.lost().await, LossReason::ForceReleased);
+    assert!(guard.lost_token().is_cancelled());
+    server.api().lock("a", &Acquire::exclusive()).await;
+}

@@ -1,0 +1,11 @@
+//! The behaviours that must hold, each named after its number.
+
+mod guards;
+mod holder;
+mod idempotency;
+mod locks;
+mod loss;
+mod persistence;
+mod queue;
+mod renewal;
+mod tokens;

@@ -1,0 +1,258 @@
+//! The wire, field by field.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Acquire, Api, TestServer, key};
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+const ACQUIRE: &str = "/v1/locks/a/acquire";
+
+async fn post(api: &Api, path: &str, headers: &[(&str, &str)], body: &str) -> crate::harness::Answer {
+    api.send(Method::POST, path, headers, Some(body.to_owned())).await
+}
+
+#[tokio::test]
+async fn contract_a_lease_has_its_fields_and_defaults() {
+    let server = TestServer::start();
+    let api = server.api();
+    let lease = api.lock("orders/42", &Acquire::exclusive()).await;
+    let fields: Vec<&String> = lease.as_object().unwrap().keys().collect();
+    let expected = [
+        "acquired_at",
+        "elapsed_ms",
+        "expires_at",
+        "fencing_token",
+        "lease_id",
+        "metadata",
+        "mode",
+        "owner",
+        "resource",
+        "ttl_ms",
+    ];
+    assert_eq!(fields, expected);
+    assert_eq!(
+        (&lease["mode"], &lease["ttl_ms"], &lease["owner"], &lease["metadata"]),
+        (&json!("exclusive"), &json!(30_000), &json!(""), &json!({}))
+    );
+    let instant = lease["expires_at"].as_str().unwrap();
+    assert!(instant.len() == 24 && instant.ends_with('Z'), "{instant}");
+    // A body of nothing at all is all defaults.
+    let lease = api.send(Method::POST, ACQUIRE, &[], None).await.ok();
+    assert_eq!(lease["ttl_ms"], 30_000);
+}
+
+#[tokio::test]
+async fn contract_a_bad_body_is_a_clear_error() {
+    let server = TestServer::start();
+    let api = server.api();
+    for (body, names) in [
+        (r#"{"ttl": 5}"#, "ttl"),
+        (r#"{"ttl_ms": 99}"#, "ttl_ms"),
+        (r#"{"ttl_ms": 86400001}"#, "ttl_ms"),
+        (r#"{"ttl_ms": "5"}"#, "string"),
+        (r#"{"wait_ms": -1}"#, "-1"),
+        (r#"{"wait_ms": 86400001}"#, "wait_ms"),
+        (r#"{"mode": "write"}"#, "write"),
+        (r#"{"owner": "a\u0000b"}"#, "owner"),
+        (r#"{"owner": "a\nb"}"#, "owner"),
+        (r#"{"metadata": {"a": 1}}"#, "metadata"),
+        (r#"{"metadata": {"a": "\u0000"}}"#, "U+0000"),
+        (r#"{"mode": "shared"} x"#, "trailing"),
+        ("{", "EOF"),
+        ("", "EOF"),
+        ("[]", ""),
+    ] {
+        let problem = post(&api, ACQUIRE, &[JSON, ("content-length", &body.len().to_string())], body).await;
+        if body.is_empty() {
+            continue;
+        }
+        let problem = problem.problem(400, "invalid-request");
+        if names != "metadata" {
+            assert!(problem["detail"].as_str().unwrap().contains(names), "{body}: {problem}");
+        }
+    }
+    let long = "x".repeat(257);
+    api.acquire("a", &Acquire::exclusive().with("owner", long)).await.problem(400, "invalid-request");
+    let fits = json!({"k": "v".repeat(4095)});
+    let large = json!({"k": "v".repeat(4096)});
+    api.acquire("a", &Acquire::exclusive().with("metadata", large)).await.problem(400, "invalid-request");
+    api.lock("a", &Acquire::exclusive().with("metadata", fits)).await;
+}
+
+#[tokio::test]
+async fn contract_media_types_and_sizes_are_kept() {
+    let server = TestServer::start();
+    let api = server.api();
+    for content_type in ["text/plain", "application/x-www-form-urlencoded"] {
+        post(&api, ACQUIRE, &[("content-type", content_type)], "{}")
+            .await
+            .problem(415, "unsupported-media-type");
+    }
+    post(&api, ACQUIRE, &[], "{}").await.problem(415, "unsupported-media-type");
+    let large = format!("{{\"owner\": \"{}\"}}", "x".repeat(65 * 1024));
+    post(&api, ACQUIRE, &[JSON], &large).await.problem(413, "body-too-large");
+    post(&api, "/v1/renew", &[JSON], &" ".repeat(1024 * 1024 + 1)).await.problem(413, "body-too-large");
+    let lease = json!({"resource": "a", "lease_id": "x"});
+    let many = |count: usize| json!({"leases": vec![lease.clone(); count]});
+    api.post("/v1/renew", &many(1001)).await.problem(400, "invalid-request");
+    let results = api.post("/v1/renew", &many(1000)).await.ok();
+    assert_eq!(results["results"][999]["problem"]["code"], "not-holder");
+}
+
+#[tokio::test]
+async fn contract_keys_are_visible_ascii() {
+    let server = TestServer::start();
+    let api = server.api();
+    for bad in ["", "with space", &"x".repeat(256)] {
+        post(&api, ACQUIRE, &[JSON, ("idempotency-key", bad)], "{}").await.problem(400, "invalid-request");
+    }
+    let twice = [JSON, ("idempotency-key", "a"), ("idempotency-key", "b")];
+    post(&api, ACQUIRE, &twice, "{}").await.problem(400, "invalid-request");
+    api.send(Method::POST, "/v1/locks/a/cancel", &[], None).await.problem(400, "invalid-request");
+    api.lock("a", &Acquire::exclusive().key(&"x".repeat(255))).await;
+}
+
+#[tokio::test]
+async fn contract_addresses_and_methods() {
+    let server = TestServer::start();
+    let api = server.api();
+    for path in ["/v1/lock/a", "/v1/locks/a/b/acquire", "/v2/locks", "/v1"] {
+        api.get(path).await.problem(404, "not-found");
+    }
+    let answer = api.get(ACQUIRE).await;
+    answer.problem(405, "method-not-allowed");
+    assert_eq!(answer.headers["allow"], "POST");
+    let head = api.send(Method::HEAD, "/livez", &[], None).await;
+    assert_eq!((head.status, head.text.as_str()), (200, ""));
+    let answer = api.send(Method::GET, "/v1/locks/a", &[("x-request-id", "mine-7")], None).await;
+    assert_eq!(answer.headers["x-request-id"], "mine-7");
+    let long = "x".repeat(200);
+    let answer = api.send(Method::GET, "/v1/locks/a", &[("x-request-id", &long)], None).await;
+    assert_ne!(answer.headers["x-request-id"], *long);
+    assert_eq!(api.get("/readyz").await.status, 200);
+    let metrics = api.get("/metrics").await;
+    assert!(metrics.text.contains("# TYPE dlm_batch_operations histogram"), "{}", metrics.text);
+    let openapi = api.get("/openapi.json").await.ok();
+    assert!(openapi["paths"]["/v1/locks/{name}/acquire"]["post"].is_object());
+}
+
+#[tokio::test]
+async fn contract_a_name_never_used_is_free() {
+    let server = TestServer::start();
+    let status = server.api().status("never").await;
+    assert_eq!((&status["state"], &status["mode"]), (&json!("free"), &Value::Null));
+    for (field, value) in [("current_token", 0), ("queue_len", 0), ("holder_count", 0), ("version", 0)] {
+        assert_eq!(status[field], value, "{field}");
+    }
+    assert_eq!((&status["holders"], &status["waiters"]), (&json!([]), &json!([])));
+}
+
+#[tokio::test]
+async fn contract_lists_are_paged_by_the_bytes_of_the_name() {
+    let server = TestServer::start();
+    let api = server.api();
+    let mut names = ["b", "a/b", "a", "B", "a/é", "a/🔒", "a0", "a/z"];
+    for name in names {
+        let lease = api.lock(name, &Acquire::exclusive()).await;
+        if name == "a/z" {
+            api.release(name, &lease).await.ok();
+        }
+    }
+    names.sort_unstable();
+    let mut listed: Vec<String> = Vec::new();
+    let mut after = String::new();
+    loop {
+        let page = api.get(&format!("/v1/locks?state=all&limit=3{after}")).await.ok();
+        let locks = page["locks"].as_array().unwrap();
+        listed.extend(locks.iter().map(|lock| lock["resource"].as_str().unwrap().to_owned()));
+        assert!(locks.iter().all(|lock| lock.get("waiters").is_none()));
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("&after={}", crate::harness::encode(next));
+    }
+    assert_eq!(listed, names);
+    let count = |query: &'static str| {
+        let api = api.clone();
+        async move { api.get(&format!("/v1/locks?{query}")).await.ok()["locks"].as_array().unwrap().len() }
+    };
+    assert_eq!(count("").await, 7, "held is the default");
+    assert_eq!(count("prefix=a%2F").await, 3);
+    assert_eq!(count("prefix=a%2F&state=all").await, 4);
+    assert_eq!(count("state=waiting").await, 0);
+    for query in ["limit=0", "limit=1001", "limit=x", "state=x", "prefx=a", "limit=1&limit=2"] {
+        api.get(&format!("/v1/locks?{query}")).await.problem(400, "invalid-request");
+    }
+}
+
+#[tokio::test]
+async fn contract_events_are_paged_and_resumed() {
+    let server = TestServer::start();
+    let api = server.api();
+    for name in ["a", "b", "ab"] {
+        let lease = api.lock(name, &Acquire::exclusive().with("owner", "me")).await;
+        api.release(name, &lease).await.ok();
+    }
+    let first = api.get("/v1/events?limit=4").await.ok();
+    assert_eq!(first["events"].as_array().unwrap().len(), 4);
+    let cursor = first["cursor"].as_str().unwrap();
+    assert_eq!(first["events"][3]["cursor"], *cursor);
+    let rest = api.get(&format!("/v1/events?after={cursor}")).await.ok();
+    assert_eq!(rest["events"].as_array().unwrap().len(), 2);
+    let end = rest["cursor"].as_str().unwrap();
+    assert_eq!(api.get(&format!("/v1/events?after={end}")).await.ok()["events"], json!([]));
+    let of = |query: &'static str| {
+        let api = api.clone();
+        async move { api.get(&format!("/v1/events?{query}")).await.ok()["events"].as_array().unwrap().len() }
+    };
+    assert_eq!((of("prefix=a").await, of("resource=a").await), (4, 2));
+    for cursor in ["x", "AAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+        api.get(&format!("/v1/events?after={cursor}")).await.problem(400, "invalid-cursor");
+    }
+    let event = &first["events"][0];
+    assert_eq!(
+        (&event["type"], &event["kind"], &event["owner"]),
+        (&json!("event"), &json!("granted"), &json!("me"))
+    );
+    assert_eq!(
+        (&event["version"], &event["ttl_ms"], &event["queue_len"]),
+        (&json!(1), &json!(30_000), &json!(0))
+    );
+}
+
+#[tokio::test]
+async fn contract_a_request_is_held_at_most_twenty_seconds() {
+    let server = TestServer::start();
+    let api = server.api();
+    api.lock("a", &Acquire::exclusive().ttl(60_000)).await;
+    let started = crate::harness::now();
+    let answer = api.acquire("a", &Acquire::exclusive().wait(60_000)).await;
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    let took = started.elapsed().as_secs_f64();
+    assert!((19.5..21.0).contains(&took), "{took}");
+    let queued = answer.json();
+    assert_eq!((&queued["position"], &queued["queue_len"]), (&json!(1), &json!(1)));
+    // The server told it a key: with that it goes on waiting.
+    let told = queued["idempotency_key"].as_str().unwrap().to_owned();
+    assert_eq!(api.cancel("a", &told).await.ok()["outcome"], "cancelled");
+}
+
+#[tokio::test]
+async fn contract_a_server_that_cannot_start_says_why() {
+    let refused = |arguments: &[&str]| {
+        let output = std::process::Command::new(crate::harness::binary("dlm-server"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let why = refused(&["--listen", "127.0.0.1:0", "--database-url", "mysql://user:s3cret@host/db"]);
+    assert!(why.contains("sqlite") && !why.contains("s3cret"), "{why}");
+    let why = refused(&["--listen", "0.0.0.0:0"]);
+    assert!(why.contains("--insecure-no-auth"), "{why}");
+    let server = TestServer::start();
+    let url = format!("sqlite://{}", server.database().display());
+    let why = refused(&["--listen", "127.0.0.1:0", "--database-url", &url]);
+    assert!(why.contains("another dlm-server"), "{why}");
+    server.api().lock(&key(), &Acquire::exclusive()).await;
+}

@@ -1,0 +1,25 @@
+//! The programs under test, built from what is there now.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The path of a program of the workspace. The first call has all of them
+/// built, so that a test never runs a stale one.
+pub(crate) fn binary(name: &str) -> PathBuf {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    let directory = DIRECTORY.get_or_init(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--workspace", "--bins", "--locked", "--quiet"]);
+        build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        let status = build.status().expect("cargo runs");
+        assert!(status.success(), "the programs under test do not build");
+        let test = std::env::current_exe().expect("the test's own path");
+        // …/deps/system-hash
+        test.parent().and_then(|deps| deps.parent()).expect("a target directory").to_owned()
+    });
+    directory.join(name)
+}

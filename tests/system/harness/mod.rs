@@ -1,0 +1,47 @@
+//! What the stories are told with.
+
+mod api;
+mod build;
+mod proxy;
+mod server;
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+pub(crate) use api::{Acquire, Answer, Api, encode};
+pub(crate) use build::binary;
+pub(crate) use proxy::{Fate, Proxy};
+pub(crate) use server::{TestServer, send};
+
+/// Nothing takes this long that is going to happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until a condition holds.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let until = now() + PATIENCE;
+    while !condition().await {
+        assert!(now() < until, "it did not come to pass: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests measure from outside")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests run what contends")]
+pub(crate) fn spawn<F: Future<Output: Send + 'static> + Send + 'static>(
+    future: F,
+) -> tokio::task::JoinHandle<F::Output> {
+    tokio::spawn(future)
+}
+
+pub(crate) fn key() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+/// The client against a server.
+pub(crate) async fn client(url: &str) -> dlm_client::Client {
+    dlm_client::Client::connect(url).await.expect("the server answers")
+}

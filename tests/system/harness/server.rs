@@ -1,0 +1,142 @@
+//! A real server process on a database of its own.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::api::Api;
+use super::build::binary;
+
+/// How a server process ends in a test.
+pub(crate) struct TestServer {
+    directory: TempDir,
+    arguments: Vec<String>,
+    process: Process,
+    logs: Arc<Mutex<String>>,
+}
+
+struct Process {
+    child: Child,
+    url: String,
+}
+
+impl TestServer {
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    pub(crate) fn start_with(arguments: &[&str]) -> Self {
+        Self::on(tempfile::tempdir().expect("a folder"), arguments)
+    }
+
+    pub(crate) fn on(directory: TempDir, arguments: &[&str]) -> Self {
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let logs = Arc::default();
+        let process = Process::start(directory.path(), "127.0.0.1:0", &arguments, &logs);
+        Self { directory, arguments, process, logs }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.process.url
+    }
+
+    pub(crate) fn api(&self) -> Api {
+        Api::new(self.url())
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        database(self.directory.path())
+    }
+
+    /// All that the server wrote to its log.
+    pub(crate) fn logs(&self) -> String {
+        self.logs.lock().expect("the logs").clone()
+    }
+
+    pub(crate) fn kill9(&mut self) {
+        self.process.child.kill().expect("a process to kill");
+        self.process.child.wait().expect("a process that ends");
+    }
+
+    /// Starts it again: the same database, the same address.
+    pub(crate) fn start_again(&mut self) {
+        let listen = self.process.url.trim_start_matches("http://").to_owned();
+        self.process = Process::start(self.directory.path(), &listen, &self.arguments, &self.logs);
+    }
+
+    pub(crate) fn kill9_and_start_again(&mut self) {
+        self.kill9();
+        self.start_again();
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.process.child.wait().expect("a process that ends")
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        send(&self.process.child, signal);
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.process.child.kill().ok();
+        self.process.child.wait().ok();
+        if std::thread::panicking() {
+            eprintln!("the server's log:\n{}", self.logs());
+        }
+    }
+}
+
+/// Sends a signal to a process.
+pub(crate) fn send(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process id")).expect("a process id");
+    kill_process(pid, signal).expect("a process that is there");
+}
+
+fn database(directory: &Path) -> PathBuf {
+    directory.join("test.db")
+}
+
+/// The command of a server on the database in this folder.
+pub(crate) fn command(directory: &Path, listen: &str) -> Command {
+    let mut command = Command::new(binary("dlm-server"));
+    command
+        .args(["--listen", listen, "--database-url"])
+        .arg(format!("sqlite://{}", database(directory).display()))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+impl Process {
+    fn start(directory: &Path, listen: &str, arguments: &[String], logs: &Arc<Mutex<String>>) -> Self {
+        let mut child = command(directory, listen).args(arguments).spawn().expect("the server starts");
+        let mut errors = child.stderr.take().expect("its log");
+        let logs = Arc::clone(logs);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 8192];
+            while let Ok(read @ 1..) = errors.read(&mut buffer) {
+                logs.lock().expect("the logs").push_str(&String::from_utf8_lossy(&buffer[..read]));
+            }
+        });
+        let output = child.stdout.take().expect("its output");
+        let (say, said) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                say.send(line).ok();
+            }
+        });
+        let line = said.recv_timeout(Duration::from_secs(20)).expect("the server says where it listens");
+        let url = line.strip_prefix("listening on ").expect("the line that says so").to_owned();
+        Self { child, url }
+    }
+}
