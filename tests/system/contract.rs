@@ -60,13 +60,10 @@ async fn contract_a_bad_body_is_a_clear_error() {
         (r#"{"metadata": {"a": "\u0000"}}"#, "U+0000"),
         (r#"{"mode": "shared"} x"#, "trailing"),
         ("{", "EOF"),
-        ("", "EOF"),
-        ("[]", ""),
+        ("[]", "object"),
+        ("7", "object"),
     ] {
-        let problem = post(&api, ACQUIRE, &[JSON, ("content-length", &body.len().to_string())], body).await;
-        if body.is_empty() {
-            continue;
-        }
+        let problem = post(&api, ACQUIRE, &[JSON], body).await;
         let problem = problem.problem(400, "invalid-request");
         if names != "metadata" {
             assert!(problem["detail"].as_str().unwrap().contains(names), "{body}: {problem}");
@@ -195,7 +192,6 @@ async fn contract_events_are_paged_and_resumed() {
     let first = api.get("/v1/events?limit=4").await.ok();
     assert_eq!(first["events"].as_array().unwrap().len(), 4);
     let cursor = first["cursor"].as_str().unwrap();
-    assert_eq!(first["events"][3]["cursor"], *cursor);
     let rest = api.get(&format!("/v1/events?after={cursor}")).await.ok();
     assert_eq!(rest["events"].as_array().unwrap().len(), 2);
     let end = rest["cursor"].as_str().unwrap();

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::script::{Action, Happening};
+use super::script::{Action, Happening, Known};
 use crate::fault::Fault;
 use crate::{
-    Claim, ClaimKey, Context, Effects, Event, Floor, Limits, Micros, Need, NewKeys, Op, Phase, Refusal,
+    Claim, ClaimKey, Context, Effects, Event, Floor, Limits, Micros, Mode, Need, NewKeys, Op, Phase, Refusal,
     ReplicaId, Replicas, Reply, Resource, RowChange, Stored, Wake,
 };
 
@@ -17,8 +17,20 @@ const CRUMB: usize = 2;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Disk {
     pub(super) row: Option<Stored>,
+    holder: Option<ClaimKey>,
     floor: Floor,
     pub(super) claims: BTreeMap<ClaimKey, (Claim, Option<Micros>)>,
+}
+
+impl Disk {
+    pub(super) fn live(&self) -> impl Iterator<Item = &Claim> {
+        self.claims.values().map(|(claim, _)| claim).filter(|claim| matches!(claim.phase, Phase::Live(_)))
+    }
+
+    /// The counter, also when only its floor is left.
+    pub(super) fn token(&self) -> u64 {
+        self.row.map_or(self.floor.token, |row| row.token)
+    }
 }
 
 /// What an operation came to.
@@ -97,7 +109,8 @@ impl World {
 
     /// As the writer does: first in good faith, then with every key looked up.
     fn batch(&mut self, actions: &[Action], commit: bool) -> Vec<Done> {
-        let ops = self.ops(actions);
+        let known = self.known();
+        let ops: Vec<Op> = actions.iter().map(|action| action.op(&known)).collect();
         let attempt = self.attempt(&ops, NewKeys::Assume, commit);
         attempt.unwrap_or_else(|KeyExists| {
             self.cache = None;
@@ -106,16 +119,22 @@ impl World {
         })
     }
 
-    fn ops(&self, actions: &[Action]) -> Vec<Op> {
-        let token = |key: &ClaimKey| Some(self.disk.claims.get(key)?.0.lease()?.token);
-        let due: Vec<ClaimKey> = self
-            .disk
-            .claims
-            .values()
-            .filter(|(_, check_at)| check_at.is_some_and(|check_at| check_at <= self.now))
-            .map(|(claim, _)| claim.key.clone())
-            .collect();
-        actions.iter().map(|action| action.op(token, due.clone())).collect()
+    fn known(&self) -> Known {
+        let mut known = Known::default();
+        for (key, (claim, check_at)) in &self.disk.claims {
+            match &claim.phase {
+                Phase::Waiting(_) => known.waiting.push(key.clone()),
+                Phase::Live(_) => known.holding.push(key.clone()),
+                Phase::Ended(_) => {}
+            }
+            if let Some(lease) = claim.lease() {
+                known.tokens.insert(key.clone(), lease.token);
+            }
+            if check_at.is_some_and(|check_at| check_at <= self.now) {
+                known.due.push(key.clone());
+            }
+        }
+        known
     }
 
     fn attempt(&mut self, ops: &[Op], new_keys: NewKeys, commit: bool) -> Result<Vec<Done>, KeyExists> {
@@ -142,13 +161,9 @@ impl World {
     }
 
     fn load(&self) -> Resource {
-        let live = |claim: &&Claim| matches!(claim.phase, Phase::Live(_));
         let mut resource = match self.disk.row {
             None => Resource::absent(self.disk.floor),
-            Some(row) => {
-                let claims = self.disk.claims.values().map(|(claim, _)| claim);
-                Resource::load(row, claims.filter(live).cloned().collect())
-            }
+            Some(row) => Resource::load(row, self.disk.live().cloned().collect()),
         };
         resource.fault = self.fault;
         resource
@@ -190,9 +205,9 @@ impl World {
         let mut disk = self.disk.clone();
         match resource.row_change() {
             RowChange::Keep => {}
-            RowChange::Write { row, .. } => disk.row = Some(row),
+            RowChange::Write { row, holder } => (disk.row, disk.holder) = (Some(row), holder),
             RowChange::Forget(floor) => {
-                disk.row = None;
+                (disk.row, disk.holder) = (None, None);
                 disk.floor = floor;
             }
         }
@@ -210,12 +225,15 @@ impl World {
             let was_live = before.is_some_and(|(claim, _)| matches!(claim.phase, Phase::Live(_)));
             assert_eq!(change.was_live, was_live, "the stored row is another than the engine believes");
         }
+        let exclusive = |claim: &&Claim| claim.mode() == Mode::Exclusive;
+        let holder = disk.live().find(exclusive).map(|claim| &claim.key);
+        assert!(self.fault.is_some() || disk.holder.as_ref() == holder, "the row names another holder");
         Ok(disk)
     }
 }
 
 pub(super) fn limits() -> Limits {
-    Limits { away_grace_ms: 10_000, idle_retention_ms: 20_000, holders_shown: 100 }
+    Limits { away_grace_ms: 10_000, idle_retention_ms: 4_000, holders_shown: 100 }
 }
 
 /// All that can be observed of a script.

@@ -35,27 +35,6 @@ struct Past {
     cancel: Option<CancelOutcome>,
 }
 
-/// An answer, as far as it can differ.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Said {
-    Lease { token: u64, expires_at: i64, ttl_ms: u64 },
-    Queued,
-    Left,
-    Cancelled(CancelOutcome),
-    Released(u64),
-    ForceReleased { token: u64, counter: u64 },
-    Checked(Option<Mode>, u64),
-    Swept,
-    Held(Vec<u64>, u64),
-    TimedOut(Vec<u64>, u64),
-    Ended(Option<End>),
-    KeyReused,
-    HolderChanged(Vec<u64>),
-}
-
-/// An event: kind, token, counter, version, ticket, waiters.
-pub(super) type Heard = (EventKind, Option<u64>, u64, u64, Option<u64>, u64);
-
 #[derive(Debug, Clone, Default)]
 pub(super) struct Model {
     now: i64,

@@ -1,5 +1,6 @@
 //! Random sequences of what clients, operators and fate do to one resource.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -7,7 +8,7 @@ use proptest::prelude::*;
 use crate::{ClaimKey, Mode, Op, Request};
 
 /// Keys are few, so that they are used again.
-const KEYS: usize = 7;
+const KEYS: usize = 12;
 /// So are tokens that nobody was given.
 const TOKENS: u64 = 12;
 
@@ -24,39 +25,50 @@ pub(super) enum Happening {
     Restart,
 }
 
-/// One operation, before it is known who holds what.
+/// One operation, before it is known who holds and who waits.
 #[derive(Debug, Clone)]
 pub(super) enum Action {
     Acquire {
-        key: usize,
-        mode: Mode,
-        ttl_ms: u64,
-        wait_ms: u64,
+        who: Who,
+        /// Whether it asks for another mode than its key is used for.
+        odd: bool,
     },
     Leave {
-        key: usize,
+        who: Who,
         can_return: bool,
     },
     Cancel {
-        key: usize,
+        who: Who,
     },
     Renew {
-        key: usize,
+        who: Who,
         token: Which,
         ttl_ms: Option<u64>,
     },
     Release {
-        key: usize,
+        who: Who,
         token: Which,
     },
     ForceRelease {
-        token: u64,
+        who: Who,
+        token: Which,
     },
     Check {
-        token: u64,
+        who: Who,
+        token: Which,
     },
     /// As the sweeper does, with all waiters that are due.
     Sweep,
+}
+
+/// Whose key an operation names.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Who {
+    Anyone(usize),
+    /// One of those who wait, if there are any.
+    Waiter(usize),
+    /// One of those who hold, if there are any.
+    Holder(usize),
 }
 
 /// Which token an operation names.
@@ -67,6 +79,16 @@ pub(super) enum Which {
     Any(u64),
 }
 
+/// What is known when a batch begins.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) waiting: Vec<ClaimKey>,
+    pub(super) holding: Vec<ClaimKey>,
+    pub(super) tokens: BTreeMap<ClaimKey, u64>,
+    /// The waiters that the sweeper has to look at.
+    pub(super) due: Vec<ClaimKey>,
+}
+
 pub(super) fn key(index: usize) -> ClaimKey {
     ClaimKey::new("", format!("key-{index}"))
 }
@@ -75,57 +97,86 @@ pub(super) fn request(mode: Mode, ttl_ms: u64, wait_ms: u64) -> Arc<Request> {
     Arc::new(Request { mode, ttl_ms, wait_ms, owner: "".into(), metadata: "{}".into() })
 }
 
-impl Action {
-    /// The operation, given the token that each key was granted and the
-    /// waiters that are due.
-    pub(super) fn op(&self, granted: impl Fn(&ClaimKey) -> Option<u64>, due: Vec<ClaimKey>) -> Op {
-        let which = |index: usize, which: Which| match which {
-            Which::Own => granted(&key(index)).unwrap_or(0),
+/// A key keeps to its parameters, so that most repeats are true ones.
+fn request_of(key: &ClaimKey, odd: bool) -> Arc<Request> {
+    let index: usize = key.key.trim_start_matches("key-").parse().expect("a key of the script");
+    let mode = if index.is_multiple_of(2) ^ odd { Mode::Shared } else { Mode::Exclusive };
+    request(mode, 1000 * (1 + index as u64 % 3), [40_000, 0, 900, 30_000][index / 2 % 4])
+}
+
+impl Who {
+    fn key(self, known: &Known) -> ClaimKey {
+        let (index, of) = match self {
+            Self::Anyone(index) => (index, None),
+            Self::Waiter(index) => (index, Some(&known.waiting)),
+            Self::Holder(index) => (index, Some(&known.holding)),
+        };
+        match of {
+            Some(keys) if !keys.is_empty() => keys[index % keys.len()].clone(),
+            _ => key(index),
+        }
+    }
+
+    fn lease(self, token: Which, known: &Known) -> (ClaimKey, u64) {
+        let key = self.key(known);
+        let token = match token {
+            Which::Own => known.tokens.get(&key).copied().unwrap_or(0),
             Which::Any(token) => token,
         };
-        match self {
-            Self::Acquire { key: index, mode, ttl_ms, wait_ms } => {
-                Op::Acquire { key: key(*index), request: request(*mode, *ttl_ms, *wait_ms) }
+        (key, token)
+    }
+}
+
+impl Action {
+    pub(super) fn op(&self, known: &Known) -> Op {
+        match *self {
+            Self::Acquire { who, odd } => {
+                let key = who.key(known);
+                Op::Acquire { request: request_of(&key, odd), key }
             }
-            Self::Leave { key: index, can_return } => Op::Leave { key: key(*index), can_return: *can_return },
-            Self::Cancel { key: index } => Op::Cancel { key: key(*index) },
-            Self::Renew { key: index, token, ttl_ms } => {
-                Op::Renew { key: key(*index), token: which(*index, *token), ttl_ms: *ttl_ms }
+            Self::Leave { who, can_return } => Op::Leave { key: who.key(known), can_return },
+            Self::Cancel { who } => Op::Cancel { key: who.key(known) },
+            Self::Renew { who, token, ttl_ms } => {
+                let (key, token) = who.lease(token, known);
+                Op::Renew { key, token, ttl_ms }
             }
-            Self::Release { key: index, token } => {
-                Op::Release { key: key(*index), token: which(*index, *token) }
+            Self::Release { who, token } => {
+                let (key, token) = who.lease(token, known);
+                Op::Release { key, token }
             }
-            Self::ForceRelease { token } => Op::ForceRelease { token: *token, reason: "because".into() },
-            Self::Check { token } => Op::Check { token: *token },
-            Self::Sweep => Op::Sweep { waiters: due },
+            Self::ForceRelease { who, token } => {
+                Op::ForceRelease { token: who.lease(token, known).1, reason: "because".into() }
+            }
+            Self::Check { who, token } => Op::Check { token: who.lease(token, known).1 },
+            Self::Sweep => Op::Sweep { waiters: known.due.clone() },
         }
     }
 }
 
 fn action() -> impl Strategy<Value = Action> {
-    let key = 0..KEYS;
-    let which = prop_oneof![4 => Just(Which::Own), 1 => (0..TOKENS).prop_map(Which::Any)];
+    let anyone = || (0..KEYS).prop_map(Who::Anyone);
+    let waiter = || prop_oneof![3 => (0..KEYS).prop_map(Who::Waiter), 1 => anyone()];
+    let holder = || prop_oneof![3 => (0..KEYS).prop_map(Who::Holder), 1 => anyone()];
+    let which = || prop_oneof![5 => Just(Which::Own), 1 => (0..TOKENS).prop_map(Which::Any)];
+    let odd = prop::bool::weighted(0.08);
     prop_oneof![
-        // A key keeps to few parameters, so that most repeats are true ones.
-        10 => (key.clone(), 0..12_u8).prop_map(|(key, odd)| {
-            let mode = if (key % 3 == 0) ^ (odd == 0) { Mode::Shared } else { Mode::Exclusive };
-            let wait_ms = [0, 40_000, 900, 30_000][key % 4];
-            Action::Acquire { key, mode, ttl_ms: 1000 * (1 + key as u64 % 3), wait_ms }
-        }),
-        3 => (key.clone(), any::<bool>()).prop_map(|(key, can_return)| Action::Leave { key, can_return }),
-        1 => key.clone().prop_map(|key| Action::Cancel { key }),
-        3 => (key.clone(), which.clone(), prop::option::of(200..4000_u64))
-            .prop_map(|(key, token, ttl_ms)| Action::Renew { key, token, ttl_ms }),
-        5 => (key, which).prop_map(|(key, token)| Action::Release { key, token }),
-        1 => (0..TOKENS).prop_map(|token| Action::ForceRelease { token }),
-        1 => (0..TOKENS).prop_map(|token| Action::Check { token }),
+        10 => (prop_oneof![4 => anyone(), 1 => waiter()], odd)
+            .prop_map(|(who, odd)| Action::Acquire { who, odd }),
+        2 => (waiter(), prop::bool::weighted(0.8))
+            .prop_map(|(who, can_return)| Action::Leave { who, can_return }),
+        1 => prop_oneof![waiter(), holder()].prop_map(|who| Action::Cancel { who }),
+        3 => (holder(), which(), prop::option::of(200..4000_u64))
+            .prop_map(|(who, token, ttl_ms)| Action::Renew { who, token, ttl_ms }),
+        4 => (holder(), which()).prop_map(|(who, token)| Action::Release { who, token }),
+        1 => (holder(), which()).prop_map(|(who, token)| Action::ForceRelease { who, token }),
+        1 => (holder(), which()).prop_map(|(who, token)| Action::Check { who, token }),
         2 => Just(Action::Sweep),
     ]
 }
 
 /// A sequence of up to about sixty operations.
 pub(super) fn script() -> impl Strategy<Value = Vec<Happening>> {
-    let batch = || prop::collection::vec(action(), 1..5);
+    let batch = || prop::collection::vec(action(), 1..=5);
     let happening = prop_oneof![
         12 => batch().prop_map(Happening::Batch),
         1 => batch().prop_map(Happening::FailedBatch),

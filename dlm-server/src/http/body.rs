@@ -38,6 +38,10 @@ pub(super) fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> R
         let detail = "the body must be `application/json`";
         return Err(Refused::new(ProblemCode::UnsupportedMediaType, 415, detail));
     }
+    // serde would take an array for an object's fields in their order.
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| *byte != b'{') {
+        return Err(Refused::invalid("the body must be a JSON object"));
+    }
     serde_json::from_slice(body).map_err(|error| Refused::invalid(format!("the body can't be read: {error}")))
 }
 

@@ -118,6 +118,7 @@ async fn b19_keys_hold_across_a_killed_server() {
     let lost = key();
     assert_eq!(api.cancel("never", &lost).await.ok()["outcome"], "none");
     server.kill9_and_start_again();
+    let api = server.api();
     is_told_so(&api, &ended).await;
     assert_eq!(api.lock("live", &live).await["lease_id"], lease["lease_id"]);
     api.acquire("live", &Acquire::shared().key(live.key.as_ref().unwrap()))
@@ -126,5 +127,6 @@ async fn b19_keys_hold_across_a_killed_server() {
     api.acquire("never", &Acquire::exclusive().key(&lost)).await.ended(409, "cancelled");
     api.release("live", &lease).await.ok();
     server.kill9_and_start_again();
+    let api = server.api();
     assert_eq!(api.release("live", &lease).await.ok()["fencing_token"], lease["fencing_token"]);
 }

@@ -31,6 +31,7 @@ async fn b38_holders_and_queue_outlive_a_killed_server() {
         eventually("it is queued", || async { api.queue_len("a").await == place }).await;
     }
     server.kill9_and_start_again();
+    let api = server.api();
     let status = api.status("a").await;
     assert_eq!(status["holders"][0]["expires_at"], held["expires_at"], "no TTL is reset");
     assert_eq!(status["queue_len"], 3);

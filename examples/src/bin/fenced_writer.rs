@@ -1,0 +1,72 @@
+//! The paused client: a holder is paused between its read and its write, past
+//! its TTL; another takes the lock and writes; then the first goes on.
+//!
+//! With the fence the late write is refused. `--unfenced` shows what happens
+//! without: the other's update is lost, although both held the lock.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use dlm_client::Client;
+use dlm_examples::{Fenced, Ledger};
+
+/// Tells the story of the paused client.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The lock server.
+    #[arg(long, default_value = "http://127.0.0.1:7420")]
+    server: String,
+    /// The SQLite file to write to; it must be a new one.
+    #[arg(long, default_value = "fenced_writer.db")]
+    storage: String,
+    /// Write without a fence.
+    #[arg(long)]
+    unfenced: bool,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let arguments = Arguments::parse();
+    let mut ledger = Ledger::open(&arguments.storage)?;
+    if ledger.total()? != 0 {
+        return Err(format!("{} holds another story already", arguments.storage).into());
+    }
+    let client = Client::builder().address(&arguments.server).owner("fenced_writer").connect().await?;
+    let fence =
+        |token: u64| Fenced { resource: "counter".into(), token: (!arguments.unfenced).then_some(token) };
+    // Each write is a piece of work of its own, which nobody else does.
+    let piece = |name: &str| Fenced { resource: name.into(), token: (!arguments.unfenced).then_some(1) };
+
+    let ttl = Duration::from_millis(500);
+    let paused = client.lock("counter").ttl(ttl).auto_renew(false).await?;
+    let slow = fence(paused.fencing_token().get());
+    let seen = ledger.read_total(&slow)?.unwrap_or_default();
+    println!("slow: holds the lock with token {}, reads {seen}, and is paused", paused.fencing_token());
+    println!("slow: its guard says: lost, {}", paused.lost().await);
+
+    let guard = client.lock("counter").await?;
+    let fast = fence(guard.fencing_token().get());
+    let now = ledger.read_total(&fast)?.unwrap_or_default();
+    if ledger.write(&piece("fast"), &fast, "fast", 1, now + 1, "fast")?.is_err() {
+        return Err("the live holder's write was refused".into());
+    }
+    println!("fast: holds the lock with token {}, reads {now}, writes {}", guard.fencing_token(), now + 1);
+
+    // It does not ask its guard: a process can be stopped right after asking.
+    let late = ledger.write(&piece("slow"), &slow, "slow", 1, seen + 1, "slow")?;
+    println!("slow: goes on and writes {}: {}", seen + 1, if late.is_ok() { "accepted" } else { "refused" });
+    guard.release().await?;
+    client.close(Duration::from_secs(5)).await?;
+
+    let accepted = 1 + i64::from(late.is_ok());
+    let total = ledger.total()?;
+    println!("{accepted} increments were accepted, and the counter is {total}");
+    if total == accepted {
+        println!("No update is lost.");
+        Ok(ExitCode::SUCCESS)
+    } else {
+        println!("An update is LOST.");
+        Ok(ExitCode::FAILURE)
+    }
+}
