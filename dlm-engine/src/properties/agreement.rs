@@ -3,10 +3,11 @@
 
 use proptest::prelude::*;
 
-use super::disk::{Done, Observed, World};
-use super::model::{Heard, Model, Said};
+use super::answers::{heard, said, woken};
+use super::disk::{Observed, World};
+use super::model::Model;
 use super::script::script;
-use crate::{Claim, ClaimKey, News, Phase, Refusal, Reply, Snapshot};
+use crate::Phase;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
@@ -27,8 +28,8 @@ proptest! {
                         prop_assert_eq!(woken(done), wakes, "{:?}", done.op);
                     }
                     let (token, holding, queue) = model.state();
+                    prop_assert_eq!(disk.token(), token);
                     if let Some(row) = disk.row {
-                        prop_assert_eq!(row.token, token);
                         prop_assert_eq!(row.holder_count, holding.len() as u64);
                         prop_assert_eq!(row.queue_len, queue.len() as u64);
                     }

@@ -214,11 +214,11 @@ impl World {
         for change in resource.claim_changes() {
             let before =
                 disk.claims.insert(change.claim.key.clone(), ((*change.claim).clone(), change.check_at));
-            if self.fault.is_some() {
-                // A faulty engine may write what a sound one would not.
-                continue;
-            }
             if change.insert && before.is_some() {
+                if self.fault == Some(Fault::KeyForgotten) {
+                    // Nothing is left of the key in the store either.
+                    continue;
+                }
                 return Err(KeyExists);
             }
             assert!(change.insert || before.is_some(), "an update of a row that is not there");

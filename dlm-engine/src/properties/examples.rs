@@ -2,7 +2,7 @@
 
 use super::script::{key, request};
 use crate::{
-    CancelOutcome, Claim, Context, Effects, End, EventKind, Floor, Limits, Micros, Mode, NewKeys, Op,
+    CancelOutcome, Claim, Context, Effects, End, EventKind, Floor, Limits, Micros, Mode, NewKeys, Op, Phase,
     Refusal, ReplicaId, Replicas, Reply, Resource,
 };
 
@@ -211,12 +211,12 @@ fn after_a_force_release_the_next_grant_is_two_above_the_old() {
     let old = story.lock(0);
     story.wait(1, Mode::Exclusive);
     let force = || Op::ForceRelease { token: old, reason: "host is gone".into() };
-    story.run(force()).expect("the lease is live");
-    assert_eq!(
-        story.effects.events.iter().find_map(|event| event.expires_at.and(event.token)),
-        Some(old + 2)
-    );
     let first = story.run(force());
+    let Ok(Reply::ForceReleased(claim)) = &first else { panic!("the lease is live, and {first:?}") };
+    let Phase::Ended(end) = &claim.phase else { panic!("force-released, and {claim:?}") };
+    assert_eq!(end.current_token, old + 1);
+    let granted = story.effects.events.iter().find(|event| event.kind == EventKind::Granted);
+    assert_eq!(granted.and_then(|event| event.token), Some(old + 2));
     assert_eq!(story.run(force()), first, "a repeat gives the same");
     assert_eq!(story.acquire(0, Mode::Exclusive, 1000, 0), ended(End::ForceReleased));
     assert_eq!(story.renew(0, old, None), ended(End::ForceReleased));
@@ -255,6 +255,35 @@ fn one_who_gives_up_as_the_lock_expires_is_not_granted() {
     story.pass(1000);
     story.leave(1);
     assert_eq!(story.woken(), [2]);
+}
+
+#[test]
+fn a_key_is_told_how_its_lease_or_wait_ended() {
+    let mut story = Story::begins();
+    let again = |story: &mut Story, index| story.acquire(index, Mode::Exclusive, 1000, 60_000);
+    let token_of = |story: &mut Story, index| token(&again(story, index));
+
+    let released = token_of(&mut story, 1);
+    story.release(1, released).expect("the holder releases");
+    let forced = token_of(&mut story, 2);
+    story.run(Op::ForceRelease { token: forced, reason: "host is gone".into() }).expect("a live lease");
+    token_of(&mut story, 3);
+    story.pass(1000);
+    let holder = token_of(&mut story, 4);
+    story.wait(5, Mode::Exclusive);
+    story.run(Op::Cancel { key: key(5) }).expect("a waiter");
+    story.wait(6, Mode::Exclusive);
+    story.run(Op::Leave { key: key(6), can_return: false }).expect("a waiter");
+
+    let ends =
+        [(1, End::Released), (2, End::ForceReleased), (3, End::Expired), (5, End::Cancelled), (6, End::Away)];
+    for (index, end) in ends {
+        assert_eq!(again(&mut story, index), ended(end));
+    }
+    story.release(4, holder).expect("the holder releases");
+    for (index, end) in ends {
+        assert_eq!(again(&mut story, index), ended(end), "also when the lock is free");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
-use super::disk::{Disk, Done, Observed, World, observe};
+use super::disk::{Done, Observed, World, observe};
 use super::script::{Happening, script};
 use crate::{Claim, ClaimKey, Event, EventKind, Lease, Micros, Mode, News, Op, Phase, Reply};
 
@@ -35,17 +35,25 @@ fn lease(claim: &Claim) -> &Lease {
     claim.lease().expect("what is told to be live has a lease")
 }
 
-/// Two conflicting leases are never both live.
+/// Two conflicting leases are never both live: as the log tells it, and as it
+/// is stored.
 pub(super) fn i1(observed: &[Observed]) -> TestCaseResult {
+    let mut live: BTreeMap<u64, Mode> = BTreeMap::new();
     for observed in observed {
-        let Observed::Committed(_, Disk { claims, .. }) = observed else { continue };
-        let live: Vec<&Claim> = claims
-            .values()
-            .map(|(claim, _)| claim)
-            .filter(|claim| matches!(claim.phase, Phase::Live(_)))
-            .collect();
-        let exclusive = live.iter().any(|claim| claim.mode() == Mode::Exclusive);
-        prop_assert!(!exclusive || live.len() == 1, "conflicting leases: {live:?}");
+        let Observed::Committed(done, disk) = observed else { continue };
+        for event in done.iter().flat_map(|done| &done.events) {
+            let Some(token) = event.token else { continue };
+            if event.kind == EventKind::Granted {
+                live.insert(token, event.mode);
+            } else {
+                live.remove(&token);
+            }
+            let exclusive = live.values().any(|mode| *mode == Mode::Exclusive);
+            prop_assert!(!exclusive || live.len() == 1, "conflicting leases: {:?}", live);
+        }
+        let stored: BTreeMap<u64, Mode> =
+            disk.live().map(|claim| (lease(claim).token, claim.mode())).collect();
+        prop_assert_eq!(&stored, &live);
     }
     Ok(())
 }
@@ -77,6 +85,9 @@ pub(super) fn i3(observed: &[Observed]) -> TestCaseResult {
             let token = lease(claim).token;
             prop_assert!(!ended.contains(&token), "{} lives again", token);
             prop_assert!(in_time(&token), "{} outlived its term", token);
+        }
+        if let (Op::Check { token }, Ok(Reply::Checked { live: Some(_), .. })) = (&done.op, &done.result) {
+            prop_assert!(in_time(token) && !ended.contains(token), "{} is checked as live", token);
         }
         for claim in told(done) {
             expires_at.insert(lease(claim).token, lease(claim).expires_at);
@@ -116,20 +127,29 @@ pub(super) fn i5(observed: &[Observed]) -> TestCaseResult {
     Ok(())
 }
 
-/// First come, first served: whoever is granted is there, and nobody who is
-/// there is ahead of it.
+/// One in the queue, as the log tells it.
+struct Waiter {
+    key: ClaimKey,
+    mode: Mode,
+    /// Whether a request of it is held open.
+    there: bool,
+}
+
+fn mark(queue: &mut BTreeMap<u64, Waiter>, key: &ClaimKey, there: bool) {
+    queue.values_mut().filter(|waiter| waiter.key == *key).for_each(|waiter| waiter.there = there);
+}
+
+/// First come, first served: whoever is granted is there, nobody who is there
+/// is ahead of it, and the first who is there waits for no longer than it must.
 pub(super) fn i6(observed: &[Observed]) -> TestCaseResult {
-    // By ticket: the key, and whether a request of it is held open.
-    let mut queue: BTreeMap<u64, (ClaimKey, bool)> = BTreeMap::new();
+    let mut queue: BTreeMap<u64, Waiter> = BTreeMap::new();
+    let mut holders: BTreeMap<u64, Mode> = BTreeMap::new();
     for observed in observed {
         let Observed::Committed(done, _) = observed else {
-            queue.values_mut().for_each(|(_, there)| *there = false);
+            queue.values_mut().for_each(|waiter| waiter.there = false);
             continue;
         };
         for done in done {
-            let mark = |queue: &mut BTreeMap<u64, (ClaimKey, bool)>, key: &ClaimKey, is: bool| {
-                queue.values_mut().filter(|(other, _)| other == key).for_each(|(_, there)| *there = is);
-            };
             // One who comes back may be granted in the same breath, but what
             // was due before it came need not wait for it.
             let coming = match (&done.op, &done.result) {
@@ -140,31 +160,35 @@ pub(super) fn i6(observed: &[Observed]) -> TestCaseResult {
                 mark(&mut queue, key, false);
             }
             for event in &done.events {
-                match (event.kind, event.ticket, &done.op) {
-                    (EventKind::Queued, Some(ticket), Op::Acquire { key, .. }) => {
-                        queue.insert(ticket, (key.clone(), true));
+                match (event.kind, event.ticket, event.token) {
+                    (EventKind::Queued, Some(ticket), _) => {
+                        let Some(key) = coming.cloned() else { panic!("{event:?} of {:?}", done.op) };
+                        queue.insert(ticket, Waiter { key, mode: event.mode, there: true });
                     }
-                    (EventKind::Granted, ticket, _) => {
+                    (EventKind::Granted, ticket, Some(token)) => {
                         if let Some(ticket) = ticket {
-                            let (key, is_there) = queue.remove(&ticket).expect("a waiter");
-                            prop_assert!(
-                                is_there || coming == Some(&key),
-                                "{:?} was gone and was granted",
-                                key
-                            );
+                            let Waiter { key, there, .. } = queue.remove(&ticket).expect("a waiter");
+                            prop_assert!(there || coming == Some(&key), "{:?} was gone: {:?}", key, event);
                         }
-                        let ahead = queue.range(..ticket.unwrap_or(u64::MAX)).find(|(_, (_, there))| *there);
-                        prop_assert!(ahead.is_none(), "{:?} was overtaken by {:?}", ahead, event);
+                        let mut ahead = queue.range(..ticket.unwrap_or(u64::MAX));
+                        let overtaken = ahead.find(|(_, waiter)| waiter.there).map(|(_, waiter)| &waiter.key);
+                        prop_assert_eq!(overtaken, None, "overtaken by {:?}", event);
+                        holders.insert(token, event.mode);
                     }
                     (EventKind::Cancelled | EventKind::WaitTimedOut, Some(ticket), _) => {
                         queue.remove(&ticket);
                     }
-                    _ => {}
+                    (_, _, token) => holders.retain(|holder, _| Some(*holder) != token),
                 }
                 prop_assert_eq!(event.queue_len, queue.len() as u64);
             }
             if let Some(key) = coming {
                 mark(&mut queue, key, true);
+            }
+            if let Some(first) = queue.values().find(|waiter| waiter.there) {
+                let modes = || holders.values().chain([&first.mode]);
+                let must_wait = !holders.is_empty() && modes().any(|mode| *mode == Mode::Exclusive);
+                prop_assert!(must_wait, "{:?} waits behind nobody after {:?}", &first.key, done.op);
             }
         }
     }
@@ -188,7 +212,7 @@ holds! {
     i3_an_ended_lease_never_lives_again: i3;
     i4_only_the_holder_renews_and_releases: i4;
     i5_one_key_is_granted_once: i5;
-    i6_nobody_who_is_there_is_overtaken: i6;
+    i6_first_come_is_first_served: i6;
 }
 
 proptest! {

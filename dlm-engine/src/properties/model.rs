@@ -1,6 +1,7 @@
 //! The rules once more: naive, written from the contract, nothing indexed,
 //! nothing forgotten.
 
+use super::answers::{Heard, Said};
 use crate::{CancelOutcome, ClaimKey, End, EventKind, Mode, Op, Request};
 
 const AWAY_GRACE: i64 = 10_000_000;

@@ -31,7 +31,7 @@ enum Task {
     /// Start several workers, wait for them, and check the total.
     Run {
         #[command(flatten)]
-        work: Work,
+        work: Job,
         /// How many worker processes.
         #[arg(long, default_value_t = 4)]
         workers: usize,
@@ -39,7 +39,7 @@ enum Task {
     /// Be one worker.
     Work {
         #[command(flatten)]
-        work: Work,
+        work: Job,
         /// This worker's name, shown as the owner of its locks.
         #[arg(long)]
         name: String,
@@ -55,7 +55,7 @@ enum Task {
 }
 
 #[derive(Debug, Clone, Args)]
-struct Work {
+struct Job {
     /// The tree of files.
     directory: PathBuf,
     /// The SQLite file with the total.
@@ -96,7 +96,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(work: &Work, workers: usize) -> Result<bool, Failed> {
+fn run(work: &Job, workers: usize) -> Result<bool, Failed> {
     let mut children = Vec::new();
     for number in 1..=workers {
         let mut command = Command::new(std::env::current_exe()?);
@@ -118,7 +118,7 @@ fn run(work: &Work, workers: usize) -> Result<bool, Failed> {
 }
 
 /// Works until every file is done, by whomever.
-async fn work_all(work: &Work, name: &str) -> Result<(), Failed> {
+async fn work_all(work: &Job, name: &str) -> Result<(), Failed> {
     let mut ledger = Ledger::open(&work.totals)?;
     let mut files = text_files(&work.directory)?;
     // Workers begin at different places, so that they meet seldom.
@@ -133,7 +133,7 @@ async fn work_all(work: &Work, name: &str) -> Result<(), Failed> {
     loop {
         let mut left = 0;
         for file in &files {
-            let path = file.to_string_lossy();
+            let path = file.strip_prefix(&work.directory).unwrap_or(file).to_string_lossy();
             if ledger.is_done(&path)? {
                 continue;
             }
@@ -158,7 +158,7 @@ async fn work_all(work: &Work, name: &str) -> Result<(), Failed> {
 async fn with_locks(
     client: &Client,
     ledger: &mut Ledger,
-    work: &Work,
+    work: &Job,
     file: &Path,
     path: &str,
     name: &str,
@@ -186,7 +186,7 @@ async fn with_locks(
 
 async fn without_locks(
     ledger: &mut Ledger,
-    work: &Work,
+    work: &Job,
     file: &Path,
     path: &str,
     name: &str,
