@@ -111,7 +111,9 @@ impl World {
     fn batch(&mut self, actions: &[Action], commit: bool) -> Vec<Done> {
         let known = self.known();
         let ops: Vec<Op> = actions.iter().map(|action| action.op(&known)).collect();
-        let attempt = self.attempt(&ops, NewKeys::Assume, commit);
+        // A store that forgets would not object to a key.
+        let faith = if self.forgets_keys() { NewKeys::Ask } else { NewKeys::Assume };
+        let attempt = self.attempt(&ops, faith, commit);
         attempt.unwrap_or_else(|KeyExists| {
             self.cache = None;
             self.attempt(&ops, NewKeys::Ask, commit)
@@ -158,6 +160,10 @@ impl World {
             self.cache = resource.committed().then_some(resource);
         }
         Ok(done)
+    }
+
+    fn forgets_keys(&self) -> bool {
+        self.fault == Some(Fault::KeyForgotten)
     }
 
     fn load(&self) -> Resource {
@@ -215,7 +221,7 @@ impl World {
             let before =
                 disk.claims.insert(change.claim.key.clone(), ((*change.claim).clone(), change.check_at));
             if change.insert && before.is_some() {
-                if self.fault == Some(Fault::KeyForgotten) {
+                if self.forgets_keys() {
                     // Nothing is left of the key in the store either.
                     continue;
                 }
