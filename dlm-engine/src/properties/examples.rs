@@ -6,7 +6,7 @@ use crate::{
     Refusal, ReplicaId, Replicas, Reply, Resource,
 };
 
-/// A resource that everything is known of, and a clock.
+/// A resource of which nothing is stored yet, and a clock.
 struct Story {
     resource: Resource,
     replicas: Replicas,
@@ -41,7 +41,8 @@ impl Story {
                 Err(crate::Need::ForceReleased { token }) => {
                     self.resource.provide_force_released(token, None);
                 }
-                Err(need) => panic!("everything is loaded, and {need:?}"),
+                // Nothing is committed, so the waiters are all among its changes.
+                Err(crate::Need::Waiters { .. }) => self.resource.provide_waiters(Vec::new(), true),
             }
         }
     }

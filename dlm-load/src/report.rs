@@ -1,0 +1,98 @@
+//! The numbers, as text and as JSON.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// What a run came to.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) load: &'static str,
+    pub(crate) workers: usize,
+    pub(crate) clients: usize,
+    pub(crate) seconds: f64,
+    /// Acquired and released; of `hold`, leases held to the end.
+    pub(crate) cycles: u64,
+    pub(crate) cycles_per_second: f64,
+    pub(crate) acquire_ms: Latency,
+    /// Cycles of the slowest and of the fastest worker.
+    pub(crate) worker_min: u64,
+    pub(crate) worker_max: u64,
+    pub(crate) lost: u64,
+    pub(crate) batches_per_second: f64,
+    pub(crate) operations_per_batch: f64,
+    /// Share of the time in which the writer ran a transaction.
+    pub(crate) writer_load: f64,
+    /// Mean time of a commit.
+    pub(crate) commit_ms: f64,
+    /// Processor time, in processors.
+    pub(crate) server_processors: Option<f64>,
+    pub(crate) load_processors: Option<f64>,
+}
+
+/// How long acquires took, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub(crate) struct Latency {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) max: f64,
+}
+
+impl Latency {
+    /// Of measurements in microseconds, in any order.
+    pub(crate) fn of(mut micros: Vec<u32>) -> Self {
+        micros.sort_unstable();
+        // The smallest measurement that this share does not exceed.
+        let at = |share: f64| {
+            let rank = (share * micros.len() as f64).ceil() as usize;
+            micros.get(rank.saturating_sub(1)).map_or(0.0, |micros| f64::from(*micros) / 1000.0)
+        };
+        Self { p50: at(0.5), p99: at(0.99), max: at(1.0) }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Latency { p50, p99, max } = self.acquire_ms;
+        writeln!(
+            f,
+            "{}: {} workers, {} clients, {:.0} s",
+            self.load, self.workers, self.clients, self.seconds
+        )?;
+        writeln!(f, "  cycles/s        {:>10.0}", self.cycles_per_second)?;
+        writeln!(f, "  acquire ms      p50 {p50:.2}, p99 {p99:.2}, max {max:.2}")?;
+        writeln!(
+            f,
+            "  a worker        {} to {} cycles; {} lost",
+            self.worker_min, self.worker_max, self.lost
+        )?;
+        writeln!(
+            f,
+            "  writer          {:.0} batches/s of {:.1} operations, busy {:.0} %, commit {:.2} ms",
+            self.batches_per_second,
+            self.operations_per_batch,
+            self.writer_load * 100.0,
+            self.commit_ms
+        )?;
+        let processors = |used: Option<f64>| used.map_or_else(|| "?".into(), |used| format!("{used:.2}"));
+        writeln!(
+            f,
+            "  processors      server {}, load {}",
+            processors(self.server_processors),
+            processors(self.load_processors)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_measurements() {
+        let latency = Latency::of((1..=1000).rev().map(|ms| ms * 1000).collect());
+        assert_eq!(latency, Latency { p50: 500.0, p99: 990.0, max: 1000.0 });
+        assert_eq!(Latency::of(vec![7000]), Latency { p50: 7.0, p99: 7.0, max: 7.0 });
+        assert_eq!(Latency::of(Vec::new()), Latency::default());
+    }
+}
