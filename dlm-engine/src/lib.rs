@@ -2,7 +2,7 @@
 //!
 //! [`Resource::execute`] takes one [`Op`] and the time, changes the state of
 //! one resource in memory, and says what follows: the answer, the events, whom
-//! to wake, and (by [`Resource::changes`]) the rows that make it last. It does
+//! to wake, and (by [`Resource::row_change`] and [`Resource::claim_changes`]) the rows that make it last. It does
 //! no I/O, reads no clock, draws no random number and knows no database. This
 //! is the only place that knows a lock rule.
 //!
