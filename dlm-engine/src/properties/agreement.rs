@@ -10,7 +10,7 @@ use super::script::script;
 use crate::Phase;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40000))]
+    #![proptest_config(ProptestConfig::with_cases(4000))]
 
     #[test]
     fn engine_and_model_agree(script in script()) {

@@ -8,7 +8,7 @@ use super::invariants::{self, Property};
 use super::script::script;
 use crate::fault::Fault;
 
-const CASES: usize = 3000;
+const CASES: usize = 1000;
 
 /// In how many of many random scripts the property does not hold.
 fn found(property: Property, fault: Option<Fault>) -> usize {

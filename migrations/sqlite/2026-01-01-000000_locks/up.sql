@@ -27,7 +27,9 @@ CREATE TABLE resources (
 CREATE INDEX resources_check ON resources (check_at);
 
 -- One row an acquire, through its life: waiting, live, ended. The ended row is
--- the tombstone of its key.
+-- the tombstone of its key. It is clustered by the key first: the client's keys
+-- grow with time, so the rows of a batch land on the same few pages, however
+-- many resources they are of.
 CREATE TABLE claims (
     resource      TEXT NOT NULL,
     principal     TEXT NOT NULL,
@@ -61,7 +63,7 @@ CREATE TABLE claims (
     -- The token again, once it was force-released.
     forced_token  BIGINT,
     cancel        SMALLINT,
-    PRIMARY KEY (resource, principal, key)
+    PRIMARY KEY (key, resource, principal)
 ) WITHOUT ROWID;
 CREATE INDEX claims_queue ON claims (resource, ticket) WHERE ticket IS NOT NULL;
 CREATE INDEX claims_check ON claims (check_at) WHERE check_at IS NOT NULL;

@@ -187,12 +187,12 @@ impl Reader for SqliteReader {
         let start = ClaimName::start(after);
         let rows: Vec<Row> = diesel::sql_query(
             "SELECT resource, principal, key, coalesce(ended_at < ?, 0) AS forgettable FROM claims \
-             WHERE (resource, principal, key) > (?, ?, ?) ORDER BY resource, principal, key LIMIT ?",
+             WHERE (key, resource, principal) > (?, ?, ?) ORDER BY key, resource, principal LIMIT ?",
         )
         .bind::<BigInt, _>(cutoff.0)
+        .bind::<Text, _>(&start.key)
         .bind::<Text, _>(&start.resource)
         .bind::<Text, _>(&start.principal)
-        .bind::<Text, _>(&start.key)
         .bind::<BigInt, _>(limit)
         .load(&mut *self.connection()?)?;
         let forgettable = rows.iter().map(|row| row.forgettable).sum();
@@ -206,7 +206,7 @@ impl Reader for SqliteReader {
 }
 
 impl ClaimName {
-    /// No resource has an empty name: what is before all of them.
+    /// No key is empty: what is before all of them.
     fn start(after: Option<&Self>) -> Self {
         let empty = || Self { resource: String::new(), principal: String::new(), key: String::new() };
         after.cloned().unwrap_or_else(empty)
@@ -216,15 +216,15 @@ impl ClaimName {
 pub(super) fn purge(connection: &mut SqliteConnection, purge: &Purge) -> Result<usize, StoreError> {
     let start = ClaimName::start(purge.after.as_ref());
     Ok(diesel::sql_query(
-        "DELETE FROM claims WHERE (resource, principal, key) > (?, ?, ?) AND (resource, principal, key) <= (?, ?, ?) \
+        "DELETE FROM claims WHERE (key, resource, principal) > (?, ?, ?) AND (key, resource, principal) <= (?, ?, ?) \
          AND ended_at < ?",
     )
+    .bind::<Text, _>(&start.key)
     .bind::<Text, _>(&start.resource)
     .bind::<Text, _>(&start.principal)
-    .bind::<Text, _>(&start.key)
+    .bind::<Text, _>(&purge.last.key)
     .bind::<Text, _>(&purge.last.resource)
     .bind::<Text, _>(&purge.last.principal)
-    .bind::<Text, _>(&purge.last.key)
     .bind::<BigInt, _>(purge.cutoff.0)
     .execute(connection)?)
 }
