@@ -30,6 +30,13 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+/// The wall clock, which the server's clock began at.
+#[expect(clippy::disallowed_methods, reason = "client and server are compared from outside")]
+pub(crate) fn wall_micros() -> i64 {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since_epoch.as_micros()).unwrap()
+}
+
 #[expect(clippy::disallowed_methods, reason = "tests run what contends")]
 pub(crate) fn spawn<F: Future<Output: Send + 'static> + Send + 'static>(
     future: F,
