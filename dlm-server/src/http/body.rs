@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use dlm_protocol::ProblemCode;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use serde::de::DeserializeOwned;
@@ -13,23 +13,50 @@ use super::reply::Refused;
 
 /// A caller that needs longer to send its few kilobytes is gone.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// What is too large is read up to this and thrown away.
+const MOST_DISCARDED: u64 = 8 * 1024 * 1024;
 
 /// Reads a whole body of at most `limit` bytes.
 pub(super) async fn read(body: Incoming, limit: usize) -> Result<Bytes, Refused> {
-    let too_large = || {
-        Refused::new(ProblemCode::BodyTooLarge, 413, format!("the body must be at most {limit} bytes"))
-            .closing()
-    };
-    // Said before it is read, it need not be read.
-    if body.size_hint().lower() > limit as u64 {
-        return Err(too_large());
-    }
-    match tokio::time::timeout(READ_TIMEOUT, Limited::new(body, limit).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Refused::invalid("the body ended early").closing()),
+    let too_large =
+        || Refused::new(ProblemCode::BodyTooLarge, 413, format!("the body must be at most {limit} bytes"));
+    match tokio::time::timeout(READ_TIMEOUT, collect(body, limit)).await {
+        Ok(Collected::Whole(bytes)) => Ok(bytes),
+        Ok(Collected::Discarded) => Err(too_large()),
+        Ok(Collected::LeftUnread) => Err(too_large().closing()),
+        Ok(Collected::Broken) => Err(Refused::invalid("the body ended early").closing()),
         Err(_) => Err(Refused::new(ProblemCode::RequestTimeout, 408, "the body took too long").closing()),
     }
+}
+
+enum Collected {
+    Whole(Bytes),
+    /// Too large, and read to its end: one who is still sending when the
+    /// connection is closed may never see the answer.
+    Discarded,
+    /// So large that it is not even read.
+    LeftUnread,
+    Broken,
+}
+
+async fn collect(mut body: Incoming, limit: usize) -> Collected {
+    if body.size_hint().lower() > MOST_DISCARDED {
+        return Collected::LeftUnread;
+    }
+    let mut whole = BytesMut::new();
+    let mut seen = 0_u64;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Collected::Broken };
+        let Some(data) = frame.data_ref() else { continue };
+        seen += data.len() as u64;
+        if seen > MOST_DISCARDED {
+            return Collected::LeftUnread;
+        }
+        if seen <= limit as u64 {
+            whole.extend_from_slice(data);
+        }
+    }
+    if seen > limit as u64 { Collected::Discarded } else { Collected::Whole(whole.freeze()) }
 }
 
 /// A body as the type of its operation.
