@@ -83,3 +83,116 @@ pub struct EventPage {
     /// `after` of the next page.
     pub cursor: String,
 }
+
+/// The WebSocket subprotocol of `GET /v1/events`.
+pub const EVENTS_PROTOCOL: &str = "dlm.events.v1";
+
+/// Close codes of the WebSockets.
+pub mod close {
+    /// The server goes away: connect again, to this one or another.
+    pub const GOING_AWAY: u16 = 1012;
+    /// The cursor is not one of this event log.
+    pub const INVALID_CURSOR: u16 = 4400;
+    /// The cursor is older than the event log.
+    pub const CURSOR_EXPIRED: u16 = 4410;
+    /// The reader was too slow for its buffer; it can resume.
+    pub const TOO_SLOW: u16 = 4429;
+}
+
+/// What the event stream sends.
+///
+/// ```
+/// use dlm_protocol::EventMessage;
+///
+/// let message: EventMessage = serde_json::from_str(r#"{"type": "synced", "cursor": "abc"}"#)?;
+/// assert_eq!(message, EventMessage::Synced { cursor: "abc".into() });
+/// # Ok::<_, serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum EventMessage {
+    /// Something happened.
+    Event(Box<Event>),
+    /// What follows happens from now on.
+    Synced {
+        /// Resume from here.
+        cursor: String,
+    },
+    /// Nothing that was asked for happened up to here.
+    Bookmark {
+        /// Resume from here.
+        cursor: String,
+    },
+    /// A lease began a new term. Only sent when asked for, and not in the log.
+    Renewed(Renewal),
+}
+
+/// A new term of a lease, told live alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "type", rename = "renewed")]
+pub struct Renewal {
+    /// What is locked.
+    pub resource: ResourceName,
+    /// Which lease.
+    pub fencing_token: FencingToken,
+    /// When it ends unless it is renewed again.
+    pub expires_at: Timestamp,
+}
+
+impl Serialize for EventMessage {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Mark<'a> {
+            #[serde(rename = "type")]
+            kind: &'static str,
+            cursor: &'a str,
+        }
+        match self {
+            Self::Event(event) => event.serialize(serializer),
+            Self::Renewed(renewal) => renewal.serialize(serializer),
+            Self::Synced { cursor } => Mark { kind: "synced", cursor }.serialize(serializer),
+            Self::Bookmark { cursor } => Mark { kind: "bookmark", cursor }.serialize(serializer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_the_stream_is_read_back() {
+        let renewal = Renewal {
+            resource: ResourceName::try_from("a").unwrap(),
+            fencing_token: FencingToken::new(1),
+            expires_at: Timestamp::from_micros(0),
+        };
+        let event = Event {
+            cursor: "c".into(),
+            kind: EventKind::Granted,
+            resource: ResourceName::try_from("a").unwrap(),
+            mode: Mode::Exclusive,
+            fencing_token: Some(FencingToken::new(1)),
+            current_token: FencingToken::new(1),
+            version: 1,
+            owner: Owner::default(),
+            waiter_id: None,
+            ttl_ms: None,
+            expires_at: None,
+            queue_len: 0,
+            at: Timestamp::from_micros(0),
+            reason: None,
+        };
+        for message in [
+            EventMessage::Event(Box::new(event)),
+            EventMessage::Synced { cursor: "c".into() },
+            EventMessage::Bookmark { cursor: "c".into() },
+            EventMessage::Renewed(renewal),
+        ] {
+            let text = serde_json::to_string(&message).unwrap();
+            assert_eq!(text.matches("\"type\"").count(), 1, "{text}");
+            assert_eq!(serde_json::from_str::<EventMessage>(&text).unwrap(), message);
+        }
+    }
+}

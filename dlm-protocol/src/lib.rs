@@ -11,7 +11,8 @@
 //!   that are checked once, where they enter
 //! - `request`: the bodies a caller sends; unknown fields are refused
 //! - `reply`: leases, holders, waiters, status pages
-//! - `event`: what the event log holds
+//! - `event`: what the event log holds and its stream sends
+//! - `session`: the frames of the session socket
 //! - `problem`: RFC 9457 errors and their codes
 #![deny(missing_docs)]
 
@@ -24,13 +25,14 @@ mod name;
 mod problem;
 mod reply;
 mod request;
+mod session;
 mod text;
 mod time;
 mod token;
 mod value;
 
 pub use duration::{Ttl, Wait};
-pub use event::{Event, EventKind, EventPage};
+pub use event::{EVENTS_PROTOCOL, Event, EventKind, EventMessage, EventPage, Renewal, close};
 pub use key::IdempotencyKey;
 pub use lease_id::LeaseId;
 pub use name::ResourceName;
@@ -42,6 +44,9 @@ pub use reply::{
 pub use request::{
     AcquireRequest, CheckRequest, ForceReleaseRequest, ReleaseRequest, RenewItem, RenewManyRequest,
     RenewRequest, StateFilter,
+};
+pub use session::{
+    LeaseEnded, SESSION_PROTOCOL, SessionBody, SessionMessage, SessionOp, SessionQueued, SessionRequest,
 };
 pub use text::{Metadata, Owner, Reason};
 pub use time::Timestamp;
