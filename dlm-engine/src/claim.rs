@@ -202,6 +202,15 @@ impl Claim {
         self.request.as_ref().map_or(Mode::Exclusive, |request| request.mode)
     }
 
+    /// The replica at which a request of it is held open, as it was last told.
+    #[must_use]
+    pub fn parked_at(&self) -> Option<ReplicaId> {
+        match self.waiting()?.presence {
+            Presence::Parked(replica) => Some(replica),
+            Presence::Away(_) => None,
+        }
+    }
+
     /// When the sweeper has to look at it; leases are followed by their
     /// resource, what has ended by nobody.
     #[must_use]

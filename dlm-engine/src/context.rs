@@ -1,5 +1,6 @@
 //! What the rules are told of the world outside.
 
+use std::collections::HashMap;
 use std::fmt;
 
 /// An instant on the deciding clock, in microseconds since the epoch.
@@ -30,10 +31,16 @@ impl fmt::Display for ReplicaId {
 }
 
 /// Which replicas are alive: a waiter parked at one that is not is away.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Replicas {
     me: ReplicaId,
-    others_gone_since: Micros,
+    others: Others,
+}
+
+#[derive(Debug, Clone)]
+enum Others {
+    GoneSince(Micros),
+    Known(HashMap<ReplicaId, Micros>),
 }
 
 impl Replicas {
@@ -41,7 +48,15 @@ impl Replicas {
     /// waiter has been gone since this one was ready to be asked.
     #[must_use]
     pub const fn alone(me: ReplicaId, ready_at: Micros) -> Self {
-        Self { me, others_gone_since: ready_at }
+        Self { me, others: Others::GoneSince(ready_at) }
+    }
+
+    /// Several processes share the store. Those that are gone are known, with
+    /// the instant at which that was noticed; one that is not among them has
+    /// not been missed, or has only just started.
+    #[must_use]
+    pub const fn several(me: ReplicaId, gone: HashMap<ReplicaId, Micros>) -> Self {
+        Self { me, others: Others::Known(gone) }
     }
 
     /// The replica that executes the operation.
@@ -53,7 +68,13 @@ impl Replicas {
     /// Since when a replica is gone; `None` while it is alive.
     #[must_use]
     pub fn gone_since(&self, replica: ReplicaId) -> Option<Micros> {
-        (replica != self.me).then_some(self.others_gone_since)
+        if replica == self.me {
+            return None;
+        }
+        match &self.others {
+            Others::GoneSince(since) => Some(*since),
+            Others::Known(gone) => gone.get(&replica).copied(),
+        }
     }
 }
 

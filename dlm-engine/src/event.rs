@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Claim, ClaimKey, Micros, Mode, Refusal};
+use crate::{Claim, ClaimKey, Micros, Mode, Refusal, ReplicaId};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,6 +57,8 @@ pub struct Event {
 pub struct Wake {
     /// Whose wait.
     pub key: ClaimKey,
+    /// Where a request of it was held open, if anywhere.
+    pub parked_at: Option<ReplicaId>,
     /// How it ended.
     pub news: News,
 }

@@ -39,6 +39,7 @@ async fn measure(callers: usize, new_names: bool) -> f64 {
     let directory = tempfile::tempdir_in(target).expect("a folder");
     let options = ServiceOptions {
         database_url: format!("sqlite://{}", directory.path().join("bench.db").display()),
+        writers: 1,
         idle_retention: Duration::from_secs(86_400),
         secret_file: None,
     };

@@ -12,8 +12,8 @@ use dlm_protocol::limits::KEY_RETENTION_MS;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{ClaimName, Purge, Reader, StoreError, Stretch};
-use crate::writer::{Job, Writer};
+use crate::store::{ClaimName, Cluster, Purge, Reader, StoreError, Stretch};
+use crate::writer::Writers;
 
 /// How many claims are looked at, and at most forgotten, at a time: it is what
 /// other operations wait for.
@@ -27,12 +27,22 @@ const LONGEST_STEP: Duration = Duration::from_millis(500);
 const REST: Duration = Duration::from_secs(30);
 
 /// Forgets until it is told to stop.
-pub(crate) async fn run(writer: Writer, reader: Arc<dyn Reader>, stop: CancellationToken) {
+pub(crate) async fn run(
+    writers: Writers,
+    reader: Arc<dyn Reader>,
+    cluster: Arc<dyn Cluster>,
+    stop: CancellationToken,
+) {
     let mut at: Option<ClaimName> = None;
     let mut steps = 0_u32;
     let mut step = LONGEST_STEP;
     loop {
-        let pause = match forget(&writer, &reader, at.take()).await {
+        // One replica is enough for it.
+        let walk = match cluster.rank() {
+            0 => forget(&writers, &reader, at.take()).await,
+            _ => Ok(None),
+        };
+        let pause = match walk {
             Ok(Some(Stretch { last, more: true, .. })) => {
                 at = Some(last);
                 steps += 1;
@@ -56,13 +66,16 @@ pub(crate) async fn run(writer: Writer, reader: Arc<dyn Reader>, stop: Cancellat
 }
 
 async fn forget(
-    writer: &Writer,
+    writers: &Writers,
     reader: &Arc<dyn Reader>,
     after: Option<ClaimName>,
 ) -> Result<Option<Stretch>, StoreError> {
-    let cutoff = Micros(reader.now()?.0 - (KEY_RETENTION_MS * 1000) as i64);
     let (looking, behind) = (Arc::clone(reader), after.clone());
-    let stretch = tokio::task::spawn_blocking(move || looking.stretch(behind.as_ref(), cutoff, STRETCH))
+    let look = move || {
+        let cutoff = Micros(looking.now()?.0 - (KEY_RETENTION_MS * 1000) as i64);
+        Ok::<_, StoreError>((cutoff, looking.stretch(behind.as_ref(), cutoff, STRETCH)?))
+    };
+    let (cutoff, stretch) = tokio::task::spawn_blocking(look)
         .await
         .map_err(|error| StoreError::Unavailable(error.to_string()))??;
     if let Some(stretch) = &stretch
@@ -71,7 +84,7 @@ async fn forget(
         let purge = Purge { after, last: stretch.last.clone(), cutoff };
         let (done, forgotten) = oneshot::channel();
         let stopped = || StoreError::Unavailable("the writer has stopped".into());
-        writer.send(Job::Purge(purge, done)).map_err(|_| stopped())?;
+        writers.purge(purge, done).map_err(|_| stopped())?;
         let forgotten = forgotten.await.map_err(|_| stopped())??;
         tracing::debug!(forgotten, "forgot keys");
     }

@@ -11,6 +11,7 @@
 //! - `service`: the one place where operations are done
 //! - `writer`: the batching writer, one thread and one transaction
 //! - `store`: where the state lasts, one module a database
+//! - `members`: the replicas that share the store
 //! - `sweeper`: ends what is overdue; `forgetter`: forgets old keys
 //! - `clock`: the deciding clock; `metrics`: what is counted
 
@@ -18,6 +19,7 @@ mod clock;
 mod forgetter;
 mod http;
 mod logging;
+mod members;
 mod metrics;
 mod openapi;
 mod server;

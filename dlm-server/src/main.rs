@@ -19,9 +19,13 @@ struct Arguments {
     #[arg(long, env = "DLM_LISTEN", default_value = "127.0.0.1:7420")]
     listen: String,
 
-    /// The database: `sqlite://path`.
+    /// The database: `sqlite://path`, or `postgres://…` for several servers.
     #[arg(long, env = "DLM_DATABASE_URL", default_value = "sqlite://dlm.db", hide_env_values = true)]
     database_url: String,
+
+    /// How many connections to Postgres write, each for its share of the names.
+    #[arg(long, env = "DLM_WRITERS", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    writers: u16,
 
     /// How long a resource that nobody uses is remembered, such as `24h`. Its
     /// fencing tokens go on growing all the same.
@@ -67,6 +71,7 @@ async fn run(arguments: Arguments) -> Result<(), StartError> {
     let server = Server::builder()
         .listen(arguments.listen)
         .database_url(arguments.database_url)
+        .writers(usize::from(arguments.writers))
         .idle_retention(arguments.idle_retention)
         .secret_file(arguments.secret_file)
         .insecure_no_auth(arguments.insecure_no_auth)

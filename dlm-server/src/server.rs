@@ -37,6 +37,9 @@ pub enum StartError {
     Store(#[from] OpenError),
 }
 
+/// Writers on a Postgres that nothing else is said of.
+const DEFAULT_WRITERS: usize = 4;
+
 /// What a server is started with.
 ///
 /// ```no_run
@@ -66,9 +69,16 @@ impl ServerBuilder {
         self
     }
 
-    /// `sqlite://path`; `sqlite://dlm.db` by default.
+    /// `sqlite://path` or `postgres://…`; `sqlite://dlm.db` by default.
     pub fn database_url(mut self, url: impl Into<String>) -> Self {
         self.service.database_url = url.into();
+        self
+    }
+
+    /// How many connections to Postgres write, each for its share of the
+    /// names; 4 by default. SQLite has one writer.
+    pub fn writers(mut self, writers: usize) -> Self {
+        self.service.writers = writers;
         self
     }
 
@@ -134,6 +144,7 @@ impl Server {
             insecure_no_auth: false,
             service: ServiceOptions {
                 database_url: "sqlite://dlm.db".into(),
+                writers: DEFAULT_WRITERS,
                 idle_retention: Duration::from_secs(86_400),
                 secret_file: None,
             },

@@ -13,8 +13,9 @@ use dlm_engine::{ClaimKey, Micros};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::since_boot;
 use crate::service::Service;
-use crate::store::{Due, Name, Reader, StoreError};
+use crate::store::{Cluster, Due, Name, Reader, StoreError};
 
 /// Most resources, and most waiters, ended at a time.
 const LIMIT: i64 = 1000;
@@ -24,6 +25,10 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(500);
 /// Pause after a failure, and the shortest sleep at all.
 const PAUSE: Duration = Duration::from_millis(100);
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
+/// Longest time without a look: other replicas write too, and may be gone.
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
+/// How far behind the replica before it each replica is.
+const BEHIND: Duration = Duration::from_millis(100);
 
 /// When the sweeper has to look next.
 #[derive(Debug)]
@@ -54,25 +59,29 @@ impl Alarm {
     }
 }
 
-/// Sweeps until it is told to stop.
+/// Sweeps until it is told to stop. Where several replicas share the store the
+/// first does it; each of the others is a little behind, and finds something
+/// only when those before it failed to.
 pub(crate) async fn run(
     service: Service,
     reader: Arc<dyn Reader>,
+    cluster: Arc<dyn Cluster>,
     alarm: Arc<Alarm>,
     stop: CancellationToken,
 ) {
     while !stop.is_cancelled() {
         // Before the look: what is committed after it sets the alarm again.
         alarm.clear();
-        match sweep(&service, &reader).await {
+        let behind = BEHIND * cluster.rank();
+        match sweep(&service, &reader, behind).await {
             Ok(due) => {
-                let full = due.resources.len().max(due.waiters.len()) as i64 == LIMIT;
+                let full = due.resources.len().max(due.waiters.len()) as i64 >= LIMIT;
                 if full {
                     continue;
                 }
                 alarm.set(due.next.unwrap_or(Micros::MAX));
                 tokio::select! {
-                    () = sleep_until_due(&reader, &alarm) => {}
+                    () = sleep_until_due(due.now, behind, &alarm) => {}
                     () = stop.cancelled() => {}
                 }
             }
@@ -84,10 +93,9 @@ pub(crate) async fn run(
     }
 }
 
-async fn sweep(service: &Service, reader: &Arc<dyn Reader>) -> Result<Due, StoreError> {
-    let now = reader.now()?;
+async fn sweep(service: &Service, reader: &Arc<dyn Reader>, behind: Duration) -> Result<Due, StoreError> {
     let looking = Arc::clone(reader);
-    let due = tokio::task::spawn_blocking(move || looking.due(now, LIMIT))
+    let due = tokio::task::spawn_blocking(move || looking.due(behind, LIMIT))
         .await
         .map_err(|error| StoreError::Unavailable(error.to_string()))??;
     let mut by_name: HashMap<Name, Vec<ClaimKey>> = HashMap::new();
@@ -106,15 +114,20 @@ async fn sweep(service: &Service, reader: &Arc<dyn Reader>) -> Result<Due, Store
     Ok(due)
 }
 
-async fn sleep_until_due(reader: &Arc<dyn Reader>, alarm: &Alarm) {
+/// `looked` is the deciding clock at the look that was just taken.
+async fn sleep_until_due(looked: Micros, behind: Duration, alarm: &Alarm) {
+    let started = since_boot();
     loop {
-        let Ok(now) = reader.now() else { return };
-        let at = alarm.at();
-        if at <= now {
+        let elapsed = since_boot().saturating_sub(started);
+        let due_in = Duration::from_micros(u64::try_from(alarm.at().0.saturating_sub(looked.0)).unwrap_or(0));
+        let left = due_in.saturating_add(behind).saturating_sub(elapsed);
+        if left.is_zero() {
             tokio::time::sleep(SHORTEST_SLEEP).await;
             return;
         }
-        let left = Duration::from_micros(u64::try_from(at.0.saturating_sub(now.0)).unwrap_or(0));
+        if elapsed >= LONGEST_LOOK {
+            return;
+        }
         tokio::select! {
             () = tokio::time::sleep(left.min(LONGEST_SLEEP)) => {}
             () = alarm.earlier.notified() => {}

@@ -3,7 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Acquire, Api, TestServer, key};
+use crate::harness::{Acquire, Api, refused};
+use super::TestServer;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 const ACQUIRE: &str = "/v1/locks/a/acquire";
@@ -234,21 +235,8 @@ async fn contract_a_request_is_held_at_most_twenty_seconds() {
 
 #[tokio::test]
 async fn contract_a_server_that_cannot_start_says_why() {
-    let refused = |arguments: &[&str]| {
-        let output = std::process::Command::new(crate::harness::binary("dlm-server"))
-            .args(arguments)
-            .output()
-            .unwrap();
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
-        String::from_utf8(output.stderr).unwrap()
-    };
     let why = refused(&["--listen", "127.0.0.1:0", "--database-url", "mysql://user:s3cret@host/db"]);
     assert!(why.contains("sqlite") && !why.contains("s3cret"), "{why}");
     let why = refused(&["--listen", "0.0.0.0:0"]);
     assert!(why.contains("--insecure-no-auth"), "{why}");
-    let server = TestServer::start();
-    let url = format!("sqlite://{}", server.database().display());
-    let why = refused(&["--listen", "127.0.0.1:0", "--database-url", &url]);
-    assert!(why.contains("another dlm-server"), "{why}");
-    server.api().lock(&key(), &Acquire::exclusive()).await;
 }

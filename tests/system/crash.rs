@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Acquire, Api, TestServer, key, now, spawn};
+use crate::harness::{Acquire, Api, key, now, spawn};
+use super::TestServer;
 
 const CLIENTS: usize = 64;
 const KILLS: usize = 10;

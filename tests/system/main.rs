@@ -1,14 +1,30 @@
 //! dlm from outside: the real server binary on a database of its own, over
-//! HTTP and through the client.
+//! HTTP and through the client; each story on both databases.
 //!
 //! - `harness`: servers, an HTTP client, a proxy that fails, conditions
 //! - `behaviours`: the cases that must hold, each named after its number
 //! - `contract`: the wire, field by field
 //! - `crash`: the server killed again and again under load
+//! - `embedded`: what only a database that belongs to one server does
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-mod behaviours;
-mod contract;
-mod crash;
+mod embedded;
 mod harness;
+
+/// What is told of every database.
+macro_rules! stories {
+    ($module:ident, $backend:ty) => {
+        #[path = "."]
+        mod $module {
+            pub(crate) type TestServer = crate::harness::Server<$backend>;
+
+            mod behaviours;
+            mod contract;
+            mod crash;
+        }
+    };
+}
+
+stories!(sqlite, crate::harness::Sqlite);
+stories!(postgres, crate::harness::Postgres);

@@ -59,7 +59,11 @@ impl Resource {
             }
             let Some(request) = &claim.request else { return Ok(()) };
             let granted = self.grant(Some(&claim), &claim.key, request, ctx, effects);
-            effects.wakes.push(Wake { key: claim.key.clone(), news: News::Granted(granted) });
+            effects.wakes.push(Wake {
+                key: claim.key.clone(),
+                parked_at: claim.parked_at(),
+                news: News::Granted(granted),
+            });
         }
         Ok(())
     }
@@ -169,7 +173,11 @@ impl Resource {
             End::TimedOut => Refusal::TimedOut(self.snapshot(ctx)),
             end => Refusal::Ended(Some(end)),
         };
-        effects.wakes.push(Wake { key: ended.key.clone(), news: News::Ended(told) });
+        effects.wakes.push(Wake {
+            key: ended.key.clone(),
+            parked_at: claim.parked_at(),
+            news: News::Ended(told),
+        });
         ended
     }
 

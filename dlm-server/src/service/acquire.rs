@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{Error, Outcome, Principal, Service, not_taken, unavailable, wire};
 use crate::clock::since_boot;
 use crate::store::Name;
-use crate::writer::{Caller, Done, Execute, Failure, Job, Leave, RequestId, Writer};
+use crate::writer::{Caller, Done, Execute, Failure, Leave, RequestId, Writers};
 
 impl Service {
     pub(super) async fn acquire(
@@ -47,9 +47,15 @@ impl Service {
         let op = Op::Acquire { key: claim.clone(), request };
         let execute = Execute { name: Name::clone(&name), op, caller: Caller { request: id, answer } };
         // Before the operation is handed in: it may be dropped right after.
-        let mut place =
-            Place { writer: &self.0.writer, name: &name, key: &claim, request: id, can_return, held: waits };
-        if let Err(error) = self.0.writer.execute(execute) {
+        let mut place = Place {
+            writers: &self.0.writers,
+            name: &name,
+            key: &claim,
+            request: id,
+            can_return,
+            held: waits,
+        };
+        if let Err(error) = self.0.writers.execute(execute) {
             place.disarm();
             return Err(not_taken(error));
         }
@@ -114,7 +120,7 @@ impl Service {
 /// A place in the queue as long as a request is held open for it. Dropped, the
 /// caller hung up.
 struct Place<'a> {
-    writer: &'a Writer,
+    writers: &'a Writers,
     name: &'a Name,
     key: &'a ClaimKey,
     request: RequestId,
@@ -131,7 +137,7 @@ impl Place<'_> {
     fn leave(&self, can_return: bool) {
         let (name, key) = (Name::clone(self.name), self.key.clone());
         let leave = Leave { name, key, request: self.request, can_return };
-        if self.writer.send(Job::Leave(leave)).is_err() {
+        if self.writers.leave(leave).is_err() {
             tracing::debug!("a waiter left after the writer had stopped");
         }
     }

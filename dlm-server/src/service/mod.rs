@@ -35,10 +35,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::forgetter;
+use crate::members::{self, Members};
 use crate::metrics::Metrics;
-use crate::store::{self, Name, Reader, StoreError};
+use crate::store::{self, Cluster, Name, Reader, StoreError};
 use crate::sweeper::{self, Alarm};
-use crate::writer::{self, Answer, Caller, Execute, Job, NotTaken, RequestId, Writer};
+use crate::writer::{self, Answer, Caller, Execute, NotTaken, Parked, RequestId, Writers};
 use lease_id::LeaseIds;
 
 pub use crate::store::OpenError;
@@ -49,8 +50,10 @@ pub use principal::Principal;
 /// What a service is opened with.
 #[derive(Debug, Clone)]
 pub struct ServiceOptions {
-    /// `sqlite://path`.
+    /// `sqlite://path` or `postgres://…`.
     pub database_url: String,
+    /// How many writers share the names out among them; SQLite has one.
+    pub writers: usize,
     /// How long a resource that nobody uses is remembered.
     pub idle_retention: Duration,
     /// Holds the secret of the lease ids; the database keeps one of its own
@@ -63,17 +66,18 @@ pub struct ServiceOptions {
 pub struct Service(Arc<Inner>);
 
 struct Inner {
-    writer: Writer,
+    writers: Writers,
     reader: Arc<dyn Reader>,
     ids: LeaseIds,
     log_id: u64,
-    replicas: Arc<Replicas>,
+    cluster: Arc<dyn Cluster>,
+    members: Arc<Members>,
     limits: Arc<Limits>,
     requests: AtomicU64,
     draining: CancellationToken,
     stop: CancellationToken,
     tasks: TaskTracker,
-    writer_thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl fmt::Debug for Service {
@@ -92,10 +96,15 @@ impl Service {
         let opening = tokio::task::spawn_blocking(move || Self::open_blocking(&options, metrics));
         let (service, alarm) = opening.await.map_err(|error| OpenError::Stopped(error.to_string()))??;
         let inner = &service.0;
-        let reader = || Arc::clone(&inner.reader);
-        let sweeper = sweeper::run(service.clone(), reader(), alarm, inner.stop.clone());
+        let (reader, cluster) = (|| Arc::clone(&inner.reader), || Arc::clone(&inner.cluster));
+        let sweeper = sweeper::run(service.clone(), reader(), cluster(), alarm, inner.stop.clone());
         inner.tasks.spawn(sweeper);
-        inner.tasks.spawn(forgetter::run(inner.writer.clone(), reader(), inner.stop.clone()));
+        let forgetter = forgetter::run(inner.writers.clone(), reader(), cluster(), inner.stop.clone());
+        inner.tasks.spawn(forgetter);
+        if inner.cluster.is_shared() {
+            let beat = members::beat(Arc::clone(&inner.members), cluster(), inner.stop.clone());
+            inner.tasks.spawn(beat);
+        }
         inner.tasks.close();
         Ok(service)
     }
@@ -105,38 +114,46 @@ impl Service {
         metrics: Arc<Metrics>,
     ) -> Result<(Self, Arc<Alarm>), OpenError> {
         let secret = options.secret_file.as_deref().map(read_secret).transpose()?;
-        let mut opened = store::open(&options.database_url)?;
+        let opened = store::open(&options.database_url, options.writers)?;
         let limits = Arc::new(Limits {
             away_grace_ms: AWAY_GRACE_MS,
             idle_retention_ms: u64::try_from(options.idle_retention.as_millis()).unwrap_or(u64::MAX),
             holders_shown: MAX_HOLDERS_SHOWN,
         });
-        let failed = |error: StoreError| OpenError::Stopped(error.to_string());
-        let ready_at = opened.store.now().map_err(failed)?;
-        let replicas = Arc::new(Replicas::alone(store::new_replica_id(), ready_at));
-        // Nobody holds a request open at a server that has just started.
-        opened.store.all_away(ready_at.plus_ms(AWAY_GRACE_MS)).map_err(failed)?;
+        let stopped = |error: &dyn fmt::Display| OpenError::Stopped(error.to_string());
+        let cluster = opened.cluster;
+        let members = Arc::new(Members::join(&*cluster).map_err(|error| stopped(&error))?);
         let alarm = Arc::new(Alarm::new());
+        let parked = Arc::<Parked>::default();
         let setup = writer::Setup {
-            store: opened.store,
-            replicas: Arc::clone(&replicas),
+            members: Arc::clone(&members),
+            cluster: Arc::clone(&cluster),
+            parked: Arc::clone(&parked),
             limits: Arc::clone(&limits),
             metrics,
             alarm: Arc::clone(&alarm),
         };
-        let (writer, thread) = writer::start(setup).map_err(|error| OpenError::Stopped(error.to_string()))?;
+        let (writers, mut threads) = writer::start(opened.stores, &setup).map_err(|error| stopped(&error))?;
+        let stop = CancellationToken::new();
+        if cluster.is_shared() {
+            let (cluster, writers, stop) = (Arc::clone(&cluster), writers.clone(), stop.clone());
+            let listener = std::thread::Builder::new().name("dlm-listener".into());
+            let listening = listener.spawn(move || members::listen(&*cluster, &parked, &writers, &stop));
+            threads.push(listening.map_err(|error| stopped(&error))?);
+        }
         let service = Self(Arc::new(Inner {
-            writer,
+            writers,
             reader: opened.reader,
             ids: LeaseIds::new(secret.as_deref().unwrap_or(&opened.identity.secret)),
             log_id: opened.identity.log_id,
-            replicas,
+            cluster,
+            members,
             limits,
             requests: AtomicU64::new(0),
             draining: CancellationToken::new(),
-            stop: CancellationToken::new(),
+            stop,
             tasks: TaskTracker::new(),
-            writer_thread: Mutex::new(Some(thread)),
+            threads: Mutex::new(threads),
         }));
         Ok((service, alarm))
     }
@@ -198,13 +215,17 @@ impl Service {
         self.drain();
         self.0.stop.cancel();
         self.0.tasks.wait().await;
-        self.0.writer.send(Job::Stop).ok();
-        let thread = self.0.writer_thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
-            if !matches!(joined, Ok(Ok(()))) {
-                tracing::error!("the writer ended in a panic");
-            }
+        self.0.writers.stop();
+        let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let cluster = Arc::clone(&self.0.cluster);
+        let ended = tokio::task::spawn_blocking(move || {
+            let panicked = threads.into_iter().filter_map(|thread| thread.join().err()).count();
+            (panicked, cluster.leave())
+        });
+        match ended.await {
+            Ok((0, Ok(()))) => {}
+            Ok((0, Err(error))) => tracing::warn!(%error, "the other replicas could not be told of the end"),
+            _ => tracing::error!("a thread of the service ended in a panic"),
         }
     }
 
@@ -222,7 +243,7 @@ impl Service {
     fn execute(&self, name: Name, op: Op) -> impl Future<Output = Result<Answer, Error>> + use<> {
         let (answer, answered) = oneshot::channel();
         let caller = Caller { request: self.next_request(), answer };
-        let taken = self.0.writer.execute(Execute { name, op, caller });
+        let taken = self.0.writers.execute(Execute { name, op, caller });
         async move {
             taken.map_err(not_taken)?;
             answered.await.map_err(|_| unavailable("the writer has stopped"))
@@ -258,8 +279,8 @@ impl Service {
     }
 
     /// The world as those who read see it.
-    fn context(&self, now: Micros) -> Context<'_> {
-        Context { now, replicas: &self.0.replicas, limits: &self.0.limits, new_keys: NewKeys::Ask }
+    fn context<'a>(&'a self, now: Micros, replicas: &'a Replicas) -> Context<'a> {
+        Context { now, replicas, limits: &self.0.limits, new_keys: NewKeys::Ask }
     }
 }
 

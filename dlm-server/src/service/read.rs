@@ -20,7 +20,8 @@ impl Service {
             if self.end_overdue(std::slice::from_ref(&view), now).await? {
                 continue;
             }
-            let context = self.context(now);
+            let replicas = self.0.members.current();
+            let context = self.context(now, &replicas);
             let away = |waiting: &dlm_engine::Waiting| waiting.away_since(&context).is_some();
             let cursor = Cursor::after_batch(head.0).encode(self.0.log_id);
             return Ok(Outcome::Status(Box::new(wire::status(&view, Some(&away), Some(cursor))?)));
@@ -49,7 +50,8 @@ impl Service {
 
     /// Has the writer end what is overdue of these. Tells whether anything was.
     async fn end_overdue(&self, views: &[View], now: Micros) -> Result<bool, Error> {
-        let context = self.context(now);
+        let replicas = self.0.members.current();
+        let context = self.context(now, &replicas);
         let mut sweeps = Vec::new();
         for view in views {
             let lease =

@@ -1,17 +1,26 @@
 //! Where the state lasts: the rows of resources and claims, the event log.
 //!
-//! A store knows no lock rule. It speaks in the engine's terms and has two
-//! sides: [`Store`], the one connection of a writer, and [`Reader`], what
-//! everyone else sees. There is one module a database.
+//! A store knows no lock rule. It speaks in the engine's terms and has three
+//! sides: [`Store`], the connection of a writer, [`Reader`], what everyone else
+//! sees, and [`Cluster`], the replicas that share it. There is one module a
+//! database; `schema`, `rows` and `queries` are what they have in
+//! common.
 //!
 //! **Architecture Invariant:** what a writer was told to write is either all
 //! there after [`Store::commit`] answered `Ok`, or none of it.
 
+mod alone;
+mod postgres;
+mod queries;
+mod rows;
+mod schema;
 mod sqlite;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use dlm_engine::{Claim, ClaimChange, ClaimKey, Micros, Need, ReplicaId, Resource, RowChange};
+use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as DieselError};
+use dlm_engine::{Claim, ClaimChange, ClaimKey, Micros, Need, ReplicaId, Replicas, Resource, RowChange};
 
 use crate::service::ListQuery;
 
@@ -41,7 +50,7 @@ pub(crate) enum StoreError {
 /// Why a store can't be opened: for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the database URL must begin with `sqlite:`, which is the only scheme supported")]
+    #[error("the database URL must begin with `sqlite:` or `postgres:`; no other scheme is supported")]
     Scheme,
     #[error("the SQLite URL names no file")]
     NoFile,
@@ -51,6 +60,8 @@ pub enum OpenError {
     File { path: String, source: std::io::Error },
     #[error("the database {path} can't be opened: {why}")]
     Database { path: String, why: String },
+    #[error("the Postgres database can't be opened: {why}")]
+    Postgres { why: String },
     #[error("the database can't be brought to this version: {0}")]
     Migration(String),
     #[error("the server can't be started: {0}")]
@@ -72,24 +83,54 @@ pub(crate) struct Identity {
 
 /// A store that is open: its parts go to those who use them.
 pub(crate) struct Opened {
-    pub(crate) store: Box<dyn Store>,
+    /// One a writer; names are shared out among them.
+    pub(crate) stores: Vec<Box<dyn Store>>,
     pub(crate) reader: Arc<dyn Reader>,
+    pub(crate) cluster: Arc<dyn Cluster>,
     pub(crate) identity: Identity,
 }
 
 /// Opens the store that the URL names and brings it to this version.
-pub(crate) fn open(url: &str) -> Result<Opened, OpenError> {
+pub(crate) fn open(url: &str, writers: usize) -> Result<Opened, OpenError> {
     match url.split_once(':') {
         Some(("sqlite", rest)) => sqlite::open(rest),
+        Some(("postgres" | "postgresql", _)) => postgres::open(url, writers),
         _ => Err(OpenError::Scheme),
     }
 }
 
-/// The resource of a batch as it was loaded.
+/// A resource that a batch needs.
+pub(crate) struct Wanted<'a> {
+    pub(crate) name: &'a Name,
+    /// The revision that the writer has in memory.
+    pub(crate) known: Option<u64>,
+}
+
+/// How a resource of a batch stands.
+pub(crate) enum Locked {
+    /// As the writer has it in memory.
+    Same,
+    Loaded(Loaded),
+    /// Another replica is at it: it can't be in this batch.
+    Elsewhere,
+}
+
+/// What to do about a resource that another replica is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contended {
+    /// Go on without it.
+    Skip,
+    /// Wait for it, for a short while.
+    Wait,
+}
+
+/// A resource as it is stored.
 pub(crate) struct Loaded {
     pub(crate) resource: Resource,
     /// `check_at` as it is stored; `None` while there is no row.
     pub(crate) stored_check_at: Option<Micros>,
+    /// Grows with every write of anything of the resource.
+    pub(crate) revision: u64,
 }
 
 /// What a batch writes of one resource.
@@ -98,6 +139,14 @@ pub(crate) struct Write<'a> {
     pub(crate) row: RowChange,
     pub(crate) stored_check_at: Option<Micros>,
     pub(crate) claims: Vec<&'a ClaimChange>,
+}
+
+/// What a batch writes.
+pub(crate) struct BatchWrite<'a> {
+    pub(crate) now: Micros,
+    pub(crate) writes: &'a [Write<'a>],
+    /// Its events in their order, as JSON, if there are any.
+    pub(crate) events: Option<&'a str>,
 }
 
 /// Keys to forget: the claims behind `after` up to and with `last` that ended
@@ -122,20 +171,20 @@ pub(crate) struct ClaimName {
 pub(crate) trait Store: Send {
     fn begin(&mut self) -> Result<(), StoreError>;
 
+    /// Keeps everyone else from changing these resources until the end of the
+    /// transaction, and loads what is not in memory as it is stored. Answers in
+    /// the order asked.
+    fn lock(&mut self, wanted: &[Wanted<'_>], contended: Contended) -> Result<Vec<Locked>, StoreError>;
+
     /// The deciding clock. In a batch it is read after the rows are locked.
     fn now(&mut self) -> Result<Micros, StoreError>;
-
-    /// Loads a resource, and keeps everyone else from changing it.
-    fn load(&mut self, name: &Name) -> Result<Loaded, StoreError>;
 
     /// Gives a resource what it needs to go on.
     fn provide(&mut self, name: &Name, need: Need, resource: &mut Resource) -> Result<(), StoreError>;
 
-    fn write(&mut self, write: &Write<'_>) -> Result<(), StoreError>;
-
-    /// Appends a batch's events, if there are any, and leaves the batch's
+    /// Writes what the batch changed and its events, and leaves the batch's
     /// number in the writer's marker. Returns the number.
-    fn append(&mut self, now: Micros, events: Option<&str>) -> Result<i64, StoreError>;
+    fn write(&mut self, batch: &BatchWrite<'_>) -> Result<i64, StoreError>;
 
     /// After an `Err` the outcome is unknown: ask [`Store::last_batch`] on a
     /// new connection.
@@ -151,10 +200,42 @@ pub(crate) trait Store: Send {
 
     /// Forgets keys, in a transaction of its own. Returns how many.
     fn purge(&mut self, purge: &Purge) -> Result<usize, StoreError>;
+}
 
-    /// From now on every waiter in the store is away unless it comes back:
-    /// their rows say when the sweeper has to look.
-    fn all_away(&mut self, due_at: Micros) -> Result<(), StoreError>;
+/// The replicas that share a store.
+pub(crate) trait Cluster: Send + Sync {
+    /// Says that this replica is alive, and learns which are not.
+    fn beat(&self) -> Result<Replicas, StoreError>;
+
+    /// This replica is about to end.
+    fn leave(&self) -> Result<(), StoreError>;
+
+    /// How many of the replicas that are alive come before this one: it is what
+    /// they share work by.
+    fn rank(&self) -> u32;
+
+    /// Tells the replicas at which requests of these waits are held open that
+    /// the waits have ended. It may be lost.
+    fn announce(&self, ended: Vec<EndedWait>);
+
+    /// Waits that ended elsewhere and are held open here, once there are any;
+    /// none after a while.
+    fn heard(&self) -> Vec<(Name, ClaimKey)>;
+
+    /// Those of these waits that are over, or that nobody is known to hold
+    /// open. For a message that was lost.
+    fn missed(&self, parked: &[(Name, ClaimKey)]) -> Result<Vec<(Name, ClaimKey)>, StoreError>;
+
+    /// Whether there may be other replicas at all.
+    fn is_shared(&self) -> bool;
+}
+
+/// A wait that ended while another replica held its request open.
+#[derive(Debug, Clone)]
+pub(crate) struct EndedWait {
+    pub(crate) replica: ReplicaId,
+    pub(crate) name: Name,
+    pub(crate) key: ClaimKey,
 }
 
 /// What a resource looks like to those who don't write.
@@ -180,6 +261,8 @@ pub(crate) struct LogRow {
 /// What is due.
 #[derive(Debug, Default)]
 pub(crate) struct Due {
+    /// The deciding clock at the look.
+    pub(crate) now: Micros,
     pub(crate) resources: Vec<Name>,
     pub(crate) waiters: Vec<(Name, ClaimKey)>,
     /// When the next thing is due; `None` when nothing is.
@@ -198,13 +281,16 @@ pub(crate) struct Stretch {
 /// What is committed, for those who don't write. Each call sees one state.
 /// Calls block: they are for threads that may.
 pub(crate) trait Reader: Send + Sync {
+    /// The deciding clock.
     fn now(&self) -> Result<Micros, StoreError>;
     fn view(&self, name: &Name) -> Result<(View, Head), StoreError>;
     fn position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError>;
     fn list(&self, query: &ListQuery) -> Result<(Vec<View>, Head), StoreError>;
     /// Log rows from this position on, oldest first, and the log's end.
     fn log(&self, from: i64, limit: i64) -> Result<(Vec<LogRow>, Head), StoreError>;
-    fn due(&self, now: Micros, limit: i64) -> Result<Due, StoreError>;
+    /// What was due `behind` ago, and the waiters of replicas that are gone
+    /// whose rows don't say so yet.
+    fn due(&self, behind: Duration, limit: i64) -> Result<Due, StoreError>;
     fn stretch(
         &self,
         after: Option<&ClaimName>,
@@ -227,4 +313,73 @@ pub(crate) fn floor_bucket(name: &str) -> i64 {
 pub(crate) fn new_replica_id() -> ReplicaId {
     // The first 63 bits of a time-ordered id grow with each start.
     ReplicaId((uuid::Uuid::now_v7().as_u128() >> 65) as i64)
+}
+
+/// Random bytes from the system.
+fn random<const N: usize>() -> Result<[u8; N], StoreError> {
+    let mut bytes = [0; N];
+    // Up to 256 bytes come whole once the kernel's source is ready.
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    Ok(bytes)
+}
+
+/// What databases say of trouble that is not of the data's making. diesel gives
+/// the text, not the code.
+const NOT_OF_THE_DATA: [&str; 20] = [
+    // SQLite; fixed in its source.
+    "database is locked",
+    "database table is locked",
+    "disk I/O error",
+    "database or disk is full",
+    "unable to open database file",
+    "attempt to write a readonly database",
+    "out of memory",
+    "interrupted",
+    "file is not a database",
+    // Postgres and libpq.
+    "terminating connection",
+    "server closed the connection",
+    "no connection to the server",
+    "connection to server",
+    "SSL ",
+    "could not receive data",
+    "could not send data",
+    "the database system is",
+    "read-only transaction",
+    "canceling statement due to",
+    "No space left",
+];
+
+impl From<DieselError> for StoreError {
+    fn from(error: DieselError) -> Self {
+        let says = |info: &dyn DatabaseErrorInformation, what: &str| info.message().contains(what);
+        match &error {
+            DieselError::DatabaseError(
+                DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ReadOnlyTransaction,
+                _,
+            ) => Self::NotCommitted,
+            DieselError::DatabaseError(_, info)
+                if says(&**info, "lock timeout") || says(&**info, "deadlock detected") =>
+            {
+                Self::NotCommitted
+            }
+            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => {
+                Self::Unavailable(error.to_string())
+            }
+            DieselError::DatabaseError(_, info)
+                if NOT_OF_THE_DATA.iter().any(|trouble| says(&**info, trouble)) =>
+            {
+                Self::Unavailable(error.to_string())
+            }
+            DieselError::DatabaseError(_, info) if says(&**info, "database disk image is malformed") => {
+                Self::Corrupt(error.to_string())
+            }
+            DieselError::DatabaseError(..)
+            | DieselError::SerializationError(_)
+            | DieselError::QueryBuilderError(_) => Self::Refused(error.to_string()),
+            DieselError::DeserializationError(_) => Self::Corrupt(error.to_string()),
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
 }

@@ -2,25 +2,29 @@
 
 use std::collections::{HashMap, HashSet};
 
-use dlm_engine::{Context, Effects, Event, Micros, NewKeys, Op, Refusal, Reply, Wake};
+use std::sync::Arc;
+
+use dlm_engine::{ClaimKey, Context, Effects, Event, Micros, NewKeys, Op, Refusal, Reply, Request, Wake};
 
 use super::Core;
 use super::job::{Execute, Leave, RequestId};
 use super::log_row::LoggedEvent;
 use crate::clock::since_boot;
-use crate::store::{Name, StoreError};
+use crate::store::{BatchWrite, Contended, Name, StoreError};
 
 /// One job of a batch.
 pub(super) enum Task {
     Execute(Execute),
     Leave(Leave),
+    Recheck { name: Name, key: ClaimKey, asked: Arc<Request> },
 }
 
 impl Task {
-    fn name(&self) -> &Name {
+    pub(super) fn name(&self) -> &Name {
         match self {
             Self::Execute(execute) => &execute.name,
             Self::Leave(leave) => &leave.name,
+            Self::Recheck { name, .. } => name,
         }
     }
 }
@@ -34,8 +38,9 @@ pub(super) struct Executed {
 /// A batch that is committed, to be told to its callers.
 pub(super) struct Committed {
     pub(super) now: Micros,
-    /// One a task, in their order.
-    pub(super) executed: Vec<Executed>,
+    /// One a task, in their order; `None` where another replica is at the
+    /// resource, so that the task has to wait.
+    pub(super) executed: Vec<Option<Executed>>,
     pub(super) events: Vec<(Name, Event)>,
     pub(super) first_check: Micros,
 }
@@ -50,10 +55,15 @@ struct Comings {
 impl Core {
     /// Runs all tasks in one transaction. After an error nothing of it is
     /// stored and nothing of it is in memory.
-    pub(super) fn attempt(&mut self, tasks: &[Task], new_keys: NewKeys) -> Result<Committed, StoreError> {
+    pub(super) fn attempt(
+        &mut self,
+        tasks: &[Task],
+        new_keys: NewKeys,
+        contended: Contended,
+    ) -> Result<Committed, StoreError> {
         let started = since_boot();
         self.store.begin()?;
-        let executed = self.execute(tasks, new_keys).and_then(|executed| {
+        let executed = self.execute(tasks, new_keys, contended).and_then(|executed| {
             let batch = self.write(&executed)?;
             Ok((executed, batch))
         });
@@ -75,26 +85,37 @@ impl Core {
         Ok(committed)
     }
 
-    fn execute(&mut self, tasks: &[Task], new_keys: NewKeys) -> Result<Committed, StoreError> {
-        for task in tasks {
-            self.cache.load(task.name(), &mut *self.store)?;
-        }
+    fn execute(
+        &mut self,
+        tasks: &[Task],
+        new_keys: NewKeys,
+        contended: Contended,
+    ) -> Result<Committed, StoreError> {
+        self.cache.lock(tasks.iter().map(Task::name), &mut *self.store, contended)?;
         // After the rows are locked, so that no renewal passes by an expiry
         // while it waits for one.
         let now = self.store.now()?;
-        let context = Context { now, replicas: &self.replicas, limits: &self.limits, new_keys };
+        let replicas = self.members.current();
+        let context = Context { now, replicas: &replicas, limits: &self.limits, new_keys };
         let mut effects = Effects::default();
         let mut comings = Comings::default();
         let mut executed = Vec::with_capacity(tasks.len());
         let mut events = Vec::with_capacity(tasks.len());
         for task in tasks {
             let name = task.name();
+            if !self.cache.is_locked(name) {
+                executed.push(None);
+                continue;
+            }
             let op = match task {
                 Task::Execute(execute) => &execute.op,
+                Task::Recheck { key, asked, .. } => {
+                    &Op::Acquire { key: key.clone(), request: Arc::clone(asked) }
+                }
                 Task::Leave(leave) => {
                     let last = comings.leave(&self.parked, leave);
                     if !last {
-                        executed.push(Executed { result: Ok(Reply::Left), wakes: Vec::new() });
+                        executed.push(Some(Executed { result: Ok(Reply::Left), wakes: Vec::new() }));
                         continue;
                     }
                     &Op::Leave { key: leave.key.clone(), can_return: leave.can_return }
@@ -112,7 +133,7 @@ impl Core {
                 comings.join(name, key, execute.caller.request);
             }
             events.extend(effects.events.drain(..).map(|event| (Name::clone(name), event)));
-            executed.push(Executed { result, wakes: std::mem::take(&mut effects.wakes) });
+            executed.push(Some(Executed { result, wakes: std::mem::take(&mut effects.wakes) }));
         }
         Ok(Committed { now, executed, events, first_check: Micros::MAX })
     }
@@ -120,7 +141,8 @@ impl Core {
     /// Writes what the tasks changed. Returns the batch's number, if there was
     /// anything to write.
     fn write(&mut self, executed: &Committed) -> Result<Option<i64>, StoreError> {
-        if !self.cache.write(&mut *self.store)? {
+        let writes = self.cache.writes();
+        if writes.is_empty() {
             return Ok(None);
         }
         let events: Vec<_> =
@@ -129,7 +151,8 @@ impl Core {
             .then(|| serde_json::to_string(&events))
             .transpose()
             .map_err(|error| StoreError::Refused(error.to_string()))?;
-        self.store.append(executed.now, events.as_deref()).map(Some)
+        let batch = BatchWrite { now: executed.now, writes: &writes, events: events.as_deref() };
+        self.store.write(&batch).map(Some)
     }
 
     /// A COMMIT failed, which does not say whether it took place: the marker
@@ -162,7 +185,9 @@ impl Comings {
         let joined = self.joined.get(&(Name::clone(&leave.name), leave.key.clone()));
         let mut there = false;
         let mut others = false;
-        for request in parked.requests(&leave.name, &leave.key).chain(joined.into_iter().flatten().copied()) {
+        for request in
+            parked.requests(&leave.name, &leave.key).into_iter().chain(joined.into_iter().flatten().copied())
+        {
             if request == leave.request {
                 there = true;
             } else if !self.left.contains(&request) {

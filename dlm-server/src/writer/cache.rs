@@ -1,10 +1,11 @@
 //! The resources between batches.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use dlm_engine::{Micros, Resource, RowChange};
 
-use crate::store::{Loaded, Name, Store, StoreError, Write};
+use crate::store::{Contended, Loaded, Locked, Name, Store, StoreError, Wanted, Write};
 
 /// Most resources kept that nobody holds and nobody waits for.
 const MAX_IDLE: usize = 50_000;
@@ -13,6 +14,7 @@ const MAX_IDLE: usize = 50_000;
 pub(super) struct Entry {
     pub(super) resource: Resource,
     stored_check_at: Option<Micros>,
+    revision: u64,
     touched: bool,
     /// The last batch that left it idle.
     idle_since: u64,
@@ -29,40 +31,59 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// Has the resource loaded, and part of the open batch.
-    pub(super) fn load(&mut self, name: &Name, store: &mut dyn Store) -> Result<(), StoreError> {
-        if let Some(entry) = self.entries.get_mut(name) {
-            if !entry.touched {
+    /// Has these resources locked for the open batch, and loaded.
+    pub(super) fn lock<'a>(
+        &mut self,
+        names: impl Iterator<Item = &'a Name>,
+        store: &mut dyn Store,
+        contended: Contended,
+    ) -> Result<(), StoreError> {
+        let mut asked = HashSet::new();
+        let names: Vec<&Name> = names.filter(|name| asked.insert(Arc::clone(name))).collect();
+        let known = |name: &Name| self.entries.get(name).map(|entry| entry.revision);
+        let wanted: Vec<_> = names.iter().map(|name| Wanted { name, known: known(name) }).collect();
+        let locked = store.lock(&wanted, contended)?;
+        for (name, locked) in names.into_iter().zip(locked) {
+            match locked {
+                Locked::Elsewhere => continue,
+                Locked::Same => {}
+                Locked::Loaded(Loaded { resource, stored_check_at, revision }) => {
+                    let entry = Entry { resource, stored_check_at, revision, touched: false, idle_since: 0 };
+                    self.entries.insert(Name::clone(name), entry);
+                }
+            }
+            if let Some(entry) = self.entries.get_mut(name) {
                 entry.touched = true;
                 self.touched.push(Name::clone(name));
             }
-            return Ok(());
         }
-        let Loaded { resource, stored_check_at } = store.load(name)?;
-        self.entries
-            .insert(Name::clone(name), Entry { resource, stored_check_at, touched: true, idle_since: 0 });
-        self.touched.push(Name::clone(name));
         Ok(())
+    }
+
+    /// Whether the open batch may change it.
+    pub(super) fn is_locked(&self, name: &Name) -> bool {
+        self.entries.get(name).is_some_and(|entry| entry.touched)
     }
 
     pub(super) fn resource(&mut self, name: &Name) -> Option<&mut Resource> {
         self.entries.get_mut(name).map(|entry| &mut entry.resource)
     }
 
-    /// Writes what the open batch changed, each resource once. Tells whether
-    /// that was anything.
-    pub(super) fn write(&self, store: &mut dyn Store) -> Result<bool, StoreError> {
-        let mut any = false;
-        for name in &self.touched {
-            let Some(entry) = self.entries.get(name) else { continue };
+    /// What the open batch changed, each resource once.
+    pub(super) fn writes(&self) -> Vec<Write<'_>> {
+        let changed = |name| {
+            let (name, entry) = self.entries.get_key_value::<Name>(name)?;
             let row = entry.resource.row_change();
             let claims: Vec<_> = entry.resource.claim_changes().collect();
-            if row != RowChange::Keep || !claims.is_empty() {
-                any = true;
-                store.write(&Write { name, row, stored_check_at: entry.stored_check_at, claims })?;
-            }
-        }
-        Ok(any)
+            let stored_check_at = entry.stored_check_at;
+            (row != RowChange::Keep || !claims.is_empty()).then_some(Write {
+                name,
+                row,
+                stored_check_at,
+                claims,
+            })
+        };
+        self.touched.iter().filter_map(changed).collect()
     }
 
     /// The batch is committed. Returns the first instant at which the sweeper
@@ -73,9 +94,13 @@ impl Cache {
         for name in std::mem::take(&mut self.touched) {
             let Some(entry) = self.entries.get_mut(&name) else { continue };
             entry.touched = false;
-            first =
-                entry.resource.claim_changes().filter_map(|change| change.check_at).fold(first, Micros::min);
-            if entry.resource.row_change() != RowChange::Keep {
+            let claims = entry.resource.claim_changes();
+            first = claims.filter_map(|change| change.check_at).fold(first, Micros::min);
+            let row_changed = entry.resource.row_change() != RowChange::Keep;
+            if row_changed || entry.resource.claim_changes().next().is_some() {
+                entry.revision += 1;
+            }
+            if row_changed {
                 entry.stored_check_at = Some(entry.resource.check_at());
                 first = first.min(entry.resource.check_at());
             }

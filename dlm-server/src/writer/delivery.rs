@@ -1,13 +1,13 @@
 //! Answers and wakes, once a batch is committed.
 
-use dlm_engine::{Micros, News, Op, Refusal, Reply, Wake};
+use dlm_engine::{ClaimKey, Micros, News, Op, Refusal, Reply, Wake};
 
 use super::Core;
 use super::batch::{Committed, Task};
 use super::job::{Done, Execute, Failure};
 use super::log_row::kind;
 use super::parked::Waiting;
-use crate::store::Name;
+use crate::store::{EndedWait, Name};
 
 impl Core {
     /// Tells everyone, in the order in which it was done: who joined the queue
@@ -17,8 +17,18 @@ impl Core {
             self.metrics.events(kind(event.kind));
         }
         self.alarm.set(committed.first_check);
+        let me = self.members.current().me();
+        let mut elsewhere = Vec::new();
         for (task, executed) in tasks.into_iter().zip(committed.executed) {
+            let Some(executed) = executed else {
+                self.put_off.push(task);
+                continue;
+            };
             let name = match task {
+                Task::Recheck { name, key, .. } => {
+                    self.recheck(&name, &key, executed.result);
+                    name
+                }
                 Task::Execute(execute) => {
                     let name = Name::clone(&execute.name);
                     self.answer(execute, executed.result, committed.now);
@@ -32,23 +42,41 @@ impl Core {
                 }
             };
             for wake in executed.wakes {
+                if let Some(replica) = wake.parked_at.filter(|replica| *replica != me) {
+                    elsewhere.push(EndedWait { replica, name: Name::clone(&name), key: wake.key.clone() });
+                }
                 self.wake(&name, &wake);
             }
         }
+        if !elsewhere.is_empty() {
+            self.cluster.announce(elsewhere);
+        }
     }
 
-    fn answer(&mut self, execute: Execute, result: Result<Reply, Refusal>, now: Micros) {
+    /// Answers those who wait for a claim that was looked at again.
+    fn recheck(&self, name: &Name, key: &ClaimKey, result: Result<Reply, Refusal>) {
+        let outcome = match result {
+            Ok(Reply::Queued) => return,
+            Ok(reply) => Ok(reply),
+            Err(refusal) => Err(Failure::Refused(refusal)),
+        };
+        for waiting in self.parked.take(name, key) {
+            waiting.caller.answer(outcome.clone().map(Done::Reply), waiting.first_now);
+        }
+    }
+
+    fn answer(&self, execute: Execute, result: Result<Reply, Refusal>, now: Micros) {
         let Execute { name, op, caller } = execute;
         match (result, op) {
-            (Ok(Reply::Queued), Op::Acquire { key, .. }) => {
-                self.parked.park(&name, &key, Waiting { caller, first_now: now });
+            (Ok(Reply::Queued), Op::Acquire { key, request }) => {
+                self.parked.park(&name, &key, &request, Waiting { caller, first_now: now });
             }
             (Ok(reply), _) => caller.answer(Ok(Done::Reply(reply)), now),
             (Err(refusal), _) => caller.answer(Err(Failure::Refused(refusal)), now),
         }
     }
 
-    fn wake(&mut self, name: &Name, wake: &Wake) {
+    fn wake(&self, name: &Name, wake: &Wake) {
         for waiting in self.parked.take(name, &wake.key) {
             let outcome = match &wake.news {
                 News::Granted(claim) => Ok(Done::Reply(Reply::Lease(claim.clone()))),

@@ -14,6 +14,8 @@ pub(crate) struct RequestId(pub(crate) u64);
 pub(crate) enum Job {
     Execute(Execute),
     Leave(Leave),
+    /// See whether a wait that is held open here has ended elsewhere.
+    Recheck(Name, ClaimKey),
     /// Forget keys.
     Purge(Purge, oneshot::Sender<Result<usize, StoreError>>),
     /// Finish what came before and end.

@@ -9,6 +9,7 @@
 //! - `batch`: one transaction, from its jobs to its commit
 //! - `delivery`: answers and wakes, once a batch is committed
 //! - `parked`: who waits here to be woken
+//! - `put_off`: tasks on resources that another replica was at
 //! - `cache`: the resources between batches
 //! - `log_row`: the events of a batch as they are stored
 //!
@@ -21,7 +22,9 @@ mod delivery;
 mod job;
 mod log_row;
 mod parked;
+mod put_off;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -29,29 +32,36 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use backoff::ExponentialBackoff;
-use dlm_engine::{Limits, NewKeys, Replicas};
+use dlm_engine::{ClaimKey, Limits, NewKeys};
+use tokio::sync::oneshot;
 
+use crate::members::Members;
 use crate::metrics::Metrics;
-use crate::store::{Purge, Store, StoreError};
+use crate::store::{Cluster, Contended, Name, Purge, Store, StoreError};
 use crate::sweeper::Alarm;
+use batch::Task;
 use cache::Cache;
-use parked::Parked;
+use job::Job;
+use put_off::PutOff;
 
-pub(crate) use job::{Answer, Caller, Done, Execute, Failure, Job, Leave, RequestId};
+pub(crate) use job::{Answer, Caller, Done, Execute, Failure, Leave, RequestId};
 pub(crate) use log_row::LoggedEvent;
+pub(crate) use parked::Parked;
 
 /// Most operations in one transaction: beyond this a batch's own time, not the
 /// sync's, is what its operations wait for.
 const MAX_BATCH: usize = 512;
 /// Most jobs that wait for the writer; more are refused at once.
 const MAX_QUEUED: usize = 50_000;
+/// How often a batch is run again because other replicas were faster.
+const ATTEMPTS: usize = 10;
 /// How long a writer tries to make its connection anew before it says so to
 /// those who wait.
 const RECONNECT_FOR: Duration = Duration::from_secs(2);
 
 /// Where jobs are handed in.
 #[derive(Debug, Clone)]
-pub(crate) struct Writer {
+struct Writer {
     jobs: mpsc::Sender<Job>,
     queued: Arc<AtomicUsize>,
 }
@@ -66,56 +76,107 @@ pub(crate) enum NotTaken {
 }
 
 impl Writer {
-    /// Hands in an operation; its caller will be answered.
-    pub(crate) fn execute(&self, execute: Execute) -> Result<(), NotTaken> {
-        if self.queued.load(Ordering::Relaxed) >= MAX_QUEUED {
-            return Err(NotTaken::Busy);
-        }
-        self.send(Job::Execute(execute))
-    }
-
-    /// Hands in a job that must not be lost, however busy the writer is.
-    pub(crate) fn send(&self, job: Job) -> Result<(), NotTaken> {
+    fn send(&self, job: Job) -> Result<(), NotTaken> {
         self.queued.fetch_add(1, Ordering::Relaxed);
         self.jobs.send(job).map_err(|_| NotTaken::Stopped)
     }
 }
 
+/// All writers; a resource always goes to the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Writers(Arc<[Writer]>);
+
+impl Writers {
+    /// Hands in an operation; its caller will be answered.
+    pub(crate) fn execute(&self, execute: Execute) -> Result<(), NotTaken> {
+        let writer = self.of(&execute.name);
+        if writer.queued.load(Ordering::Relaxed) >= MAX_QUEUED {
+            return Err(NotTaken::Busy);
+        }
+        writer.send(Job::Execute(execute))
+    }
+
+    /// A request of a waiter is held open no longer.
+    pub(crate) fn leave(&self, leave: Leave) -> Result<(), NotTaken> {
+        self.of(&leave.name).send(Job::Leave(leave))
+    }
+
+    /// Has a wait that is held open here looked at again.
+    pub(crate) fn recheck(&self, name: Name, key: ClaimKey) -> Result<(), NotTaken> {
+        self.of(&name).send(Job::Recheck(name, key))
+    }
+
+    /// Forgets keys.
+    pub(crate) fn purge(
+        &self,
+        purge: Purge,
+        done: oneshot::Sender<Result<usize, StoreError>>,
+    ) -> Result<(), NotTaken> {
+        self.0[0].send(Job::Purge(purge, done))
+    }
+
+    /// Has all writers finish what came before, and end.
+    pub(crate) fn stop(&self) {
+        for writer in &*self.0 {
+            // One that has ended needs no telling.
+            writer.send(Job::Stop).ok();
+        }
+    }
+
+    fn of(&self, name: &Name) -> &Writer {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        &self.0[(hasher.finish() % self.0.len() as u64) as usize]
+    }
+}
+
 /// What a writer works with.
 pub(crate) struct Setup {
-    pub(crate) store: Box<dyn Store>,
-    pub(crate) replicas: Arc<Replicas>,
+    pub(crate) members: Arc<Members>,
+    pub(crate) cluster: Arc<dyn Cluster>,
+    pub(crate) parked: Arc<Parked>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) alarm: Arc<Alarm>,
 }
 
-/// Starts a writer. Its thread ends, after the last job, when the last
-/// [`Writer`] is gone or on [`Job::Stop`].
-pub(crate) fn start(setup: Setup) -> std::io::Result<(Writer, JoinHandle<()>)> {
-    let (jobs, queue) = mpsc::channel();
-    let queued = Arc::new(AtomicUsize::new(0));
-    let writer = Writer { jobs, queued: Arc::clone(&queued) };
-    let core = Core {
-        store: setup.store,
-        cache: Cache::default(),
-        parked: Parked::default(),
-        replicas: setup.replicas,
-        limits: setup.limits,
-        metrics: setup.metrics,
-        alarm: setup.alarm,
-    };
-    let thread =
-        std::thread::Builder::new().name("dlm-writer".into()).spawn(move || core.serve(&queue, &queued))?;
-    Ok((writer, thread))
+/// Starts a writer on each store. Their threads end on [`Writers::stop`], after
+/// the last job before it.
+pub(crate) fn start(
+    stores: Vec<Box<dyn Store>>,
+    setup: &Setup,
+) -> std::io::Result<(Writers, Vec<JoinHandle<()>>)> {
+    let mut writers = Vec::new();
+    let mut threads = Vec::new();
+    for (number, store) in stores.into_iter().enumerate() {
+        let (jobs, queue) = mpsc::channel();
+        let queued = Arc::new(AtomicUsize::new(0));
+        writers.push(Writer { jobs, queued: Arc::clone(&queued) });
+        let core = Core {
+            store,
+            cache: Cache::default(),
+            put_off: PutOff::default(),
+            parked: Arc::clone(&setup.parked),
+            members: Arc::clone(&setup.members),
+            cluster: Arc::clone(&setup.cluster),
+            limits: Arc::clone(&setup.limits),
+            metrics: Arc::clone(&setup.metrics),
+            alarm: Arc::clone(&setup.alarm),
+        };
+        let thread = std::thread::Builder::new().name(format!("dlm-writer-{number}"));
+        threads.push(thread.spawn(move || core.serve(&queue, &queued))?);
+    }
+    Ok((Writers(writers.into()), threads))
 }
 
-/// What lives on the writer's thread.
+/// What lives on a writer's thread.
 struct Core {
     store: Box<dyn Store>,
     cache: Cache,
-    parked: Parked,
-    replicas: Arc<Replicas>,
+    put_off: PutOff,
+    parked: Arc<Parked>,
+    members: Arc<Members>,
+    cluster: Arc<dyn Cluster>,
     limits: Arc<Limits>,
     metrics: Arc<Metrics>,
     alarm: Arc<Alarm>,
@@ -125,19 +186,28 @@ impl Core {
     fn serve(mut self, queue: &mpsc::Receiver<Job>, queued: &AtomicUsize) {
         let mut batch = Vec::new();
         let mut stopping = false;
-        while !stopping {
-            let Ok(first) = queue.recv() else { break };
-            let mut next = Some(first);
+        while !(stopping && self.put_off.is_empty()) {
+            // What was put off has its turn between any two batches.
+            let first = if self.put_off.is_empty() { queue.recv().ok() } else { queue.try_recv().ok() };
+            if first.is_none() && self.put_off.is_empty() {
+                break;
+            }
+            let mut next = first;
             let mut taken = 0;
             while let Some(job) = next {
                 taken += 1;
                 match job {
-                    Job::Execute(execute) => batch.push(batch::Task::Execute(execute)),
-                    Job::Leave(leave) => batch.push(batch::Task::Leave(leave)),
+                    Job::Execute(execute) => self.take(Task::Execute(execute), &mut batch),
+                    Job::Leave(leave) => self.take(Task::Leave(leave), &mut batch),
+                    Job::Recheck(name, key) => {
+                        if let Some(asked) = self.parked.asked(&name, &key) {
+                            self.take(Task::Recheck { name, key, asked }, &mut batch);
+                        }
+                    }
                     Job::Purge(purge, done) => {
                         // The callers' jobs before it go first.
-                        self.run(std::mem::take(&mut batch));
-                        done.send(self.purge(&purge)).ok();
+                        self.run(std::mem::take(&mut batch), Contended::Skip);
+                        done.send(self.store.purge(&purge)).ok();
                     }
                     Job::Stop => stopping = true,
                 }
@@ -145,34 +215,53 @@ impl Core {
             }
             let left = queued.fetch_sub(taken, Ordering::Relaxed) - taken;
             self.metrics.queue_depth(left);
-            self.run(std::mem::take(&mut batch));
+            self.run(std::mem::take(&mut batch), Contended::Skip);
+            if let Some(tasks) = self.put_off.next() {
+                self.run(tasks, Contended::Wait);
+            }
         }
         tracing::debug!("the writer has stopped");
     }
 
-    /// Runs a batch to its end: everyone in it is answered.
-    fn run(&mut self, tasks: Vec<batch::Task>) {
+    /// Takes a task for the next batch, or puts it behind those of its resource
+    /// that wait for another replica.
+    fn take(&mut self, task: Task, batch: &mut Vec<Task>) {
+        if self.put_off.has(task.name()) {
+            self.put_off.push(task);
+        } else {
+            batch.push(task);
+        }
+    }
+
+    /// Runs a batch to its end: everyone in it is answered, but for those that
+    /// another replica keeps from it.
+    fn run(&mut self, tasks: Vec<Task>, contended: Contended) {
         if tasks.is_empty() {
             return;
         }
-        match self.attempt(&tasks, NewKeys::Assume) {
+        match self.attempt(&tasks, NewKeys::Assume, contended) {
             Ok(committed) => self.deliver(tasks, committed),
-            Err(StoreError::KeyExists | StoreError::NotCommitted) => self.run_asking(tasks),
+            Err(StoreError::KeyExists | StoreError::NotCommitted) => self.run_asking(tasks, contended),
             Err(error) => self.run_after(error, tasks),
         }
     }
 
     /// A key in the batch was used before, or may have been by the attempt
     /// whose commit failed: now every key is looked up.
-    fn run_asking(&mut self, tasks: Vec<batch::Task>) {
-        self.metrics.batch_retried();
-        match self.attempt(&tasks, NewKeys::Ask) {
-            Ok(committed) => self.deliver(tasks, committed),
-            Err(error) => self.run_after(error, tasks),
+    fn run_asking(&mut self, tasks: Vec<Task>, contended: Contended) {
+        for _ in 0..ATTEMPTS {
+            self.metrics.batch_retried();
+            match self.attempt(&tasks, NewKeys::Ask, contended) {
+                Ok(committed) => return self.deliver(tasks, committed),
+                // Another replica was faster with the same new name or key.
+                Err(StoreError::KeyExists | StoreError::NotCommitted) => {}
+                Err(error) => return self.run_after(error, tasks),
+            }
         }
+        self.run_after(StoreError::NotCommitted, tasks);
     }
 
-    fn run_after(&mut self, error: StoreError, tasks: Vec<batch::Task>) {
+    fn run_after(&mut self, error: StoreError, tasks: Vec<Task>) {
         match error {
             StoreError::Unavailable(_) | StoreError::NotCommitted => {
                 tracing::error!(%error, operations = tasks.len(), "a batch failed");
@@ -188,10 +277,10 @@ impl Core {
     }
 
     /// One operation's data is refused: the others must not suffer for it.
-    fn run_one_by_one(&mut self, tasks: Vec<batch::Task>) {
+    fn run_one_by_one(&mut self, tasks: Vec<Task>) {
         for task in tasks {
             let task = vec![task];
-            match self.attempt(&task, NewKeys::Ask) {
+            match self.attempt(&task, NewKeys::Ask, Contended::Wait) {
                 Ok(committed) => self.deliver(task, committed),
                 Err(error) => {
                     tracing::error!(%error, "an operation failed");
@@ -205,9 +294,9 @@ impl Core {
         }
     }
 
-    fn fail(&mut self, tasks: Vec<batch::Task>, failure: &Failure) {
+    fn fail(&mut self, tasks: Vec<Task>, failure: &Failure) {
         for task in tasks {
-            if let batch::Task::Execute(execute) = task {
+            if let Task::Execute(execute) = task {
                 execute.caller.answer(Err(failure.clone()), dlm_engine::Micros::MAX);
             }
         }
@@ -228,9 +317,5 @@ impl Core {
             tracing::error!(%error, "the connection to the database could not be made anew");
         }
         connected.is_ok()
-    }
-
-    fn purge(&mut self, purge: &Purge) -> Result<usize, StoreError> {
-        self.store.purge(purge)
     }
 }

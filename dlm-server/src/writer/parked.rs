@@ -1,8 +1,9 @@
 //! Who waits at this server to be woken.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dlm_engine::{ClaimKey, Micros};
+use dlm_engine::{ClaimKey, Micros, Request};
 
 use super::job::{Caller, RequestId};
 use crate::store::Name;
@@ -14,38 +15,60 @@ pub(super) struct Waiting {
     pub(super) first_now: Micros,
 }
 
+#[derive(Debug)]
+struct Wait {
+    asked: Arc<Request>,
+    held_open: Vec<Waiting>,
+}
+
 /// The requests held open, by the claim they wait for. Several requests with
-/// one key wait together.
+/// one key wait together. Shared by the writers and by those who hear of waits
+/// that ended elsewhere.
 #[derive(Debug, Default)]
-pub(super) struct Parked(HashMap<(Name, ClaimKey), Vec<Waiting>>);
+pub(crate) struct Parked(Mutex<HashMap<(Name, ClaimKey), Wait>>);
 
 impl Parked {
-    pub(super) fn park(&mut self, name: &Name, key: &ClaimKey, waiting: Waiting) {
-        self.0.entry((Name::clone(name), key.clone())).or_default().push(waiting);
+    pub(super) fn park(&self, name: &Name, key: &ClaimKey, asked: &Arc<Request>, waiting: Waiting) {
+        let new = || Wait { asked: Arc::clone(asked), held_open: Vec::new() };
+        let mut waits = self.lock();
+        waits.entry((Name::clone(name), key.clone())).or_insert_with(new).held_open.push(waiting);
     }
 
     /// Takes all that wait for a claim.
-    pub(super) fn take(&mut self, name: &Name, key: &ClaimKey) -> Vec<Waiting> {
-        self.0.remove(&(Name::clone(name), key.clone())).unwrap_or_default()
+    pub(super) fn take(&self, name: &Name, key: &ClaimKey) -> Vec<Waiting> {
+        self.lock().remove(&(Name::clone(name), key.clone())).map(|wait| wait.held_open).unwrap_or_default()
     }
 
     /// Takes one request.
-    pub(super) fn take_one(&mut self, name: &Name, key: &ClaimKey, request: RequestId) -> Option<Waiting> {
+    pub(super) fn take_one(&self, name: &Name, key: &ClaimKey, request: RequestId) -> Option<Waiting> {
         let place = (Name::clone(name), key.clone());
-        let waiting = self.0.get_mut(&place)?;
-        let index = waiting.iter().position(|waiting| waiting.caller.request == request)?;
-        let taken = waiting.swap_remove(index);
-        if waiting.is_empty() {
-            self.0.remove(&place);
+        let mut waits = self.lock();
+        let wait = waits.get_mut(&place)?;
+        let index = wait.held_open.iter().position(|waiting| waiting.caller.request == request)?;
+        let taken = wait.held_open.swap_remove(index);
+        if wait.held_open.is_empty() {
+            waits.remove(&place);
         }
         Some(taken)
     }
 
-    pub(super) fn requests(&self, name: &Name, key: &ClaimKey) -> impl Iterator<Item = RequestId> {
-        self.0
-            .get(&(Name::clone(name), key.clone()))
-            .into_iter()
-            .flatten()
-            .map(|waiting| waiting.caller.request)
+    pub(super) fn requests(&self, name: &Name, key: &ClaimKey) -> Vec<RequestId> {
+        let waits = self.lock();
+        let wait = waits.get(&(Name::clone(name), key.clone()));
+        wait.into_iter().flat_map(|wait| &wait.held_open).map(|waiting| waiting.caller.request).collect()
+    }
+
+    /// What those who wait for a claim asked.
+    pub(super) fn asked(&self, name: &Name, key: &ClaimKey) -> Option<Arc<Request>> {
+        self.lock().get(&(Name::clone(name), key.clone())).map(|wait| Arc::clone(&wait.asked))
+    }
+
+    /// All that is waited for.
+    pub(crate) fn all(&self) -> Vec<(Name, ClaimKey)> {
+        self.lock().keys().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Name, ClaimKey), Wait>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

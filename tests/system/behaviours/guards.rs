@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::harness::{TestServer, client, eventually};
+use crate::harness::{client, eventually};
+use super::super::TestServer;
 
 #[test]
 fn b29_a_guard_dropped_outside_a_runtime_releases() {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use dlm_client::{GuardState, LossReason};
 use rustix::process::Signal;
 
-use crate::harness::{Acquire, Fate, Proxy, TestServer, binary, client, eventually, now, wall_micros};
+use crate::harness::{Acquire, Fate, Proxy, binary, client, eventually, now, wall_micros};
+use super::super::TestServer;
 
 #[tokio::test]
 async fn b22_a_renewal_that_fails_once_is_repeated() {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
-use diesel::prelude::*;
+use crate::harness::Backend;
 use dlm_protocol::Timestamp;
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use crate::harness::{Acquire, TestServer, eventually, key, spawn};
+use crate::harness::{Acquire, eventually, key, spawn};
+use super::super::TestServer;
 
 fn micros(instant: &Value) -> i64 {
     serde_json::from_value::<Timestamp>(instant.clone()).unwrap().as_micros()
@@ -92,14 +92,7 @@ async fn b39_a_thousand_leases_expire_on_time_without_anyone_asking() {
 async fn b49_one_operation_that_the_database_refuses_fails_alone() {
     let mut server = TestServer::start();
     server.kill9();
-    let mut database = SqliteConnection::establish(server.database().to_str().unwrap()).unwrap();
-    database
-        .batch_execute(
-            "CREATE TRIGGER refuse BEFORE INSERT ON claims WHEN NEW.owner = 'refuse me' \
-             BEGIN SELECT RAISE(ABORT, 'refused'); END",
-        )
-        .unwrap();
-    drop(database);
+    server.database().refuse_one_owner();
     server.start_again();
     let api = server.api();
     for round in 0..5 {

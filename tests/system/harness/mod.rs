@@ -1,7 +1,9 @@
 //! What the stories are told with.
 
 mod api;
+mod backend;
 mod build;
+mod postgres;
 mod proxy;
 mod server;
 
@@ -9,9 +11,10 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 pub(crate) use api::{Acquire, Answer, Api, encode};
+pub(crate) use backend::{Backend, Postgres, Sqlite};
 pub(crate) use build::binary;
 pub(crate) use proxy::{Fate, Proxy};
-pub(crate) use server::{TestServer, send};
+pub(crate) use server::{Server, refused, send};
 
 /// Nothing takes this long that is going to happen.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,20 +1,19 @@
 //! A real server process on a database of its own.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
 
 use super::api::Api;
+use super::backend::Backend;
 use super::build::binary;
 
-/// How a server process ends in a test.
-pub(crate) struct TestServer {
-    directory: TempDir,
+/// A server process, which ends with the test.
+pub(crate) struct Server<B> {
+    database: Arc<B>,
     arguments: Vec<String>,
     process: Process,
     logs: Arc<Mutex<String>>,
@@ -25,20 +24,25 @@ struct Process {
     url: String,
 }
 
-impl TestServer {
+impl<B: Backend> Server<B> {
     pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
 
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
-        Self::on(tempfile::tempdir().expect("a folder"), arguments)
+        Self::on(&Arc::new(B::new()), arguments)
     }
 
-    pub(crate) fn on(directory: TempDir, arguments: &[&str]) -> Self {
+    /// One of several on a database.
+    pub(crate) fn on(database: &Arc<B>, arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let logs = Arc::default();
-        let process = Process::start(directory.path(), "127.0.0.1:0", &arguments, &logs);
-        Self { directory, arguments, process, logs }
+        let process = Process::start(&database.url(), "127.0.0.1:0", &arguments, &logs);
+        Self { database: Arc::clone(database), arguments, process, logs }
+    }
+
+    pub(crate) fn database(&self) -> &Arc<B> {
+        &self.database
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -47,10 +51,6 @@ impl TestServer {
 
     pub(crate) fn api(&self) -> Api {
         Api::new(self.url())
-    }
-
-    pub(crate) fn database(&self) -> PathBuf {
-        database(self.directory.path())
     }
 
     /// All that the server wrote to its log.
@@ -66,7 +66,7 @@ impl TestServer {
     /// Starts it again: the same database, the same address.
     pub(crate) fn start_again(&mut self) {
         let listen = self.process.url.trim_start_matches("http://").to_owned();
-        self.process = Process::start(self.directory.path(), &listen, &self.arguments, &self.logs);
+        self.process = Process::start(&self.database.url(), &listen, &self.arguments, &self.logs);
     }
 
     pub(crate) fn kill9_and_start_again(&mut self) {
@@ -85,12 +85,12 @@ impl TestServer {
     }
 }
 
-impl Drop for TestServer {
+impl<B> Drop for Server<B> {
     fn drop(&mut self) {
         self.process.child.kill().ok();
         self.process.child.wait().ok();
         if std::thread::panicking() {
-            eprintln!("the server's log:\n{}", self.logs());
+            eprintln!("the server's log:\n{}", self.logs.lock().expect("the logs"));
         }
     }
 }
@@ -101,16 +101,18 @@ pub(crate) fn send(child: &Child, signal: Signal) {
     kill_process(pid, signal).expect("a process that is there");
 }
 
-fn database(directory: &Path) -> PathBuf {
-    directory.join("test.db")
+/// Why a server with these arguments does not start.
+pub(crate) fn refused(arguments: &[&str]) -> String {
+    let output = Command::new(binary("dlm-server")).args(arguments).output().expect("the server runs");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stderr).expect("text")
 }
 
-/// The command of a server on the database in this folder.
-pub(crate) fn command(directory: &Path, listen: &str) -> Command {
+/// The command of a server on this database.
+pub(crate) fn command(database_url: &str, listen: &str) -> Command {
     let mut command = Command::new(binary("dlm-server"));
     command
-        .args(["--listen", listen, "--database-url"])
-        .arg(format!("sqlite://{}", database(directory).display()))
+        .args(["--writers", "2", "--listen", listen, "--database-url", database_url])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -118,8 +120,8 @@ pub(crate) fn command(directory: &Path, listen: &str) -> Command {
 }
 
 impl Process {
-    fn start(directory: &Path, listen: &str, arguments: &[String], logs: &Arc<Mutex<String>>) -> Self {
-        let mut child = command(directory, listen).args(arguments).spawn().expect("the server starts");
+    fn start(database_url: &str, listen: &str, arguments: &[String], logs: &Arc<Mutex<String>>) -> Self {
+        let mut child = command(database_url, listen).args(arguments).spawn().expect("the server starts");
         let mut errors = child.stderr.take().expect("its log");
         let logs = Arc::clone(logs);
         std::thread::spawn(move || {

@@ -10,58 +10,11 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 use std::marker::PhantomData;
 
+use crate::store::rows::Value;
+
 /// The text of a statement; each `?` takes the next value.
 pub(super) trait Statement: 'static {
     const SQL: &'static str;
-}
-
-/// A value for a `?`.
-#[derive(Debug)]
-pub(super) enum Value<'a> {
-    Int(Option<i64>),
-    Text(Option<&'a str>),
-}
-
-impl From<i64> for Value<'_> {
-    fn from(value: i64) -> Self {
-        Self::Int(Some(value))
-    }
-}
-
-impl From<u64> for Value<'_> {
-    fn from(value: u64) -> Self {
-        Self::Int(Some(value as i64))
-    }
-}
-
-impl From<Option<i64>> for Value<'_> {
-    fn from(value: Option<i64>) -> Self {
-        Self::Int(value)
-    }
-}
-
-impl From<Option<i16>> for Value<'_> {
-    fn from(value: Option<i16>) -> Self {
-        Self::Int(value.map(i64::from))
-    }
-}
-
-impl From<Option<bool>> for Value<'_> {
-    fn from(value: Option<bool>) -> Self {
-        Self::Int(value.map(i64::from))
-    }
-}
-
-impl<'a> From<&'a str> for Value<'a> {
-    fn from(value: &'a str) -> Self {
-        Self::Text(Some(value))
-    }
-}
-
-impl<'a> From<Option<&'a str>> for Value<'a> {
-    fn from(value: Option<&'a str>) -> Self {
-        Self::Text(value)
-    }
 }
 
 /// Runs a statement with its values. Returns how many rows it changed.

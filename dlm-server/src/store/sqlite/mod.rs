@@ -1,28 +1,29 @@
 //! The embedded store: SQLite, bundled, in one file that belongs to one
 //! process.
 //!
-//! - `schema`, `rows`: the tables, and their rows as engine types
 //! - `fixed`: the statements of the hot path, prepared once
 //! - `writer`: the one connection that writes
 //! - `reader`: a pool of connections that see what is committed
 
 mod fixed;
+mod queries {
+    crate::store::queries::read_queries!(diesel::sqlite::SqliteConnection);
+}
 mod reader;
-mod rows;
-mod schema;
 mod writer;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::sync::Arc;
 
 use diesel::prelude::*;
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use dlm_engine::Micros;
+use dlm_protocol::limits::AWAY_GRACE_MS;
 
+use super::alone::Alone;
 use super::{Identity, OpenError, Opened, StoreError};
 use crate::clock::Clock;
-use schema::{meta, writers};
+use crate::store::schema::{meta, writers};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/sqlite");
 
@@ -61,9 +62,17 @@ pub(super) fn open(rest: &str) -> Result<Opened, OpenError> {
     let identity = identify(&mut connection).map_err(|error| failed(error.to_string()))?;
     let clock = Clock::start(identity.last_at);
     let reader = reader::SqliteReader::open(location.clone(), clock.clone()).map_err(failed)?;
-    let store = writer::SqliteStore::new(location, connection, clock, lock)
+    let ready_at = clock.now();
+    let mut store = writer::SqliteStore::new(location, connection, clock, lock)
         .map_err(|error| failed(error.to_string()))?;
-    Ok(Opened { store: Box::new(store), reader: Arc::new(reader), identity })
+    // Nobody holds a request open at a server that has just started.
+    store.all_away(ready_at.plus_ms(AWAY_GRACE_MS)).map_err(|error| failed(error.to_string()))?;
+    Ok(Opened {
+        stores: vec![Box::new(store)],
+        reader: Arc::new(reader),
+        cluster: Arc::new(Alone::new(ready_at)),
+        identity,
+    })
 }
 
 /// A database belongs to one process: two would each believe their memory.
@@ -81,10 +90,7 @@ fn lock_file(path: &str) -> Result<File, OpenError> {
 
 /// Reads who this database is; a new one is told.
 fn identify(connection: &mut SqliteConnection) -> Result<Identity, StoreError> {
-    let mut secret = [0; 32];
-    fill_random(&mut secret)?;
-    let mut log_id = [0; 8];
-    fill_random(&mut log_id)?;
+    let (secret, log_id) = (super::random::<32>()?, super::random::<8>()?);
     connection.immediate_transaction(|connection| {
         let secret = keep(connection, "secret", &secret)?;
         let log_id = keep(connection, "log_id", &log_id)?;
@@ -100,46 +106,4 @@ fn keep(connection: &mut SqliteConnection, name: &str, value: &[u8]) -> Result<V
     let row = (meta::name.eq(name), meta::value.eq(value));
     diesel::insert_into(meta::table).values(row).on_conflict_do_nothing().execute(connection)?;
     Ok(meta::table.find(name).select(meta::value).first(connection)?)
-}
-
-fn fill_random(buffer: &mut [u8]) -> Result<(), StoreError> {
-    // Up to 256 bytes come whole once the kernel's source is ready.
-    rustix::rand::getrandom(buffer, rustix::rand::GetRandomFlags::empty())
-        .map(drop)
-        .map_err(|error| StoreError::Unavailable(error.to_string()))
-}
-
-/// What SQLite says of trouble that is not of the data's making. diesel gives
-/// the text, not the code; the text is fixed in SQLite's source.
-const NOT_OF_THE_DATA: [&str; 9] = [
-    "database is locked",
-    "database table is locked",
-    "disk I/O error",
-    "database or disk is full",
-    "unable to open database file",
-    "attempt to write a readonly database",
-    "out of memory",
-    "interrupted",
-    "file is not a database",
-];
-
-impl From<DieselError> for StoreError {
-    fn from(error: DieselError) -> Self {
-        match &error {
-            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => {
-                Self::Unavailable(error.to_string())
-            }
-            DieselError::DatabaseError(_, info) if NOT_OF_THE_DATA.contains(&info.message()) => {
-                Self::Unavailable(error.to_string())
-            }
-            DieselError::DatabaseError(_, info) if info.message() == "database disk image is malformed" => {
-                Self::Corrupt(error.to_string())
-            }
-            DieselError::DatabaseError(..)
-            | DieselError::SerializationError(_)
-            | DieselError::QueryBuilderError(_) => Self::Refused(error.to_string()),
-            DieselError::DeserializationError(_) => Self::Corrupt(error.to_string()),
-            _ => Self::Unavailable(error.to_string()),
-        }
-    }
 }

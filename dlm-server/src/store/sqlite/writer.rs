@@ -6,19 +6,19 @@ use std::fs::File;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use dlm_engine::{
-    Claim, ClaimChange, ClaimKey, End, Floor, Micros, Mode, Need, Phase, Resource, RowChange, Stored,
-};
+use dlm_engine::{ClaimChange, ClaimKey, End, Floor, Micros, Mode, Need, Phase, Resource, RowChange, Stored};
 
 use super::fixed::{
     self, EndClaim, InsertClaim, InsertLease, InsertResource, MarkBatch, RenewClaim, UpdateClaim,
-    UpdateResource, UpdateResourceAndCheck, Value,
+    UpdateResource, UpdateResourceAndCheck,
 };
-use super::rows::{ClaimRow, NewClaim, ResourceRow, cancel_code, end_code};
-use super::schema::{claims, floors, log, resources, writers};
-use super::{Location, reader};
+use super::{Location, queries, reader};
 use crate::clock::Clock;
-use crate::store::{Loaded, Name, Purge, Store, StoreError, Write, floor_bucket};
+use crate::store::rows::{NewClaim, ResourceRow, Value, cancel_code, end_code};
+use crate::store::schema::{claims, floors, log, resources, writers};
+use crate::store::{
+    BatchWrite, Contended, Loaded, Locked, Name, Purge, Store, StoreError, Wanted, Write, floor_bucket,
+};
 
 /// The only writer there is.
 const WRITER: i64 = 0;
@@ -63,15 +63,33 @@ impl SqliteStore {
         Ok(store)
     }
 
-    fn claim(&mut self, name: &str, key: &ClaimKey) -> Result<Option<Claim>, StoreError> {
-        let row = claims::table
-            .filter(claims::resource.eq(name))
-            .filter(claims::principal.eq(&*key.principal))
-            .filter(claims::key.eq(&*key.key))
-            .select(ClaimRow::as_select())
+    /// Whoever is parked at another run of the server is away: their rows say
+    /// when the sweeper has to look.
+    pub(super) fn all_away(&mut self, due_at: Micros) -> Result<(), StoreError> {
+        diesel::update(claims::table.filter(claims::check_at.gt(due_at.0)))
+            .set(claims::check_at.eq(due_at.0))
+            .execute(&mut self.connection)?;
+        Ok(())
+    }
+
+    fn load(&mut self, name: &Name) -> Result<Loaded, StoreError> {
+        let row = resources::table
+            .find(&**name)
+            .select(ResourceRow::as_select())
             .first(&mut self.connection)
             .optional()?;
-        row.map(ClaimRow::into_claim).transpose()
+        let Some(row) = row else {
+            let floor = self.floors.get(&floor_bucket(name)).copied().unwrap_or_default();
+            return Ok(Loaded { resource: Resource::absent(floor), stored_check_at: None, revision: 0 });
+        };
+        let live = match row.holder() {
+            Some(key) => queries::claim(&mut self.connection, name, &key)?.into_iter().collect(),
+            None if row.holder_count > 0 => {
+                queries::shared_holders(&mut self.connection, name, row.holder_count)?
+            }
+            None => Vec::new(),
+        };
+        row.into_loaded(live)
     }
 
     /// A floor that was raised by a batch which then failed is too high, which
@@ -87,6 +105,17 @@ impl SqliteStore {
             .values((floors::bucket.eq(bucket), floors::token.eq(token), floors::version.eq(version)))
             .execute(&mut self.connection)?;
         Ok(())
+    }
+
+    fn write_one(&mut self, write: &Write<'_>) -> Result<(), StoreError> {
+        match &write.row {
+            RowChange::Keep => {}
+            RowChange::Write { row, holder } => {
+                self.write_row(write.name, row, holder.as_ref(), write.stored_check_at)?;
+            }
+            RowChange::Forget(floor) => self.forget(write.name, *floor)?,
+        }
+        write.claims.iter().try_for_each(|change| self.write_claim(write.name, change))
     }
 
     fn write_row(
@@ -228,89 +257,53 @@ impl Store for SqliteStore {
         Ok(self.connection.batch_execute("BEGIN IMMEDIATE")?)
     }
 
-    fn now(&mut self) -> Result<Micros, StoreError> {
-        Ok(self.clock.now())
+    fn lock(&mut self, wanted: &[Wanted<'_>], _contended: Contended) -> Result<Vec<Locked>, StoreError> {
+        // The file belongs to this process: what is in memory is what is stored.
+        let lock = |wanted: &Wanted<'_>| match wanted.known {
+            Some(_) => Ok(Locked::Same),
+            None => self.load(wanted.name).map(Locked::Loaded),
+        };
+        wanted.iter().map(lock).collect()
     }
 
-    fn load(&mut self, name: &Name) -> Result<Loaded, StoreError> {
-        let row = resources::table
-            .find(&**name)
-            .select(ResourceRow::as_select())
-            .first(&mut self.connection)
-            .optional()?;
-        let Some(row) = row else {
-            let floor = self.floors.get(&floor_bucket(name)).copied().unwrap_or_default();
-            let resource = Resource::absent(floor);
-            return Ok(Loaded { resource, stored_check_at: None });
-        };
-        let live = match (&row.holder_principal, &row.holder_key) {
-            (Some(principal), Some(key)) => {
-                self.claim(name, &ClaimKey::new(principal.as_str(), key.as_str()))?.into_iter().collect()
-            }
-            _ if row.holder_count > 0 => {
-                reader::shared_holders(&mut self.connection, name, row.holder_count)?
-            }
-            _ => Vec::new(),
-        };
-        if live.len() as i64 != row.holder_count {
-            return Err(StoreError::Corrupt(format!(
-                "{} holders of {} are stored",
-                live.len(),
-                row.holder_count
-            )));
-        }
-        let stored_check_at = Some(Micros(row.check_at));
-        Ok(Loaded { resource: Resource::load(row.stored(), live), stored_check_at })
+    fn now(&mut self) -> Result<Micros, StoreError> {
+        Ok(self.clock.now())
     }
 
     fn provide(&mut self, name: &Name, need: Need, resource: &mut Resource) -> Result<(), StoreError> {
         match need {
             Need::Claim(key) => {
-                let claim = self.claim(name, &key)?;
+                let claim = queries::claim(&mut self.connection, name, &key)?;
                 resource.provide_claim(key, claim);
             }
             Need::Waiters { after } => {
-                let waiters = reader::waiters(&mut self.connection, name, after as i64, WAITERS_LOADED)?;
+                let waiters = queries::waiters(&mut self.connection, name, after as i64, WAITERS_LOADED)?;
                 let all = (waiters.len() as i64) < WAITERS_LOADED;
                 resource.provide_waiters(waiters, all);
             }
             Need::ForceReleased { token } => {
-                let row = claims::table
-                    .filter(claims::resource.eq(&**name))
-                    .filter(claims::forced_token.eq(token as i64))
-                    .select(ClaimRow::as_select())
-                    .first(&mut self.connection)
-                    .optional()?;
-                let claim = row.map(ClaimRow::into_claim).transpose()?;
+                let claim = queries::force_released(&mut self.connection, name, token)?;
                 resource.provide_force_released(token, claim);
             }
         }
         Ok(())
     }
 
-    fn write(&mut self, write: &Write<'_>) -> Result<(), StoreError> {
-        match &write.row {
-            RowChange::Keep => {}
-            RowChange::Write { row, holder } => {
-                self.write_row(write.name, row, holder.as_ref(), write.stored_check_at)?;
-            }
-            RowChange::Forget(floor) => self.forget(write.name, *floor)?,
+    fn write(&mut self, batch: &BatchWrite<'_>) -> Result<i64, StoreError> {
+        for write in batch.writes {
+            self.write_one(write)?;
         }
-        write.claims.iter().try_for_each(|change| self.write_claim(write.name, change))
-    }
-
-    fn append(&mut self, now: Micros, events: Option<&str>) -> Result<i64, StoreError> {
         // Commits are one after the other, so a batch's number is its place in
         // the log as well.
-        let batch = self.last_batch + 1;
-        if let Some(events) = events {
+        let number = self.last_batch + 1;
+        if let Some(events) = batch.events {
             diesel::insert_into(log::table)
-                .values((log::position.eq(batch), log::at.eq(now.0), log::events.eq(events)))
+                .values((log::position.eq(number), log::at.eq(batch.now.0), log::events.eq(events)))
                 .execute(&mut self.connection)?;
         }
-        fixed::run::<MarkBatch, _>(&mut self.connection, [WRITER.into(), batch.into(), now.0.into()])?;
-        self.numbered = Some(batch);
-        Ok(batch)
+        fixed::run::<MarkBatch, _>(&mut self.connection, [WRITER.into(), number.into(), batch.now.0.into()])?;
+        self.numbered = Some(number);
+        Ok(number)
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
@@ -341,12 +334,5 @@ impl Store for SqliteStore {
 
     fn purge(&mut self, purge: &Purge) -> Result<usize, StoreError> {
         reader::purge(&mut self.connection, purge)
-    }
-
-    fn all_away(&mut self, due_at: Micros) -> Result<(), StoreError> {
-        diesel::update(claims::table.filter(claims::check_at.gt(due_at.0)))
-            .set(claims::check_at.eq(due_at.0))
-            .execute(&mut self.connection)?;
-        Ok(())
     }
 }

@@ -1,16 +1,15 @@
-//! Rows of the database and the engine's types, into each other.
+//! Rows of the databases and the engine's types, into each other.
 
 use std::sync::Arc;
 
 use diesel::prelude::*;
 use dlm_engine::{
     CancelOutcome, Claim, ClaimChange, ClaimKey, End, Ended, Lease, Micros, Mode, Phase, Presence, ReplicaId,
-    Request, Stored, Waiting,
+    Request, Resource, Stored, Waiting,
 };
 
-use super::fixed::Value;
 use super::schema::{claims, resources};
-use crate::store::StoreError;
+use super::{Loaded, StoreError};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = resources)]
@@ -27,6 +26,24 @@ pub(super) struct ResourceRow {
 }
 
 impl ResourceRow {
+    /// The key of the exclusive holder, if there is one.
+    pub(super) fn holder(&self) -> Option<ClaimKey> {
+        Some(ClaimKey::new(self.holder_principal.as_deref()?, self.holder_key.as_deref()?))
+    }
+
+    /// The resource with its live claims.
+    pub(super) fn into_loaded(self, live: Vec<Claim>) -> Result<Loaded, StoreError> {
+        if live.len() as i64 != self.holder_count {
+            let (found, name) = (live.len(), &self.name);
+            return Err(StoreError::Corrupt(format!("{found} holders of {name:?} are stored")));
+        }
+        Ok(Loaded {
+            stored_check_at: Some(Micros(self.check_at)),
+            resource: Resource::load(self.stored(), live),
+            revision: 0,
+        })
+    }
+
     pub(super) fn stored(&self) -> Stored {
         Stored {
             version: self.version as u64,
@@ -36,6 +53,55 @@ impl ResourceRow {
             queue_len: self.queue_len as u64,
             holder_count: self.holder_count as u64,
         }
+    }
+}
+
+/// A value of a row as it is written.
+#[derive(Debug)]
+pub(super) enum Value<'a> {
+    Int(Option<i64>),
+    Text(Option<&'a str>),
+}
+
+impl From<i64> for Value<'_> {
+    fn from(value: i64) -> Self {
+        Self::Int(Some(value))
+    }
+}
+
+impl From<u64> for Value<'_> {
+    fn from(value: u64) -> Self {
+        Self::Int(Some(value as i64))
+    }
+}
+
+impl From<Option<i64>> for Value<'_> {
+    fn from(value: Option<i64>) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<Option<i16>> for Value<'_> {
+    fn from(value: Option<i16>) -> Self {
+        Self::Int(value.map(i64::from))
+    }
+}
+
+impl From<Option<bool>> for Value<'_> {
+    fn from(value: Option<bool>) -> Self {
+        Self::Int(value.map(i64::from))
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(value: &'a str) -> Self {
+        Self::Text(Some(value))
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Value<'a> {
+    fn from(value: Option<&'a str>) -> Self {
+        Self::Text(value)
     }
 }
 
@@ -129,6 +195,10 @@ pub(super) struct ClaimRow {
 }
 
 impl ClaimRow {
+    pub(super) fn key(&self) -> ClaimKey {
+        ClaimKey::new(self.principal.as_str(), self.key.as_str())
+    }
+
     pub(super) fn into_claim(self) -> Result<Claim, StoreError> {
         self.read()
             .ok_or_else(|| StoreError::Corrupt("a row of claims is neither waiting, live nor ended".into()))

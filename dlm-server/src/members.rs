@@ -1,0 +1,84 @@
+//! The replicas that share the store, as this one sees them.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use dlm_engine::Replicas;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::since_boot;
+use crate::store::{Cluster, StoreError};
+use crate::writer::{Parked, Writers};
+
+/// Between two signs of life.
+const BEAT: Duration = Duration::from_millis(500);
+/// Between two looks for waits that ended elsewhere without a word of it: this
+/// long, and longer with the number of waits so that it costs little.
+const LOOK: Duration = Duration::from_millis(100);
+const LOOK_PER_WAIT: Duration = Duration::from_micros(100);
+
+/// Which replicas are gone, as of the last beat.
+pub(crate) struct Members(RwLock<Arc<Replicas>>);
+
+impl Members {
+    /// As of the first beat of this replica.
+    pub(crate) fn join(cluster: &dyn Cluster) -> Result<Self, StoreError> {
+        Ok(Self(RwLock::new(Arc::new(cluster.beat()?))))
+    }
+
+    pub(crate) fn current(&self) -> Arc<Replicas> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set(&self, replicas: Replicas) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(replicas);
+    }
+}
+
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Members").field(&*self.current()).finish()
+    }
+}
+
+/// Says that this replica is alive until it is told to stop.
+pub(crate) async fn beat(members: Arc<Members>, cluster: Arc<dyn Cluster>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let beating = Arc::clone(&cluster);
+        match tokio::task::spawn_blocking(move || beating.beat()).await {
+            Ok(Ok(replicas)) => members.set(replicas),
+            Ok(Err(error)) => tracing::warn!(%error, "no sign of life could be given"),
+            Err(error) => tracing::error!(%error, "a sign of life ended in a panic"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(BEAT) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Listens for waits that end elsewhere, until it is told to stop. Blocks.
+pub(crate) fn listen(cluster: &dyn Cluster, parked: &Parked, writers: &Writers, stop: &CancellationToken) {
+    let mut look_at = since_boot();
+    while !stop.is_cancelled() {
+        let mut ended = cluster.heard();
+        if since_boot() >= look_at {
+            let waits = parked.all();
+            if !waits.is_empty() {
+                match cluster.missed(&waits) {
+                    Ok(missed) => ended.extend(missed),
+                    Err(error) => {
+                        tracing::warn!(%error, "the waits that are held open could not be looked at")
+                    }
+                }
+            }
+            look_at = since_boot() + LOOK.max(LOOK_PER_WAIT * u32::try_from(waits.len()).unwrap_or(u32::MAX));
+        }
+        for (name, key) in ended {
+            if writers.recheck(name, key).is_err() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The cluster of a store that belongs to one process.
+
+use dlm_engine::{ClaimKey, Micros, Replicas};
+
+use super::{Cluster, EndedWait, Name, StoreError, new_replica_id};
+
+/// Nobody else: whatever other replica is named in the store has gone.
+pub(super) struct Alone(Replicas);
+
+impl Alone {
+    pub(super) fn new(ready_at: Micros) -> Self {
+        Self(Replicas::alone(new_replica_id(), ready_at))
+    }
+}
+
+impl Cluster for Alone {
+    fn beat(&self) -> Result<Replicas, StoreError> {
+        Ok(self.0.clone())
+    }
+
+    fn leave(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn rank(&self) -> u32 {
+        0
+    }
+
+    fn announce(&self, _ended: Vec<EndedWait>) {}
+
+    fn heard(&self) -> Vec<(Name, ClaimKey)> {
+        Vec::new()
+    }
+
+    fn missed(&self, _parked: &[(Name, ClaimKey)]) -> Result<Vec<(Name, ClaimKey)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+}

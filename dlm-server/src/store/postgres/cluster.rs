@@ -1,0 +1,225 @@
+//! The replicas that share the database, and the words between them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::pg::PgConnection;
+use diesel::sql_types::{BigInt, Nullable, Text};
+use dlm_engine::{ClaimKey, Micros, ReplicaId, Replicas};
+use serde::{Deserialize, Serialize};
+
+use super::bulk::{self, Column, statements};
+use super::location::{Commits, Link, Location};
+use super::{log, now};
+use crate::clock::since_boot;
+use crate::store::{Cluster, EndedWait, Name, StoreError, new_replica_id};
+
+/// A replica that gave no sign of life for so long is missed.
+const MISSED_AFTER: Duration = Duration::from_secs(3);
+/// A replica that was missed for so long is forgotten, with its writers.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(86_400);
+/// How often the socket is looked at for messages, and for how long at a time.
+const LISTEN_EVERY: Duration = Duration::from_millis(4);
+const LISTEN_FOR: Duration = Duration::from_millis(50);
+/// The longest message that Postgres takes is 8,000 bytes.
+const LONGEST_MESSAGE: usize = 7_500;
+/// Most words that wait to be sent; more are left to the looks of the others.
+const MOST_WORDS: usize = 10_000;
+
+statements! {
+    Beat -> () = "INSERT INTO replicas (id, seen_at) VALUES (?, ?) \
+        ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, gone_since = NULL";
+    Miss -> () = "UPDATE replicas SET gone_since = ? WHERE gone_since IS NULL AND seen_at < ?";
+    Forget -> () = "DELETE FROM replicas WHERE gone_since < ?";
+    Members -> (BigInt, Nullable<BigInt>) = "SELECT id, gone_since FROM replicas";
+    Leave -> () = "UPDATE replicas SET gone_since = ? WHERE id = ?";
+    Notify -> Text = "SELECT pg_notify('dlm_waits', ?)::text";
+    /// Waits that are over, and those that nobody is known to hold open.
+    Over -> (Text, Text, Text) = "SELECT claims.resource, claims.principal, claims.key \
+        FROM unnest(?, ?, ?) AS asked (key, resource, principal) JOIN claims \
+        ON claims.key = asked.key AND claims.resource = asked.resource AND claims.principal = asked.principal \
+        WHERE claims.ticket IS NULL OR claims.replica IS NULL";
+}
+
+/// One ended wait, as it is told to the replica that holds it open.
+#[derive(Debug, Serialize, Deserialize)]
+struct Word {
+    to: i64,
+    name: String,
+    principal: String,
+    key: String,
+}
+
+pub(super) struct PostgresCluster {
+    me: ReplicaId,
+    rank: AtomicU32,
+    beats: Mutex<Link>,
+    looks: Mutex<Link>,
+    listens: Mutex<Link>,
+    words: mpsc::SyncSender<Vec<Word>>,
+}
+
+impl PostgresCluster {
+    pub(super) fn new(location: &Location) -> Result<Self, StoreError> {
+        let link = || Mutex::new(Link::new(location.clone(), Commits::MayBeLost));
+        let (words, to_say) = mpsc::sync_channel::<Vec<Word>>(MOST_WORDS);
+        let mut says = Link::new(location.clone(), Commits::MayBeLost);
+        std::thread::Builder::new()
+            .name("dlm-announcer".into())
+            .spawn(move || {
+                while let Ok(first) = to_say.recv() {
+                    let all = first.into_iter().chain(to_say.try_iter().flatten());
+                    if let Err(error) = say(&mut says, all) {
+                        tracing::debug!(%error, "a message to other servers was lost");
+                    }
+                }
+            })
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Self {
+            me: new_replica_id(),
+            rank: AtomicU32::new(0),
+            beats: link(),
+            looks: link(),
+            listens: link(),
+            words,
+        })
+    }
+
+    pub(super) fn me(&self) -> ReplicaId {
+        self.me
+    }
+}
+
+/// Sends words, as many in a message as it takes.
+fn say(link: &mut Link, words: impl Iterator<Item = Word>) -> Result<(), StoreError> {
+    let mut messages = Vec::new();
+    let mut message = String::new();
+    for word in words {
+        let Ok(word) = serde_json::to_string(&word) else { continue };
+        if message.len() + word.len() > LONGEST_MESSAGE {
+            messages.push(std::mem::take(&mut message));
+        }
+        message.push_str(&word);
+        message.push('\n');
+    }
+    messages.push(message);
+    link.with(|connection| {
+        for message in messages.iter().filter(|message| !message.is_empty()) {
+            let _: Vec<String> = bulk::load::<Notify, _>(connection, vec![message.as_str().into()])?;
+        }
+        Ok(())
+    })
+}
+
+/// The words to this replica that have come.
+fn hear(connection: &mut PgConnection, me: ReplicaId) -> Result<Vec<(Name, ClaimKey)>, StoreError> {
+    let mut ended = Vec::new();
+    for notification in connection.notifications_iter() {
+        for line in notification?.payload.lines() {
+            // A newer version may say things that this one does not know.
+            let Ok(word) = serde_json::from_str::<Word>(line) else { continue };
+            if word.to == me.0 {
+                ended.push((Name::from(word.name), ClaimKey::new(word.principal, word.key)));
+            }
+        }
+    }
+    Ok(ended)
+}
+
+fn lock(link: &Mutex<Link>) -> std::sync::MutexGuard<'_, Link> {
+    link.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+impl Cluster for PostgresCluster {
+    fn beat(&self) -> Result<Replicas, StoreError> {
+        let members: Vec<(i64, Option<i64>)> = lock(&self.beats).with(|connection| {
+            let now = now(connection)?.0;
+            bulk::run::<Beat>(connection, vec![self.me.0.into(), now.into()])?;
+            bulk::run::<Miss>(connection, vec![now.into(), (now - micros(MISSED_AFTER)).into()])?;
+            bulk::run::<Forget>(connection, vec![(now - micros(FORGOTTEN_AFTER)).into()])?;
+            Ok(bulk::load::<Members, _>(connection, Vec::new())?)
+        })?;
+        let before = members.iter().filter(|(id, gone)| gone.is_none() && *id < self.me.0).count();
+        self.rank.store(u32::try_from(before).unwrap_or(u32::MAX), Ordering::Relaxed);
+        if before == 0 {
+            // Also where nobody reads the log.
+            lock(&self.looks).with(log::place)?;
+        }
+        let gone: HashMap<_, _> =
+            members.into_iter().filter_map(|(id, gone)| Some((ReplicaId(id), Micros(gone?)))).collect();
+        Ok(Replicas::several(self.me, gone))
+    }
+
+    fn leave(&self) -> Result<(), StoreError> {
+        lock(&self.beats).with(|connection| {
+            let now = now(connection)?.0;
+            bulk::run::<Leave>(connection, vec![now.into(), self.me.0.into()])?;
+            Ok(())
+        })
+    }
+
+    fn rank(&self) -> u32 {
+        self.rank.load(Ordering::Relaxed)
+    }
+
+    fn announce(&self, ended: Vec<EndedWait>) {
+        let word = |ended: EndedWait| Word {
+            to: ended.replica.0,
+            name: ended.name.to_string(),
+            principal: ended.key.principal.to_string(),
+            key: ended.key.key.to_string(),
+        };
+        if self.words.try_send(ended.into_iter().map(word).collect()).is_err() {
+            tracing::debug!("too many messages to other servers; they will look by themselves");
+        }
+    }
+
+    fn heard(&self) -> Vec<(Name, ClaimKey)> {
+        let until = since_boot() + LISTEN_FOR;
+        while since_boot() < until {
+            let mut link = lock(&self.listens);
+            let new = !link.is_up();
+            let heard = link.with(|connection| {
+                if new {
+                    connection.batch_execute("LISTEN dlm_waits")?;
+                }
+                hear(connection, self.me)
+            });
+            drop(link);
+            match heard {
+                Ok(ended) if !ended.is_empty() => return ended,
+                Ok(_) => std::thread::sleep(LISTEN_EVERY),
+                Err(error) => {
+                    tracing::debug!(%error, "not listening to other servers");
+                    std::thread::sleep(LISTEN_FOR);
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    fn missed(&self, parked: &[(Name, ClaimKey)]) -> Result<Vec<(Name, ClaimKey)>, StoreError> {
+        let columns = vec![
+            Column::texts(parked.iter().map(|(_, key)| &*key.key)),
+            Column::texts(parked.iter().map(|(name, _)| &**name)),
+            Column::texts(parked.iter().map(|(_, key)| &*key.principal)),
+        ];
+        let rows: Vec<(String, String, String)> =
+            lock(&self.looks).with(|connection| Ok(bulk::load::<Over, _>(connection, columns)?))?;
+        Ok(rows
+            .into_iter()
+            .map(|(name, principal, key)| (Name::from(name), ClaimKey::new(principal, key)))
+            .collect())
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}

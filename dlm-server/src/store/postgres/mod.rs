@@ -1,0 +1,96 @@
+//! The store that several servers share: Postgres.
+//!
+//! - `location`: connections, and how they are made again
+//! - `bulk`: statements over many rows at once
+//! - `writer`: the connection of a writer; `batch_sql`: its statements
+//! - `reader`: a pool of connections that see what is committed
+//! - `log`: how batches get their place in the event log
+//! - `cluster`: the replicas, and the words between them
+
+mod batch_sql;
+mod bulk;
+mod cluster;
+mod location;
+mod log;
+mod queries {
+    crate::store::queries::read_queries!(diesel::pg::PgConnection);
+}
+mod reader;
+mod writer;
+
+use std::sync::Arc;
+
+use diesel::connection::SimpleConnection;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use dlm_engine::Micros;
+
+use super::schema::meta;
+use super::{Cluster, Identity, OpenError, Opened, Store, StoreError};
+use bulk::statements;
+use location::{Commits, Location};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/postgres");
+
+/// Held while the tables are brought to this version, so that servers may
+/// start at once. Any number that nobody else uses.
+const MIGRATION_LOCK: i64 = 0x646c_6d00;
+
+statements! {
+    Now -> diesel::sql_types::BigInt = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+}
+
+/// The database's clock.
+fn now(connection: &mut PgConnection) -> Result<Micros, StoreError> {
+    let rows: Vec<i64> = bulk::load::<Now, _>(connection, Vec::new())?;
+    rows.first().copied().map(Micros).ok_or_else(|| StoreError::Corrupt("the database has no clock".into()))
+}
+
+/// Opens the database that a `postgres:` URL names, with so many writers.
+pub(super) fn open(url: &str, writers: usize) -> Result<Opened, OpenError> {
+    let location = Location::new(url);
+    let failed = |error: &StoreError| OpenError::Postgres { why: error.to_string() };
+    let mut connection = location.connect(Commits::Last).map_err(|error| failed(&error))?;
+    migrate(&mut connection)?;
+    let identity = identify(&mut connection).map_err(|error| failed(&error))?;
+    let reader = reader::PostgresReader::open(&location).map_err(|why| OpenError::Postgres { why })?;
+    let cluster = cluster::PostgresCluster::new(&location).map_err(|error| failed(&error))?;
+    // The writers' markers belong to a replica that is known.
+    cluster.beat().map_err(|error| failed(&error))?;
+    let mut stores: Vec<Box<dyn Store>> = Vec::new();
+    for number in 0..writers.max(1) {
+        let store = writer::PostgresStore::open(location.clone(), cluster.me(), number)
+            .map_err(|error| failed(&error))?;
+        stores.push(Box::new(store));
+    }
+    Ok(Opened { stores, reader: Arc::new(reader), cluster: Arc::new(cluster), identity })
+}
+
+fn migrate(connection: &mut PgConnection) -> Result<(), OpenError> {
+    let failed = |error: &dyn std::fmt::Display| OpenError::Migration(error.to_string());
+    let locked = connection.batch_execute(&format!(
+        "SET lock_timeout = 0; SET statement_timeout = 0; SELECT pg_advisory_lock({MIGRATION_LOCK})"
+    ));
+    locked.map_err(|error| failed(&error))?;
+    connection.run_pending_migrations(MIGRATIONS).map_err(|error| failed(&error))?;
+    connection
+        .batch_execute(&format!("SELECT pg_advisory_unlock({MIGRATION_LOCK})"))
+        .map_err(|error| failed(&error))
+}
+
+/// Reads who this database is; a new one is told.
+fn identify(connection: &mut PgConnection) -> Result<Identity, StoreError> {
+    let (secret, log_id) = (super::random::<32>()?, super::random::<8>()?);
+    let secret = keep(connection, "secret", &secret)?;
+    let log_id = keep(connection, "log_id", &log_id)?;
+    let log_id = log_id.try_into().map_err(|_| StoreError::Corrupt("the id of the log is damaged".into()))?;
+    Ok(Identity { secret, log_id: u64::from_be_bytes(log_id), last_at: Micros(0) })
+}
+
+/// What is kept under this name, from now on `value` when there is nothing.
+fn keep(connection: &mut PgConnection, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let row = (meta::name.eq(name), meta::value.eq(value));
+    diesel::insert_into(meta::table).values(row).on_conflict_do_nothing().execute(connection)?;
+    Ok(meta::table.find(name).select(meta::value).first(connection)?)
+}

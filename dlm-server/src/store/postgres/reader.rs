@@ -1,0 +1,127 @@
+//! What is committed, for those who don't write.
+
+use std::time::Duration;
+
+use diesel::pg::PgConnection;
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
+use diesel::sql_types::{BigInt, Text};
+use dlm_engine::{ClaimKey, Micros};
+use dlm_protocol::limits::AWAY_GRACE_MS;
+
+use super::bulk::{self, statements};
+use super::location::{Commits, Location, prepare};
+use super::{log, now, queries};
+use crate::service::ListQuery;
+use crate::store::{ClaimName, Due, Head, LogRow, Name, Reader, StoreError, Stretch, View};
+
+/// Reads are short; more would only contend for the processors.
+const READERS: u32 = 4;
+
+statements! {
+    /// Waiters of replicas that are gone, whose rows tell the sweeper to come
+    /// later than they are due.
+    Orphans -> (Text, Text, Text) = "SELECT claims.resource, claims.principal, claims.key FROM replicas \
+        JOIN claims ON claims.replica = replicas.id \
+        WHERE replicas.gone_since IS NOT NULL AND claims.check_at > replicas.gone_since + ? LIMIT ?";
+    Stretches -> (Text, Text, Text, BigInt) = "SELECT resource, principal, key, \
+        coalesce((ended_at < ?)::int::bigint, 0) FROM claims \
+        WHERE (key, resource, principal) > (?, ?, ?) ORDER BY key, resource, principal LIMIT ?";
+}
+
+pub(super) struct PostgresReader {
+    pool: Pool<ConnectionManager<PgConnection>>,
+}
+
+#[derive(Debug)]
+struct Prepare;
+
+impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Prepare {
+    fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
+        prepare(connection, Commits::Last).map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
+impl PostgresReader {
+    pub(super) fn open(location: &Location) -> Result<Self, String> {
+        let pool = Pool::builder()
+            .max_size(READERS)
+            .connection_timeout(Duration::from_secs(5))
+            .connection_customizer(Box::new(Prepare))
+            .build(ConnectionManager::new(location.url()))
+            .map_err(|error| error.to_string())?;
+        Ok(Self { pool })
+    }
+
+    fn connection(&self) -> Result<PooledConnection<ConnectionManager<PgConnection>>, StoreError> {
+        self.pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    /// Reads one state of the database.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.connection()?.build_transaction().repeatable_read().read_only().run(read)
+    }
+}
+
+impl Reader for PostgresReader {
+    fn now(&self) -> Result<Micros, StoreError> {
+        now(&mut *self.connection()?)
+    }
+
+    fn view(&self, name: &Name) -> Result<(View, Head), StoreError> {
+        self.read(|connection| Ok((queries::view(connection, name)?, log::head(connection)?)))
+    }
+
+    fn position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError> {
+        self.read(|connection| queries::position(connection, name, key))
+    }
+
+    fn list(&self, query: &ListQuery) -> Result<(Vec<View>, Head), StoreError> {
+        self.read(|connection| Ok((queries::list(connection, query)?, log::head(connection)?)))
+    }
+
+    fn log(&self, from: i64, limit: i64) -> Result<(Vec<LogRow>, Head), StoreError> {
+        // What was committed before the question is in the answer.
+        log::place(&mut *self.connection()?)?;
+        self.read(|connection| Ok((log::read(connection, from, limit)?, log::head(connection)?)))
+    }
+
+    fn due(&self, behind: Duration, limit: i64) -> Result<Due, StoreError> {
+        self.read(|connection| {
+            let now = now(connection)?;
+            let by = Micros(now.0.saturating_sub(i64::try_from(behind.as_micros()).unwrap_or(i64::MAX)));
+            let (resources, mut waiters, next) = queries::due(connection, by, limit)?;
+            let grace = (AWAY_GRACE_MS * 1000) as i64;
+            let orphans: Vec<(String, String, String)> =
+                bulk::load::<Orphans, _>(connection, vec![grace.into(), limit.into()])?;
+            waiters.extend(
+                orphans
+                    .into_iter()
+                    .map(|(resource, principal, key)| (Name::from(resource), ClaimKey::new(principal, key))),
+            );
+            Ok(Due { now, resources, waiters, next })
+        })
+    }
+
+    fn stretch(
+        &self,
+        after: Option<&ClaimName>,
+        cutoff: Micros,
+        limit: i64,
+    ) -> Result<Option<Stretch>, StoreError> {
+        let start = ClaimName::start(after);
+        let (key, resource, principal) = (&*start.key, &*start.resource, &*start.principal);
+        let columns = vec![cutoff.0.into(), key.into(), resource.into(), principal.into(), limit.into()];
+        let rows: Vec<(String, String, String, i64)> =
+            bulk::load::<Stretches, _>(&mut *self.connection()?, columns)?;
+        let forgettable = rows.iter().map(|row| row.3).sum();
+        let more = rows.len() as i64 == limit;
+        Ok(rows.into_iter().next_back().map(|(resource, principal, key, _)| Stretch {
+            last: ClaimName { resource, principal, key },
+            forgettable,
+            more,
+        }))
+    }
+}

@@ -1,0 +1,409 @@
+//! The connection of a writer.
+//!
+//! A batch locks its resources, in one statement; loads what another replica
+//! changed; asks the clock; and writes what it changed, each table in one
+//! statement. Rows are always inserted in the order of their names, so that no
+//! two batches wait for each other.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use dlm_engine::{Claim, ClaimKey, Floor, Micros, Need, ReplicaId, Resource, RowChange};
+
+use super::batch_sql::{
+    AddMarker, ClockAndNumber, ForgetResources, InsertClaims, InsertResources, LockAll, LockFree, LogBatch,
+    MarkBatch, Missing, PurgeClaims, RaiseFloors, ReadMarker, TouchResources, UpdateClaims, UpdateResources,
+};
+use super::bulk::{self, Column};
+use super::location::{Commits, Location};
+use super::queries;
+use crate::clock::since_boot;
+use crate::store::rows::{ClaimRow, NewClaim, ResourceRow, Value};
+use crate::store::schema::claims;
+use crate::store::{
+    BatchWrite, ClaimName, Contended, Loaded, Locked, Name, Purge, Store, StoreError, Wanted, Write,
+    floor_bucket,
+};
+
+/// How many waiters are loaded at once.
+const WAITERS_LOADED: i64 = 64;
+/// How long the outcome of a commit is waited for.
+const OUTCOME_WITHIN: Duration = Duration::from_secs(3);
+
+pub(super) struct PostgresStore {
+    location: Location,
+    connection: PgConnection,
+    replica: ReplicaId,
+    /// Names this writer's marker.
+    id: i64,
+    /// Of the open transaction: its number, and the floors of names that have
+    /// no row.
+    number: i64,
+    absent: HashMap<Name, Floor>,
+}
+
+impl PostgresStore {
+    pub(super) fn open(location: Location, replica: ReplicaId, number: usize) -> Result<Self, StoreError> {
+        let connection = location.connect(Commits::Last)?;
+        let id = replica.0.wrapping_mul(31).wrapping_add(number as i64);
+        let mut store = Self { location, connection, replica, id, number: 0, absent: HashMap::new() };
+        store.add_marker()?;
+        Ok(store)
+    }
+
+    fn add_marker(&mut self) -> Result<(), StoreError> {
+        bulk::run::<AddMarker>(&mut self.connection, vec![self.id.into(), self.replica.0.into()])?;
+        Ok(())
+    }
+
+    /// A resource that has a row, with its live claims.
+    fn loaded(
+        &self,
+        (revision, row): (i64, ResourceRow),
+        live: &mut HashMap<Name, Vec<Claim>>,
+    ) -> Result<Locked, StoreError> {
+        let live = live.remove(&*row.name).unwrap_or_default();
+        Ok(Locked::Loaded(Loaded { revision: revision as u64, ..row.into_loaded(live)? }))
+    }
+
+    /// The live claims of these resources, by resource.
+    fn live_claims<'a>(
+        &mut self,
+        rows: impl Iterator<Item = &'a ResourceRow>,
+    ) -> Result<HashMap<Name, Vec<Claim>>, StoreError> {
+        let mut holders = HashSet::new();
+        let mut shared = Vec::new();
+        for row in rows {
+            match row.holder() {
+                Some(key) => drop(holders.insert((row.name.clone(), key))),
+                None if row.holder_count > 0 => shared.push(row.name.as_str()),
+                None => {}
+            }
+        }
+        let mut found: Vec<(String, ClaimRow)> = Vec::new();
+        if !holders.is_empty() {
+            let names: Vec<&str> = holders.iter().map(|(name, _)| name.as_str()).collect();
+            let keys: Vec<&str> = holders.iter().map(|(_, key)| &*key.key).collect();
+            let rows: Vec<(String, ClaimRow)> = claims::table
+                .filter(claims::key.eq_any(keys))
+                .filter(claims::resource.eq_any(names))
+                .select((claims::resource, ClaimRow::as_select()))
+                .load(&mut self.connection)?;
+            found.extend(rows.into_iter().filter(|(name, row)| holders.contains(&(name.clone(), row.key()))));
+        }
+        if !shared.is_empty() {
+            let rows: Vec<(String, ClaimRow)> = claims::table
+                .filter(claims::resource.eq_any(shared))
+                .filter(claims::shared_token.gt(0))
+                .select((claims::resource, ClaimRow::as_select()))
+                .load(&mut self.connection)?;
+            found.extend(rows);
+        }
+        let mut live: HashMap<Name, Vec<Claim>> = HashMap::new();
+        for (name, row) in found {
+            live.entry(Name::from(name)).or_default().push(row.into_claim()?);
+        }
+        Ok(live)
+    }
+
+    /// Names without a row that was locked: new ones, and those that another
+    /// replica is at.
+    fn missing(&mut self, names: &[&Name]) -> Result<(), StoreError> {
+        let columns = vec![
+            Column::texts(names.iter().map(|name| &***name)),
+            Column::ints(names.iter().map(|name| floor_bucket(name))),
+        ];
+        let rows: Vec<(String, bool, i64, i64)> = bulk::load::<Missing, _>(&mut self.connection, columns)?;
+        for (name, there, token, version) in rows {
+            if !there {
+                let floor = Floor { token: token as u64, version: version as u64 };
+                self.absent.insert(Name::from(name), floor);
+            }
+        }
+        Ok(())
+    }
+
+    fn write_resources(&mut self, writes: &[&Write<'_>]) -> Result<(), StoreError> {
+        let (mut new, mut old) = (Vec::new(), Vec::new());
+        let (mut touched, mut forgotten) = (Vec::new(), Vec::new());
+        for write in writes {
+            match &write.row {
+                RowChange::Write { row, holder } if write.stored_check_at.is_some() => {
+                    old.push((write.name, row, holder));
+                }
+                RowChange::Write { row, holder } => new.push((write.name, row, holder)),
+                RowChange::Forget(floor) => forgotten.push((write.name, floor)),
+                RowChange::Keep if write.stored_check_at.is_some() => touched.push(write.name),
+                RowChange::Keep => {}
+            }
+        }
+        let connection = &mut self.connection;
+        if !new.is_empty() {
+            let floor = |name: &Name| self.absent.get(name).copied().unwrap_or_default().token as i64;
+            let mut columns = row_columns(&new);
+            columns.insert(1, Column::ints(new.iter().map(|(name, ..)| floor_bucket(name))));
+            columns.insert(2, Column::ints(new.iter().map(|(name, ..)| floor(name))));
+            let inserted = or_exists(bulk::run::<InsertResources>(connection, columns))?;
+            if inserted != new.len() {
+                return Err(StoreError::KeyExists);
+            }
+        }
+        if !old.is_empty() {
+            expect(old.len(), bulk::run::<UpdateResources>(connection, row_columns(&old))?)?;
+        }
+        if !touched.is_empty() {
+            let names = Column::texts(touched.iter().map(|name| &***name));
+            expect(touched.len(), bulk::run::<TouchResources>(connection, vec![names])?)?;
+        }
+        if !forgotten.is_empty() {
+            let names = Column::texts(forgotten.iter().map(|(name, _)| &***name));
+            bulk::run::<ForgetResources>(connection, vec![names])?;
+            let floors = vec![
+                Column::ints(forgotten.iter().map(|(name, _)| floor_bucket(name))),
+                Column::ints(forgotten.iter().map(|(_, floor)| floor.token as i64)),
+                Column::ints(forgotten.iter().map(|(_, floor)| floor.version as i64)),
+            ];
+            bulk::run::<RaiseFloors>(connection, floors)?;
+        }
+        Ok(())
+    }
+
+    fn write_claims(&mut self, writes: &[&Write<'_>]) -> Result<(), StoreError> {
+        let changes = writes.iter().flat_map(|write| write.claims.iter().map(|change| (write.name, *change)));
+        let (mut new, old): (Vec<_>, Vec<_>) = changes.partition(|(_, change)| change.insert);
+        if !new.is_empty() {
+            new.sort_by(|(_, one), (_, other)| one.claim.key.key.cmp(&other.claim.key.key));
+            let rows = new.iter().map(|(name, change)| {
+                let NewClaim { asked, state } = NewClaim::of(name, change);
+                asked.into_iter().chain(state)
+            });
+            let columns = columns::<26>(&[0, 1, 2, 6, 7], rows);
+            expect(new.len(), or_exists(bulk::run::<InsertClaims>(&mut self.connection, columns))?)?;
+        }
+        if !old.is_empty() {
+            let rows = old.iter().map(|(name, change)| {
+                let NewClaim { asked, state } = NewClaim::of(name, change);
+                asked.into_iter().take(3).chain(state)
+            });
+            let columns = columns::<21>(&[0, 1, 2], rows);
+            expect(old.len(), bulk::run::<UpdateClaims>(&mut self.connection, columns)?)?;
+        }
+        Ok(())
+    }
+}
+
+type NewRow<'a> = (&'a Name, &'a dlm_engine::Stored, &'a Option<ClaimKey>);
+
+/// Rows of resources, column by column.
+fn row_columns<'a>(rows: &[NewRow<'a>]) -> Vec<Column<'a>> {
+    let ints = |of: fn(&dlm_engine::Stored) -> i64| Column::ints(rows.iter().map(|(_, row, _)| of(row)));
+    vec![
+        Column::texts(rows.iter().map(|(name, ..)| &***name)),
+        ints(|row| row.version as i64),
+        ints(|row| row.token as i64),
+        ints(|row| row.touched_at.0),
+        ints(|row| row.check_at.0),
+        ints(|row| row.queue_len as i64),
+        ints(|row| row.holder_count as i64),
+        Column::Texts(rows.iter().map(|(_, _, holder)| holder.as_ref().map(|key| &*key.principal)).collect()),
+        Column::Texts(rows.iter().map(|(_, _, holder)| holder.as_ref().map(|key| &*key.key)).collect()),
+    ]
+}
+
+/// Rows of claims, column by column; `texts` says which columns are text.
+fn columns<'a, const N: usize>(
+    texts: &[usize],
+    rows: impl Iterator<Item = impl Iterator<Item = Value<'a>>>,
+) -> Vec<Column<'a>> {
+    let column = |index| match texts.contains(&index) {
+        true => Column::Texts(Vec::new()),
+        false => Column::Ints(Vec::new()),
+    };
+    let mut columns: Vec<Column<'a>> = (0..N).map(column).collect();
+    for row in rows {
+        for (column, value) in columns.iter_mut().zip(row) {
+            match (column, value) {
+                (Column::Texts(texts), Value::Text(text)) => texts.push(text),
+                (Column::Texts(texts), Value::Int(_)) => texts.push(None),
+                (Column::Ints(ints), Value::Int(int)) => ints.push(int),
+                (Column::Ints(ints), Value::Text(_)) => ints.push(None),
+                (Column::Int(_) | Column::Text(_), _) => {}
+            }
+        }
+    }
+    columns
+}
+
+/// Another replica may have been faster with the same new name or key.
+fn or_exists(inserted: QueryResult<usize>) -> Result<usize, StoreError> {
+    match inserted {
+        Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Err(StoreError::KeyExists),
+        inserted => Ok(inserted?),
+    }
+}
+
+/// What was locked or looked up has gone all the same: the batch runs again.
+fn expect(rows: usize, written: usize) -> Result<(), StoreError> {
+    if rows == written { Ok(()) } else { Err(StoreError::NotCommitted) }
+}
+
+impl Store for PostgresStore {
+    fn begin(&mut self) -> Result<(), StoreError> {
+        self.absent.clear();
+        Ok(self.connection.batch_execute("BEGIN")?)
+    }
+
+    fn lock(&mut self, wanted: &[Wanted<'_>], contended: Contended) -> Result<Vec<Locked>, StoreError> {
+        type Row = (String, i64, i64, i64, i64, i64, i64, i64, Option<String>, Option<String>);
+        let names = vec![Column::texts(wanted.iter().map(|wanted| &**wanted.name))];
+        let rows: Vec<Row> = match contended {
+            Contended::Skip => bulk::load::<LockFree, _>(&mut self.connection, names)?,
+            Contended::Wait => match bulk::load::<LockAll, _>(&mut self.connection, names) {
+                Ok(rows) => rows,
+                Err(DieselError::DatabaseError(_, info)) if info.message().contains("lock timeout") => {
+                    self.rollback();
+                    self.begin()?;
+                    return Ok(wanted.iter().map(|_| Locked::Elsewhere).collect());
+                }
+                Err(error) => return Err(error.into()),
+            },
+        };
+        let mut locked: HashMap<String, (i64, ResourceRow)> = HashMap::with_capacity(rows.len());
+        for (name, revision, version, token, touched_at, check_at, queue_len, holder_count, by, key) in rows {
+            let row = ResourceRow {
+                name: name.clone(),
+                version,
+                token,
+                touched_at,
+                check_at,
+                queue_len,
+                holder_count,
+                holder_principal: by,
+                holder_key: key,
+            };
+            locked.insert(name, (revision, row));
+        }
+        let is_same = |wanted: &Wanted<'_>, revision: i64| wanted.known == Some(revision as u64);
+        let missing: Vec<&Name> =
+            wanted.iter().map(|wanted| wanted.name).filter(|name| !locked.contains_key(&***name)).collect();
+        if !missing.is_empty() {
+            self.missing(&missing)?;
+        }
+        let stale = wanted.iter().filter_map(|wanted| {
+            let (revision, row) = locked.get(&**wanted.name)?;
+            (!is_same(wanted, *revision)).then_some(row)
+        });
+        let mut live = self.live_claims(stale)?;
+        let mut answers = Vec::with_capacity(wanted.len());
+        for wanted in wanted {
+            answers.push(match locked.remove(&**wanted.name) {
+                Some((revision, _)) if is_same(wanted, revision) => Locked::Same,
+                Some(found) => self.loaded(found, &mut live)?,
+                None => match self.absent.get(wanted.name) {
+                    Some(floor) => Locked::Loaded(Loaded {
+                        resource: Resource::absent(*floor),
+                        stored_check_at: None,
+                        revision: 0,
+                    }),
+                    None => Locked::Elsewhere,
+                },
+            });
+        }
+        Ok(answers)
+    }
+
+    fn now(&mut self) -> Result<Micros, StoreError> {
+        let rows: Vec<(i64, i64)> = bulk::load::<ClockAndNumber, _>(&mut self.connection, Vec::new())?;
+        let [(now, number)] = rows[..] else {
+            return Err(StoreError::Corrupt("the database has no clock".into()));
+        };
+        self.number = number;
+        Ok(Micros(now))
+    }
+
+    fn provide(&mut self, name: &Name, need: Need, resource: &mut Resource) -> Result<(), StoreError> {
+        match need {
+            Need::Claim(key) => {
+                let claim = queries::claim(&mut self.connection, name, &key)?;
+                resource.provide_claim(key, claim);
+            }
+            Need::Waiters { after } => {
+                let waiters = queries::waiters(&mut self.connection, name, after as i64, WAITERS_LOADED)?;
+                let all = (waiters.len() as i64) < WAITERS_LOADED;
+                resource.provide_waiters(waiters, all);
+            }
+            Need::ForceReleased { token } => {
+                let claim = queries::force_released(&mut self.connection, name, token)?;
+                resource.provide_force_released(token, claim);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, batch: &BatchWrite<'_>) -> Result<i64, StoreError> {
+        let mut writes: Vec<&Write<'_>> = batch.writes.iter().collect();
+        writes.sort_by(|one, other| one.name.cmp(other.name));
+        self.write_resources(&writes)?;
+        self.write_claims(&writes)?;
+        let (number, at, id) = (self.number.into(), batch.now.0.into(), self.id.into());
+        let marked = match batch.events {
+            Some(events) => bulk::run::<LogBatch>(&mut self.connection, vec![number, at, events.into(), id])?,
+            None => bulk::run::<MarkBatch>(&mut self.connection, vec![number, at, id])?,
+        };
+        if marked == 1 {
+            Ok(self.number)
+        } else {
+            // It was missed for so long that its marker is gone.
+            Err(StoreError::Unavailable("this writer is not known any more".into()))
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        Ok(self.connection.batch_execute("COMMIT")?)
+    }
+
+    fn rollback(&mut self) {
+        // A connection that is gone has rolled back by itself.
+        if let Err(error) = self.connection.batch_execute("ROLLBACK") {
+            tracing::debug!(%error, "nothing to roll back");
+        }
+    }
+
+    fn reconnect(&mut self) -> Result<(), StoreError> {
+        self.connection = self.location.connect(Commits::Last)?;
+        self.add_marker()
+    }
+
+    fn last_batch(&mut self) -> Result<i64, StoreError> {
+        let until = since_boot() + OUTCOME_WITHIN;
+        loop {
+            let read: QueryResult<Vec<i64>> =
+                bulk::load::<ReadMarker, _>(&mut self.connection, vec![self.id.into()]);
+            match read {
+                Ok(rows) => return Ok(rows.first().copied().unwrap_or(0)),
+                Err(DieselError::DatabaseError(_, info))
+                    if info.message().contains("lock timeout") && since_boot() < until => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn purge(&mut self, purge: &Purge) -> Result<usize, StoreError> {
+        let start = ClaimName::start(purge.after.as_ref());
+        let last = &purge.last;
+        let columns = vec![
+            (&*start.key).into(),
+            (&*start.resource).into(),
+            (&*start.principal).into(),
+            (&*last.key).into(),
+            (&*last.resource).into(),
+            (&*last.principal).into(),
+            purge.cutoff.0.into(),
+        ];
+        Ok(bulk::run::<PurgeClaims>(&mut self.connection, columns)?)
+    }
+}

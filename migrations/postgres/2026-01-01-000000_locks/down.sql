@@ -1,0 +1,14 @@
+DROP VIEW events_readable;
+DROP VIEW waiters_readable;
+DROP VIEW holders_readable;
+DROP TABLE writers;
+DROP TABLE replicas;
+DROP TABLE log_ends;
+DROP TABLE log;
+DROP TABLE unplaced;
+DROP TABLE batch_events;
+DROP SEQUENCE batches;
+DROP TABLE floors;
+DROP TABLE claims;
+DROP TABLE resources;
+DROP TABLE meta;
