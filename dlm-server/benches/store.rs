@@ -3,7 +3,8 @@
 //! sync. Every cycle writes what it writes in production: the resource, the
 //! claim with its key, both events.
 //!
-//! `cargo bench -p dlm-server --bench store -- [callers…]`
+//! `cargo bench -p dlm-server --bench store -- [callers…]`; on SQLite, or on the
+//! database that `DLM_BENCH_DATABASE_URL` names, with `DLM_BENCH_WRITERS`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -37,9 +38,11 @@ async fn measure(callers: usize, new_names: bool) -> f64 {
     // Beside the build, on a real disk: a temporary folder may be in memory.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let directory = tempfile::tempdir_in(target).expect("a folder");
+    let sqlite = format!("sqlite://{}", directory.path().join("bench.db").display());
+    let writers = std::env::var("DLM_BENCH_WRITERS").ok().and_then(|writers| writers.parse().ok());
     let options = ServiceOptions {
-        database_url: format!("sqlite://{}", directory.path().join("bench.db").display()),
-        writers: 1,
+        database_url: std::env::var("DLM_BENCH_DATABASE_URL").unwrap_or(sqlite),
+        writers: writers.unwrap_or(2),
         idle_retention: Duration::from_secs(86_400),
         secret_file: None,
     };

@@ -24,7 +24,7 @@ struct Arguments {
     database_url: String,
 
     /// How many connections to Postgres write, each for its share of the names.
-    #[arg(long, env = "DLM_WRITERS", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, env = "DLM_WRITERS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     writers: u16,
 
     /// How long a resource that nobody uses is remembered, such as `24h`. Its

@@ -38,7 +38,7 @@ pub enum StartError {
 }
 
 /// Writers on a Postgres that nothing else is said of.
-const DEFAULT_WRITERS: usize = 4;
+const DEFAULT_WRITERS: usize = 2;
 
 /// What a server is started with.
 ///
@@ -76,7 +76,7 @@ impl ServerBuilder {
     }
 
     /// How many connections to Postgres write, each for its share of the
-    /// names; 4 by default. SQLite has one writer.
+    /// names; 2 by default. SQLite has one writer.
     pub fn writers(mut self, writers: usize) -> Self {
         self.service.writers = writers;
         self
