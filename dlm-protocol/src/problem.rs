@@ -100,6 +100,8 @@ problem_codes! {
     UnsupportedMediaType = "unsupported-media-type", "Unsupported media type";
     /// The body is too large.
     BodyTooLarge = "body-too-large", "Body too large";
+    /// The address is a WebSocket.
+    UpgradeRequired = "upgrade-required", "Upgrade required";
     /// The caller sent too slowly.
     RequestTimeout = "request-timeout", "Request timed out";
     /// The caller has too much of something.

@@ -44,6 +44,8 @@ async fn measure(callers: usize, new_names: bool) -> f64 {
         database_url: std::env::var("DLM_BENCH_DATABASE_URL").unwrap_or(sqlite),
         writers: writers.unwrap_or(2),
         idle_retention: Duration::from_secs(86_400),
+        event_retention: Duration::from_secs(86_400),
+        event_limit: 10_000_000,
         secret_file: None,
     };
     let service = Service::open(options, Metrics::new()).await.expect("a store");

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use dlm_engine::Micros;
 use dlm_protocol::limits::KEY_RETENTION_MS;
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{ClaimName, Cluster, Purge, Reader, StoreError, Stretch};
@@ -82,10 +81,7 @@ async fn forget(
         && stretch.forgettable > 0
     {
         let purge = Purge { after, last: stretch.last.clone(), cutoff };
-        let (done, forgotten) = oneshot::channel();
-        let stopped = || StoreError::Unavailable("the writer has stopped".into());
-        writers.purge(purge, done).map_err(|_| stopped())?;
-        let forgotten = forgotten.await.map_err(|_| stopped())??;
+        let forgotten = writers.chore(move |store| store.purge(&purge)).await?;
         tracing::debug!(forgotten, "forgot keys");
     }
     Ok(stretch)

@@ -32,6 +32,14 @@ struct Arguments {
     #[arg(long, env = "DLM_IDLE_RETENTION", default_value = "24h", value_parser = humantime::parse_duration)]
     idle_retention: Duration,
 
+    /// How old events of the log get, such as `7d`.
+    #[arg(long, env = "DLM_EVENT_RETENTION", default_value = "7d", value_parser = humantime::parse_duration)]
+    event_retention: Duration,
+
+    /// How many events the log keeps.
+    #[arg(long, env = "DLM_EVENT_LIMIT", default_value_t = 10_000_000)]
+    event_limit: u64,
+
     /// A file with at least 32 bytes to sign lease ids with; by default the
     /// database keeps a secret of its own.
     #[arg(long, env = "DLM_SECRET_FILE")]
@@ -73,6 +81,8 @@ async fn run(arguments: Arguments) -> Result<(), StartError> {
         .database_url(arguments.database_url)
         .writers(usize::from(arguments.writers))
         .idle_retention(arguments.idle_retention)
+        .event_retention(arguments.event_retention)
+        .event_limit(arguments.event_limit)
         .secret_file(arguments.secret_file)
         .insecure_no_auth(arguments.insecure_no_auth)
         .bind()

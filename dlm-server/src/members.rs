@@ -8,7 +8,8 @@ use dlm_engine::Replicas;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::since_boot;
-use crate::store::{Cluster, StoreError};
+use crate::ended::Holders;
+use crate::store::{Cluster, Heard, StoreError};
 use crate::writer::{Parked, Writers};
 
 /// Between two signs of life.
@@ -58,18 +59,31 @@ pub(crate) async fn beat(members: Arc<Members>, cluster: Arc<dyn Cluster>, stop:
     }
 }
 
-/// Listens for waits that end elsewhere, until it is told to stop. Blocks.
-pub(crate) fn listen(cluster: &dyn Cluster, parked: &Parked, writers: &Writers, stop: &CancellationToken) {
+/// Listens for waits and leases that end elsewhere, until it is told to stop.
+/// Blocks.
+pub(crate) fn listen(
+    cluster: &dyn Cluster,
+    parked: &Parked,
+    holders: &Holders,
+    writers: &Writers,
+    stop: &CancellationToken,
+) {
     let mut look_at = since_boot();
     while !stop.is_cancelled() {
-        let mut ended = cluster.heard();
+        let mut ended = Vec::new();
+        for heard in cluster.heard() {
+            match heard {
+                Heard::WaitEnded(name, key) => ended.push((name, key)),
+                Heard::LeaseEnded(name, token, reason) => holders.ended(&name, token, reason),
+            }
+        }
         if since_boot() >= look_at {
             let waits = parked.all();
             if !waits.is_empty() {
                 match cluster.missed(&waits) {
                     Ok(missed) => ended.extend(missed),
                     Err(error) => {
-                        tracing::warn!(%error, "the waits that are held open could not be looked at")
+                        tracing::warn!(%error, "the waits that are held open could not be looked at");
                     }
                 }
             }

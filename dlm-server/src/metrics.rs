@@ -33,6 +33,18 @@ impl EncodeLabelValue for KindLabel {
     }
 }
 
+/// What is spoken over a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub(crate) enum SocketKind {
+    Session,
+    Events,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SocketLabels {
+    kind: SocketKind,
+}
+
 type Seconds = Counter<f64, AtomicU64>;
 
 /// The server's metrics.
@@ -42,6 +54,8 @@ pub struct Metrics {
     request_seconds: Histogram,
     in_flight: Gauge<i64, AtomicI64>,
     connections: Gauge<i64, AtomicI64>,
+    sockets: Family<SocketLabels, Gauge<i64, AtomicI64>>,
+    readers_cut_off: Counter,
     batch_operations: Histogram,
     batch_seconds: Histogram,
     commit_seconds: Histogram,
@@ -68,6 +82,8 @@ impl Metrics {
             request_seconds: seconds(),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
+            sockets: Family::default(),
+            readers_cut_off: Counter::default(),
             batch_operations: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
             batch_seconds: seconds(),
             commit_seconds: seconds(),
@@ -90,6 +106,12 @@ impl Metrics {
         );
         registry.register("requests_in_flight", "Requests not answered yet", self.in_flight.clone());
         registry.register("connections", "Open connections", self.connections.clone());
+        registry.register("sockets", "Open WebSockets, by what is spoken over them", self.sockets.clone());
+        registry.register(
+            "readers_cut_off",
+            "Readers of the event stream that were too slow",
+            self.readers_cut_off.clone(),
+        );
         registry.register("batch_operations", "Operations in one transaction", self.batch_operations.clone());
         registry.register("batch_seconds", "Time of one transaction", self.batch_seconds.clone());
         registry.register("commit_seconds", "Time of one commit", self.commit_seconds.clone());
@@ -136,6 +158,18 @@ impl Metrics {
 
     pub(crate) fn connection_closed(&self) {
         self.connections.dec();
+    }
+
+    pub(crate) fn socket_opened(&self, kind: SocketKind) {
+        self.sockets.get_or_create(&SocketLabels { kind }).inc();
+    }
+
+    pub(crate) fn socket_closed(&self, kind: SocketKind) {
+        self.sockets.get_or_create(&SocketLabels { kind }).dec();
+    }
+
+    pub(crate) fn reader_cut_off(&self) {
+        self.readers_cut_off.inc();
     }
 
     pub(crate) fn batch(&self, operations: usize, seconds: f64, commit_seconds: f64) {

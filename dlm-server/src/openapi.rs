@@ -26,6 +26,7 @@ use crate::http::{ROUTES, Route};
         wire::Holder,
         wire::IdempotencyKey,
         wire::Lease,
+        wire::LeaseEnded,
         wire::LeaseId,
         wire::LockPage,
         wire::LockState,
@@ -39,12 +40,17 @@ use crate::http::{ROUTES, Route};
         wire::Reason,
         wire::ReleaseRequest,
         wire::Released,
+        wire::Renewal,
         wire::RenewItem,
         wire::RenewManyRequest,
         wire::RenewRequest,
         wire::RenewResult,
         wire::Renewed,
         wire::ResourceName,
+        wire::SessionBody,
+        wire::SessionOp,
+        wire::SessionQueued,
+        wire::SessionRequest,
         wire::StateFilter,
         wire::Timestamp,
         wire::Ttl,
@@ -129,17 +135,29 @@ fn described(route: Route) -> Option<Described> {
             ..of("The locks, by name", None, &[("200", "A page", "LockPage")])
         },
         Route::Events => Described {
-            query: &["after", "prefix", "resource", "limit"],
+            query: &["after", "prefix", "resource", "limit", "renewals"],
             ..of(
-                "The event log",
+                "The event log: a page, or a WebSocket (`dlm.events.v1`) that goes on; `limit` is for the \
+                 page, `renewals` for the socket",
                 None,
                 &[
                     ("200", "A page", "EventPage"),
+                    (
+                        "101",
+                        "The event stream: each message is an `Event`, a `Renewal`, `synced` or `bookmark`",
+                        "",
+                    ),
                     ("400", "The cursor is not one of this log", "Problem"),
                     ("410", "The cursor is older than the log", "Problem"),
                 ],
             )
         },
+        Route::Session => of(
+            "A WebSocket (`dlm.session.v1`) for many operations at once: a `SessionRequest` a frame, \
+             answered by its `id` and one member of `SessionBody`; `LeaseEnded` comes unasked",
+            None,
+            &[("101", "The session", ""), ("426", "The request is no upgrade", "Problem")],
+        ),
         Route::Livez => of("Is the process alive?", None, &[("200", "It is", "")]),
         Route::Readyz => {
             of("Can it serve?", None, &[("200", "It can", ""), ("503", "It can't now", "Problem")])

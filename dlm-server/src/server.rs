@@ -89,6 +89,18 @@ impl ServerBuilder {
         self
     }
 
+    /// How old events get; seven days by default.
+    pub fn event_retention(mut self, retention: Duration) -> Self {
+        self.service.event_retention = retention;
+        self
+    }
+
+    /// How many events are kept; ten million by default.
+    pub fn event_limit(mut self, events: u64) -> Self {
+        self.service.event_limit = events;
+        self
+    }
+
     /// A file with at least 32 bytes: the secret that lease ids are signed
     /// with. By default the database keeps one of its own.
     pub fn secret_file(mut self, path: Option<PathBuf>) -> Self {
@@ -146,6 +158,8 @@ impl Server {
                 database_url: "sqlite://dlm.db".into(),
                 writers: DEFAULT_WRITERS,
                 idle_retention: Duration::from_secs(86_400),
+                event_retention: Duration::from_secs(7 * 86_400),
+                event_limit: 10_000_000,
                 secret_file: None,
             },
         }

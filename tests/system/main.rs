@@ -5,12 +5,15 @@
 //! - `behaviours`: the cases that must hold, each named after its number
 //! - `contract`: the wire, field by field
 //! - `crash`: the server killed again and again under load
+//! - `replicas`: several servers on one Postgres
 //! - `embedded`: what only a database that belongs to one server does
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![expect(clippy::duplicate_mod, reason = "each story is told on both databases")]
 
 mod embedded;
 mod harness;
+mod replicas;
 
 /// What is told of every database.
 macro_rules! stories {

@@ -13,10 +13,12 @@ use uuid::Uuid;
 use super::reply::{self, Refused, Reply};
 use super::request;
 use super::route::{Found, Route, Routes};
+use super::upgrade;
 use crate::clock::since_boot;
 use crate::metrics::Metrics;
 use crate::openapi;
 use crate::service::{Error, Principal, Service};
+use crate::socket::Sockets;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_REQUEST_ID: usize = 128;
@@ -30,6 +32,7 @@ struct Inner {
     service: Service,
     metrics: Arc<Metrics>,
     routes: Routes,
+    sockets: Sockets,
     openapi: String,
     principal: Principal,
 }
@@ -38,6 +41,7 @@ impl Front {
     pub(crate) fn new(service: Service, metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(Inner {
             service,
+            sockets: Sockets::new(Arc::clone(&metrics)),
             metrics,
             routes: Routes::new(),
             openapi: openapi::document(),
@@ -49,15 +53,24 @@ impl Front {
         &self.0.metrics
     }
 
+    pub(super) fn sockets(&self) -> &Sockets {
+        &self.0.sockets
+    }
+
     /// Answers a request. Dropping the future says that the caller hung up:
     /// what was handed to the writer is done all the same.
     pub(super) async fn answer(self, request: Request<Incoming>) -> Reply {
         let started = since_boot();
-        let (parts, body) = request.into_parts();
-        let request_id = request_id(&parts.headers);
+        let request_id = request_id(request.headers());
         let _in_flight = InFlight::new(&self.0.metrics);
-        let (operation, answered) = match self.0.routes.find(&parts.method, parts.uri.path()) {
+        let path = request.uri().path().to_owned();
+        let (operation, answered) = match self.0.routes.find(request.method(), &path) {
+            Found::Route(route, _) if upgrade::is_socket(route, &request) => {
+                let Inner { sockets, service, principal, .. } = &*self.0;
+                (route.name(), upgrade::answer(route, request, sockets, service, principal).await)
+            }
             Found::Route(route, name) => {
+                let (parts, body) = request.into_parts();
                 (route.name(), self.dispatch(route, name, &parts, body, &request_id).await)
             }
             Found::OtherMethods(allow) => ("none", Err(Refused::method_not_allowed(allow))),

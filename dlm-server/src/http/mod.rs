@@ -6,6 +6,7 @@
 //! - `body`: reading a body within its limits
 //! - `reply`: outcomes and problems as responses
 //! - `front`: one request from its route to its response
+//! - `upgrade`: requests that become WebSockets
 //! - `serve`: connections, their limits, and how they end
 
 mod body;
@@ -15,6 +16,7 @@ mod reply;
 mod request;
 mod route;
 mod serve;
+mod upgrade;
 
 pub(crate) use front::Front;
 pub(crate) use route::{ROUTES, Route};

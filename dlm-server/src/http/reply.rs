@@ -4,11 +4,13 @@ use bytes::Bytes;
 use dlm_protocol::{Problem, ProblemCode, RenewResult, Renewed};
 use http_body_util::Full;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
+use crate::problem::{problem, renew_result};
 use crate::service::{Error, Outcome};
 
 pub(super) type Reply = Response<Full<Bytes>>;
@@ -20,13 +22,12 @@ const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json"
 #[derive(Debug)]
 pub(super) struct Refused {
     problem: Box<Problem>,
-    allow: Option<String>,
-    close: bool,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Refused {
     pub(super) fn new(code: ProblemCode, status: u16, detail: impl Into<String>) -> Self {
-        Self { problem: Box::new(Problem::new(code, status, detail)), allow: None, close: false }
+        Self { problem: Box::new(Problem::new(code, status, detail)), headers: Vec::new() }
     }
 
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
@@ -39,12 +40,21 @@ impl Refused {
 
     pub(super) fn method_not_allowed(allow: String) -> Self {
         let detail = format!("this address answers {allow}");
-        Self { allow: Some(allow), ..Self::new(ProblemCode::MethodNotAllowed, 405, detail) }
+        let mut refused = Self::new(ProblemCode::MethodNotAllowed, 405, detail);
+        if let Ok(allow) = HeaderValue::try_from(allow) {
+            refused.add_header(ALLOW, allow);
+        }
+        refused
     }
 
     /// The rest of the request was not read: the connection can't go on.
-    pub(super) fn closing(self) -> Self {
-        Self { close: true, ..self }
+    pub(super) fn closing(mut self) -> Self {
+        self.add_header(CONNECTION, HeaderValue::from_static("close"));
+        self
+    }
+
+    pub(super) fn add_header(&mut self, name: HeaderName, value: HeaderValue) {
+        self.headers.push((name, value));
     }
 
     pub(super) fn status(&self) -> u16 {
@@ -58,54 +68,15 @@ impl Refused {
         if let Some(ms) = self.problem.retry_after_ms.filter(|_| matches!(self.problem.status, 429 | 503)) {
             headers.insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1000).max(1)));
         }
-        if let Some(allow) = self.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
-            headers.insert(ALLOW, allow);
-        }
-        if self.close {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
+        headers.extend(self.headers);
         reply
     }
 }
 
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
-        Self { problem: Box::new(problem(error)), allow: None, close: false }
+        Self { problem: Box::new(problem(error)), headers: Vec::new() }
     }
-}
-
-/// The one place that knows which refusal has which status and code.
-fn problem(error: Error) -> Problem {
-    let (code, status) = match &error {
-        Error::LockHeld { .. } => (ProblemCode::LockHeld, 423),
-        Error::WaitTimeout { .. } => (ProblemCode::WaitTimeout, 423),
-        Error::LeaseEnded { by_key: true, .. } => (ProblemCode::LeaseEnded, 409),
-        Error::LeaseEnded { by_key: false, .. } => (ProblemCode::LeaseEnded, 410),
-        Error::NotHolder => (ProblemCode::NotHolder, 403),
-        Error::HolderChanged { .. } => (ProblemCode::HolderChanged, 409),
-        Error::KeyReused => (ProblemCode::IdempotencyKeyReused, 422),
-        Error::InvalidCursor => (ProblemCode::InvalidCursor, 400),
-        Error::CursorExpired => (ProblemCode::CursorExpired, 410),
-        Error::Invalid { .. } => (ProblemCode::InvalidRequest, 400),
-        Error::Unavailable { .. } => (ProblemCode::Unavailable, 503),
-        Error::Internal => (ProblemCode::InternalError, 500),
-    };
-    let mut problem = Problem::new(code, status, error.to_string());
-    match error {
-        Error::LockHeld { holders, queue_len, retry_after_ms }
-        | Error::WaitTimeout { holders, queue_len, retry_after_ms } => {
-            problem.holders = Some(holders);
-            problem.queue_len = Some(queue_len);
-            problem.retry_after_ms = Some(retry_after_ms);
-        }
-        Error::LeaseEnded { reason, .. } => problem.reason = Some(reason),
-        Error::HolderChanged { holders } => problem.holders = Some(holders),
-        Error::Unavailable { retry_after, .. } => {
-            problem.retry_after_ms = Some(u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX));
-        }
-        _ => {}
-    }
-    problem
 }
 
 /// An outcome as the body of its operation.
@@ -115,13 +86,11 @@ pub(super) fn outcome(outcome: Outcome, request_id: &str) -> Reply {
         Outcome::Queued(queued) => json(202, JSON, &queued),
         Outcome::Cancelled(cancelled) => json(200, JSON, &cancelled),
         Outcome::Renewed(results) => {
-            let results = results.into_iter().map(|result| match result {
-                Ok(lease) => RenewResult::Lease(Box::new(lease)),
-                Err(error) => {
-                    let mut problem = problem(error);
+            let results = results.into_iter().map(renew_result).map(|mut result| {
+                if let RenewResult::Problem(problem) = &mut result {
                     problem.request_id = request_id.to_owned();
-                    RenewResult::Problem(Box::new(problem))
                 }
+                result
             });
             json(200, JSON, &Renewed { results: results.collect() })
         }
@@ -171,12 +140,5 @@ mod tests {
         assert_eq!(reply.status(), 503);
         assert_eq!(reply.headers()[RETRY_AFTER], "2");
         assert_eq!(reply.headers()[CONTENT_TYPE], "application/problem+json");
-    }
-
-    #[test]
-    fn a_lease_that_ended_is_gone_for_its_id_and_a_conflict_for_its_key() {
-        let ended = |by_key| Error::LeaseEnded { reason: dlm_protocol::EndReason::Expired, by_key };
-        assert_eq!(problem(ended(true)).status, 409);
-        assert_eq!(problem(ended(false)).status, 410);
     }
 }

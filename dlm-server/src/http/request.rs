@@ -14,7 +14,7 @@ use super::body;
 use super::query::Query;
 use super::reply::Refused;
 use super::route::Route;
-use crate::service::{EventsQuery, ListQuery, Operation};
+use crate::service::{EventsQuery, ListQuery, Operation, Wanted};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -44,7 +44,9 @@ pub(super) async fn operation(
             }
             Operation::RenewMany { leases: request.leases }
         }
-        Route::Livez | Route::Readyz | Route::Metrics | Route::OpenApi | Route::Root => return Ok(None),
+        Route::Session | Route::Livez | Route::Readyz | Route::Metrics | Route::OpenApi | Route::Root => {
+            return Ok(None);
+        }
         Route::Acquire
         | Route::Cancel
         | Route::Renew
@@ -139,13 +141,37 @@ fn list(mut query: Query) -> Result<ListQuery, Refused> {
 }
 
 fn events(mut query: Query) -> Result<EventsQuery, Refused> {
-    let resource = query.take("resource").map(ResourceName::try_from).transpose();
     Ok(EventsQuery {
         prefix: query.take("prefix").unwrap_or_default(),
-        resource: resource.map_err(|error| Refused::new(ProblemCode::InvalidName, 400, error.to_string()))?,
+        resource: resource_filter(&mut query)?,
         limit: limit(&mut query)?,
         after: query.take("after"),
     })
+}
+
+/// What an event socket asks for.
+pub(super) struct EventStream {
+    pub(super) after: Option<String>,
+    pub(super) wanted: Wanted,
+    pub(super) renewals: bool,
+}
+
+/// Decodes the query of an event socket.
+pub(super) fn event_stream(query: Option<&str>) -> Result<EventStream, Refused> {
+    let mut query = Query::parse(query, &["after", "prefix", "resource", "renewals"])?;
+    let renewals = match query.take("renewals").as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Refused::invalid("`renewals` must be `true` or `false`")),
+    };
+    let wanted =
+        Wanted { prefix: query.take("prefix").unwrap_or_default(), resource: resource_filter(&mut query)? };
+    Ok(EventStream { after: query.take("after"), wanted, renewals })
+}
+
+fn resource_filter(query: &mut Query) -> Result<Option<ResourceName>, Refused> {
+    let resource = query.take("resource").map(ResourceName::try_from).transpose();
+    resource.map_err(|error| Refused::new(ProblemCode::InvalidName, 400, error.to_string()))
 }
 
 fn limit(query: &mut Query) -> Result<usize, Refused> {

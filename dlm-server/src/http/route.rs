@@ -16,6 +16,7 @@ pub(crate) enum Route {
     Status,
     List,
     Events,
+    Session,
     Livez,
     Readyz,
     Metrics,
@@ -24,7 +25,7 @@ pub(crate) enum Route {
 }
 
 /// Every route there is.
-pub(crate) const ROUTES: [(Method, &str, Route); 15] = [
+pub(crate) const ROUTES: [(Method, &str, Route); 16] = [
     (Method::POST, "/v1/locks/{name}/acquire", Route::Acquire),
     (Method::POST, "/v1/locks/{name}/cancel", Route::Cancel),
     (Method::POST, "/v1/locks/{name}/renew", Route::Renew),
@@ -35,6 +36,7 @@ pub(crate) const ROUTES: [(Method, &str, Route); 15] = [
     (Method::GET, "/v1/locks", Route::List),
     (Method::POST, "/v1/renew", Route::RenewMany),
     (Method::GET, "/v1/events", Route::Events),
+    (Method::GET, "/v1/session", Route::Session),
     (Method::GET, "/livez", Route::Livez),
     (Method::GET, "/readyz", Route::Readyz),
     (Method::GET, "/metrics", Route::Metrics),
@@ -56,6 +58,7 @@ impl Route {
             Self::Status => "status",
             Self::List => "list",
             Self::Events => "events",
+            Self::Session => "session",
             Self::Livez => "livez",
             Self::Readyz => "readyz",
             Self::Metrics => "metrics",

@@ -9,7 +9,7 @@ use dlm_protocol::{AcquireRequest, EndReason, IdempotencyKey, Lease, Queued, Res
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Error, Outcome, Principal, Service, not_taken, unavailable, wire};
+use super::{Error, Hold, Outcome, Principal, Service, not_taken, unavailable, wire};
 use crate::clock::since_boot;
 use crate::store::Name;
 use crate::writer::{Caller, Done, Execute, Failure, Leave, RequestId, Writers};
@@ -21,6 +21,7 @@ impl Service {
         resource: ResourceName,
         key: Option<IdempotencyKey>,
         request: AcquireRequest,
+        hold: Hold,
     ) -> Result<Outcome, Error> {
         let arrived = since_boot();
         let can_return = key.is_some();
@@ -59,16 +60,20 @@ impl Service {
             place.disarm();
             return Err(not_taken(error));
         }
-        let share = tokio::time::sleep(Duration::from_millis(MAX_HOLD_MS));
-        let answer = tokio::select! {
-            biased;
-            answer = &mut answered => answer,
-            () = async { tokio::select! { () = share => {}, () = self.0.draining.cancelled() => {} } } => {
-                // It is about to be told its key. If the wait ended meanwhile,
-                // that answer is on its way.
-                place.leave(true);
-                answered.await
+        let answer = if waits && hold == Hold::Briefly {
+            let share = tokio::time::sleep(Duration::from_millis(MAX_HOLD_MS));
+            tokio::select! {
+                biased;
+                answer = &mut answered => answer,
+                () = async { tokio::select! { () = share => {}, () = self.0.draining.cancelled() => {} } } => {
+                    // It is about to be told its key. If the wait ended
+                    // meanwhile, that answer is on its way.
+                    place.leave(true);
+                    answered.await
+                }
             }
+        } else {
+            answered.await
         };
         place.disarm();
         let answer = answer.map_err(|_| unavailable("the server is shutting down"))?;

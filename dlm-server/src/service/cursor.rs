@@ -5,21 +5,21 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// After the event with this index in the batch at this position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Cursor {
-    pub(super) position: i64,
-    pub(super) index: u32,
+pub(crate) struct Cursor {
+    pub(crate) position: i64,
+    pub(crate) index: u32,
 }
 
 impl Cursor {
     /// Before the first event there can be.
-    pub(super) const START: Self = Self { position: 0, index: u32::MAX };
+    pub(crate) const START: Self = Self { position: 0, index: u32::MAX };
 
     /// After the last event of a batch.
-    pub(super) const fn after_batch(position: i64) -> Self {
+    pub(crate) const fn after_batch(position: i64) -> Self {
         Self { position, index: u32::MAX }
     }
 
-    pub(super) fn encode(self, log_id: u64) -> String {
+    pub(crate) fn encode(self, log_id: u64) -> String {
         let mut bytes = [0; 20];
         bytes[..8].copy_from_slice(&log_id.to_be_bytes());
         bytes[8..16].copy_from_slice(&self.position.to_be_bytes());
@@ -28,7 +28,7 @@ impl Cursor {
     }
 
     /// The place, if the text is a cursor of this log.
-    pub(super) fn decode(text: &str, log_id: u64) -> Option<Self> {
+    pub(crate) fn decode(text: &str, log_id: u64) -> Option<Self> {
         let bytes: [u8; 20] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
         let (log, rest) = bytes.split_first_chunk::<8>()?;
         let (position, rest) = rest.split_first_chunk::<8>()?;

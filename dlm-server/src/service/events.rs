@@ -4,7 +4,7 @@ use dlm_protocol::{Event, EventPage, FencingToken, Mode, Owner, ResourceName};
 
 use super::cursor::Cursor;
 use super::{Error, EventsQuery, Outcome, Service, wire};
-use crate::store::{Head, LogRow};
+use crate::store::{Head, LogPage, LogRow};
 use crate::writer::LoggedEvent;
 
 /// Rows of the log (a batch each) that are read at a time.
@@ -13,16 +13,14 @@ const ROWS: i64 = 256;
 impl Service {
     pub(super) async fn events(&self, query: EventsQuery) -> Result<Outcome, Error> {
         let log_id = self.0.log_id;
-        let start = match &query.after {
-            Some(cursor) => Cursor::decode(cursor, log_id).ok_or(Error::InvalidCursor)?,
-            None => Cursor::START,
-        };
-        let mut page = Page { log_id, at: start, events: Vec::new(), query };
+        let start = query.after.as_deref().map(|cursor| self.cursor(cursor)).transpose()?;
+        let mut page = Page { log_id, at: start.unwrap_or(Cursor::START), events: Vec::new(), query };
         loop {
             let from = page.at.position;
-            let (rows, Head(head)) = self.read(move |reader| reader.log(from, ROWS)).await?;
-            if start.position > head {
-                return Err(Error::InvalidCursor);
+            let LogPage { rows, head: Head(head), trimmed } =
+                self.read(move |reader| reader.log(from, ROWS)).await?;
+            if let Some(start) = start {
+                start.check(head, trimmed)?;
             }
             let last = (rows.len() as i64) < ROWS;
             for row in &rows {
@@ -37,6 +35,32 @@ impl Service {
             }
         }
     }
+
+    /// The place that a cursor names.
+    pub(super) fn cursor(&self, text: &str) -> Result<Cursor, Error> {
+        Cursor::decode(text, self.0.log_id).ok_or(Error::InvalidCursor)
+    }
+}
+
+impl Cursor {
+    /// Whether a log with these ends can be read from here on.
+    pub(super) fn check(self, head: i64, trimmed: i64) -> Result<(), Error> {
+        if self.position > head {
+            Err(Error::InvalidCursor)
+        } else if self < Self::after_batch(trimmed) {
+            Err(Error::CursorExpired)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The events of a row of the log.
+pub(crate) fn logged(row: &LogRow) -> Result<Vec<LoggedEvent<'_>>, Error> {
+    serde_json::from_str(&row.events).map_err(|error| {
+        tracing::error!(%error, position = row.position, "a row of the log can't be read");
+        Error::Internal
+    })
 }
 
 struct Page {
@@ -50,11 +74,7 @@ struct Page {
 impl Page {
     /// Takes what is asked for out of a row. Tells whether the page is full.
     fn take(&mut self, row: &LogRow) -> Result<bool, Error> {
-        let logged: Vec<LoggedEvent<'_>> = serde_json::from_str(&row.events).map_err(|error| {
-            tracing::error!(%error, position = row.position, "a row of the log can't be read");
-            Error::Internal
-        })?;
-        for (index, event) in (0..).zip(&logged) {
+        for (index, event) in (0..).zip(&logged(row)?) {
             let cursor = Cursor { position: row.position, index };
             if cursor <= self.at {
                 continue;
@@ -82,7 +102,8 @@ impl Page {
     }
 }
 
-fn wire_event(event: &LoggedEvent<'_>, cursor: String) -> Result<Event, Error> {
+/// An event as the wire has it.
+pub(crate) fn wire_event(event: &LoggedEvent<'_>, cursor: String) -> Result<Event, Error> {
     let damaged = |_| Error::Internal;
     Ok(Event {
         cursor,

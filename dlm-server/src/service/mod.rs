@@ -7,18 +7,20 @@
 //! - `operation`, `error`, `principal`: what is asked, by whom, and answered
 //! - `acquire`: an acquire and its wait; `mutate`: the other operations of a
 //!   writer
-//! - `read`: status and lists; `events`: pages of the log
+//! - `read`: status and lists; `events`: pages of the log; `subscribe`: its live
+//!   end
 //! - `lease_id`, `cursor`, `wire`: engine terms as the wire has them
 
 mod acquire;
-mod cursor;
+pub(crate) mod cursor;
 mod error;
-mod events;
+pub(crate) mod events;
 mod lease_id;
 mod mutate;
 mod operation;
 mod principal;
 mod read;
+mod subscribe;
 mod wire;
 
 use std::fmt;
@@ -30,15 +32,19 @@ use std::time::Duration;
 
 use dlm_engine::{ClaimKey, Context, Limits, Micros, NewKeys, Op, Replicas};
 use dlm_protocol::limits::{AWAY_GRACE_MS, MAX_HOLDERS_SHOWN};
+use dlm_protocol::{AcquireRequest, IdempotencyKey, Lease, ResourceName};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::ended::{Holders, Told};
+use crate::feed::{self, Feed};
 use crate::forgetter;
 use crate::members::{self, Members};
 use crate::metrics::Metrics;
 use crate::store::{self, Cluster, Name, Reader, StoreError};
 use crate::sweeper::{self, Alarm};
+use crate::trimmer::{self, Retention};
 use crate::writer::{self, Answer, Caller, Execute, NotTaken, Parked, RequestId, Writers};
 use lease_id::LeaseIds;
 
@@ -46,6 +52,7 @@ pub use crate::store::OpenError;
 pub use error::Error;
 pub use operation::{EventsQuery, ListQuery, Operation, Outcome};
 pub use principal::Principal;
+pub(crate) use subscribe::{Ended, Next, Subscription, Wanted};
 
 /// What a service is opened with.
 #[derive(Debug, Clone)]
@@ -56,6 +63,10 @@ pub struct ServiceOptions {
     pub writers: usize,
     /// How long a resource that nobody uses is remembered.
     pub idle_retention: Duration,
+    /// How old events get.
+    pub event_retention: Duration,
+    /// How many events are kept.
+    pub event_limit: u64,
     /// Holds the secret of the lease ids; the database keeps one of its own
     /// when absent.
     pub secret_file: Option<PathBuf>,
@@ -72,6 +83,8 @@ struct Inner {
     log_id: u64,
     cluster: Arc<dyn Cluster>,
     members: Arc<Members>,
+    holders: Arc<Holders>,
+    feed: Feed,
     limits: Arc<Limits>,
     requests: AtomicU64,
     draining: CancellationToken,
@@ -93,6 +106,7 @@ impl Service {
     ///
     /// With what the operator has to change.
     pub async fn open(options: ServiceOptions, metrics: Arc<Metrics>) -> Result<Self, OpenError> {
+        let retention = Retention { age: options.event_retention, events: options.event_limit };
         let opening = tokio::task::spawn_blocking(move || Self::open_blocking(&options, metrics));
         let (service, alarm) = opening.await.map_err(|error| OpenError::Stopped(error.to_string()))??;
         let inner = &service.0;
@@ -101,6 +115,11 @@ impl Service {
         inner.tasks.spawn(sweeper);
         let forgetter = forgetter::run(inner.writers.clone(), reader(), cluster(), inner.stop.clone());
         inner.tasks.spawn(forgetter);
+        let trimmer = trimmer::run(inner.writers.clone(), reader(), cluster(), retention, inner.stop.clone());
+        inner.tasks.spawn(trimmer);
+        let follow =
+            feed::Follow { reader: reader(), log_id: inner.log_id, shared: inner.cluster.is_shared() };
+        inner.tasks.spawn(follow.run(inner.feed.clone(), inner.stop.clone()));
         if inner.cluster.is_shared() {
             let beat = members::beat(Arc::clone(&inner.members), cluster(), inner.stop.clone());
             inner.tasks.spawn(beat);
@@ -124,8 +143,11 @@ impl Service {
         let cluster = opened.cluster;
         let members = Arc::new(Members::join(&*cluster).map_err(|error| stopped(&error))?);
         let alarm = Arc::new(Alarm::new());
-        let parked = Arc::<Parked>::default();
+        let (parked, holders) = (Arc::<Parked>::default(), Arc::<Holders>::default());
+        let feed = Feed::new();
         let setup = writer::Setup {
+            holders: Arc::clone(&holders),
+            feed: feed.clone(),
             members: Arc::clone(&members),
             cluster: Arc::clone(&cluster),
             parked: Arc::clone(&parked),
@@ -137,8 +159,10 @@ impl Service {
         let stop = CancellationToken::new();
         if cluster.is_shared() {
             let (cluster, writers, stop) = (Arc::clone(&cluster), writers.clone(), stop.clone());
+            let holders = Arc::clone(&holders);
             let listener = std::thread::Builder::new().name("dlm-listener".into());
-            let listening = listener.spawn(move || members::listen(&*cluster, &parked, &writers, &stop));
+            let listening =
+                listener.spawn(move || members::listen(&*cluster, &parked, &holders, &writers, &stop));
             threads.push(listening.map_err(|error| stopped(&error))?);
         }
         let service = Self(Arc::new(Inner {
@@ -148,6 +172,8 @@ impl Service {
             log_id: opened.identity.log_id,
             cluster,
             members,
+            holders,
+            feed,
             limits,
             requests: AtomicU64::new(0),
             draining: CancellationToken::new(),
@@ -173,7 +199,7 @@ impl Service {
         authorise(principal, &operation)?;
         match operation {
             Operation::Acquire { resource, key, request } => {
-                self.acquire(principal, resource, key, request).await
+                self.acquire(principal, resource, key, request, Hold::Briefly).await
             }
             Operation::Cancel { resource, key } => self.cancel(principal, &resource, &key).await,
             Operation::Renew { resource, request } => {
@@ -188,6 +214,41 @@ impl Service {
             Operation::List(query) => self.list(query).await,
             Operation::Events(query) => self.events(query).await,
         }
+    }
+
+    /// Takes a lock for a caller that waits for one answer however long it
+    /// takes: it is never told that it is still queued.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::call`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As of [`Self::call`].
+    pub async fn acquire_throughout(
+        &self,
+        principal: &Principal,
+        resource: ResourceName,
+        key: IdempotencyKey,
+        request: AcquireRequest,
+    ) -> Result<Lease, Error> {
+        match self.acquire(principal, resource, Some(key), request, Hold::Throughout).await? {
+            Outcome::Lease(lease) => Ok(*lease),
+            _ => Err(Error::Internal),
+        }
+    }
+
+    /// Waits until everything that was asked of a resource before is done.
+    pub(crate) fn settled(&self, resource: &ResourceName) -> impl Future<Output = Result<(), Error>> + use<> {
+        let settled = self.sweep(resource.to_shared(), Vec::new());
+        async move { settled.await.map(drop) }
+    }
+
+    /// From now on `told` is told when the lease ends without its holder's
+    /// doing.
+    pub(crate) fn watch(&self, lease: &Lease, told: &Told) {
+        self.0.holders.add(&lease.resource, lease.fencing_token, lease.expires_at, told);
     }
 
     /// Whether the store can be reached and the service is not draining.
@@ -282,6 +343,15 @@ impl Service {
     fn context<'a>(&'a self, now: Micros, replicas: &'a Replicas) -> Context<'a> {
         Context { now, replicas, limits: &self.0.limits, new_keys: NewKeys::Ask }
     }
+}
+
+/// For how long one request of a waiter is held open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    /// For the server's share of the wait; then it is told that it is queued.
+    Briefly,
+    /// Until the wait has ended.
+    Throughout,
 }
 
 /// Who may do what: the one place for all transports. While nobody is asked

@@ -2,7 +2,7 @@
 
 use dlm_engine::{ClaimKey, Micros, Replicas};
 
-use super::{Cluster, EndedWait, Name, StoreError, new_replica_id};
+use super::{Cluster, Heard, Name, StoreError, Word, new_replica_id};
 
 /// Nobody else: whatever other replica is named in the store has gone.
 pub(super) struct Alone(Replicas);
@@ -26,9 +26,9 @@ impl Cluster for Alone {
         0
     }
 
-    fn announce(&self, _ended: Vec<EndedWait>) {}
+    fn announce(&self, _words: Vec<Word>) {}
 
-    fn heard(&self) -> Vec<(Name, ClaimKey)> {
+    fn heard(&self) -> Vec<Heard> {
         Vec::new()
     }
 

@@ -22,6 +22,8 @@ use std::time::Duration;
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as DieselError};
 use dlm_engine::{Claim, ClaimChange, ClaimKey, Micros, Need, ReplicaId, Replicas, Resource, RowChange};
 
+use dlm_protocol::EndReason;
+
 use crate::service::ListQuery;
 
 /// A resource's name as the store and its writer keep it.
@@ -39,6 +41,9 @@ pub(crate) enum StoreError {
     /// The database can't be used now.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// A transaction may have been committed or not.
+    #[error("what became of a commit is not known")]
+    Unclear,
     /// A transaction was not committed, and could be tried again.
     #[error("a commit did not take place")]
     NotCommitted,
@@ -110,7 +115,7 @@ pub(crate) struct Wanted<'a> {
 pub(crate) enum Locked {
     /// As the writer has it in memory.
     Same,
-    Loaded(Loaded),
+    Loaded(Box<Loaded>),
     /// Another replica is at it: it can't be in this batch.
     Elsewhere,
 }
@@ -145,8 +150,8 @@ pub(crate) struct Write<'a> {
 pub(crate) struct BatchWrite<'a> {
     pub(crate) now: Micros,
     pub(crate) writes: &'a [Write<'a>],
-    /// Its events in their order, as JSON, if there are any.
-    pub(crate) events: Option<&'a str>,
+    /// Its events in their order, as JSON, and how many; if there are any.
+    pub(crate) events: Option<(&'a str, usize)>,
 }
 
 /// Keys to forget: the claims behind `after` up to and with `last` that ended
@@ -156,6 +161,34 @@ pub(crate) struct Purge {
     pub(crate) after: Option<ClaimName>,
     pub(crate) last: ClaimName,
     pub(crate) cutoff: Micros,
+}
+
+/// What to forget of the event log, from its beginning on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Trim {
+    /// Rows that are older.
+    pub(crate) before: Micros,
+    /// Rows that so many events follow.
+    pub(crate) keep: i64,
+    /// Rows looked at.
+    pub(crate) limit: i64,
+}
+
+/// One of the oldest rows of the log.
+pub(crate) struct OldRow {
+    pub(crate) position: i64,
+    pub(crate) at: i64,
+    /// How many events the log ever had up to and with this row.
+    pub(crate) upto: i64,
+}
+
+impl Trim {
+    /// The last of the oldest rows that is to go, and how many go with it.
+    fn last(&self, rows: &[OldRow], log_upto: i64) -> Option<(usize, i64)> {
+        let goes = |row: &&OldRow| row.at < self.before.0 || row.upto <= log_upto - self.keep;
+        let going = rows.iter().take_while(goes).count();
+        Some((going, rows[..going].last()?.position))
+    }
 }
 
 /// A claim's primary key.
@@ -200,6 +233,10 @@ pub(crate) trait Store: Send {
 
     /// Forgets keys, in a transaction of its own. Returns how many.
     fn purge(&mut self, purge: &Purge) -> Result<usize, StoreError>;
+
+    /// Forgets the oldest rows of the log, in a transaction of its own. Returns
+    /// how many.
+    fn trim(&mut self, trim: &Trim) -> Result<usize, StoreError>;
 }
 
 /// The replicas that share a store.
@@ -214,13 +251,12 @@ pub(crate) trait Cluster: Send + Sync {
     /// they share work by.
     fn rank(&self) -> u32;
 
-    /// Tells the replicas at which requests of these waits are held open that
-    /// the waits have ended. It may be lost.
-    fn announce(&self, ended: Vec<EndedWait>);
+    /// Tells the other replicas what concerns them. It may be lost.
+    fn announce(&self, words: Vec<Word>);
 
-    /// Waits that ended elsewhere and are held open here, once there are any;
-    /// none after a while.
-    fn heard(&self) -> Vec<(Name, ClaimKey)>;
+    /// What other replicas told this one, once there is anything; nothing after
+    /// a while.
+    fn heard(&self) -> Vec<Heard>;
 
     /// Those of these waits that are over, or that nobody is known to hold
     /// open. For a message that was lost.
@@ -230,12 +266,20 @@ pub(crate) trait Cluster: Send + Sync {
     fn is_shared(&self) -> bool;
 }
 
-/// A wait that ended while another replica held its request open.
+/// What one replica tells others.
 #[derive(Debug, Clone)]
-pub(crate) struct EndedWait {
-    pub(crate) replica: ReplicaId,
-    pub(crate) name: Name,
-    pub(crate) key: ClaimKey,
+pub(crate) enum Word {
+    /// A wait has ended that the replica holds open.
+    WaitEnded { replica: ReplicaId, name: Name, key: ClaimKey },
+    /// A lease has ended without its holder's doing.
+    LeaseEnded { name: Name, token: u64, reason: EndReason },
+}
+
+/// What a replica was told.
+#[derive(Debug, Clone)]
+pub(crate) enum Heard {
+    WaitEnded(Name, ClaimKey),
+    LeaseEnded(Name, u64, EndReason),
 }
 
 /// What a resource looks like to those who don't write.
@@ -251,6 +295,14 @@ pub(crate) struct View {
 /// The end of the event log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Head(pub(crate) i64);
+
+/// A part of the event log, as of one instant.
+pub(crate) struct LogPage {
+    pub(crate) rows: Vec<LogRow>,
+    pub(crate) head: Head,
+    /// The last position that was forgotten; 0 when none was.
+    pub(crate) trimmed: i64,
+}
 
 /// One row of the event log.
 pub(crate) struct LogRow {
@@ -286,8 +338,8 @@ pub(crate) trait Reader: Send + Sync {
     fn view(&self, name: &Name) -> Result<(View, Head), StoreError>;
     fn position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError>;
     fn list(&self, query: &ListQuery) -> Result<(Vec<View>, Head), StoreError>;
-    /// Log rows from this position on, oldest first, and the log's end.
-    fn log(&self, from: i64, limit: i64) -> Result<(Vec<LogRow>, Head), StoreError>;
+    /// Log rows from this position on, oldest first.
+    fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError>;
     /// What was due `behind` ago, and the waiters of replicas that are gone
     /// whose rows don't say so yet.
     fn due(&self, behind: Duration, limit: i64) -> Result<Due, StoreError>;

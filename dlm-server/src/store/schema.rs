@@ -64,6 +64,7 @@ diesel::table! {
     log (position) {
         position -> BigInt,
         at -> BigInt,
+        upto -> BigInt,
         events -> Text,
     }
 }

@@ -147,11 +147,9 @@ impl Core {
         }
         let events: Vec<_> =
             executed.events.iter().map(|(name, event)| LoggedEvent::new(name, event)).collect();
-        let events = (!events.is_empty())
-            .then(|| serde_json::to_string(&events))
-            .transpose()
-            .map_err(|error| StoreError::Refused(error.to_string()))?;
-        let batch = BatchWrite { now: executed.now, writes: &writes, events: events.as_deref() };
+        let text = serde_json::to_string(&events).map_err(|error| StoreError::Refused(error.to_string()))?;
+        let logged = (!events.is_empty()).then_some((&*text, events.len()));
+        let batch = BatchWrite { now: executed.now, writes: &writes, events: logged };
         self.store.write(&batch).map(Some)
     }
 
@@ -162,11 +160,10 @@ impl Core {
         tracing::error!(%error, "a commit failed; looking whether it took place");
         self.store.rollback();
         self.cache.failed();
-        let unknown = || StoreError::Unavailable("what became of a commit is not known".into());
         if !self.reconnect() {
-            return Err(unknown());
+            return Err(StoreError::Unclear);
         }
-        let last = self.store.last_batch().map_err(|_| unknown())?;
+        let last = self.store.last_batch().map_err(|_| StoreError::Unclear)?;
         if batch.is_none_or(|batch| batch == last) {
             return Ok(());
         }

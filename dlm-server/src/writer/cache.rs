@@ -47,7 +47,8 @@ impl Cache {
             match locked {
                 Locked::Elsewhere => continue,
                 Locked::Same => {}
-                Locked::Loaded(Loaded { resource, stored_check_at, revision }) => {
+                Locked::Loaded(loaded) => {
+                    let Loaded { resource, stored_check_at, revision } = *loaded;
                     let entry = Entry { resource, stored_check_at, revision, touched: false, idle_since: 0 };
                     self.entries.insert(Name::clone(name), entry);
                 }

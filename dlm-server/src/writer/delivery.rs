@@ -1,24 +1,22 @@
 //! Answers and wakes, once a batch is committed.
 
-use dlm_engine::{ClaimKey, Micros, News, Op, Refusal, Reply, Wake};
+use dlm_engine::{ClaimKey, Event, EventKind, Micros, News, Op, Refusal, Reply, Wake};
+use dlm_protocol::EndReason;
 
 use super::Core;
 use super::batch::{Committed, Task};
 use super::job::{Done, Execute, Failure};
 use super::log_row::kind;
 use super::parked::Waiting;
-use crate::store::{EndedWait, Name};
+use crate::store::{Name, Word};
 
 impl Core {
     /// Tells everyone, in the order in which it was done: who joined the queue
     /// is parked before a later operation of the batch wakes it.
     pub(super) fn deliver(&mut self, tasks: Vec<Task>, committed: Committed) {
-        for (_, event) in &committed.events {
-            self.metrics.events(kind(event.kind));
-        }
+        let mut words = self.tell_of(&committed.events);
         self.alarm.set(committed.first_check);
         let me = self.members.current().me();
-        let mut elsewhere = Vec::new();
         for (task, executed) in tasks.into_iter().zip(committed.executed) {
             let Some(executed) = executed else {
                 self.put_off.push(task);
@@ -43,14 +41,38 @@ impl Core {
             };
             for wake in executed.wakes {
                 if let Some(replica) = wake.parked_at.filter(|replica| *replica != me) {
-                    elsewhere.push(EndedWait { replica, name: Name::clone(&name), key: wake.key.clone() });
+                    words.push(Word::WaitEnded { replica, name: Name::clone(&name), key: wake.key.clone() });
                 }
                 self.wake(&name, &wake);
             }
         }
-        if !elsewhere.is_empty() {
-            self.cluster.announce(elsewhere);
+        if !words.is_empty() {
+            self.cluster.announce(words);
         }
+    }
+
+    /// Tells of what happened: those who count and those who follow, and the
+    /// holders whose lease ended. Returns what other replicas have to know.
+    fn tell_of(&self, events: &[(Name, Event)]) -> Vec<Word> {
+        if !events.is_empty() {
+            self.feed.poke();
+        }
+        let mut words = Vec::new();
+        for (name, event) in events {
+            self.metrics.events(kind(event.kind));
+            let reason = match event.kind {
+                EventKind::Released => EndReason::Released,
+                EventKind::Expired => EndReason::Expired,
+                EventKind::ForceReleased => EndReason::ForceReleased,
+                _ => continue,
+            };
+            let Some(token) = event.token else { continue };
+            self.holders.ended(name, token, reason);
+            if reason != EndReason::Released {
+                words.push(Word::LeaseEnded { name: Name::clone(name), token, reason });
+            }
+        }
+        words
     }
 
     /// Answers those who wait for a claim that was looked at again.
@@ -71,7 +93,12 @@ impl Core {
             (Ok(Reply::Queued), Op::Acquire { key, request }) => {
                 self.parked.park(&name, &key, &request, Waiting { caller, first_now: now });
             }
-            (Ok(reply), _) => caller.answer(Ok(Done::Reply(reply)), now),
+            (Ok(reply), op) => {
+                if let (Reply::Lease(claim), Op::Renew { .. }) = (&reply, &op) {
+                    self.feed.renewed(&name, claim);
+                }
+                caller.answer(Ok(Done::Reply(reply)), now);
+            }
             (Err(refusal), _) => caller.answer(Err(Failure::Refused(refusal)), now),
         }
     }

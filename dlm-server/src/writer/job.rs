@@ -3,21 +3,23 @@
 use dlm_engine::{ClaimKey, Micros, Op, Refusal, Reply};
 use tokio::sync::oneshot;
 
-use crate::store::{Name, Purge, StoreError};
+use crate::store::{Name, Store};
 
 /// Names one request of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct RequestId(pub(crate) u64);
 
+/// What is done on a writer's store between two batches.
+pub(crate) type Chore = Box<dyn FnOnce(&mut dyn Store) + Send>;
+
 /// One thing for the writer to do.
-#[derive(Debug)]
 pub(crate) enum Job {
     Execute(Execute),
     Leave(Leave),
     /// See whether a wait that is held open here has ended elsewhere.
     Recheck(Name, ClaimKey),
-    /// Forget keys.
-    Purge(Purge, oneshot::Sender<Result<usize, StoreError>>),
+    /// Something to do in a transaction of its own.
+    Chore(Chore),
     /// Finish what came before and end.
     Stop,
 }

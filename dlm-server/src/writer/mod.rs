@@ -35,9 +35,11 @@ use backoff::ExponentialBackoff;
 use dlm_engine::{ClaimKey, Limits, NewKeys};
 use tokio::sync::oneshot;
 
+use crate::ended::Holders;
+use crate::feed::Feed;
 use crate::members::Members;
 use crate::metrics::Metrics;
-use crate::store::{Cluster, Contended, Name, Purge, Store, StoreError};
+use crate::store::{Cluster, Contended, Name, Store, StoreError};
 use crate::sweeper::Alarm;
 use batch::Task;
 use cache::Cache;
@@ -106,13 +108,19 @@ impl Writers {
         self.of(&name).send(Job::Recheck(name, key))
     }
 
-    /// Forgets keys.
-    pub(crate) fn purge(
+    /// Has a chore done between two batches.
+    pub(crate) async fn chore<T: Send + 'static>(
         &self,
-        purge: Purge,
-        done: oneshot::Sender<Result<usize, StoreError>>,
-    ) -> Result<(), NotTaken> {
-        self.0[0].send(Job::Purge(purge, done))
+        chore: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let stopped = || StoreError::Unavailable("the writer has stopped".into());
+        let (done, result) = oneshot::channel();
+        let job = Job::Chore(Box::new(move |store| {
+            // Nobody listens when the server stops.
+            done.send(chore(store)).ok();
+        }));
+        self.0[0].send(job).map_err(|_| stopped())?;
+        result.await.map_err(|_| stopped())?
     }
 
     /// Has all writers finish what came before, and end.
@@ -135,6 +143,8 @@ pub(crate) struct Setup {
     pub(crate) members: Arc<Members>,
     pub(crate) cluster: Arc<dyn Cluster>,
     pub(crate) parked: Arc<Parked>,
+    pub(crate) holders: Arc<Holders>,
+    pub(crate) feed: Feed,
     pub(crate) limits: Arc<Limits>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) alarm: Arc<Alarm>,
@@ -157,6 +167,8 @@ pub(crate) fn start(
             cache: Cache::default(),
             put_off: PutOff::default(),
             parked: Arc::clone(&setup.parked),
+            holders: Arc::clone(&setup.holders),
+            feed: setup.feed.clone(),
             members: Arc::clone(&setup.members),
             cluster: Arc::clone(&setup.cluster),
             limits: Arc::clone(&setup.limits),
@@ -175,6 +187,8 @@ struct Core {
     cache: Cache,
     put_off: PutOff,
     parked: Arc<Parked>,
+    holders: Arc<Holders>,
+    feed: Feed,
     members: Arc<Members>,
     cluster: Arc<dyn Cluster>,
     limits: Arc<Limits>,
@@ -204,10 +218,10 @@ impl Core {
                             self.take(Task::Recheck { name, key, asked }, &mut batch);
                         }
                     }
-                    Job::Purge(purge, done) => {
+                    Job::Chore(chore) => {
                         // The callers' jobs before it go first.
                         self.run(std::mem::take(&mut batch), Contended::Skip);
-                        done.send(self.store.purge(&purge)).ok();
+                        chore(&mut *self.store);
                     }
                     Job::Stop => stopping = true,
                 }
@@ -239,41 +253,38 @@ impl Core {
         if tasks.is_empty() {
             return;
         }
-        match self.attempt(&tasks, NewKeys::Assume, contended) {
-            Ok(committed) => self.deliver(tasks, committed),
-            Err(StoreError::KeyExists | StoreError::NotCommitted) => self.run_asking(tasks, contended),
-            Err(error) => self.run_after(error, tasks),
-        }
-    }
-
-    /// A key in the batch was used before, or may have been by the attempt
-    /// whose commit failed: now every key is looked up.
-    fn run_asking(&mut self, tasks: Vec<Task>, contended: Contended) {
+        let mut new_keys = NewKeys::Assume;
+        let mut reconnected = false;
         for _ in 0..ATTEMPTS {
-            self.metrics.batch_retried();
-            match self.attempt(&tasks, NewKeys::Ask, contended) {
+            match self.attempt(&tasks, new_keys, contended) {
                 Ok(committed) => return self.deliver(tasks, committed),
-                // Another replica was faster with the same new name or key.
+                // A key in the batch was used before, or another replica was
+                // faster with a new name: now every key is looked up.
                 Err(StoreError::KeyExists | StoreError::NotCommitted) => {}
-                Err(error) => return self.run_after(error, tasks),
+                // Nothing was done yet, and a connection may have died since
+                // it was last used.
+                Err(StoreError::Unavailable(why)) if !reconnected => {
+                    tracing::warn!(why, "the connection to the database failed");
+                    reconnected = true;
+                    if !self.reconnect() {
+                        return self.fail(tasks, &Failure::Unavailable);
+                    }
+                }
+                Err(error @ (StoreError::Unavailable(_) | StoreError::Unclear)) => {
+                    tracing::error!(%error, operations = tasks.len(), "a batch failed");
+                    return self.fail(tasks, &Failure::Unavailable);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, operations = tasks.len(), "a batch was refused; running it one by one");
+                    self.metrics.batch_retried();
+                    return self.run_one_by_one(tasks);
+                }
             }
+            self.metrics.batch_retried();
+            new_keys = NewKeys::Ask;
         }
-        self.run_after(StoreError::NotCommitted, tasks);
-    }
-
-    fn run_after(&mut self, error: StoreError, tasks: Vec<Task>) {
-        match error {
-            StoreError::Unavailable(_) | StoreError::NotCommitted => {
-                tracing::error!(%error, operations = tasks.len(), "a batch failed");
-                self.reconnect();
-                self.fail(tasks, &Failure::Unavailable);
-            }
-            error => {
-                tracing::warn!(%error, operations = tasks.len(), "a batch was refused; running it one by one");
-                self.metrics.batch_retried();
-                self.run_one_by_one(tasks);
-            }
-        }
+        tracing::error!(operations = tasks.len(), "a batch was run again too often");
+        self.fail(tasks, &Failure::Unavailable);
     }
 
     /// One operation's data is refused: the others must not suffer for it.
@@ -285,7 +296,9 @@ impl Core {
                 Err(error) => {
                     tracing::error!(%error, "an operation failed");
                     let failure = match error {
-                        StoreError::Unavailable(_) | StoreError::NotCommitted => Failure::Unavailable,
+                        StoreError::Unavailable(_) | StoreError::Unclear | StoreError::NotCommitted => {
+                            Failure::Unavailable
+                        }
                         _ => Failure::Internal,
                     };
                     self.fail(task, &failure);

@@ -85,10 +85,11 @@ CREATE TABLE floors (
 -- resource, numbers grow in the order of the commits.
 CREATE SEQUENCE batches;
 
--- The events of each batch, in order, as a JSON array.
+-- The events of each batch, in order, as a JSON array, and how many.
 CREATE TABLE batch_events (
     batch  BIGINT PRIMARY KEY,
     at     BIGINT NOT NULL,
+    count  BIGINT NOT NULL,
     events TEXT NOT NULL
 );
 
@@ -97,19 +98,22 @@ CREATE TABLE unplaced (
     batch BIGINT PRIMARY KEY
 ) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 
--- The event log: batches in the order in which they became visible.
+-- The event log: batches in the order in which they became visible, and how
+-- many events the log ever had up to and with them.
 CREATE TABLE log (
     position BIGINT PRIMARY KEY,
-    batch    BIGINT NOT NULL
+    batch    BIGINT NOT NULL,
+    upto     BIGINT NOT NULL
 );
 
--- One row: the last position of the log, and the last that was trimmed. Who
--- gives batches their places locks it.
+-- One row: the last position of the log, how many events it ever had, and the
+-- last position that was forgotten. Who gives batches their places locks it.
 CREATE TABLE log_ends (
     head    BIGINT NOT NULL,
+    upto    BIGINT NOT NULL,
     trimmed BIGINT NOT NULL
 ) WITH (fillfactor = 20);
-INSERT INTO log_ends (head, trimmed) VALUES (0, 0);
+INSERT INTO log_ends (head, upto, trimmed) VALUES (0, 0, 0);
 
 -- The servers that share this database, each run of each.
 CREATE TABLE replicas (

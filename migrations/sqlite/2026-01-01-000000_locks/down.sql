@@ -2,6 +2,7 @@ DROP VIEW events_readable;
 DROP VIEW waiters_readable;
 DROP VIEW holders_readable;
 DROP TABLE writers;
+DROP TABLE log_trimmed;
 DROP TABLE log;
 DROP TABLE floors;
 DROP TABLE claims;

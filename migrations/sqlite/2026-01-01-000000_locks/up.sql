@@ -77,12 +77,21 @@ CREATE TABLE floors (
     version BIGINT NOT NULL
 );
 
--- The event log, one row a batch: its events in order, as a JSON array.
+-- The event log, one row a batch: its events in order, as a JSON array, and
+-- how many events the log ever had up to and with them.
 CREATE TABLE log (
     position INTEGER PRIMARY KEY NOT NULL,
     at       BIGINT NOT NULL,
+    upto     BIGINT NOT NULL,
     events   TEXT NOT NULL
 );
+
+-- One row: the last row of the log that was forgotten.
+CREATE TABLE log_trimmed (
+    position BIGINT NOT NULL,
+    upto     BIGINT NOT NULL
+);
+INSERT INTO log_trimmed (position, upto) VALUES (0, 0);
 
 -- The last batch of each writer: after a COMMIT of unknown outcome it says
 -- what became of it.

@@ -1,5 +1,6 @@
 //! The behaviours that must hold, each named after its number.
 
+mod events;
 mod guards;
 mod holder;
 mod idempotency;
@@ -8,4 +9,5 @@ mod loss;
 mod persistence;
 mod queue;
 mod renewal;
+mod session;
 mod tokens;

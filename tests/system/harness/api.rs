@@ -157,6 +157,12 @@ impl Api {
         self.post(&path(name, "/release"), &json!({"lease_id": lease["lease_id"]})).await
     }
 
+    pub(crate) async fn try_release(&self, name: &str, lease: &Value) -> reqwest::Result<Answer> {
+        let headers = [("content-type", "application/json")];
+        let body = json!({"lease_id": lease["lease_id"]}).to_string();
+        self.try_send(Method::POST, &path(name, "/release"), &headers, Some(body)).await
+    }
+
     pub(crate) async fn renew(&self, name: &str, lease: &Value) -> Answer {
         self.post(&path(name, "/renew"), &json!({"lease_id": lease["lease_id"]})).await
     }

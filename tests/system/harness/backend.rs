@@ -1,12 +1,14 @@
 //! The databases that the stories are told on.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tempfile::TempDir;
 
 use super::postgres::Cluster;
+use super::server::Server;
 
 /// A database that one story has for itself.
 pub(crate) trait Backend: Send + Sync + 'static {
@@ -76,5 +78,55 @@ impl Backend for Postgres {
              CREATE TRIGGER refuse BEFORE INSERT ON claims FOR EACH ROW WHEN (NEW.owner = 'refuse me') \
              EXECUTE FUNCTION refuse()",
         );
+    }
+}
+
+impl Postgres {
+    /// A batch of another writer that has taken its number, and whose
+    /// transaction goes on.
+    pub(crate) fn late_batch(&self) -> LateBatch {
+        let mut connection = PgConnection::establish(&self.url).unwrap();
+        let event = r#"[{"kind":"queued","resource":"late","current_token":0,"version":1,"owner":"","queue_len":1,"at":0}]"#;
+        connection
+            .batch_execute(&format!(
+                "BEGIN; INSERT INTO batch_events (batch, at, count, events) \
+                 SELECT nextval('batches'), extract(epoch FROM clock_timestamp())::bigint * 1000000, 1, '{event}'; \
+                 INSERT INTO unplaced SELECT currval('batches')"
+            ))
+            .unwrap();
+        LateBatch(connection)
+    }
+}
+
+/// See [`Postgres::late_batch`].
+pub(crate) struct LateBatch(PgConnection);
+
+impl LateBatch {
+    pub(crate) fn commit(mut self) {
+        self.0.batch_execute("COMMIT").unwrap();
+    }
+}
+
+/// A cluster that one story has for itself, to stop it.
+pub(crate) struct Own {
+    pub(crate) cluster: Cluster,
+    url: String,
+}
+
+impl Own {
+    pub(crate) fn start() -> Self {
+        let cluster = Cluster::start(&[]);
+        let url = cluster.new_database();
+        Self { cluster, url }
+    }
+
+    pub(crate) fn server(&self, arguments: &[&str]) -> Server<Postgres> {
+        Server::on(&Arc::new(Postgres { url: self.url.clone() }), arguments)
+    }
+
+    /// A server whose connections pass through something else.
+    pub(crate) fn server_through(&self, port: u16, arguments: &[&str]) -> Server<Postgres> {
+        let url = self.url.replace(&format!(":{}/", self.cluster.port()), &format!(":{port}/"));
+        Server::on(&Arc::new(Postgres { url }), arguments)
     }
 }

@@ -3,18 +3,22 @@
 mod api;
 mod backend;
 mod build;
+mod cutter;
 mod postgres;
 mod proxy;
 mod server;
+mod socket;
 
 use std::future::Future;
 use std::time::{Duration, Instant};
 
 pub(crate) use api::{Acquire, Answer, Api, encode};
-pub(crate) use backend::{Backend, Postgres, Sqlite};
+pub(crate) use backend::{Backend, Own, Postgres, Sqlite};
 pub(crate) use build::binary;
+pub(crate) use cutter::CutCommits;
 pub(crate) use proxy::{Fate, Proxy};
 pub(crate) use server::{Server, refused, send};
+pub(crate) use socket::Socket;
 
 /// Nothing takes this long that is going to happen.
 const PATIENCE: Duration = Duration::from_secs(20);

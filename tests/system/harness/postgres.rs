@@ -61,6 +61,10 @@ impl Cluster {
         self.directory.path().join("data")
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn url(&self, database: &str) -> String {
         format!("postgres://dlm@127.0.0.1:{}/{database}", self.port)
     }

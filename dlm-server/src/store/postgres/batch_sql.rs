@@ -65,7 +65,7 @@ statements! {
         WHERE claims.key = new.key AND claims.resource = new.resource AND claims.principal = new.principal";
     MarkBatch -> () = "UPDATE writers SET batch = ?, at = ? WHERE id = ?";
     /// The events of a batch, with the marker of its writer.
-    LogBatch -> () = "WITH logged AS (INSERT INTO batch_events (batch, at, events) VALUES (?, ?, ?) \
+    LogBatch -> () = "WITH logged AS (INSERT INTO batch_events (batch, at, count, events) VALUES (?, ?, ?, ?) \
             RETURNING batch, at), \
         waiting AS (INSERT INTO unplaced (batch) SELECT batch FROM logged) \
         UPDATE writers SET batch = logged.batch, at = logged.at FROM logged WHERE writers.id = ?";

@@ -9,13 +9,14 @@ use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use dlm_engine::{ClaimKey, Micros, ReplicaId, Replicas};
+use dlm_protocol::EndReason;
 use serde::{Deserialize, Serialize};
 
 use super::bulk::{self, Column, statements};
 use super::location::{Commits, Link, Location};
 use super::{log, now};
 use crate::clock::since_boot;
-use crate::store::{Cluster, EndedWait, Name, StoreError, new_replica_id};
+use crate::store::{Cluster, Heard, Name, StoreError, Word, new_replica_id};
 
 /// A replica that gave no sign of life for so long is missed.
 const MISSED_AFTER: Duration = Duration::from_secs(3);
@@ -44,13 +45,40 @@ statements! {
         WHERE claims.ticket IS NULL OR claims.replica IS NULL";
 }
 
-/// One ended wait, as it is told to the replica that holds it open.
+/// A word on its way.
 #[derive(Debug, Serialize, Deserialize)]
-struct Word {
-    to: i64,
-    name: String,
-    principal: String,
-    key: String,
+enum Said {
+    WaitEnded { to: i64, name: String, principal: String, key: String },
+    LeaseEnded { from: i64, name: String, token: u64, reason: EndReason },
+}
+
+impl Said {
+    fn new(word: Word, from: ReplicaId) -> Self {
+        match word {
+            Word::WaitEnded { replica, name, key } => Self::WaitEnded {
+                to: replica.0,
+                name: name.to_string(),
+                principal: key.principal.to_string(),
+                key: key.key.to_string(),
+            },
+            Word::LeaseEnded { name, token, reason } => {
+                Self::LeaseEnded { from: from.0, name: name.to_string(), token, reason }
+            }
+        }
+    }
+
+    /// What it says to a replica, if anything.
+    fn heard_by(self, me: ReplicaId) -> Option<Heard> {
+        match self {
+            Self::WaitEnded { to, name, principal, key } if to == me.0 => {
+                Some(Heard::WaitEnded(Name::from(name), ClaimKey::new(principal, key)))
+            }
+            Self::LeaseEnded { from, name, token, reason } if from != me.0 => {
+                Some(Heard::LeaseEnded(Name::from(name), token, reason))
+            }
+            _ => None,
+        }
+    }
 }
 
 pub(super) struct PostgresCluster {
@@ -59,13 +87,13 @@ pub(super) struct PostgresCluster {
     beats: Mutex<Link>,
     looks: Mutex<Link>,
     listens: Mutex<Link>,
-    words: mpsc::SyncSender<Vec<Word>>,
+    words: mpsc::SyncSender<Vec<Said>>,
 }
 
 impl PostgresCluster {
     pub(super) fn new(location: &Location) -> Result<Self, StoreError> {
         let link = || Mutex::new(Link::new(location.clone(), Commits::MayBeLost));
-        let (words, to_say) = mpsc::sync_channel::<Vec<Word>>(MOST_WORDS);
+        let (words, to_say) = mpsc::sync_channel::<Vec<Said>>(MOST_WORDS);
         let mut says = Link::new(location.clone(), Commits::MayBeLost);
         std::thread::Builder::new()
             .name("dlm-announcer".into())
@@ -94,7 +122,7 @@ impl PostgresCluster {
 }
 
 /// Sends words, as many in a message as it takes.
-fn say(link: &mut Link, words: impl Iterator<Item = Word>) -> Result<(), StoreError> {
+fn say(link: &mut Link, words: impl Iterator<Item = Said>) -> Result<(), StoreError> {
     let mut messages = Vec::new();
     let mut message = String::new();
     for word in words {
@@ -115,18 +143,17 @@ fn say(link: &mut Link, words: impl Iterator<Item = Word>) -> Result<(), StoreEr
 }
 
 /// The words to this replica that have come.
-fn hear(connection: &mut PgConnection, me: ReplicaId) -> Result<Vec<(Name, ClaimKey)>, StoreError> {
-    let mut ended = Vec::new();
+fn hear(connection: &mut PgConnection, me: ReplicaId) -> Result<Vec<Heard>, StoreError> {
+    let mut heard = Vec::new();
     for notification in connection.notifications_iter() {
         for line in notification?.payload.lines() {
             // A newer version may say things that this one does not know.
-            let Ok(word) = serde_json::from_str::<Word>(line) else { continue };
-            if word.to == me.0 {
-                ended.push((Name::from(word.name), ClaimKey::new(word.principal, word.key)));
+            if let Ok(said) = serde_json::from_str::<Said>(line) {
+                heard.extend(said.heard_by(me));
             }
         }
     }
-    Ok(ended)
+    Ok(heard)
 }
 
 fn lock(link: &Mutex<Link>) -> std::sync::MutexGuard<'_, Link> {
@@ -169,19 +196,14 @@ impl Cluster for PostgresCluster {
         self.rank.load(Ordering::Relaxed)
     }
 
-    fn announce(&self, ended: Vec<EndedWait>) {
-        let word = |ended: EndedWait| Word {
-            to: ended.replica.0,
-            name: ended.name.to_string(),
-            principal: ended.key.principal.to_string(),
-            key: ended.key.key.to_string(),
-        };
-        if self.words.try_send(ended.into_iter().map(word).collect()).is_err() {
+    fn announce(&self, words: Vec<Word>) {
+        let said = words.into_iter().map(|word| Said::new(word, self.me)).collect();
+        if self.words.try_send(said).is_err() {
             tracing::debug!("too many messages to other servers; they will look by themselves");
         }
     }
 
-    fn heard(&self) -> Vec<(Name, ClaimKey)> {
+    fn heard(&self) -> Vec<Heard> {
         let until = since_boot() + LISTEN_FOR;
         while since_boot() < until {
             let mut link = lock(&self.listens);
@@ -194,7 +216,7 @@ impl Cluster for PostgresCluster {
             });
             drop(link);
             match heard {
-                Ok(ended) if !ended.is_empty() => return ended,
+                Ok(words) if !words.is_empty() => return words,
                 Ok(_) => std::thread::sleep(LISTEN_EVERY),
                 Err(error) => {
                     tracing::debug!(%error, "not listening to other servers");

@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 
 use super::bulk::{self, statements};
-use crate::store::{Head, LogRow, StoreError};
+use crate::store::{Head, LogPage, LogRow, OldRow, StoreError, Trim};
 
 /// Most batches that get their place at a time.
 const PLACED: i64 = 10_000;
@@ -19,15 +19,22 @@ const PLACED: i64 = 10_000;
 statements! {
     Unplaced -> Bool = "SELECT EXISTS (SELECT FROM unplaced)";
     /// One at a time, over all replicas.
-    LockEnds -> BigInt = "SELECT head FROM log_ends FOR UPDATE";
+    LockEnds -> (BigInt, BigInt) = "SELECT head, upto FROM log_ends FOR UPDATE";
     Place -> () = "WITH ready AS (DELETE FROM unplaced WHERE batch IN \
             (SELECT batch FROM unplaced ORDER BY batch LIMIT ?) RETURNING batch), \
-        placed AS (INSERT INTO log (position, batch) \
-            SELECT ? + row_number() OVER (ORDER BY batch), batch FROM ready) \
-        UPDATE log_ends SET head = head + (SELECT count(*) FROM ready)";
-    ReadEnd -> BigInt = "SELECT head FROM log_ends";
+        counted AS (SELECT batch, count FROM ready JOIN batch_events USING (batch)), \
+        placed AS (INSERT INTO log (position, batch, upto) \
+            SELECT ? + row_number() OVER (ORDER BY batch), batch, ? + sum(count) OVER (ORDER BY batch) FROM counted) \
+        UPDATE log_ends SET head = head + (SELECT count(*) FROM counted), \
+            upto = upto + (SELECT coalesce(sum(count), 0) FROM counted)";
+    ReadEnds -> (BigInt, BigInt, BigInt) = "SELECT head, upto, trimmed FROM log_ends";
     ReadLog -> (BigInt, Text) = "SELECT position, events FROM log JOIN batch_events USING (batch) \
         WHERE position >= ? ORDER BY position LIMIT ?";
+    Oldest -> (BigInt, BigInt, BigInt) = "SELECT position, at, upto FROM log JOIN batch_events USING (batch) \
+        ORDER BY position LIMIT ?";
+    Trimmed -> () = "WITH gone AS (DELETE FROM log WHERE position <= ? RETURNING batch), \
+        gone_too AS (DELETE FROM batch_events USING gone WHERE batch_events.batch = gone.batch) \
+        UPDATE log_ends SET trimmed = greatest(trimmed, ?)";
 }
 
 /// Gives the batches that are visible their places.
@@ -37,21 +44,41 @@ pub(super) fn place(connection: &mut PgConnection) -> Result<(), StoreError> {
         return Ok(());
     }
     connection.transaction(|connection| {
-        let head: Vec<i64> = bulk::load::<LockEnds, _>(connection, Vec::new())?;
-        let [head] = head[..] else { return Err(StoreError::Corrupt("the log has no ends".into())) };
-        bulk::run::<Place>(connection, vec![PLACED.into(), head.into()])?;
+        let ends: Vec<(i64, i64)> = bulk::load::<LockEnds, _>(connection, Vec::new())?;
+        let [(head, upto)] = ends[..] else { return Err(no_ends()) };
+        bulk::run::<Place>(connection, vec![PLACED.into(), head.into(), upto.into()])?;
         Ok(())
     })
 }
 
 /// The end of the log.
 pub(super) fn head(connection: &mut PgConnection) -> Result<Head, StoreError> {
-    let head: Vec<i64> = bulk::load::<ReadEnd, _>(connection, Vec::new())?;
-    head.first().copied().map(Head).ok_or_else(|| StoreError::Corrupt("the log has no ends".into()))
+    ends(connection).map(|(head, ..)| Head(head))
 }
 
-/// Rows from this position on.
-pub(super) fn read(connection: &mut PgConnection, from: i64, limit: i64) -> Result<Vec<LogRow>, StoreError> {
+/// Rows from this position on, in a transaction that sees one state.
+pub(super) fn read(connection: &mut PgConnection, from: i64, limit: i64) -> Result<LogPage, StoreError> {
     let rows: Vec<(i64, String)> = bulk::load::<ReadLog, _>(connection, vec![from.into(), limit.into()])?;
-    Ok(rows.into_iter().map(|(position, events)| LogRow { position, events }).collect())
+    let (head, _, trimmed) = ends(connection)?;
+    let rows = rows.into_iter().map(|(position, events)| LogRow { position, events }).collect();
+    Ok(LogPage { rows, head: Head(head), trimmed })
+}
+
+/// Forgets the oldest rows.
+pub(super) fn trim(connection: &mut PgConnection, trim: &Trim) -> Result<usize, StoreError> {
+    let rows: Vec<(i64, i64, i64)> = bulk::load::<Oldest, _>(connection, vec![trim.limit.into()])?;
+    let rows: Vec<_> = rows.into_iter().map(|(position, at, upto)| OldRow { position, at, upto }).collect();
+    let (_, upto, _) = ends(connection)?;
+    let Some((going, last)) = trim.last(&rows, upto) else { return Ok(0) };
+    bulk::run::<Trimmed>(connection, vec![last.into(), last.into()])?;
+    Ok(going)
+}
+
+fn ends(connection: &mut PgConnection) -> Result<(i64, i64, i64), StoreError> {
+    let ends: Vec<(i64, i64, i64)> = bulk::load::<ReadEnds, _>(connection, Vec::new())?;
+    ends.first().copied().ok_or_else(no_ends)
+}
+
+fn no_ends() -> StoreError {
+    StoreError::Corrupt("the log has no ends".into())
 }

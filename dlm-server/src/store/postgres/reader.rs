@@ -12,7 +12,7 @@ use super::bulk::{self, statements};
 use super::location::{Commits, Location, prepare};
 use super::{log, now, queries};
 use crate::service::ListQuery;
-use crate::store::{ClaimName, Due, Head, LogRow, Name, Reader, StoreError, Stretch, View};
+use crate::store::{ClaimName, Due, Head, LogPage, Name, Reader, StoreError, Stretch, View};
 
 /// Reads are short; more would only contend for the processors.
 const READERS: u32 = 4;
@@ -82,10 +82,10 @@ impl Reader for PostgresReader {
         self.read(|connection| Ok((queries::list(connection, query)?, log::head(connection)?)))
     }
 
-    fn log(&self, from: i64, limit: i64) -> Result<(Vec<LogRow>, Head), StoreError> {
+    fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {
         // What was committed before the question is in the answer.
         log::place(&mut *self.connection()?)?;
-        self.read(|connection| Ok((log::read(connection, from, limit)?, log::head(connection)?)))
+        self.read(|connection| log::read(connection, from, limit))
     }
 
     fn due(&self, behind: Duration, limit: i64) -> Result<Due, StoreError> {

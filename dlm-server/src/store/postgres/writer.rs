@@ -20,12 +20,12 @@ use super::batch_sql::{
 };
 use super::bulk::{self, Column};
 use super::location::{Commits, Location};
-use super::queries;
+use super::{log, queries};
 use crate::clock::since_boot;
 use crate::store::rows::{ClaimRow, NewClaim, ResourceRow, Value};
 use crate::store::schema::claims;
 use crate::store::{
-    BatchWrite, ClaimName, Contended, Loaded, Locked, Name, Purge, Store, StoreError, Wanted, Write,
+    BatchWrite, ClaimName, Contended, Loaded, Locked, Name, Purge, Store, StoreError, Trim, Wanted, Write,
     floor_bucket,
 };
 
@@ -67,7 +67,7 @@ impl PostgresStore {
         live: &mut HashMap<Name, Vec<Claim>>,
     ) -> Result<Locked, StoreError> {
         let live = live.remove(&*row.name).unwrap_or_default();
-        Ok(Locked::Loaded(Loaded { revision: revision as u64, ..row.into_loaded(live)? }))
+        Ok(Locked::Loaded(Box::new(Loaded { revision: revision as u64, ..row.into_loaded(live)? })))
     }
 
     /// The live claims of these resources, by resource.
@@ -304,11 +304,11 @@ impl Store for PostgresStore {
                 Some((revision, _)) if is_same(wanted, revision) => Locked::Same,
                 Some(found) => self.loaded(found, &mut live)?,
                 None => match self.absent.get(wanted.name) {
-                    Some(floor) => Locked::Loaded(Loaded {
+                    Some(floor) => Locked::Loaded(Box::new(Loaded {
                         resource: Resource::absent(*floor),
                         stored_check_at: None,
                         revision: 0,
-                    }),
+                    })),
                     None => Locked::Elsewhere,
                 },
             });
@@ -351,7 +351,10 @@ impl Store for PostgresStore {
         self.write_claims(&writes)?;
         let (number, at, id) = (self.number.into(), batch.now.0.into(), self.id.into());
         let marked = match batch.events {
-            Some(events) => bulk::run::<LogBatch>(&mut self.connection, vec![number, at, events.into(), id])?,
+            Some((events, count)) => {
+                let columns = vec![number, at, (count as i64).into(), events.into(), id];
+                bulk::run::<LogBatch>(&mut self.connection, columns)?
+            }
             None => bulk::run::<MarkBatch>(&mut self.connection, vec![number, at, id])?,
         };
         if marked == 1 {
@@ -405,5 +408,9 @@ impl Store for PostgresStore {
             purge.cutoff.0.into(),
         ];
         Ok(bulk::run::<PurgeClaims>(&mut self.connection, columns)?)
+    }
+
+    fn trim(&mut self, trim: &Trim) -> Result<usize, StoreError> {
+        log::trim(&mut self.connection, trim)
     }
 }

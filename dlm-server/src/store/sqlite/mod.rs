@@ -25,6 +25,13 @@ use super::{Identity, OpenError, Opened, StoreError};
 use crate::clock::Clock;
 use crate::store::schema::{meta, writers};
 
+diesel::table! {
+    log_trimmed (position) {
+        position -> BigInt,
+        upto -> BigInt,
+    }
+}
+
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/sqlite");
 
 /// What a writer writes lasts through a power cut (`FULL`), and readers don't

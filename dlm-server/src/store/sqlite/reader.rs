@@ -8,11 +8,11 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnectio
 use diesel::sql_types::{BigInt, Text};
 use dlm_engine::{ClaimKey, Micros};
 
-use super::{Location, PRAGMAS, queries};
+use super::{Location, PRAGMAS, log_trimmed, queries};
 use crate::clock::Clock;
 use crate::service::ListQuery;
 use crate::store::schema::{log, writers};
-use crate::store::{ClaimName, Due, Head, LogRow, Name, Purge, Reader, StoreError, Stretch, View};
+use crate::store::{ClaimName, Due, Head, LogPage, LogRow, Name, Purge, Reader, StoreError, Stretch, View};
 
 /// Reads are short; more would only contend for the processors.
 const READERS: u32 = 4;
@@ -68,7 +68,7 @@ impl Reader for SqliteReader {
             .transaction(|connection| Ok((queries::list(connection, query)?, head(connection)?)))
     }
 
-    fn log(&self, from: i64, limit: i64) -> Result<(Vec<LogRow>, Head), StoreError> {
+    fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {
         self.connection()?.transaction(|connection| {
             let rows: Vec<(i64, String)> = log::table
                 .filter(log::position.ge(from))
@@ -77,7 +77,8 @@ impl Reader for SqliteReader {
                 .select((log::position, log::events))
                 .load(connection)?;
             let rows = rows.into_iter().map(|(position, events)| LogRow { position, events }).collect();
-            Ok((rows, head(connection)?))
+            let trimmed = log_trimmed::table.select(log_trimmed::position).first(connection)?;
+            Ok(LogPage { rows, head: head(connection)?, trimmed })
         })
     }
 
@@ -142,6 +143,16 @@ pub(super) fn purge(connection: &mut SqliteConnection, purge: &Purge) -> Result<
     .bind::<Text, _>(&purge.last.principal)
     .bind::<BigInt, _>(purge.cutoff.0)
     .execute(connection)?)
+}
+
+/// How many events the log ever had.
+pub(super) fn log_upto(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    let last: Option<i64> =
+        log::table.order(log::position.desc()).select(log::upto).first(connection).optional()?;
+    match last {
+        Some(upto) => Ok(upto),
+        None => Ok(log_trimmed::table.select(log_trimmed::upto).first(connection)?),
+    }
 }
 
 fn head(connection: &mut SqliteConnection) -> Result<Head, StoreError> {

@@ -12,12 +12,14 @@ use super::fixed::{
     self, EndClaim, InsertClaim, InsertLease, InsertResource, MarkBatch, RenewClaim, UpdateClaim,
     UpdateResource, UpdateResourceAndCheck,
 };
+use super::log_trimmed;
 use super::{Location, queries, reader};
 use crate::clock::Clock;
 use crate::store::rows::{NewClaim, ResourceRow, Value, cancel_code, end_code};
 use crate::store::schema::{claims, floors, log, resources, writers};
 use crate::store::{
-    BatchWrite, Contended, Loaded, Locked, Name, Purge, Store, StoreError, Wanted, Write, floor_bucket,
+    BatchWrite, Contended, Loaded, Locked, Name, OldRow, Purge, Store, StoreError, Trim, Wanted, Write,
+    floor_bucket,
 };
 
 /// The only writer there is.
@@ -32,8 +34,10 @@ pub(super) struct SqliteStore {
     /// Few and read for every new name: kept in memory.
     floors: HashMap<i64, Floor>,
     last_batch: i64,
-    /// The batch that the open transaction has numbered.
-    numbered: Option<i64>,
+    /// How many events the log ever had.
+    upto: i64,
+    /// The same two as the open transaction leaves them.
+    open: Option<(i64, i64)>,
     /// Held as long as the store lives.
     _lock: File,
 }
@@ -51,10 +55,11 @@ impl SqliteStore {
             clock,
             floors: HashMap::new(),
             last_batch: 0,
-            numbered: None,
+            upto: 0,
+            open: None,
             _lock: lock,
         };
-        store.last_batch = store.last_batch()?;
+        store.last_batch()?;
         let floors: Vec<(i64, i64, i64)> = floors::table.load(&mut store.connection)?;
         store.floors = floors
             .into_iter()
@@ -253,7 +258,7 @@ impl Store for SqliteStore {
     fn begin(&mut self) -> Result<(), StoreError> {
         // A deferred transaction that reads before it writes can fail at once,
         // whatever the time-out.
-        self.numbered = None;
+        self.open = None;
         Ok(self.connection.batch_execute("BEGIN IMMEDIATE")?)
     }
 
@@ -261,7 +266,7 @@ impl Store for SqliteStore {
         // The file belongs to this process: what is in memory is what is stored.
         let lock = |wanted: &Wanted<'_>| match wanted.known {
             Some(_) => Ok(Locked::Same),
-            None => self.load(wanted.name).map(Locked::Loaded),
+            None => self.load(wanted.name).map(|loaded| Locked::Loaded(Box::new(loaded))),
         };
         wanted.iter().map(lock).collect()
     }
@@ -296,19 +301,25 @@ impl Store for SqliteStore {
         // Commits are one after the other, so a batch's number is its place in
         // the log as well.
         let number = self.last_batch + 1;
-        if let Some(events) = batch.events {
-            diesel::insert_into(log::table)
-                .values((log::position.eq(number), log::at.eq(batch.now.0), log::events.eq(events)))
-                .execute(&mut self.connection)?;
+        let mut upto = self.upto;
+        if let Some((events, count)) = batch.events {
+            upto += count as i64;
+            let row = (
+                log::position.eq(number),
+                log::at.eq(batch.now.0),
+                log::upto.eq(upto),
+                log::events.eq(events),
+            );
+            diesel::insert_into(log::table).values(row).execute(&mut self.connection)?;
         }
         fixed::run::<MarkBatch, _>(&mut self.connection, [WRITER.into(), number.into(), batch.now.0.into()])?;
-        self.numbered = Some(number);
+        self.open = Some((number, upto));
         Ok(number)
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
         self.connection.batch_execute("COMMIT")?;
-        self.last_batch = self.numbered.take().unwrap_or(self.last_batch);
+        (self.last_batch, self.upto) = self.open.take().unwrap_or((self.last_batch, self.upto));
         Ok(())
     }
 
@@ -321,7 +332,7 @@ impl Store for SqliteStore {
 
     fn reconnect(&mut self) -> Result<(), StoreError> {
         self.connection = self.location.connect()?;
-        self.last_batch = self.last_batch()?;
+        self.last_batch()?;
         Ok(())
     }
 
@@ -329,10 +340,30 @@ impl Store for SqliteStore {
         let last: Option<i64> =
             writers::table.find(WRITER).select(writers::batch).first(&mut self.connection).optional()?;
         self.last_batch = last.unwrap_or(0);
+        self.upto = reader::log_upto(&mut self.connection)?;
         Ok(self.last_batch)
     }
 
     fn purge(&mut self, purge: &Purge) -> Result<usize, StoreError> {
         reader::purge(&mut self.connection, purge)
+    }
+
+    fn trim(&mut self, trim: &Trim) -> Result<usize, StoreError> {
+        let rows: Vec<(i64, i64, i64)> = log::table
+            .order(log::position)
+            .limit(trim.limit)
+            .select((log::position, log::at, log::upto))
+            .load(&mut self.connection)?;
+        let row = |(position, at, upto)| OldRow { position, at, upto };
+        let rows: Vec<OldRow> = rows.into_iter().map(row).collect();
+        let Some((going, last)) = trim.last(&rows, self.upto) else { return Ok(0) };
+        let upto = rows[going - 1].upto;
+        self.connection.immediate_transaction(|connection| {
+            diesel::delete(log::table.filter(log::position.le(last))).execute(connection)?;
+            diesel::update(log_trimmed::table)
+                .set((log_trimmed::position.eq(last), log_trimmed::upto.eq(upto)))
+                .execute(connection)?;
+            Ok(going)
+        })
     }
 }

@@ -1,0 +1,59 @@
+//! Refusals and failures as problems, the same for every transport.
+
+use dlm_protocol::{Lease, Problem, ProblemCode, RenewResult};
+
+use crate::service::Error;
+
+/// The one place that knows which refusal has which status and code.
+pub(crate) fn problem(error: Error) -> Problem {
+    let (code, status) = match &error {
+        Error::LockHeld { .. } => (ProblemCode::LockHeld, 423),
+        Error::WaitTimeout { .. } => (ProblemCode::WaitTimeout, 423),
+        Error::LeaseEnded { by_key: true, .. } => (ProblemCode::LeaseEnded, 409),
+        Error::LeaseEnded { by_key: false, .. } => (ProblemCode::LeaseEnded, 410),
+        Error::NotHolder => (ProblemCode::NotHolder, 403),
+        Error::HolderChanged { .. } => (ProblemCode::HolderChanged, 409),
+        Error::KeyReused => (ProblemCode::IdempotencyKeyReused, 422),
+        Error::InvalidCursor => (ProblemCode::InvalidCursor, 400),
+        Error::CursorExpired => (ProblemCode::CursorExpired, 410),
+        Error::Invalid { .. } => (ProblemCode::InvalidRequest, 400),
+        Error::Unavailable { .. } => (ProblemCode::Unavailable, 503),
+        Error::Internal => (ProblemCode::InternalError, 500),
+    };
+    let mut problem = Problem::new(code, status, error.to_string());
+    match error {
+        Error::LockHeld { holders, queue_len, retry_after_ms }
+        | Error::WaitTimeout { holders, queue_len, retry_after_ms } => {
+            problem.holders = Some(holders);
+            problem.queue_len = Some(queue_len);
+            problem.retry_after_ms = Some(retry_after_ms);
+        }
+        Error::LeaseEnded { reason, .. } => problem.reason = Some(reason),
+        Error::HolderChanged { holders } => problem.holders = Some(holders),
+        Error::Unavailable { retry_after, .. } => {
+            problem.retry_after_ms = Some(u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX));
+        }
+        _ => {}
+    }
+    problem
+}
+
+/// One result of a renewal of several.
+pub(crate) fn renew_result(result: Result<Lease, Error>) -> RenewResult {
+    match result {
+        Ok(lease) => RenewResult::Lease(Box::new(lease)),
+        Err(error) => RenewResult::Problem(Box::new(problem(error))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_that_ended_is_gone_for_its_id_and_a_conflict_for_its_key() {
+        let ended = |by_key| Error::LeaseEnded { reason: dlm_protocol::EndReason::Expired, by_key };
+        assert_eq!(problem(ended(true)).status, 409);
+        assert_eq!(problem(ended(false)).status, 410);
+    }
+}

@@ -1,0 +1,258 @@
+//! The session: many operations at once over one connection.
+//!
+//! All frames that have come are handed in before anything is waited for, and
+//! all answers that are ready are written and sent together: one busy peer pays
+//! for hundreds of operations with a few system calls.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::time::Duration;
+
+use dlm_protocol::{ProblemCode, SessionBody, SessionMessage, close as code};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use hyper_tungstenite::HyperWebsocketStream;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::frame::{self, Asked};
+use super::{MAX_FRAME, PING, Socket, Unsent, close, flush, write};
+use crate::clock::since_boot;
+use crate::ended::Told;
+use crate::metrics::SocketKind;
+use crate::problem::problem;
+use crate::service::{Error, Outcome, Principal, Service};
+
+/// A peer that gave no sign of life for so long is gone.
+const SILENCE: Duration = Duration::from_secs(10);
+/// Most operations of one socket that are not answered; then no more are read.
+const MOST_PENDING: usize = 10_000;
+/// Most frames that are handed in before answers are looked at.
+const MOST_FRAMES: usize = 512;
+
+type Answer = (u64, Result<SessionBody, Error>);
+type Pending = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// One session.
+pub(crate) struct SessionSocket {
+    pub(crate) service: Service,
+    pub(crate) principal: Principal,
+}
+
+/// Why a session ends.
+enum End {
+    GoingAway,
+    TooLarge,
+    PeerLeft,
+}
+
+impl From<Unsent> for End {
+    fn from(_: Unsent) -> Self {
+        Self::PeerLeft
+    }
+}
+
+impl Socket for SessionSocket {
+    fn kind(&self) -> SocketKind {
+        SocketKind::Session
+    }
+
+    async fn run(self, mut stream: HyperWebsocketStream, stop: CancellationToken) {
+        let (told, ended) = mpsc::unbounded_channel();
+        let session = Session {
+            service: self.service,
+            principal: self.principal,
+            told,
+            pending: FuturesUnordered::new(),
+            ready: VecDeque::new(),
+            id: Uuid::now_v7().to_string(),
+        };
+        match session.serve(&mut stream, ended, &stop).await {
+            End::PeerLeft => {}
+            End::GoingAway => close(stream, code::GOING_AWAY, "the server goes away").await,
+            End::TooLarge => close(stream, 1009, "a frame must be at most 1 MiB").await,
+        }
+    }
+}
+
+struct Session {
+    service: Service,
+    principal: Principal,
+    told: Told,
+    pending: FuturesUnordered<Pending>,
+    /// Answers that are to be sent.
+    ready: VecDeque<SessionMessage>,
+    /// Names the session in problems.
+    id: String,
+}
+
+impl Session {
+    async fn serve(
+        mut self,
+        stream: &mut HyperWebsocketStream,
+        mut ended: mpsc::UnboundedReceiver<dlm_protocol::LeaseEnded>,
+        stop: &CancellationToken,
+    ) -> End {
+        let mut heard_at = since_boot();
+        let mut tick = interval(PING);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                frame = stream.next(), if self.pending.len() < MOST_PENDING => {
+                    heard_at = since_boot();
+                    let mut next = Some(frame);
+                    let mut frames = 0;
+                    while let Some(frame) = next {
+                        if let Err(end) = self.take(frame) {
+                            return end;
+                        }
+                        frames += 1;
+                        next = match frames < MOST_FRAMES && self.pending.len() < MOST_PENDING {
+                            true => stream.next().now_or_never(),
+                            false => None,
+                        };
+                    }
+                }
+                Some(answer) = self.pending.next() => self.answered(answer),
+                Some(lease) = ended.recv() => self.ready.push_back(SessionMessage::LeaseEnded(lease)),
+                _ = tick.tick() => {
+                    if since_boot().saturating_sub(heard_at) > SILENCE {
+                        return End::PeerLeft;
+                    }
+                    if let Err(unsent) = write(stream, Message::Ping(Bytes::new())).await {
+                        return unsent.into();
+                    }
+                    if let Err(unsent) = flush(stream).await {
+                        return unsent.into();
+                    }
+                }
+                () = stop.cancelled() => return End::GoingAway,
+            }
+            while let Some(Some(answer)) = self.pending.next().now_or_never() {
+                self.answered(answer);
+            }
+            if let Err(unsent) = self.send(stream).await {
+                return unsent.into();
+            }
+        }
+    }
+
+    /// Sends all answers that are ready.
+    async fn send(&mut self, stream: &mut HyperWebsocketStream) -> Result<(), Unsent> {
+        if self.ready.is_empty() {
+            return Ok(());
+        }
+        while let Some(message) = self.ready.pop_front() {
+            match serde_json::to_string(&message) {
+                Ok(text) => write(stream, Message::Text(text.into())).await?,
+                Err(error) => tracing::error!(%error, "an answer can't be written"),
+            }
+        }
+        flush(stream).await
+    }
+
+    /// Hands in what a frame asks. The operation is on its way when this
+    /// returns, so that frames on one resource are done in their order.
+    fn take(&mut self, frame: Option<Result<Message, WsError>>) -> Result<(), End> {
+        let text = match frame {
+            Some(Ok(Message::Text(text))) if text.len() > MAX_FRAME => return Err(End::TooLarge),
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Binary(_))) => {
+                let why = Error::Invalid { what: "a frame must be text".into() };
+                self.refuse(None, why);
+                return Ok(());
+            }
+            Some(Ok(Message::Close(_))) | None => return Err(End::PeerLeft),
+            Some(Ok(_)) => return Ok(()),
+            Some(Err(WsError::Capacity(CapacityError::MessageTooLong { .. }))) => return Err(End::TooLarge),
+            Some(Err(_)) => return Err(End::PeerLeft),
+        };
+        match frame::read(&text) {
+            Ok((id, asked)) => {
+                let mut operation = self.operation(id, asked);
+                match (&mut operation).now_or_never() {
+                    Some(answer) => self.answered(answer),
+                    None => self.pending.push(operation),
+                }
+            }
+            Err(unread) => self.refuse(unread.id, unread.why),
+        }
+        Ok(())
+    }
+
+    fn operation(&self, id: u64, asked: Asked) -> Pending {
+        let (service, principal) = (self.service.clone(), self.principal.clone());
+        match asked {
+            Asked::Acquire { resource, key, request } => {
+                let told = self.told.clone();
+                Box::pin(async move {
+                    let lease = service.acquire_throughout(&principal, resource, key, request).await;
+                    let lease = lease.inspect(|lease| service.watch(lease, &told));
+                    (id, lease.map(|lease| SessionBody::Lease(Box::new(lease))))
+                })
+            }
+            Asked::Status { resource } => Box::pin(async move {
+                // Everything before it on the resource shows.
+                let status = async {
+                    service.settled(&resource).await?;
+                    service.call(&principal, crate::service::Operation::Status { resource }).await
+                };
+                (id, status.await.and_then(body))
+            }),
+            Asked::Operation(operation) => {
+                let told = self.told.clone();
+                Box::pin(async move {
+                    let outcome = service.call(&principal, operation).await;
+                    match &outcome {
+                        Ok(Outcome::Lease(lease)) => service.watch(lease, &told),
+                        Ok(Outcome::Renewed(results)) => {
+                            results.iter().flatten().for_each(|lease| service.watch(lease, &told));
+                        }
+                        _ => {}
+                    }
+                    (id, outcome.and_then(body))
+                })
+            }
+        }
+    }
+
+    fn answered(&mut self, (id, result): Answer) {
+        match result {
+            Ok(body) => self.ready.push_back(SessionMessage::Reply { id: Some(id), body }),
+            Err(why) => self.refuse(Some(id), why),
+        }
+    }
+
+    fn refuse(&mut self, id: Option<u64>, why: Error) {
+        let mut problem = problem(why);
+        if problem.code == ProblemCode::InternalError {
+            tracing::warn!(session = self.id, id, "an operation of a session failed");
+        }
+        problem.request_id = match id {
+            Some(id) => format!("{}/{id}", self.id),
+            None => self.id.clone(),
+        };
+        self.ready.push_back(SessionMessage::Reply { id, body: SessionBody::Problem(Box::new(problem)) });
+    }
+}
+
+/// An outcome as the member of its reply.
+fn body(outcome: Outcome) -> Result<SessionBody, Error> {
+    Ok(match outcome {
+        Outcome::Lease(lease) => SessionBody::Lease(lease),
+        Outcome::Cancelled(cancelled) => SessionBody::Cancel(cancelled),
+        Outcome::Renewed(results) => {
+            SessionBody::Results(results.into_iter().map(crate::problem::renew_result).collect())
+        }
+        Outcome::Released(released) => SessionBody::Released(released),
+        Outcome::Checked(checked) => SessionBody::Check(checked),
+        Outcome::Status(status) => SessionBody::Status(status),
+        Outcome::Queued(_) | Outcome::ForceReleased(_) | Outcome::Locks(_) | Outcome::Events(_) => {
+            return Err(Error::Internal);
+        }
+    })
+}

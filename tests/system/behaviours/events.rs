@@ -1,0 +1,339 @@
+//! The event stream.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::TestServer;
+use crate::harness::{Acquire, Api, Socket, eventually, key, spawn};
+
+fn after(cursor: &Value) -> String {
+    format!("?after={}", cursor.as_str().expect("a cursor"))
+}
+
+#[tokio::test]
+async fn a_stream_replays_and_then_goes_on_live() {
+    let server = TestServer::start();
+    let api = server.api();
+    let start = api.get("/v1/events").await.ok()["cursor"].clone();
+    let lease = api.lock("a", &Acquire::exclusive().with("owner", "one")).await;
+    api.lock("b", &Acquire::shared()).await;
+    let mut all = Socket::events(server.url(), &after(&start)).await;
+    let mut live = Socket::events(server.url(), "").await;
+    let mut only_b = Socket::events(server.url(), "?resource=b&renewals=true").await;
+    let first = all.next_event().await;
+    assert_eq!((&first["type"], &first["kind"], &first["resource"]), (&json!("event"), &json!("granted"), &json!("a")));
+    assert_eq!(first["owner"], "one");
+    assert_eq!(all.next_event().await["resource"], "b");
+    assert_eq!(all.next_event().await["type"], "synced");
+    assert_eq!(live.next_event().await["type"], "synced");
+    assert_eq!(only_b.next_event().await["type"], "synced");
+    api.release("a", &lease).await.ok();
+    for stream in [&mut all, &mut live] {
+        let event = stream.next_event().await;
+        assert_eq!((&event["kind"], &event["fencing_token"]), (&json!("released"), &json!(1)));
+    }
+    let lease = api.lock("b", &Acquire::shared()).await;
+    assert_eq!(only_b.next_event().await["kind"], "granted");
+    api.renew("b", &lease).await.ok();
+    let renewed = only_b.next_event().await;
+    assert_eq!((&renewed["type"], &renewed["fencing_token"]), (&json!("renewed"), &json!(2)));
+    assert!(renewed.get("cursor").is_none());
+}
+
+#[tokio::test]
+async fn b39_an_expiry_is_told_live() {
+    let server = TestServer::start();
+    let mut stream = Socket::events(server.url(), "?prefix=a").await;
+    assert_eq!(stream.next_event().await["type"], "synced");
+    server.api().lock("a/1", &Acquire::exclusive().ttl(150)).await;
+    assert_eq!(stream.next_event().await["kind"], "granted");
+    let expired = stream.next_event().await;
+    assert_eq!((&expired["kind"], &expired["current_token"]), (&json!("expired"), &json!(2)));
+}
+
+/// What a reader of the log knows of a resource.
+#[derive(Debug, Default, PartialEq)]
+struct Rebuilt {
+    holders: BTreeMap<u64, Value>,
+    queue: Vec<Value>,
+    current_token: Value,
+    version: Value,
+}
+
+impl Rebuilt {
+    fn apply(&mut self, event: &Value) {
+        let token = event["fencing_token"].as_u64();
+        match event["kind"].as_str().unwrap() {
+            "queued" => self.queue.push(event["waiter_id"].clone()),
+            "granted" => {
+                self.queue.retain(|waiter| *waiter != event["waiter_id"]);
+                self.holders.insert(token.unwrap(), event["mode"].clone());
+            }
+            "released" | "expired" | "force_released" => drop(self.holders.remove(&token.unwrap())),
+            _ => self.queue.retain(|waiter| *waiter != event["waiter_id"]),
+        }
+        assert_eq!(event["queue_len"], self.queue.len());
+        self.current_token = event["current_token"].clone();
+        self.version = event["version"].clone();
+    }
+
+    fn of(status: &Value) -> Self {
+        let list = |field: &str| status[field].as_array().unwrap().iter();
+        let holder = |holder: &Value| (holder["fencing_token"].as_u64().unwrap(), holder["mode"].clone());
+        Self {
+            holders: list("holders").map(holder).collect(),
+            queue: list("waiters").map(|waiter| waiter["waiter_id"].clone()).collect(),
+            current_token: status["current_token"].clone(),
+            version: status["version"].clone(),
+        }
+    }
+}
+
+/// Callers that do all there is to do to a few locks.
+async fn stir(api: &Api, callers: usize, rounds: usize) {
+    let caller = |caller: usize| {
+        let api = api.clone();
+        spawn(async move {
+            for round in 0..rounds {
+                let name = format!("stir/{}", (caller + round) % 3);
+                let acquire = if (caller + round).is_multiple_of(3) { Acquire::shared() } else { Acquire::exclusive() };
+                let answer = api.acquire(&name, &acquire.ttl(250).wait(400).key(&key())).await;
+                if answer.status != 200 {
+                    continue;
+                }
+                let lease = answer.json();
+                match (caller * 7 + round) % 5 {
+                    0 => {}
+                    1 => drop(api.force_release(&name, &lease["fencing_token"]).await),
+                    _ => drop(api.release(&name, &lease).await),
+                }
+            }
+        })
+    };
+    for caller in (0..callers).map(caller).collect::<Vec<_>>() {
+        caller.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn b43_the_events_rebuild_what_status_shows() {
+    let server = TestServer::start();
+    let api = server.api();
+    stir(&api, 12, 12).await;
+    // Some hold and some wait when it is compared.
+    let held = api.lock("stir/held", &Acquire::shared().ttl(60_000)).await;
+    for _ in 0..3 {
+        let api = api.clone();
+        spawn(async move { api.try_acquire("stir/held", &Acquire::exclusive().wait(60_000)).await.map(drop) });
+    }
+    eventually("three wait", || async { api.queue_len("stir/held").await == 3 }).await;
+    assert_eq!(held["mode"], "shared");
+    eventually("what was left has expired", || async {
+        api.get("/v1/locks?prefix=stir/").await.ok()["locks"].as_array().unwrap().len() == 1
+    })
+    .await;
+    let mut rebuilt: HashMap<String, Rebuilt> = HashMap::new();
+    let mut versions: HashMap<String, u64> = HashMap::new();
+    let start = api.get("/v1/events?limit=1").await.ok()["events"][0].clone();
+    let mut stream = Socket::events(server.url(), &after(&start["cursor"])).await;
+    let mut event = start;
+    while event["type"] == "event" {
+        let name = event["resource"].as_str().unwrap().to_owned();
+        let version = versions.entry(name.clone()).or_default();
+        *version += 1;
+        assert_eq!(event["version"], *version, "each event once, in order");
+        rebuilt.entry(name).or_default().apply(&event);
+        event = stream.next_event().await;
+    }
+    assert_eq!(rebuilt.len(), 4);
+    for (name, rebuilt) in &rebuilt {
+        assert_eq!(*rebuilt, Rebuilt::of(&api.status(name).await), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn b44_readers_that_reconnect_see_every_event_once() {
+    let server = TestServer::start();
+    let api = server.api();
+    let start = api.get("/v1/events").await.ok()["cursor"].clone();
+    let readers: Vec<_> = (1..=6_usize)
+        .map(|reader| {
+            let (url, mut cursor) = (server.url().to_owned(), start.clone());
+            spawn(async move {
+                let mut seen = Vec::new();
+                loop {
+                    let mut stream = Socket::events(&url, &after(&cursor)).await;
+                    // Each leaves after another number of events.
+                    for _ in 0..reader * 5 {
+                        let message = stream.next().await;
+                        if let Some(resumable) = message.get("cursor") {
+                            cursor = resumable.clone();
+                        }
+                        if message["type"] == "event" {
+                            if message["resource"] == "the/end" {
+                                return seen;
+                            }
+                            seen.push((message["resource"].clone(), message["version"].clone(), cursor.clone()));
+                        }
+                    }
+                }
+            })
+        })
+        .collect();
+    stir(&api, 8, 12).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    eventually("all has ended", || async {
+        api.get("/v1/locks?prefix=stir/").await.ok()["locks"].as_array().unwrap().is_empty()
+    })
+    .await;
+    api.lock("the/end", &Acquire::exclusive()).await;
+    let mut logs = Vec::new();
+    for reader in readers {
+        logs.push(reader.await.unwrap());
+    }
+    assert!(logs[0].len() > 100);
+    assert!(logs.iter().all(|log| *log == logs[0]), "all saw the same log");
+    let mut versions: HashMap<Value, u64> = HashMap::new();
+    for (resource, version, _) in &logs[0] {
+        let expected = versions.entry(resource.clone()).or_default();
+        *expected += 1;
+        assert_eq!(version, expected, "{resource}");
+    }
+}
+
+#[tokio::test]
+async fn b45_a_list_in_pages_is_followed_by_versions_from_its_first_cursor() {
+    let server = TestServer::start();
+    let api = server.api();
+    for lock in 0..30 {
+        api.lock(&format!("list/{lock:02}"), &Acquire::exclusive().ttl(60_000)).await;
+    }
+    let writer = {
+        let api = api.clone();
+        spawn(async move {
+            for round in 0..60 {
+                let name = format!("list/{:02}", (round * 7) % 40);
+                let status = api.status(&name).await;
+                match status["holders"][0]["fencing_token"].as_u64() {
+                    Some(token) => drop(api.force_release(&name, &json!(token)).await),
+                    None => drop(api.lock(&name, &Acquire::exclusive().ttl(60_000)).await),
+                }
+            }
+        })
+    };
+    let mut state: BTreeMap<String, (u64, bool)> = BTreeMap::new();
+    let (mut first, mut next) = (None, String::new());
+    loop {
+        let page = api.get(&format!("/v1/locks?prefix=list/&state=all&limit=4{next}")).await.ok();
+        first.get_or_insert(page["cursor"].clone());
+        for lock in page["locks"].as_array().unwrap() {
+            let row = (lock["version"].as_u64().unwrap(), lock["state"] == "held");
+            state.insert(lock["resource"].as_str().unwrap().to_owned(), row);
+        }
+        match page["next"].as_str() {
+            Some(name) => next = format!("&after={}", crate::harness::encode(name)),
+            None => break,
+        }
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    writer.await.unwrap();
+    let end = api.lock("list/the/end", &Acquire::exclusive()).await;
+    let mut stream = Socket::events(server.url(), &format!("{}&prefix=list/", after(&first.unwrap()))).await;
+    loop {
+        let event = stream.next_event().await;
+        if event["resource"] == end["resource"] {
+            break;
+        }
+        let row = state.entry(event["resource"].as_str().unwrap().to_owned()).or_default();
+        let version = event["version"].as_u64().unwrap();
+        if version > row.0 {
+            assert_eq!(version, row.0 + 1, "nothing is missed");
+            *row = (version, event["kind"] == "granted");
+        }
+    }
+    for (name, (version, held)) in state {
+        let status = api.status(&name).await;
+        assert_eq!((status["version"].as_u64(), status["state"] == "held"), (Some(version), held), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn b48_an_old_cursor_and_a_made_up_one_are_told() {
+    let server = TestServer::start_with(&["--event-limit", "10"]);
+    let api = server.api();
+    let old = api.get("/v1/events").await.ok()["cursor"].clone();
+    for _ in 0..20 {
+        let lease = api.lock("a", &Acquire::exclusive()).await;
+        api.release("a", &lease).await.ok();
+    }
+    let expired = || async { api.get(&format!("/v1/events{}", after(&old))).await.status == 410 };
+    eventually("the log is trimmed", expired).await;
+    api.get(&format!("/v1/events{}", after(&old))).await.problem(410, "cursor-expired");
+    assert_eq!(Socket::events(server.url(), &after(&old)).await.closed().await, 4410);
+    for made_up in ["x", "AAAAAAAAAAAAAAAAAAAAAAAAAAA", "%00"] {
+        if made_up != "%00" {
+            assert_eq!(Socket::events(server.url(), &format!("?after={made_up}")).await.closed().await, 4400);
+            api.get(&format!("/v1/events?after={made_up}")).await.problem(400, "invalid-cursor");
+        }
+    }
+    // What is left can be read, and its end is a good cursor.
+    let page = api.get("/v1/events?limit=1000").await.ok();
+    assert!((1..=12).contains(&page["events"].as_array().unwrap().len()));
+    let mut stream = Socket::events(server.url(), &after(&page["cursor"])).await;
+    assert_eq!(stream.next_event().await["type"], "synced");
+}
+
+#[tokio::test]
+async fn b47_a_slow_reader_is_cut_off_and_resumes_without_a_gap() {
+    let server = TestServer::start();
+    let api = server.api();
+    let start = api.get("/v1/events").await.ok()["cursor"].clone();
+    let mut slow = Socket::events(server.url(), &after(&start)).await;
+    let mut other = Socket::events(server.url(), &after(&start)).await;
+    assert_eq!(slow.next_event().await["type"], "synced");
+    assert_eq!(other.next_event().await["type"], "synced");
+    // Large events, until the slow one's buffers are full.
+    let owner = "o".repeat(256);
+    let writers: Vec<_> = (0..64)
+        .map(|writer| {
+            let (api, owner) = (api.clone(), owner.clone());
+            spawn(async move {
+                let name = format!("{writer}/{}", "n".repeat(200));
+                for _ in 0..150 {
+                    let lease = api.lock(&name, &Acquire::exclusive().with("owner", owner.clone())).await;
+                    api.release(&name, &lease).await.ok();
+                }
+            })
+        })
+        .collect();
+    let mut fast = 0;
+    while fast < 64 * 300 {
+        assert_eq!(other.next_event().await["type"], "event", "the other reader is not disturbed");
+        fast += 1;
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let cut_off = || async { api.get("/metrics").await.text.contains("dlm_readers_cut_off_total 1") };
+    eventually("the slow reader is cut off", cut_off).await;
+    let mut seen = 0;
+    let mut cursor = start;
+    let code = loop {
+        match slow.try_next().await {
+            Ok(message) => {
+                cursor = message["cursor"].clone();
+                seen += usize::from(message["type"] == "event");
+            }
+            Err(code) => break code,
+        }
+    };
+    assert!(code == 4429 || code == 1006, "{code}");
+    assert!(seen < 64 * 300, "it was cut off before the end");
+    let mut resumed = Socket::events(server.url(), &after(&cursor)).await;
+    while resumed.next_event().await["type"] == "event" {
+        seen += 1;
+    }
+    assert_eq!(seen, 64 * 300, "no gap and nothing twice");
+}
