@@ -5,7 +5,7 @@ use tracing::{Instrument, debug_span};
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::transport::{Address, Http};
+use crate::transport::{Address, Transport, TransportKind};
 use crate::worker::Handle;
 
 const DEFAULT_ADDRESS: &str = "http://127.0.0.1:7420";
@@ -31,7 +31,8 @@ const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 #[must_use = "nothing happens before `connect`"]
 pub struct ClientBuilder {
-    address: String,
+    addresses: Vec<String>,
+    transport: TransportKind,
     options: Result<Options, Error>,
 }
 
@@ -46,7 +47,8 @@ pub(crate) struct Options {
 impl ClientBuilder {
     pub(crate) fn new() -> Self {
         Self {
-            address: DEFAULT_ADDRESS.into(),
+            addresses: vec![DEFAULT_ADDRESS.into()],
+            transport: TransportKind::default(),
             options: Ok(Options {
                 owner: Owner::default(),
                 ttl: Ttl::default(),
@@ -62,8 +64,24 @@ impl ClientBuilder {
     /// For `https` the server's certificate is verified as the platform does
     /// it. Proxies that the environment names (`HTTP_PROXY` and the like) are
     /// not used.
-    pub fn address(mut self, url: impl Into<String>) -> Self {
-        self.address = url.into();
+    ///
+    /// Several may be given with commas between them, or by
+    /// [`addresses`](Self::addresses).
+    pub fn address(mut self, url: impl AsRef<str>) -> Self {
+        self.addresses = url.as_ref().split(',').map(|url| url.trim().to_owned()).collect();
+        self
+    }
+
+    /// Where the servers are that share one database. The client speaks to one
+    /// of them and moves on to the next when it fails; locks and waits go on.
+    pub fn addresses(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.addresses = urls.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How to speak to the server; [`TransportKind::Auto`] by default.
+    pub fn transport(mut self, transport: TransportKind) -> Self {
+        self.transport = transport;
         self
     }
 
@@ -117,13 +135,15 @@ impl ClientBuilder {
     /// Dropping the future leaves nothing behind.
     pub async fn connect(self) -> Result<Client, Error> {
         let options = self.options?;
-        let address = Address::parse(&self.address)?;
-        let span = debug_span!("connect", address = %address.as_shared());
+        let addresses =
+            self.addresses.iter().map(|address| Address::parse(address)).collect::<Result<Vec<_>, _>>()?;
+        let transport = Transport::new(addresses, self.transport)?;
+        let span = debug_span!("connect", address = %transport.name());
         async {
             let timeout = options.request_timeout;
-            let handle = Handle::start(Http::new(address)?, timeout).await?;
+            let handle = Handle::start(transport, timeout).await?;
             let shared = handle.shared.clone();
-            handle.call(async move { Ok(shared.http.ready(timeout).await?) }).await?;
+            handle.call(async move { Ok(shared.transport.ready(timeout).await?) }).await?;
             Ok(Client::new(handle, options))
         }
         .instrument(span)

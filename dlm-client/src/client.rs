@@ -10,6 +10,7 @@ use tracing::{Instrument, debug_span};
 use crate::builder::{ClientBuilder, Options};
 use crate::detached::DetachedLease;
 use crate::error::Error;
+use crate::events::Events;
 use crate::guard::LockGuard;
 use crate::list::Locks;
 use crate::lock::{LockRequest, TryLockRequest};
@@ -37,7 +38,8 @@ impl Client {
         Self { handle, options: Arc::new(options) }
     }
 
-    /// Connects to the server at `url`, such as `http://127.0.0.1:7420`.
+    /// Connects to the server at `url`, such as `http://127.0.0.1:7420`, or to
+    /// the first that answers of several with commas between them.
     ///
     /// # Errors
     ///
@@ -205,7 +207,9 @@ impl Client {
         let span = debug_span!("status", %resource);
         let (shared, timeout) = self.asking();
         self.handle
-            .call(async move { Ok(retry::ask(timeout, || shared.http.status(&resource, timeout)).await?) })
+            .call(
+                async move { Ok(retry::ask(timeout, || shared.transport.status(&resource, timeout)).await?) },
+            )
             .instrument(span)
             .await
     }
@@ -226,14 +230,16 @@ impl Client {
         let span = debug_span!("check", %resource, fencing_token = %token);
         let (shared, timeout) = self.asking();
         self.handle
-            .call(async move { Ok(retry::ask(timeout, || shared.http.check(&resource, &body, timeout)).await?) })
+            .call(async move {
+                Ok(retry::ask(timeout, || shared.transport.check(&resource, &body, timeout)).await?)
+            })
             .instrument(span)
             .await
     }
 
     /// Ends the one lease on `name` that has `token`, whoever holds it: for
     /// operators, who say why in `reason` (1 to 1,024 bytes). The holder learns
-    /// of it at its next renewal. A repeat for the same token gives the same
+    /// of it at once over the session, or else at its next renewal. A repeat for the same token gives the same
     /// answer.
     ///
     /// # Errors
@@ -259,7 +265,7 @@ impl Client {
         let (shared, timeout) = self.asking();
         self.handle
             .call(async move {
-                Ok(retry::ask(timeout, || shared.http.force_release(&resource, &body, timeout)).await?)
+                Ok(retry::ask(timeout, || shared.transport.force_release(&resource, &body, timeout)).await?)
             })
             .instrument(span)
             .await
@@ -282,6 +288,30 @@ impl Client {
     /// ```
     pub fn locks(&self) -> Locks {
         Locks::new(self.clone())
+    }
+
+    /// What happens to locks: a stream that reconnects and resumes by itself.
+    /// From now on, unless [`after`](Events::after) says otherwise.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+    /// use dlm_client::EventItem;
+    ///
+    /// let mut events = client.events().prefix("orders/");
+    /// while let Some(item) = events.next().await {
+    ///     match item? {
+    ///         EventItem::Event(event) => println!("{} {}", event.kind.as_str(), event.resource),
+    ///         EventItem::CursorLost => println!("some events were missed"),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn events(&self) -> Events {
+        Events::new(self.clone())
     }
 
     /// Closes the client and all its clones: ends all waiting for locks, and
@@ -314,7 +344,7 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("address", self.handle.shared.http.address().as_shared())
+            .field("address", self.handle.shared.transport.name())
             .field("options", &self.options)
             .finish_non_exhaustive()
     }

@@ -218,7 +218,7 @@ impl From<Failure> for Error {
         };
         let mut error = Self::new(kind, message);
         error.0.retryable = retryable;
-        error.0.source = source.map(Into::into);
+        error.0.source = source;
         error
     }
 }

@@ -38,11 +38,12 @@
 //!
 //! - `client`, `builder`: the [`Client`] and how it is made
 //! - `lock`, `guard`, `detached`, `loss`: taking, holding and losing locks
-//! - `list`: the resources of a server as a stream
+//! - `list`, `events`: the resources of a server, and what happens to them, as
+//!   streams
 //! - `error`: the one [`Error`]
 //! - `held`, `term`, `claims`, `clock`: what is known of a lease, and until when
 //! - `worker`: the client's thread: acquires, renewals, releases
-//! - `transport`, `retry`: requests, their answers and their repeats
+//! - `transport`, `retry`: the session and HTTP, answers and repeats
 #![deny(missing_docs)]
 
 mod builder;
@@ -51,6 +52,7 @@ mod client;
 mod clock;
 mod detached;
 mod error;
+mod events;
 mod guard;
 mod held;
 mod list;
@@ -65,12 +67,14 @@ pub use builder::ClientBuilder;
 pub use client::Client;
 pub use detached::DetachedLease;
 pub use dlm_protocol::{
-    Checked, FencingToken, ForceReleased, Holder, LockState, LockStatus, Metadata, Mode, Owner, ProblemCode,
-    ResourceName, StateFilter, Timestamp, Ttl, Waiter,
+    Checked, Event, EventKind, FencingToken, ForceReleased, Holder, LockState, LockStatus, Metadata, Mode,
+    Owner, ProblemCode, Renewal, ResourceName, StateFilter, Timestamp, Ttl, Waiter,
 };
 pub use error::Error;
+pub use events::{EventItem, Events};
 pub use guard::LockGuard;
 pub use list::Locks;
 pub use lock::{LockRequest, TryLockRequest};
 pub use loss::{GuardState, LossReason};
 pub use tokio_util::sync::CancellationToken;
+pub use transport::TransportKind;

@@ -84,7 +84,7 @@ impl Locks {
         let span = debug_span!("locks", prefix = self.prefix, state);
         let handle = self.client.handle.clone();
         let (shared, timeout) = self.client.asking();
-        let page = async move { Ok(retry::ask(timeout, || shared.http.list(&query, timeout)).await?) };
+        let page = async move { Ok(retry::ask(timeout, || shared.transport.list(&query, timeout)).await?) };
         Box::pin(async move { handle.call(page).await }.instrument(span))
     }
 }

@@ -46,6 +46,24 @@ impl Address {
         self.root.scheme() == "https"
     }
 
+    pub(crate) fn host_and_port(&self) -> (String, u16) {
+        let host = self.root.host_str().unwrap_or_default();
+        // Brackets are the URL's way to write an IPv6 address.
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        (host, self.root.port_or_known_default().unwrap_or(if self.is_tls() { 443 } else { 80 }))
+    }
+
+    /// The address of a socket at `path`.
+    pub(crate) fn socket(&self, path: &str) -> String {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let mut url = self.at(path);
+        if !query.is_empty() {
+            url.set_query(Some(query));
+        }
+        // `ws` and `wss` beside `http` and `https`.
+        url.as_str().replacen("http", "ws", 1)
+    }
+
     /// The address of `path`, which begins with a slash and is encoded.
     pub(crate) fn at(&self, path: &str) -> Url {
         let mut url = self.root.clone();
@@ -94,6 +112,16 @@ mod tests {
         let address = Address::parse("https://example.org/locks/").unwrap();
         assert!(address.is_tls());
         assert_eq!(address.at("/readyz").as_str(), "https://example.org/locks/readyz");
+    }
+
+    #[test]
+    fn a_socket_has_the_scheme_of_its_own() {
+        let address = Address::parse("https://example.org/locks/").unwrap();
+        assert_eq!(address.socket("/v1/session"), "wss://example.org/locks/v1/session");
+        assert_eq!(address.host_and_port(), ("example.org".into(), 443));
+        let address = Address::parse("http://[::1]:7420").unwrap();
+        assert_eq!(address.socket("/v1/events?after=a"), "ws://[::1]:7420/v1/events?after=a");
+        assert_eq!(address.host_and_port(), ("::1".into(), 7420));
     }
 
     #[test]

@@ -5,15 +5,18 @@ use std::time::Duration;
 
 use dlm_protocol::{Problem, ProblemCode};
 
+/// What was underneath.
+pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// One attempt that failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The server answered with a problem.
     Problem { problem: Box<Problem>, retry_after: Option<Duration> },
     /// There was no connection: the request was not sent.
-    Unreached(reqwest::Error),
+    Unreached(Cause),
     /// The connection ended before the answer was there.
-    Broken(reqwest::Error),
+    Broken(Cause),
     /// No answer in this time.
     TimedOut(Duration),
     /// An answer that is not of the contract.
@@ -26,12 +29,28 @@ impl Failure {
         // The address may be of use to an attacker and is of none to the reader.
         let error = error.without_url();
         if error.is_connect() {
-            Self::Unreached(error)
+            Self::Unreached(error.into())
         } else if error.is_timeout() {
             Self::TimedOut(timeout)
         } else {
-            Self::Broken(error)
+            Self::Broken(error.into())
         }
+    }
+
+    /// From a problem that came over the session.
+    pub(crate) fn of_problem(problem: Box<Problem>) -> Self {
+        let waits = matches!(problem.code, ProblemCode::Unavailable | ProblemCode::QuotaExceeded);
+        let retry_after = problem.retry_after_ms.filter(|_| waits).map(Duration::from_millis);
+        Self::Problem { problem, retry_after }
+    }
+
+    /// What the types of the contract admit can be written as a request; should
+    /// it once not be so, it is told as the refusal that the server would have
+    /// sent.
+    pub(crate) fn unsendable(why: &dyn std::error::Error) -> Self {
+        let detail = format!("the request can't be written: {why}");
+        let problem = Problem::new(ProblemCode::InvalidRequest, 400, detail);
+        Self::Problem { problem: Box::new(problem), retry_after: None }
     }
 
     /// Whether it may pass by itself, so that a repeat makes sense. An internal
@@ -44,6 +63,15 @@ impl Failure {
                     || Self::is_passing_status(problem.status)
             }
             Self::Unexpected { status, .. } => Self::is_passing_status(*status),
+        }
+    }
+
+    /// Whether another server might do better.
+    pub(crate) fn is_of_the_server(&self) -> bool {
+        match self {
+            Self::Unreached(_) | Self::Broken(_) | Self::TimedOut(_) => true,
+            Self::Problem { problem, .. } => problem.code == ProblemCode::Unavailable,
+            Self::Unexpected { status, .. } => matches!(status, 502..=504),
         }
     }
 
@@ -77,8 +105,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Problem { problem, .. } => write!(f, "{} ({})", problem.detail, problem.code.as_str()),
-            Self::Unreached(error) => write!(f, "the server can't be reached: {}", root(error)),
-            Self::Broken(error) => write!(f, "the connection broke before the answer: {}", root(error)),
+            Self::Unreached(error) => write!(f, "the server can't be reached: {}", root(&**error)),
+            Self::Broken(error) => write!(f, "the connection broke before the answer: {}", root(&**error)),
             Self::TimedOut(time) => write!(f, "no answer from the server within {time:?}"),
             Self::Unexpected { status, what, .. } => {
                 write!(f, "the answer is not one of a dlm server: status {status}, {what}")
@@ -88,7 +116,7 @@ impl fmt::Display for Failure {
 }
 
 /// The innermost cause: what stands around it says only where it happened.
-fn root(error: &reqwest::Error) -> &dyn std::error::Error {
+fn root<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a dyn std::error::Error {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;

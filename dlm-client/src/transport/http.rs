@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use dlm_protocol::limits::MAX_HOLD_MS;
 use dlm_protocol::{
-    AcquireRequest, Cancelled, CheckRequest, Checked, ForceReleaseRequest, ForceReleased, IdempotencyKey,
-    Lease, LeaseId, LockPage, LockStatus, Problem, ProblemCode, Queued, ReleaseRequest, Released,
-    RenewManyRequest, RenewRequest, Renewed, ResourceName,
+    AcquireRequest, Cancelled, CheckRequest, Checked, EventPage, ForceReleaseRequest, ForceReleased,
+    IdempotencyKey, Lease, LeaseId, LockPage, LockStatus, Queued, ReleaseRequest, Released, RenewManyRequest,
+    RenewRequest, Renewed, ResourceName,
 };
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Method, Request, StatusCode, Url};
+use rustls::ClientConfig;
 use serde::Serialize;
 
 use super::address::Address;
@@ -47,6 +49,10 @@ impl Http {
         &self.address
     }
 
+    pub(crate) fn tls(&self) -> &ClientConfig {
+        self.pool.tls()
+    }
+
     pub(crate) async fn acquire(
         &self,
         resource: &ResourceName,
@@ -56,6 +62,9 @@ impl Http {
     ) -> Result<Acquired, Failure> {
         let mut http = post(self.address.of(resource, "acquire"), request)?;
         http.headers_mut().insert(&IDEMPOTENCY_KEY, header(key)?);
+        // The server holds a request for so long at most.
+        let held = Duration::from(request.wait_ms).min(Duration::from_millis(MAX_HOLD_MS));
+        let timeout = held + timeout;
         let answer = send(&self.pool, http, timeout).await?;
         match answer.status {
             StatusCode::OK => answer.json().map(Acquired::Granted),
@@ -142,6 +151,14 @@ impl Http {
         send(&self.pool, http, timeout).await?.read()
     }
 
+    /// A page of the event log.
+    pub(crate) async fn events(&self, query: &str, timeout: Duration) -> Result<EventPage, Failure> {
+        let mut url = self.address.at("/v1/events");
+        url.set_query(Some(query));
+        let http = Request::new(Method::GET, url);
+        send(&self.pool, http, timeout).await?.read()
+    }
+
     /// Asks whether the server is ready.
     pub(crate) async fn ready(&self, timeout: Duration) -> Result<(), Failure> {
         let http = Request::new(Method::GET, self.address.at("/readyz"));
@@ -173,20 +190,12 @@ async fn send(
 
 fn post(url: Url, body: &impl Serialize) -> Result<Request, Failure> {
     let mut http = Request::new(Method::POST, url);
-    let json = serde_json::to_vec(body).map_err(|why| unsendable(&why))?;
+    let json = serde_json::to_vec(body).map_err(|why| Failure::unsendable(&why))?;
     *http.body_mut() = Some(json.into());
     http.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(http)
 }
 
 fn header(key: &IdempotencyKey) -> Result<HeaderValue, Failure> {
-    HeaderValue::from_str(key.as_str()).map_err(|why| unsendable(&why))
-}
-
-/// What the types of the contract admit can be written as a request; should it
-/// once not be so, it is told as the refusal that the server would have sent.
-fn unsendable(why: &dyn std::error::Error) -> Failure {
-    let problem =
-        Problem::new(ProblemCode::InvalidRequest, 400, format!("the request can't be written: {why}"));
-    Failure::Problem { problem: Box::new(problem), retry_after: None }
+    HeaderValue::from_str(key.as_str()).map_err(|why| Failure::unsendable(&why))
 }

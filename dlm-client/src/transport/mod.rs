@@ -1,15 +1,24 @@
-//! How operations get to the server and their answers back.
+//! How operations get to a server and their answers back.
 //!
-//! `http` is the one way there is. Another one, such as a socket that carries
-//! many operations, is a module beside it with the same operations, the same
-//! answers and the same [`Failure`].
+//! - `route`: which server, and which of the two ways
+//! - `session`: one socket for everything
+//! - `http`: a request each; `pool`, `answer`: its connections and answers
+//! - `socket`: how WebSockets are opened
+//! - `address`, `failure`: where servers are, and why an attempt failed
 
 mod address;
 mod answer;
 mod failure;
 mod http;
 mod pool;
+mod route;
+mod session;
+mod socket;
 
 pub(crate) use address::{Address, segment};
 pub(crate) use failure::Failure;
-pub(crate) use http::{Acquired, Http};
+pub(crate) use http::Acquired;
+pub(crate) use route::Transport;
+pub use route::TransportKind;
+pub(crate) use session::{News, serve as serve_session};
+pub(crate) use socket::{OpenError, Socket, open as open_socket};

@@ -51,6 +51,11 @@ impl Pool {
         Ok(Self { tls, current: Mutex::new(Generation { number: 0, connections }) })
     }
 
+    /// How TLS is done, for sockets.
+    pub(crate) fn tls(&self) -> &ClientConfig {
+        &self.tls
+    }
+
     pub(crate) fn connections(&self) -> Connections {
         let current = self.lock();
         Connections { client: current.connections.clone(), generation: current.number }

@@ -1,7 +1,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_protocol::limits::MAX_HOLD_MS;
 use dlm_protocol::{AcquireRequest, IdempotencyKey, Lease, ProblemCode, ResourceName, Wait};
 use tokio::sync::oneshot;
 use tracing::debug;
@@ -61,7 +60,7 @@ pub(super) async fn acquire(
     let shared = Arc::clone(&handle.shared);
     let key_claim = match &order.key {
         None => None,
-        Some(key) => match Claim::key(shared.http.address().as_shared(), &order.resource, key) {
+        Some(key) => match Claim::key(shared.transport.name(), &order.resource, key) {
             Some(claim) => Some(claim),
             None => return answer(reply, Err(Error::second_guard(&order.resource))),
         },
@@ -153,14 +152,14 @@ impl<'a> Way<'a> {
             None => fresh_key()?,
         };
         let request = AcquireRequest { wait_ms: wait, ..order.request.clone() };
-        let timeout = Duration::from(wait).min(Duration::from_millis(MAX_HOLD_MS)) + shared.request_timeout;
+        let timeout = shared.request_timeout;
         let mut backoff = Backoff::new();
         let mut repeated = false;
         let mut repeats = 0;
         loop {
             let kept = self.left_behind.replace(key.clone());
             let sent = Moment::now();
-            let failure = match shared.http.acquire(&order.resource, &key, &request, timeout).await {
+            let failure = match shared.transport.acquire(&order.resource, &key, &request, timeout).await {
                 Ok(Acquired::Granted(lease)) => {
                     self.left_behind = None;
                     return self.granted(*lease, sent).await;

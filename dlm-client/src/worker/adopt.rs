@@ -20,7 +20,7 @@ pub(super) async fn adopt(handle: Handle, lease: DetachedLease) -> Result<LockGu
     let body = RenewRequest { lease_id: lease.lease_id, ttl_ms: None };
     let (sent, renewed) = retry::ask(timeout, || async {
         let sent = Moment::now();
-        Ok((sent, shared.http.renew(&lease.resource, &body, timeout).await?))
+        Ok((sent, shared.transport.renew(&lease.resource, &body, timeout).await?))
     })
     .await?;
     let term = Term::new(sent, Moment::now(), renewed.elapsed_ms, renewed.ttl_ms);

@@ -51,7 +51,7 @@ pub(super) async fn send(shared: Arc<Shared>, batch: Batch) -> Answered {
     });
     let request = RenewManyRequest { leases: leases.collect() };
     let sent = Moment::now();
-    let outcome = match shared.http.renew_many(&request, timeout).await {
+    let outcome = match shared.transport.renew_many(request, timeout).await {
         Ok(renewed) if renewed.results.len() == items.len() => Ok(renewed.results),
         Ok(renewed) => Err(Failure::Unexpected {
             status: 200,

@@ -16,12 +16,16 @@ use crate::detached::DetachedLease;
 use crate::error::Error;
 use crate::guard::LockGuard;
 use crate::held::{Farewell, Held};
-use crate::transport::Http;
+use crate::transport::{News, Transport};
 
 /// What the thread is asked to do.
 pub(super) enum Command {
     /// Run this.
     Run(BoxFuture<'static, ()>),
+    /// Run this for as long as the thread lives.
+    Accompany(BoxFuture<'static, ()>),
+    /// What the session tells unasked.
+    News(News),
     /// Renew the lease of a new guard, and mind its deadline.
     Watch(Arc<Held>),
     /// Mind this guard no more.
@@ -51,7 +55,7 @@ pub(crate) struct Handle {
 /// What everything in the thread needs.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) http: Http,
+    pub(crate) transport: Transport,
     /// The longest that one request takes.
     pub(crate) request_timeout: Duration,
     /// Cancelled by `close`.
@@ -60,16 +64,16 @@ pub(crate) struct Shared {
 
 impl Handle {
     /// Starts the thread.
-    pub(crate) async fn start(http: Http, request_timeout: Duration) -> Result<Self, Error> {
+    pub(crate) async fn start(transport: Transport, request_timeout: Duration) -> Result<Self, Error> {
         let (commands, inbox) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared { http, request_timeout, closing: CancellationToken::new() });
+        let shared = Arc::new(Shared { transport, request_timeout, closing: CancellationToken::new() });
         let (started, start) = oneshot::channel();
         let failed = |why| Error::setup("the client's thread can't be started", why);
         std::thread::Builder::new()
             .name("dlm-client".into())
             .spawn({
-                let shared = Arc::clone(&shared);
-                move || run::thread(&shared, inbox, started)
+                let (shared, news) = (Arc::clone(&shared), commands.downgrade());
+                move || run::thread(&shared, inbox, &news, started)
             })
             .map_err(failed)?;
         start.await.map_err(|_| Error::closed())?.map_err(failed)?;
@@ -101,6 +105,11 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.run(acquire(self.clone(), order, reply));
         answer.await.unwrap_or_else(|_| Err(Error::closed()))
+    }
+
+    /// Runs `work` in the thread, without that anybody waits for its end.
+    pub(crate) fn accompany(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.send(Command::Accompany(Box::pin(work.in_current_span())));
     }
 
     /// Runs `work` in the thread, in the caller's span.

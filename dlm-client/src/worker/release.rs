@@ -40,7 +40,7 @@ async fn release_held(shared: &Shared, held: &Held, done: &mut Done) -> Result<(
     let mut backoff = Backoff::new();
     loop {
         let timeout = shared.request_timeout.min(gone.since(Moment::now()));
-        let failure = match shared.http.release(&held.resource, &held.lease_id, timeout).await {
+        let failure = match shared.transport.release(&held.resource, &held.lease_id, timeout).await {
             Ok(_) => return Ok(()),
             Err(failure) => failure,
         };
@@ -67,7 +67,7 @@ pub(super) async fn cancel(shared: &Shared, resource: &ResourceName, key: &Idemp
     let gone = Moment::now().plus(ttl + Duration::from_millis(AWAY_GRACE_MS) + shared.request_timeout);
     let mut backoff = Backoff::new();
     loop {
-        match shared.http.cancel(resource, key, shared.request_timeout).await {
+        match shared.transport.cancel(resource, key, shared.request_timeout).await {
             Ok(cancelled) => return debug!(%resource, outcome = ?cancelled.outcome, "cancelled"),
             Err(failure) if is_final(&failure) => return warn!(%resource, %failure, "not cancelled"),
             Err(failure) => {

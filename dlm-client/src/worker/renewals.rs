@@ -2,7 +2,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_protocol::{ProblemCode, RenewResult};
+use dlm_protocol::{LeaseEnded, ProblemCode, RenewResult};
 use tracing::{debug, warn};
 
 use super::batch::{Answered, Batch, Item, MOST_ITEMS};
@@ -77,6 +77,37 @@ impl Renewals {
                 self.rearm(held.id);
             }
             None => refuse(held, ask, held.loss(now).unwrap_or(LossReason::Unknown)),
+        }
+    }
+
+    /// A new socket knows of no lease: one that is renewed over it is known.
+    pub(super) fn renew_all(&mut self, now: Moment) {
+        let renewed = self.watched.values_mut().filter(|watched| watched.held.auto_renew);
+        let ids: Vec<u64> = renewed
+            .map(|watched| {
+                watched.renew_at = Some(now);
+                watched.held.id
+            })
+            .collect();
+        for id in ids {
+            self.rearm(id);
+        }
+    }
+
+    /// The server says that a lease has ended.
+    pub(super) fn ended(&mut self, ended: &LeaseEnded) {
+        let reason = LossReason::of(Some(ended.reason));
+        let is_it =
+            |held: &Held| held.resource == ended.resource && held.fencing_token == ended.fencing_token;
+        let ids: Vec<u64> = self
+            .watched
+            .values()
+            .filter(|watched| is_it(&watched.held))
+            .map(|watched| watched.held.id)
+            .collect();
+        for id in ids {
+            let reason = self.watched[&id].held.lose(reason);
+            self.lost(id, reason);
         }
     }
 

@@ -15,6 +15,7 @@ use super::release::release;
 use super::renewals::Renewals;
 use crate::clock::{Moment, nap};
 use crate::error::Error;
+use crate::transport::{News, serve_session};
 
 /// Commands taken from the inbox at once.
 const COMMANDS: usize = 256;
@@ -22,11 +23,16 @@ const COMMANDS: usize = 256;
 type Inbox = mpsc::UnboundedReceiver<Command>;
 
 /// The body of the thread.
-pub(super) fn thread(shared: &Arc<Shared>, inbox: Inbox, started: oneshot::Sender<io::Result<()>>) {
+pub(super) fn thread(
+    shared: &Arc<Shared>,
+    inbox: Inbox,
+    news: &mpsc::WeakUnboundedSender<Command>,
+    started: oneshot::Sender<io::Result<()>>,
+) {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
             let _ = started.send(Ok(()));
-            runtime.block_on(run(shared, inbox));
+            runtime.block_on(run(shared, inbox, news.clone()));
         }
         Err(why) => {
             let _ = started.send(Err(why));
@@ -34,14 +40,25 @@ pub(super) fn thread(shared: &Arc<Shared>, inbox: Inbox, started: oneshot::Sende
     }
 }
 
-async fn run(shared: &Arc<Shared>, mut inbox: Inbox) {
+async fn run(shared: &Arc<Shared>, mut inbox: Inbox, news: mpsc::WeakUnboundedSender<Command>) {
     let mut worker = Worker {
         shared,
         tasks: TaskTracker::new(),
+        companions: TaskTracker::new(),
         renewals: Renewals::new(Moment::now()),
         on_the_way: FuturesUnordered::new(),
         flushes: FuturesUnordered::new(),
     };
+    let session = Arc::clone(shared);
+    worker.companions.spawn(async move {
+        let tell = |told| {
+            // A client that is gone holds nothing that could be lost.
+            if let Some(commands) = news.upgrade() {
+                let _ = commands.send(Command::News(told));
+            }
+        };
+        serve_session(&session.transport, tell).await;
+    });
     let mut commands = Vec::with_capacity(COMMANDS);
     loop {
         let wake = worker.renewals.next_wake();
@@ -68,6 +85,8 @@ async fn run(shared: &Arc<Shared>, mut inbox: Inbox) {
 struct Worker<'a> {
     shared: &'a Arc<Shared>,
     tasks: TaskTracker,
+    /// What lives as long as the thread does; nobody waits for it.
+    companions: TaskTracker,
     renewals: Renewals,
     on_the_way: FuturesUnordered<BoxFuture<'static, Answered>>,
     /// Not among the tasks, for which they wait.
@@ -80,6 +99,11 @@ impl Worker<'_> {
             Command::Run(work) => {
                 self.tasks.spawn(work);
             }
+            Command::Accompany(work) => {
+                self.companions.spawn(work);
+            }
+            Command::News(News::Up) => self.renewals.renew_all(Moment::now()),
+            Command::News(News::LeaseEnded(ended)) => self.renewals.ended(&ended),
             Command::Watch(held) => self.renewals.watch(held, Moment::now()),
             Command::Forget(held) => self.renewals.forget(&held),
             Command::Release(release_of) => {

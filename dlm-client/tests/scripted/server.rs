@@ -118,6 +118,9 @@ async fn serve(stream: TcpStream, play: Arc<Play>) {
     while let Ok(Some(request)) = read(&mut stream).await {
         let reply = if request.path == "/readyz" {
             Reply::Json(200, json!({}))
+        } else if request.path == "/v1/session" {
+            // Like a proxy that forbids upgrades.
+            Reply::Json(404, problem(404, "not-found", None))
         } else {
             // The script first: who waits for a request may count on its effects.
             let reply = (play.script.lock().unwrap())(&request);
