@@ -9,5 +9,6 @@ mod loss;
 mod persistence;
 mod queue;
 mod renewal;
+mod sdk;
 mod session;
 mod tokens;
