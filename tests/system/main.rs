@@ -6,11 +6,13 @@
 //! - `contract`: the wire, field by field
 //! - `crash`: the server killed again and again under load
 //! - `replicas`: several servers on one Postgres
+//! - `chaos`: servers and databases that die under busy clients
 //! - `embedded`: what only a database that belongs to one server does
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![expect(clippy::duplicate_mod, reason = "each story is told on both databases")]
 
+mod chaos;
 mod embedded;
 mod harness;
 mod replicas;

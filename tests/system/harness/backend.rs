@@ -7,6 +7,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tempfile::TempDir;
 
+use super::cutter::Switch;
 use super::postgres::Cluster;
 use super::server::Server;
 
@@ -128,5 +129,36 @@ impl Own {
     pub(crate) fn server_through(&self, port: u16, arguments: &[&str]) -> Server<Postgres> {
         let url = self.url.replace(&format!(":{}/", self.cluster.port()), &format!(":{port}/"));
         Server::on(&Arc::new(Postgres { url }), arguments)
+    }
+}
+
+/// A primary and its synchronous standby, behind one address.
+pub(crate) struct Standby {
+    primary: Cluster,
+    standby: Cluster,
+    address: Switch,
+    database: String,
+}
+
+impl Standby {
+    pub(crate) fn start() -> Self {
+        let primary = Cluster::start(&["synchronous_commit=on", "synchronous_standby_names='*'"]);
+        let standby = primary.follow();
+        let address = Switch::to(primary.port());
+        let url = primary.new_database();
+        let database = url.rsplit('/').next().expect("a name").to_owned();
+        Self { primary, standby, address, database }
+    }
+
+    pub(crate) fn server(&self) -> Server<Postgres> {
+        let url = format!("postgres://dlm@127.0.0.1:{}/{}", self.address.port, self.database);
+        Server::on(&Arc::new(Postgres { url }), &[])
+    }
+
+    /// The primary dies, the standby takes its place.
+    pub(crate) fn fail_over(&mut self) {
+        self.primary.stop_immediately();
+        self.standby.promote();
+        self.address.switch(self.standby.port());
     }
 }

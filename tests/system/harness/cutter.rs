@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
 /// How the simple query protocol says it.
 const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
@@ -74,4 +74,34 @@ fn carry(from: &TcpStream, to: &TcpStream, cut: Option<Arc<AtomicU8>>) {
         from.shutdown(std::net::Shutdown::Both).ok();
         to.shutdown(std::net::Shutdown::Both).ok();
     });
+}
+
+/// An address behind which the database may change.
+pub(crate) struct Switch {
+    pub(crate) port: u16,
+    target: Arc<AtomicU16>,
+}
+
+impl Switch {
+    pub(crate) fn to(port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let here = listener.local_addr().expect("its address").port();
+        let target = Arc::new(AtomicU16::new(port));
+        let shared = Arc::clone(&target);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let Ok(client) = client else { return };
+                // One that is down is one that resets the connection.
+                let port = shared.load(Ordering::SeqCst);
+                let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+                carry(&client, &server, None);
+                carry(&server, &client, None);
+            }
+        });
+        Self { port: here, target }
+    }
+
+    pub(crate) fn switch(&self, port: u16) {
+        self.target.store(port, Ordering::SeqCst);
+    }
 }

@@ -13,7 +13,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 pub(crate) use api::{Acquire, Answer, Api, encode};
-pub(crate) use backend::{Backend, Own, Postgres, Sqlite};
+pub(crate) use backend::{Backend, Own, Postgres, Sqlite, Standby};
 pub(crate) use build::binary;
 pub(crate) use cutter::CutCommits;
 pub(crate) use proxy::{Fate, Proxy};

@@ -77,6 +77,42 @@ impl Cluster {
         self.url(&name)
     }
 
+    /// A standby of it, which is asked before a commit is acknowledged.
+    pub(crate) fn follow(&self) -> Self {
+        let directory = tempfile::tempdir().expect("a folder");
+        if is_root() {
+            let owner = Command::new("chown").arg("postgres").arg(directory.path()).status();
+            assert!(owner.expect("chown runs").success(), "the user postgres is missing");
+        }
+        let copied = as_user(&program("pg_basebackup"))
+            .args(["--checkpoint=fast", "--write-recovery-conf", "--no-sync", "--dbname"])
+            .arg(format!("host=127.0.0.1 port={} user=dlm application_name=standby", self.port))
+            .arg("-D")
+            .arg(directory.path().join("data"))
+            .status()
+            .expect("pg_basebackup runs");
+        assert!(copied.success(), "the primary can't be copied");
+        let mut standby = Self { directory, port: free_port(), keeper: None, databases: AtomicU64::new(0) };
+        standby.start_again();
+        standby
+    }
+
+    /// Makes a standby the primary.
+    pub(crate) fn promote(&self) {
+        let promoted = as_user(&program("pg_ctl"))
+            .args(["promote", "-w", "-D"])
+            .arg(self.data())
+            .stdout(Stdio::null())
+            .status()
+            .expect("pg_ctl runs");
+        assert!(promoted.success(), "the standby can't be promoted");
+        let mut connection = PgConnection::establish(&self.url("postgres")).expect("it answers");
+        // It has no standby of its own.
+        for statement in ["ALTER SYSTEM SET synchronous_standby_names = ''", "SELECT pg_reload_conf()"] {
+            connection.batch_execute(statement).expect("a setting");
+        }
+    }
+
     /// Starts it after it was stopped, and waits until it answers.
     pub(crate) fn start_again(&mut self) {
         // The shell outlives this process by as much as it takes to stop it.
