@@ -41,5 +41,6 @@ pub use logging::{LogFormat, start as start_logging};
 pub use metrics::Metrics;
 pub use server::{Server, ServerBuilder, StartError};
 pub use service::{
-    Error, EventsQuery, ListQuery, OpenError, Operation, Outcome, Principal, Service, ServiceOptions,
+    Error, EventsQuery, ListQuery, OpenError, Operation, Outcome, Principal, Restored, Service,
+    ServiceOptions, restore,
 };

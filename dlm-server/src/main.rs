@@ -15,12 +15,21 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Parser)]
 #[command(name = "dlm-server", version)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// Where to listen; port 0 picks a free one.
     #[arg(long, env = "DLM_LISTEN", default_value = "127.0.0.1:7420")]
     listen: String,
 
     /// The database: `sqlite://path`, or `postgres://…` for several servers.
-    #[arg(long, env = "DLM_DATABASE_URL", default_value = "sqlite://dlm.db", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "DLM_DATABASE_URL",
+        default_value = "sqlite://dlm.db",
+        hide_env_values = true,
+        global = true
+    )]
     database_url: String,
 
     /// How many connections to Postgres write, each for its share of the names.
@@ -59,6 +68,20 @@ struct Arguments {
     log: String,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Makes a database that comes from a backup, or from a failover that lost
+    /// commits, safe to serve: tokens never repeat, old lease ids and cursors
+    /// hold no more, and leases that were live in it are ended. No server may be
+    /// at work on it.
+    Restore {
+        /// How much higher all token counters go on: more than the grants,
+        /// expiries and force-releases that any one lock can have seen since.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+        raise_tokens: u32,
+    },
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Err(error) = start_logging(arguments.log_format, &arguments.log) {
@@ -84,9 +107,16 @@ async fn run(arguments: Arguments) -> Result<(), StartError> {
         .event_retention(arguments.event_retention)
         .event_limit(arguments.event_limit)
         .secret_file(arguments.secret_file)
-        .insecure_no_auth(arguments.insecure_no_auth)
-        .bind()
-        .await?;
+        .insecure_no_auth(arguments.insecure_no_auth);
+    if let Some(Command::Restore { raise_tokens }) = arguments.command {
+        let restored = server.restore(raise_tokens).await?;
+        announce(&format!(
+            "all tokens go on {raise_tokens} higher, {} leases of the backup are ended",
+            restored.leases_ended
+        ));
+        return Ok(());
+    }
+    let server = server.bind().await?;
     let stop = CancellationToken::new();
     let asked = stop.clone();
     let failed = |source| StartError::Listen { address: "signals".into(), source };

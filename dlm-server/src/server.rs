@@ -114,6 +114,16 @@ impl ServerBuilder {
         self
     }
 
+    /// Makes a database that comes from a backup safe to serve, instead of
+    /// serving it; see [`restore`](crate::restore).
+    ///
+    /// # Errors
+    ///
+    /// With what the operator has to change.
+    pub async fn restore(self, raise_tokens: u32) -> Result<crate::Restored, StartError> {
+        Ok(crate::restore(self.service, raise_tokens).await?)
+    }
+
     /// Opens the store and listens.
     ///
     /// # Errors

@@ -9,6 +9,7 @@
 //!   writer
 //! - `read`: status and lists; `events`: pages of the log; `subscribe`: its live
 //!   end
+//! - `restore`: a database that comes from a backup
 //! - `lease_id`, `cursor`, `wire`: engine terms as the wire has them
 
 mod acquire;
@@ -20,6 +21,7 @@ mod mutate;
 mod operation;
 mod principal;
 mod read;
+mod restore;
 mod subscribe;
 mod wire;
 
@@ -52,6 +54,7 @@ pub use crate::store::OpenError;
 pub use error::Error;
 pub use operation::{EventsQuery, ListQuery, Operation, Outcome};
 pub use principal::Principal;
+pub use restore::{Restored, restore};
 pub(crate) use subscribe::{Ended, Next, Subscription, Wanted};
 
 /// What a service is opened with.

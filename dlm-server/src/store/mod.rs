@@ -67,6 +67,8 @@ pub enum OpenError {
     Database { path: String, why: String },
     #[error("the Postgres database can't be opened: {why}")]
     Postgres { why: String },
+    #[error("{0} servers are at work on the database: stop them first")]
+    Served(usize),
     #[error("the database can't be brought to this version: {0}")]
     Migration(String),
     #[error("the server can't be started: {0}")]
@@ -100,6 +102,17 @@ pub(crate) fn open(url: &str, writers: usize) -> Result<Opened, OpenError> {
     match url.split_once(':') {
         Some(("sqlite", rest)) => sqlite::open(rest),
         Some(("postgres" | "postgresql", _)) => postgres::open(url, writers),
+        _ => Err(OpenError::Scheme),
+    }
+}
+
+/// Makes a database that comes from a backup safe to serve: tokens go on above
+/// all that were given out since, and old lease ids and cursors hold no more.
+/// Nobody may be serving it.
+pub(crate) fn restore(url: &str, raise: i64) -> Result<(), OpenError> {
+    match url.split_once(':') {
+        Some(("sqlite", rest)) => sqlite::restore(rest, raise),
+        Some(("postgres" | "postgresql", _)) => postgres::restore(url, raise),
         _ => Err(OpenError::Scheme),
     }
 }
@@ -351,6 +364,9 @@ pub(crate) trait Reader: Send + Sync {
     ) -> Result<Option<Stretch>, StoreError>;
 }
 
+/// How many buckets the names are hashed into.
+const FLOOR_BUCKETS: i64 = 4096;
+
 /// Where the counters of a name begin that has no row: names share a floor by
 /// their hash, so that forgetting them costs no memory of each.
 pub(crate) fn floor_bucket(name: &str) -> i64 {
@@ -358,7 +374,7 @@ pub(crate) fn floor_bucket(name: &str) -> i64 {
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    (hash % 4096) as i64
+    (hash % FLOOR_BUCKETS as u64) as i64
 }
 
 /// One run of this server: who parked a waiter.

@@ -9,6 +9,7 @@ mod loss;
 mod persistence;
 mod queue;
 mod renewal;
+mod restore;
 mod sdk;
 mod session;
 mod tokens;

@@ -36,6 +36,7 @@ statements! {
     Miss -> () = "UPDATE replicas SET gone_since = ? WHERE gone_since IS NULL AND seen_at < ?";
     Forget -> () = "DELETE FROM replicas WHERE gone_since < ?";
     Members -> (BigInt, Nullable<BigInt>) = "SELECT id, gone_since FROM replicas";
+    AtWork -> BigInt = "SELECT count(*) FROM replicas WHERE gone_since IS NULL AND seen_at > ?";
     Leave -> () = "UPDATE replicas SET gone_since = ? WHERE id = ?";
     Notify -> Text = "SELECT pg_notify('dlm_waits', ?)::text";
     /// Waits that are over, and those that nobody is known to hold open.
@@ -119,6 +120,13 @@ impl PostgresCluster {
     pub(super) fn me(&self) -> ReplicaId {
         self.me
     }
+}
+
+/// How many replicas gave a sign of life not long ago.
+pub(super) fn at_work(connection: &mut PgConnection) -> Result<usize, StoreError> {
+    let since = now(connection)?.0 - micros(MISSED_AFTER);
+    let count: Vec<i64> = bulk::load::<AtWork, _>(connection, vec![since.into()])?;
+    Ok(count.first().map_or(0, |count| usize::try_from(*count).unwrap_or(usize::MAX)))
 }
 
 /// Sends words, as many in a message as it takes.

@@ -67,6 +67,33 @@ pub(super) fn open(url: &str, writers: usize) -> Result<Opened, OpenError> {
     Ok(Opened { stores, reader: Arc::new(reader), cluster: Arc::new(cluster), identity })
 }
 
+/// See [`super::restore`].
+pub(super) fn restore(url: &str, raise: i64) -> Result<(), OpenError> {
+    let failed = |error: StoreError| OpenError::Postgres { why: error.to_string() };
+    let mut connection = Location::new(url).connect(Commits::Last).map_err(failed)?;
+    migrate(&mut connection)?;
+    let at_work = cluster::at_work(&mut connection).map_err(failed)?;
+    if at_work > 0 {
+        return Err(OpenError::Served(at_work));
+    }
+    identify(&mut connection).map_err(failed)?;
+    let (secret, log_id) = (super::random::<32>().map_err(failed)?, super::random::<8>().map_err(failed)?);
+    let restored = connection.transaction(|connection| {
+        let last = super::FLOOR_BUCKETS - 1;
+        connection.batch_execute(&format!(
+            "UPDATE resources SET revision = revision + 1, token = token + {raise}, version = version + {raise}; \
+             INSERT INTO floors (bucket, token, version) SELECT bucket, {raise}, {raise} \
+             FROM generate_series(0, {last}) AS buckets (bucket) \
+             ON CONFLICT (bucket) DO UPDATE SET token = floors.token + {raise}, version = floors.version + {raise};"
+        ))?;
+        for (name, value) in [("secret", &secret[..]), ("log_id", &log_id[..])] {
+            diesel::update(meta::table.find(name)).set(meta::value.eq(value)).execute(connection)?;
+        }
+        Ok(())
+    });
+    restored.map_err(failed)
+}
+
 fn migrate(connection: &mut PgConnection) -> Result<(), OpenError> {
     let failed = |error: &dyn std::fmt::Display| OpenError::Migration(error.to_string());
     let locked = connection.batch_execute(&format!(

@@ -82,6 +82,38 @@ pub(super) fn open(rest: &str) -> Result<Opened, OpenError> {
     })
 }
 
+/// See [`super::restore`].
+pub(super) fn restore(rest: &str, raise: i64) -> Result<(), OpenError> {
+    // Opened, it is of this version and nobody else's.
+    let opened = open(rest)?;
+    let path = rest.strip_prefix("//").unwrap_or(rest).to_owned();
+    let failed = |error: StoreError| OpenError::Database { path: path.clone(), why: error.to_string() };
+    let mut connection = Location { path: path.clone() }.connect().map_err(failed)?;
+    let (secret, log_id) = (super::random::<32>().map_err(failed)?, super::random::<8>().map_err(failed)?);
+    let restored = connection.immediate_transaction(|connection| {
+        let buckets = super::FLOOR_BUCKETS;
+        diesel::connection::SimpleConnection::batch_execute(
+            connection,
+            &format!(
+                "UPDATE resources SET token = token + {raise}, version = version + {raise}; \
+                 WITH RECURSIVE buckets (bucket) AS (SELECT 0 UNION ALL SELECT bucket + 1 FROM buckets \
+                 WHERE bucket + 1 < {buckets}) \
+                 INSERT INTO floors (bucket, token, version) SELECT bucket, {raise}, {raise} FROM buckets WHERE true \
+                 ON CONFLICT (bucket) DO UPDATE SET token = token + {raise}, version = version + {raise};"
+            ),
+        )?;
+        change(connection, "secret", &secret)?;
+        change(connection, "log_id", &log_id)
+    });
+    drop(opened);
+    restored.map_err(failed)
+}
+
+fn change(connection: &mut SqliteConnection, name: &str, value: &[u8]) -> Result<(), StoreError> {
+    diesel::update(meta::table.find(name)).set(meta::value.eq(value)).execute(connection)?;
+    Ok(())
+}
+
 /// A database belongs to one process: two would each believe their memory.
 /// The lock goes with the process, however it ends.
 fn lock_file(path: &str) -> Result<File, OpenError> {
