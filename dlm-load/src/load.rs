@@ -19,6 +19,7 @@ pub(crate) struct Plan {
     pub(crate) load: Load,
     pub(crate) workers: usize,
     pub(crate) clients: usize,
+    pub(crate) transport: dlm_client::TransportKind,
     pub(crate) warm_up: Duration,
     pub(crate) measured: Duration,
 }
@@ -46,7 +47,13 @@ struct Done {
 
 /// Runs the load and reports what was measured of it.
 pub(crate) async fn run(plan: &Plan, server: &Server) -> Result<Report, Failed> {
-    let clients = try_join_all((0..plan.clients).map(|_| Client::connect(&server.url))).await?;
+    let client = |number: usize| {
+        let mut urls: Vec<&str> = server.each().collect();
+        let first = number % urls.len();
+        urls.rotate_left(first);
+        Client::builder().addresses(urls).transport(plan.transport).connect()
+    };
+    let clients = try_join_all((0..plan.clients).map(client)).await?;
     let stage = Arc::new(Stage::default());
     let mut tasks = Vec::new();
     for number in 0..plan.workers {

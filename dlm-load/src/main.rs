@@ -14,7 +14,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use dlm_client::TransportKind;
 
 type Failed = Box<dyn std::error::Error>;
 
@@ -48,11 +49,42 @@ enum Load {
     },
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Way {
+    /// Over a session, or HTTP where there is none.
+    Auto,
+    /// Over HTTP alone.
+    Http,
+    /// Over a session alone.
+    Session,
+}
+
+impl Way {
+    fn kind(self) -> TransportKind {
+        match self {
+            Self::Auto => TransportKind::Auto,
+            Self::Http => TransportKind::Http,
+            Self::Session => TransportKind::Session,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Args)]
 struct Options {
-    /// A server that runs already; one is started when absent.
+    /// A server that runs already, or several with commas between them; they
+    /// are started when absent.
     #[arg(long, global = true)]
     server: Option<String>,
+    /// The database of the servers that are started: `postgres://…`; a new
+    /// SQLite file when absent.
+    #[arg(long, global = true)]
+    database_url: Option<String>,
+    /// How many servers are started, on Postgres.
+    #[arg(long, global = true, default_value_t = 1)]
+    servers: usize,
+    /// How the clients speak to them.
+    #[arg(long, global = true, value_enum, default_value_t = Way::Auto)]
+    transport: Way,
     /// Where the started server keeps its database: a folder on a real disk.
     #[arg(long, global = true, default_value = "target")]
     database_dir: PathBuf,
@@ -87,17 +119,23 @@ fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> Result<(), Failed> {
     let options = &arguments.options;
-    if options.workers == 0 || options.clients == 0 || options.seconds == 0 {
-        return Err("workers, clients and seconds must be at least 1".into());
+    if options.servers > 1 && options.database_url.is_none() {
+        return Err("several servers need a Postgres: --database-url".into());
+    }
+    if options.workers == 0 || options.clients == 0 || options.seconds == 0 || options.servers == 0 {
+        return Err("workers, clients, servers and seconds must be at least 1".into());
     }
     let server = match &options.server {
         Some(url) => server::Server::given(url),
-        None => server::Server::start(&options.database_dir)?,
+        None => {
+            server::Server::start(&options.database_dir, options.database_url.as_deref(), options.servers)?
+        }
     };
     let plan = load::Plan {
         load: arguments.load,
         workers: options.workers,
         clients: options.clients,
+        transport: options.transport.kind(),
         warm_up: Duration::from_secs(options.warm_up),
         measured: Duration::from_secs(options.seconds),
     };

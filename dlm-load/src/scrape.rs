@@ -24,10 +24,18 @@ impl Scrape {
         // reqwest is built without a TLS of its own, and wants one all the same.
         rustls::crypto::ring::default_provider().install_default().ok();
         let client = reqwest::Client::builder().no_proxy().build()?;
-        let text = client.get(format!("{}/metrics", server.url)).send().await?.text().await?;
+        let mut metrics = BTreeMap::new();
+        for url in server.each() {
+            let text = client.get(format!("{url}/metrics")).send().await?.text().await?;
+            for (name, value) in parse(&text) {
+                *metrics.entry(name).or_default() += value;
+            }
+        }
+        let seconds: Option<Vec<f64>> =
+            server.pids().map(|pid| processor_seconds(&pid.to_string())).collect();
         Ok(Self {
-            metrics: parse(&text),
-            server_seconds: server.pid().and_then(|pid| processor_seconds(&pid.to_string())),
+            metrics,
+            server_seconds: seconds.filter(|seconds| !seconds.is_empty()).map(|seconds| seconds.iter().sum()),
             load_seconds: processor_seconds("self"),
         })
     }

@@ -1,4 +1,4 @@
-//! The server under load.
+//! The servers under load.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -8,19 +8,22 @@ use tempfile::TempDir;
 
 use crate::Failed;
 
-/// A server that was given, or one that ends with this value.
+/// Servers that were given, or that end with this value.
 pub(crate) struct Server {
-    pub(crate) url: String,
-    started: Option<(Child, TempDir)>,
+    /// With commas between them.
+    pub(crate) urls: String,
+    started: Vec<Child>,
+    _database: Option<TempDir>,
 }
 
 impl Server {
-    pub(crate) fn given(url: &str) -> Self {
-        Self { url: url.to_owned(), started: None }
+    pub(crate) fn given(urls: &str) -> Self {
+        Self { urls: urls.to_owned(), started: Vec::new(), _database: None }
     }
 
-    /// Starts the server that was built beside this program.
-    pub(crate) fn start(directory: &Path) -> Result<Self, Failed> {
+    /// Starts servers that were built beside this program: one on a new file in
+    /// this folder, or several on a Postgres.
+    pub(crate) fn start(directory: &Path, postgres: Option<&str>, count: usize) -> Result<Self, Failed> {
         let binary = std::env::current_exe()?.with_file_name("dlm-server");
         if !binary.exists() {
             return Err(
@@ -29,29 +32,40 @@ impl Server {
         }
         std::fs::create_dir_all(directory)?;
         let database = tempfile::Builder::new().prefix("dlm-load-").tempdir_in(directory)?;
-        let url = format!("sqlite://{}", database.path().join("load.db").display());
-        let mut child = Command::new(binary)
-            .args(["--listen", "127.0.0.1:0", "--log", "warn", "--database-url", &url])
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let output = child.stdout.take().ok_or("the server has no output")?;
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line)?;
-        let url = line.trim().strip_prefix("listening on ").map(str::to_owned);
-        let mut server = Self { url: String::new(), started: Some((child, database)) };
-        server.url = url.ok_or("the server did not start")?;
+        let sqlite = format!("sqlite://{}", database.path().join("load.db").display());
+        let url = postgres.unwrap_or(&sqlite);
+        let mut server = Self { urls: String::new(), started: Vec::new(), _database: Some(database) };
+        let mut urls = Vec::new();
+        for _ in 0..count {
+            let mut child = Command::new(&binary)
+                .args(["--listen", "127.0.0.1:0", "--log", "warn", "--database-url", url])
+                .stdout(Stdio::piped())
+                .spawn()?;
+            let output = child.stdout.take().ok_or("the server has no output")?;
+            server.started.push(child);
+            let mut line = String::new();
+            BufReader::new(output).read_line(&mut line)?;
+            let url = line.trim().strip_prefix("listening on ").ok_or("the server did not start")?;
+            urls.push(url.to_owned());
+        }
+        server.urls = urls.join(",");
         Ok(server)
     }
 
-    /// The process, if it was started here.
-    pub(crate) fn pid(&self) -> Option<u32> {
-        self.started.as_ref().map(|(child, _)| child.id())
+    /// The address of each.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &str> {
+        self.urls.split(',')
+    }
+
+    /// The processes that were started here.
+    pub(crate) fn pids(&self) -> impl Iterator<Item = u32> {
+        self.started.iter().map(Child::id)
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some((child, _)) = &mut self.started {
+        for child in &mut self.started {
             child.kill().ok();
             child.wait().ok();
         }

@@ -16,6 +16,7 @@ pub(crate) fn problem(error: Error) -> Problem {
         Error::KeyReused => (ProblemCode::IdempotencyKeyReused, 422),
         Error::InvalidCursor => (ProblemCode::InvalidCursor, 400),
         Error::CursorExpired => (ProblemCode::CursorExpired, 410),
+        Error::InvalidName { .. } => (ProblemCode::InvalidName, 400),
         Error::Invalid { .. } => (ProblemCode::InvalidRequest, 400),
         Error::Unavailable { .. } => (ProblemCode::Unavailable, 503),
         Error::Internal => (ProblemCode::InternalError, 500),

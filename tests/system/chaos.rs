@@ -113,7 +113,7 @@ async fn reader(urls: Vec<String>, cursor: String) -> Vec<(String, u64)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_three_servers_one_is_killed_every_two_seconds_for_a_minute() {
     let database = Arc::new(Postgres::new());
-    let mut servers: Vec<_> = (0..3).map(|_| Server::on(&database, &[])).collect();
+    let mut servers: Vec<Server<Postgres>> = (0..3).map(|_| Server::on(&database, &[])).collect();
     let urls: Vec<String> = servers.iter().map(|server| server.url().to_owned()).collect();
     let start = servers[0].api().get("/v1/events").await.ok()["cursor"].as_str().unwrap().to_owned();
     let ledger = Arc::new(Ledger::default());
@@ -164,7 +164,7 @@ async fn of_three_servers_one_is_killed_every_two_seconds_for_a_minute() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_fails_no_operation() {
     let database = Arc::new(Postgres::new());
-    let mut servers: Vec<_> = (0..2).map(|_| Server::on(&database, &[])).collect();
+    let mut servers: Vec<Server<Postgres>> = (0..2).map(|_| Server::on(&database, &[])).collect();
     let urls: Vec<String> = servers.iter().map(|server| server.url().to_owned()).collect();
     let ledger = Arc::new(Ledger::default());
     let tasks = workers(&urls, &ledger).await;

@@ -1,9 +1,11 @@
 //! The wire, field by field.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Acquire, Api, refused};
+use crate::harness::{Acquire, Api, eventually, key, refused, spawn};
 use super::TestServer;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -239,4 +241,29 @@ async fn contract_a_server_that_cannot_start_says_why() {
     assert!(why.contains("sqlite") && !why.contains("s3cret"), "{why}");
     let why = refused(&["--listen", "0.0.0.0:0"]);
     assert!(why.contains("--insecure-no-auth"), "{why}");
+}
+
+#[tokio::test]
+async fn a_drained_server_answers_its_waiters_and_ends() {
+    let mut server = TestServer::start();
+    let api = server.api();
+    api.lock("a", &Acquire::exclusive().ttl(60_000)).await;
+    let used = key();
+    let waiter = {
+        let (api, used) = (api.clone(), used.clone());
+        spawn(async move { api.acquire("a", &Acquire::exclusive().wait(60_000).key(&used)).await })
+    };
+    eventually("it waits", || async { api.queue_len("a").await == 1 }).await;
+    let started = crate::harness::now();
+    let status = tokio::task::spawn_blocking(move || (server.terminate(), server)).await.unwrap().0;
+    assert!(
+        status.success() && started.elapsed() < Duration::from_secs(10),
+        "{status} {:?}",
+        started.elapsed()
+    );
+    let answer = waiter.await.unwrap();
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    let queued = answer.json();
+    assert_eq!((queued["position"].as_u64(), queued["queue_len"].as_u64()), (Some(1), Some(1)));
+    assert_eq!(queued["idempotency_key"], *used);
 }

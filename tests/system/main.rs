@@ -33,3 +33,20 @@ macro_rules! stories {
 
 stories!(sqlite, crate::harness::Sqlite);
 stories!(postgres, crate::harness::Postgres);
+
+/// What applies to both transports, over the session.
+#[path = "."]
+mod sqlite_over_sessions {
+    pub(crate) type TestServer = crate::harness::Server<crate::harness::Sqlite, crate::harness::OverSessions>;
+
+    #[path = "behaviours"]
+    mod behaviours {
+        mod holder;
+        mod idempotency;
+        mod locks;
+        mod persistence;
+        mod queue;
+        mod renewal;
+        mod tokens;
+    }
+}

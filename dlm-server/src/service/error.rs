@@ -30,6 +30,8 @@ pub enum Error {
     CursorExpired,
     #[error("{what}")]
     Invalid { what: String },
+    #[error("{why}")]
+    InvalidName { why: String },
     #[error("{why}; try again")]
     Unavailable { why: &'static str, retry_after: Duration },
     #[error("the server failed on this request; its log says why")]

@@ -34,12 +34,20 @@ pub(super) struct Unread {
 /// Reads one frame.
 pub(super) fn read(text: &str) -> Result<(u64, Asked), Unread> {
     let request: SessionRequest = serde_json::from_str(text).map_err(|error| {
-        #[derive(Deserialize)]
-        struct Id {
-            id: u64,
+        // What can be read of it all the same.
+        #[derive(Default, Deserialize)]
+        struct Part {
+            #[serde(default)]
+            id: Option<u64>,
+            #[serde(default)]
+            resource: Option<String>,
         }
-        let id = serde_json::from_str::<Id>(text).ok().map(|id| id.id);
-        Unread { id, why: invalid(format!("the frame can't be read: {error}")) }
+        let Part { id, resource } = serde_json::from_str(text).unwrap_or_default();
+        let why = match resource.map(ResourceName::try_from) {
+            Some(Err(bad)) => Error::InvalidName { why: bad.to_string() },
+            _ => invalid(format!("the frame can't be read: {error}")),
+        };
+        Unread { id, why }
     })?;
     let id = request.id;
     asked(request).map(|asked| (id, asked)).map_err(|why| Unread { id: Some(id), why })

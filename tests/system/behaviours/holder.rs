@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Acquire, key};
 use super::super::TestServer;
+use crate::harness::{Acquire, key};
 
 #[tokio::test]
 async fn b31_another_an_old_or_a_made_up_lease_id_has_no_effect() {

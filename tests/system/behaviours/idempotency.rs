@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::harness::{Acquire, Api, Fate, Proxy, eventually, key};
 use super::super::TestServer;
+use crate::harness::{Acquire, Api, Fate, Proxy, eventually, key};
 
 #[tokio::test]
 async fn b14_an_acquire_whose_reply_was_lost_gets_the_same_lease_again() {

@@ -1,7 +1,7 @@
 //! Who may hold a lock beside whom.
 
-use crate::harness::{Acquire, key, now};
 use super::super::TestServer;
+use crate::harness::{Acquire, key, now};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,14 +1,12 @@
 //! What lasts, and what ends by itself.
 
-use std::time::Duration;
-
 use crate::harness::Backend;
 use dlm_protocol::Timestamp;
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use crate::harness::{Acquire, eventually, key, spawn};
 use super::super::TestServer;
+use crate::harness::{Acquire, eventually, key, spawn};
 
 fn micros(instant: &Value) -> i64 {
     serde_json::from_value::<Timestamp>(instant.clone()).unwrap().as_micros()
@@ -112,29 +110,4 @@ async fn b49_one_operation_that_the_database_refuses_fails_alone() {
         }
         assert_eq!(api.status(&format!("{round}/50")).await["state"], "free");
     }
-}
-
-#[tokio::test]
-async fn a_drained_server_answers_its_waiters_and_ends() {
-    let mut server = TestServer::start();
-    let api = server.api();
-    api.lock("a", &Acquire::exclusive().ttl(60_000)).await;
-    let used = key();
-    let waiter = {
-        let (api, used) = (api.clone(), used.clone());
-        spawn(async move { api.acquire("a", &Acquire::exclusive().wait(60_000).key(&used)).await })
-    };
-    eventually("it waits", || async { api.queue_len("a").await == 1 }).await;
-    let started = crate::harness::now();
-    let status = tokio::task::spawn_blocking(move || (server.terminate(), server)).await.unwrap().0;
-    assert!(
-        status.success() && started.elapsed() < Duration::from_secs(10),
-        "{status} {:?}",
-        started.elapsed()
-    );
-    let answer = waiter.await.unwrap();
-    assert_eq!(answer.status, 202, "{}", answer.text);
-    let queued = answer.json();
-    assert_eq!((queued["position"].as_u64(), queued["queue_len"].as_u64()), (Some(1), Some(1)));
-    assert_eq!(queued["idempotency_key"], *used);
 }

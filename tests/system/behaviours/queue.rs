@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::harness::{Acquire, Api, client, eventually, key, spawn};
 use super::super::TestServer;
+use crate::harness::{Acquire, Api, client, eventually, key, spawn};
 
 /// Sends an acquire that waits, and sees it queued.
 async fn queue(api: &Api, name: &str, acquire: Acquire) -> tokio::task::JoinHandle<crate::harness::Answer> {

@@ -3,8 +3,8 @@
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::harness::{Acquire, eventually, spawn};
 use super::super::TestServer;
+use crate::harness::{Acquire, eventually, spawn};
 
 #[tokio::test]
 async fn b20_a_renewal_after_expiry_is_refused_and_recreates_nothing() {

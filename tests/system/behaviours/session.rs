@@ -63,9 +63,10 @@ async fn a_frame_that_can_t_be_read_is_answered_and_the_session_goes_on() {
     session.send_text("{").await;
     let unread = session.next().await;
     assert_eq!((unread["id"].is_null(), &unread["problem"]["code"]), (true, &json!("invalid-request")));
+    let bad_name = session.ask("status", json!({"resource": ".."})).await;
+    assert_eq!(bad_name["problem"]["code"], "invalid-name");
     for (op, fields) in [
         ("acquire", json!({"resource": "a"})),
-        ("acquire", json!({"resource": "..", "idempotency_key": "k"})),
         ("release", json!({"resource": "a", "lease_id": "x", "ttl_ms": 5000})),
         ("check", json!({"resource": "a", "fencing_tokn": 1})),
         ("fly", json!({"resource": "a"})),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Acquire, client, eventually, key, spawn};
 use super::super::TestServer;
+use crate::harness::{Acquire, client, eventually, key, spawn};
 
 #[tokio::test]
 async fn b34_tokens_grow_by_grants_and_at_once_by_expiry_and_force_release() {

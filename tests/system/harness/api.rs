@@ -4,11 +4,14 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 
+use super::socket::Socket;
+
 /// A server's API, without the client library.
 #[derive(Clone)]
 pub(crate) struct Api {
     http: Client,
     url: String,
+    sessions: bool,
 }
 
 /// What a request was answered.
@@ -99,7 +102,31 @@ impl Api {
         // reqwest is built without a TLS of its own, and wants one all the same.
         rustls::crypto::ring::default_provider().install_default().ok();
         let http = Client::builder().no_proxy().build().expect("an HTTP client");
-        Self { http, url: url.to_owned() }
+        Self { http, url: url.to_owned(), sessions: false }
+    }
+
+    /// The same, but over a session of its own for each operation that a session
+    /// knows.
+    pub(crate) fn over_sessions(url: &str) -> Self {
+        Self { sessions: true, ..Self::new(url) }
+    }
+
+    /// An operation over a session; its answer as HTTP would have it.
+    async fn ask(&self, op: &str, fields: Value) -> Answer {
+        let mut session = Socket::session(&self.url).await;
+        let mut reply = session.ask(op, fields).await;
+        let members = reply.as_object_mut().expect("an object");
+        members.remove("id");
+        let (member, body) = members.iter().next().expect("a member");
+        let mut headers = reqwest::header::HeaderMap::new();
+        let mut status = 200;
+        if member == "problem" {
+            status = body["status"].as_u64().and_then(|status| u16::try_from(status).ok()).expect("a status");
+            let id = body["request_id"].as_str().expect("an id").parse().expect("a value");
+            headers.insert("x-request-id", id);
+            headers.insert("content-type", "application/problem+json".parse().expect("a value"));
+        }
+        Answer { status, headers, text: body.to_string() }
     }
 
     /// A request in any form; an error when no answer came.
@@ -145,6 +172,12 @@ impl Api {
     }
 
     pub(crate) async fn acquire(&self, name: &str, acquire: &Acquire) -> Answer {
+        if self.sessions {
+            let mut fields = acquire.body.clone();
+            fields["resource"] = json!(name);
+            fields["idempotency_key"] = json!(acquire.key.clone().unwrap_or_else(super::key));
+            return self.ask("acquire", fields).await;
+        }
         self.try_acquire(name, acquire).await.expect("an answer")
     }
 
@@ -154,6 +187,9 @@ impl Api {
     }
 
     pub(crate) async fn release(&self, name: &str, lease: &Value) -> Answer {
+        if self.sessions {
+            return self.ask("release", json!({"resource": name, "lease_id": lease["lease_id"]})).await;
+        }
         self.post(&path(name, "/release"), &json!({"lease_id": lease["lease_id"]})).await
     }
 
@@ -164,6 +200,9 @@ impl Api {
     }
 
     pub(crate) async fn renew(&self, name: &str, lease: &Value) -> Answer {
+        if self.sessions {
+            return self.ask("renew", json!({"resource": name, "lease_id": lease["lease_id"]})).await;
+        }
         self.post(&path(name, "/renew"), &json!({"lease_id": lease["lease_id"]})).await
     }
 
@@ -173,14 +212,23 @@ impl Api {
     }
 
     pub(crate) async fn check(&self, name: &str, token: &Value) -> Value {
+        if self.sessions {
+            return self.ask("check", json!({"resource": name, "fencing_token": token})).await.ok();
+        }
         self.post(&path(name, "/check"), &json!({"fencing_token": token})).await.ok()
     }
 
     pub(crate) async fn cancel(&self, name: &str, key: &str) -> Answer {
+        if self.sessions {
+            return self.ask("cancel", json!({"resource": name, "idempotency_key": key})).await;
+        }
         self.send(Method::POST, &path(name, "/cancel"), &[("idempotency-key", key)], None).await
     }
 
     pub(crate) async fn status(&self, name: &str) -> Value {
+        if self.sessions {
+            return self.ask("status", json!({"resource": name})).await.ok();
+        }
         self.get(&path(name, "")).await.ok()
     }
 

@@ -17,7 +17,7 @@ pub(crate) use backend::{Backend, Own, Postgres, Sqlite, Standby};
 pub(crate) use build::binary;
 pub(crate) use cutter::CutCommits;
 pub(crate) use proxy::{Fate, Proxy};
-pub(crate) use server::{Server, refused, send};
+pub(crate) use server::{OverSessions, Server, refused, send};
 pub(crate) use socket::Socket;
 
 /// Nothing takes this long that is going to happen.

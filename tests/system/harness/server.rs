@@ -1,6 +1,7 @@
 //! A real server process on a database of its own.
 
 use std::io::{BufRead, BufReader, Read};
+use std::marker::PhantomData;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -11,12 +12,32 @@ use super::api::Api;
 use super::backend::Backend;
 use super::build::binary;
 
+/// How a story speaks to its server.
+pub(crate) trait Way: Send + Sync + 'static {
+    const SESSIONS: bool;
+}
+
+/// A request each.
+pub(crate) struct OverHttp;
+
+impl Way for OverHttp {
+    const SESSIONS: bool = false;
+}
+
+/// Over session sockets, where they know the operation.
+pub(crate) struct OverSessions;
+
+impl Way for OverSessions {
+    const SESSIONS: bool = true;
+}
+
 /// A server process, which ends with the test.
-pub(crate) struct Server<B> {
+pub(crate) struct Server<B, W = OverHttp> {
     database: Arc<B>,
     arguments: Vec<String>,
     process: Process,
     logs: Arc<Mutex<String>>,
+    way: PhantomData<W>,
 }
 
 struct Process {
@@ -24,7 +45,7 @@ struct Process {
     url: String,
 }
 
-impl<B: Backend> Server<B> {
+impl<B: Backend, W: Way> Server<B, W> {
     pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
@@ -38,7 +59,7 @@ impl<B: Backend> Server<B> {
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let logs = Arc::default();
         let process = Process::start(&database.url(), "127.0.0.1:0", &arguments, &logs);
-        Self { database: Arc::clone(database), arguments, process, logs }
+        Self { database: Arc::clone(database), arguments, process, logs, way: PhantomData }
     }
 
     pub(crate) fn database(&self) -> &Arc<B> {
@@ -50,7 +71,7 @@ impl<B: Backend> Server<B> {
     }
 
     pub(crate) fn api(&self) -> Api {
-        Api::new(self.url())
+        if W::SESSIONS { Api::over_sessions(self.url()) } else { Api::new(self.url()) }
     }
 
     /// All that the server wrote to its log.
@@ -85,7 +106,7 @@ impl<B: Backend> Server<B> {
     }
 }
 
-impl<B> Drop for Server<B> {
+impl<B, W> Drop for Server<B, W> {
     fn drop(&mut self) {
         self.process.child.kill().ok();
         self.process.child.wait().ok();
