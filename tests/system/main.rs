@@ -22,7 +22,8 @@ macro_rules! stories {
     ($module:ident, $backend:ty) => {
         #[path = "."]
         mod $module {
-            pub(crate) type TestServer = crate::harness::Server<$backend>;
+            pub(crate) type Database = $backend;
+            pub(crate) type TestServer = crate::harness::Server<Database>;
 
             mod behaviours;
             mod contract;

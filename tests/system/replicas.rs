@@ -9,7 +9,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Acquire, Backend, CutCommits, Own, Postgres, Server, Socket, eventually, key, now, spawn,
+    Acquire, Backend, Cluster, CutCommits, Own, Postgres, Server, Socket, eventually, key, now, refused,
+    spawn,
 };
 
 /// So many servers on a database of their own.
@@ -353,4 +354,22 @@ async fn b46_a_batch_that_commits_late_is_not_skipped() {
         again.push(resource.to_owned());
     }
     assert_eq!((again.len(), again[20].as_str(), again[21].as_str()), (22, "late", "b"));
+}
+
+#[tokio::test]
+async fn postgres_is_spoken_to_over_tls_and_its_certificate_is_verified() {
+    let cluster = Cluster::start_with_tls();
+    let ca = tempfile::NamedTempFile::new().unwrap();
+    std::fs::copy(cluster.data().join("ca.pem"), ca.path()).unwrap();
+    let url = |host: &str, ca: &str| {
+        format!("postgres://dlm@{host}:{}/test_0?sslmode=verify-full&sslrootcert={ca}", cluster.port())
+    };
+    let ca = ca.path().display().to_string();
+    let server = Server::<Postgres>::on(&Arc::new(Postgres::at(url("localhost", &ca))), &[]);
+    server.api().lock("a", &Acquire::exclusive()).await;
+    // The certificate is not one for this name.
+    let why = refused(&["--listen", "127.0.0.1:0", "--database-url", &url("127.0.0.1", &ca)]);
+    assert!(why.contains("certificate"), "{why}");
+    let why = refused(&["--listen", "127.0.0.1:0", "--database-url", &url("localhost", "/none")]);
+    assert!(why.contains("certificate"), "{why}");
 }

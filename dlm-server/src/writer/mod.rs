@@ -35,6 +35,7 @@ use backoff::ExponentialBackoff;
 use dlm_engine::{ClaimKey, Limits, NewKeys};
 use tokio::sync::oneshot;
 
+use crate::clock::since_boot;
 use crate::ended::Holders;
 use crate::feed::Feed;
 use crate::members::Members;
@@ -55,6 +56,8 @@ pub(crate) use parked::Parked;
 const MAX_BATCH: usize = 512;
 /// Most jobs that wait for the writer; more are refused at once.
 const MAX_QUEUED: usize = 50_000;
+/// How long a writer waits awake before it sleeps.
+const AWAKE: Duration = Duration::from_micros(100);
 /// How often a batch is run again because other replicas were faster.
 const ATTEMPTS: usize = 10;
 /// How long a writer tries to make its connection anew before it says so to
@@ -202,7 +205,7 @@ impl Core {
         let mut stopping = false;
         while !(stopping && self.put_off.is_empty()) {
             // What was put off has its turn between any two batches.
-            let first = if self.put_off.is_empty() { queue.recv().ok() } else { queue.try_recv().ok() };
+            let first = if self.put_off.is_empty() { first_job(queue) } else { queue.try_recv().ok() };
             if first.is_none() && self.put_off.is_empty() {
                 break;
             }
@@ -331,4 +334,18 @@ impl Core {
         }
         connected.is_ok()
     }
+}
+
+/// Waits for a job, awake at first: whoever was just answered often comes back
+/// at once, and to be woken takes longer than that.
+fn first_job(queue: &mpsc::Receiver<Job>) -> Option<Job> {
+    let until = since_boot() + AWAKE;
+    while since_boot() < until {
+        match queue.try_recv() {
+            Ok(job) => return Some(job),
+            Err(mpsc::TryRecvError::Disconnected) => return None,
+            Err(mpsc::TryRecvError::Empty) => std::thread::yield_now(),
+        }
+    }
+    queue.recv().ok()
 }

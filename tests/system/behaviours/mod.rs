@@ -1,5 +1,6 @@
 //! The behaviours that must hold, each named after its number.
 
+mod clocks;
 mod events;
 mod guards;
 mod holder;

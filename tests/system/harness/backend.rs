@@ -83,6 +83,10 @@ impl Backend for Postgres {
 }
 
 impl Postgres {
+    pub(crate) fn at(url: String) -> Self {
+        Self { url }
+    }
+
     /// A batch of another writer that has taken its number, and whose
     /// transaction goes on.
     pub(crate) fn late_batch(&self) -> LateBatch {

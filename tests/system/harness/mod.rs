@@ -3,6 +3,7 @@
 mod api;
 mod backend;
 mod build;
+mod clock;
 mod cutter;
 mod postgres;
 mod proxy;
@@ -15,7 +16,9 @@ use std::time::{Duration, Instant};
 pub(crate) use api::{Acquire, Answer, Api, encode};
 pub(crate) use backend::{Backend, Own, Postgres, Sqlite, Standby};
 pub(crate) use build::binary;
+pub(crate) use clock::WrongClock;
 pub(crate) use cutter::CutCommits;
+pub(crate) use postgres::Cluster;
 pub(crate) use proxy::{Fate, Proxy};
 pub(crate) use server::{OverSessions, Server, refused, send};
 pub(crate) use socket::Socket;

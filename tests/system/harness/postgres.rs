@@ -57,6 +57,31 @@ impl Cluster {
         cluster
     }
 
+    /// One that takes connections over TLS alone, with a certificate for
+    /// `localhost`.
+    pub(crate) fn start_with_tls() -> Self {
+        let mut cluster = Self::start(&["ssl=off"]);
+        let data = cluster.data();
+        let make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test-ca -keyout ca.key -out ca.pem && \
+            openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr && \
+            printf 'subjectAltName=DNS:localhost' > extensions && \
+            openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
+                -extfile extensions -out server.crt && \
+            chmod 600 server.key && printf 'hostssl all all all trust\\n' > pg_hba.conf && \
+            printf 'ssl=on\\n' >> postgresql.conf";
+        let made = as_user(Path::new("sh"))
+            .args(["-c", make])
+            .current_dir(&data)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        assert!(made.expect("openssl runs").success(), "no certificates");
+        cluster.new_database();
+        cluster.stop_immediately();
+        cluster.start_again();
+        cluster
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.directory.path().join("data")
     }

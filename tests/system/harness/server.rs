@@ -35,6 +35,7 @@ impl Way for OverSessions {
 pub(crate) struct Server<B, W = OverHttp> {
     database: Arc<B>,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     process: Process,
     logs: Arc<Mutex<String>>,
     way: PhantomData<W>,
@@ -56,10 +57,19 @@ impl<B: Backend, W: Way> Server<B, W> {
 
     /// One of several on a database.
     pub(crate) fn on(database: &Arc<B>, arguments: &[&str]) -> Self {
+        Self::in_environment(database, arguments, Vec::new())
+    }
+
+    /// One in an environment of its own.
+    pub(crate) fn in_environment(
+        database: &Arc<B>,
+        arguments: &[&str],
+        environment: Vec<(String, String)>,
+    ) -> Self {
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let logs = Arc::default();
-        let process = Process::start(&database.url(), "127.0.0.1:0", &arguments, &logs);
-        Self { database: Arc::clone(database), arguments, process, logs, way: PhantomData }
+        let process = Process::start(&database.url(), "127.0.0.1:0", &arguments, &environment, &logs);
+        Self { database: Arc::clone(database), arguments, environment, process, logs, way: PhantomData }
     }
 
     pub(crate) fn database(&self) -> &Arc<B> {
@@ -87,7 +97,8 @@ impl<B: Backend, W: Way> Server<B, W> {
     /// Starts it again: the same database, the same address.
     pub(crate) fn start_again(&mut self) {
         let listen = self.process.url.trim_start_matches("http://").to_owned();
-        self.process = Process::start(&self.database.url(), &listen, &self.arguments, &self.logs);
+        self.process =
+            Process::start(&self.database.url(), &listen, &self.arguments, &self.environment, &self.logs);
     }
 
     pub(crate) fn kill9_and_start_again(&mut self) {
@@ -141,8 +152,18 @@ pub(crate) fn command(database_url: &str, listen: &str) -> Command {
 }
 
 impl Process {
-    fn start(database_url: &str, listen: &str, arguments: &[String], logs: &Arc<Mutex<String>>) -> Self {
-        let mut child = command(database_url, listen).args(arguments).spawn().expect("the server starts");
+    fn start(
+        database_url: &str,
+        listen: &str,
+        arguments: &[String],
+        environment: &[(String, String)],
+        logs: &Arc<Mutex<String>>,
+    ) -> Self {
+        let mut child = command(database_url, listen)
+            .envs(environment.iter().cloned())
+            .args(arguments)
+            .spawn()
+            .expect("the server starts");
         let mut errors = child.stderr.take().expect("its log");
         let logs = Arc::clone(logs);
         std::thread::spawn(move || {
