@@ -1,11 +1,11 @@
 //! What the workers do.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use dlm_client::{Client, GuardState};
+use dlm_client::{Client, EventItem, GuardState};
 use futures_util::future::try_join_all;
+use tokio::sync::watch;
 
 use crate::report::{Latency, Report};
 use crate::scrape::{Between, Scrape};
@@ -26,14 +26,23 @@ pub(crate) struct Plan {
 
 /// What part of a run it is; at first it warms up.
 #[derive(Debug, Default)]
-struct Stage(AtomicU8);
+struct Stage(watch::Sender<u8>);
 
 const MEASURING: u8 = 1;
 const OVER: u8 = 2;
 
 impl Stage {
     fn is(&self, stage: u8) -> bool {
-        self.0.load(Ordering::Relaxed) == stage
+        *self.0.borrow() == stage
+    }
+
+    fn set(&self, stage: u8) {
+        self.0.send_replace(stage);
+    }
+
+    async fn over(&self) {
+        // The sender lives as long as the stage.
+        self.0.subscribe().wait_for(|stage| *stage == OVER).await.ok();
     }
 }
 
@@ -54,6 +63,7 @@ pub(crate) async fn run(plan: &Plan, server: &Server) -> Result<Report, Failed> 
         Client::builder().addresses(urls).transport(plan.transport).connect()
     };
     let clients = try_join_all((0..plan.clients).map(client)).await?;
+    let idle_memory = server.memory();
     let stage = Arc::new(Stage::default());
     let mut tasks = Vec::new();
     for number in 0..plan.workers {
@@ -67,14 +77,18 @@ pub(crate) async fn run(plan: &Plan, server: &Server) -> Result<Report, Failed> 
         };
         tasks.push(spawn(worker.work()));
     }
+    if let Load::Follow { rate } = plan.load {
+        tasks.push(spawn(make_events(clients[0].clone(), rate, Arc::clone(&stage))));
+    }
     tokio::time::sleep(plan.warm_up).await;
     let before = Scrape::of(server).await?;
     let started = now();
-    stage.0.store(MEASURING, Ordering::Relaxed);
+    stage.set(MEASURING);
     tokio::time::sleep(plan.measured).await;
-    stage.0.store(OVER, Ordering::Relaxed);
+    stage.set(OVER);
     let seconds = started.elapsed().as_secs_f64();
     let after = Scrape::of(server).await?;
+    let memory = server.memory().zip(idle_memory).map(|(now, idle)| now.saturating_sub(idle));
     let mut done = Vec::new();
     for task in tasks {
         done.push(task.await??);
@@ -82,7 +96,9 @@ pub(crate) async fn run(plan: &Plan, server: &Server) -> Result<Report, Failed> 
     for client in &clients {
         client.close(Duration::from_secs(10)).await?;
     }
-    Ok(report(plan, seconds, &Between { before: &before, after: &after }, done))
+    let mut report = report(plan, seconds, &Between { before: &before, after: &after }, done);
+    report.server_memory_kb = memory;
+    Ok(report)
 }
 
 fn report(plan: &Plan, seconds: f64, between: &Between<'_>, done: Vec<Done>) -> Report {
@@ -95,6 +111,7 @@ fn report(plan: &Plan, seconds: f64, between: &Between<'_>, done: Vec<Done>) -> 
             Load::Cycle { new_names: true, .. } => "cycle, ever new names",
             Load::Handoff => "handoff",
             Load::Hold { .. } => "hold",
+            Load::Follow { .. } => "follow (a cycle is an event, acquire its lag)",
         },
         workers: plan.workers,
         clients: plan.clients,
@@ -111,6 +128,7 @@ fn report(plan: &Plan, seconds: f64, between: &Between<'_>, done: Vec<Done>) -> 
         commit_ms: 1000.0
             * each(between.of("dlm_commit_seconds_sum"), between.of("dlm_commit_seconds_count")),
         server_processors: between.server_seconds().map(|used| used / seconds),
+        server_memory_kb: None,
         load_processors: between.load_seconds().map(|used| used / seconds),
     }
 }
@@ -125,8 +143,10 @@ struct Worker {
 
 impl Worker {
     async fn work(self) -> Result<Done, dlm_client::Error> {
-        if let Load::Hold { ttl_ms } = self.load {
-            return self.hold(Duration::from_millis(ttl_ms)).await;
+        match self.load {
+            Load::Hold { ttl_ms } => return self.hold(Duration::from_millis(ttl_ms)).await,
+            Load::Follow { .. } => return self.follow().await,
+            Load::Cycle { .. } | Load::Handoff => {}
         }
         let mut done = Done::default();
         let mut round = 0_usize;
@@ -152,7 +172,27 @@ impl Worker {
         match self.load {
             Load::Cycle { new_names: true, .. } => format!("load/{run}/{number}/{round}"),
             Load::Cycle { keys, .. } => format!("load/{run}/{number}/{}", round % keys.max(1)),
-            Load::Handoff | Load::Hold { .. } => format!("load/{run}"),
+            Load::Handoff | Load::Hold { .. } | Load::Follow { .. } => format!("load/{run}"),
+        }
+    }
+
+    /// Follows all events to the end of the run.
+    async fn follow(self) -> Result<Done, dlm_client::Error> {
+        let mut events = self.client.events();
+        let mut done = Done::default();
+        loop {
+            let item = tokio::select! {
+                item = events.next() => item,
+                () = self.stage.over() => return Ok(done),
+            };
+            let Some(item) = item else { return Ok(done) };
+            if let EventItem::Event(event) = item?
+                && self.stage.is(MEASURING)
+            {
+                let lag = wall_micros().saturating_sub(event.at.as_micros());
+                done.cycles += 1;
+                done.acquire_micros.push(u32::try_from(lag).unwrap_or(0));
+            }
         }
     }
 
@@ -161,9 +201,7 @@ impl Worker {
         let asked = now();
         let guard = self.client.lock(format!("{}/{}", self.name(0), self.number)).ttl(ttl).await?;
         let took = asked.elapsed();
-        while !self.stage.is(OVER) {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        self.stage.over().await;
         let lost = guard.state() != GuardState::Held;
         if !lost {
             guard.release().await?;
@@ -171,6 +209,24 @@ impl Worker {
         let acquire_micros = vec![u32::try_from(took.as_micros()).unwrap_or(u32::MAX)];
         Ok(Done { cycles: u64::from(!lost), lost: u64::from(lost), acquire_micros })
     }
+}
+
+/// Acquires and releases so often that there are `rate` events a second.
+async fn make_events(client: Client, rate: u64, stage: Arc<Stage>) -> Result<Done, dlm_client::Error> {
+    let mut every =
+        tokio::time::interval(Duration::from_secs(2) / u32::try_from(rate.max(1)).unwrap_or(u32::MAX));
+    while !stage.is(OVER) {
+        every.tick().await;
+        client.lock("load/events").await?.release().await?;
+    }
+    Ok(Done::default())
+}
+
+/// The server's clock, on this machine.
+#[expect(clippy::disallowed_methods, reason = "the instants of events are held against it")]
+fn wall_micros() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the workers are joined at the end of the run")]

@@ -47,6 +47,12 @@ enum Load {
         #[arg(long, default_value_t = 3000)]
         ttl_ms: u64,
     },
+    /// Each worker follows all events; the report has their lag.
+    Follow {
+        /// How many events there are a second.
+        #[arg(long, default_value_t = 1000)]
+        rate: u64,
+    },
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -25,6 +25,8 @@ pub(crate) struct Report {
     pub(crate) writer_load: f64,
     /// Mean time of a commit.
     pub(crate) commit_ms: f64,
+    /// What the servers have in memory more than before the load.
+    pub(crate) server_memory_kb: Option<u64>,
     /// Processor time, in processors.
     pub(crate) server_processors: Option<f64>,
     pub(crate) load_processors: Option<f64>,
@@ -80,7 +82,9 @@ impl fmt::Display for Report {
             "  processors      server {}, load {}",
             processors(self.server_processors),
             processors(self.load_processors)
-        )
+        )?;
+        let memory = self.server_memory_kb.map_or_else(|| "?".into(), |kb| kb.to_string());
+        writeln!(f, "  server memory   {memory} kB more than idle")
     }
 }
 

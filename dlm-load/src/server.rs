@@ -63,6 +63,19 @@ impl Server {
     }
 }
 
+impl Server {
+    /// What the processes that were started here have in memory, in kB.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        let of = |pid: u32| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+            line.trim().trim_end_matches(" kB").parse::<u64>().ok()
+        };
+        let all: Option<Vec<u64>> = self.pids().map(of).collect();
+        all.filter(|all| !all.is_empty()).map(|all| all.iter().sum())
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         for child in &mut self.started {
