@@ -76,7 +76,7 @@ impl Core {
     }
 
     /// Answers those who wait for a claim that was looked at again.
-    fn recheck(&self, name: &Name, key: &ClaimKey, result: Result<Reply, Refusal>) {
+    fn recheck(&mut self, name: &Name, key: &ClaimKey, result: Result<Reply, Refusal>) {
         let outcome = match result {
             Ok(Reply::Queued) => return,
             Ok(reply) => Ok(reply),
@@ -87,8 +87,9 @@ impl Core {
         }
     }
 
-    fn answer(&self, execute: Execute, result: Result<Reply, Refusal>, now: Micros) {
+    fn answer(&mut self, execute: Execute, result: Result<Reply, Refusal>, now: Micros) {
         let Execute { name, op, caller } = execute;
+        self.answered += usize::from(!matches!(result, Ok(Reply::Queued)));
         match (result, op) {
             (Ok(Reply::Queued), Op::Acquire { key, request }) => {
                 self.parked.park(&name, &key, &request, Waiting { caller, first_now: now });
@@ -103,8 +104,9 @@ impl Core {
         }
     }
 
-    fn wake(&self, name: &Name, wake: &Wake) {
+    fn wake(&mut self, name: &Name, wake: &Wake) {
         for waiting in self.parked.take(name, &wake.key) {
+            self.answered += 1;
             let outcome = match &wake.news {
                 News::Granted(claim) => Ok(Done::Reply(Reply::Lease(claim.clone()))),
                 News::Ended(refusal) => Err(Failure::Refused(refusal.clone())),

@@ -58,6 +58,9 @@ const MAX_BATCH: usize = 512;
 const MAX_QUEUED: usize = 50_000;
 /// How long a writer waits awake before it sleeps.
 const AWAKE: Duration = Duration::from_micros(100);
+/// How long a batch waits for as many jobs as callers were just answered: they
+/// often come back at once, and one sync for all of them is worth the wait.
+const GATHER: Duration = Duration::from_micros(100);
 /// How often a batch is run again because other replicas were faster.
 const ATTEMPTS: usize = 10;
 /// How long a writer tries to make its connection anew before it says so to
@@ -167,6 +170,7 @@ pub(crate) fn start(
         writers.push(Writer { jobs, queued: Arc::clone(&queued) });
         let core = Core {
             store,
+            answered: 0,
             cache: Cache::default(),
             put_off: PutOff::default(),
             parked: Arc::clone(&setup.parked),
@@ -187,6 +191,8 @@ pub(crate) fn start(
 /// What lives on a writer's thread.
 struct Core {
     store: Box<dyn Store>,
+    /// Callers that the last batches answered, and that may be back soon.
+    answered: usize,
     cache: Cache,
     put_off: PutOff,
     parked: Arc<Parked>,
@@ -211,6 +217,8 @@ impl Core {
             }
             let mut next = first;
             let mut taken = 0;
+            let expected = std::mem::take(&mut self.answered);
+            let gathered = since_boot() + GATHER;
             while let Some(job) = next {
                 taken += 1;
                 match job {
@@ -229,6 +237,10 @@ impl Core {
                     Job::Stop => stopping = true,
                 }
                 next = if batch.len() < MAX_BATCH { queue.try_recv().ok() } else { None };
+                while next.is_none() && taken < expected && !stopping && since_boot() < gathered {
+                    std::thread::yield_now();
+                    next = queue.try_recv().ok();
+                }
             }
             let left = queued.fetch_sub(taken, Ordering::Relaxed) - taken;
             self.metrics.queue_depth(left);
