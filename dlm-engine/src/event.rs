@@ -40,6 +40,8 @@ pub struct Event {
     pub owner: Arc<str>,
     /// The ticket, in a waiter's events and in the grant that ended its wait.
     pub ticket: Option<u64>,
+    /// In the grant that ended a wait: how long it took.
+    pub waited_ms: Option<u64>,
     /// In grants: the TTL.
     pub ttl_ms: Option<u64>,
     /// In grants: when the lease ends unless it is renewed.

@@ -62,6 +62,9 @@ pub struct Event {
     pub owner: Owner,
     /// In a waiter's events, and in the grant that ended its wait.
     pub waiter_id: Option<String>,
+    /// In the grant that ended a wait: how long the wait took, in milliseconds.
+    #[serde(default)]
+    pub waited_ms: Option<u64>,
     /// In grants: the lease's TTL.
     pub ttl_ms: Option<Ttl>,
     /// In grants: when the lease ends unless it is renewed.
@@ -178,6 +181,7 @@ mod tests {
             version: 1,
             owner: Owner::default(),
             waiter_id: None,
+            waited_ms: None,
             ttl_ms: None,
             expires_at: None,
             queue_len: 0,

@@ -22,6 +22,7 @@ mod key;
 mod lease_id;
 pub mod limits;
 mod name;
+mod overview;
 mod problem;
 mod reply;
 mod request;
@@ -36,6 +37,7 @@ pub use event::{EVENTS_PROTOCOL, Event, EventKind, EventMessage, EventPage, Rene
 pub use key::IdempotencyKey;
 pub use lease_id::LeaseId;
 pub use name::ResourceName;
+pub use overview::{ContendedLock, ExpiredLease, LongWait, Overview, OverviewSecond};
 pub use problem::{EndReason, Problem, ProblemCode};
 pub use reply::{
     CancelOutcome, Cancelled, Checked, ForceReleased, Holder, Lease, LockPage, LockState, LockStatus, Mode,

@@ -38,3 +38,9 @@ pub const MAX_HOLD_MS: u64 = 20_000;
 pub const AWAY_GRACE_MS: u64 = 10_000;
 /// How long a key is remembered after its lease or wait ended, in milliseconds.
 pub const KEY_RETENTION_MS: u64 = 600_000;
+
+/// Most seconds of which an overview tells what happened.
+pub const OVERVIEW_SECONDS: usize = 300;
+
+/// Who has waited longer than this, in milliseconds, has waited long.
+pub const LONG_WAIT_MS: u64 = 30_000;

@@ -96,6 +96,10 @@ problem_codes! {
     NotFound = "not-found", "Not found";
     /// The address does not answer this method.
     MethodNotAllowed = "method-not-allowed", "Method not allowed";
+    /// The server does not answer for the host that was asked.
+    HostNotAllowed = "host-not-allowed", "Host is not allowed";
+    /// A page of another origin asked.
+    OriginNotAllowed = "origin-not-allowed", "Origin is not allowed";
     /// The body is not `application/json`.
     UnsupportedMediaType = "unsupported-media-type", "Unsupported media type";
     /// The body is too large.

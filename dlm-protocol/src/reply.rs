@@ -195,6 +195,9 @@ pub struct LockStatus {
     pub current_token: FencingToken,
     /// How many wait.
     pub queue_len: u64,
+    /// Since when the first of them waits; null when nobody does.
+    #[serde(default)]
+    pub oldest_enqueued_at: Option<Timestamp>,
     /// The first 100 holders, by token.
     pub holders: Vec<Holder>,
     /// The first 100 waiters, in their order; absent in lists.

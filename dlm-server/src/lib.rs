@@ -39,6 +39,7 @@ mod writer;
 
 pub use logging::{LogFormat, start as start_logging};
 pub use metrics::Metrics;
+pub use openapi::document as openapi;
 pub use server::{Server, ServerBuilder, StartError};
 pub use service::{
     Error, EventsQuery, ListQuery, OpenError, Operation, Outcome, Principal, Restored, Service,

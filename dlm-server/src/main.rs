@@ -59,6 +59,12 @@ struct Arguments {
     #[arg(long, env = "DLM_INSECURE_NO_AUTH")]
     insecure_no_auth: bool,
 
+    /// A name, without a port, that the server answers to besides loopback names
+    /// and the address it listens on; may be given several times, or with
+    /// commas between them.
+    #[arg(long = "allowed-host", env = "DLM_ALLOWED_HOST", value_delimiter = ',', value_name = "NAME")]
+    allowed_hosts: Vec<String>,
+
     /// How a line of the log is written.
     #[arg(long, env = "DLM_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -70,6 +76,9 @@ struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Prints the description of the API, OpenAPI 3.1, which a server has at
+    /// `/openapi.json`.
+    Openapi,
     /// Makes a database that comes from a backup, or from a failover that lost
     /// commits, safe to serve: tokens never repeat, old lease ids and cursors
     /// hold no more, and leases that were live in it are ended. No server may be
@@ -84,6 +93,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(Command::Openapi) = arguments.command {
+        announce(&dlm_server::openapi());
+        return ExitCode::SUCCESS;
+    }
     if let Err(error) = start_logging(arguments.log_format, &arguments.log) {
         return refuse(&format!("the log filter {:?} can't be read: {error}", arguments.log));
     }
@@ -107,7 +120,8 @@ async fn run(arguments: Arguments) -> Result<(), StartError> {
         .event_retention(arguments.event_retention)
         .event_limit(arguments.event_limit)
         .secret_file(arguments.secret_file)
-        .insecure_no_auth(arguments.insecure_no_auth);
+        .insecure_no_auth(arguments.insecure_no_auth)
+        .allowed_hosts(arguments.allowed_hosts);
     if let Some(Command::Restore { raise_tokens }) = arguments.command {
         let restored = server.restore(raise_tokens).await?;
         announce(&format!(

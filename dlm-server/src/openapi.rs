@@ -20,6 +20,11 @@ use crate::http::{ROUTES, Route};
         wire::Event,
         wire::EventKind,
         wire::EventPage,
+        wire::ContendedLock,
+        wire::ExpiredLease,
+        wire::LongWait,
+        wire::Overview,
+        wire::OverviewSecond,
         wire::FencingToken,
         wire::ForceReleaseRequest,
         wire::ForceReleased,
@@ -72,9 +77,9 @@ struct Described {
 
 const NO_QUERY: &[&str] = &[];
 
-fn described(route: Route) -> Option<Described> {
+fn described(route: Route) -> Described {
     let of = |summary, body, replies| Described { summary, body, replies, query: NO_QUERY, key: None };
-    Some(match route {
+    match route {
         Route::Acquire => Described {
             key: Some(false),
             ..of(
@@ -135,22 +140,26 @@ fn described(route: Route) -> Option<Described> {
             ..of("The locks, by name", None, &[("200", "A page", "LockPage")])
         },
         Route::Events => Described {
-            query: &["after", "prefix", "resource", "limit", "renewals"],
+            query: &["after", "prefix", "resource", "limit", "newest", "renewals"],
             ..of(
-                "The event log: a page, or a WebSocket (`dlm.events.v1`) that goes on; `limit` is for the \
-                 page, `renewals` for the socket",
+                "The event log: a page, or a WebSocket (`dlm.events.v1`) that goes on; `limit` and \
+                 `newest` are for the page, `renewals` for the socket",
                 None,
                 &[
                     ("200", "A page", "EventPage"),
                     (
                         "101",
-                        "The event stream: each message is an `Event`, a `Renewal`, `synced` or `bookmark`",
+                        "The event stream: each message is an `Event`, an `EventMark` or a `Renewal`",
                         "",
                     ),
                     ("400", "The cursor is not one of this log", "Problem"),
                     ("410", "The cursor is older than the log", "Problem"),
                 ],
             )
+        },
+        Route::Overview => Described {
+            query: &["seconds"],
+            ..of("All locks at a glance", None, &[("200", "The overview", "Overview")])
         },
         Route::Session => of(
             "A WebSocket (`dlm.session.v1`) for many operations at once: a `SessionRequest` a frame, \
@@ -164,25 +173,49 @@ fn described(route: Route) -> Option<Described> {
         }
         Route::Metrics => of("Prometheus metrics", None, &[("200", "OpenMetrics text", "")]),
         Route::OpenApi => of("This document", None, &[("200", "OpenAPI 3.1", "")]),
-        Route::Root => return None,
-    })
+    }
 }
 
-/// The document as JSON text.
-pub(crate) fn document() -> String {
+/// The description of the API, OpenAPI 3.1, as JSON text.
+#[must_use]
+pub fn document() -> String {
     let mut document = serde_json::to_value(Schemas::openapi()).unwrap_or_else(|error| {
         tracing::error!(%error, "the schemas can't be written");
         json!({})
     });
     let mut paths = Map::new();
     for (method, path, route) in &ROUTES {
-        let Some(described) = described(*route) else { continue };
+        let described = described(*route);
         let address = paths.entry(*path).or_insert_with(|| json!({}));
         address[method.as_str().to_ascii_lowercase()] = operation(path, *route, &described);
     }
     document["info"]["version"] = json!(env!("CARGO_PKG_VERSION"));
     document["paths"] = Value::Object(paths);
+    complete(&mut document["components"]["schemas"]);
     document.to_string()
+}
+
+/// What the derived schemas don't say: the `type` by which messages of the
+/// event stream are told apart, and that an acquire needs none of its fields.
+fn complete(schemas: &mut Value) {
+    for (name, tag) in [("Event", "event"), ("Renewal", "renewed")] {
+        schemas[name]["properties"]["type"] = json!({"type": "string", "enum": [tag]});
+        if let Some(required) = schemas[name]["required"].as_array_mut() {
+            required.insert(0, json!("type"));
+        }
+    }
+    schemas["EventMark"] = json!({
+        "type": "object",
+        "description": "A place in the event stream: resume from here.",
+        "required": ["type", "cursor"],
+        "properties": {
+            "type": {"type": "string", "enum": ["synced", "bookmark"]},
+            "cursor": {"type": "string"},
+        },
+    });
+    if let Some(acquire) = schemas["AcquireRequest"].as_object_mut() {
+        acquire.remove("required");
+    }
 }
 
 fn operation(path: &str, route: Route, described: &Described) -> Value {
@@ -203,6 +236,11 @@ fn operation(path: &str, route: Route, described: &Described) -> Value {
             "limit" => json!({
                 "type": "integer", "minimum": 1, "maximum": wire::limits::MAX_PAGE, "default": wire::limits::DEFAULT_PAGE,
             }),
+            "seconds" => json!({
+                "type": "integer", "minimum": 0, "maximum": wire::limits::OVERVIEW_SECONDS,
+                "default": wire::limits::OVERVIEW_SECONDS,
+            }),
+            "newest" | "renewals" => json!({"type": "boolean", "default": false}),
             "state" => schema("StateFilter"),
             _ => json!({"type": "string"}),
         };
@@ -243,14 +281,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_schemas_tell_messages_of_the_stream_apart() {
+        let document: Value = serde_json::from_str(&document()).unwrap();
+        let schemas = &document["components"]["schemas"];
+        for (name, tag) in [("Event", "event"), ("Renewal", "renewed"), ("EventMark", "synced")] {
+            assert_eq!(schemas[name]["properties"]["type"]["enum"][0], tag);
+            assert!(schemas[name]["required"].as_array().unwrap().contains(&json!("type")), "{name}");
+        }
+        assert!(schemas["AcquireRequest"]["properties"]["ttl_ms"].is_object());
+        assert!(schemas["AcquireRequest"].get("required").is_none());
+    }
+
+    #[test]
     fn every_route_is_described_and_every_schema_is_there() {
         let document: Value = serde_json::from_str(&document()).unwrap();
         assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
         for (method, path, route) in &ROUTES {
-            if *route != Route::Root {
-                let described = &document["paths"][path][method.as_str().to_ascii_lowercase()];
-                assert_eq!(described["operationId"], route.name(), "{method} {path}");
-            }
+            let described = &document["paths"][path][method.as_str().to_ascii_lowercase()];
+            assert_eq!(described["operationId"], route.name(), "{method} {path}");
         }
         let text = document.to_string();
         for reference in text.split("\"#/components/schemas/").skip(1) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::{self, Front};
+use crate::http::{self, Front, Hosts};
 use crate::metrics::Metrics;
 use crate::service::{OpenError, Service, ServiceOptions};
 
@@ -59,6 +59,7 @@ const DEFAULT_WRITERS: usize = 2;
 pub struct ServerBuilder {
     listen: String,
     insecure_no_auth: bool,
+    allowed_hosts: Vec<String>,
     service: ServiceOptions,
 }
 
@@ -114,6 +115,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Names, without a port, that the server answers to besides loopback names
+    /// and the one it listens on: those it has behind a proxy, or in DNS.
+    pub fn allowed_hosts(mut self, hosts: impl IntoIterator<Item = String>) -> Self {
+        self.allowed_hosts = hosts.into_iter().collect();
+        self
+    }
+
     /// Makes a database that comes from a backup safe to serve, instead of
     /// serving it; see [`restore`](crate::restore).
     ///
@@ -139,7 +147,8 @@ impl ServerBuilder {
         let local_addr = listener.local_addr().map_err(failed)?;
         let metrics = Metrics::new();
         let service = Service::open(self.service, metrics.clone()).await?;
-        let front = Front::new(service.clone(), metrics);
+        let hosts = Hosts::new(&self.listen, local_addr, &self.allowed_hosts);
+        let front = Front::new(service.clone(), hosts, metrics);
         Ok(Server { listener, local_addr, service, front })
     }
 }
@@ -164,6 +173,7 @@ impl Server {
         ServerBuilder {
             listen: "127.0.0.1:7420".into(),
             insecure_no_auth: false,
+            allowed_hosts: Vec::new(),
             service: ServiceOptions {
                 database_url: "sqlite://dlm.db".into(),
                 writers: DEFAULT_WRITERS,

@@ -207,6 +207,21 @@ fn a_reader_does_not_pass_a_writer_that_waits() {
 }
 
 #[test]
+fn the_grant_that_ends_a_wait_says_how_long_it_took() {
+    let mut story = Story::begins();
+    let waited = |story: &Story| {
+        let granted = story.effects.events.iter().find(|event| event.kind == EventKind::Granted);
+        granted.expect("somebody is granted").waited_ms
+    };
+    let first = story.lock(0);
+    assert_eq!(waited(&story), None, "it did not wait");
+    story.wait(1, Mode::Exclusive);
+    story.pass(250);
+    story.run(Op::Release { key: key(0), token: first }).expect("the lease is live");
+    assert_eq!(waited(&story), Some(250));
+}
+
+#[test]
 fn after_a_force_release_the_next_grant_is_two_above_the_old() {
     let mut story = Story::begins();
     let old = story.lock(0);

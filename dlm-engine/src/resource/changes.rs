@@ -40,6 +40,8 @@ pub struct ClaimChange {
 pub(crate) struct About {
     /// The place in the queue that began or ended.
     pub(crate) ticket: Option<u64>,
+    /// Since when it waited.
+    pub(crate) waited_since: Option<Micros>,
     pub(crate) reason: Option<Arc<str>>,
 }
 
@@ -138,6 +140,9 @@ impl Resource {
             version: self.version,
             owner: claim.request.as_ref().map_or_else(|| Arc::from(""), |request| Arc::clone(&request.owner)),
             ticket: about.ticket,
+            waited_ms: about
+                .waited_since
+                .map(|since| self.now.0.saturating_sub(since.0).max(0) as u64 / 1000),
             ttl_ms: granted.map(|lease| lease.ttl_ms),
             expires_at: granted.map(|lease| lease.expires_at),
             queue_len: self.queue.len(),

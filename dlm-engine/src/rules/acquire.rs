@@ -70,7 +70,13 @@ impl Resource {
         let claim =
             Claim { key: key.clone(), request: Some(Arc::clone(request)), phase: Phase::Waiting(waiting) };
         let queued = self.put(None, claim, ctx);
-        self.record(EventKind::Queued, &queued, About { ticket: Some(ticket), reason: None }, ctx, effects);
+        self.record(
+            EventKind::Queued,
+            &queued,
+            About { ticket: Some(ticket), ..About::default() },
+            ctx,
+            effects,
+        );
     }
 
     /// One key, one grant: a repeat is told what became of the first.

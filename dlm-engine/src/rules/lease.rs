@@ -64,7 +64,7 @@ impl Resource {
         };
         self.token += 1;
         let ended = self.put(Some(&claim), self.ended(&claim, End::ForceReleased), ctx);
-        let about = About { ticket: None, reason: Some(Arc::clone(reason)) };
+        let about = About { reason: Some(Arc::clone(reason)), ..About::default() };
         self.record(EventKind::ForceReleased, &ended, about, ctx, effects);
         Ok(Ok(Reply::ForceReleased(ended)))
     }

@@ -131,7 +131,9 @@ impl Resource {
         ctx: &Context<'_>,
         effects: &mut Effects,
     ) -> Arc<Claim> {
-        let ticket = before.and_then(|claim| claim.waiting()).map(|waiting| waiting.ticket);
+        let waiting = before.and_then(|claim| claim.waiting());
+        let ticket = waiting.map(|waiting| waiting.ticket);
+        let about = About { ticket, waited_since: waiting.map(|waiting| waiting.enqueued_at), reason: None };
         self.token += 1;
         let lease = Lease {
             token: self.token,
@@ -143,7 +145,7 @@ impl Resource {
         };
         let live = Claim { key: key.clone(), request: Some(Arc::clone(request)), phase: Phase::Live(lease) };
         let granted = self.put(before, live, ctx);
-        self.record(EventKind::Granted, &granted, About { ticket, reason: None }, ctx, effects);
+        self.record(EventKind::Granted, &granted, about, ctx, effects);
         granted
     }
 
@@ -168,7 +170,7 @@ impl Resource {
             End::Away => (EventKind::Cancelled, Some(Arc::from("away"))),
             _ => (EventKind::Cancelled, None),
         };
-        self.record(kind, &ended, About { ticket, reason }, ctx, effects);
+        self.record(kind, &ended, About { ticket, reason, ..About::default() }, ctx, effects);
         let told = match end {
             End::TimedOut => Refusal::TimedOut(self.snapshot(ctx)),
             end => Refusal::Ended(Some(end)),

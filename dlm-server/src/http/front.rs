@@ -10,10 +10,11 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request};
 use uuid::Uuid;
 
+use super::hosts::Hosts;
 use super::reply::{self, Refused, Reply};
 use super::request;
 use super::route::{Found, Route, Routes};
-use super::upgrade;
+use super::{ui, upgrade};
 use crate::clock::since_boot;
 use crate::metrics::Metrics;
 use crate::openapi;
@@ -31,6 +32,7 @@ pub(crate) struct Front(Arc<Inner>);
 struct Inner {
     service: Service,
     metrics: Arc<Metrics>,
+    hosts: Hosts,
     routes: Routes,
     sockets: Sockets,
     openapi: String,
@@ -38,11 +40,12 @@ struct Inner {
 }
 
 impl Front {
-    pub(crate) fn new(service: Service, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(service: Service, hosts: Hosts, metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(Inner {
             service,
             sockets: Sockets::new(Arc::clone(&metrics)),
             metrics,
+            hosts,
             routes: Routes::new(),
             openapi: openapi::document(),
             principal: Principal::anonymous(),
@@ -63,18 +66,9 @@ impl Front {
         let started = since_boot();
         let request_id = request_id(request.headers());
         let _in_flight = InFlight::new(&self.0.metrics);
-        let path = request.uri().path().to_owned();
-        let (operation, answered) = match self.0.routes.find(request.method(), &path) {
-            Found::Route(route, _) if upgrade::is_socket(route, &request) => {
-                let Inner { sockets, service, principal, .. } = &*self.0;
-                (route.name(), upgrade::answer(route, request, sockets, service, principal).await)
-            }
-            Found::Route(route, name) => {
-                let (parts, body) = request.into_parts();
-                (route.name(), self.dispatch(route, name, &parts, body, &request_id).await)
-            }
-            Found::OtherMethods(allow) => ("none", Err(Refused::method_not_allowed(allow))),
-            Found::Nothing => ("none", Err(Refused::not_found())),
+        let (operation, answered) = match self.0.hosts.check(&request) {
+            Ok(()) => self.route(request, &request_id).await,
+            Err(refused) => ("none", Err(refused)),
         };
         let seconds = (since_boot().saturating_sub(started)).as_secs_f64();
         let status = answered.as_ref().map_or_else(Refused::status, |reply| reply.status().as_u16());
@@ -88,6 +82,26 @@ impl Front {
         let mut reply = answered.unwrap_or_else(|refused| refused.into_reply(id));
         reply.headers_mut().insert(REQUEST_ID, request_id);
         reply
+    }
+
+    async fn route(
+        &self,
+        request: Request<Incoming>,
+        request_id: &HeaderValue,
+    ) -> (&'static str, Result<Reply, Refused>) {
+        let path = request.uri().path().to_owned();
+        match self.0.routes.find(request.method(), &path) {
+            Found::Route(route, _) if upgrade::is_socket(route, &request) => {
+                let Inner { sockets, service, principal, .. } = &*self.0;
+                (route.name(), upgrade::answer(route, request, sockets, service, principal).await)
+            }
+            Found::Route(route, name) => {
+                let (parts, body) = request.into_parts();
+                (route.name(), self.dispatch(route, name, &parts, body, request_id).await)
+            }
+            Found::OtherMethods(allow) => ("none", Err(Refused::method_not_allowed(allow))),
+            Found::Nothing => ("ui", ui::answer(request.method(), &path, request.headers())),
+        }
     }
 
     async fn dispatch(
@@ -118,10 +132,6 @@ impl Front {
                 inner.metrics.encode(),
             )),
             Route::OpenApi => Ok(reply::text("application/json", inner.openapi.clone())),
-            Route::Root => Ok(reply::text(
-                "text/plain; charset=utf-8",
-                "dlm-server: the API is described at /openapi.json, the locks are at /v1/locks\n",
-            )),
             _ => Err(Refused::new(ProblemCode::InternalError, 500, "this address has no answer")),
         }
     }

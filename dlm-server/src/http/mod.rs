@@ -6,18 +6,23 @@
 //! - `body`: reading a body within its limits
 //! - `reply`: outcomes and problems as responses
 //! - `front`: one request from its route to its response
+//! - `hosts`: for whom the server answers
+//! - `ui`: the pages that are built in
 //! - `upgrade`: requests that become WebSockets
 //! - `serve`: connections, their limits, and how they end
 
 mod body;
 mod front;
+mod hosts;
 mod query;
 mod reply;
 mod request;
 mod route;
 mod serve;
+mod ui;
 mod upgrade;
 
 pub(crate) use front::Front;
+pub(crate) use hosts::Hosts;
 pub(crate) use route::{ROUTES, Route};
 pub(crate) use serve::serve;

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use dlm_protocol::{Problem, ProblemCode, RenewResult, Renewed};
 use http_body_util::Full;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
-    X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 use serde::Serialize;
@@ -16,6 +16,8 @@ use crate::service::{Error, Outcome};
 pub(super) type Reply = Response<Full<Bytes>>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// What is meant for programs loads nothing and stands in no page.
+const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// A request that the transport, or the service, refused.
@@ -100,6 +102,7 @@ pub(super) fn outcome(outcome: Outcome, request_id: &str) -> Reply {
         Outcome::Status(status) => json(200, JSON, &status),
         Outcome::Locks(page) => json(200, JSON, &page),
         Outcome::Events(page) => json(200, JSON, &page),
+        Outcome::Overview(overview) => json(200, JSON, &overview),
     }
 }
 
@@ -125,6 +128,7 @@ fn bytes(status: u16, content_type: HeaderValue, body: Bytes) -> Reply {
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
     reply
 }
 

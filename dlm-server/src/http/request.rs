@@ -1,7 +1,9 @@
 //! A request's path, query, headers and body as an operation.
 
 use bytes::Bytes;
-use dlm_protocol::limits::{DEFAULT_PAGE, MAX_BODY_BYTES, MAX_PAGE, MAX_RENEW_BODY_BYTES, MAX_RENEWALS};
+use dlm_protocol::limits::{
+    DEFAULT_PAGE, MAX_BODY_BYTES, MAX_PAGE, MAX_RENEW_BODY_BYTES, MAX_RENEWALS, OVERVIEW_SECONDS,
+};
 use dlm_protocol::{
     AcquireRequest, IdempotencyKey, ProblemCode, RenewManyRequest, ResourceName, StateFilter,
 };
@@ -34,7 +36,10 @@ pub(super) async fn operation(
             Operation::Status { resource: resource()? }
         }
         Route::List => Operation::List(list(query(&["prefix", "state", "limit", "after"])?)?),
-        Route::Events => Operation::Events(events(query(&["after", "prefix", "resource", "limit"])?)?),
+        Route::Events => {
+            Operation::Events(events(query(&["after", "prefix", "resource", "limit", "newest"])?)?)
+        }
+        Route::Overview => Operation::Overview { seconds: seconds(query(&["seconds"])?)? },
         Route::RenewMany => {
             query(&[])?;
             let bytes = body::read(incoming, MAX_RENEW_BODY_BYTES).await?;
@@ -44,7 +49,7 @@ pub(super) async fn operation(
             }
             Operation::RenewMany { leases: request.leases }
         }
-        Route::Session | Route::Livez | Route::Readyz | Route::Metrics | Route::OpenApi | Route::Root => {
+        Route::Session | Route::Livez | Route::Readyz | Route::Metrics | Route::OpenApi => {
             return Ok(None);
         }
         Route::Acquire
@@ -141,12 +146,34 @@ fn list(mut query: Query) -> Result<ListQuery, Refused> {
 }
 
 fn events(mut query: Query) -> Result<EventsQuery, Refused> {
+    let newest = flag(&mut query, "newest")?;
+    let after = query.take("after");
+    if newest && after.is_some() {
+        return Err(Refused::invalid("`newest` asks for the end of the log: it goes without `after`"));
+    }
     Ok(EventsQuery {
         prefix: query.take("prefix").unwrap_or_default(),
         resource: resource_filter(&mut query)?,
         limit: limit(&mut query)?,
-        after: query.take("after"),
+        after,
+        newest,
     })
+}
+
+fn flag(query: &mut Query, name: &str) -> Result<bool, Refused> {
+    match query.take(name).as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Refused::invalid(format!("`{name}` must be `true` or `false`"))),
+    }
+}
+
+fn seconds(mut query: Query) -> Result<usize, Refused> {
+    let Some(text) = query.take("seconds") else { return Ok(OVERVIEW_SECONDS) };
+    match text.parse() {
+        Ok(seconds) if seconds <= OVERVIEW_SECONDS => Ok(seconds),
+        _ => Err(Refused::invalid(format!("`seconds` must be 0 to {OVERVIEW_SECONDS}"))),
+    }
 }
 
 /// What an event socket asks for.
@@ -159,11 +186,7 @@ pub(super) struct EventStream {
 /// Decodes the query of an event socket.
 pub(super) fn event_stream(query: Option<&str>) -> Result<EventStream, Refused> {
     let mut query = Query::parse(query, &["after", "prefix", "resource", "renewals"])?;
-    let renewals = match query.take("renewals").as_deref() {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => return Err(Refused::invalid("`renewals` must be `true` or `false`")),
-    };
+    let renewals = flag(&mut query, "renewals")?;
     let wanted =
         Wanted { prefix: query.take("prefix").unwrap_or_default(), resource: resource_filter(&mut query)? };
     Ok(EventStream { after: query.take("after"), wanted, renewals })

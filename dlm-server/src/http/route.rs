@@ -16,12 +16,12 @@ pub(crate) enum Route {
     Status,
     List,
     Events,
+    Overview,
     Session,
     Livez,
     Readyz,
     Metrics,
     OpenApi,
-    Root,
 }
 
 /// Every route there is.
@@ -36,12 +36,12 @@ pub(crate) const ROUTES: [(Method, &str, Route); 16] = [
     (Method::GET, "/v1/locks", Route::List),
     (Method::POST, "/v1/renew", Route::RenewMany),
     (Method::GET, "/v1/events", Route::Events),
+    (Method::GET, "/v1/overview", Route::Overview),
     (Method::GET, "/v1/session", Route::Session),
     (Method::GET, "/livez", Route::Livez),
     (Method::GET, "/readyz", Route::Readyz),
     (Method::GET, "/metrics", Route::Metrics),
     (Method::GET, "/openapi.json", Route::OpenApi),
-    (Method::GET, "/", Route::Root),
 ];
 
 impl Route {
@@ -58,12 +58,12 @@ impl Route {
             Self::Status => "status",
             Self::List => "list",
             Self::Events => "events",
+            Self::Overview => "overview",
             Self::Session => "session",
             Self::Livez => "livez",
             Self::Readyz => "readyz",
             Self::Metrics => "metrics",
             Self::OpenApi => "openapi",
-            Self::Root => "root",
         }
     }
 }

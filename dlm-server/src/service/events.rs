@@ -1,17 +1,28 @@
 //! Pages of the event log.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use dlm_protocol::{Event, EventPage, FencingToken, Mode, Owner, ResourceName};
 
 use super::cursor::Cursor;
 use super::{Error, EventsQuery, Outcome, Service, wire};
-use crate::store::{Head, LogPage, LogRow};
+use crate::clock::since_boot;
+use crate::store::{Head, LogPage, LogRow, Reader};
 use crate::writer::LoggedEvent;
 
 /// Rows of the log (a batch each) that are read at a time.
 const ROWS: i64 = 256;
+/// The same where the log is read backwards, after the first few times.
+const MOST_ROWS: i64 = 4096;
+/// How long the newest events are looked for.
+const BACK_FOR: Duration = Duration::from_millis(500);
 
 impl Service {
     pub(super) async fn events(&self, query: EventsQuery) -> Result<Outcome, Error> {
+        if query.newest {
+            return self.newest_events(query).await;
+        }
         let log_id = self.0.log_id;
         let start = query.after.as_deref().map(|cursor| self.cursor(cursor)).transpose()?;
         let mut page = Page { log_id, at: start.unwrap_or(Cursor::START), events: Vec::new(), query };
@@ -34,6 +45,37 @@ impl Service {
                 return Ok(page.finish());
             }
         }
+    }
+
+    /// The end of the log: read backwards until there are enough that match, or
+    /// for as long as it may take.
+    async fn newest_events(&self, query: EventsQuery) -> Result<Outcome, Error> {
+        let log_id = self.0.log_id;
+        let wanted = move |reader: &dyn Reader| {
+            let LogPage { head: Head(head), trimmed, .. } = reader.log(i64::MAX, 1)?;
+            let until = since_boot() + BACK_FOR;
+            let (mut to, mut rows) = (head, ROWS);
+            let mut newest = VecDeque::new();
+            while to > trimmed && newest.len() < query.limit && since_boot() < until {
+                let from = (to - rows + 1).max(trimmed + 1);
+                let mut events = Vec::new();
+                for row in reader.log(from, rows)?.rows.iter().filter(|row| row.position <= to) {
+                    for (index, event) in (0..).zip(&logged(row)?) {
+                        if wants(&query, event) {
+                            let cursor = Cursor { position: row.position, index };
+                            events.push(wire_event(event, cursor.encode(log_id))?);
+                        }
+                    }
+                }
+                let room = query.limit - newest.len();
+                events.into_iter().rev().take(room).for_each(|event| newest.push_front(event));
+                to = from - 1;
+                rows = (rows * 2).min(MOST_ROWS);
+            }
+            let cursor = Cursor::after_batch(head).encode(log_id);
+            Ok::<_, Error>(EventPage { events: newest.into(), cursor })
+        };
+        self.read(move |reader| Ok(wanted(reader))).await?.map(Outcome::Events)
     }
 
     /// The place that a cursor names.
@@ -79,7 +121,7 @@ impl Page {
             if cursor <= self.at {
                 continue;
             }
-            if !self.wants(event) {
+            if !wants(&self.query, event) {
                 continue;
             }
             if self.events.len() == self.query.limit {
@@ -92,14 +134,14 @@ impl Page {
         Ok(false)
     }
 
-    fn wants(&self, event: &LoggedEvent<'_>) -> bool {
-        event.resource.starts_with(&self.query.prefix)
-            && self.query.resource.as_ref().is_none_or(|resource| event.resource == resource.as_str())
-    }
-
     fn finish(self) -> Outcome {
         Outcome::Events(EventPage { events: self.events, cursor: self.at.encode(self.log_id) })
     }
+}
+
+fn wants(query: &EventsQuery, event: &LoggedEvent<'_>) -> bool {
+    event.resource.starts_with(&query.prefix)
+        && query.resource.as_ref().is_none_or(|resource| event.resource == resource.as_str())
 }
 
 /// An event as the wire has it.
@@ -115,6 +157,7 @@ pub(crate) fn wire_event(event: &LoggedEvent<'_>, cursor: String) -> Result<Even
         version: event.version,
         owner: Owner::try_from(&*event.owner).map_err(damaged)?,
         waiter_id: event.ticket.map(wire::waiter_id),
+        waited_ms: event.waited_ms,
         ttl_ms: event.ttl_ms.map(wire::ttl).transpose()?,
         expires_at: event.expires_at.map(|at| wire::time(dlm_engine::Micros(at))),
         queue_len: event.queue_len,

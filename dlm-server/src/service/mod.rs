@@ -8,7 +8,7 @@
 //! - `acquire`: an acquire and its wait; `mutate`: the other operations of a
 //!   writer
 //! - `read`: status and lists; `events`: pages of the log; `subscribe`: its live
-//!   end
+//!   end; `overview`: all locks at a glance
 //! - `restore`: a database that comes from a backup
 //! - `lease_id`, `cursor`, `wire`: engine terms as the wire has them
 
@@ -19,6 +19,7 @@ pub(crate) mod events;
 mod lease_id;
 mod mutate;
 mod operation;
+mod overview;
 mod principal;
 mod read;
 mod restore;
@@ -49,6 +50,7 @@ use crate::sweeper::{self, Alarm};
 use crate::trimmer::{self, Retention};
 use crate::writer::{self, Answer, Caller, Execute, NotTaken, Parked, RequestId, Writers};
 use lease_id::LeaseIds;
+use overview::Overviews;
 
 pub use crate::store::OpenError;
 pub use error::Error;
@@ -88,6 +90,7 @@ struct Inner {
     members: Arc<Members>,
     holders: Arc<Holders>,
     feed: Feed,
+    overviews: Overviews,
     limits: Arc<Limits>,
     requests: AtomicU64,
     draining: CancellationToken,
@@ -177,6 +180,7 @@ impl Service {
             members,
             holders,
             feed,
+            overviews: Overviews::default(),
             limits,
             requests: AtomicU64::new(0),
             draining: CancellationToken::new(),
@@ -216,6 +220,7 @@ impl Service {
             Operation::Status { resource } => self.status(resource).await,
             Operation::List(query) => self.list(query).await,
             Operation::Events(query) => self.events(query).await,
+            Operation::Overview { seconds } => self.overview(seconds).await,
         }
     }
 
@@ -322,15 +327,7 @@ impl Service {
         let reader = Arc::clone(&self.0.reader);
         let result = tokio::task::spawn_blocking(move || read(&*reader)).await;
         match result {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error @ StoreError::Unavailable(_))) => {
-                tracing::error!(%error, "a read failed");
-                Err(unavailable("the database is not available"))
-            }
-            Ok(Err(error)) => {
-                tracing::error!(%error, "a read failed");
-                Err(Error::Internal)
-            }
+            Ok(read) => Ok(read?),
             Err(error) => {
                 tracing::error!(%error, "a read ended in a panic");
                 Err(Error::Internal)
@@ -362,6 +359,16 @@ enum Hold {
 /// lease id in any case.
 fn authorise(_principal: &Principal, _operation: &Operation) -> Result<(), Error> {
     Ok(())
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "a read failed");
+        match error {
+            StoreError::Unavailable(_) => unavailable("the database is not available"),
+            _ => Self::Internal,
+        }
+    }
 }
 
 fn unavailable(why: &'static str) -> Error {

@@ -2,8 +2,8 @@
 
 use dlm_protocol::{
     AcquireRequest, Cancelled, CheckRequest, Checked, EventPage, ForceReleaseRequest, ForceReleased,
-    IdempotencyKey, Lease, LockPage, LockStatus, Queued, ReleaseRequest, Released, RenewItem, RenewRequest,
-    ResourceName, StateFilter,
+    IdempotencyKey, Lease, LockPage, LockStatus, Overview, Queued, ReleaseRequest, Released, RenewItem,
+    RenewRequest, ResourceName, StateFilter,
 };
 
 use super::Error;
@@ -11,16 +11,43 @@ use super::Error;
 /// One operation, however it came in.
 #[derive(Debug, Clone)]
 pub enum Operation {
-    Acquire { resource: ResourceName, key: Option<IdempotencyKey>, request: AcquireRequest },
-    Cancel { resource: ResourceName, key: IdempotencyKey },
-    Renew { resource: ResourceName, request: RenewRequest },
-    RenewMany { leases: Vec<RenewItem> },
-    Release { resource: ResourceName, request: ReleaseRequest },
-    ForceRelease { resource: ResourceName, request: ForceReleaseRequest },
-    Check { resource: ResourceName, request: CheckRequest },
-    Status { resource: ResourceName },
+    Acquire {
+        resource: ResourceName,
+        key: Option<IdempotencyKey>,
+        request: AcquireRequest,
+    },
+    Cancel {
+        resource: ResourceName,
+        key: IdempotencyKey,
+    },
+    Renew {
+        resource: ResourceName,
+        request: RenewRequest,
+    },
+    RenewMany {
+        leases: Vec<RenewItem>,
+    },
+    Release {
+        resource: ResourceName,
+        request: ReleaseRequest,
+    },
+    ForceRelease {
+        resource: ResourceName,
+        request: ForceReleaseRequest,
+    },
+    Check {
+        resource: ResourceName,
+        request: CheckRequest,
+    },
+    Status {
+        resource: ResourceName,
+    },
     List(ListQuery),
     Events(EventsQuery),
+    /// With so many seconds of what happened.
+    Overview {
+        seconds: usize,
+    },
 }
 
 impl Operation {
@@ -38,6 +65,7 @@ impl Operation {
             Self::Status { .. } => "status",
             Self::List(_) => "list",
             Self::Events(_) => "events",
+            Self::Overview { .. } => "overview",
         }
     }
 }
@@ -62,6 +90,8 @@ pub struct EventsQuery {
     pub limit: usize,
     /// A cursor; the first event of the log when absent.
     pub after: Option<String>,
+    /// The end of the log instead: the newest that match, in its order.
+    pub newest: bool,
 }
 
 /// The answer to an [`Operation`].
@@ -79,4 +109,5 @@ pub enum Outcome {
     Status(Box<LockStatus>),
     Locks(LockPage),
     Events(EventPage),
+    Overview(Overview),
 }

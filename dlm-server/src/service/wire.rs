@@ -29,12 +29,12 @@ pub(super) const fn time(at: Micros) -> Timestamp {
 
 /// What was checked when it came in does not fit what is stored: the store was
 /// changed by other hands.
-fn damaged(what: &str) -> Error {
+pub(super) fn damaged(what: &str) -> Error {
     tracing::error!(what, "a stored claim is damaged");
     Error::Internal
 }
 
-fn owner(claim: &Claim) -> Result<Owner, Error> {
+pub(super) fn owner(claim: &Claim) -> Result<Owner, Error> {
     match &claim.request {
         Some(request) => Owner::try_from(&*request.owner).map_err(|_| damaged("owner")),
         None => Ok(Owner::default()),
@@ -130,10 +130,16 @@ pub(super) fn status(
         mode: holders.first().map(|holder| holder.mode),
         current_token: FencingToken::new(view.row.token),
         queue_len: view.row.queue_len,
+        oldest_enqueued_at: oldest_wait(view),
         holders,
         waiters: waiters.transpose()?,
         holder_count: view.row.holder_count,
         version: view.row.version,
         cursor,
     })
+}
+
+/// Since when the first of the queue waits.
+pub(super) fn oldest_wait(view: &View) -> Option<Timestamp> {
+    view.waiters.first()?.waiting().map(|waiting| time(waiting.enqueued_at))
 }

@@ -251,7 +251,11 @@ fn body(outcome: Outcome) -> Result<SessionBody, Error> {
         Outcome::Released(released) => SessionBody::Released(released),
         Outcome::Checked(checked) => SessionBody::Check(checked),
         Outcome::Status(status) => SessionBody::Status(status),
-        Outcome::Queued(_) | Outcome::ForceReleased(_) | Outcome::Locks(_) | Outcome::Events(_) => {
+        Outcome::Queued(_)
+        | Outcome::ForceReleased(_)
+        | Outcome::Locks(_)
+        | Outcome::Events(_)
+        | Outcome::Overview(_) => {
             return Err(Error::Internal);
         }
     })

@@ -301,8 +301,25 @@ pub(crate) struct View {
     pub(crate) row: dlm_engine::Stored,
     /// The first holders.
     pub(crate) holders: Vec<Claim>,
-    /// The first waiters, where they were asked for.
+    /// The first waiters; in lists the first one alone.
     pub(crate) waiters: Vec<Claim>,
+}
+
+/// How many of the most contended resources, and of the oldest waiters, a
+/// [`Standing`] has.
+const SHOWN: i64 = 10;
+
+/// How all locks stand.
+pub(crate) struct Standing {
+    pub(crate) held: u64,
+    pub(crate) leases: u64,
+    pub(crate) waiting: u64,
+    /// How many have waited long.
+    pub(crate) long_waits: u64,
+    /// Those who have waited longest, oldest first.
+    pub(crate) oldest: Vec<(Name, Claim)>,
+    /// The resources with the most waiters, with their first waiter.
+    pub(crate) contended: Vec<View>,
 }
 
 /// The end of the event log.
@@ -351,6 +368,8 @@ pub(crate) trait Reader: Send + Sync {
     fn view(&self, name: &Name) -> Result<(View, Head), StoreError>;
     fn position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError>;
     fn list(&self, query: &ListQuery) -> Result<(Vec<View>, Head), StoreError>;
+    /// Who began to wait before `long` has waited long.
+    fn standing(&self, long: Micros) -> Result<Standing, StoreError>;
     /// Log rows from this position on, oldest first.
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError>;
     /// What was due `behind` ago, and the waiters of replicas that are gone

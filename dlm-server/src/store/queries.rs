@@ -5,7 +5,9 @@ use super::ClaimName;
 /// Defines them for a connection: diesel's queries are typed by their backend.
 macro_rules! read_queries {
     ($connection:ty) => {
+        use diesel::dsl::sql;
         use diesel::prelude::*;
+        use diesel::sql_types::BigInt;
         use dlm_engine::{Claim, ClaimKey, Micros};
         use dlm_protocol::StateFilter;
         use dlm_protocol::limits::{MAX_HOLDERS_SHOWN, MAX_WAITERS_SHOWN};
@@ -14,7 +16,7 @@ macro_rules! read_queries {
         use crate::store::queries::prefix_end;
         use crate::store::rows::{ClaimRow, ResourceRow};
         use crate::store::schema::{claims, floors, resources};
-        use crate::store::{Name, StoreError, View, floor_bucket};
+        use crate::store::{Name, SHOWN, Standing, StoreError, View, floor_bucket};
 
         /// The claim with this key.
         pub(super) fn claim(
@@ -111,6 +113,61 @@ macro_rules! read_queries {
             Ok(View { row: row.stored(), name: Name::from(row.name), holders, waiters })
         }
 
+        fn view_with_first_waiter(
+            connection: &mut $connection,
+            row: ResourceRow,
+        ) -> Result<View, StoreError> {
+            let first = match row.queue_len {
+                0 => Vec::new(),
+                _ => waiters(connection, &row.name, 0, 1)?,
+            };
+            view_of(connection, row, first)
+        }
+
+        /// How all locks stand; who began to wait before `long` has waited long.
+        pub(super) fn standing(connection: &mut $connection, long: Micros) -> Result<Standing, StoreError> {
+            let (held, leases, waiting): (i64, i64, i64) = resources::table
+                .filter(resources::holder_count.gt(0).or(resources::queue_len.gt(0)))
+                .select((
+                    sql::<BigInt>("count(CASE WHEN holder_count > 0 THEN 1 END)"),
+                    sql::<BigInt>("CAST(coalesce(sum(holder_count), 0) AS BIGINT)"),
+                    sql::<BigInt>("CAST(coalesce(sum(queue_len), 0) AS BIGINT)"),
+                ))
+                .first(connection)?;
+            let contended: Vec<ResourceRow> = resources::table
+                .filter(resources::queue_len.gt(0))
+                .order((resources::queue_len.desc(), resources::name))
+                .limit(SHOWN)
+                .select(ResourceRow::as_select())
+                .load(connection)?;
+            let oldest: Vec<(String, ClaimRow)> = claims::table
+                .filter(claims::ticket.is_not_null())
+                .order((claims::enqueued_at, claims::resource, claims::ticket))
+                .limit(SHOWN)
+                .select((claims::resource, ClaimRow::as_select()))
+                .load(connection)?;
+            let long_waits: i64 = claims::table
+                .filter(claims::ticket.is_not_null())
+                .filter(claims::enqueued_at.lt(long.0))
+                .count()
+                .get_result(connection)?;
+            let count = |number: i64| u64::try_from(number).unwrap_or(0);
+            Ok(Standing {
+                held: count(held),
+                leases: count(leases),
+                waiting: count(waiting),
+                long_waits: count(long_waits),
+                oldest: oldest
+                    .into_iter()
+                    .map(|(name, row)| Ok((Name::from(name), row.into_claim()?)))
+                    .collect::<Result<_, StoreError>>()?,
+                contended: contended
+                    .into_iter()
+                    .map(|row| view_with_first_waiter(connection, row))
+                    .collect::<Result<_, _>>()?,
+            })
+        }
+
         /// A name without a row: free, with the counters that clean-up left.
         fn unused(connection: &mut $connection, name: &Name) -> Result<View, StoreError> {
             let floor: Option<(i64, i64)> = floors::table
@@ -164,7 +221,7 @@ macro_rules! read_queries {
                 StateFilter::All => select,
             };
             let rows = select.load(connection)?;
-            rows.into_iter().map(|row| view_of(connection, row, Vec::new())).collect()
+            rows.into_iter().map(|row| view_with_first_waiter(connection, row)).collect()
         }
 
         /// Resources and waiters to look at by this instant, and when to look

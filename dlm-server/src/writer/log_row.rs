@@ -22,6 +22,8 @@ pub(crate) struct LoggedEvent<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ticket: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) waited_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ttl_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) expires_at: Option<i64>,
@@ -42,6 +44,7 @@ impl<'a> LoggedEvent<'a> {
             version: event.version,
             owner: Cow::Borrowed(&event.owner),
             ticket: event.ticket,
+            waited_ms: event.waited_ms,
             ttl_ms: event.ttl_ms,
             expires_at: event.expires_at.map(|at| at.0),
             queue_len: event.queue_len,

@@ -60,8 +60,9 @@ async fn b04_names_are_independent_and_bad_ones_are_refused() {
 
 /// What a server answers to a request line, byte by byte.
 async fn raw(url: &str, line: &str) -> String {
-    let mut stream = tokio::net::TcpStream::connect(url.trim_start_matches("http://")).await.unwrap();
-    let request = format!("{line}\r\nhost: dlm\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    let host = url.trim_start_matches("http://");
+    let mut stream = tokio::net::TcpStream::connect(host).await.unwrap();
+    let request = format!("{line}\r\nhost: {host}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();

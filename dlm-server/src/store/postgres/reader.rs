@@ -12,7 +12,7 @@ use super::bulk::{self, statements};
 use super::location::{Commits, Location, prepare};
 use super::{log, now, queries};
 use crate::service::ListQuery;
-use crate::store::{ClaimName, Due, Head, LogPage, Name, Reader, StoreError, Stretch, View};
+use crate::store::{ClaimName, Due, Head, LogPage, Name, Reader, Standing, StoreError, Stretch, View};
 
 /// Reads are short; more would only contend for the processors.
 const READERS: u32 = 4;
@@ -80,6 +80,10 @@ impl Reader for PostgresReader {
 
     fn list(&self, query: &ListQuery) -> Result<(Vec<View>, Head), StoreError> {
         self.read(|connection| Ok((queries::list(connection, query)?, log::head(connection)?)))
+    }
+
+    fn standing(&self, long: Micros) -> Result<Standing, StoreError> {
+        self.read(|connection| queries::standing(connection, long))
     }
 
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {

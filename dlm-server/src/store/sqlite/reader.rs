@@ -12,7 +12,9 @@ use super::{Location, PRAGMAS, log_trimmed, queries};
 use crate::clock::Clock;
 use crate::service::ListQuery;
 use crate::store::schema::{log, writers};
-use crate::store::{ClaimName, Due, Head, LogPage, LogRow, Name, Purge, Reader, StoreError, Stretch, View};
+use crate::store::{
+    ClaimName, Due, Head, LogPage, LogRow, Name, Purge, Reader, Standing, StoreError, Stretch, View,
+};
 
 /// Reads are short; more would only contend for the processors.
 const READERS: u32 = 4;
@@ -66,6 +68,10 @@ impl Reader for SqliteReader {
     fn list(&self, query: &ListQuery) -> Result<(Vec<View>, Head), StoreError> {
         self.connection()?
             .transaction(|connection| Ok((queries::list(connection, query)?, head(connection)?)))
+    }
+
+    fn standing(&self, long: Micros) -> Result<Standing, StoreError> {
+        self.connection()?.transaction(|connection| queries::standing(connection, long))
     }
 
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {

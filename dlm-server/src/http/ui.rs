@@ -1,0 +1,147 @@
+//! The pages of the UI, which are built into the program.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
+    IF_NONE_MATCH, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Method, Response, StatusCode};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+use super::reply::{Refused, Reply};
+
+#[derive(RustEmbed)]
+#[folder = "../dlm-ui/dist"]
+#[allow_missing = true]
+struct Files;
+
+const PAGE: &str = "index.html";
+/// What a build without the UI shows in its place.
+const NO_UI: &str = include_str!("no_ui.html");
+/// Files whose names change with what is in them.
+const HASHED: &str = "assets/";
+
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
+);
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+
+/// Answers for a path that is no route of the API, if the UI has something
+/// there.
+pub(super) fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Result<Reply, Refused> {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        let refused = || Refused::method_not_allowed("GET, HEAD".into());
+        return Err(if is_page(path) { refused() } else { Refused::not_found() });
+    }
+    let name = path.strip_prefix('/').unwrap_or(path);
+    if is_page(path) {
+        return Ok(match Files::get(PAGE) {
+            Some(page) => file(page, PAGE, headers),
+            None => text(NO_UI),
+        });
+    }
+    match Files::get(name) {
+        Some(found) if name != PAGE => Ok(file(found, name, headers)),
+        _ => Err(Refused::not_found()),
+    }
+}
+
+/// Whether the UI has a view at this path. It is asked for by the view's own
+/// address too: when it is reloaded, or opened from a link.
+fn is_page(path: &str) -> bool {
+    matches!(path, "/" | "/locks" | "/events" | "/playground")
+        || path.strip_prefix("/locks/").is_some_and(|name| !name.is_empty() && !name.contains('/'))
+}
+
+fn file(found: EmbeddedFile, name: &str, headers: &HeaderMap) -> Reply {
+    let tag = etag(&found.metadata.sha256_hash());
+    let mut reply = if is_known(headers, &tag) {
+        let mut reply = Response::new(Full::default());
+        *reply.status_mut() = StatusCode::NOT_MODIFIED;
+        reply
+    } else {
+        let body = match found.data {
+            Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+            Cow::Owned(bytes) => Bytes::from(bytes),
+        };
+        Response::new(Full::new(body))
+    };
+    let media = found.metadata.mimetype();
+    let media = if media.starts_with("text/") && !media.contains("charset") {
+        HeaderValue::try_from(format!("{media}; charset=utf-8"))
+    } else {
+        HeaderValue::try_from(media)
+    };
+    let caching = if name.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let headers = reply.headers_mut();
+    if let Ok(media) = media {
+        headers.insert(CONTENT_TYPE, media);
+    }
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        headers.insert(ETAG, tag);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
+    guard(headers);
+    reply
+}
+
+/// Whether the browser has the file already.
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or("");
+    // A proxy that compresses makes the tag a weak one.
+    known.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
+}
+
+fn text(page: &'static str) -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::from_static(page.as_bytes())));
+    let headers = reply.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    guard(headers);
+    reply
+}
+
+/// A page may load what this server has and nothing else, and stands in no
+/// other page.
+fn guard(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
+}
+
+fn etag(hash: &[u8]) -> String {
+    let digits: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{digits}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_that_has_the_file_is_not_sent_it_again() {
+        for (known, is) in
+            [("\"a\"", true), ("W/\"a\"", true), ("\"b\", \"a\"", true), ("*", true), ("\"b\"", false)]
+        {
+            let headers = HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::from_static(known))]);
+            assert_eq!(is_known(&headers, "\"a\""), is, "{known}");
+        }
+        assert!(!is_known(&HeaderMap::new(), "\"a\""));
+    }
+
+    #[test]
+    fn the_views_have_pages_and_nothing_else_has() {
+        for path in ["/", "/locks", "/locks/orders%2F42", "/locks/a.b", "/events", "/playground"] {
+            assert!(is_page(path), "{path}");
+        }
+        for path in
+            ["/v1/locks", "/v1", "/v1/", "/healthz", "/locks/", "/locks/a/b", "/assets/x.js", "/events/"]
+        {
+            assert!(!is_page(path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What happened in each second, from the events of the log, in any order.
+
+use std::collections::BTreeMap;
+
+use dlm_protocol::EventKind;
+
+use super::histogram::Histogram;
+use crate::writer::LoggedEvent;
+
+/// Most expired leases that are kept.
+const EXPIRED: usize = 10;
+const MICROS: i64 = 1_000_000;
+
+/// A second since the epoch.
+pub(super) type Second = i64;
+
+pub(super) const fn second_of(micros: i64) -> Second {
+    micros.div_euclid(MICROS)
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Counts {
+    pub(super) queued: u64,
+    pub(super) granted: u64,
+    pub(super) released: u64,
+    pub(super) expired: u64,
+    pub(super) force_released: u64,
+    pub(super) cancelled: u64,
+    pub(super) wait_timed_out: u64,
+    /// Those that a grant ended.
+    pub(super) waits: Histogram,
+}
+
+/// A lease that ran out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Expired {
+    pub(super) at: i64,
+    pub(super) resource: String,
+    pub(super) owner: String,
+    pub(super) token: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    seconds: BTreeMap<Second, Counts>,
+    /// Newest first.
+    expired: Vec<Expired>,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, event: &LoggedEvent<'_>) {
+        let counts = self.seconds.entry(second_of(event.at)).or_default();
+        match event.kind {
+            EventKind::Queued => counts.queued += 1,
+            EventKind::Granted => {
+                counts.granted += 1;
+                if let Some(ms) = event.waited_ms {
+                    counts.waits.add(ms);
+                }
+            }
+            EventKind::Released => counts.released += 1,
+            EventKind::Expired => {
+                counts.expired += 1;
+                self.note_expired(event);
+            }
+            EventKind::ForceReleased => counts.force_released += 1,
+            EventKind::Cancelled => counts.cancelled += 1,
+            EventKind::WaitTimedOut => counts.wait_timed_out += 1,
+        }
+    }
+
+    fn note_expired(&mut self, event: &LoggedEvent<'_>) {
+        let place = self.expired.partition_point(|one| one.at > event.at);
+        if place == EXPIRED {
+            return;
+        }
+        let expired = Expired {
+            at: event.at,
+            resource: event.resource.to_string(),
+            owner: event.owner.to_string(),
+            token: event.token.unwrap_or_default(),
+        };
+        self.expired.insert(place, expired);
+        self.expired.truncate(EXPIRED);
+    }
+
+    pub(super) fn forget_before(&mut self, second: Second) {
+        self.seconds = self.seconds.split_off(&second);
+        self.expired.retain(|one| second_of(one.at) >= second);
+    }
+
+    pub(super) fn second(&self, second: Second) -> Option<&Counts> {
+        self.seconds.get(&second)
+    }
+
+    /// The waits that ended from this second on.
+    pub(super) fn waits_since(&self, second: Second) -> Histogram {
+        let mut waits = Histogram::default();
+        self.seconds.range(second..).for_each(|(_, counts)| waits.merge(&counts.waits));
+        waits
+    }
+
+    pub(super) fn expired(&self) -> &[Expired] {
+        &self.expired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kind: EventKind, at_ms: i64) -> LoggedEvent<'static> {
+        let text = format!(
+            r#"{{"kind":"{}","resource":"r","token":{at_ms},"current_token":1,"version":1,"owner":"o","waited_ms":7,"queue_len":0,"at":{}}}"#,
+            kind.as_str(),
+            at_ms * 1000
+        );
+        serde_json::from_str(Box::leak(text.into_boxed_str())).unwrap()
+    }
+
+    #[test]
+    fn events_are_counted_in_their_second_in_any_order() {
+        let mut tally = Tally::default();
+        for at in [2_500, 1_000, 2_999, 1_999] {
+            tally.add(&event(EventKind::Granted, at));
+        }
+        tally.add(&event(EventKind::Queued, 2_000));
+        assert_eq!(tally.second(1).unwrap().granted, 2);
+        assert_eq!((tally.second(2).unwrap().granted, tally.second(2).unwrap().queued), (2, 1));
+        assert_eq!(tally.waits_since(2).percentile(50), Some(7));
+        tally.forget_before(2);
+        assert!(tally.second(1).is_none() && tally.second(2).is_some());
+    }
+
+    #[test]
+    fn the_leases_that_expired_last_are_kept_newest_first() {
+        let mut tally = Tally::default();
+        for at in (0..30).rev().chain(30..60) {
+            tally.add(&event(EventKind::Expired, at));
+        }
+        let tokens: Vec<u64> = tally.expired().iter().map(|one| one.token).collect();
+        assert_eq!(tokens, (50..60).rev().collect::<Vec<_>>());
+    }
+}
