@@ -1,0 +1,29 @@
+// The words of the wire. All of them are made from the server's description.
+import type { components } from './schema'
+
+type Schemas = components['schemas']
+
+export type AcquireRequest = Schemas['AcquireRequest']
+export type ContendedLock = Schemas['ContendedLock']
+export type EventKind = Schemas['EventKind']
+export type EventPage = Schemas['EventPage']
+export type ExpiredLease = Schemas['ExpiredLease']
+export type ForceReleased = Schemas['ForceReleased']
+export type Holder = Schemas['Holder']
+export type Lease = Schemas['Lease']
+export type LockEvent = Schemas['Event']
+export type LockPage = Schemas['LockPage']
+export type LockStatus = Schemas['LockStatus']
+export type LongWait = Schemas['LongWait']
+export type Mode = Schemas['Mode']
+export type Overview = Schemas['Overview']
+export type OverviewSecond = Schemas['OverviewSecond']
+export type Problem = Schemas['Problem']
+export type Queued = Schemas['Queued']
+export type Released = Schemas['Released']
+export type Renewal = Schemas['Renewal']
+export type StateFilter = Schemas['StateFilter']
+export type Waiter = Schemas['Waiter']
+
+/** What the event stream sends. */
+export type StreamMessage = LockEvent | Renewal | Schemas['EventMark']

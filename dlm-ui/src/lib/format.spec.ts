@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest'
+import { clockTime, countdown, duration, fullTime, rate } from './format'
+
+test.each([
+  [-5, '0 ms'],
+  [0, '0 ms'],
+  [999.6, '999 ms'],
+  [1_000, '1.0 s'],
+  [9_999, '9.9 s'],
+  [59_999, '59 s'],
+  [60_000, '1 min'],
+  [192_000, '3 min 12 s'],
+  [7_500_000, '2 h 5 min'],
+  [273_600_000, '3 d 4 h'],
+])('%d ms is %s', (ms, words) => {
+  expect(duration(ms)).toBe(words)
+})
+
+test('a countdown never says nothing is left while something is', () => {
+  expect(countdown(1)).toBe('0.1 s')
+  expect(countdown(0)).toBe('0.0 s')
+  expect(countdown(30_000)).toBe('30 s')
+})
+
+test('an instant has its day unless it is today', () => {
+  const noon = Date.UTC(2026, 0, 2, 12, 0, 5, 7)
+  expect(clockTime(noon, 'utc', noon + 1)).toBe('12:00:05')
+  expect(clockTime(noon, 'utc', noon + 86_400_000)).toBe('2026-01-02 12:00:05')
+  expect(fullTime(noon, 'utc')).toBe('2026-01-02 12:00:05.007 UTC')
+})
+
+test('rates are short', () => {
+  expect([0, 0.3, 9.96, 1234.4].map(rate)).toEqual(['0', '0.3', '10.0', '1,234'])
+})

@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest'
+import { event, granted, row } from './samples'
+import { holds, ticks } from './timeline'
+
+const end = (kind: 'released' | 'expired' | 'force_released', version: number, token: number, part = {}) =>
+  event(kind, version, { fencing_token: token, ...part })
+
+test('each hold has its beginning, its end and how it ended', () => {
+  const found = holds(
+    [
+      granted(1, 1, { owner: 'one' }),
+      end('released', 3, 1),
+      granted(5, 2, { owner: 'two' }),
+      end('expired', 6, 2),
+      granted(7, 4, { owner: 'three' }),
+      end('force_released', 8, 4, { reason: 'host is gone' }),
+      granted(9, 6, { owner: 'four' }),
+    ],
+    null,
+  )
+  expect(found.map(({ token, owner, end, reason }) => [token, owner, end, reason])).toEqual([
+    [1, 'one', 'released', null],
+    [2, 'two', 'expired', null],
+    [4, 'three', 'force_released', 'host is gone'],
+    [6, 'four', null, null],
+  ])
+  expect(found.map(({ from, to }) => to && from && to - from)).toEqual([2000, 1000, 1000, null])
+  expect(new Set(found.map(({ lane }) => lane))).toEqual(new Set([0]))
+})
+
+test('a hold that began before what is known is open to the left', () => {
+  expect(holds([end('released', 3, 1)], null)).toMatchObject([{ token: 1, from: null, end: 'released' }])
+})
+
+test('a holder whose grant is no longer in the log is known from the status', () => {
+  const status = row({
+    holders: [
+      {
+        mode: 'exclusive',
+        owner: 'old',
+        fencing_token: 9,
+        ttl_ms: 1000,
+        acquired_at: '2026-01-01T00:00:00.000Z',
+        expires_at: '2026-01-01T00:00:01.000Z',
+        metadata: {},
+      },
+    ],
+  })
+  expect(holds([], status)).toMatchObject([{ token: 9, owner: 'old', from: Date.UTC(2026, 0, 1), to: null }])
+})
+
+test('shared holds lie beside each other and lanes are used again', () => {
+  const shared = { mode: 'shared' } as const
+  const found = holds(
+    [granted(1, 1, shared), granted(2, 2, shared), end('released', 3, 1), granted(4, 3, shared)],
+    null,
+  )
+  expect(found.map(({ lane }) => lane)).toEqual([0, 1, 0])
+})
+
+test('an axis has a handful of marks at round times', () => {
+  for (const span of [1, 10, 60, 600, 3600, 86_400, 30 * 86_400]) {
+    const from = 1_800_000_123_456
+    const marks = ticks(from, from + span * 1000)
+    expect(marks.length).toBeLessThanOrEqual(7)
+    expect(marks.every((mark) => mark >= from && mark % 1000 === 0)).toBe(true)
+    if (span > 1) expect(marks.length).toBeGreaterThanOrEqual(2)
+  }
+})

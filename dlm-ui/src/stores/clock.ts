@@ -1,0 +1,60 @@
+import { defineStore } from 'pinia'
+import { ref } from 'vue'
+import { api } from '../api/client'
+
+/** The clock is asked again after this long: the computer may have slept. */
+const AGAIN_MS = 60_000
+const TICK_MS = 250
+
+/** The server's clock: what all times on the page are computed from. */
+export const useClock = defineStore('clock', () => {
+  /** The server's now less the browser's, in milliseconds. */
+  const offset = ref(0)
+  /** The server's now; it ticks four times a second while the page is seen. */
+  const now = ref(Date.now())
+  let best = Number.POSITIVE_INFINITY
+  let taken = Number.NEGATIVE_INFINITY
+
+  /** Takes a reading of the server's clock: the shorter its way, the better it is. */
+  function take(serverAt: string, sentAt: number, answeredAt: number): void {
+    const way = answeredAt - sentAt
+    if (way > best && answeredAt - taken < AGAIN_MS) return
+    best = way
+    taken = answeredAt
+    offset.value = Date.parse(serverAt) - (sentAt + way / 2)
+  }
+
+  async function sync(): Promise<void> {
+    if (Date.now() - taken < AGAIN_MS) return
+    const sentAt = Date.now()
+    try {
+      const { at } = await api.overview(0)
+      take(at, sentAt, Date.now())
+    } catch {
+      // The server is away; the last reading stands.
+    }
+  }
+
+  function tick(): void {
+    if (!document.hidden) now.value = Date.now() + offset.value
+  }
+
+  /** Starts the clock; the result stops it. */
+  function run(): () => void {
+    const ticking = setInterval(tick, TICK_MS)
+    const syncing = setInterval(() => void sync(), 5_000)
+    const seen = () => {
+      tick()
+      void sync()
+    }
+    document.addEventListener('visibilitychange', seen)
+    void sync().then(tick)
+    return () => {
+      clearInterval(ticking)
+      clearInterval(syncing)
+      document.removeEventListener('visibilitychange', seen)
+    }
+  }
+
+  return { offset, now, take, sync, run }
+})

@@ -1,0 +1,32 @@
+import { defineStore } from 'pinia'
+import { ref, watch, watchEffect } from 'vue'
+import type { Zone } from '../lib/format'
+
+export type Theme = 'system' | 'light' | 'dark'
+export type TimeStyle = 'relative' | 'absolute'
+
+const THEMES: readonly Theme[] = ['system', 'light', 'dark']
+const STYLES: readonly TimeStyle[] = ['relative', 'absolute']
+const ZONES: readonly Zone[] = ['utc', 'local']
+
+/** How one likes to see the page; kept by the browser. */
+export const useSettings = defineStore('settings', () => {
+  const theme = ref(kept('theme', THEMES, 'system'))
+  const times = ref(kept('times', STYLES, 'relative'))
+  const zone = ref(kept('zone', ZONES, 'utc'))
+
+  watchEffect(() => {
+    const root = document.documentElement
+    if (theme.value === 'system') delete root.dataset['theme']
+    else root.dataset['theme'] = theme.value
+  })
+  for (const [name, setting] of Object.entries({ theme, times, zone })) {
+    watch(setting, (value) => localStorage.setItem(`dlm.${name}`, value))
+  }
+  return { theme, times, zone }
+})
+
+function kept<T extends string>(name: string, known: readonly T[], otherwise: T): T {
+  const value = localStorage.getItem(`dlm.${name}`)
+  return known.find((one) => one === value) ?? otherwise
+}

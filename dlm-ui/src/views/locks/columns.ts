@@ -1,0 +1,106 @@
+// The columns of the table of locks.
+import { rowSortingFeature, tableFeatures, type ColumnDef } from '@tanstack/vue-table'
+import { h, type VNodeChild } from 'vue'
+import { RouterLink } from 'vue-router'
+import type { Holder, LockStatus } from '../../api/types'
+import Icon from '../../components/Icon.vue'
+import SinceText from '../../components/SinceText.vue'
+import StateBadge from '../../components/StateBadge.vue'
+import TtlBar from '../../components/TtlBar.vue'
+import { count, ownerName } from '../../lib/format'
+import type { SortKey } from '../../state/order'
+
+export const features = tableFeatures({ rowSortingFeature })
+
+export type LockColumn = ColumnDef<typeof features, LockStatus>
+
+const none = () => h('span', { class: 'soft' }, '–')
+
+function ofHolder(row: LockStatus, show: (holder: Holder) => VNodeChild): VNodeChild {
+  const holder = row.holders[0]
+  return holder ? show(holder) : none()
+}
+
+function holder(row: LockStatus): VNodeChild {
+  return ofHolder(row, ({ owner }) =>
+    h('span', { class: owner ? 'clip' : 'clip soft', title: owner }, [
+      ownerName(owner),
+      row.holder_count > 1 ? h('span', { class: 'soft' }, ` +${count(row.holder_count - 1)}`) : null,
+    ]),
+  )
+}
+
+/** The id of a column that one can sort by is its sort key. */
+interface Column {
+  id: SortKey | 'state' | 'mode' | 'holder'
+  header: string
+  cell: (row: LockStatus) => VNodeChild
+  end?: boolean
+}
+
+const COLUMNS: Column[] = [
+  { id: 'state', header: 'State', cell: (row) => h(StateBadge, { row }) },
+  {
+    id: 'name',
+    header: 'Name',
+    cell: (row) =>
+      h(
+        RouterLink,
+        {
+          class: 'code clip',
+          to: { name: 'lock', params: { name: row.resource } },
+          tabindex: -1,
+          title: row.resource,
+        },
+        () => row.resource,
+      ),
+  },
+  {
+    id: 'mode',
+    header: 'Mode',
+    cell: (row) =>
+      row.mode === 'shared'
+        ? h('span', { class: 'shared-mode' }, [h(Icon, { name: 'shared' }), ' shared'])
+        : (row.mode ?? none()),
+  },
+  { id: 'holder', header: 'Holder', cell: holder },
+  {
+    id: 'token',
+    header: 'Token',
+    cell: (row) => h('span', { class: 'number' }, String(row.current_token)),
+    end: true,
+  },
+  {
+    id: 'held',
+    header: 'Held for',
+    cell: (row) => ofHolder(row, ({ acquired_at }) => h(SinceText, { at: acquired_at })),
+    end: true,
+  },
+  {
+    id: 'left',
+    header: 'Time left',
+    cell: (row) =>
+      ofHolder(row, ({ expires_at, ttl_ms }) => h(TtlBar, { expiresAt: expires_at, ttlMs: ttl_ms })),
+  },
+  {
+    id: 'waiters',
+    header: 'Waiters',
+    cell: (row) => (row.queue_len > 0 ? h('strong', { class: 'number' }, count(row.queue_len)) : none()),
+    end: true,
+  },
+  {
+    id: 'oldest',
+    header: 'Oldest wait',
+    cell: (row) => (row.oldest_enqueued_at ? h(SinceText, { at: row.oldest_enqueued_at }) : none()),
+    end: true,
+  },
+]
+
+export const columns: LockColumn[] = COLUMNS.map(({ id, header, cell }) => ({
+  id,
+  header,
+  enableSorting: !['state', 'mode', 'holder'].includes(id),
+  cell: ({ row }) => cell(row.original),
+}))
+
+export const END_COLUMNS: ReadonlySet<string> = new Set(COLUMNS.filter(({ end }) => end).map(({ id }) => id))

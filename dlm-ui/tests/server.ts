@@ -1,0 +1,122 @@
+// A real server with a database of its own, and real programs that work with it.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+
+const target = process.env['CARGO_TARGET_DIR'] ?? resolve(import.meta.dirname, '../../target')
+const program = (name: string) => resolve(target, 'debug', name)
+
+export interface Lease {
+  resource: string
+  lease_id: string
+  fencing_token: number
+}
+
+export class TestServer {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'dlm-ui-'))
+  #process: ChildProcess | null = null
+  #others: ChildProcess[] = []
+  url = ''
+
+  static async start(...flags: string[]): Promise<TestServer> {
+    const server = new TestServer()
+    await server.#run('127.0.0.1:0', flags)
+    return server
+  }
+
+  async #run(listen: string, flags: string[]): Promise<void> {
+    const database = `sqlite://${join(this.#folder, 'dlm.db')}`
+    const child = spawn(program('dlm-server'), ['--listen', listen, '--database-url', database, ...flags], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, DLM_LOG: 'warn' },
+    })
+    this.#process = child
+    this.url = await new Promise<string>((found, failed) => {
+      child.once('error', failed)
+      child.once('exit', (code) => failed(new Error(`dlm-server ended with ${code} before it listened`)))
+      const lines = createInterface({ input: child.stdout })
+      lines.on('line', (line) => {
+        const url = /^listening on (http:.*)$/.exec(line)?.[1]
+        if (url) found(url)
+      })
+    })
+    child.removeAllListeners('exit')
+  }
+
+  /** As `kill -9` does. */
+  async kill(): Promise<void> {
+    const child = this.#process
+    this.#process = null
+    if (child) await ended(child, 'SIGKILL')
+  }
+
+  /** Starts it again where it was. */
+  async restart(...flags: string[]): Promise<void> {
+    await this.#run(new URL(this.url).host, flags)
+  }
+
+  /** Runs a program that works with the server until the test ends. */
+  work(name: string, ...flags: string[]): ChildProcess {
+    const child = spawn(program(name), [...flags, '--server', this.url], { stdio: 'ignore' })
+    this.#others.push(child)
+    return child
+  }
+
+  async call<T>(path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
+    const init =
+      body === undefined
+        ? {}
+        : {
+            method: 'POST',
+            body: JSON.stringify(body),
+            headers: { 'content-type': 'application/json', ...headers },
+          }
+    const response = await fetch(`${this.url}${path}`, init)
+    if (!response.ok && response.status !== 423) throw new Error(`${path}: ${await response.text()}`)
+    return (await response.json()) as T
+  }
+
+  lock(name: string, request: Record<string, unknown> = {}): Promise<Lease> {
+    return this.call(`/v1/locks/${encodeURIComponent(name)}/acquire`, { ttl_ms: 60_000, ...request })
+  }
+
+  release(lease: Lease): Promise<unknown> {
+    const path = `/v1/locks/${encodeURIComponent(lease.resource)}/release`
+    return this.call(path, { lease_id: lease.lease_id })
+  }
+
+  /** Queues up, and goes on waiting until it is granted or the server is gone. */
+  async wait(name: string, owner: string): Promise<void> {
+    const path = `/v1/locks/${encodeURIComponent(name)}`
+    const { queue_len: before } = await this.call<{ queue_len: number }>(path)
+    const key = { 'idempotency-key': `wait-${name.length}-${owner.length}-${Math.random()}` }
+    const again = async (): Promise<void> => {
+      const answer = await this.call<Partial<Lease>>(
+        `${path}/acquire`,
+        { ttl_ms: 60_000, wait_ms: 600_000, owner },
+        key,
+      )
+      if (!answer.lease_id) await again()
+    }
+    again().catch(() => undefined)
+    for (;;) {
+      const { queue_len: now } = await this.call<{ queue_len: number }>(path)
+      if (now > before) return
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#others.map((child) => ended(child, 'SIGKILL')))
+    await this.kill()
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+}
+
+async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const end = new Promise((resolve) => child.once('exit', resolve))
+  child.kill(signal)
+  await end
+}

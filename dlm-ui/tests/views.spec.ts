@@ -1,0 +1,178 @@
+// Each view shows what is so, and what changes within 300 ms of its event.
+import { expect, open, shownAt, test } from './fixtures'
+
+const SOON_MS = 300
+
+test('the overview has the figures, the troubles first, and the most contended locks', async ({
+  page,
+  server,
+}) => {
+  await server.lock('orders/1', { owner: 'api-1' })
+  await server.wait('orders/1', 'api-2')
+  await server.wait('orders/1', 'api-3')
+  await server.lock('orders/2', { owner: 'gone', ttl_ms: 100 })
+  await open(page, server, '/')
+  await expect(page.getByTestId('held')).toHaveText('1')
+  await expect(page.getByTestId('waiting')).toHaveText('2')
+  const troubles = page.getByRole('region', { name: 'Look at these first' })
+  await expect(troubles).toContainText('orders/2')
+  await expect(troubles).toContainText('the lease of gone ran out')
+  const contended = page.getByRole('region', { name: 'Most contended locks' })
+  await expect(contended.getByRole('row').nth(1)).toContainText(/orders\/1\s*2.*api-1/)
+
+  const seen = shownAt(page, '[data-testid=held]', '2')
+  await server.lock('orders/3')
+  const at = Date.now()
+  expect((await seen) - at).toBeLessThan(SOON_MS)
+})
+
+test('a long wait is a trouble', async ({ page, server }) => {
+  await server.lock('slow', { owner: 'stuck', ttl_ms: 120_000 })
+  await server.wait('slow', 'patient')
+  test.setTimeout(90_000)
+  await open(page, server, '/')
+  const troubles = page.getByRole('region', { name: 'Look at these first' })
+  await expect(troubles).toContainText('patient has waited', { timeout: 45_000 })
+})
+
+test('the list of locks follows what happens', async ({ page, server }) => {
+  const first = await server.lock('a/1', { owner: 'api-1' })
+  await open(page, server, '/locks')
+  const grid = page.getByRole('grid', { name: 'Locks' })
+  await expect(grid).toContainText('a/1')
+  await expect(grid).toContainText('api-1')
+
+  let seen = shownAt(page, '[role=grid] .name', 'a/2')
+  await server.lock('a/2', { owner: 'api-2' })
+  let at = Date.now()
+  expect((await seen) - at).toBeLessThan(SOON_MS)
+
+  seen = shownAt(page, '[role=grid] .state', 'contended')
+  await server.wait('a/2', 'api-3')
+  at = Date.now()
+  expect((await seen) - at).toBeLessThan(SOON_MS)
+
+  await server.release(first)
+  await expect(page.getByTestId('count')).toHaveText('1 lock')
+})
+
+test('prefix, state and order of the list are in its address', async ({ page, server }) => {
+  for (const name of ['a/1', 'a/2', 'b/1']) await server.lock(name)
+  await server.wait('a/2', 'api-3')
+  await open(page, server, '/locks')
+  await page.getByLabel('Name begins with').fill('a/')
+  await expect(page).toHaveURL(/prefix=a/)
+  await expect(page.getByTestId('count')).toHaveText('2 locks')
+  await page.getByRole('button', { name: 'Waiters' }).click()
+  await expect(page.getByRole('row').nth(1)).toContainText('a/2')
+  await page.getByRole('button', { name: 'Waiters' }).click()
+  await expect(page.getByRole('row').nth(1)).toContainText('a/1')
+  await page.getByRole('radio', { name: 'Waited for' }).click()
+  await expect(page.getByTestId('count')).toHaveText('1 lock')
+  await page.reload()
+  await expect(page.getByTestId('count')).toHaveText('1 lock')
+  await expect(page.getByLabel('Name begins with')).toHaveValue('a/')
+  await expect(page.getByRole('radio', { name: 'Waited for' })).toBeChecked()
+})
+
+test('rows keep their places while one points at them', async ({ page, server }) => {
+  await server.lock('b')
+  const going = await server.lock('c')
+  await open(page, server, '/locks')
+  const rows = page.getByRole('grid').getByRole('row')
+  await expect(rows).toHaveCount(3)
+  await rows.nth(1).hover()
+  await server.lock('a')
+  await server.release(going)
+  await expect(rows.nth(2)).toContainText('free')
+  await expect(rows.nth(1)).toContainText('b')
+  await page.mouse.move(5, 5)
+  await expect(rows.nth(1)).toContainText('a')
+  await expect(rows).toHaveCount(3)
+})
+
+test('a lock shows its holder, its queue in order and its events', async ({ page, server }) => {
+  const held = await server.lock('orders/42', { owner: 'api-7', metadata: { job: 'nightly' } })
+  await server.wait('orders/42', 'first')
+  await server.wait('orders/42', 'second')
+  await open(page, server, '/locks/orders%2F42')
+  await expect(page.getByTestId('name')).toHaveText('orders/42')
+  await expect(page.getByTestId('holder')).toContainText('api-7')
+  await expect(page.getByTestId('holder')).toContainText('job=nightly')
+  await expect(page.getByTestId('waiter')).toHaveText([/^1first/, /^2second/])
+  await expect(page.getByTestId('event').first()).toContainText('queued')
+  await expect(page.getByLabel('Rust', { exact: true })).toContainText('client.lock("orders/42")')
+
+  const seen = shownAt(page, '[data-testid=holder]', 'first')
+  await server.release(held)
+  const at = Date.now()
+  expect((await seen) - at).toBeLessThan(SOON_MS)
+  await expect(page.getByTestId('waiter')).toHaveText([/^1second/])
+  await expect(page.getByTestId('token')).toHaveText('2')
+})
+
+test('the timeline has a bar for each holder, and says how each ended', async ({ page, server }) => {
+  await server.release(await server.lock('t', { owner: 'one' }))
+  await server.lock('t', { owner: 'two', ttl_ms: 150 })
+  await server.lock('t', { owner: 'three', wait_ms: 5_000 })
+  await open(page, server, '/locks/t?span=1m')
+  const timeline = page.getByRole('region', { name: 'Who held it when' }).getByRole('listitem')
+  await expect(timeline.filter({ hasText: 'token 1: one' })).toContainText('released')
+  await expect(timeline.filter({ hasText: 'token 2: two' })).toContainText('expired')
+  await expect(timeline.filter({ hasText: 'token 4: three' })).toContainText('holds it now')
+  await expect(page.locator('.bar')).toHaveCount(3)
+})
+
+test('events are paused, counted, and go on without a gap', async ({ page, server }) => {
+  await server.release(await server.lock('e/0'))
+  await open(page, server, '/events')
+  const rows = page.getByTestId('event')
+  await expect(rows).toHaveCount(2)
+
+  const seen = shownAt(page, '[data-testid=event]', 'e/1')
+  await server.lock('e/1')
+  const at = Date.now()
+  expect((await seen) - at).toBeLessThan(SOON_MS)
+
+  await page.getByRole('button', { name: 'Pause' }).click()
+  await expect(page.getByTestId('live')).toHaveText('Paused')
+  for (let number = 2; number < 39; number += 1) await server.lock(`e/${number}`)
+  await expect(page.getByTestId('paused')).toHaveText('Paused · 37 new')
+  await expect(rows).toHaveCount(3)
+  await page.getByRole('button', { name: 'Resume' }).click()
+  await expect(rows).toHaveCount(40)
+  await expect(rows.first()).toContainText('e/38')
+  await expect(page.getByTestId('live')).toHaveText('Live')
+})
+
+test('one who was paused for long resumes from the cursor', async ({ page, server }) => {
+  await page.goto(`${server.url}/events?prefix=e&paused=1`)
+  await expect(page.getByTestId('live')).toHaveText('Paused')
+  const load = server.work('dlm-load', 'cycle', '--workers', '8', '--seconds', '2', '--warm-up', '0')
+  await new Promise((resolve) => load.once('exit', resolve))
+  for (let number = 0; number < 700; number += 1) await server.release(await server.lock('e'))
+  await expect(page.getByTestId('paused')).toHaveText('Paused · 1,400 new')
+  await page.getByRole('button', { name: 'Resume' }).click()
+  await expect(page.getByTestId('event')).toHaveCount(500)
+  const tokens = await page
+    .getByTestId('event')
+    .evaluateAll((rows) => rows.map((row) => row.children[5]?.textContent))
+  expect(tokens.slice(0, 4)).toEqual(['700', '700', '699', '699'])
+  expect(new Set(tokens).size).toBe(250)
+})
+
+test('events are filtered by kind and name, and exported as JSON lines', async ({ page, server }) => {
+  await server.release(await server.lock('a'))
+  await server.lock('b')
+  await open(page, server, '/events')
+  await page.getByRole('button', { name: 'granted' }).click()
+  await expect(page.getByTestId('event')).toHaveCount(2)
+  await page.getByLabel('Lock name begins with').fill('a')
+  await expect(page.getByTestId('event')).toHaveCount(1)
+  await expect(page).toHaveURL(/kinds=granted/)
+  const download = page.waitForEvent('download')
+  await page.getByRole('button', { name: 'Export 1' }).click()
+  const stream = await (await download).createReadStream()
+  const text = (await stream.toArray()).join('')
+  expect(JSON.parse(text)).toMatchObject({ kind: 'granted', resource: 'a', fencing_token: 1 })
+})
