@@ -7,6 +7,7 @@
 //! - `crash`: the server killed again and again under load
 //! - `replicas`: several servers on one Postgres
 //! - `chaos`: servers and databases that die under busy clients
+//! - `watching`: the overview, the pages, and who may reach them
 //! - `embedded`: what only a database that belongs to one server does
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
@@ -16,6 +17,7 @@ mod chaos;
 mod embedded;
 mod harness;
 mod replicas;
+mod watching;
 
 /// What is told of every database.
 macro_rules! stories {

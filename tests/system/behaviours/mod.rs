@@ -7,6 +7,7 @@ mod holder;
 mod idempotency;
 mod locks;
 mod loss;
+mod overview;
 mod persistence;
 mod queue;
 mod renewal;

@@ -1,0 +1,121 @@
+//! What operators look at: the overview at any server, the pages, and who may
+//! reach them.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use serde_json::Value;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+
+use crate::harness::{Acquire, Answer, Backend, Postgres, Server, Sqlite, eventually};
+
+type TestServer = Server<Sqlite>;
+
+async fn get(server: &TestServer, path: &str, headers: &[(&str, &str)]) -> Answer {
+    server.api().send(Method::GET, path, headers, None).await
+}
+
+#[tokio::test]
+async fn the_overview_is_the_same_at_every_server() {
+    let database = Arc::new(Postgres::new());
+    let servers: [Server<Postgres>; 2] = [Server::on(&database, &[]), Server::on(&database, &[])];
+    for (index, server) in servers.iter().enumerate() {
+        server.api().lock(&format!("a/{index}"), &Acquire::exclusive().ttl(150)).await;
+        server.api().lock(&format!("b/{index}"), &Acquire::exclusive()).await;
+    }
+    for server in &servers {
+        let api = server.api();
+        eventually("both tell of both", || async {
+            let now = api.get("/v1/overview").await.ok();
+            let seconds = now["seconds"].as_array().unwrap().iter();
+            let granted: u64 = seconds.map(|second| second["granted"].as_u64().unwrap()).sum();
+            granted == 4 && now["held"] == 2 && now["expired"].as_array().unwrap().len() == 2
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_does_not_reach_a_server_on_loopback() {
+    let server = TestServer::start();
+    let own = server.url();
+    let host = own.trim_start_matches("http://").to_owned();
+    for path in ["/v1/locks", "/livez", "/", "/locks/a"] {
+        get(&server, path, &[("host", "evil.example")]).await.problem(421, "host-not-allowed");
+        get(&server, path, &[("origin", "http://evil.example")]).await.problem(403, "origin-not-allowed");
+        get(&server, path, &[("origin", "null")]).await.problem(403, "origin-not-allowed");
+        assert_eq!(get(&server, path, &[("origin", own)]).await.status, 200);
+    }
+    let body = [("origin", "http://evil.example"), ("content-type", "application/json")];
+    let api = server.api();
+    let answer = api.send(Method::POST, "/v1/locks/a/acquire", &body, Some("{}".into())).await;
+    answer.problem(403, "origin-not-allowed");
+    assert_eq!(api.status("a").await["state"], "free");
+    for path in ["/v1/session", "/v1/events"] {
+        for (name, value, status) in [
+            ("origin", "http://evil.example", Some(403)),
+            ("host", "evil.example", Some(421)),
+            ("origin", own, None),
+        ] {
+            let mut request = format!("ws://{host}{path}").into_client_request().unwrap();
+            request.headers_mut().insert(name, HeaderValue::try_from(value).unwrap());
+            let connection = tokio::net::TcpStream::connect(&host).await.unwrap();
+            let refused = match tokio_tungstenite::client_async(request, connection).await {
+                Ok(_) => None,
+                Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => Some(answer.status().as_u16()),
+                Err(error) => panic!("{path} {name}: {error}"),
+            };
+            assert_eq!(refused, status, "{path} {name}: {value}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_answers_to_the_names_it_is_told() {
+    let server = TestServer::start_with(&["--allowed-host", "dlm.internal,locks.example"]);
+    for host in ["dlm.internal", "locks.example:8443", "localhost:1"] {
+        assert_eq!(get(&server, "/livez", &[("host", host)]).await.status, 200, "{host}");
+    }
+    let refused = get(&server, "/livez", &[("host", "other.example")]).await.problem(421, "host-not-allowed");
+    assert!(refused["detail"].as_str().unwrap().contains("--allowed-host other.example"), "{refused}");
+}
+
+#[tokio::test]
+async fn the_pages_are_at_the_views_addresses_and_never_at_the_api_s() {
+    let server = TestServer::start();
+    let harm = "/locks/%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E";
+    for path in ["/", "/locks", "/locks/orders%2F42", harm, "/events", "/playground", "/locks?state=all"] {
+        let page = get(&server, path, &[]).await;
+        assert_eq!(page.status, 200, "{path}");
+        assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
+        let policy = page.headers["content-security-policy"].to_str().unwrap();
+        assert!(
+            policy.starts_with("default-src 'self';") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert_eq!(page.headers["x-content-type-options"], "nosniff");
+        assert_eq!(page.headers["cache-control"], "no-cache");
+        assert!(!page.text.contains("onerror"), "nothing of the address is in the page");
+    }
+    for path in ["/v1", "/v1/", "/v1/lock/a", "/v1/locks/a/b", "/healthz", "/assets/none.js", "/index.html"] {
+        get(&server, path, &[]).await.problem(404, "not-found");
+    }
+    let api = server.api();
+    api.send(Method::POST, "/locks", &[], None).await.problem(405, "method-not-allowed");
+    let answer: Value = get(&server, "/v1/locks", &[]).await.ok();
+    assert_eq!(answer["locks"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn the_description_of_the_api_is_printed_without_a_database() {
+    let server = TestServer::start();
+    let program = std::process::Command::new(crate::harness::binary("dlm-server"))
+        .args(["openapi", "--database-url", "sqlite:///nowhere/at/all.db"])
+        .output()
+        .unwrap();
+    assert!(program.status.success(), "{program:?}");
+    let printed: Value = serde_json::from_slice(&program.stdout).unwrap();
+    assert_eq!(printed, get(&server, "/openapi.json", &[]).await.ok());
+}
