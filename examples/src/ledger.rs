@@ -52,7 +52,8 @@ impl Ledger {
     pub fn open(path: &str) -> Result<Self, Box<dyn std::error::Error>> {
         let mut connection = SqliteConnection::establish(path)?;
         connection.batch_execute(
-            "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+            // Not WAL: to turn it on, SQLite waits for nobody, and workers start together.
+            "PRAGMA busy_timeout = 10000; PRAGMA synchronous = FULL;
              BEGIN IMMEDIATE;
              CREATE TABLE IF NOT EXISTS fences (resource TEXT PRIMARY KEY, token BIGINT NOT NULL);
              CREATE TABLE IF NOT EXISTS total (id INTEGER PRIMARY KEY CHECK (id = 1), words BIGINT NOT NULL);

@@ -38,18 +38,25 @@ stories!(sqlite, crate::harness::Sqlite);
 stories!(postgres, crate::harness::Postgres);
 
 /// What applies to both transports, over the session.
-#[path = "."]
-mod sqlite_over_sessions {
-    pub(crate) type TestServer = crate::harness::Server<crate::harness::Sqlite, crate::harness::OverSessions>;
+macro_rules! stories_over_sessions {
+    ($module:ident, $backend:ty) => {
+        #[path = "."]
+        mod $module {
+            pub(crate) type TestServer = crate::harness::Server<$backend, crate::harness::OverSessions>;
 
-    #[path = "behaviours"]
-    mod behaviours {
-        mod holder;
-        mod idempotency;
-        mod locks;
-        mod persistence;
-        mod queue;
-        mod renewal;
-        mod tokens;
-    }
+            #[path = "behaviours"]
+            mod behaviours {
+                mod holder;
+                mod idempotency;
+                mod locks;
+                mod persistence;
+                mod queue;
+                mod renewal;
+                mod tokens;
+            }
+        }
+    };
 }
+
+stories_over_sessions!(sqlite_over_sessions, crate::harness::Sqlite);
+stories_over_sessions!(postgres_over_sessions, crate::harness::Postgres);
