@@ -82,6 +82,19 @@ async fn a_server_answers_to_the_names_it_is_told() {
 }
 
 #[tokio::test]
+async fn a_client_is_told_at_once_when_the_server_does_not_answer_to_its_name() {
+    let server = TestServer::start();
+    // It leads to loopback, and is no name of it.
+    let elsewhere = server.url().replace("127.0.0.1", "0.0.0.0");
+    let refused = match dlm_client::Client::connect(&elsewhere).await {
+        Ok(client) => client.lock("a").await.expect_err("the server refuses the name"),
+        Err(error) => error,
+    };
+    assert_eq!(refused.code(), Some(dlm_protocol::ProblemCode::HostNotAllowed), "{refused}");
+    assert!(!refused.is_retryable() && refused.to_string().contains("--allowed-host"), "{refused}");
+}
+
+#[tokio::test]
 async fn the_pages_are_at_the_views_addresses_and_never_at_the_api_s() {
     let server = TestServer::start();
     let harm = "/locks/%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E";

@@ -258,6 +258,8 @@ fn leaves_nothing(code: ProblemCode) -> bool {
             | ProblemCode::IdempotencyKeyReused
             | ProblemCode::InvalidRequest
             | ProblemCode::InvalidName
+            | ProblemCode::HostNotAllowed
+            | ProblemCode::OriginNotAllowed
     )
 }
 

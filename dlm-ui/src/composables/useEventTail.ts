@@ -1,5 +1,5 @@
 // The end of the event log as a list that grows: the newest events first, then what happens.
-import { computed, ref, shallowRef, watch, type Ref } from 'vue'
+import { computed, onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
 import { api, type ApiError } from '../api/client'
 import type { EventKind, LockEvent, StreamMessage } from '../api/types'
 import { useConnection } from '../stores/connection'
@@ -10,6 +10,9 @@ const FIRST_LOAD = 200
 const MOST_SHOWN = 500
 /** More than this is not kept for one who paused; the stream resumes from the cursor instead. */
 const MOST_HELD_BACK = 1_000
+/** When much happens the list is drawn this often, and loaded anew after this pause when it can't keep up. */
+const DRAW_MS = 150
+const RELOAD_MS = 2_000
 
 export interface TailOptions {
   prefix: Ref<string>
@@ -27,6 +30,10 @@ export function useEventTail({ prefix, resource, kinds, paused }: TailOptions) {
   /** How many came since it was paused. */
   const heldBack = ref(0)
   let kept: LockEvent[] = []
+  let undrawn: LockEvent[] = []
+  let drawing: ReturnType<typeof setTimeout> | undefined
+  let reloading: ReturnType<typeof setTimeout> | undefined
+  let drawnAt = Number.NEGATIVE_INFINITY
   let resumeAt: string | null = null
 
   const wanted = (event: LockEvent) => kinds.value.length === 0 || kinds.value.includes(event.kind)
@@ -42,17 +49,21 @@ export function useEventTail({ prefix, resource, kinds, paused }: TailOptions) {
       if (state === 'live' && paused.value) connection.become('paused')
     },
     gap: (why) => {
-      connection.notice =
-        why === 'cursor-lost'
-          ? 'The server no longer had the events since the last look; the newest were loaded.'
-          : 'Too much happened to show each event; the newest were loaded.'
-      reload()
+      if (why === 'cursor-lost') {
+        connection.notice = 'The server no longer had the events since the last look; the newest were loaded.'
+        reload()
+      } else {
+        connection.notice = 'Too much happens to show each event; the newest are loaded every few seconds.'
+        reloading = setTimeout(reload, RELOAD_MS)
+      }
     },
   })
 
   function reload(): void {
+    clearTimeout(reloading)
     stream.stop()
     clearHeldBack()
+    undrawn = []
     void load(async (signal) => {
       const page = await api.newestEvents(prefix.value, resource.value, FIRST_LOAD, signal)
       all.value = page.events.toReversed()
@@ -76,7 +87,16 @@ export function useEventTail({ prefix, resource, kinds, paused }: TailOptions) {
   }
 
   function show(happened: readonly LockEvent[]): void {
-    if (happened.length > 0) all.value = [...happened.toReversed(), ...all.value].slice(0, MOST_SHOWN)
+    if (happened.length === 0) return
+    undrawn.push(...happened)
+    drawing ??= setTimeout(draw, Math.max(0, drawnAt + DRAW_MS - performance.now()))
+  }
+
+  function draw(): void {
+    drawing = undefined
+    drawnAt = performance.now()
+    all.value = [...undrawn.slice(-MOST_SHOWN).reverse(), ...all.value].slice(0, MOST_SHOWN)
+    undrawn = []
   }
 
   function clearHeldBack(): void {
@@ -100,6 +120,10 @@ export function useEventTail({ prefix, resource, kinds, paused }: TailOptions) {
     }
   })
   watch([prefix, resource], reload)
+  onScopeDispose(() => {
+    clearTimeout(drawing)
+    clearTimeout(reloading)
+  })
   reload()
 
   return { events, loaded, refused, heldBack }
