@@ -120,34 +120,38 @@ fn run(work: &Job, workers: usize) -> Result<bool, Failed> {
 /// Works until every file is done, by whomever.
 async fn work_all(work: &Job, name: &str) -> Result<(), Failed> {
     let mut ledger = Ledger::open(&work.totals)?;
-    let mut files = text_files(&work.directory)?;
-    // Workers begin at different places, so that they meet seldom.
-    let start = name.bytes().map(usize::from).sum::<usize>() * 37 % files.len().max(1);
-    files.rotate_left(start);
+    let files = text_files(&work.directory)?;
     let client = if work.no_locks {
         None
     } else {
         let ttl = Duration::from_millis(work.ttl_ms);
         Some(Client::builder().address(&work.server).owner(name).default_ttl(ttl).connect().await?)
     };
+    let mut ahead = files.iter();
+    // What others are at. They finish it, or their locks run out: so it is tried
+    // again before each file that follows.
+    let mut held = Vec::new();
     loop {
-        let mut left = 0;
-        for file in &files {
+        let next = ahead.next();
+        let mut still_held = Vec::new();
+        for file in held.drain(..).chain(next) {
             let path = file.strip_prefix(&work.directory).unwrap_or(file).to_string_lossy();
-            if ledger.is_done(&path)? {
-                continue;
-            }
-            left += 1;
-            match &client {
-                Some(client) => with_locks(client, &mut ledger, work, file, &path, name).await?,
-                None => without_locks(&mut ledger, work, file, &path, name).await?,
+            let done = ledger.is_done(&path)?
+                || match &client {
+                    Some(client) => with_locks(client, &mut ledger, work, file, &path, name).await?,
+                    None => without_locks(&mut ledger, work, file, &path, name).await?,
+                };
+            if !done {
+                still_held.push(file);
             }
         }
-        if left == 0 {
-            break;
+        held = still_held;
+        if next.is_none() {
+            if held.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        // Others have the rest: they finish it, or their locks run out.
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     if let Some(client) = client {
         client.close(Duration::from_secs(5)).await?;
@@ -155,6 +159,7 @@ async fn work_all(work: &Job, name: &str) -> Result<(), Failed> {
     Ok(())
 }
 
+/// Does a file unless another is at it. Tells whether it is done.
 async fn with_locks(
     client: &Client,
     ledger: &mut Ledger,
@@ -162,26 +167,30 @@ async fn with_locks(
     file: &Path,
     path: &str,
     name: &str,
-) -> Result<(), Failed> {
+) -> Result<bool, Failed> {
     let resource = format!("index/{path}");
-    let Some(guard) = client.try_lock(resource.clone()).await? else { return Ok(()) };
+    let Some(guard) = client.try_lock(resource.clone()).await? else { return Ok(false) };
     let fence = Fenced { resource, token: Some(guard.fencing_token().get()) };
     // Somebody may have finished it between the look and the lock.
-    if ledger.is_done(path)? || ledger.begin(&fence)?.is_err() {
-        return Ok(());
+    if ledger.is_done(path)? {
+        return Ok(true);
+    }
+    if ledger.begin(&fence)?.is_err() {
+        return Ok(false);
     }
     let words = count_words(file)?;
     tokio::time::sleep(Duration::from_millis(work.work_ms)).await;
     let total_guard = client.lock("index-total").await?;
     let total_fence =
         Fenced { resource: "index-total".into(), token: Some(total_guard.fencing_token().get()) };
-    let Ok(total) = ledger.read_total(&total_fence)? else { return Ok(()) };
+    let Ok(total) = ledger.read_total(&total_fence)? else { return Ok(false) };
     // The guards know in time when a lock is lost. It is the ledger that must
     // not believe them: a process can be stopped right here.
-    if let Err(refused) = ledger.write(&fence, &total_fence, path, words, total + words, name)? {
+    let written = ledger.write(&fence, &total_fence, path, words, total + words, name)?;
+    if let Err(refused) = &written {
         println!("{name}: the write for {path} was refused, its lock on {} had been lost", refused.resource);
     }
-    Ok(())
+    Ok(written.is_ok())
 }
 
 async fn without_locks(
@@ -190,15 +199,16 @@ async fn without_locks(
     file: &Path,
     path: &str,
     name: &str,
-) -> Result<(), Failed> {
+) -> Result<bool, Failed> {
     let none = Fenced { resource: String::new(), token: None };
     let words = count_words(file)?;
-    let Ok(total) = ledger.read_total(&none)? else { return Ok(()) };
+    let Ok(total) = ledger.read_total(&none)? else { return Ok(false) };
     tokio::time::sleep(Duration::from_millis(work.work_ms)).await;
     if ledger.write(&none, &none, path, words, total + words, name)?.is_err() {
         println!("{name}: a write was refused without a fence");
     }
-    Ok(())
+    // Done by somebody, whoever it was: without locks nobody knows better.
+    Ok(true)
 }
 
 /// Compares the ledger with a single pass over the files.
