@@ -4,6 +4,7 @@
 //! encodes the [`Outcome`] or [`Error`]. Here an operation is authorised, sent
 //! to the writer or read, and its answer put into the terms of the wire.
 //!
+//! - `open`: how it begins
 //! - `operation`, `error`, `principal`: what is asked, by whom, and answered
 //! - `acquire`: an acquire and its wait; `mutate`: the other operations of a
 //!   writer
@@ -18,6 +19,7 @@ mod error;
 pub(crate) mod events;
 mod lease_id;
 mod mutate;
+mod open;
 mod operation;
 mod overview;
 mod principal;
@@ -27,55 +29,32 @@ mod subscribe;
 mod wire;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use dlm_engine::{ClaimKey, Context, Limits, Micros, NewKeys, Op, Replicas};
-use dlm_protocol::limits::{AWAY_GRACE_MS, MAX_HOLDERS_SHOWN};
 use dlm_protocol::{AcquireRequest, IdempotencyKey, Lease, ResourceName};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::ended::{Holders, Told};
-use crate::feed::{self, Feed};
-use crate::forgetter;
-use crate::members::{self, Members};
-use crate::metrics::Metrics;
-use crate::store::{self, Cluster, Name, Reader, StoreError};
-use crate::sweeper::{self, Alarm};
-use crate::trimmer::{self, Retention};
-use crate::writer::{self, Answer, Caller, Execute, NotTaken, Parked, RequestId, Writers};
+use crate::feed::Feed;
+use crate::members::Members;
+use crate::store::{Cluster, Name, Reader, StoreError};
+use crate::writer::{Answer, Caller, Execute, NotTaken, RequestId, Writers};
 use lease_id::LeaseIds;
 use overview::Overviews;
 
 pub use crate::store::OpenError;
 pub use error::Error;
+pub use open::ServiceOptions;
 pub use operation::{EventsQuery, ListQuery, Operation, Outcome};
 pub use principal::Principal;
 pub use restore::{Restored, restore};
 pub(crate) use subscribe::{Ended, Next, Subscription, Wanted};
-
-/// What a service is opened with.
-#[derive(Debug, Clone)]
-pub struct ServiceOptions {
-    /// `sqlite://path` or `postgres://…`.
-    pub database_url: String,
-    /// How many writers share the names out among them; SQLite has one.
-    pub writers: usize,
-    /// How long a resource that nobody uses is remembered.
-    pub idle_retention: Duration,
-    /// How old events get.
-    pub event_retention: Duration,
-    /// How many events are kept.
-    pub event_limit: u64,
-    /// Holds the secret of the lease ids; the database keeps one of its own
-    /// when absent.
-    pub secret_file: Option<PathBuf>,
-}
 
 /// The lock service over one store. A clone is the same service.
 #[derive(Clone)]
@@ -106,91 +85,6 @@ impl fmt::Debug for Service {
 }
 
 impl Service {
-    /// Opens the store, brings it to this version and starts to serve it.
-    ///
-    /// # Errors
-    ///
-    /// With what the operator has to change.
-    pub async fn open(options: ServiceOptions, metrics: Arc<Metrics>) -> Result<Self, OpenError> {
-        let retention = Retention { age: options.event_retention, events: options.event_limit };
-        let opening = tokio::task::spawn_blocking(move || Self::open_blocking(&options, metrics));
-        let (service, alarm) = opening.await.map_err(|error| OpenError::Stopped(error.to_string()))??;
-        let inner = &service.0;
-        let (reader, cluster) = (|| Arc::clone(&inner.reader), || Arc::clone(&inner.cluster));
-        let sweeper = sweeper::run(service.clone(), reader(), cluster(), alarm, inner.stop.clone());
-        inner.tasks.spawn(sweeper);
-        let forgetter = forgetter::run(inner.writers.clone(), reader(), cluster(), inner.stop.clone());
-        inner.tasks.spawn(forgetter);
-        let trimmer = trimmer::run(inner.writers.clone(), reader(), cluster(), retention, inner.stop.clone());
-        inner.tasks.spawn(trimmer);
-        let follow =
-            feed::Follow { reader: reader(), log_id: inner.log_id, shared: inner.cluster.is_shared() };
-        inner.tasks.spawn(follow.run(inner.feed.clone(), inner.stop.clone()));
-        if inner.cluster.is_shared() {
-            let beat = members::beat(Arc::clone(&inner.members), cluster(), inner.stop.clone());
-            inner.tasks.spawn(beat);
-        }
-        inner.tasks.close();
-        Ok(service)
-    }
-
-    fn open_blocking(
-        options: &ServiceOptions,
-        metrics: Arc<Metrics>,
-    ) -> Result<(Self, Arc<Alarm>), OpenError> {
-        let secret = options.secret_file.as_deref().map(read_secret).transpose()?;
-        let opened = store::open(&options.database_url, options.writers)?;
-        let limits = Arc::new(Limits {
-            away_grace_ms: AWAY_GRACE_MS,
-            idle_retention_ms: u64::try_from(options.idle_retention.as_millis()).unwrap_or(u64::MAX),
-            holders_shown: MAX_HOLDERS_SHOWN,
-        });
-        let stopped = |error: &dyn fmt::Display| OpenError::Stopped(error.to_string());
-        let cluster = opened.cluster;
-        let members = Arc::new(Members::join(&*cluster).map_err(|error| stopped(&error))?);
-        let alarm = Arc::new(Alarm::new());
-        let (parked, holders) = (Arc::<Parked>::default(), Arc::<Holders>::default());
-        let feed = Feed::new();
-        let setup = writer::Setup {
-            holders: Arc::clone(&holders),
-            feed: feed.clone(),
-            members: Arc::clone(&members),
-            cluster: Arc::clone(&cluster),
-            parked: Arc::clone(&parked),
-            limits: Arc::clone(&limits),
-            metrics,
-            alarm: Arc::clone(&alarm),
-        };
-        let (writers, mut threads) = writer::start(opened.stores, &setup).map_err(|error| stopped(&error))?;
-        let stop = CancellationToken::new();
-        if cluster.is_shared() {
-            let (cluster, writers, stop) = (Arc::clone(&cluster), writers.clone(), stop.clone());
-            let holders = Arc::clone(&holders);
-            let listener = std::thread::Builder::new().name("dlm-listener".into());
-            let listening =
-                listener.spawn(move || members::listen(&*cluster, &parked, &holders, &writers, &stop));
-            threads.push(listening.map_err(|error| stopped(&error))?);
-        }
-        let service = Self(Arc::new(Inner {
-            writers,
-            reader: opened.reader,
-            ids: LeaseIds::new(secret.as_deref().unwrap_or(&opened.identity.secret)),
-            log_id: opened.identity.log_id,
-            cluster,
-            members,
-            holders,
-            feed,
-            overviews: Overviews::default(),
-            limits,
-            requests: AtomicU64::new(0),
-            draining: CancellationToken::new(),
-            stop,
-            tasks: TaskTracker::new(),
-            threads: Mutex::new(threads),
-        }));
-        Ok((service, alarm))
-    }
-
     /// Does one operation for a principal.
     ///
     /// # Errors
@@ -380,13 +274,4 @@ fn not_taken(error: NotTaken) -> Error {
         NotTaken::Busy => unavailable("too many operations are waiting"),
         NotTaken::Stopped => unavailable("the server is shutting down"),
     }
-}
-
-fn read_secret(path: &std::path::Path) -> Result<Vec<u8>, OpenError> {
-    let shown = || path.display().to_string();
-    let secret = std::fs::read(path).map_err(|source| OpenError::File { path: shown(), source })?;
-    if secret.len() < 32 {
-        return Err(OpenError::ShortSecret { path: shown() });
-    }
-    Ok(secret)
 }

@@ -10,72 +10,27 @@
 //! there after [`Store::commit`] answered `Ok`, or none of it.
 
 mod alone;
+mod cluster;
+mod error;
 mod postgres;
 mod queries;
+mod read;
 mod rows;
 mod schema;
 mod sqlite;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as DieselError};
-use dlm_engine::{Claim, ClaimChange, ClaimKey, Micros, Need, ReplicaId, Replicas, Resource, RowChange};
+use dlm_engine::{ClaimChange, Micros, Need, ReplicaId, Resource, RowChange};
 
-use dlm_protocol::EndReason;
-
-use crate::service::ListQuery;
+pub(crate) use cluster::{Cluster, Heard, Word};
+pub use error::OpenError;
+pub(crate) use error::StoreError;
+use read::SHOWN;
+pub(crate) use read::{Due, Head, LogPage, LogRow, Reader, Standing, Stretch, View};
 
 /// A resource's name as the store and its writer keep it.
 pub(crate) type Name = Arc<str>;
-
-/// Why the store did not do what it was asked. What it says is for the log.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StoreError {
-    /// A claim that was taken for new is there already.
-    #[error("a claim with this key is there already")]
-    KeyExists,
-    /// The database refused the data.
-    #[error("the database refused the data: {0}")]
-    Refused(String),
-    /// The database can't be used now.
-    #[error("the database is not available: {0}")]
-    Unavailable(String),
-    /// A transaction may have been committed or not.
-    #[error("what became of a commit is not known")]
-    Unclear,
-    /// A transaction was not committed, and could be tried again.
-    #[error("a commit did not take place")]
-    NotCommitted,
-    /// What is stored can't be understood.
-    #[error("the database holds what this version can't read: {0}")]
-    Corrupt(String),
-}
-
-/// Why a store can't be opened: for the operator.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("the database URL must begin with `sqlite:` or `postgres:`; no other scheme is supported")]
-    Scheme,
-    #[error("the SQLite URL names no file")]
-    NoFile,
-    #[error("the database {path} belongs to another dlm-server that is running (lock file {lock})")]
-    InUse { path: String, lock: String },
-    #[error("the file {path} can't be opened: {source}")]
-    File { path: String, source: std::io::Error },
-    #[error("the database {path} can't be opened: {why}")]
-    Database { path: String, why: String },
-    #[error("the Postgres database can't be opened: {why}")]
-    Postgres { why: String },
-    #[error("{0} servers are at work on the database: stop them first")]
-    Served(usize),
-    #[error("the database can't be brought to this version: {0}")]
-    Migration(String),
-    #[error("the server can't be started: {0}")]
-    Stopped(String),
-    #[error("the secret file {path} must hold at least 32 bytes")]
-    ShortSecret { path: String },
-}
 
 /// What a database was told once.
 #[derive(Debug, Clone)]
@@ -252,137 +207,6 @@ pub(crate) trait Store: Send {
     fn trim(&mut self, trim: &Trim) -> Result<usize, StoreError>;
 }
 
-/// The replicas that share a store.
-pub(crate) trait Cluster: Send + Sync {
-    /// Says that this replica is alive, and learns which are not.
-    fn beat(&self) -> Result<Replicas, StoreError>;
-
-    /// This replica is about to end.
-    fn leave(&self) -> Result<(), StoreError>;
-
-    /// How many of the replicas that are alive come before this one: it is what
-    /// they share work by.
-    fn rank(&self) -> u32;
-
-    /// Tells the other replicas what concerns them. It may be lost.
-    fn announce(&self, words: Vec<Word>);
-
-    /// What other replicas told this one, once there is anything; nothing after
-    /// a while.
-    fn heard(&self) -> Vec<Heard>;
-
-    /// Those of these waits that are over, or that nobody is known to hold
-    /// open. For a message that was lost.
-    fn missed(&self, parked: &[(Name, ClaimKey)]) -> Result<Vec<(Name, ClaimKey)>, StoreError>;
-
-    /// Whether there may be other replicas at all.
-    fn is_shared(&self) -> bool;
-}
-
-/// What one replica tells others.
-#[derive(Debug, Clone)]
-pub(crate) enum Word {
-    /// A wait has ended that the replica holds open.
-    WaitEnded { replica: ReplicaId, name: Name, key: ClaimKey },
-    /// A lease has ended without its holder's doing.
-    LeaseEnded { name: Name, token: u64, reason: EndReason },
-}
-
-/// What a replica was told.
-#[derive(Debug, Clone)]
-pub(crate) enum Heard {
-    WaitEnded(Name, ClaimKey),
-    LeaseEnded(Name, u64, EndReason),
-}
-
-/// What a resource looks like to those who don't write.
-pub(crate) struct View {
-    pub(crate) name: Name,
-    pub(crate) row: dlm_engine::Stored,
-    /// The first holders.
-    pub(crate) holders: Vec<Claim>,
-    /// The first waiters; in lists the first one alone.
-    pub(crate) waiters: Vec<Claim>,
-}
-
-/// How many of the most contended resources, and of the oldest waiters, a
-/// [`Standing`] has.
-const SHOWN: i64 = 10;
-
-/// How all locks stand.
-pub(crate) struct Standing {
-    pub(crate) held: u64,
-    pub(crate) leases: u64,
-    pub(crate) waiting: u64,
-    /// How many have waited long.
-    pub(crate) long_waits: u64,
-    /// Those who have waited longest, oldest first.
-    pub(crate) oldest: Vec<(Name, Claim)>,
-    /// The resources with the most waiters, with their first waiter.
-    pub(crate) contended: Vec<View>,
-}
-
-/// The end of the event log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Head(pub(crate) i64);
-
-/// A part of the event log, as of one instant.
-pub(crate) struct LogPage {
-    pub(crate) rows: Vec<LogRow>,
-    pub(crate) head: Head,
-    /// The last position that was forgotten; 0 when none was.
-    pub(crate) trimmed: i64,
-}
-
-/// One row of the event log.
-pub(crate) struct LogRow {
-    pub(crate) position: i64,
-    pub(crate) events: String,
-}
-
-/// What is due.
-#[derive(Debug, Default)]
-pub(crate) struct Due {
-    /// The deciding clock at the look.
-    pub(crate) now: Micros,
-    pub(crate) resources: Vec<Name>,
-    pub(crate) waiters: Vec<(Name, ClaimKey)>,
-    /// When the next thing is due; `None` when nothing is.
-    pub(crate) next: Option<Micros>,
-}
-
-/// A stretch of the claims table, for those who forget keys.
-pub(crate) struct Stretch {
-    pub(crate) last: ClaimName,
-    /// How many of its claims ended before the cutoff.
-    pub(crate) forgettable: i64,
-    /// Whether more claims follow.
-    pub(crate) more: bool,
-}
-
-/// What is committed, for those who don't write. Each call sees one state.
-/// Calls block: they are for threads that may.
-pub(crate) trait Reader: Send + Sync {
-    /// The deciding clock.
-    fn now(&self) -> Result<Micros, StoreError>;
-    fn view(&self, name: &Name) -> Result<(View, Head), StoreError>;
-    fn position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError>;
-    fn list(&self, query: &ListQuery) -> Result<(Vec<View>, Head), StoreError>;
-    /// Who began to wait before `long` has waited long.
-    fn standing(&self, long: Micros) -> Result<Standing, StoreError>;
-    /// Log rows from this position on, oldest first.
-    fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError>;
-    /// What was due `behind` ago, and the waiters of replicas that are gone
-    /// whose rows don't say so yet.
-    fn due(&self, behind: Duration, limit: i64) -> Result<Due, StoreError>;
-    fn stretch(
-        &self,
-        after: Option<&ClaimName>,
-        cutoff: Micros,
-        limit: i64,
-    ) -> Result<Option<Stretch>, StoreError>;
-}
-
 /// How many buckets the names are hashed into.
 const FLOOR_BUCKETS: i64 = 4096;
 
@@ -409,64 +233,4 @@ fn random<const N: usize>() -> Result<[u8; N], StoreError> {
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
         .map_err(|error| StoreError::Unavailable(error.to_string()))?;
     Ok(bytes)
-}
-
-/// What databases say of trouble that is not of the data's making. diesel gives
-/// the text, not the code.
-const NOT_OF_THE_DATA: [&str; 20] = [
-    // SQLite; fixed in its source.
-    "database is locked",
-    "database table is locked",
-    "disk I/O error",
-    "database or disk is full",
-    "unable to open database file",
-    "attempt to write a readonly database",
-    "out of memory",
-    "interrupted",
-    "file is not a database",
-    // Postgres and libpq.
-    "terminating connection",
-    "server closed the connection",
-    "no connection to the server",
-    "connection to server",
-    "SSL ",
-    "could not receive data",
-    "could not send data",
-    "the database system is",
-    "read-only transaction",
-    "canceling statement due to",
-    "No space left",
-];
-
-impl From<DieselError> for StoreError {
-    fn from(error: DieselError) -> Self {
-        let says = |info: &dyn DatabaseErrorInformation, what: &str| info.message().contains(what);
-        match &error {
-            DieselError::DatabaseError(
-                DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ReadOnlyTransaction,
-                _,
-            ) => Self::NotCommitted,
-            DieselError::DatabaseError(_, info)
-                if says(&**info, "lock timeout") || says(&**info, "deadlock detected") =>
-            {
-                Self::NotCommitted
-            }
-            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => {
-                Self::Unavailable(error.to_string())
-            }
-            DieselError::DatabaseError(_, info)
-                if NOT_OF_THE_DATA.iter().any(|trouble| says(&**info, trouble)) =>
-            {
-                Self::Unavailable(error.to_string())
-            }
-            DieselError::DatabaseError(_, info) if says(&**info, "database disk image is malformed") => {
-                Self::Corrupt(error.to_string())
-            }
-            DieselError::DatabaseError(..)
-            | DieselError::SerializationError(_)
-            | DieselError::QueryBuilderError(_) => Self::Refused(error.to_string()),
-            DieselError::DeserializationError(_) => Self::Corrupt(error.to_string()),
-            _ => Self::Unavailable(error.to_string()),
-        }
-    }
 }

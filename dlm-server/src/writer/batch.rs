@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use dlm_engine::{ClaimKey, Context, Effects, Event, Micros, NewKeys, Op, Refusal, Reply, Request, Wake};
 
-use super::Core;
 use super::job::{Execute, Leave, RequestId};
 use super::log_row::LoggedEvent;
+use super::thread::Core;
 use crate::clock::since_boot;
 use crate::store::{BatchWrite, Contended, Name, StoreError};
 

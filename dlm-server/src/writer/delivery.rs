@@ -3,11 +3,11 @@
 use dlm_engine::{ClaimKey, Event, EventKind, Micros, News, Op, Refusal, Reply, Wake};
 use dlm_protocol::EndReason;
 
-use super::Core;
 use super::batch::{Committed, Task};
 use super::job::{Done, Execute, Failure};
 use super::log_row::kind;
 use super::parked::Waiting;
+use super::thread::Core;
 use crate::store::{Name, Word};
 
 impl Core {

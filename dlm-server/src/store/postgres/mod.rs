@@ -2,7 +2,8 @@
 //!
 //! - `location`: connections, and how they are made again
 //! - `bulk`: statements over many rows at once
-//! - `writer`: the connection of a writer; `batch_sql`: its statements
+//! - `writer`: the connection of a writer; `batch_sql`: its statements,
+//!   `columns`: what they are given
 //! - `reader`: a pool of connections that see what is committed
 //! - `log`: how batches get their place in the event log
 //! - `cluster`: the replicas, and the words between them
@@ -10,6 +11,7 @@
 mod batch_sql;
 mod bulk;
 mod cluster;
+mod columns;
 mod location;
 mod log;
 mod queries {

@@ -1,0 +1,211 @@
+//! A writer's thread.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use backoff::ExponentialBackoff;
+use dlm_engine::{Limits, NewKeys};
+
+use super::batch::Task;
+use super::cache::Cache;
+use super::job::{Failure, Job};
+use super::parked::Parked;
+use super::put_off::PutOff;
+use crate::clock::since_boot;
+use crate::ended::Holders;
+use crate::feed::Feed;
+use crate::members::Members;
+use crate::metrics::Metrics;
+use crate::store::{Cluster, Contended, Store, StoreError};
+use crate::sweeper::Alarm;
+
+/// Most operations in one transaction: beyond this a batch's own time, not the
+/// sync's, is what its operations wait for.
+const MAX_BATCH: usize = 512;
+/// How long a writer waits awake before it sleeps.
+const AWAKE: Duration = Duration::from_micros(100);
+/// How long a batch waits for as many jobs as callers were just answered: they
+/// often come back at once, and one sync for all of them is worth the wait.
+const GATHER: Duration = Duration::from_micros(100);
+/// How often a batch is run again because other replicas were faster.
+const ATTEMPTS: usize = 10;
+/// How long a writer tries to make its connection anew before it says so to
+/// those who wait.
+const RECONNECT_FOR: Duration = Duration::from_secs(2);
+
+/// What lives on a writer's thread.
+pub(super) struct Core {
+    pub(super) store: Box<dyn Store>,
+    /// Callers that the last batches answered, and that may be back soon.
+    pub(super) answered: usize,
+    pub(super) cache: Cache,
+    pub(super) put_off: PutOff,
+    pub(super) parked: Arc<Parked>,
+    pub(super) holders: Arc<Holders>,
+    pub(super) feed: Feed,
+    pub(super) members: Arc<Members>,
+    pub(super) cluster: Arc<dyn Cluster>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) alarm: Arc<Alarm>,
+}
+
+impl Core {
+    /// Serves jobs until it is told to stop.
+    pub(super) fn serve(mut self, queue: &mpsc::Receiver<Job>, queued: &AtomicUsize) {
+        let mut batch = Vec::new();
+        let mut stopping = false;
+        while !(stopping && self.put_off.is_empty()) {
+            // What was put off has its turn between any two batches.
+            let first = if self.put_off.is_empty() { first_job(queue) } else { queue.try_recv().ok() };
+            if first.is_none() && self.put_off.is_empty() {
+                break;
+            }
+            let mut next = first;
+            let mut taken = 0;
+            let expected = std::mem::take(&mut self.answered);
+            let gathered = since_boot() + GATHER;
+            while let Some(job) = next {
+                taken += 1;
+                match job {
+                    Job::Execute(execute) => self.take(Task::Execute(execute), &mut batch),
+                    Job::Leave(leave) => self.take(Task::Leave(leave), &mut batch),
+                    Job::Recheck(name, key) => {
+                        if let Some(asked) = self.parked.asked(&name, &key) {
+                            self.take(Task::Recheck { name, key, asked }, &mut batch);
+                        }
+                    }
+                    Job::Chore(chore) => {
+                        // The callers' jobs before it go first.
+                        self.run(std::mem::take(&mut batch), Contended::Skip);
+                        chore(&mut *self.store);
+                    }
+                    Job::Stop => stopping = true,
+                }
+                next = if batch.len() < MAX_BATCH { queue.try_recv().ok() } else { None };
+                while next.is_none() && taken < expected && !stopping && since_boot() < gathered {
+                    std::thread::yield_now();
+                    next = queue.try_recv().ok();
+                }
+            }
+            let left = queued.fetch_sub(taken, Ordering::Relaxed) - taken;
+            self.metrics.queue_depth(left);
+            self.run(std::mem::take(&mut batch), Contended::Skip);
+            if let Some(tasks) = self.put_off.next() {
+                self.run(tasks, Contended::Wait);
+            }
+        }
+        tracing::debug!("the writer has stopped");
+    }
+
+    /// Takes a task for the next batch, or puts it behind those of its resource
+    /// that wait for another replica.
+    fn take(&mut self, task: Task, batch: &mut Vec<Task>) {
+        if self.put_off.has(task.name()) {
+            self.put_off.push(task);
+        } else {
+            batch.push(task);
+        }
+    }
+
+    /// Runs a batch to its end: everyone in it is answered, but for those that
+    /// another replica keeps from it.
+    fn run(&mut self, tasks: Vec<Task>, contended: Contended) {
+        if tasks.is_empty() {
+            return;
+        }
+        let mut new_keys = NewKeys::Assume;
+        let mut reconnected = false;
+        for _ in 0..ATTEMPTS {
+            match self.attempt(&tasks, new_keys, contended) {
+                Ok(committed) => return self.deliver(tasks, committed),
+                // A key in the batch was used before, or another replica was
+                // faster with a new name: now every key is looked up.
+                Err(StoreError::KeyExists | StoreError::NotCommitted) => {}
+                // Nothing was done yet, and a connection may have died since
+                // it was last used.
+                Err(StoreError::Unavailable(why)) if !reconnected => {
+                    tracing::warn!(why, "the connection to the database failed");
+                    reconnected = true;
+                    if !self.reconnect() {
+                        return self.fail(tasks, &Failure::Unavailable);
+                    }
+                }
+                Err(error @ (StoreError::Unavailable(_) | StoreError::Unclear)) => {
+                    tracing::error!(%error, operations = tasks.len(), "a batch failed");
+                    return self.fail(tasks, &Failure::Unavailable);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, operations = tasks.len(), "a batch was refused; running it one by one");
+                    self.metrics.batch_retried();
+                    return self.run_one_by_one(tasks);
+                }
+            }
+            self.metrics.batch_retried();
+            new_keys = NewKeys::Ask;
+        }
+        tracing::error!(operations = tasks.len(), "a batch was run again too often");
+        self.fail(tasks, &Failure::Unavailable);
+    }
+
+    /// One operation's data is refused: the others must not suffer for it.
+    fn run_one_by_one(&mut self, tasks: Vec<Task>) {
+        for task in tasks {
+            let task = vec![task];
+            match self.attempt(&task, NewKeys::Ask, Contended::Wait) {
+                Ok(committed) => self.deliver(task, committed),
+                Err(error) => {
+                    tracing::error!(%error, "an operation failed");
+                    let failure = match error {
+                        StoreError::Unavailable(_) | StoreError::Unclear | StoreError::NotCommitted => {
+                            Failure::Unavailable
+                        }
+                        _ => Failure::Internal,
+                    };
+                    self.fail(task, &failure);
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, tasks: Vec<Task>, failure: &Failure) {
+        for task in tasks {
+            if let Task::Execute(execute) = task {
+                execute.caller.answer(Err(failure.clone()), dlm_engine::Micros::MAX);
+            }
+        }
+    }
+
+    /// Makes the connection anew. What is in memory may not be what is stored,
+    /// so all of it is read again.
+    pub(super) fn reconnect(&mut self) -> bool {
+        self.cache = Cache::default();
+        let policy = ExponentialBackoff {
+            initial_interval: Duration::from_millis(20),
+            max_elapsed_time: Some(RECONNECT_FOR),
+            ..ExponentialBackoff::default()
+        };
+        let store = &mut self.store;
+        let connected = backoff::retry(policy, || store.reconnect().map_err(backoff::Error::transient));
+        if let Err(error) = &connected {
+            tracing::error!(%error, "the connection to the database could not be made anew");
+        }
+        connected.is_ok()
+    }
+}
+
+/// Waits for a job, awake at first: whoever was just answered often comes back
+/// at once, and to be woken takes longer than that.
+fn first_job(queue: &mpsc::Receiver<Job>) -> Option<Job> {
+    let until = since_boot() + AWAKE;
+    while since_boot() < until {
+        match queue.try_recv() {
+            Ok(job) => return Some(job),
+            Err(mpsc::TryRecvError::Disconnected) => return None,
+            Err(mpsc::TryRecvError::Empty) => std::thread::yield_now(),
+        }
+    }
+    queue.recv().ok()
+}
