@@ -6,7 +6,7 @@ import { mergeSeconds } from '../state/seconds'
 import { useClock } from '../stores/clock'
 import { useConnection } from '../stores/connection'
 
-const EVERY_MS = 250
+const EVERY_MS = 150
 /** After a failure. */
 const AGAIN_MS = 1_000
 /** What is new since the last look, with some to spare. */
