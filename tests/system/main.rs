@@ -5,6 +5,7 @@
 //! - `behaviours`: the cases that must hold, each named after its number
 //! - `contract`: the wire, field by field
 //! - `crash`: the server killed again and again under load
+//! - `memory`: what servers keep in memory, held against what others stored
 //! - `replicas`: several servers on one Postgres
 //! - `chaos`: servers and databases that die under busy clients
 //! - `watching`: the overview, the pages, and who may reach them
@@ -16,6 +17,7 @@
 mod chaos;
 mod embedded;
 mod harness;
+mod memory;
 mod replicas;
 mod watching;
 

@@ -75,8 +75,17 @@ pub(crate) fn restore(url: &str, raise: i64) -> Result<(), OpenError> {
 /// A resource that a batch needs.
 pub(crate) struct Wanted<'a> {
     pub(crate) name: &'a Name,
-    /// The revision that the writer has in memory.
-    pub(crate) known: Option<u64>,
+    /// What the writer has in memory.
+    pub(crate) known: Option<Known>,
+}
+
+/// Which state of a resource is meant. The revision alone won't do: a resource
+/// that was forgotten and used again begins to count anew, while its version
+/// goes on from the floor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) revision: u64,
+    pub(crate) version: u64,
 }
 
 /// How a resource of a batch stands.

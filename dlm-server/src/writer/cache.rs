@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dlm_engine::{Micros, Resource, RowChange};
 
-use crate::store::{Contended, Loaded, Locked, Name, Store, StoreError, Wanted, Write};
+use crate::store::{Contended, Known, Loaded, Locked, Name, Store, StoreError, Wanted, Write};
 
 /// Most resources kept that nobody holds and nobody waits for.
 const MAX_IDLE: usize = 50_000;
@@ -40,7 +40,10 @@ impl Cache {
     ) -> Result<(), StoreError> {
         let mut asked = HashSet::new();
         let names: Vec<&Name> = names.filter(|name| asked.insert(Arc::clone(name))).collect();
-        let known = |name: &Name| self.entries.get(name).map(|entry| entry.revision);
+        let known = |name: &Name| {
+            let entry = self.entries.get(name)?;
+            Some(Known { revision: entry.revision, version: entry.resource.stored().version })
+        };
         let wanted: Vec<_> = names.iter().map(|name| Wanted { name, known: known(name) }).collect();
         let locked = store.lock(&wanted, contended)?;
         for (name, locked) in names.into_iter().zip(locked) {

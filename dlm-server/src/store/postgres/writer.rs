@@ -26,14 +26,17 @@ use crate::clock::since_boot;
 use crate::store::rows::{ClaimRow, NewClaim, ResourceRow};
 use crate::store::schema::claims;
 use crate::store::{
-    BatchWrite, ClaimName, Contended, Loaded, Locked, Name, Purge, Store, StoreError, Trim, Wanted, Write,
-    floor_bucket,
+    BatchWrite, ClaimName, Contended, Known, Loaded, Locked, Name, Purge, Store, StoreError, Trim, Wanted,
+    Write, floor_bucket,
 };
 
 /// How many waiters are loaded at once.
 const WAITERS_LOADED: i64 = 64;
 /// How long the outcome of a commit is waited for.
 const OUTCOME_WITHIN: Duration = Duration::from_secs(3);
+
+/// More writers than a server has: their markers are told apart by it.
+const MOST_WRITERS: i64 = 64;
 
 pub(super) struct PostgresStore {
     location: Location,
@@ -50,7 +53,7 @@ pub(super) struct PostgresStore {
 impl PostgresStore {
     pub(super) fn open(location: Location, replica: ReplicaId, number: usize) -> Result<Self, StoreError> {
         let connection = location.connect(Commits::Last)?;
-        let id = replica.0.wrapping_mul(31).wrapping_add(number as i64);
+        let id = replica.0.wrapping_mul(MOST_WRITERS).wrapping_add(number as i64);
         let mut store = Self { location, connection, replica, id, number: 0, absent: HashMap::new() };
         store.add_marker()?;
         Ok(store)
@@ -246,21 +249,23 @@ impl Store for PostgresStore {
             };
             locked.insert(name, (revision, row));
         }
-        let is_same = |wanted: &Wanted<'_>, revision: i64| wanted.known == Some(revision as u64);
+        let is_same = |wanted: &Wanted<'_>, (revision, row): &(i64, ResourceRow)| {
+            wanted.known == Some(Known { revision: *revision as u64, version: row.version as u64 })
+        };
         let missing: Vec<&Name> =
             wanted.iter().map(|wanted| wanted.name).filter(|name| !locked.contains_key(&***name)).collect();
         if !missing.is_empty() {
             self.missing(&missing)?;
         }
         let stale = wanted.iter().filter_map(|wanted| {
-            let (revision, row) = locked.get(&**wanted.name)?;
-            (!is_same(wanted, *revision)).then_some(row)
+            let found = locked.get(&**wanted.name)?;
+            (!is_same(wanted, found)).then_some(&found.1)
         });
         let mut live = self.live_claims(stale)?;
         let mut answers = Vec::with_capacity(wanted.len());
         for wanted in wanted {
             answers.push(match locked.remove(&**wanted.name) {
-                Some((revision, _)) if is_same(wanted, revision) => Locked::Same,
+                Some(found) if is_same(wanted, &found) => Locked::Same,
                 Some(found) => self.loaded(found, &mut live)?,
                 None => match self.absent.get(wanted.name) {
                     Some(floor) => Locked::Loaded(Box::new(Loaded {
