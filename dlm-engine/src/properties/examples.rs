@@ -167,6 +167,25 @@ fn one_who_is_away_is_passed_over_and_first_again_when_it_is_back() {
 }
 
 #[test]
+fn one_whose_replica_was_missed_for_a_moment_goes_before_who_asks_now() {
+    let (here, there) = (ReplicaId(1), ReplicaId(2));
+    let at = |me, gone: &[ReplicaId]| {
+        Replicas::several(me, gone.iter().map(|replica| (*replica, Micros(0))).collect())
+    };
+    let mut story = Story::begins();
+    story.replicas = at(here, &[]);
+    let first = story.lock(1);
+    story.replicas = at(there, &[]);
+    story.wait(2, Mode::Exclusive);
+    story.replicas = at(here, &[there]);
+    assert!(story.release(1, first).is_ok());
+    assert_eq!(story.woken(), [] as [usize; 0], "it is passed over while its replica is gone");
+    story.replicas = at(here, &[]);
+    assert!(matches!(story.acquire(3, Mode::Exclusive, 1000, 0), Err(Refusal::Held(_))));
+    assert_eq!(story.woken(), [2]);
+}
+
+#[test]
 fn one_who_is_away_too_long_loses_its_place() {
     let mut story = Story::begins();
     story.acquire(0, Mode::Exclusive, 60_000, 0).expect("a free lock");

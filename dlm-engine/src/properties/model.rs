@@ -53,6 +53,9 @@ impl Model {
     pub(super) fn step(&mut self, op: &Op, now: i64) -> (Said, Vec<Heard>, Vec<(ClaimKey, Said)>) {
         self.now = now;
         self.expire(matches!(op, Op::Leave { .. } | Op::Cancel { .. }));
+        if matches!(op, Op::Acquire { .. }) && self.holding.is_empty() {
+            self.promote();
+        }
         let said = self.apply(op);
         self.promote();
         (said, std::mem::take(&mut self.heard), std::mem::take(&mut self.woken))

@@ -30,6 +30,10 @@ impl Resource {
         if self.pending.is_none() {
             // A need may interrupt the promotion: it is not forgotten.
             self.unsettled |= self.expire_due(ctx, effects);
+            // A waiter that was away may be back where nobody noticed: its replica
+            // was missed for a moment. It goes before whoever asks now.
+            let asks = matches!(op, Op::Acquire { .. });
+            self.unsettled |= asks && self.holders.is_empty() && self.queue.len() > 0;
             // One who gives up now is not granted first.
             let gives_up = matches!(op, Op::Leave { .. } | Op::Cancel { .. });
             if self.unsettled && !gives_up {
