@@ -11,6 +11,7 @@ use dlm_engine::Micros;
 use dlm_protocol::limits::KEY_RETENTION_MS;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::since_boot;
 use crate::store::{ClaimName, Cluster, Purge, Reader, StoreError, Stretch};
 use crate::writer::Writers;
 
@@ -22,8 +23,40 @@ const STRETCH: i64 = 500;
 const WALK: Duration = Duration::from_secs(300);
 const SHORTEST_STEP: Duration = Duration::from_millis(5);
 const LONGEST_STEP: Duration = Duration::from_millis(500);
+/// Nothing is known of the table yet.
+const FIRST_STEP: Duration = Duration::from_millis(50);
 /// Between two walks.
 const REST: Duration = Duration::from_secs(30);
+
+/// How fast it walks: as fast as the walk before would have had to, and without
+/// pause once this one is late. New keys come at the end of the table, so a walk
+/// that is slower than they are would never come to its end, and what it passed
+/// while it was too young would stay for ever.
+#[derive(Debug)]
+struct Pace {
+    begun: Duration,
+    steps: u32,
+    step: Duration,
+}
+
+impl Pace {
+    fn new(now: Duration) -> Self {
+        Self { begun: now, steps: 0, step: FIRST_STEP }
+    }
+
+    /// The pause before the next stretch of a walk.
+    fn step(&mut self, now: Duration) -> Duration {
+        self.steps += 1;
+        if now.saturating_sub(self.begun) < WALK { self.step } else { SHORTEST_STEP }
+    }
+
+    /// A walk has come to its end; the next one begins at `next`.
+    fn walked(&mut self, next: Duration) {
+        self.step = (WALK / (self.steps + 1)).clamp(SHORTEST_STEP, LONGEST_STEP);
+        self.steps = 0;
+        self.begun = next;
+    }
+}
 
 /// Forgets until it is told to stop.
 pub(crate) async fn run(
@@ -33,8 +66,7 @@ pub(crate) async fn run(
     stop: CancellationToken,
 ) {
     let mut at: Option<ClaimName> = None;
-    let mut steps = 0_u32;
-    let mut step = LONGEST_STEP;
+    let mut pace = Pace::new(since_boot());
     loop {
         // One replica is enough for it.
         let walk = match cluster.rank() {
@@ -44,16 +76,15 @@ pub(crate) async fn run(
         let pause = match walk {
             Ok(Some(Stretch { last, more: true, .. })) => {
                 at = Some(last);
-                steps += 1;
-                step
+                pace.step(since_boot())
             }
             Ok(_) => {
-                step = (WALK / (steps + 1)).clamp(SHORTEST_STEP, LONGEST_STEP);
-                steps = 0;
+                pace.walked(since_boot() + REST);
                 REST
             }
             Err(error) => {
                 tracing::warn!(%error, "old keys could not be forgotten");
+                pace.walked(since_boot() + REST);
                 REST
             }
         };
@@ -85,4 +116,49 @@ async fn forget(
         tracing::debug!(forgotten, "forgot keys");
     }
     Ok(stretch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Walks over a table to which `rate` rows a second are added at its end.
+    /// Returns how long that took.
+    fn walk(pace: &mut Pace, now: &mut Duration, rows: &mut f64, rate: f64) -> Duration {
+        let begun = *now;
+        let mut passed = 0.0;
+        while passed < *rows {
+            passed += STRETCH as f64;
+            let pause = pace.step(*now);
+            *now += pause;
+            *rows += rate * pause.as_secs_f64();
+            assert!(now.saturating_sub(begun) < 4 * WALK, "it never ends");
+        }
+        pace.walked(*now + REST);
+        let took = now.saturating_sub(begun);
+        *now += REST;
+        took
+    }
+
+    #[test]
+    fn a_walk_ends_however_many_keys_come_meanwhile() {
+        let mut now = Duration::from_secs(1_000);
+        let mut pace = Pace::new(now);
+        let mut rows = 20_000_000.0;
+        let first = walk(&mut pace, &mut now, &mut rows, 30_000.0);
+        assert!(first < 3 * WALK, "{first:?}");
+        for _ in 0..3 {
+            let next = walk(&mut pace, &mut now, &mut rows, 30_000.0);
+            assert!(next < 2 * WALK, "{next:?}");
+        }
+    }
+
+    #[test]
+    fn a_small_table_is_walked_at_leisure() {
+        let mut now = Duration::from_secs(1_000);
+        let mut pace = Pace::new(now);
+        let mut rows = 3.0 * STRETCH as f64;
+        walk(&mut pace, &mut now, &mut rows, 0.0);
+        assert_eq!(pace.step(now), LONGEST_STEP);
+    }
 }
