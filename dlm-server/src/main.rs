@@ -89,8 +89,8 @@ enum Command {
     /// hold no more, and leases that were live in it are ended. No server may be
     /// at work on it.
     Restore {
-        /// How much higher all token counters go on: more than the grants,
-        /// expiries and force-releases that any one lock can have seen since.
+        /// How far above the highest token of the backup all counters go on: more
+        /// than all grants, expiries and force-releases since.
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
         raise_tokens: u32,
     },
@@ -130,7 +130,7 @@ async fn run(arguments: Arguments) -> Result<(), StartError> {
     if let Some(Command::Restore { raise_tokens }) = arguments.command {
         let restored = server.restore(raise_tokens).await?;
         announce(&format!(
-            "all tokens go on {raise_tokens} higher, {} leases of the backup are ended",
+            "all tokens go on {raise_tokens} above the highest of the backup, of which {} leases are ended",
             restored.leases_ended
         ));
         return Ok(());

@@ -23,8 +23,10 @@ pub struct Restored {
 /// Makes a database that comes from a backup safe to serve.
 ///
 /// Every token counter, also of names that the backup does not know, goes on
-/// `raise_tokens` higher: choose more than the number of grants, expiries and
-/// force-releases that any one lock can have seen since the backup. Lease ids
+/// `raise_tokens` above the highest there is: choose more than the number of
+/// grants, expiries and force-releases since the backup, of all locks together.
+/// A counter may have gone over from one name to another since, where names were
+/// forgotten, so the name's own counter in the backup says nothing. Lease ids
 /// and cursors from before hold no more. Leases that are live in the backup are
 /// force-released: their holders may be long gone, and can't renew.
 ///

@@ -95,11 +95,14 @@ pub(super) fn restore(rest: &str, raise: i64) -> Result<(), OpenError> {
         diesel::connection::SimpleConnection::batch_execute(
             connection,
             &format!(
-                "UPDATE resources SET token = token + {raise}, version = version + {raise}; \
+                "CREATE TEMP TABLE raised AS SELECT coalesce(max(token), 0) + {raise} AS token, \
+                 coalesce(max(version), 0) + {raise} AS version \
+                 FROM (SELECT token, version FROM resources UNION ALL SELECT token, version FROM floors); \
+                 UPDATE resources SET (token, version) = (SELECT token, version FROM raised); \
                  WITH RECURSIVE buckets (bucket) AS (SELECT 0 UNION ALL SELECT bucket + 1 FROM buckets \
                  WHERE bucket + 1 < {buckets}) \
-                 INSERT INTO floors (bucket, token, version) SELECT bucket, {raise}, {raise} FROM buckets WHERE true \
-                 ON CONFLICT (bucket) DO UPDATE SET token = token + {raise}, version = version + {raise};"
+                 INSERT OR REPLACE INTO floors (bucket, token, version) \
+                 SELECT bucket, token, version FROM buckets, raised;"
             ),
         )?;
         change(connection, "secret", &secret)?;
