@@ -25,7 +25,7 @@ pub(crate) struct Members(RwLock<Arc<Replicas>>);
 impl Members {
     /// As of the first beat of this replica.
     pub(crate) fn join(cluster: &dyn Cluster) -> Result<Self, StoreError> {
-        Ok(Self(RwLock::new(Arc::new(cluster.beat()?))))
+        Ok(Self(RwLock::new(Arc::new(cluster.beat()?.replicas))))
     }
 
     pub(crate) fn current(&self) -> Arc<Replicas> {
@@ -44,13 +44,49 @@ impl fmt::Debug for Members {
 }
 
 /// Says that this replica is alive until it is told to stop.
-pub(crate) async fn beat(members: Arc<Members>, cluster: Arc<dyn Cluster>, stop: CancellationToken) {
+pub(crate) async fn beat(
+    members: Arc<Members>,
+    cluster: Arc<dyn Cluster>,
+    parked: Arc<Parked>,
+    writers: Writers,
+    stop: CancellationToken,
+) {
     while !stop.is_cancelled() {
         let beating = Arc::clone(&cluster);
         match tokio::task::spawn_blocking(move || beating.beat()).await {
-            Ok(Ok(replicas)) => members.set(replicas),
+            Ok(Ok(beat)) => {
+                members.set(beat.replicas);
+                if beat.was_missed {
+                    tracing::warn!("the other servers took this one for gone");
+                    // A lock that was freed meanwhile passed over who waits here.
+                    for (name, key) in parked.all() {
+                        if writers.recheck(name, key).is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
             Ok(Err(error)) => tracing::warn!(%error, "no sign of life could be given"),
             Err(error) => tracing::error!(%error, "a sign of life ended in a panic"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(BEAT) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Has batches placed in the log until it is told to stop.
+pub(crate) async fn place(cluster: Arc<dyn Cluster>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        // One replica is enough for it.
+        if cluster.rank() == 0 {
+            let placing = Arc::clone(&cluster);
+            match tokio::task::spawn_blocking(move || placing.place()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "batches could not be placed in the log"),
+                Err(error) => tracing::error!(%error, "placing batches ended in a panic"),
+            }
         }
         tokio::select! {
             () = tokio::time::sleep(BEAT) => {}

@@ -27,8 +27,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 /// Longest time without a look: other replicas write too, and may be gone.
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
-/// How far behind the replica before it each replica is.
-const BEHIND: Duration = Duration::from_millis(100);
+/// How far behind the replica before it each replica is, but for those that are
+/// so far behind already that what is overdue would be late.
+const BEHIND: Duration = Duration::from_millis(80);
+const MOST_BEHIND: u32 = 2;
 
 /// When the sweeper has to look next.
 #[derive(Debug)]
@@ -72,7 +74,7 @@ pub(crate) async fn run(
     while !stop.is_cancelled() {
         // Before the look: what is committed after it sets the alarm again.
         alarm.clear();
-        let behind = BEHIND * cluster.rank();
+        let behind = BEHIND * cluster.rank().min(MOST_BEHIND);
         match sweep(&service, &reader, behind).await {
             Ok(due) => {
                 let full = due.resources.len().max(due.waiters.len()) as i64 >= LIMIT;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{Error, Hold, Outcome, Principal, Service, not_taken, unavailable, wire};
 use crate::clock::since_boot;
 use crate::store::Name;
-use crate::writer::{Caller, Done, Execute, Failure, Leave, RequestId, Writers};
+use crate::writer::{Answer, Caller, Done, Execute, Failure, Leave, RequestId, Writers};
 
 impl Service {
     pub(super) async fn acquire(
@@ -52,7 +52,7 @@ impl Service {
             writers: &self.0.writers,
             name: &name,
             key: &claim,
-            request: id,
+            request: Some(id),
             can_return,
             held: waits,
         };
@@ -75,7 +75,12 @@ impl Service {
         } else {
             answered.await
         };
-        place.disarm();
+        if matches!(&answer, Ok(Answer { outcome: Err(Failure::Unavailable), .. })) {
+            // It may be in the queue all the same.
+            place.request = None;
+        } else {
+            place.disarm();
+        }
         let answer = answer.map_err(|_| unavailable("the server is shutting down"))?;
         if matches!(answer.outcome, Ok(Done::StillQueued)) {
             return self.still_queued(resource, claim.clone(), key).await;
@@ -128,7 +133,8 @@ struct Place<'a> {
     writers: &'a Writers,
     name: &'a Name,
     key: &'a ClaimKey,
-    request: RequestId,
+    /// `None` once it was answered without its place being known.
+    request: Option<RequestId>,
     can_return: bool,
     held: bool,
 }

@@ -51,7 +51,8 @@ impl Service {
     pub async fn open(options: ServiceOptions, metrics: Arc<Metrics>) -> Result<Self, OpenError> {
         let retention = Retention { age: options.event_retention, events: options.event_limit };
         let opening = tokio::task::spawn_blocking(move || Self::open_blocking(&options, metrics));
-        let (service, alarm) = opening.await.map_err(|error| OpenError::Stopped(error.to_string()))??;
+        let (service, alarm, parked) =
+            opening.await.map_err(|error| OpenError::Stopped(error.to_string()))??;
         let inner = &service.0;
         let (reader, cluster) = (|| Arc::clone(&inner.reader), || Arc::clone(&inner.cluster));
         let sweeper = sweeper::run(service.clone(), reader(), cluster(), alarm, inner.stop.clone());
@@ -64,8 +65,9 @@ impl Service {
             feed::Follow { reader: reader(), log_id: inner.log_id, shared: inner.cluster.is_shared() };
         inner.tasks.spawn(follow.run(inner.feed.clone(), inner.stop.clone()));
         if inner.cluster.is_shared() {
-            let beat = members::beat(Arc::clone(&inner.members), cluster(), inner.stop.clone());
-            inner.tasks.spawn(beat);
+            let (members, writers) = (Arc::clone(&inner.members), inner.writers.clone());
+            inner.tasks.spawn(members::beat(members, cluster(), parked, writers, inner.stop.clone()));
+            inner.tasks.spawn(members::place(cluster(), inner.stop.clone()));
         }
         inner.tasks.close();
         Ok(service)
@@ -74,7 +76,7 @@ impl Service {
     fn open_blocking(
         options: &ServiceOptions,
         metrics: Arc<Metrics>,
-    ) -> Result<(Self, Arc<Alarm>), OpenError> {
+    ) -> Result<(Self, Arc<Alarm>, Arc<Parked>), OpenError> {
         let secret = options.secret_file.as_deref().map(read_secret).transpose()?;
         let opened = store::open(&options.database_url, options.writers)?;
         let limits = Arc::new(Limits {
@@ -102,7 +104,7 @@ impl Service {
         let stop = CancellationToken::new();
         if cluster.is_shared() {
             let (cluster, writers, stop) = (Arc::clone(&cluster), writers.clone(), stop.clone());
-            let holders = Arc::clone(&holders);
+            let (holders, parked) = (Arc::clone(&holders), Arc::clone(&parked));
             let listener = std::thread::Builder::new().name("dlm-listener".into());
             let listening =
                 listener.spawn(move || members::listen(&*cluster, &parked, &holders, &writers, &stop));
@@ -125,7 +127,7 @@ impl Service {
             tasks: TaskTracker::new(),
             threads: Mutex::new(threads),
         }));
-        Ok((service, alarm))
+        Ok((service, alarm, parked))
     }
 }
 

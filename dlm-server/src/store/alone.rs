@@ -2,7 +2,7 @@
 
 use dlm_engine::{ClaimKey, Micros, Replicas};
 
-use super::{Cluster, Heard, Name, StoreError, Word, new_replica_id};
+use super::{Beat, Cluster, Heard, Name, StoreError, Word, new_replica_id};
 
 /// Nobody else: whatever other replica is named in the store has gone.
 pub(super) struct Alone(Replicas);
@@ -14,8 +14,12 @@ impl Alone {
 }
 
 impl Cluster for Alone {
-    fn beat(&self) -> Result<Replicas, StoreError> {
-        Ok(self.0.clone())
+    fn beat(&self) -> Result<Beat, StoreError> {
+        Ok(Beat { replicas: self.0.clone(), was_missed: false })
+    }
+
+    fn place(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 
     fn leave(&self) -> Result<(), StoreError> {

@@ -8,7 +8,11 @@ use super::{Name, StoreError};
 /// The replicas that share a store.
 pub(crate) trait Cluster: Send + Sync {
     /// Says that this replica is alive, and learns which are not.
-    fn beat(&self) -> Result<Replicas, StoreError>;
+    fn beat(&self) -> Result<Beat, StoreError>;
+
+    /// Gives the batches that are visible their places in the event log, also
+    /// where nobody reads it.
+    fn place(&self) -> Result<(), StoreError>;
 
     /// This replica is about to end.
     fn leave(&self) -> Result<(), StoreError>;
@@ -30,6 +34,14 @@ pub(crate) trait Cluster: Send + Sync {
 
     /// Whether there may be other replicas at all.
     fn is_shared(&self) -> bool;
+}
+
+/// What a replica learnt at a sign of life.
+#[derive(Debug)]
+pub(crate) struct Beat {
+    pub(crate) replicas: Replicas,
+    /// The others took this replica for gone, and passed over who waits at it.
+    pub(crate) was_missed: bool,
 }
 
 /// What one replica tells others.

@@ -81,18 +81,17 @@ impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
         let says = |info: &dyn DatabaseErrorInformation, what: &str| info.message().contains(what);
         match &error {
-            DieselError::DatabaseError(
-                DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ReadOnlyTransaction,
-                _,
-            ) => Self::NotCommitted,
+            DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Self::NotCommitted,
             DieselError::DatabaseError(_, info)
                 if says(&**info, "lock timeout") || says(&**info, "deadlock detected") =>
             {
                 Self::NotCommitted
             }
-            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => {
-                Self::Unavailable(error.to_string())
-            }
+            // The address may lead to another server by now: one that was promoted.
+            DieselError::DatabaseError(
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::ReadOnlyTransaction,
+                _,
+            ) => Self::Unavailable(error.to_string()),
             DieselError::DatabaseError(_, info)
                 if NOT_OF_THE_DATA.iter().any(|trouble| says(&**info, trouble)) =>
             {

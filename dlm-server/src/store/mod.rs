@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use dlm_engine::{ClaimChange, Micros, Need, ReplicaId, Resource, RowChange};
 
-pub(crate) use cluster::{Cluster, Heard, Word};
+pub(crate) use cluster::{Beat, Cluster, Heard, Word};
 pub use error::OpenError;
 pub(crate) use error::StoreError;
 use read::SHOWN;
@@ -179,7 +179,8 @@ pub(crate) struct ClaimName {
 /// A writer's connection. Everything between `begin` and `commit` is one
 /// transaction.
 pub(crate) trait Store: Send {
-    fn begin(&mut self) -> Result<(), StoreError>;
+    /// `contended` is what the batch will do about resources of others.
+    fn begin(&mut self, contended: Contended) -> Result<(), StoreError>;
 
     /// Keeps everyone else from changing these resources until the end of the
     /// transaction, and loads what is not in memory as it is stored. Answers in

@@ -62,7 +62,7 @@ impl Core {
         contended: Contended,
     ) -> Result<Committed, StoreError> {
         let started = since_boot();
-        self.store.begin()?;
+        self.store.begin(contended)?;
         let executed = self.execute(tasks, new_keys, contended).and_then(|executed| {
             let batch = self.write(&executed)?;
             Ok((executed, batch))
@@ -121,7 +121,9 @@ impl Core {
                     &Op::Leave { key: leave.key.clone(), can_return: leave.can_return }
                 }
             };
-            let Some(resource) = self.cache.resource(name) else { continue };
+            let Some(resource) = self.cache.resource(name) else {
+                return Err(StoreError::Corrupt("what was locked is not in memory".into()));
+            };
             let result = loop {
                 match resource.execute(op, &context, &mut effects) {
                     Ok(result) => break result,
@@ -176,22 +178,22 @@ impl Comings {
         self.joined.entry((Name::clone(name), key.clone())).or_default().push(request);
     }
 
-    /// One request is gone. Tells whether it was there, and the last of its
-    /// claim's.
+    /// One request is gone. Tells whether it was there, or may have been, and the
+    /// last of its claim's.
     fn leave(&mut self, parked: &super::parked::Parked, leave: &Leave) -> bool {
         let joined = self.joined.get(&(Name::clone(&leave.name), leave.key.clone()));
-        let mut there = false;
+        let mut there = leave.request.is_none();
         let mut others = false;
         for request in
             parked.requests(&leave.name, &leave.key).into_iter().chain(joined.into_iter().flatten().copied())
         {
-            if request == leave.request {
+            if Some(request) == leave.request {
                 there = true;
             } else if !self.left.contains(&request) {
                 others = true;
             }
         }
-        self.left.insert(leave.request);
+        self.left.extend(leave.request);
         there && !others
     }
 }

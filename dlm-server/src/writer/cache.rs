@@ -7,8 +7,8 @@ use dlm_engine::{Micros, Resource, RowChange};
 
 use crate::store::{Contended, Known, Loaded, Locked, Name, Store, StoreError, Wanted, Write};
 
-/// Most resources kept that nobody holds and nobody waits for.
-const MAX_IDLE: usize = 50_000;
+/// Most resources kept that could as well be read again.
+const MAX_KEPT: usize = 50_000;
 
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -16,21 +16,37 @@ pub(super) struct Entry {
     stored_check_at: Option<Micros>,
     revision: u64,
     touched: bool,
-    /// The last batch that left it idle.
-    idle_since: u64,
+    /// It was used since its turn to go came last.
+    used: bool,
+    /// It has a turn to go.
+    has_turn: bool,
 }
 
 /// What the store holds of the resources in use, and what the open batch
 /// changed of it.
-#[derive(Debug, Default)]
+///
+/// What nobody holds and nobody waits for goes when there is much of it. Where
+/// others write too, everything does: the end of a lease may never be seen here.
+#[derive(Debug)]
 pub(super) struct Cache {
+    /// Whether the store belongs to this process alone.
+    alone: bool,
     entries: HashMap<Name, Entry>,
     touched: Vec<Name>,
-    idle: VecDeque<(Name, u64)>,
-    batches: u64,
+    /// Whose turn it is to go, unless it was used since.
+    turns: VecDeque<Name>,
 }
 
 impl Cache {
+    pub(super) fn new(alone: bool) -> Self {
+        Self { alone, entries: HashMap::new(), touched: Vec::new(), turns: VecDeque::new() }
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(self.alone);
+    }
+
     /// Has these resources locked for the open batch, and loaded.
     pub(super) fn lock<'a>(
         &mut self,
@@ -52,12 +68,15 @@ impl Cache {
                 Locked::Same => {}
                 Locked::Loaded(loaded) => {
                     let Loaded { resource, stored_check_at, revision } = *loaded;
-                    let entry = Entry { resource, stored_check_at, revision, touched: false, idle_since: 0 };
+                    let has_turn = self.entries.get(name).is_some_and(|entry| entry.has_turn);
+                    let entry =
+                        Entry { resource, stored_check_at, revision, touched: false, used: true, has_turn };
                     self.entries.insert(Name::clone(name), entry);
                 }
             }
             if let Some(entry) = self.entries.get_mut(name) {
                 entry.touched = true;
+                entry.used = true;
                 self.touched.push(Name::clone(name));
             }
         }
@@ -93,7 +112,6 @@ impl Cache {
     /// The batch is committed. Returns the first instant at which the sweeper
     /// has to look at any of it.
     pub(super) fn committed(&mut self) -> Micros {
-        self.batches += 1;
         let mut first = Micros::MAX;
         for name in std::mem::take(&mut self.touched) {
             let Some(entry) = self.entries.get_mut(&name) else { continue };
@@ -112,9 +130,9 @@ impl Cache {
             // One that was never written costs a read when it is asked for again.
             if !remembered || (entry.stored_check_at.is_none() && entry.resource.is_idle()) {
                 self.entries.remove(&name);
-            } else if entry.resource.is_idle() {
-                entry.idle_since = self.batches;
-                self.idle.push_back((name, self.batches));
+            } else if !entry.has_turn && (!self.alone || entry.resource.is_idle()) {
+                entry.has_turn = true;
+                self.turns.push_back(name);
             }
         }
         self.evict();
@@ -129,12 +147,14 @@ impl Cache {
     }
 
     fn evict(&mut self) {
-        while self.idle.len() > MAX_IDLE {
-            let Some((name, since)) = self.idle.pop_front() else { return };
-            if let Some(entry) = self.entries.get(&name)
-                && entry.idle_since == since
-                && entry.resource.is_idle()
-            {
+        while self.turns.len() > MAX_KEPT {
+            let Some(name) = self.turns.pop_front() else { return };
+            let Some(entry) = self.entries.get_mut(&name) else { continue };
+            if self.alone && !entry.resource.is_idle() {
+                entry.has_turn = false;
+            } else if std::mem::take(&mut entry.used) {
+                self.turns.push_back(name);
+            } else {
                 self.entries.remove(&name);
             }
         }

@@ -33,7 +33,7 @@ impl Core {
                     name
                 }
                 Task::Leave(leave) => {
-                    if let Some(waiting) = self.parked.take_one(&leave.name, &leave.key, leave.request) {
+                    if let Some(waiting) = self.parked.take_one(&leave) {
                         waiting.caller.answer(Ok(Done::StillQueued), waiting.first_now);
                     }
                     leave.name

@@ -37,7 +37,9 @@ pub(crate) struct Execute {
 pub(crate) struct Leave {
     pub(crate) name: Name,
     pub(crate) key: ClaimKey,
-    pub(crate) request: RequestId,
+    /// `None` for one that was answered already, because the database could not
+    /// be told of its wait, or of its end.
+    pub(crate) request: Option<RequestId>,
     pub(crate) can_return: bool,
 }
 

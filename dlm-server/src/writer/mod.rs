@@ -157,8 +157,9 @@ pub(crate) fn start(
         let core = Core {
             store,
             answered: 0,
-            cache: Cache::default(),
+            cache: Cache::new(!setup.cluster.is_shared()),
             put_off: PutOff::default(),
+            left: Vec::new(),
             parked: Arc::clone(&setup.parked),
             holders: Arc::clone(&setup.holders),
             feed: setup.feed.clone(),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dlm_engine::{ClaimKey, Micros, Request};
 
-use super::job::{Caller, RequestId};
+use super::job::{Caller, Leave, RequestId};
 use crate::store::Name;
 
 /// One request that is held open.
@@ -39,12 +39,13 @@ impl Parked {
         self.lock().remove(&(Name::clone(name), key.clone())).map(|wait| wait.held_open).unwrap_or_default()
     }
 
-    /// Takes one request.
-    pub(super) fn take_one(&self, name: &Name, key: &ClaimKey, request: RequestId) -> Option<Waiting> {
-        let place = (Name::clone(name), key.clone());
+    /// Takes the request that leaves.
+    pub(super) fn take_one(&self, leave: &Leave) -> Option<Waiting> {
+        let place = (Name::clone(&leave.name), leave.key.clone());
         let mut waits = self.lock();
         let wait = waits.get_mut(&place)?;
-        let index = wait.held_open.iter().position(|waiting| waiting.caller.request == request)?;
+        let index =
+            wait.held_open.iter().position(|waiting| Some(waiting.caller.request) == leave.request)?;
         let taken = wait.held_open.swap_remove(index);
         if wait.held_open.is_empty() {
             waits.remove(&place);

@@ -6,11 +6,11 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use backoff::ExponentialBackoff;
-use dlm_engine::{Limits, NewKeys};
+use dlm_engine::{Limits, Micros, NewKeys};
 
 use super::batch::Task;
 use super::cache::Cache;
-use super::job::{Failure, Job};
+use super::job::{Failure, Job, Leave};
 use super::parked::Parked;
 use super::put_off::PutOff;
 use crate::clock::since_boot;
@@ -29,6 +29,8 @@ const AWAKE: Duration = Duration::from_micros(100);
 /// How long a batch waits for as many jobs as callers were just answered: they
 /// often come back at once, and one sync for all of them is worth the wait.
 const GATHER: Duration = Duration::from_micros(100);
+/// How long those who left are kept before the database is told again.
+const TELL_AGAIN: Duration = Duration::from_millis(200);
 /// How often a batch is run again because other replicas were faster.
 const ATTEMPTS: usize = 10;
 /// How long a writer tries to make its connection anew before it says so to
@@ -42,6 +44,9 @@ pub(super) struct Core {
     pub(super) answered: usize,
     pub(super) cache: Cache,
     pub(super) put_off: PutOff,
+    /// Who left while the database could not be told: it is told as soon as it
+    /// can be, or a waiter that is gone would be granted.
+    pub(super) left: Vec<Leave>,
     pub(super) parked: Arc<Parked>,
     pub(super) holders: Arc<Holders>,
     pub(super) feed: Feed,
@@ -59,11 +64,20 @@ impl Core {
         let mut stopping = false;
         while !(stopping && self.put_off.is_empty()) {
             // What was put off has its turn between any two batches.
-            let first = if self.put_off.is_empty() { first_job(queue) } else { queue.try_recv().ok() };
-            if first.is_none() && self.put_off.is_empty() {
-                break;
+            let mut next = if !self.put_off.is_empty() {
+                queue.try_recv().ok()
+            } else if !self.left.is_empty() {
+                match queue.recv_timeout(TELL_AGAIN) {
+                    Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                    job => job.ok(),
+                }
+            } else {
+                let Some(first) = first_job(queue) else { break };
+                Some(first)
+            };
+            for leave in std::mem::take(&mut self.left) {
+                self.take(Task::Leave(leave), &mut batch);
             }
-            let mut next = first;
             let mut taken = 0;
             let expected = std::mem::take(&mut self.answered);
             let gathered = since_boot() + GATHER;
@@ -154,14 +168,24 @@ impl Core {
     fn run_one_by_one(&mut self, tasks: Vec<Task>) {
         for task in tasks {
             let task = vec![task];
-            match self.attempt(&task, NewKeys::Ask, Contended::Wait) {
+            let attempt = |core: &mut Self| core.attempt(&task, NewKeys::Ask, Contended::Wait);
+            let mut attempted = attempt(self);
+            for _ in 1..ATTEMPTS {
+                // Another replica was faster with a new name.
+                if !matches!(attempted, Err(StoreError::KeyExists | StoreError::NotCommitted)) {
+                    break;
+                }
+                attempted = attempt(self);
+            }
+            match attempted {
                 Ok(committed) => self.deliver(task, committed),
                 Err(error) => {
                     tracing::error!(%error, "an operation failed");
                     let failure = match error {
-                        StoreError::Unavailable(_) | StoreError::Unclear | StoreError::NotCommitted => {
-                            Failure::Unavailable
-                        }
+                        StoreError::Unavailable(_)
+                        | StoreError::Unclear
+                        | StoreError::NotCommitted
+                        | StoreError::KeyExists => Failure::Unavailable,
                         _ => Failure::Internal,
                     };
                     self.fail(task, &failure);
@@ -172,8 +196,16 @@ impl Core {
 
     fn fail(&mut self, tasks: Vec<Task>, failure: &Failure) {
         for task in tasks {
-            if let Task::Execute(execute) = task {
-                execute.caller.answer(Err(failure.clone()), dlm_engine::Micros::MAX);
+            match task {
+                Task::Execute(execute) => execute.caller.answer(Err(failure.clone()), Micros::MAX),
+                Task::Leave(leave) => {
+                    if let Some(waiting) = self.parked.take_one(&leave) {
+                        waiting.caller.answer(Err(failure.clone()), waiting.first_now);
+                    }
+                    self.left.push(Leave { request: None, ..leave });
+                }
+                // It will be looked at again.
+                Task::Recheck { .. } => {}
             }
         }
     }
@@ -181,7 +213,7 @@ impl Core {
     /// Makes the connection anew. What is in memory may not be what is stored,
     /// so all of it is read again.
     pub(super) fn reconnect(&mut self) -> bool {
-        self.cache = Cache::default();
+        self.cache.clear();
         let policy = ExponentialBackoff {
             initial_interval: Duration::from_millis(20),
             max_elapsed_time: Some(RECONNECT_FOR),

@@ -19,9 +19,11 @@ statements! {
         coalesce(floors.token, 0), coalesce(floors.version, 0) FROM unnest(?, ?) AS asked (name, bucket) \
         LEFT JOIN resources ON resources.name = asked.name LEFT JOIN floors ON floors.bucket = asked.bucket";
     /// In a statement of its own, after the locks: what waited for a lock must
-    /// not go by the time at which it began to wait.
-    ClockAndNumber -> (BigInt, BigInt) =
-        "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, nextval('batches')";
+    /// not go by the time at which it began to wait. From here on locks are
+    /// waited for as usual, whatever the wait for those of the resources was.
+    ClockAndNumber -> (BigInt, BigInt, Text) =
+        "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, nextval('batches'), \
+        set_config('lock_timeout', '250ms', true)";
     /// Not one whose name was used and forgotten again since its floor was read.
     InsertResources -> () = "INSERT INTO resources (name, revision, version, token, touched_at, check_at, queue_len, \
         holder_count, holder_principal, holder_key) \

@@ -16,10 +16,12 @@ use super::bulk::{self, Column, statements};
 use super::location::{Commits, Link, Location};
 use super::{log, now};
 use crate::clock::since_boot;
-use crate::store::{Cluster, Heard, Name, StoreError, Word, new_replica_id};
+use crate::store::{Beat, Cluster, Heard, Name, StoreError, Word, new_replica_id};
 
 /// A replica that gave no sign of life for so long is missed.
 const MISSED_AFTER: Duration = Duration::from_secs(3);
+/// Signs of life that follow each other so soon are regular.
+const REGULAR: Duration = Duration::from_millis(1_500);
 /// A replica that was missed for so long is forgotten, with its writers.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(86_400);
 /// How often the socket is looked at for messages, and for how long at a time.
@@ -31,8 +33,10 @@ const LONGEST_MESSAGE: usize = 7_500;
 const MOST_WORDS: usize = 10_000;
 
 statements! {
-    Beat -> () = "INSERT INTO replicas (id, seen_at) VALUES (?, ?) \
-        ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, gone_since = NULL";
+    /// Tells since when it was missed before, if it was.
+    SignOfLife -> Nullable<BigInt> = "INSERT INTO replicas AS mine (id, seen_at) VALUES (?, ?) \
+        ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, gone_since = NULL \
+        RETURNING (SELECT gone_since FROM replicas WHERE id = mine.id)";
     Miss -> () = "UPDATE replicas SET gone_since = ? WHERE gone_since IS NULL AND seen_at < ?";
     Forget -> () = "DELETE FROM replicas WHERE gone_since < ?";
     Members -> (BigInt, Nullable<BigInt>) = "SELECT id, gone_since FROM replicas";
@@ -85,15 +89,41 @@ impl Said {
 pub(super) struct PostgresCluster {
     me: ReplicaId,
     rank: AtomicU32,
+    rhythm: Mutex<Rhythm>,
     beats: Mutex<Link>,
+    /// Places in the log are seen, so they last.
+    places: Mutex<Link>,
     looks: Mutex<Link>,
     listens: Mutex<Link>,
     words: mpsc::SyncSender<Vec<Said>>,
 }
 
+/// How regularly this replica gave signs of life.
+#[derive(Debug, Default)]
+struct Rhythm {
+    since: Duration,
+    last: Option<Duration>,
+}
+
+impl Rhythm {
+    /// A sign of life was given. Tells whether this replica may judge others by
+    /// theirs: one that was stopped, or without its database, may be the first
+    /// one that is back, with the others' signs as old as its own.
+    fn beat(&mut self, now: Duration) -> bool {
+        let last = self.last.replace(now);
+        match last {
+            // It has just started.
+            None => return true,
+            Some(last) if now.saturating_sub(last) > REGULAR => self.since = now,
+            Some(_) => {}
+        }
+        now.saturating_sub(self.since) > MISSED_AFTER
+    }
+}
+
 impl PostgresCluster {
     pub(super) fn new(location: &Location) -> Result<Self, StoreError> {
-        let link = || Mutex::new(Link::new(location.clone(), Commits::MayBeLost));
+        let link = |commits| Mutex::new(Link::new(location.clone(), commits));
         let (words, to_say) = mpsc::sync_channel::<Vec<Said>>(MOST_WORDS);
         let mut says = Link::new(location.clone(), Commits::MayBeLost);
         std::thread::Builder::new()
@@ -110,9 +140,11 @@ impl PostgresCluster {
         Ok(Self {
             me: new_replica_id(),
             rank: AtomicU32::new(0),
-            beats: link(),
-            looks: link(),
-            listens: link(),
+            rhythm: Mutex::default(),
+            beats: link(Commits::MayBeLost),
+            places: link(Commits::Last),
+            looks: link(Commits::MayBeLost),
+            listens: link(Commits::MayBeLost),
             words,
         })
     }
@@ -164,7 +196,7 @@ fn hear(connection: &mut PgConnection, me: ReplicaId) -> Result<Vec<Heard>, Stor
     Ok(heard)
 }
 
-fn lock(link: &Mutex<Link>) -> std::sync::MutexGuard<'_, Link> {
+fn lock<T>(link: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     link.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -173,23 +205,28 @@ fn micros(duration: Duration) -> i64 {
 }
 
 impl Cluster for PostgresCluster {
-    fn beat(&self) -> Result<Replicas, StoreError> {
-        let members: Vec<(i64, Option<i64>)> = lock(&self.beats).with(|connection| {
+    fn beat(&self) -> Result<Beat, StoreError> {
+        type Member = (i64, Option<i64>);
+        let (was_missed, members): (bool, Vec<Member>) = lock(&self.beats).with(|connection| {
             let now = now(connection)?.0;
-            bulk::run::<Beat>(connection, vec![self.me.0.into(), now.into()])?;
-            bulk::run::<Miss>(connection, vec![now.into(), (now - micros(MISSED_AFTER)).into()])?;
-            bulk::run::<Forget>(connection, vec![(now - micros(FORGOTTEN_AFTER)).into()])?;
-            Ok(bulk::load::<Members, _>(connection, Vec::new())?)
+            let missed: Vec<Option<i64>> =
+                bulk::load::<SignOfLife, _>(connection, vec![self.me.0.into(), now.into()])?;
+            if lock(&self.rhythm).beat(since_boot()) {
+                bulk::run::<Miss>(connection, vec![now.into(), (now - micros(MISSED_AFTER)).into()])?;
+                bulk::run::<Forget>(connection, vec![(now - micros(FORGOTTEN_AFTER)).into()])?;
+            }
+            let members = bulk::load::<Members, _>(connection, Vec::new())?;
+            Ok((missed.first().is_some_and(Option::is_some), members))
         })?;
         let before = members.iter().filter(|(id, gone)| gone.is_none() && *id < self.me.0).count();
         self.rank.store(u32::try_from(before).unwrap_or(u32::MAX), Ordering::Relaxed);
-        if before == 0 {
-            // Also where nobody reads the log.
-            lock(&self.looks).with(log::place)?;
-        }
         let gone: HashMap<_, _> =
             members.into_iter().filter_map(|(id, gone)| Some((ReplicaId(id), Micros(gone?)))).collect();
-        Ok(Replicas::several(self.me, gone))
+        Ok(Beat { replicas: Replicas::several(self.me, gone), was_missed })
+    }
+
+    fn place(&self) -> Result<(), StoreError> {
+        lock(&self.places).with(log::place)
     }
 
     fn leave(&self) -> Result<(), StoreError> {

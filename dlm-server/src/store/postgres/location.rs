@@ -4,7 +4,12 @@ use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 
+use super::bulk::{self, statements};
 use crate::store::StoreError;
+
+statements! {
+    Language -> diesel::sql_types::Text = "SELECT current_setting('lc_messages')";
+}
 
 /// What every connection begins with. A replica that is stopped in the middle
 /// of a batch must not keep its locks. Plans are made once; the tables are only
@@ -61,6 +66,24 @@ impl Location {
             PgConnection::establish(&self.url).map_err(|error| StoreError::Unavailable(error.to_string()))?;
         prepare(&mut connection, commits)?;
         Ok(connection)
+    }
+}
+
+/// What goes wrong is told apart by what the database says of it, so it has to
+/// say so in English.
+pub(super) fn understood(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let rows: Vec<String> = bulk::load::<Language, _>(connection, Vec::new())?;
+    match rows.first() {
+        Some(language)
+            if !["", "C", "POSIX"].contains(&&**language)
+                && !language.starts_with("C.")
+                && !language.starts_with("en") =>
+        {
+            Err(StoreError::Unavailable(format!(
+                "the database speaks {language}; have it speak English: ALTER ROLE … SET lc_messages = 'C'"
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -54,6 +54,7 @@ pub(super) fn open(url: &str, writers: usize) -> Result<Opened, OpenError> {
     let location = Location::new(url);
     let failed = |error: &StoreError| OpenError::Postgres { why: error.to_string() };
     let mut connection = location.connect(Commits::Last).map_err(|error| failed(&error))?;
+    location::understood(&mut connection).map_err(|error| failed(&error))?;
     migrate(&mut connection)?;
     let identity = identify(&mut connection).map_err(|error| failed(&error))?;
     let reader = reader::PostgresReader::open(&location).map_err(|why| OpenError::Postgres { why })?;
@@ -61,7 +62,7 @@ pub(super) fn open(url: &str, writers: usize) -> Result<Opened, OpenError> {
     // The writers' markers belong to a replica that is known.
     cluster.beat().map_err(|error| failed(&error))?;
     let mut stores: Vec<Box<dyn Store>> = Vec::new();
-    for number in 0..writers.max(1) {
+    for number in 0..writers.clamp(1, writer::MOST) {
         let store = writer::PostgresStore::open(location.clone(), cluster.me(), number)
             .map_err(|error| failed(&error))?;
         stores.push(Box::new(store));
@@ -83,10 +84,13 @@ pub(super) fn restore(url: &str, raise: i64) -> Result<(), OpenError> {
     let restored = connection.transaction(|connection| {
         let last = super::FLOOR_BUCKETS - 1;
         connection.batch_execute(&format!(
-            "UPDATE resources SET revision = revision + 1, token = token + {raise}, version = version + {raise}; \
-             INSERT INTO floors (bucket, token, version) SELECT bucket, {raise}, {raise} \
-             FROM generate_series(0, {last}) AS buckets (bucket) \
-             ON CONFLICT (bucket) DO UPDATE SET token = floors.token + {raise}, version = floors.version + {raise};"
+            "CREATE TEMP TABLE raised ON COMMIT DROP AS SELECT coalesce(max(token), 0) + {raise} AS token, \
+             coalesce(max(version), 0) + {raise} AS version \
+             FROM (SELECT token, version FROM resources UNION ALL SELECT token, version FROM floors) AS counters; \
+             UPDATE resources SET revision = revision + 1, token = raised.token, version = raised.version FROM raised; \
+             INSERT INTO floors (bucket, token, version) SELECT bucket, token, version \
+             FROM generate_series(0, {last}) AS buckets (bucket), raised \
+             ON CONFLICT (bucket) DO UPDATE SET token = excluded.token, version = excluded.version;"
         ))?;
         for (name, value) in [("secret", &secret[..]), ("log_id", &log_id[..])] {
             diesel::update(meta::table.find(name)).set(meta::value.eq(value)).execute(connection)?;

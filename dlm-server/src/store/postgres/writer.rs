@@ -35,8 +35,13 @@ const WAITERS_LOADED: i64 = 64;
 /// How long the outcome of a commit is waited for.
 const OUTCOME_WITHIN: Duration = Duration::from_secs(3);
 
-/// More writers than a server has: their markers are told apart by it.
-const MOST_WRITERS: i64 = 64;
+/// Most writers of a server: their markers are told apart by it.
+pub(super) const MOST: usize = 64;
+
+/// Other replicas' batches take a few milliseconds. One that is stopped keeps
+/// its locks for seconds; all that while the operations on other resources must
+/// not wait for it.
+const BEGIN_AND_WAIT: &str = "BEGIN; SET LOCAL lock_timeout = '20ms'";
 
 pub(super) struct PostgresStore {
     location: Location,
@@ -53,7 +58,7 @@ pub(super) struct PostgresStore {
 impl PostgresStore {
     pub(super) fn open(location: Location, replica: ReplicaId, number: usize) -> Result<Self, StoreError> {
         let connection = location.connect(Commits::Last)?;
-        let id = replica.0.wrapping_mul(MOST_WRITERS).wrapping_add(number as i64);
+        let id = replica.0.wrapping_mul(MOST as i64).wrapping_add(number as i64);
         let mut store = Self { location, connection, replica, id, number: 0, absent: HashMap::new() };
         store.add_marker()?;
         Ok(store)
@@ -214,9 +219,12 @@ fn expect(rows: usize, written: usize) -> Result<(), StoreError> {
 }
 
 impl Store for PostgresStore {
-    fn begin(&mut self) -> Result<(), StoreError> {
+    fn begin(&mut self, contended: Contended) -> Result<(), StoreError> {
         self.absent.clear();
-        Ok(self.connection.batch_execute("BEGIN")?)
+        Ok(self.connection.batch_execute(match contended {
+            Contended::Skip => "BEGIN",
+            Contended::Wait => BEGIN_AND_WAIT,
+        })?)
     }
 
     fn lock(&mut self, wanted: &[Wanted<'_>], contended: Contended) -> Result<Vec<Locked>, StoreError> {
@@ -228,7 +236,7 @@ impl Store for PostgresStore {
                 Ok(rows) => rows,
                 Err(DieselError::DatabaseError(_, info)) if info.message().contains("lock timeout") => {
                     self.rollback();
-                    self.begin()?;
+                    self.begin(contended)?;
                     return Ok(wanted.iter().map(|_| Locked::Elsewhere).collect());
                 }
                 Err(error) => return Err(error.into()),
@@ -281,8 +289,8 @@ impl Store for PostgresStore {
     }
 
     fn now(&mut self) -> Result<Micros, StoreError> {
-        let rows: Vec<(i64, i64)> = bulk::load::<ClockAndNumber, _>(&mut self.connection, Vec::new())?;
-        let [(now, number)] = rows[..] else {
+        let rows: Vec<(i64, i64, String)> = bulk::load::<ClockAndNumber, _>(&mut self.connection, Vec::new())?;
+        let &[(now, number, _)] = &rows[..] else {
             return Err(StoreError::Corrupt("the database has no clock".into()));
         };
         self.number = number;

@@ -255,7 +255,7 @@ fn one_row(written: usize) -> Result<(), StoreError> {
 }
 
 impl Store for SqliteStore {
-    fn begin(&mut self) -> Result<(), StoreError> {
+    fn begin(&mut self, _contended: Contended) -> Result<(), StoreError> {
         // A deferred transaction that reads before it writes can fail at once,
         // whatever the time-out.
         self.open = None;
