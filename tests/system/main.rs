@@ -5,6 +5,7 @@
 //! - `behaviours`: the cases that must hold, each named after its number
 //! - `contract`: the wire, field by field
 //! - `crash`: the server killed again and again under load
+//! - `absence`: databases and servers that are away for a moment
 //! - `memory`: what servers keep in memory, held against what others stored
 //! - `replicas`: several servers on one Postgres
 //! - `chaos`: servers and databases that die under busy clients
@@ -14,6 +15,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![expect(clippy::duplicate_mod, reason = "each story is told on both databases")]
 
+mod absence;
 mod chaos;
 mod embedded;
 mod harness;

@@ -289,7 +289,8 @@ impl Store for PostgresStore {
     }
 
     fn now(&mut self) -> Result<Micros, StoreError> {
-        let rows: Vec<(i64, i64, String)> = bulk::load::<ClockAndNumber, _>(&mut self.connection, Vec::new())?;
+        let rows: Vec<(i64, i64, String)> =
+            bulk::load::<ClockAndNumber, _>(&mut self.connection, Vec::new())?;
         let &[(now, number, _)] = &rows[..] else {
             return Err(StoreError::Corrupt("the database has no clock".into()));
         };
