@@ -32,20 +32,24 @@ statements! {
         FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS new (name, bucket, floor, version, token, touched_at, \
         check_at, queue_len, holder_count, holder_principal, holder_key) \
         WHERE NOT EXISTS (SELECT FROM floors WHERE floors.bucket = new.bucket AND floors.token > new.floor)";
-    UpdateResources -> () = "UPDATE resources SET revision = revision + 1, version = new.version, token = new.token, \
-        touched_at = new.touched_at, check_at = new.check_at, queue_len = new.queue_len, \
-        holder_count = new.holder_count, holder_principal = new.holder_principal, holder_key = new.holder_key \
-        FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?) AS new (name, version, token, touched_at, check_at, queue_len, \
-        holder_count, holder_principal, holder_key) WHERE resources.name = new.name";
-    TouchResources -> () =
-        "UPDATE resources SET revision = revision + 1 FROM unnest(?) AS new (name) WHERE resources.name = new.name";
     ForgetResources -> () = "DELETE FROM resources WHERE name = ANY(?)";
     RaiseFloors -> () = "INSERT INTO floors (bucket, token, version) \
         SELECT bucket, max(token), max(version) FROM unnest(?, ?, ?) AS new (bucket, token, version) \
         GROUP BY bucket ORDER BY bucket \
         ON CONFLICT (bucket) DO UPDATE SET token = greatest(floors.token, excluded.token), \
         version = greatest(floors.version, excluded.version)";
-    InsertClaims -> () = "INSERT INTO claims (resource, principal, key, shared, ttl_asked_ms, wait_ms, owner, metadata, \
+    /// All of a batch that is not new or forgotten resources, in one round trip:
+    /// what changed of resources, those of whose claims alone something changed,
+    /// new claims, changed claims, the events if there are any, the marker.
+    /// Answers how many rows there were of each but the events.
+    WriteBatch -> (BigInt, BigInt, BigInt, BigInt, BigInt) = "WITH changed AS (UPDATE resources SET \
+        revision = revision + 1, version = new.version, token = new.token, touched_at = new.touched_at, check_at = new.check_at, queue_len = new.queue_len, \
+        holder_count = new.holder_count, holder_principal = new.holder_principal, holder_key = new.holder_key \
+        FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?) AS new (name, version, token, touched_at, check_at, queue_len, \
+        holder_count, holder_principal, holder_key) WHERE resources.name = new.name RETURNING 1), \
+        touched AS (UPDATE resources SET revision = revision + 1 FROM unnest(?) AS new (name) \
+            WHERE resources.name = new.name RETURNING 1), \
+        inserted AS (INSERT INTO claims (resource, principal, key, shared, ttl_asked_ms, wait_ms, owner, metadata, \
         ticket, enqueued_at, deadline, replica, away_since, check_at, token, waited_ticket, granted_at, term_at, \
         ttl_ms, expires_at, shared_token, ended_at, end_reason, current_token, forced_token, cancel) \
         SELECT resource, principal, key, shared <> 0, ttl_asked_ms, wait_ms, owner, metadata, \
@@ -54,8 +58,8 @@ statements! {
         FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS new (resource, \
         principal, key, shared, ttl_asked_ms, wait_ms, owner, metadata, ticket, enqueued_at, deadline, replica, \
         away_since, check_at, token, waited_ticket, granted_at, term_at, ttl_ms, expires_at, shared_token, ended_at, \
-        end_reason, current_token, forced_token, cancel)";
-    UpdateClaims -> () = "UPDATE claims SET ticket = new.ticket, enqueued_at = new.enqueued_at, \
+        end_reason, current_token, forced_token, cancel) RETURNING 1), \
+        updated AS (UPDATE claims SET ticket = new.ticket, enqueued_at = new.enqueued_at, \
         deadline = new.deadline, replica = new.replica, away_since = new.away_since, check_at = new.check_at, \
         token = new.token, waited_ticket = new.waited_ticket, granted_at = new.granted_at, term_at = new.term_at, \
         ttl_ms = new.ttl_ms, expires_at = new.expires_at, shared_token = new.shared_token, \
@@ -64,13 +68,17 @@ statements! {
         FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS new (resource, principal, key, \
         ticket, enqueued_at, deadline, replica, away_since, check_at, token, waited_ticket, granted_at, term_at, \
         ttl_ms, expires_at, shared_token, ended_at, end_reason, current_token, forced_token, cancel) \
-        WHERE claims.key = new.key AND claims.resource = new.resource AND claims.principal = new.principal";
-    MarkBatch -> () = "UPDATE writers SET batch = ?, at = ? WHERE id = ?";
-    /// The events of a batch, with the marker of its writer.
-    LogBatch -> () = "WITH logged AS (INSERT INTO batch_events (batch, at, count, events) VALUES (?, ?, ?, ?) \
-            RETURNING batch, at), \
-        waiting AS (INSERT INTO unplaced (batch) SELECT batch FROM logged) \
-        UPDATE writers SET batch = logged.batch, at = logged.at FROM logged WHERE writers.id = ?";
+        WHERE claims.key = new.key AND claims.resource = new.resource AND claims.principal = new.principal \
+            RETURNING 1), \
+        batch AS (SELECT number, at, count, events \
+            FROM (VALUES (?, ?, ?, ?)) AS batch (number, at, count, events)), \
+        logged AS (INSERT INTO batch_events (batch, at, count, events) \
+            SELECT number, at, count, events FROM batch WHERE count > 0), \
+        waiting AS (INSERT INTO unplaced (batch) SELECT number FROM batch WHERE count > 0), \
+        marked AS (UPDATE writers SET batch = batch.number, at = batch.at FROM batch WHERE writers.id = ? \
+            RETURNING 1) \
+        SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM touched), (SELECT count(*) FROM inserted), \
+        (SELECT count(*) FROM updated), (SELECT count(*) FROM marked)";
     AddMarker -> () = "INSERT INTO writers (id, replica, batch, at) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING";
     /// Waits for a transaction whose COMMIT is still under way.
     ReadMarker -> BigInt = "SELECT batch FROM writers WHERE id = ? FOR UPDATE";

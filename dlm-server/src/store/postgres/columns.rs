@@ -1,12 +1,69 @@
 //! What a batch writes, column by column, as bulk statements take it.
 
-use dlm_engine::ClaimKey;
+use dlm_engine::{ClaimChange, ClaimKey, Floor, RowChange};
 
 use super::bulk::Column;
-use crate::store::Name;
-use crate::store::rows::Value;
+use crate::store::rows::{NewClaim, Value};
+use crate::store::{Name, Write};
 
 pub(super) type NewRow<'a> = (&'a Name, &'a dlm_engine::Stored, &'a Option<ClaimKey>);
+
+/// The rows of a batch, by what happens to them.
+#[derive(Default)]
+pub(super) struct Rows<'a> {
+    pub(super) new: Vec<NewRow<'a>>,
+    pub(super) changed: Vec<NewRow<'a>>,
+    /// Something of their claims alone.
+    pub(super) touched: Vec<&'a Name>,
+    pub(super) forgotten: Vec<(&'a Name, Floor)>,
+    pub(super) inserted: Vec<(&'a Name, &'a ClaimChange)>,
+    pub(super) updated: Vec<(&'a Name, &'a ClaimChange)>,
+}
+
+impl<'a> Rows<'a> {
+    /// Always in one order, so that no two batches wait for each other.
+    pub(super) fn of(writes: &'a [Write<'a>]) -> Self {
+        let mut rows = Self::default();
+        let mut writes: Vec<&Write<'_>> = writes.iter().collect();
+        writes.sort_by(|one, other| one.name.cmp(other.name));
+        for write in writes {
+            let stored = write.stored_check_at.is_some();
+            match &write.row {
+                RowChange::Write { row, holder } if stored => rows.changed.push((write.name, row, holder)),
+                RowChange::Write { row, holder } => rows.new.push((write.name, row, holder)),
+                RowChange::Forget(floor) => rows.forgotten.push((write.name, *floor)),
+                RowChange::Keep if stored => rows.touched.push(write.name),
+                RowChange::Keep => {}
+            }
+            for change in &write.claims {
+                let claims = if change.insert { &mut rows.inserted } else { &mut rows.updated };
+                claims.push((write.name, change));
+            }
+        }
+        rows.inserted.sort_by(|(_, one), (_, other)| one.claim.key.key.cmp(&other.claim.key.key));
+        rows
+    }
+
+    pub(super) fn new_claims(&self) -> Vec<Column<'a>> {
+        columns::<26>(
+            &[0, 1, 2, 6, 7],
+            self.inserted.iter().map(|(name, change)| {
+                let NewClaim { asked, state } = NewClaim::of(name, change);
+                asked.into_iter().chain(state)
+            }),
+        )
+    }
+
+    pub(super) fn old_claims(&self) -> Vec<Column<'a>> {
+        columns::<21>(
+            &[0, 1, 2],
+            self.updated.iter().map(|(name, change)| {
+                let NewClaim { asked, state } = NewClaim::of(name, change);
+                asked.into_iter().take(3).chain(state)
+            }),
+        )
+    }
+}
 
 /// Rows of resources, column by column.
 pub(super) fn row_columns<'a>(rows: &[NewRow<'a>]) -> Vec<Column<'a>> {
@@ -25,7 +82,7 @@ pub(super) fn row_columns<'a>(rows: &[NewRow<'a>]) -> Vec<Column<'a>> {
 }
 
 /// Rows of claims, column by column; `texts` says which columns are text.
-pub(super) fn columns<'a, const N: usize>(
+fn columns<'a, const N: usize>(
     texts: &[usize],
     rows: impl Iterator<Item = impl Iterator<Item = Value<'a>>>,
 ) -> Vec<Column<'a>> {

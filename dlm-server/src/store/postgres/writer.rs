@@ -1,9 +1,10 @@
 //! The connection of a writer.
 //!
 //! A batch locks its resources, in one statement; loads what another replica
-//! changed; asks the clock; and writes what it changed, each table in one
-//! statement. Rows are always inserted in the order of their names, so that no
-//! two batches wait for each other.
+//! changed; asks the clock; and writes what it changed, in one statement, with
+//! one more for new resources: a round trip costs more than what it asks for.
+//! Rows are always inserted in the order of their names, so that no two batches
+//! wait for each other.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -12,22 +13,22 @@ use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use dlm_engine::{Claim, Floor, Micros, Need, ReplicaId, Resource, RowChange};
+use dlm_engine::{Claim, Floor, Micros, Need, ReplicaId, Resource};
 
 use super::batch_sql::{
-    AddMarker, ClockAndNumber, ForgetResources, InsertClaims, InsertResources, LockAll, LockFree, LogBatch,
-    MarkBatch, Missing, PurgeClaims, RaiseFloors, ReadMarker, TouchResources, UpdateClaims, UpdateResources,
+    AddMarker, ClockAndNumber, ForgetResources, InsertResources, LockAll, LockFree, Missing, PurgeClaims,
+    RaiseFloors, ReadMarker, WriteBatch,
 };
 use super::bulk::{self, Column};
-use super::columns::{columns, row_columns};
+use super::columns::{NewRow, Rows, row_columns};
 use super::location::{Commits, Location};
 use super::{log, queries};
 use crate::clock::since_boot;
-use crate::store::rows::{ClaimRow, NewClaim, ResourceRow};
+use crate::store::rows::{ClaimRow, ResourceRow};
 use crate::store::schema::claims;
 use crate::store::{
     BatchWrite, ClaimName, Contended, Known, Loaded, Locked, Name, Purge, Store, StoreError, Trim, Wanted,
-    Write, floor_bucket,
+    floor_bucket,
 };
 
 /// How many waiters are loaded at once.
@@ -136,86 +137,34 @@ impl PostgresStore {
         Ok(())
     }
 
-    fn write_resources(&mut self, writes: &[&Write<'_>]) -> Result<(), StoreError> {
-        let (mut new, mut old) = (Vec::new(), Vec::new());
-        let (mut touched, mut forgotten) = (Vec::new(), Vec::new());
-        for write in writes {
-            match &write.row {
-                RowChange::Write { row, holder } if write.stored_check_at.is_some() => {
-                    old.push((write.name, row, holder));
-                }
-                RowChange::Write { row, holder } => new.push((write.name, row, holder)),
-                RowChange::Forget(floor) => forgotten.push((write.name, floor)),
-                RowChange::Keep if write.stored_check_at.is_some() => touched.push(write.name),
-                RowChange::Keep => {}
-            }
-        }
-        let connection = &mut self.connection;
-        if !new.is_empty() {
-            let floor = |name: &Name| self.absent.get(name).copied().unwrap_or_default().token as i64;
-            let mut columns = row_columns(&new);
-            columns.insert(1, Column::ints(new.iter().map(|(name, ..)| floor_bucket(name))));
-            columns.insert(2, Column::ints(new.iter().map(|(name, ..)| floor(name))));
-            let inserted = or_exists(bulk::run::<InsertResources>(connection, columns))?;
-            if inserted != new.len() {
-                return Err(StoreError::KeyExists);
-            }
-        }
-        if !old.is_empty() {
-            expect(old.len(), bulk::run::<UpdateResources>(connection, row_columns(&old))?)?;
-        }
-        if !touched.is_empty() {
-            let names = Column::texts(touched.iter().map(|name| &***name));
-            expect(touched.len(), bulk::run::<TouchResources>(connection, vec![names])?)?;
-        }
-        if !forgotten.is_empty() {
-            let names = Column::texts(forgotten.iter().map(|(name, _)| &***name));
-            bulk::run::<ForgetResources>(connection, vec![names])?;
-            let floors = vec![
-                Column::ints(forgotten.iter().map(|(name, _)| floor_bucket(name))),
-                Column::ints(forgotten.iter().map(|(_, floor)| floor.token as i64)),
-                Column::ints(forgotten.iter().map(|(_, floor)| floor.version as i64)),
-            ];
-            bulk::run::<RaiseFloors>(connection, floors)?;
-        }
-        Ok(())
+    fn insert_resources(&mut self, new: &[NewRow<'_>]) -> Result<(), StoreError> {
+        let floor = |name: &Name| self.absent.get(name).copied().unwrap_or_default().token as i64;
+        let mut columns = row_columns(new);
+        columns.insert(1, Column::ints(new.iter().map(|(name, ..)| floor_bucket(name))));
+        columns.insert(2, Column::ints(new.iter().map(|(name, ..)| floor(name))));
+        let inserted = or_exists(bulk::run::<InsertResources>(&mut self.connection, columns))?;
+        if inserted == new.len() { Ok(()) } else { Err(StoreError::KeyExists) }
     }
 
-    fn write_claims(&mut self, writes: &[&Write<'_>]) -> Result<(), StoreError> {
-        let changes = writes.iter().flat_map(|write| write.claims.iter().map(|change| (write.name, *change)));
-        let (mut new, old): (Vec<_>, Vec<_>) = changes.partition(|(_, change)| change.insert);
-        if !new.is_empty() {
-            new.sort_by(|(_, one), (_, other)| one.claim.key.key.cmp(&other.claim.key.key));
-            let rows = new.iter().map(|(name, change)| {
-                let NewClaim { asked, state } = NewClaim::of(name, change);
-                asked.into_iter().chain(state)
-            });
-            let columns = columns::<26>(&[0, 1, 2, 6, 7], rows);
-            expect(new.len(), or_exists(bulk::run::<InsertClaims>(&mut self.connection, columns))?)?;
-        }
-        if !old.is_empty() {
-            let rows = old.iter().map(|(name, change)| {
-                let NewClaim { asked, state } = NewClaim::of(name, change);
-                asked.into_iter().take(3).chain(state)
-            });
-            let columns = columns::<21>(&[0, 1, 2], rows);
-            expect(old.len(), bulk::run::<UpdateClaims>(&mut self.connection, columns)?)?;
-        }
+    fn forget_resources(&mut self, forgotten: &[(&Name, Floor)]) -> Result<(), StoreError> {
+        let names = Column::texts(forgotten.iter().map(|(name, _)| &***name));
+        bulk::run::<ForgetResources>(&mut self.connection, vec![names])?;
+        let floors = vec![
+            Column::ints(forgotten.iter().map(|(name, _)| floor_bucket(name))),
+            Column::ints(forgotten.iter().map(|(_, floor)| floor.token as i64)),
+            Column::ints(forgotten.iter().map(|(_, floor)| floor.version as i64)),
+        ];
+        bulk::run::<RaiseFloors>(&mut self.connection, floors)?;
         Ok(())
     }
 }
 
 /// Another replica may have been faster with the same new name or key.
-fn or_exists(inserted: QueryResult<usize>) -> Result<usize, StoreError> {
+fn or_exists<T>(inserted: QueryResult<T>) -> Result<T, StoreError> {
     match inserted {
         Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Err(StoreError::KeyExists),
         inserted => Ok(inserted?),
     }
-}
-
-/// What was locked or looked up has gone all the same: the batch runs again.
-fn expect(rows: usize, written: usize) -> Result<(), StoreError> {
-    if rows == written { Ok(()) } else { Err(StoreError::NotCommitted) }
 }
 
 impl Store for PostgresStore {
@@ -318,23 +267,33 @@ impl Store for PostgresStore {
     }
 
     fn write(&mut self, batch: &BatchWrite<'_>) -> Result<i64, StoreError> {
-        let mut writes: Vec<&Write<'_>> = batch.writes.iter().collect();
-        writes.sort_by(|one, other| one.name.cmp(other.name));
-        self.write_resources(&writes)?;
-        self.write_claims(&writes)?;
-        let (number, at, id) = (self.number.into(), batch.now.0.into(), self.id.into());
-        let marked = match batch.events {
-            Some((events, count)) => {
-                let columns = vec![number, at, (count as i64).into(), events.into(), id];
-                bulk::run::<LogBatch>(&mut self.connection, columns)?
+        let rows = Rows::of(batch.writes);
+        if !rows.new.is_empty() {
+            self.insert_resources(&rows.new)?;
+        }
+        if !rows.forgotten.is_empty() {
+            self.forget_resources(&rows.forgotten)?;
+        }
+        let (events, count) = batch.events.unwrap_or_default();
+        let mut columns = row_columns(&rows.changed);
+        columns.push(Column::texts(rows.touched.iter().map(|name| &***name)));
+        columns.extend(rows.new_claims());
+        columns.extend(rows.old_claims());
+        columns.extend([self.number.into(), batch.now.0.into(), (count as i64).into(), events.into()]);
+        columns.push(self.id.into());
+        let written: Vec<(i64, i64, i64, i64, i64)> =
+            or_exists(bulk::load::<WriteBatch, _>(&mut self.connection, columns))?;
+        let expected = (rows.changed.len(), rows.touched.len(), rows.inserted.len(), rows.updated.len());
+        match written[..] {
+            [(changed, touched, inserted, updated, 1)]
+                if (changed as usize, touched as usize, inserted as usize, updated as usize) == expected =>
+            {
+                Ok(self.number)
             }
-            None => bulk::run::<MarkBatch>(&mut self.connection, vec![number, at, id])?,
-        };
-        if marked == 1 {
-            Ok(self.number)
-        } else {
             // It was missed for so long that its marker is gone.
-            Err(StoreError::Unavailable("this writer is not known any more".into()))
+            [(.., 0)] => Err(StoreError::Unavailable("this writer is not known any more".into())),
+            // What was locked or looked up has gone all the same: the batch runs again.
+            _ => Err(StoreError::NotCommitted),
         }
     }
 
