@@ -9,6 +9,7 @@
 //! - `memory`: what servers keep in memory, held against what others stored
 //! - `replicas`: several servers on one Postgres
 //! - `chaos`: servers and databases that die under busy clients
+//! - `transports`: many operations at once, peers that do not answer, the end
 //! - `watching`: the overview, the pages, and who may reach them
 //! - `embedded`: what only a database that belongs to one server does
 
@@ -21,6 +22,7 @@ mod embedded;
 mod harness;
 mod memory;
 mod replicas;
+mod transports;
 mod watching;
 
 /// What is told of every database.
