@@ -18,6 +18,7 @@ pub(crate) fn problem(error: Error) -> Problem {
         Error::CursorExpired => (ProblemCode::CursorExpired, 410),
         Error::InvalidName { .. } => (ProblemCode::InvalidName, 400),
         Error::Invalid { .. } => (ProblemCode::InvalidRequest, 400),
+        Error::QuotaExceeded { .. } => (ProblemCode::QuotaExceeded, 429),
         Error::Unavailable { .. } => (ProblemCode::Unavailable, 503),
         Error::Internal => (ProblemCode::InternalError, 500),
     };
@@ -31,7 +32,7 @@ pub(crate) fn problem(error: Error) -> Problem {
         }
         Error::LeaseEnded { reason, .. } => problem.reason = Some(reason),
         Error::HolderChanged { holders } => problem.holders = Some(holders),
-        Error::Unavailable { retry_after, .. } => {
+        Error::QuotaExceeded { retry_after, .. } | Error::Unavailable { retry_after, .. } => {
             problem.retry_after_ms = Some(u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX));
         }
         _ => {}

@@ -3,9 +3,39 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Acquire, Server, Sqlite};
+use crate::harness::{Acquire, Server, Socket, Sqlite, eventually, key, now};
 
 type TestServer = Server<Sqlite>;
+
+#[tokio::test]
+async fn a_session_with_ten_thousand_waits_is_read_all_the_same() {
+    let server = TestServer::start();
+    let mut session = Socket::session(server.url()).await;
+    let acquire =
+        |name: &str, wait: u64| json!({"resource": name, "idempotency_key": key(), "wait_ms": wait});
+    session.ask("acquire", acquire("a", 0)).await;
+    let other = session.ask("acquire", acquire("b", 0)).await["lease"].clone();
+    for _ in 0..10_500 {
+        session.send("acquire", acquire("a", 600_000)).await;
+    }
+    let renewed = session.ask("renew", json!({"resource": "b", "lease_id": other["lease_id"]})).await;
+    assert_eq!(renewed["lease"]["fencing_token"], other["fencing_token"]);
+    assert_eq!(session.ask("status", json!({"resource": "a"})).await["status"]["queue_len"], 10_500);
+}
+
+#[tokio::test]
+async fn a_session_that_says_nothing_is_closed_after_ten_seconds() {
+    let server = TestServer::start();
+    // It is never polled, so it answers no ping.
+    let silent = Socket::session(server.url()).await;
+    let started = now();
+    let open = "dlm_sockets{kind=\"Session\"} 1";
+    assert!(server.api().get("/metrics").await.text.contains(open));
+    eventually("it is closed", || async { !server.api().get("/metrics").await.text.contains(open) }).await;
+    let took = started.elapsed().as_secs_f64();
+    assert!((9.5..11.5).contains(&took), "{took}");
+    drop(silent);
+}
 
 #[tokio::test]
 async fn what_is_no_lease_id_is_the_id_of_no_lease() {
@@ -22,4 +52,17 @@ async fn what_is_no_lease_id_is_the_id_of_no_lease() {
         assert_eq!(results[0]["problem"]["code"], "not-holder", "{results}");
         assert_eq!(results[1]["lease"]["fencing_token"], 1, "{results}");
     }
+}
+
+#[tokio::test]
+async fn a_problem_among_results_names_its_request() {
+    let server = TestServer::start();
+    let mut session = Socket::session(server.url()).await;
+    let renewal = json!({"leases": [{"resource": "a", "lease_id": "x"}]});
+    let results = session.ask("renew", renewal).await["results"].clone();
+    let refused = session.ask("renew", json!({"resource": "a", "lease_id": "x"})).await["problem"].clone();
+    let (among, alone) = (results[0]["problem"]["request_id"].as_str(), refused["request_id"].as_str());
+    let session_of = |id: Option<&str>| id.unwrap().rsplit_once('/').unwrap().0.to_owned();
+    assert_eq!(session_of(among), session_of(alone));
+    assert!(among.unwrap().ends_with("/1"), "{among:?}");
 }

@@ -32,6 +32,8 @@ pub enum Error {
     Invalid { what: String },
     #[error("{why}")]
     InvalidName { why: String },
+    #[error("{what}; try again later")]
+    QuotaExceeded { what: &'static str, retry_after: Duration },
     #[error("{why}; try again")]
     Unavailable { why: &'static str, retry_after: Duration },
     #[error("the server failed on this request; its log says why")]

@@ -1,7 +1,7 @@
 //! The WebSockets: a transport beside HTTP.
 //!
 //! - `session`: many operations over one connection; `frame`: its frames as
-//!   operations
+//!   operations; `room`: how many may be unanswered
 //! - `events`: the event stream
 //!
 //! An upgraded connection is no part of hyper's shutdown, so the sockets are
@@ -9,6 +9,7 @@
 
 mod events;
 mod frame;
+mod room;
 mod session;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock::since_boot;
 use crate::metrics::{Metrics, SocketKind};
 
 pub(crate) use events::EventSocket;
@@ -151,6 +153,32 @@ async fn write(stream: &mut HyperWebsocketStream, message: Message) -> Result<()
 /// Says goodbye, if the peer still takes it.
 async fn close(mut stream: HyperWebsocketStream, code: u16, reason: &'static str) {
     let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
+/// When a peer was last heard of.
+struct Peer {
+    heard_at: Duration,
+}
+
+impl Peer {
+    fn new() -> Self {
+        Self { heard_at: since_boot() }
+    }
+
+    fn heard(&mut self) {
+        self.heard_at = since_boot();
+    }
+
+    /// Waits until nothing was heard for so long.
+    async fn silent(&self, long: Duration) {
+        loop {
+            let left = long.saturating_sub(since_boot().saturating_sub(self.heard_at));
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left).await;
+        }
+    }
+}
+
     let closing = async {
         stream.close(Some(frame)).await.ok();
         // Until the peer has answered: what is closed with data unread is reset,

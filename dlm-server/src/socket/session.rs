@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::time::Duration;
 
-use dlm_protocol::{ProblemCode, SessionBody, SessionMessage, close as code};
+use dlm_protocol::{ProblemCode, RenewResult, SessionBody, SessionMessage, close as code};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use hyper_tungstenite::HyperWebsocketStream;
@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::frame::{self, Asked};
-use super::{MAX_FRAME, PING, Socket, Unsent, close, flush, write};
-use crate::clock::since_boot;
+use super::room::{Room, Share};
+use super::{MAX_FRAME, PING, Peer, Socket, Unsent, close, flush, write};
 use crate::ended::Told;
 use crate::metrics::SocketKind;
 use crate::problem::problem;
@@ -29,13 +29,18 @@ use crate::service::{Error, Outcome, Principal, Service};
 
 /// A peer that gave no sign of life for so long is gone.
 const SILENCE: Duration = Duration::from_secs(10);
-/// Most operations of one socket that are not answered; then no more are read.
-const MOST_PENDING: usize = 10_000;
-/// Most frames that are handed in before answers are looked at.
+/// Most frames that are handed in before answers are looked at, and most answers
+/// that are written before they are sent.
 const MOST_FRAMES: usize = 512;
 
-type Answer = (u64, Result<SessionBody, Error>);
 type Pending = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// What became of an operation.
+struct Answer {
+    id: u64,
+    share: Share,
+    result: Result<SessionBody, Error>,
+}
 
 /// One session.
 pub(crate) struct SessionSocket {
@@ -68,6 +73,7 @@ impl Socket for SessionSocket {
             principal: self.principal,
             told,
             pending: FuturesUnordered::new(),
+            room: Room::default(),
             ready: VecDeque::new(),
             id: Uuid::now_v7().to_string(),
         };
@@ -84,6 +90,7 @@ struct Session {
     principal: Principal,
     told: Told,
     pending: FuturesUnordered<Pending>,
+    room: Room,
     /// Answers that are to be sent.
     ready: VecDeque<SessionMessage>,
     /// Names the session in problems.
@@ -97,32 +104,16 @@ impl Session {
         mut ended: mpsc::UnboundedReceiver<dlm_protocol::LeaseEnded>,
         stop: &CancellationToken,
     ) -> End {
-        let mut heard_at = since_boot();
+        let mut peer = Peer::new();
         let mut tick = interval(PING);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                frame = stream.next(), if self.pending.len() < MOST_PENDING => {
-                    heard_at = since_boot();
-                    let mut next = Some(frame);
-                    let mut frames = 0;
-                    while let Some(frame) = next {
-                        if let Err(end) = self.take(frame) {
-                            return end;
-                        }
-                        frames += 1;
-                        next = match frames < MOST_FRAMES && self.pending.len() < MOST_PENDING {
-                            true => stream.next().now_or_never(),
-                            false => None,
-                        };
-                    }
-                }
-                Some(answer) = self.pending.next() => self.answered(answer),
-                Some(lease) = ended.recv() => self.ready.push_back(SessionMessage::LeaseEnded(lease)),
+                // Frames come before the silence: they may have waited while
+                // answers were sent. Answers have their turn below.
+                biased;
+                () = stop.cancelled() => return End::GoingAway,
                 _ = tick.tick() => {
-                    if since_boot().saturating_sub(heard_at) > SILENCE {
-                        return End::PeerLeft;
-                    }
                     if let Err(unsent) = write(stream, Message::Ping(Bytes::new())).await {
                         return unsent.into();
                     }
@@ -130,9 +121,25 @@ impl Session {
                         return unsent.into();
                     }
                 }
-                () = stop.cancelled() => return End::GoingAway,
+                Some(lease) = ended.recv() => self.ready.push_back(SessionMessage::LeaseEnded(lease)),
+                frame = stream.next() => {
+                    peer.heard();
+                    let mut next = Some(frame);
+                    let mut frames = 0;
+                    while let Some(frame) = next {
+                        if let Err(end) = self.take(frame) {
+                            return end;
+                        }
+                        frames += 1;
+                        next = if frames < MOST_FRAMES { stream.next().now_or_never() } else { None };
+                    }
+                }
+                Some(answer) = self.pending.next() => self.answered(answer),
+                () = peer.silent(SILENCE) => return End::PeerLeft,
             }
-            while let Some(Some(answer)) = self.pending.next().now_or_never() {
+            while self.ready.len() < 2 * MOST_FRAMES
+                && let Some(Some(answer)) = self.pending.next().now_or_never()
+            {
                 self.answered(answer);
             }
             if let Err(unsent) = self.send(stream).await {
@@ -172,27 +179,31 @@ impl Session {
             Some(Err(_)) => return Err(End::PeerLeft),
         };
         match frame::read(&text) {
-            Ok((id, asked)) => {
-                let mut operation = self.operation(id, asked);
-                match (&mut operation).now_or_never() {
-                    Some(answer) => self.answered(answer),
-                    None => self.pending.push(operation),
+            Ok((id, asked)) => match self.room.take(&asked) {
+                Ok(share) => {
+                    let mut operation = self.operation(id, share, asked);
+                    match (&mut operation).now_or_never() {
+                        Some(answer) => self.answered(answer),
+                        None => self.pending.push(operation),
+                    }
                 }
-            }
+                Err(full) => self.refuse(Some(id), full),
+            },
             Err(unread) => self.refuse(unread.id, unread.why),
         }
         Ok(())
     }
 
-    fn operation(&self, id: u64, asked: Asked) -> Pending {
+    fn operation(&self, id: u64, share: Share, asked: Asked) -> Pending {
         let (service, principal) = (self.service.clone(), self.principal.clone());
+        let answer = move |result| Answer { id, share, result };
         match asked {
             Asked::Acquire { resource, key, request } => {
                 let told = self.told.clone();
                 Box::pin(async move {
                     let lease = service.acquire_throughout(&principal, resource, key, request).await;
                     let lease = lease.inspect(|lease| service.watch(lease, &told));
-                    (id, lease.map(|lease| SessionBody::Lease(Box::new(lease))))
+                    answer(lease.map(|lease| SessionBody::Lease(Box::new(lease))))
                 })
             }
             Asked::Status { resource } => Box::pin(async move {
@@ -201,7 +212,7 @@ impl Session {
                     service.settled(&resource).await?;
                     service.call(&principal, crate::service::Operation::Status { resource }).await
                 };
-                (id, status.await.and_then(body))
+                answer(status.await.and_then(body))
             }),
             Asked::Operation(operation) => {
                 let told = self.told.clone();
@@ -214,16 +225,34 @@ impl Session {
                         }
                         _ => {}
                     }
-                    (id, outcome.and_then(body))
+                    answer(outcome.and_then(body))
                 })
             }
         }
     }
 
-    fn answered(&mut self, (id, result): Answer) {
-        match result {
-            Ok(body) => self.ready.push_back(SessionMessage::Reply { id: Some(id), body }),
-            Err(why) => self.refuse(Some(id), why),
+    fn answered(&mut self, answer: Answer) {
+        self.room.give_back(answer.share);
+        match answer.result {
+            Ok(mut body) => {
+                if let SessionBody::Results(results) = &mut body {
+                    for result in results {
+                        if let RenewResult::Problem(problem) = result {
+                            problem.request_id = self.request_id(Some(answer.id));
+                        }
+                    }
+                }
+                self.ready.push_back(SessionMessage::Reply { id: Some(answer.id), body });
+            }
+            Err(why) => self.refuse(Some(answer.id), why),
+        }
+    }
+
+    /// Names an operation in problems.
+    fn request_id(&self, id: Option<u64>) -> String {
+        match id {
+            Some(id) => format!("{}/{id}", self.id),
+            None => self.id.clone(),
         }
     }
 
@@ -232,10 +261,7 @@ impl Session {
         if problem.code == ProblemCode::InternalError {
             tracing::warn!(session = self.id, id, "an operation of a session failed");
         }
-        problem.request_id = match id {
-            Some(id) => format!("{}/{id}", self.id),
-            None => self.id.clone(),
-        };
+        problem.request_id = self.request_id(id);
         self.ready.push_back(SessionMessage::Reply { id, body: SessionBody::Problem(Box::new(problem)) });
     }
 }
