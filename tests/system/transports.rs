@@ -1,9 +1,11 @@
 //! What the transports do at their limits: many operations at once, peers that
 //! do not answer, a database that is away at the end.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::harness::{Acquire, Server, Socket, Sqlite, eventually, key, now};
+use crate::harness::{Acquire, Server, Socket, Sqlite, eventually, key, now, spawn};
 
 type TestServer = Server<Sqlite>;
 
@@ -35,6 +37,25 @@ async fn a_session_that_says_nothing_is_closed_after_ten_seconds() {
     let took = started.elapsed().as_secs_f64();
     assert!((9.5..11.5).contains(&took), "{took}");
     drop(silent);
+}
+
+#[tokio::test]
+async fn a_bookmark_comes_also_while_events_flow() {
+    let server = TestServer::start();
+    let mut stream = Socket::events(server.url(), "?renewals=true").await;
+    let api = server.api();
+    let flow = spawn(async move {
+        loop {
+            let lease = api.lock("a", &Acquire::exclusive()).await;
+            api.renew("a", &lease).await.ok();
+            api.release("a", &lease).await.ok();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let started = now();
+    while stream.next().await["type"] != "bookmark" {}
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    flow.abort();
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A subscription to the event log: first what is stored, then what happens.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +61,17 @@ pub(crate) struct Subscription {
     wanted: Wanted,
     at: Cursor,
     live: bool,
+    /// What is being read: a future of [`Subscription::next`] may be dropped
+    /// again and again before it is there.
+    reading: Option<Reading>,
+}
+
+type Reading = Pin<Box<dyn Future<Output = Result<Stored, Error>> + Send>>;
+
+/// A part of the log, and its events.
+struct Stored {
+    page: LogPage,
+    events: Result<Vec<Arc<LiveEvent>>, Error>,
 }
 
 impl Service {
@@ -73,7 +85,7 @@ impl Service {
             Some(at) => at.check(head, trimmed).map(|()| at)?,
             None => Cursor::after_batch(head),
         };
-        Ok(Subscription { service: self.clone(), follower, wanted, at, live: false })
+        Ok(Subscription { service: self.clone(), follower, wanted, at, live: false, reading: None })
     }
 
     /// Renewals from now on.
@@ -128,17 +140,13 @@ impl Subscription {
     /// The next wanted events that are stored; perhaps none although there are
     /// more.
     async fn stored(&mut self) -> Result<Vec<Arc<LiveEvent>>, Ended> {
-        let (from, log_id) = (self.at.position, self.service.0.log_id);
-        let read = self.service.read(move |reader| {
-            let page = reader.log(from, ROWS)?;
-            let events: Result<Vec<_>, Error> =
-                page.rows.iter().map(|row| live_events(row, log_id)).collect();
-            Ok((events, page))
-        });
-        let (events, LogPage { rows, head: Head(head), trimmed }) = read.await?;
+        let (service, from) = (&self.service, self.at.position);
+        let read = self.reading.get_or_insert_with(|| Box::pin(read(service.clone(), from))).await;
+        self.reading = None;
+        let Stored { page: LogPage { rows, head: Head(head), trimmed }, events } = read?;
         self.at.check(head, trimmed)?;
         let at = self.at;
-        let events = events?.into_iter().flatten();
+        let events = events?.into_iter();
         let wanted = events.filter(|event| event.at > at && self.wants(&event.resource)).collect();
         let end = match rows.last() {
             Some(row) if rows.len() as i64 == ROWS => row.position,
@@ -152,4 +160,14 @@ impl Subscription {
         }
         Ok(wanted)
     }
+}
+
+async fn read(service: Service, from: i64) -> Result<Stored, Error> {
+    let log_id = service.0.log_id;
+    let read = service.read(move |reader| {
+        let page = reader.log(from, ROWS)?;
+        let events: Result<Vec<_>, Error> = page.rows.iter().map(|row| live_events(row, log_id)).collect();
+        Ok(Stored { page, events: events.map(|events| events.into_iter().flatten().collect()) })
+    });
+    read.await
 }

@@ -4,22 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_protocol::{EventMessage, close as code};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use hyper_tungstenite::HyperWebsocketStream;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval};
-use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
-use super::{PING, Socket, Unsent, close, flush, write};
-use crate::clock::since_boot;
-use crate::feed::Renewed;
+use super::{PING, Peer, Socket, Unsent, close, flush, write};
+use crate::feed::{LiveEvent, Renewed};
 use crate::metrics::{Metrics, SocketKind};
 use crate::service::{Ended, Error, Next, Subscription};
 
-/// Without an event a bookmark comes after so long.
-const BOOKMARK: Duration = Duration::from_secs(8);
 /// A peer that gave no sign of life for so long is gone.
 const SILENCE: Duration = Duration::from_secs(15);
 
@@ -84,50 +81,55 @@ async fn serve(
     mut renewals: Option<Receiver<Renewed>>,
     stop: &CancellationToken,
 ) -> End {
-    let mut heard_at = since_boot();
-    let mut sent_at = since_boot();
+    let mut peer = Peer::new();
+    let mut synced = false;
     let mut tick = interval(PING);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick.reset();
     loop {
         let sent = tokio::select! {
             next = subscription.next() => {
-                let next = match next {
-                    Ok(next) => next,
+                match next {
+                    Ok(Next::Events(events)) => send_events(stream, events).await,
+                    Ok(Next::Synced) => {
+                        synced = true;
+                        let message = EventMessage::Synced { cursor: subscription.cursor() };
+                        send(stream, Message::Text(text(&message))).await
+                    }
                     Err(ended) => return ended.into(),
-                };
-                sent_at = since_boot();
-                send_next(stream, next, &subscription).await
+                }
             }
-            renewed = next_renewal(&mut renewals) => {
+            // They are live only: one who still reads what is stored is not.
+            renewed = next_renewal(&mut renewals), if synced => {
                 if subscription.wants(&renewed.resource) {
-                    send(stream, renewed.text).await
+                    send(stream, Message::Text(renewed.text)).await
                 } else {
                     Ok(())
                 }
             }
-            message = stream.next() => match message {
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return End::PeerLeft,
-                Some(Ok(_)) => {
-                    heard_at = since_boot();
-                    Ok(())
-                }
-            },
-            _ = tick.tick() => {
-                if since_boot().saturating_sub(heard_at) > SILENCE {
+            message = stream.next() => {
+                if has_left(message.as_ref()) {
                     return End::PeerLeft;
                 }
-                if since_boot().saturating_sub(sent_at) > BOOKMARK - PING {
-                    sent_at = since_boot();
-                    let bookmark = EventMessage::Bookmark { cursor: subscription.cursor() };
-                    if let Err(unsent) = send(stream, text(&bookmark)).await {
-                        return unsent.into();
-                    }
-                }
-                match write(stream, Message::Ping(Bytes::new())).await {
-                    Ok(()) => flush(stream).await,
+                peer.heard();
+                Ok(())
+            }
+            _ = tick.tick() => {
+                // With every ping, also where events flow: none of them may be wanted.
+                let bookmark = EventMessage::Bookmark { cursor: subscription.cursor() };
+                match write(stream, Message::Text(text(&bookmark))).await {
+                    Ok(()) => send(stream, Message::Ping(Bytes::new())).await,
                     unsent => unsent,
                 }
             }
+            () = peer.silent(SILENCE) => match stream.next().now_or_never() {
+                // It came while much was sent.
+                Some(message) if !has_left(message.as_ref()) => {
+                    peer.heard();
+                    Ok(())
+                }
+                _ => return End::PeerLeft,
+            },
             () = stop.cancelled() => return End::GoingAway,
         };
         if let Err(unsent) = sent {
@@ -136,27 +138,19 @@ async fn serve(
     }
 }
 
-async fn send_next(
-    stream: &mut HyperWebsocketStream,
-    next: Next,
-    subscription: &Subscription,
-) -> Result<(), Unsent> {
-    match next {
-        Next::Events(events) => {
-            for event in events {
-                write(stream, Message::Text(event.text.clone())).await?;
-            }
-            flush(stream).await
-        }
-        Next::Synced => {
-            let synced = EventMessage::Synced { cursor: subscription.cursor() };
-            send(stream, text(&synced)).await
-        }
-    }
+fn has_left(message: Option<&Result<Message, WsError>>) -> bool {
+    matches!(message, Some(Ok(Message::Close(_)) | Err(_)) | None)
 }
 
-async fn send(stream: &mut HyperWebsocketStream, text: Utf8Bytes) -> Result<(), Unsent> {
-    write(stream, Message::Text(text)).await?;
+async fn send_events(stream: &mut HyperWebsocketStream, events: Vec<Arc<LiveEvent>>) -> Result<(), Unsent> {
+    for event in events {
+        write(stream, Message::Text(event.text.clone())).await?;
+    }
+    flush(stream).await
+}
+
+async fn send(stream: &mut HyperWebsocketStream, message: Message) -> Result<(), Unsent> {
+    write(stream, message).await?;
     flush(stream).await
 }
 
