@@ -150,7 +150,7 @@ impl Service {
     /// From now on `told` is told when the lease ends without its holder's
     /// doing.
     pub(crate) fn watch(&self, lease: &Lease, told: &Told) {
-        self.0.holders.add(&lease.resource, lease.fencing_token, lease.expires_at, told);
+        self.0.holders.add(lease, told);
     }
 
     /// Whether the store can be reached and the service is not draining.
