@@ -108,15 +108,22 @@ fn main() -> ExitCode {
     // The writer has a thread of its own; these only translate.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     match runtime {
-        Ok(runtime) => match runtime.block_on(run(arguments)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => refuse(&error.to_string()),
-        },
+        Ok(runtime) => {
+            let ran = runtime.block_on(run(arguments));
+            // What still asks a database that does not answer is not waited for.
+            runtime.shutdown_background();
+            match ran {
+                Ok(true) => ExitCode::SUCCESS,
+                Ok(false) => refuse("not all commits were finished"),
+                Err(error) => refuse(&error.to_string()),
+            }
+        }
         Err(error) => refuse(&format!("no runtime: {error}")),
     }
 }
 
-async fn run(arguments: Arguments) -> Result<(), StartError> {
+/// Tells whether everything was finished.
+async fn run(arguments: Arguments) -> Result<bool, StartError> {
     let server = Server::builder()
         .listen(arguments.listen)
         .database_url(arguments.database_url)
@@ -133,7 +140,7 @@ async fn run(arguments: Arguments) -> Result<(), StartError> {
             "all tokens go on {raise_tokens} above the highest of the backup, of which {} leases are ended",
             restored.leases_ended
         ));
-        return Ok(());
+        return Ok(true);
     }
     let server = server.bind().await?;
     let stop = CancellationToken::new();
@@ -145,15 +152,15 @@ async fn run(arguments: Arguments) -> Result<(), StartError> {
     let serving = server.run(stop);
     tokio::pin!(serving);
     tokio::select! {
-        () = serving.as_mut() => return Ok(()),
+        finished = serving.as_mut() => return Ok(finished),
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     tracing::info!("draining");
     asked.cancel();
-    serving.await;
+    let finished = serving.await;
     tracing::info!("stopped");
-    Ok(())
+    Ok(finished)
 }
 
 /// Whoever started the server may wait for this line.

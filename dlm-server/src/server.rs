@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::since_boot;
 use crate::http::{self, Front, Hosts};
 use crate::metrics::Metrics;
 use crate::service::{OpenError, Service, ServiceOptions};
@@ -37,6 +38,8 @@ pub enum StartError {
     Store(#[from] OpenError),
 }
 
+/// How long the end may take, with a second for the process to go.
+const END_WITHIN: Duration = Duration::from_secs(9);
 /// Writers on a Postgres that nothing else is said of.
 const DEFAULT_WRITERS: usize = 2;
 
@@ -198,9 +201,16 @@ impl Server {
     }
 
     /// Serves until `stop` is cancelled, then drains: waiters are told that
-    /// they are still queued, answers under way are sent, commits finished.
-    pub async fn run(self, stop: CancellationToken) {
-        http::serve(self.listener, self.front, stop, || self.service.drain()).await;
-        self.service.close().await;
+    /// they are still queued, answers under way are sent, commits finished. That
+    /// takes ten seconds at most; tells whether all commits were finished.
+    pub async fn run(self, stop: CancellationToken) -> bool {
+        let mut draining_since = since_boot();
+        let draining = || {
+            draining_since = since_boot();
+            self.service.drain();
+        };
+        http::serve(self.listener, self.front, stop, draining).await;
+        let drained = since_boot().saturating_sub(draining_since);
+        self.service.close_within(END_WITHIN.saturating_sub(drained)).await
     }
 }

@@ -1,11 +1,13 @@
 //! What the transports do at their limits: many operations at once, peers that
 //! do not answer, a database that is away at the end.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Acquire, Server, Socket, Sqlite, eventually, key, now, spawn};
+use crate::harness::{Acquire, Own, Server, Socket, Sqlite, eventually, key, now, spawn};
 
 type TestServer = Server<Sqlite>;
 
@@ -56,6 +58,56 @@ async fn a_bookmark_comes_also_while_events_flow() {
     while stream.next().await["type"] != "bookmark" {}
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     flow.abort();
+}
+
+#[tokio::test]
+async fn a_server_whose_peers_do_not_let_go_ends_in_ten_seconds() {
+    let mut server = TestServer::start();
+    let silent = Socket::session(server.url()).await;
+    let mut half = TcpStream::connect(server.url().trim_start_matches("http://")).unwrap();
+    let begin = "POST /v1/locks/a/acquire HTTP/1.1\r\nhost: localhost\r\n\
+        content-type: application/json\r\ncontent-length: 9\r\n\r\n";
+    half.write_all(begin.as_bytes()).unwrap();
+    // Until the request is under way.
+    eventually("it is open", || async {
+        server.api().get("/metrics").await.text.contains("dlm_requests_in_flight 2")
+    })
+    .await;
+    let started = now();
+    let status = tokio::task::spawn_blocking(move || server.terminate()).await.unwrap();
+    assert!(
+        status.success() && started.elapsed() < Duration::from_secs(10),
+        "{status} {:?}",
+        started.elapsed()
+    );
+    drop((silent, half));
+}
+
+#[tokio::test]
+async fn a_server_whose_database_is_away_ends_in_ten_seconds() {
+    let (mut own, mut server) = tokio::task::spawn_blocking(|| {
+        let own = Own::start();
+        let server = own.server(&[]);
+        (own, server)
+    })
+    .await
+    .unwrap();
+    let api = server.api();
+    api.lock("a", &Acquire::exclusive()).await;
+    let waiter = spawn({
+        let api = api.clone();
+        async move { api.try_acquire("a", &Acquire::exclusive().wait(20_000)).await.map(drop) }
+    });
+    eventually("it waits", || async { api.queue_len("a").await == 1 }).await;
+    let (status, took) = tokio::task::spawn_blocking(move || {
+        own.cluster.stop_immediately();
+        let started = now();
+        (server.terminate(), started.elapsed())
+    })
+    .await
+    .unwrap();
+    assert!(status.success() && took < Duration::from_secs(10), "{status} {took:?}");
+    waiter.abort();
 }
 
 #[tokio::test]

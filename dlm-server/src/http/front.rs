@@ -1,9 +1,11 @@
 //! One request, from its route to its response.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_protocol::ProblemCode;
+use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::request::Parts;
@@ -66,10 +68,16 @@ impl Front {
         let started = since_boot();
         let request_id = request_id(request.headers());
         let _in_flight = InFlight::new(&self.0.metrics);
-        let (operation, answered) = match self.0.hosts.check(&request) {
-            Ok(()) => self.route(request, &request_id).await,
-            Err(refused) => ("none", Err(refused)),
+        let answer = async {
+            match self.0.hosts.check(&request) {
+                Ok(()) => self.route(request, &request_id).await,
+                Err(refused) => ("none", Err(refused)),
+            }
         };
+        let (operation, answered) = AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!("a request ended in a panic");
+            ("none", Err(Error::Internal.into()))
+        });
         let seconds = (since_boot().saturating_sub(started)).as_secs_f64();
         let status = answered.as_ref().map_or_else(Refused::status, |reply| reply.status().as_u16());
         let id = request_id.to_str().unwrap_or("");

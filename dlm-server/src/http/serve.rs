@@ -2,11 +2,8 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use dlm_protocol::ProblemCode;
-use futures_util::FutureExt;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -16,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::front::Front;
-use super::reply::Refused;
 
 /// Most connections at a time. A waiter over HTTP keeps one.
 const MAX_CONNECTIONS: usize = 20_000;
@@ -24,8 +20,8 @@ const MAX_CONNECTIONS: usize = 20_000;
 const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(10);
 /// From there, or from the last answer, to the end of a request's headers.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(75);
-/// How long answers that are under way at a shutdown may take.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(7);
+/// How long answers and sockets that are under way at a shutdown may take.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
 /// After the system could not give us a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What HTTP/2 begins with; everything else is taken for HTTP/1.
@@ -74,10 +70,11 @@ pub(crate) async fn serve(
     }
     drop(listener);
     draining();
-    front.sockets().close(DRAIN_TIMEOUT).await;
     connections.close();
-    if tokio::time::timeout(DRAIN_TIMEOUT, connections.wait()).await.is_err() {
-        tracing::warn!(left = connections.len(), "connections were cut off");
+    let ended = async { tokio::join!(front.sockets().close(), connections.wait()) };
+    if tokio::time::timeout(DRAIN_TIMEOUT, ended).await.is_err() {
+        let (left, sockets) = (connections.len(), front.sockets().len());
+        tracing::warn!(left, sockets, "connections were cut off");
         abort.cancel();
         connections.wait().await;
     }
@@ -99,14 +96,7 @@ async fn connection(stream: TcpStream, front: Front, stop: CancellationToken) {
     }
     let service = service_fn(move |request| {
         let front = front.clone();
-        async move {
-            let answer = AssertUnwindSafe(front.answer(request)).catch_unwind().await;
-            Ok::<_, Infallible>(answer.unwrap_or_else(|_| {
-                tracing::error!("a request ended in a panic");
-                Refused::new(ProblemCode::InternalError, 500, "the server failed on this request")
-                    .into_reply("")
-            }))
-        }
+        async move { Ok::<_, Infallible>(front.answer(request).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_TIMEOUT).max_headers(64);

@@ -4,7 +4,7 @@
 //! encodes the [`Outcome`] or [`Error`]. Here an operation is authorised, sent
 //! to the writer or read, and its answer put into the terms of the wire.
 //!
-//! - `open`: how it begins
+//! - `open`: how it begins; `close`: how it ends
 //! - `operation`, `error`, `principal`: what is asked, by whom, and answered
 //! - `acquire`: an acquire and its wait; `mutate`: the other operations of a
 //!   writer
@@ -14,6 +14,7 @@
 //! - `lease_id`, `cursor`, `wire`: engine terms as the wire has them
 
 mod acquire;
+mod close;
 pub(crate) mod cursor;
 mod error;
 pub(crate) mod events;
@@ -30,7 +31,7 @@ mod wire;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -165,31 +166,6 @@ impl Service {
         let nobody = Name::from("");
         self.execute(nobody, Op::Sweep { waiters: Vec::new() }).await?;
         self.read(|reader| reader.log(i64::MAX, 1)).await.map(drop)
-    }
-
-    /// From now on no request is held open: those that wait are answered that
-    /// they are still queued.
-    pub fn drain(&self) {
-        self.0.draining.cancel();
-    }
-
-    /// Finishes what was handed in and closes the store.
-    pub async fn close(&self) {
-        self.drain();
-        self.0.stop.cancel();
-        self.0.tasks.wait().await;
-        self.0.writers.stop();
-        let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        let cluster = Arc::clone(&self.0.cluster);
-        let ended = tokio::task::spawn_blocking(move || {
-            let panicked = threads.into_iter().filter_map(|thread| thread.join().err()).count();
-            (panicked, cluster.leave())
-        });
-        match ended.await {
-            Ok((0, Ok(()))) => {}
-            Ok((0, Err(error))) => tracing::warn!(%error, "the other replicas could not be told of the end"),
-            _ => tracing::error!("a thread of the service ended in a panic"),
-        }
     }
 
     /// Has what is overdue of a resource ended.

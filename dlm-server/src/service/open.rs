@@ -24,6 +24,9 @@ use crate::sweeper::{self, Alarm};
 use crate::trimmer::{self, Retention};
 use crate::writer::{self, Parked};
 
+/// The thread that hears other servers.
+pub(super) const LISTENER: &str = "dlm-listener";
+
 /// What a service is opened with.
 #[derive(Debug, Clone)]
 pub struct ServiceOptions {
@@ -105,7 +108,7 @@ impl Service {
         if cluster.is_shared() {
             let (cluster, writers, stop) = (Arc::clone(&cluster), writers.clone(), stop.clone());
             let (holders, parked) = (Arc::clone(&holders), Arc::clone(&parked));
-            let listener = std::thread::Builder::new().name("dlm-listener".into());
+            let listener = std::thread::Builder::new().name(LISTENER.into());
             let listening =
                 listener.spawn(move || members::listen(&*cluster, &parked, &holders, &writers, &stop));
             threads.push(listening.map_err(|error| stopped(&error))?);

@@ -87,12 +87,15 @@ impl Sockets {
     }
 
     /// Has all sockets closed, and waits until they are.
-    pub(crate) async fn close(&self, within: Duration) {
+    pub(crate) async fn close(&self) {
         self.stop.cancel();
         self.tracker.close();
-        if tokio::time::timeout(within, self.tracker.wait()).await.is_err() {
-            tracing::warn!(left = self.tracker.len(), "sockets were cut off");
-        }
+        self.tracker.wait().await;
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.tracker.len()
     }
 }
 
@@ -150,9 +153,6 @@ async fn write(stream: &mut HyperWebsocketStream, message: Message) -> Result<()
     }
 }
 
-/// Says goodbye, if the peer still takes it.
-async fn close(mut stream: HyperWebsocketStream, code: u16, reason: &'static str) {
-    let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
 /// When a peer was last heard of.
 struct Peer {
     heard_at: Duration,
@@ -179,6 +179,9 @@ impl Peer {
     }
 }
 
+/// Says goodbye, if the peer still takes it.
+async fn close(mut stream: HyperWebsocketStream, code: u16, reason: &'static str) {
+    let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
     let closing = async {
         stream.close(Some(frame)).await.ok();
         // Until the peer has answered: what is closed with data unread is reset,
