@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use dlm_server::{LogFormat, Server, StartError, start_logging};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -105,6 +106,7 @@ fn main() -> ExitCode {
     if let Err(error) = start_logging(arguments.log_format, &arguments.log) {
         return refuse(&format!("the log filter {:?} can't be read: {error}", arguments.log));
     }
+    raise_open_files();
     // The writer has a thread of its own; these only translate.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     match runtime {
@@ -161,6 +163,19 @@ async fn run(arguments: Arguments) -> Result<bool, StartError> {
     let finished = serving.await;
     tracing::info!("stopped");
     Ok(finished)
+}
+
+/// Each connection is a file, and systems start programs with a limit that is
+/// far below what they may have.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, allowed = limit.current, "the limit of open files could not be raised");
+    }
 }
 
 /// Whoever started the server may wait for this line.

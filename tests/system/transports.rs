@@ -3,11 +3,12 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Acquire, Own, Server, Socket, Sqlite, eventually, key, now, spawn};
+use crate::harness::{Acquire, Own, Server, Socket, Sqlite, binary, eventually, key, now, spawn};
 
 type TestServer = Server<Sqlite>;
 
@@ -138,4 +139,27 @@ async fn a_problem_among_results_names_its_request() {
     let session_of = |id: Option<&str>| id.unwrap().rsplit_once('/').unwrap().0.to_owned();
     assert_eq!(session_of(among), session_of(alone));
     assert!(among.unwrap().ends_with("/1"), "{among:?}");
+}
+
+#[test]
+fn a_server_may_open_as_many_files_as_its_limits_allow() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite://{}", folder.path().join("test.db").display());
+    let mut child = Command::new("sh")
+        .args(["-c", "ulimit -Sn 256; exec \"$0\" --listen 127.0.0.1:0 --database-url \"$1\""])
+        .arg(binary("dlm-server"))
+        .arg(database)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line)
+        .unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let columns: Vec<&str> = files.split_whitespace().collect();
+    assert_eq!(columns[3], columns[4], "{files}");
 }
