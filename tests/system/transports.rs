@@ -112,6 +112,17 @@ async fn a_server_whose_database_is_away_ends_in_ten_seconds() {
 }
 
 #[tokio::test]
+async fn an_empty_name_is_a_bad_one_and_not_another_address() {
+    let server = TestServer::start();
+    let api = server.api();
+    for operation in ["acquire", "cancel", "renew", "release", "force-release", "check"] {
+        let path = format!("/v1/locks//{operation}");
+        api.post(&path, &json!({})).await.problem(400, "invalid-name");
+    }
+    api.get("/v1/locks/").await.problem(400, "invalid-name");
+}
+
+#[tokio::test]
 async fn what_is_no_lease_id_is_the_id_of_no_lease() {
     let server = TestServer::start();
     let api = server.api();
