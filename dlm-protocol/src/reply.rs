@@ -207,8 +207,7 @@ pub struct LockStatus {
     pub holder_count: u64,
     /// One more with every event of the resource.
     pub version: u64,
-    /// Watch from here to follow the resource; absent in lists, whose page has
-    /// one for all.
+    /// Watch from here to follow the resource; in a list it is the page's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
 }

@@ -123,6 +123,54 @@ async fn an_empty_name_is_a_bad_one_and_not_another_address() {
 }
 
 #[tokio::test]
+async fn a_row_of_a_list_has_the_cursor_of_its_page() {
+    let server = TestServer::start();
+    let api = server.api();
+    api.lock("a", &Acquire::exclusive()).await;
+    let page = api.get("/v1/locks").await.ok();
+    assert!(page["cursor"].is_string());
+    assert_eq!(page["locks"][0]["cursor"], page["cursor"]);
+}
+
+#[tokio::test]
+async fn lists_are_answered_while_leases_expire_all_the_time() {
+    let server = TestServer::start();
+    let api = server.api();
+    let holders: Vec<_> = (0..8)
+        .map(|holder| {
+            let api = api.clone();
+            spawn(async move {
+                for round in 0.. {
+                    let name = format!("{holder}/{}", round % 20);
+                    api.acquire(&name, &Acquire::exclusive().ttl(250)).await;
+                }
+            })
+        })
+        .collect();
+    for _ in 0..15 {
+        let asked = crate::harness::wall_micros();
+        for lock in api.get("/v1/locks?limit=1000").await.ok()["locks"].as_array().unwrap() {
+            assert_eq!(lock["state"], "held", "{lock}");
+            assert!(micros(&lock["holders"][0]["expires_at"]) >= asked, "{lock} is shown as live at {asked}");
+        }
+    }
+    holders.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+/// The part of an instant below a day, in microseconds since midnight, put on the
+/// day of the wall clock.
+fn micros(instant: &Value) -> i64 {
+    const DAY: i64 = 86_400_000_000;
+    let text = instant.as_str().unwrap();
+    let part = |from: usize, to: usize| text[from..to].parse::<i64>().unwrap();
+    let of_day = ((part(11, 13) * 60 + part(14, 16)) * 60 + part(17, 19)) * 1_000_000 + part(20, 23) * 1000;
+    let wall = crate::harness::wall_micros();
+    // Within half a day of now, whatever the date.
+    let difference = (of_day - wall % DAY + DAY / 2).rem_euclid(DAY) - DAY / 2;
+    wall + difference
+}
+
+#[tokio::test]
 async fn what_is_no_lease_id_is_the_id_of_no_lease() {
     let server = TestServer::start();
     let api = server.api();

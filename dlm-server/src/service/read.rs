@@ -1,23 +1,29 @@
 //! Status and lists: read from what is committed, never showing as live what
 //! is overdue.
 
-use dlm_engine::Micros;
-use dlm_protocol::{LockPage, ResourceName};
+use std::time::Duration;
+
+use dlm_engine::{ClaimKey, Micros};
+use dlm_protocol::{LockPage, ResourceName, StateFilter};
 
 use super::cursor::Cursor;
 use super::{Error, ListQuery, Outcome, Service, wire};
-use crate::store::View;
+use crate::clock::since_boot;
+use crate::store::{Name, StoreError, View};
 
-/// A resource can become overdue again while it is read again.
-const TRIES: usize = 5;
+/// How long it is read again what became overdue again meanwhile.
+const READ_FOR: Duration = Duration::from_secs(5);
 
 impl Service {
     pub(super) async fn status(&self, resource: ResourceName) -> Result<Outcome, Error> {
-        for _ in 0..TRIES {
+        let until = since_boot() + READ_FOR;
+        while since_boot() < until {
             let name = resource.to_shared();
             let (now, (view, head)) =
                 self.read(move |reader| Ok((reader.now()?, reader.view(&name)?))).await?;
-            if self.end_overdue(std::slice::from_ref(&view), now).await? {
+            let overdue = self.overdue(std::slice::from_ref(&view), now);
+            if !overdue.is_empty() {
+                self.end(&overdue).await?;
                 continue;
             }
             let replicas = self.0.members.current();
@@ -30,44 +36,78 @@ impl Service {
     }
 
     pub(super) async fn list(&self, query: ListQuery) -> Result<Outcome, Error> {
-        for _ in 0..TRIES {
-            let asked = query.clone();
-            let (now, (views, head)) =
-                self.read(move |reader| Ok((reader.now()?, reader.list(&asked)?))).await?;
-            if self.end_overdue(&views, now).await? {
-                continue;
+        let asked = query.clone();
+        let (mut now, (mut views, head)) =
+            self.read(move |reader| Ok((reader.now()?, reader.list(&asked)?))).await?;
+        let full = views.len() == query.limit;
+        let next = views.last().filter(|_| full).map(|view| view.name.to_string());
+        // Somewhere something is always overdue: only those rows are read again.
+        let mut overdue = self.overdue(&views, now);
+        let until = since_boot() + READ_FOR;
+        while !overdue.is_empty() {
+            if since_boot() > until {
+                return Err(super::unavailable("the list changes too fast to be read"));
             }
-            let full = views.len() == query.limit;
-            let next = views.last().filter(|_| full).map(|view| view.name.to_string());
-            return Ok(Outcome::Locks(LockPage {
-                locks: views.iter().map(|view| wire::status(view, None, None)).collect::<Result<_, _>>()?,
-                next,
-                cursor: Cursor::after_batch(head.0).encode(self.0.log_id),
-            }));
+            self.end(&overdue).await?;
+            let names: Vec<_> = overdue.into_iter().map(|overdue| overdue.name).collect();
+            let again;
+            (now, again) = self
+                .read(move |reader| {
+                    let views = names.iter().map(|name| Ok(reader.view(name)?.0));
+                    Ok((reader.now()?, views.collect::<Result<Vec<_>, StoreError>>()?))
+                })
+                .await?;
+            overdue = self.overdue(&again, now);
+            for view in again {
+                if let Ok(row) = views.binary_search_by(|row| row.name.cmp(&view.name)) {
+                    views[row] = view;
+                }
+            }
         }
-        Err(super::unavailable("the list changes too fast to be read"))
+        // Of the first look: who follows a row from here misses nothing of it.
+        let cursor = Cursor::after_batch(head.0).encode(self.0.log_id);
+        let rows = views.iter().filter(|view| shows(query.state, view));
+        let rows = rows.map(|view| wire::status(view, None, Some(cursor.clone())));
+        Ok(Outcome::Locks(LockPage { locks: rows.collect::<Result<_, _>>()?, next, cursor }))
     }
 
-    /// Has the writer end what is overdue of these. Tells whether anything was.
-    async fn end_overdue(&self, views: &[View], now: Micros) -> Result<bool, Error> {
+    /// What is overdue of these.
+    fn overdue(&self, views: &[View], now: Micros) -> Vec<Overdue> {
         let replicas = self.0.members.current();
         let context = self.context(now, &replicas);
-        let mut sweeps = Vec::new();
-        for view in views {
+        let of = |view: &View| {
             let lease =
                 view.holders.iter().any(|claim| claim.lease().is_some_and(|lease| !lease.is_live(now)));
             let due = |claim: &&dlm_engine::Claim| {
                 claim.waiting().is_some_and(|waiting| waiting.due_at(&context) <= now)
             };
             let waiters: Vec<_> = view.waiters.iter().filter(due).map(|claim| claim.key.clone()).collect();
-            if lease || !waiters.is_empty() {
-                sweeps.push(self.sweep(view.name.clone(), waiters));
-            }
-        }
-        let any = !sweeps.is_empty();
+            (lease || !waiters.is_empty()).then(|| Overdue { name: view.name.clone(), waiters })
+        };
+        views.iter().filter_map(of).collect()
+    }
+
+    /// Has the writer end what is overdue.
+    async fn end(&self, overdue: &[Overdue]) -> Result<(), Error> {
+        let sweeps: Vec<_> =
+            overdue.iter().map(|overdue| self.sweep(overdue.name.clone(), overdue.waiters.clone())).collect();
         for sweep in sweeps {
             sweep.await?;
         }
-        Ok(any)
+        Ok(())
+    }
+}
+
+/// A resource with a lease or with waiters whose time is up.
+struct Overdue {
+    name: Name,
+    waiters: Vec<ClaimKey>,
+}
+
+fn shows(state: StateFilter, view: &View) -> bool {
+    match state {
+        StateFilter::Held => view.row.holder_count > 0,
+        StateFilter::Waiting => view.row.queue_len > 0,
+        StateFilter::All => true,
     }
 }

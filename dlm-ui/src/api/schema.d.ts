@@ -554,10 +554,7 @@ export interface components {
         LockStatus: {
             /** @description Its token counter. */
             current_token: components["schemas"]["FencingToken"];
-            /**
-             * @description Watch from here to follow the resource; absent in lists, whose page has
-             *     one for all.
-             */
+            /** @description Watch from here to follow the resource; in a list it is the page's. */
             cursor?: string | null;
             /**
              * Format: int64
