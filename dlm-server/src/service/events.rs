@@ -17,6 +17,8 @@ const ROWS: i64 = 256;
 const MOST_ROWS: i64 = 4096;
 /// How long the newest events are looked for.
 const BACK_FOR: Duration = Duration::from_millis(500);
+/// How long one page is looked for: a filter may match next to nothing.
+const LOOK_FOR: Duration = Duration::from_secs(2);
 
 impl Service {
     pub(super) async fn events(&self, query: EventsQuery) -> Result<Outcome, Error> {
@@ -26,13 +28,21 @@ impl Service {
         let log_id = self.0.log_id;
         let start = query.after.as_deref().map(|cursor| self.cursor(cursor)).transpose()?;
         let mut page = Page { log_id, at: start.unwrap_or(Cursor::START), events: Vec::new(), query };
+        let until = since_boot() + LOOK_FOR;
+        let mut first = true;
         loop {
             let from = page.at.position;
             let LogPage { rows, head: Head(head), trimmed } =
                 self.read(move |reader| reader.log(from, ROWS)).await?;
-            if let Some(start) = start {
+            if let Some(start) = start.filter(|_| first) {
                 start.check(head, trimmed)?;
             }
+            // What was forgotten between two looks must not be passed over: who
+            // asks from here is told that it is gone.
+            if !first && page.at < Cursor::after_batch(trimmed) {
+                return Ok(page.finish());
+            }
+            first = false;
             let last = (rows.len() as i64) < ROWS;
             for row in &rows {
                 if page.take(row)? {
@@ -42,6 +52,8 @@ impl Service {
             if last {
                 // Batches without events are part of the log that was read.
                 page.at = page.at.max(Cursor::after_batch(head));
+            }
+            if last || since_boot() > until {
                 return Ok(page.finish());
             }
         }
