@@ -197,9 +197,9 @@ impl Follow {
                 let end = Cursor::after_batch(row.position);
                 Ok((live_events(row, log_id).map_err(damaged)?, end))
             });
-            Ok::<_, StoreError>((rows.collect::<Result<Vec<_>, StoreError>>()?, page.head))
+            Ok::<_, StoreError>((rows.collect::<Result<Vec<_>, StoreError>>()?, page.head, page.trimmed))
         };
-        let (rows, Head(head)) = tokio::task::spawn_blocking(read)
+        let (rows, Head(head), trimmed) = tokio::task::spawn_blocking(read)
             .await
             .map_err(|error| StoreError::Unavailable(error.to_string()))??;
         let more = rows.len() as i64 == ROWS;
@@ -209,6 +209,7 @@ impl Follow {
             if !up_to_date {
                 ring.begin(Cursor::after_batch(head));
             }
+            ring.forgotten(Cursor::after_batch(trimmed));
             for (events, end) in rows {
                 ring.push(events, end);
             }

@@ -45,6 +45,14 @@ impl Ring {
         self.span.map_or(Cursor::START, |(_, end)| end)
     }
 
+    /// The log forgot what came up to here. Whatever of that was not taken in is
+    /// missing, so the ring begins anew: who has not read so far is told.
+    pub(super) fn forgotten(&mut self, upto: Cursor) {
+        if upto > self.end() {
+            self.begin(upto);
+        }
+    }
+
     /// Takes the next events, which lead up to `end`.
     pub(super) fn push(&mut self, events: Vec<Arc<LiveEvent>>, end: Cursor) {
         let Some((start, last)) = &mut self.span else { return };
@@ -97,6 +105,19 @@ mod tests {
         let (events, upto) = ring.after(upto, 9).unwrap();
         assert_eq!((events.len(), upto), (1, Cursor::after_batch(7)));
         assert_eq!(ring.after(upto, 9).unwrap().0.len(), 0);
+    }
+
+    #[test]
+    fn what_the_log_forgot_unread_is_not_passed_over() {
+        let mut ring = Ring::default();
+        ring.begin(Cursor::after_batch(4));
+        ring.push(vec![event(5, 0, 1)], Cursor::after_batch(5));
+        ring.forgotten(Cursor::after_batch(5));
+        assert!(ring.after(Cursor::after_batch(4), 9).is_some(), "all of it was read before");
+        ring.forgotten(Cursor::after_batch(7));
+        ring.push(vec![event(8, 0, 1)], Cursor::after_batch(8));
+        assert!(ring.after(Cursor::after_batch(5), 9).is_none());
+        assert_eq!(ring.after(Cursor::after_batch(7), 9).unwrap().0.len(), 1);
     }
 
     #[test]
