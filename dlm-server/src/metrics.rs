@@ -1,6 +1,7 @@
 //! What the server counts, as Prometheus text. Never a resource's name or a
 //! lease id: neither is bounded, and the second is a secret.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
@@ -129,9 +130,15 @@ impl Metrics {
         registry.register("events", "Events of the log, by kind", self.events.clone());
     }
 
-    /// All of it as Prometheus text.
+    /// All of it as Prometheus text, version 0.0.4.
     #[must_use]
-    pub fn encode(&self) -> String {
+    pub fn text(&self) -> String {
+        classic(&self.open_metrics())
+    }
+
+    /// All of it as OpenMetrics text.
+    #[must_use]
+    pub fn open_metrics(&self) -> String {
         let mut text = String::new();
         if let Err(error) = encode(&mut text, &self.registry) {
             tracing::error!(%error, "the metrics can't be written");
@@ -189,5 +196,49 @@ impl Metrics {
 
     pub(crate) fn events(&self, kind: EventKind) {
         self.events.get_or_create(&EventLabels { kind: KindLabel(kind) }).inc();
+    }
+}
+
+/// OpenMetrics in the older format, where a counter is described under the name
+/// of its samples and nothing marks the end.
+fn classic(open: &str) -> String {
+    let counter = |line| str::strip_prefix(line, "# TYPE ")?.strip_suffix(" counter");
+    let counters: HashSet<&str> = open.lines().filter_map(counter).collect();
+    let mut text = String::with_capacity(open.len());
+    for line in open.lines().filter(|line| *line != "# EOF") {
+        let described = line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE "));
+        match described.and_then(|rest| rest.split_once(' ')) {
+            Some((name, rest)) if counters.contains(name) => {
+                text.extend([&line[..line.len() - name.len() - rest.len() - 1], name, "_total ", rest]);
+            }
+            _ => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_format_describes_counters_under_the_name_of_their_samples() {
+        let metrics = Metrics::new();
+        metrics.request_answered("acquire", 200, 0.001);
+        let text = metrics.text();
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains("dlm_requests_total")).collect();
+        assert_eq!(
+            lines,
+            [
+                "# HELP dlm_requests_total Requests answered, by operation and status.",
+                "# TYPE dlm_requests_total counter",
+                "dlm_requests_total{operation=\"acquire\",status=\"200\"} 1",
+            ]
+        );
+        assert!(text.contains("# TYPE dlm_connections gauge\n"), "{text}");
+        assert!(text.contains("# TYPE dlm_request_seconds histogram\n"), "{text}");
+        assert!(!text.contains("EOF"), "{text}");
+        assert!(metrics.open_metrics().ends_with("# EOF\n"));
     }
 }

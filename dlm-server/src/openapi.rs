@@ -171,7 +171,11 @@ fn described(route: Route) -> Described {
         Route::Readyz => {
             of("Can it serve?", None, &[("200", "It can", ""), ("503", "It can't now", "Problem")])
         }
-        Route::Metrics => of("Prometheus metrics", None, &[("200", "OpenMetrics text", "")]),
+        Route::Metrics => of(
+            "Prometheus metrics",
+            None,
+            &[("200", "Prometheus text, or OpenMetrics where that is accepted", "")],
+        ),
         Route::OpenApi => of("This document", None, &[("200", "OpenAPI 3.1", "")]),
     }
 }

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Acquire, Own, Server, Socket, Sqlite, binary, eventually, key, now, spawn};
@@ -198,6 +199,19 @@ async fn a_problem_among_results_names_its_request() {
     let session_of = |id: Option<&str>| id.unwrap().rsplit_once('/').unwrap().0.to_owned();
     assert_eq!(session_of(among), session_of(alone));
     assert!(among.unwrap().ends_with("/1"), "{among:?}");
+}
+
+#[tokio::test]
+async fn metrics_are_prometheus_text_and_open_metrics_for_who_accepts_that() {
+    let server = TestServer::start();
+    let api = server.api();
+    let plain = api.get("/metrics").await;
+    assert_eq!(plain.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    assert!(plain.text.contains("# TYPE dlm_batches_retried_total counter\n"), "{}", plain.text);
+    let accept = [("accept", "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.2")];
+    let open = api.send(Method::GET, "/metrics", &accept, None).await;
+    assert_eq!(open.headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert!(open.text.ends_with("# EOF\n"), "{}", open.text);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dlm_protocol::ProblemCode;
 use futures_util::FutureExt;
 use hyper::body::Incoming;
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{ACCEPT, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request};
 use uuid::Uuid;
@@ -25,6 +25,7 @@ use crate::socket::Sockets;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_REQUEST_ID: usize = 128;
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What answers requests.
 #[derive(Clone, Debug)]
@@ -135,10 +136,10 @@ impl Front {
                 ready.unwrap_or_else(|_| Err(slow()))?;
                 Ok(reply::text("text/plain; charset=utf-8", "ready\n"))
             }
-            Route::Metrics => Ok(reply::text(
-                "application/openmetrics-text; version=1.0.0; charset=utf-8",
-                inner.metrics.encode(),
-            )),
+            Route::Metrics => Ok(match wants_open_metrics(&parts.headers) {
+                true => reply::text(OPEN_METRICS, inner.metrics.open_metrics()),
+                false => reply::text("text/plain; version=0.0.4; charset=utf-8", inner.metrics.text()),
+            }),
             Route::OpenApi => Ok(reply::text("application/json", inner.openapi.clone())),
             _ => Err(Refused::new(ProblemCode::InternalError, 500, "this address has no answer")),
         }
@@ -159,6 +160,14 @@ impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.request_ended();
     }
+}
+
+fn wants_open_metrics(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|range| {
+        let range = range.trim().to_ascii_lowercase();
+        range.split(';').next().is_some_and(|media| media.trim() == "application/openmetrics-text")
+    })
 }
 
 /// The caller's id of the request if it is a sane one, else one of our own.

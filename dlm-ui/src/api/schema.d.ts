@@ -1011,7 +1011,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OpenMetrics text */
+            /** @description Prometheus text, or OpenMetrics where that is accepted */
             200: {
                 headers: {
                     [name: string]: unknown;
