@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::since_boot;
 use crate::ended::Holders;
+use crate::feed::Feed;
 use crate::store::{Cluster, Heard, StoreError};
 use crate::writer::{Parked, Writers};
 
@@ -95,12 +96,13 @@ pub(crate) async fn place(cluster: Arc<dyn Cluster>, stop: CancellationToken) {
     }
 }
 
-/// Listens for waits and leases that end elsewhere, until it is told to stop.
+/// Listens for what happens elsewhere to waits and leases, until it is told to stop.
 /// Blocks.
 pub(crate) fn listen(
     cluster: &dyn Cluster,
     parked: &Parked,
     holders: &Holders,
+    feed: &Feed,
     writers: &Writers,
     stop: &CancellationToken,
 ) {
@@ -111,6 +113,8 @@ pub(crate) fn listen(
             match heard {
                 Heard::WaitEnded(name, key) => ended.push((name, key)),
                 Heard::LeaseEnded(name, token, reason) => holders.ended(&name, token, reason),
+                Heard::Renewed(name, token, expires_at) => feed.renewed_elsewhere(&name, token, expires_at),
+                Heard::RenewalsFollowed => feed.followed_elsewhere(),
             }
         }
         if since_boot() >= look_at {

@@ -4,12 +4,15 @@
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Acquire, Own, Server, Socket, Sqlite, binary, eventually, key, now, spawn};
+use crate::harness::{
+    Acquire, Backend, Own, Postgres, Server, Socket, Sqlite, binary, eventually, key, now, spawn,
+};
 
 type TestServer = Server<Sqlite>;
 
@@ -212,6 +215,25 @@ async fn metrics_are_prometheus_text_and_open_metrics_for_who_accepts_that() {
     let open = api.send(Method::GET, "/metrics", &accept, None).await;
     assert_eq!(open.headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
     assert!(open.text.ends_with("# EOF\n"), "{}", open.text);
+}
+
+#[tokio::test]
+async fn renewals_are_followed_at_any_server() {
+    let database = Arc::new(Postgres::new());
+    let (here, there) = (Server::<Postgres>::on(&database, &[]), Server::<Postgres>::on(&database, &[]));
+    let api = there.api();
+    let lease = api.lock("a", &Acquire::exclusive()).await;
+    let mut stream = Socket::events(here.url(), "?resource=a&renewals=true").await;
+    assert_eq!(stream.next_event().await["type"], "synced");
+    let renewing = spawn(async move {
+        loop {
+            api.renew("a", &lease).await.ok();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let renewed = stream.next_event().await;
+    assert_eq!((&renewed["type"], &renewed["fencing_token"]), (&json!("renewed"), &json!(1)));
+    renewing.abort();
 }
 
 #[test]

@@ -4,26 +4,26 @@
 //! the newest in a ring. Who follows holds a cursor and nothing else, so a slow
 //! one costs no more than a fast one and delays nobody.
 //!
-//! While nobody follows, nothing is read.
+//! While nobody follows, nothing is read. `renewals` has what is not in the log.
 
+mod renewals;
 mod ring;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dlm_engine::Claim;
-use dlm_protocol::{EventMessage, FencingToken, Renewal, ResourceName, Timestamp};
-use tokio::sync::{Notify, broadcast, watch};
-use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::service::Error;
 use crate::service::cursor::Cursor;
 use crate::service::events::{logged, wire_event};
-use crate::store::{Head, LogRow, Name, Reader, StoreError};
+use crate::store::{Head, LogRow, Reader, StoreError};
+use renewals::Renewals;
 use ring::Ring;
 
+pub(crate) use renewals::{Renewed, tell};
 pub(crate) use ring::LiveEvent;
 
 /// Rows of the log (a batch each) that are read at a time.
@@ -32,8 +32,6 @@ const ROWS: i64 = 256;
 const TICK: Duration = Duration::from_millis(25);
 /// Between two looks where nobody else does.
 const SLOW_TICK: Duration = Duration::from_secs(1);
-/// Most renewals that wait to be sent to one who follows; it misses the rest.
-const MOST_RENEWALS: usize = 4096;
 
 /// The live end of the log. A clone is the same.
 #[derive(Debug, Clone)]
@@ -45,14 +43,7 @@ struct Inner {
     moved: watch::Sender<()>,
     poked: Notify,
     followers: AtomicUsize,
-    renewals: broadcast::Sender<Renewed>,
-}
-
-/// A renewal, as it is sent.
-#[derive(Debug, Clone)]
-pub(crate) struct Renewed {
-    pub(crate) resource: Name,
-    pub(crate) text: Utf8Bytes,
+    renewals: Renewals,
 }
 
 impl Feed {
@@ -62,7 +53,7 @@ impl Feed {
             moved: watch::Sender::new(()),
             poked: Notify::new(),
             followers: AtomicUsize::new(0),
-            renewals: broadcast::Sender::new(MOST_RENEWALS),
+            renewals: Renewals::default(),
         }))
     }
 
@@ -71,28 +62,6 @@ impl Feed {
         if self.0.followers.load(Ordering::Relaxed) > 0 {
             self.0.poked.notify_one();
         }
-    }
-
-    /// A lease began a new term.
-    pub(crate) fn renewed(&self, name: &Name, claim: &Claim) {
-        if self.0.renewals.receiver_count() == 0 {
-            return;
-        }
-        let (Some(lease), Ok(resource)) = (claim.lease(), ResourceName::try_from(&**name)) else { return };
-        let renewal = EventMessage::Renewed(Renewal {
-            resource,
-            fencing_token: FencingToken::new(lease.token),
-            expires_at: Timestamp::from_micros(lease.expires_at.0),
-        });
-        if let Ok(text) = serde_json::to_string(&renewal) {
-            // Nobody listens any more.
-            self.0.renewals.send(Renewed { resource: Name::clone(name), text: text.into() }).ok();
-        }
-    }
-
-    /// Renewals from now on.
-    pub(crate) fn renewals(&self) -> broadcast::Receiver<Renewed> {
-        self.0.renewals.subscribe()
     }
 
     /// Begins to follow.

@@ -71,6 +71,7 @@ impl Service {
             let (members, writers) = (Arc::clone(&inner.members), inner.writers.clone());
             inner.tasks.spawn(members::beat(members, cluster(), parked, writers, inner.stop.clone()));
             inner.tasks.spawn(members::place(cluster(), inner.stop.clone()));
+            inner.tasks.spawn(feed::tell(inner.feed.clone(), cluster(), inner.stop.clone()));
         }
         inner.tasks.close();
         Ok(service)
@@ -107,10 +108,10 @@ impl Service {
         let stop = CancellationToken::new();
         if cluster.is_shared() {
             let (cluster, writers, stop) = (Arc::clone(&cluster), writers.clone(), stop.clone());
-            let (holders, parked) = (Arc::clone(&holders), Arc::clone(&parked));
+            let (holders, parked, feed) = (Arc::clone(&holders), Arc::clone(&parked), feed.clone());
             let listener = std::thread::Builder::new().name(LISTENER.into());
             let listening =
-                listener.spawn(move || members::listen(&*cluster, &parked, &holders, &writers, &stop));
+                listener.spawn(move || members::listen(&*cluster, &parked, &holders, &feed, &writers, &stop));
             threads.push(listening.map_err(|error| stopped(&error))?);
         }
         let service = Self(Arc::new(Inner {

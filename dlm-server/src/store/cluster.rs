@@ -1,6 +1,6 @@
 //! The replicas that share a store.
 
-use dlm_engine::{ClaimKey, ReplicaId, Replicas};
+use dlm_engine::{ClaimKey, Micros, ReplicaId, Replicas};
 use dlm_protocol::EndReason;
 
 use super::{Name, StoreError};
@@ -51,6 +51,10 @@ pub(crate) enum Word {
     WaitEnded { replica: ReplicaId, name: Name, key: ClaimKey },
     /// A lease has ended without its holder's doing.
     LeaseEnded { name: Name, token: u64, reason: EndReason },
+    /// A lease began a new term; only said while a replica says the next.
+    Renewed { name: Name, token: u64, expires_at: Micros },
+    /// Somebody follows renewals here.
+    RenewalsFollowed,
 }
 
 /// What a replica was told.
@@ -58,4 +62,6 @@ pub(crate) enum Word {
 pub(crate) enum Heard {
     WaitEnded(Name, ClaimKey),
     LeaseEnded(Name, u64, EndReason),
+    Renewed(Name, u64, Micros),
+    RenewalsFollowed,
 }

@@ -55,6 +55,8 @@ statements! {
 enum Said {
     WaitEnded { to: i64, name: String, principal: String, key: String },
     LeaseEnded { from: i64, name: String, token: u64, reason: EndReason },
+    Renewed { from: i64, name: String, token: u64, expires_at: i64 },
+    RenewalsFollowed { from: i64 },
 }
 
 impl Said {
@@ -69,6 +71,11 @@ impl Said {
             Word::LeaseEnded { name, token, reason } => {
                 Self::LeaseEnded { from: from.0, name: name.to_string(), token, reason }
             }
+            Word::Renewed { name, token, expires_at } => {
+                let (name, expires_at) = (name.to_string(), expires_at.0);
+                Self::Renewed { from: from.0, name, token, expires_at }
+            }
+            Word::RenewalsFollowed => Self::RenewalsFollowed { from: from.0 },
         }
     }
 
@@ -81,6 +88,10 @@ impl Said {
             Self::LeaseEnded { from, name, token, reason } if from != me.0 => {
                 Some(Heard::LeaseEnded(Name::from(name), token, reason))
             }
+            Self::Renewed { from, name, token, expires_at } if from != me.0 => {
+                Some(Heard::Renewed(Name::from(name), token, Micros(expires_at)))
+            }
+            Self::RenewalsFollowed { from } if from != me.0 => Some(Heard::RenewalsFollowed),
             _ => None,
         }
     }
