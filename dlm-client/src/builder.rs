@@ -120,12 +120,14 @@ impl ClientBuilder {
         })
     }
 
-    /// Starts the client's thread and asks the server whether it is ready.
+    /// Starts the client's thread and asks the server whether it is ready; with
+    /// [`TransportKind::Session`] it also waits for the session.
     ///
     /// # Errors
     ///
     /// The first error of the calls before, [`is_invalid`](Error::is_invalid);
-    /// [`is_connect`](Error::is_connect) when the server can't be reached;
+    /// [`is_connect`](Error::is_connect) when the server can't be reached, or
+    /// when the session that was asked for is not to be had;
     /// [`is_retryable`](Error::is_retryable) when it is not ready yet; others
     /// when what answers is not a dlm server, or when the machine has no
     /// certificates for `https`.
@@ -143,7 +145,11 @@ impl ClientBuilder {
             let timeout = options.request_timeout;
             let handle = Handle::start(transport, timeout).await?;
             let shared = handle.shared.clone();
-            handle.call(async move { Ok(shared.transport.ready(timeout).await?) }).await?;
+            let usable = async move {
+                shared.transport.ready(timeout).await?;
+                Ok(shared.transport.until_usable(timeout).await?)
+            };
+            handle.call(usable).await?;
             Ok(Client::new(handle, options))
         }
         .instrument(span)

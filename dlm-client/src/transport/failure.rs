@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use dlm_protocol::{Problem, ProblemCode};
+use dlm_protocol::{Problem, ProblemCode, RenewResult};
 
 /// What was underneath.
 pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -113,6 +113,15 @@ impl fmt::Display for Failure {
             }
         }
     }
+}
+
+/// Whether some of a renewal's leases could not be renewed at this server.
+pub(super) fn any_unavailable(results: &[RenewResult]) -> bool {
+    let is_it = |result: &RenewResult| match result {
+        RenewResult::Problem(problem) => problem.code == ProblemCode::Unavailable,
+        RenewResult::Lease(_) => false,
+    };
+    results.iter().any(is_it)
 }
 
 /// The innermost cause: what stands around it says only where it happened.

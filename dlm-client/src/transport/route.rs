@@ -11,7 +11,7 @@ use dlm_protocol::{
 };
 
 use super::address::Address;
-use super::failure::Failure;
+use super::failure::{Failure, any_unavailable};
 use super::http::{Acquired, Http};
 use super::session::Link;
 use crate::error::Error;
@@ -63,6 +63,19 @@ impl Transport {
         self.link.as_ref()
     }
 
+    /// How many servers there are.
+    pub(super) fn count(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// Waits for the session where there is no other way.
+    pub(crate) async fn until_usable(&self, timeout: Duration) -> Result<(), Failure> {
+        match (&self.link, self.kind) {
+            (Some(link), TransportKind::Session) => link.until_up(timeout).await,
+            _ => Ok(()),
+        }
+    }
+
     /// The server in use.
     pub(crate) fn server(&self) -> (usize, &Http) {
         let index = self.current.load(Ordering::Relaxed);
@@ -89,7 +102,7 @@ impl Transport {
     /// The session, if it is the way now.
     async fn session(&self, timeout: Duration) -> Result<Option<&Link>, Failure> {
         match (&self.link, self.kind) {
-            (Some(link), _) if link.is_up() => Ok(Some(link)),
+            (Some(link), _) if link.socket().is_some() => Ok(Some(link)),
             (Some(link), TransportKind::Session) => link.until_up(timeout).await.map(|()| Some(link)),
             _ => Ok(None),
         }
@@ -170,7 +183,12 @@ impl Transport {
         timeout: Duration,
     ) -> Result<Renewed, Failure> {
         let Some(link) = self.session(timeout).await? else {
-            return self.http(async |http| http.renew_many(&body, timeout).await).await;
+            let (index, _) = self.server();
+            let answer = self.http(async |http| http.renew_many(&body, timeout).await).await;
+            if answer.as_ref().is_ok_and(|renewed| any_unavailable(&renewed.results)) {
+                self.move_on(index);
+            }
+            return answer;
         };
         let frame = SessionRequest { leases: Some(body.leases), ..SessionRequest::new(0, SessionOp::Renew) };
         match link.ask(frame, timeout).await? {

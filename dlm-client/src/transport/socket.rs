@@ -11,6 +11,7 @@ use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -77,6 +78,8 @@ async fn try_open(
     match opened {
         Ok((socket, _)) => Ok(socket),
         Err(WsError::Http(answer)) => Err(OpenError::Refused(Some(answer.status().as_u16()))),
+        // The connection ended before the answer: nothing was refused.
+        Err(error @ WsError::Protocol(ProtocolError::HandshakeIncomplete)) => Err(failed(error)),
         Err(WsError::Protocol(_)) => Err(OpenError::Refused(None)),
         Err(error) => Err(failed(error)),
     }

@@ -9,3 +9,5 @@ mod locking;
 mod releasing;
 mod renewing;
 mod server;
+mod sessions;
+mod socket;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,15 +13,25 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio_util::task::TaskTracker;
 
+use crate::socket::session;
+
 /// A request as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) path: String,
     pub(crate) key: Option<String>,
     pub(crate) body: Value,
+    pub(crate) websocket_key: Option<String>,
 }
 
 impl Request {
+    /// One that came over a session.
+    pub(crate) fn of_frame(body: Value) -> Self {
+        let path = format!("session/{}", body["op"].as_str().unwrap());
+        let key = body["idempotency_key"].as_str().map(str::to_owned);
+        Self { path, key, body, websocket_key: None }
+    }
+
     /// The last segment of the path: what is to be done.
     pub(crate) fn operation(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
@@ -48,6 +58,27 @@ pub(crate) enum Reply {
 
 type Script = Box<dyn FnMut(&Request) -> Reply + Send>;
 
+/// What becomes of who opens a session.
+pub(crate) enum Session {
+    /// It is refused, as by a proxy that forbids upgrades.
+    Forbidden,
+    /// The connection is closed without an answer.
+    Cut,
+    /// What is asked over it is answered as the script says.
+    Open(Box<dyn FnMut(&Request) -> Said + Send>),
+}
+
+/// What a script has the server say over a session.
+pub(crate) enum Said {
+    /// A message; the number of what was asked is added.
+    Answer(Value),
+    /// Messages as they are.
+    Messages(Vec<Value>),
+    /// Nothing more, and on no other connection either, as when the process is
+    /// stopped.
+    Freeze,
+}
+
 /// The server; it ends with this.
 pub(crate) struct Server {
     pub(crate) url: String,
@@ -58,12 +89,26 @@ pub(crate) struct Server {
 impl Server {
     /// Answers each request but `readyz` as `script` says.
     pub(crate) fn start(script: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
+        Self::with(Session::Forbidden, script)
+    }
+
+    /// One whose session answers as `said` says, and which obliges over HTTP.
+    pub(crate) fn in_session(ttl_ms: u64, said: impl FnMut(&Request) -> Said + Send + 'static) -> Self {
+        Self::with(Session::Open(Box::new(said)), obliging(ttl_ms))
+    }
+
+    pub(crate) fn with(session: Session, script: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (seen_by, seen) = watch::channel(Vec::new());
         let (stop, stopped) = oneshot::channel();
-        let play = Arc::new(Play { script: Mutex::new(Box::new(script)), seen: seen_by });
+        let play = Arc::new(Play {
+            script: Mutex::new(Box::new(script)),
+            session: Mutex::new(session),
+            frozen: AtomicBool::new(false),
+            seen: seen_by,
+        });
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
@@ -108,19 +153,30 @@ impl Server {
     }
 }
 
-struct Play {
+pub(crate) struct Play {
     script: Mutex<Script>,
-    seen: watch::Sender<Vec<Request>>,
+    pub(crate) session: Mutex<Session>,
+    pub(crate) frozen: AtomicBool,
+    pub(crate) seen: watch::Sender<Vec<Request>>,
 }
 
 async fn serve(stream: TcpStream, play: Arc<Play>) {
     let mut stream = BufReader::new(stream);
     while let Ok(Some(request)) = read(&mut stream).await {
-        let reply = if request.path == "/readyz" {
+        let reply = if play.frozen.load(Ordering::SeqCst) {
+            Reply::Silence
+        } else if request.path == "/readyz" {
             Reply::Json(200, json!({}))
         } else if request.path == "/v1/session" {
-            // Like a proxy that forbids upgrades.
-            Reply::Json(404, problem(404, "not-found", None))
+            let refusal = match &*play.session.lock().unwrap() {
+                Session::Open(_) => None,
+                Session::Cut => Some(Reply::Cut),
+                Session::Forbidden => Some(Reply::Json(404, problem(404, "not-found", None))),
+            };
+            match refusal {
+                Some(refusal) => refusal,
+                None => return session(stream, Arc::clone(&play), &request).await,
+            }
         } else {
             // The script first: who waits for a request may count on its effects.
             let reply = (play.script.lock().unwrap())(&request);
@@ -150,7 +206,8 @@ async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> 
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    Ok(Some(Request { path, key: headers.remove("idempotency-key"), body }))
+    let (key, websocket_key) = (headers.remove("idempotency-key"), headers.remove("sec-websocket-key"));
+    Ok(Some(Request { path, key, body, websocket_key }))
 }
 
 async fn write(stream: &mut BufReader<TcpStream>, reply: Reply) -> io::Result<()> {
