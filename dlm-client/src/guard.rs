@@ -52,8 +52,9 @@ pub struct LockGuard {
 }
 
 impl LockGuard {
-    pub(crate) fn new(handle: Handle, held: Arc<Held>) -> Self {
-        handle.watch(&held);
+    /// Over `socket` its lease was granted or renewed, or else over HTTP.
+    pub(crate) fn new(handle: Handle, held: Arc<Held>, socket: Option<u64>) -> Self {
+        handle.watch(&held, socket);
         Self { handle, held }
     }
 

@@ -133,6 +133,12 @@ macro_rules! refinements {
             /// Whether the client renews the lease by itself; it does otherwise.
             /// Without, the guard is lost when the TTL has run out, unless
             /// [`LockGuard::renew`] is called before.
+            ///
+            /// Word that an operator ended the lease comes at once over the
+            /// connection that it was taken or last renewed over. When that one
+            /// breaks, a lease that is renewed by hand is not made known to the
+            /// next, since that would extend it: the loss shows at the next
+            /// [`LockGuard::renew`].
             pub fn auto_renew(self, renew: bool) -> Self {
                 self.with_order(|order| {
                     order.auto_renew = renew;

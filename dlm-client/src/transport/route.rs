@@ -68,6 +68,11 @@ impl Transport {
         self.servers.len()
     }
 
+    /// The number of the session's socket, if one is up.
+    pub(crate) fn socket(&self) -> Option<u64> {
+        self.link.as_ref().and_then(Link::socket)
+    }
+
     /// Waits for the session where there is no other way.
     pub(crate) async fn until_usable(&self, timeout: Duration) -> Result<(), Failure> {
         match (&self.link, self.kind) {

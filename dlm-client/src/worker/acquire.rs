@@ -158,11 +158,11 @@ impl<'a> Way<'a> {
         let mut repeats = 0;
         loop {
             let kept = self.left_behind.replace(key.clone());
-            let sent = Moment::now();
+            let (sent, socket) = (Moment::now(), shared.transport.socket());
             let failure = match shared.transport.acquire(&order.resource, &key, &request, timeout).await {
                 Ok(Acquired::Granted(lease)) => {
                     self.left_behind = None;
-                    return self.granted(*lease, sent).await;
+                    return self.granted(*lease, sent, socket).await;
                 }
                 Ok(Acquired::Queued(queued)) => {
                     debug!(resource = %order.resource, position = queued.position,
@@ -208,7 +208,7 @@ impl<'a> Way<'a> {
         }
     }
 
-    async fn granted(&mut self, lease: Lease, sent: Moment) -> Result<Turn, Error> {
+    async fn granted(&mut self, lease: Lease, sent: Moment, socket: Option<u64>) -> Result<Turn, Error> {
         let answered = Moment::now();
         let order = self.order;
         let term = Term::new(sent, answered, lease.elapsed_ms, lease.ttl_ms);
@@ -216,7 +216,7 @@ impl<'a> Way<'a> {
             return Err(Error::second_guard(&order.resource));
         };
         let held = Held::new(lease, term, order.auto_renew, (Some(claim), self.key_claim.take()));
-        let guard = LockGuard::new(self.handle.clone(), Arc::new(held));
+        let guard = LockGuard::new(self.handle.clone(), Arc::new(held), socket);
         let fresh = if answered.since(self.begun) > LONG_WAIT {
             guard.renew(order.request.ttl_ms.into()).await
         } else {

@@ -18,12 +18,12 @@ pub(super) async fn adopt(handle: Handle, lease: DetachedLease) -> Result<LockGu
     let shared = Arc::clone(&handle.shared);
     let timeout = shared.request_timeout;
     let body = RenewRequest { lease_id: lease.lease_id, ttl_ms: None };
-    let (sent, renewed) = retry::ask(timeout, || async {
-        let sent = Moment::now();
-        Ok((sent, shared.transport.renew(&lease.resource, &body, timeout).await?))
+    let (sent, socket, renewed) = retry::ask(timeout, || async {
+        let (sent, socket) = (Moment::now(), shared.transport.socket());
+        Ok((sent, socket, shared.transport.renew(&lease.resource, &body, timeout).await?))
     })
     .await?;
     let term = Term::new(sent, Moment::now(), renewed.elapsed_ms, renewed.ttl_ms);
     let held = Held::new(renewed, term, true, (Some(claim), None));
-    Ok(LockGuard::new(handle, Arc::new(held)))
+    Ok(LockGuard::new(handle, Arc::new(held), socket))
 }

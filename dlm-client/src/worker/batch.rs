@@ -36,6 +36,8 @@ impl Item {
 pub(super) struct Answered {
     /// When this attempt was sent.
     pub(super) sent: Moment,
+    /// The socket that was up then.
+    pub(super) socket: Option<u64>,
     pub(super) items: Vec<Item>,
     /// One result an item.
     pub(super) outcome: Result<Vec<RenewResult>, Failure>,
@@ -50,7 +52,7 @@ pub(super) async fn send(shared: Arc<Shared>, batch: Batch) -> Answered {
         ttl_ms: item.ttl(),
     });
     let request = RenewManyRequest { leases: leases.collect() };
-    let sent = Moment::now();
+    let (sent, socket) = (Moment::now(), shared.transport.socket());
     let outcome = match shared.transport.renew_many(request, timeout).await {
         Ok(renewed) if renewed.results.len() == items.len() => Ok(renewed.results),
         Ok(renewed) => Err(Failure::Unexpected {
@@ -60,5 +62,5 @@ pub(super) async fn send(shared: Arc<Shared>, batch: Batch) -> Answered {
         }),
         Err(failure) => Err(failure),
     };
-    Answered { sent, items, outcome }
+    Answered { sent, socket, items, outcome }
 }

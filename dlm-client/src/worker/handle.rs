@@ -27,7 +27,7 @@ pub(super) enum Command {
     /// What the session tells unasked.
     News(News),
     /// Renew the lease of a new guard, and mind its deadline.
-    Watch(Arc<Held>),
+    Watch { held: Arc<Held>, socket: Option<u64> },
     /// Mind this guard no more.
     Forget(Arc<Held>),
     /// Mind this guard no more and release its lease.
@@ -118,8 +118,8 @@ impl Handle {
     }
 
     /// Begins to renew the lease of a new guard.
-    pub(crate) fn watch(&self, held: &Arc<Held>) {
-        self.send(Command::Watch(Arc::clone(held)));
+    pub(crate) fn watch(&self, held: &Arc<Held>, socket: Option<u64>) {
+        self.send(Command::Watch { held: Arc::clone(held), socket });
     }
 
     /// Renews a lease now, over failures, until its guard is lost.

@@ -4,6 +4,7 @@
 //! - `handle`: what clients and guards have of the thread
 //! - `run`: its loop
 //! - `renewals`: which lease is to be renewed when
+//! - `ends`: leases that ended before their guard was known
 //! - `batch`: one request that renews many
 //! - `acquire`: the way of one lock from the first request to its guard
 //! - `adopt`: a guard for a lease that is there already
@@ -12,6 +13,7 @@
 mod acquire;
 mod adopt;
 mod batch;
+mod ends;
 mod handle;
 mod release;
 mod renewals;

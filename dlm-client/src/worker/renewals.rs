@@ -6,6 +6,7 @@ use dlm_protocol::{LeaseEnded, ProblemCode, RenewResult};
 use tracing::{debug, warn};
 
 use super::batch::{Answered, Batch, Item, MOST_ITEMS};
+use super::ends::{self, Ends};
 use super::handle::Ask;
 use crate::clock::Moment;
 use crate::error::Error;
@@ -22,6 +23,7 @@ pub(super) struct Renewals {
     origin: Moment,
     watched: HashMap<u64, Watched>,
     wakes: BTreeSet<(Moment, u64)>,
+    ends: Ends,
 }
 
 struct Watched {
@@ -35,7 +37,7 @@ struct Watched {
 
 impl Renewals {
     pub(super) fn new(origin: Moment) -> Self {
-        Self { origin, watched: HashMap::new(), wakes: BTreeSet::new() }
+        Self { origin, watched: HashMap::new(), wakes: BTreeSet::new(), ends: Ends::default() }
     }
 
     /// When there is something to do next.
@@ -43,13 +45,18 @@ impl Renewals {
         self.wakes.first().map(|&(wake, _)| wake)
     }
 
-    pub(super) fn watch(&mut self, held: Arc<Held>, now: Moment) {
+    /// Begins to mind a guard. One that is not `known` to the session is renewed
+    /// at once, which makes it so.
+    pub(super) fn watch(&mut self, held: Arc<Held>, known: bool, now: Moment) {
+        if let Some(reason) = self.ends.of(&held) {
+            held.lose(reason);
+        }
         if held.loss(now).is_some() {
             return;
         }
         let term = held.term();
         let watched = Watched {
-            renew_at: held.auto_renew.then(|| term.renewal_due(self.origin)),
+            renew_at: held.auto_renew.then(|| if known { term.renewal_due(self.origin) } else { now }),
             wake: term.deadline(),
             held,
             on_the_way: false,
@@ -95,19 +102,19 @@ impl Renewals {
     }
 
     /// The server says that a lease has ended.
-    pub(super) fn ended(&mut self, ended: &LeaseEnded) {
-        let reason = LossReason::of(Some(ended.reason));
-        let is_it =
-            |held: &Held| held.resource == ended.resource && held.fencing_token == ended.fencing_token;
+    pub(super) fn ended(&mut self, ended: LeaseEnded, now: Moment) {
         let ids: Vec<u64> = self
             .watched
             .values()
-            .filter(|watched| is_it(&watched.held))
+            .filter(|watched| ends::is_of(&ended, &watched.held))
             .map(|watched| watched.held.id)
             .collect();
-        for id in ids {
-            let reason = self.watched[&id].held.lose(reason);
+        for &id in &ids {
+            let reason = self.watched[&id].held.lose(LossReason::of(Some(ended.reason)));
             self.lost(id, reason);
+        }
+        if ids.is_empty() {
+            self.ends.keep(ended, now);
         }
     }
 
@@ -146,13 +153,14 @@ impl Renewals {
         batches
     }
 
-    /// Takes the answer to a batch in: each lease for itself.
-    pub(super) fn answered(&mut self, answered: Answered, now: Moment) {
-        let Answered { sent, items, outcome } = answered;
+    /// Takes the answer to a batch in: each lease for itself. Those that are not
+    /// `known` to the session after it are renewed again.
+    pub(super) fn answered(&mut self, answered: Answered, known: bool, now: Moment) {
+        let Answered { sent, items, outcome, .. } = answered;
         match outcome {
             Ok(results) => {
                 for (item, result) in items.into_iter().zip(results) {
-                    self.result(item, result, sent, now);
+                    self.result(item, result, (sent, known), now);
                 }
             }
             Err(failure) => {
@@ -167,12 +175,12 @@ impl Renewals {
         }
     }
 
-    fn result(&mut self, item: Item, result: RenewResult, sent: Moment, now: Moment) {
+    fn result(&mut self, item: Item, result: RenewResult, (sent, known): (Moment, bool), now: Moment) {
         let problem = match result {
             RenewResult::Lease(lease) => {
                 let next = Term::new(sent, now, lease.elapsed_ms, lease.ttl_ms);
                 return match item.held.renewed(next, now) {
-                    Ok(term) => self.renewed(item, term, now),
+                    Ok(term) => self.renewed(item, term, known, now),
                     Err(reason) => self.gone(item, reason),
                 };
             }
@@ -195,7 +203,7 @@ impl Renewals {
         }
     }
 
-    fn renewed(&mut self, item: Item, term: Term, now: Moment) {
+    fn renewed(&mut self, item: Item, term: Term, known: bool, now: Moment) {
         for ask in item.asks {
             // Nobody reads it when the renewal was given up.
             let _ = ask.done.send(Ok(()));
@@ -203,11 +211,9 @@ impl Renewals {
         if let Some(watched) = self.watched.get_mut(&item.held.id) {
             watched.on_the_way = false;
             watched.backoff = None;
-            watched.renew_at = if watched.asks.is_empty() {
-                watched.held.auto_renew.then(|| term.renewal_due(self.origin))
-            } else {
-                Some(now)
-            };
+            let due = if known { term.renewal_due(self.origin) } else { now };
+            watched.renew_at =
+                if watched.asks.is_empty() { watched.held.auto_renew.then_some(due) } else { Some(now) };
             self.rearm(item.held.id);
         }
     }

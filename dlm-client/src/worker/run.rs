@@ -71,7 +71,7 @@ async fn run(shared: &Arc<Shared>, mut inbox: Inbox, news: mpsc::WeakUnboundedSe
                     worker.obey(command);
                 }
             }
-            Some(answered) = worker.on_the_way.next() => worker.renewals.answered(answered, Moment::now()),
+            Some(answered) = worker.on_the_way.next() => worker.answered(answered),
             Some(()) = worker.flushes.next() => {}
             () = nap_until(wake) => {}
         }
@@ -103,8 +103,11 @@ impl Worker<'_> {
                 self.companions.spawn(work);
             }
             Command::News(News::Up) => self.renewals.renew_all(Moment::now()),
-            Command::News(News::LeaseEnded(ended)) => self.renewals.ended(&ended),
-            Command::Watch(held) => self.renewals.watch(held, Moment::now()),
+            Command::News(News::LeaseEnded(ended)) => self.renewals.ended(ended, Moment::now()),
+            Command::Watch { held, socket } => {
+                let known = self.is_known_over(socket);
+                self.renewals.watch(held, known, Moment::now());
+            }
             Command::Forget(held) => self.renewals.forget(&held),
             Command::Release(release_of) => {
                 self.renewals.forget(&release_of.held);
@@ -113,6 +116,18 @@ impl Worker<'_> {
             Command::Renew(held, ask) => self.renewals.ask(&held, ask, Moment::now()),
             Command::Flush { timeout, done } => self.flush(timeout, done),
         }
+    }
+
+    fn answered(&mut self, answered: Answered) {
+        let known = self.is_known_over(answered.socket);
+        self.renewals.answered(answered, known, Moment::now());
+    }
+
+    /// Whether the session, where one is up, knows of what was asked when
+    /// `socket` was: it tells of the end of these leases alone.
+    fn is_known_over(&self, socket: Option<u64>) -> bool {
+        let now = self.shared.transport.socket();
+        now.is_none() || now == socket
     }
 
     fn flush(&self, timeout: Duration, done: oneshot::Sender<Result<(), Error>>) {

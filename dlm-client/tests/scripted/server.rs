@@ -64,8 +64,9 @@ pub(crate) enum Session {
     Forbidden,
     /// The connection is closed without an answer.
     Cut,
-    /// What is asked over it is answered as the script says.
-    Open(Box<dyn FnMut(&Request) -> Said + Send>),
+    /// It is opened after a while, and what is asked over it is answered as the
+    /// script says.
+    Open(Duration, Box<dyn FnMut(&Request) -> Said + Send>),
 }
 
 /// What a script has the server say over a session.
@@ -94,7 +95,7 @@ impl Server {
 
     /// One whose session answers as `said` says, and which obliges over HTTP.
     pub(crate) fn in_session(ttl_ms: u64, said: impl FnMut(&Request) -> Said + Send + 'static) -> Self {
-        Self::with(Session::Open(Box::new(said)), obliging(ttl_ms))
+        Self::with(Session::Open(Duration::ZERO, Box::new(said)), obliging(ttl_ms))
     }
 
     pub(crate) fn with(session: Session, script: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
@@ -169,7 +170,7 @@ async fn serve(stream: TcpStream, play: Arc<Play>) {
             Reply::Json(200, json!({}))
         } else if request.path == "/v1/session" {
             let refusal = match &*play.session.lock().unwrap() {
-                Session::Open(_) => None,
+                Session::Open(..) => None,
                 Session::Cut => Some(Reply::Cut),
                 Session::Forbidden => Some(Reply::Json(404, problem(404, "not-found", None))),
             };

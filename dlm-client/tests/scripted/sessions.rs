@@ -1,10 +1,10 @@
 use std::future::IntoFuture;
 use std::time::{Duration, Instant};
 
-use dlm_client::{Client, GuardState, TransportKind};
+use dlm_client::{Client, GuardState, LossReason, TransportKind};
 use serde_json::json;
 
-use crate::server::{Said, Server, Session, obliging, problem};
+use crate::server::{Reply, Said, Server, Session, lease, new_lease_id, obliging, problem};
 use crate::socket::obliging_frame;
 
 const TTL: Duration = Duration::from_millis(2_000);
@@ -102,4 +102,68 @@ async fn a_session_alone_that_is_not_to_be_had_is_told_at_once() {
     let builder = Client::builder().address(&server.url).transport(TransportKind::Session);
     let error = builder.request_timeout(Duration::from_millis(500)).connect().await.unwrap_err();
     assert!(error.is_connect() && error.to_string().contains("status 404"), "{error}");
+}
+
+#[tokio::test]
+async fn an_end_that_is_told_in_one_breath_with_the_grant_reaches_the_guard() {
+    let server = Server::in_session(30_000, |request| match request.operation() {
+        "acquire" => {
+            let granted = json!({"id": request.body["id"], "lease": lease(&new_lease_id(), 30_000)});
+            let ended = json!({"resource": "orders/42", "fencing_token": 7, "reason": "force_released"});
+            Said::Messages(vec![granted, json!({"lease_ended": ended})])
+        }
+        _ => obliging_frame(request, 30_000),
+    });
+    let client = client_of(&[&server]).await;
+    for _ in 0..20 {
+        let reason = match client.lock("orders/42").await {
+            Ok(guard) => tokio::time::timeout(Duration::from_secs(1), guard.lost()).await.unwrap(),
+            Err(error) => error.loss_reason().unwrap(),
+        };
+        assert_eq!(reason, LossReason::ForceReleased);
+    }
+}
+
+/// A server whose session comes up while something is asked over HTTP.
+fn with_a_late_session(slow: &'static str) -> Server {
+    let mut oblige = obliging(30_000);
+    let session =
+        Session::Open(Duration::from_millis(200), Box::new(|request| obliging_frame(request, 30_000)));
+    Server::with(session, move |request| {
+        let reply = oblige(request);
+        if request.operation() == slow {
+            Reply::After(Duration::from_millis(500), Box::new(reply))
+        } else {
+            reply
+        }
+    })
+}
+
+async fn until_renewed_over_the_session(server: &Server) {
+    for _ in 0..100 {
+        if server.seen_of("renew").iter().any(|request| request.path == "session/renew") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the session does not know of the lease: {:?}", server.seen());
+}
+
+#[tokio::test]
+async fn a_lease_that_was_granted_over_http_while_the_session_came_up_is_made_known_to_it() {
+    let server = with_a_late_session("acquire");
+    let client = server.client().await;
+    let _guard = client.lock("orders/42").await.unwrap();
+    assert_eq!(server.seen_of("acquire")[0].path, "/v1/locks/orders%2F42/acquire");
+    until_renewed_over_the_session(&server).await;
+}
+
+#[tokio::test]
+async fn a_lease_that_was_renewed_over_http_while_the_session_came_up_is_made_known_to_it() {
+    let server = with_a_late_session("renew");
+    let client = server.client().await;
+    let guard = client.lock("orders/42").await.unwrap();
+    guard.renew(Duration::from_secs(30)).await.unwrap();
+    assert_eq!(server.seen_of("renew")[0].path, "/v1/renew");
+    until_renewed_over_the_session(&server).await;
 }

@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -17,6 +18,11 @@ use crate::server::{Play, Request, Said, Session, lease, new_lease_id};
 
 /// Carries one session until the client ends it.
 pub(crate) async fn session(mut stream: BufReader<TcpStream>, play: Arc<Play>, opening: &Request) {
+    let pause = match &*play.session.lock().unwrap() {
+        Session::Open(pause, _) => *pause,
+        Session::Forbidden | Session::Cut => Duration::ZERO,
+    };
+    tokio::time::sleep(pause).await;
     let accept = derive_accept_key(opening.websocket_key.as_deref().unwrap().as_bytes());
     let head = format!(
         "HTTP/1.1 101 x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: {accept}\r\n\
@@ -28,7 +34,7 @@ pub(crate) async fn session(mut stream: BufReader<TcpStream>, play: Arc<Play>, o
         let Message::Text(text) = message else { continue };
         let request = Request::of_frame(serde_json::from_str(&text).unwrap());
         let said = match &mut *play.session.lock().unwrap() {
-            Session::Open(script) => script(&request),
+            Session::Open(_, script) => script(&request),
             Session::Forbidden | Session::Cut => return,
         };
         let id = request.body["id"].clone();
