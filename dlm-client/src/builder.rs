@@ -10,6 +10,8 @@ use crate::worker::Handle;
 
 const DEFAULT_ADDRESS: &str = "http://127.0.0.1:7420";
 const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// What is added to a wait has to stay within what clocks can count.
+const LONGEST_REQUEST_TIMEOUT: Duration = Duration::from_secs(86_400);
 
 /// Makes a [`Client`] that is not like all others.
 ///
@@ -107,13 +109,16 @@ impl ClientBuilder {
         })
     }
 
-    /// The time after which an answer is no longer waited for: 10 s by default.
-    /// The wait for a lock is not counted, and attempts to renew get less, by
+    /// The time after which an answer is no longer waited for: 10 s by default,
+    /// a day at most. The wait for a lock is not counted, and attempts to renew get less, by
     /// what is left of their lease.
     pub fn request_timeout(self, timeout: Duration) -> Self {
         self.with(|options| {
             if timeout.is_zero() {
                 return Err(Error::invalid("the request timeout must not be zero"));
+            }
+            if timeout > LONGEST_REQUEST_TIMEOUT {
+                return Err(Error::invalid("the request timeout must not be longer than a day"));
             }
             options.request_timeout = timeout;
             Ok(())

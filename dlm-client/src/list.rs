@@ -30,6 +30,7 @@ pub struct Locks {
     state: StateFilter,
     at: Place,
     rows: VecDeque<LockStatus>,
+    cursor: Option<String>,
 }
 
 enum Place {
@@ -42,7 +43,7 @@ enum Place {
 impl Locks {
     pub(crate) fn new(client: Client) -> Self {
         let (prefix, state) = (String::new(), StateFilter::default());
-        Self { client, prefix, state, at: Place::Before(None), rows: VecDeque::new() }
+        Self { client, prefix, state, at: Place::Before(None), rows: VecDeque::new(), cursor: None }
     }
 
     /// Only those whose name begins so.
@@ -55,6 +56,47 @@ impl Locks {
     pub fn state(mut self, state: StateFilter) -> Self {
         self.state = state;
         self
+    }
+
+    /// Where to go on with the events of these resources: the place in the event
+    /// log of the *first* page; `None` before that is fetched.
+    ///
+    /// Pages are read one after the other while locks change. Who follows the
+    /// list with [`events`](Client::events) from here on misses nothing; an event
+    /// whose `version` is not above that of the row has been seen in the row.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+    /// use std::collections::HashMap;
+    ///
+    /// use dlm_client::{EventItem, StateFilter};
+    ///
+    /// let mut locks = client.locks().prefix("orders/").state(StateFilter::All);
+    /// let mut versions = HashMap::new();
+    /// while let Some(status) = locks.next().await {
+    ///     let status = status?;
+    ///     versions.insert(status.resource, status.version);
+    /// }
+    /// let mut events = client.events().prefix("orders/");
+    /// if let Some(cursor) = locks.cursor() {
+    ///     events = events.after(cursor);
+    /// }
+    /// while let Some(item) = events.next().await {
+    ///     let EventItem::Event(event) = item? else { continue };
+    ///     let seen = versions.entry(event.resource.clone()).or_default();
+    ///     if event.version > *seen {
+    ///         *seen = event.version;
+    ///         println!("{} {}", event.kind.as_str(), event.resource);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
     }
 
     /// The next one; `None` at the end. The same as the method of
@@ -105,6 +147,7 @@ impl Stream for Locks {
                 Place::Fetching(page) => match ready!(page.as_mut().poll(cx)) {
                     Ok(page) => {
                         self.rows = page.locks.into();
+                        self.cursor.get_or_insert(page.cursor);
                         self.at = page.next.map_or(Place::End, |next| Place::Before(Some(next)));
                     }
                     Err(error) => {

@@ -50,6 +50,10 @@ async fn the_first_bad_value_is_told_when_the_request_is_awaited() {
     assert!(error.is_invalid() && error.to_string().contains("ttl_ms"), "{error}");
     let builder = Client::builder().address(&server.url).owner("a\nb").default_ttl(Duration::ZERO);
     assert!(builder.connect().await.unwrap_err().to_string().contains("owner"));
+    for timeout in [Duration::ZERO, Duration::MAX] {
+        let builder = Client::builder().address(&server.url).request_timeout(timeout);
+        assert!(builder.connect().await.unwrap_err().is_invalid());
+    }
     assert!(server.seen().is_empty());
 }
 
@@ -92,20 +96,22 @@ async fn a_list_is_fetched_page_by_page() {
                "holders": [], "holder_count": 0, "version": 0})
     };
     let server = Server::start(move |request| {
-        let (locks, next) = if request.path.contains("after=") {
-            (vec![row("c")], None)
+        let (locks, next, cursor) = if request.path.contains("after=") {
+            (vec![row("c")], None, "second")
         } else {
-            (vec![row("a"), row("b/🔒")], Some("b/🔒"))
+            (vec![row("a"), row("b/🔒")], Some("b/🔒"), "first")
         };
-        Reply::Json(200, json!({"locks": locks, "next": next, "cursor": "c"}))
+        Reply::Json(200, json!({"locks": locks, "next": next, "cursor": cursor}))
     });
     let client = server.client().await;
     let mut locks = client.locks().prefix("a&b").state(StateFilter::All);
+    assert_eq!(locks.cursor(), None);
     let mut names = Vec::new();
     while let Some(status) = locks.next().await {
         names.push(status.unwrap().resource.to_string());
     }
     assert_eq!(names, ["a", "b/🔒", "c"]);
+    assert_eq!(locks.cursor(), Some("first"), "from where the whole list can be followed");
     let paths: Vec<String> = server.seen().into_iter().map(|request| request.path).collect();
     assert_eq!(paths[0], "/v1/locks?limit=1000&state=all&prefix=a%26b");
     assert_eq!(paths[1], "/v1/locks?limit=1000&state=all&prefix=a%26b&after=b%2F%F0%9F%94%92");
