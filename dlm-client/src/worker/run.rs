@@ -1,7 +1,6 @@
 use std::future::pending;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -72,7 +71,14 @@ async fn run(shared: &Arc<Shared>, mut inbox: Inbox, news: mpsc::WeakUnboundedSe
                 }
             }
             Some(answered) = worker.on_the_way.next() => worker.answered(answered),
-            Some(()) = worker.flushes.next() => {}
+            Some(flush) = worker.flushes.next() => {
+                // What ended last may have left a release there, such as that of a
+                // guard that nobody takes any more.
+                while let Ok(command) = inbox.try_recv() {
+                    worker.obey(command);
+                }
+                worker.flushed(flush);
+            }
             () = nap_until(wake) => {}
         }
         worker.renew_due();
@@ -80,6 +86,12 @@ async fn run(shared: &Arc<Shared>, mut inbox: Inbox, news: mpsc::WeakUnboundedSe
     // No client and no guard is left; what they left to send is sent.
     worker.tasks.close();
     worker.tasks.wait().await;
+}
+
+/// Who waits for all releases to be sent, and until when.
+struct Flush {
+    until: Moment,
+    done: oneshot::Sender<Result<(), Error>>,
 }
 
 struct Worker<'a> {
@@ -90,7 +102,7 @@ struct Worker<'a> {
     renewals: Renewals,
     on_the_way: FuturesUnordered<BoxFuture<'static, Answered>>,
     /// Not among the tasks, for which they wait.
-    flushes: FuturesUnordered<BoxFuture<'static, ()>>,
+    flushes: FuturesUnordered<BoxFuture<'static, Flush>>,
 }
 
 impl Worker<'_> {
@@ -114,7 +126,10 @@ impl Worker<'_> {
                 self.tasks.spawn(release(Arc::clone(self.shared), release_of));
             }
             Command::Renew(held, ask) => self.renewals.ask(&held, ask, Moment::now()),
-            Command::Flush { timeout, done } => self.flush(timeout, done),
+            Command::Flush { timeout, done } => {
+                self.tasks.close();
+                self.flush(Flush { until: Moment::now().plus(timeout), done });
+            }
         }
     }
 
@@ -130,14 +145,24 @@ impl Worker<'_> {
         now.is_none() || now == socket
     }
 
-    fn flush(&self, timeout: Duration, done: oneshot::Sender<Result<(), Error>>) {
-        self.tasks.close();
+    /// Waits for the tasks there are, for as long as is left.
+    fn flush(&self, flush: Flush) {
         let tasks = self.tasks.clone();
         self.flushes.push(Box::pin(async move {
-            let flushed = tokio::time::timeout(timeout, tasks.wait()).await;
-            // Nobody reads it when the close was given up.
-            let _ = done.send(flushed.map_err(|_| Error::flush_timed_out()));
+            let left = flush.until.since(Moment::now());
+            // Whether they have ended is looked at again.
+            let _ = tokio::time::timeout(left, tasks.wait()).await;
+            flush
         }));
+    }
+
+    fn flushed(&self, flush: Flush) {
+        let flushed = self.tasks.is_empty();
+        if !flushed && Moment::now() < flush.until {
+            return self.flush(flush);
+        }
+        // Nobody reads it when the close was given up.
+        let _ = flush.done.send(if flushed { Ok(()) } else { Err(Error::flush_timed_out()) });
     }
 
     fn renew_due(&mut self) {

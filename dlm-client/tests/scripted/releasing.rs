@@ -109,3 +109,20 @@ async fn a_release_future_that_is_dropped_releases() {
     drop(client.lock("orders/42").await.unwrap().release());
     server.wait_for("release", 1).await;
 }
+
+#[tokio::test]
+async fn closing_waits_for_the_release_of_a_guard_that_nobody_takes_any_more() {
+    let mut oblige = obliging(TTL);
+    let server = Server::start(move |request| match request.operation() {
+        "renew" => Reply::After(Duration::from_millis(200), Box::new(oblige(request))),
+        _ => oblige(request),
+    });
+    let client = server.client().await;
+    let lease = client.lock("orders/42").await.unwrap().detach();
+    {
+        let mut adopting = std::pin::pin!(client.adopt(lease));
+        assert!(futures_util::poll!(adopting.as_mut()).is_pending());
+    }
+    client.close(SOON).await.unwrap();
+    assert_eq!(server.seen_of("release").len(), 1);
+}
