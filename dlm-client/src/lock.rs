@@ -22,6 +22,9 @@ type Locking<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 /// It goes on over connection errors and a server that is restarted, always
 /// with one key, so that a lost answer can't lock twice.
 ///
+/// A server keeps a waiter for a day at most. One that waits longer, as long as
+/// it takes, begins anew then, at the end of the queue.
+///
 /// # Errors
 ///
 /// - [`is_invalid`](Error::is_invalid): a value is outside its bounds; the first
@@ -123,6 +126,10 @@ macro_rules! refinements {
             /// Each request has a fresh key otherwise. A repeat has to have the
             /// same mode, TTL, wait, owner and metadata; once the lease has
             /// ended, it is told so ([`Error::is_lost`]).
+            ///
+            /// Dropping the request before it is answered gives up whatever
+            /// there is under the key: also the place or the lease of another
+            /// process that uses the same one.
             pub fn idempotency_key(self, key: impl AsRef<str>) -> Self {
                 self.with_order(|order| {
                     order.key = Some(IdempotencyKey::try_from(key.as_ref())?);

@@ -72,7 +72,7 @@ pub(super) async fn acquire(
         () = reply.closed() => None,
         () = shared.closing.cancelled() => Some(Err(Error::closed())),
         outcome = way.go() => Some(outcome),
-        () = until(ending) => Some(Err(Error::waited_out(&order.resource, way.last_failure.take()))),
+        () = until(ending) => Some(Err(way.waited_out())),
     };
     let left_behind = way.left_behind.take();
     if let Some(outcome) = outcome {
@@ -191,6 +191,16 @@ impl<'a> Way<'a> {
                 continue;
             }
             return self.refused(failure, repeated);
+        }
+    }
+
+    /// What is told when the time is up.
+    fn waited_out(&mut self) -> Error {
+        match (self.order.patience, self.last_failure.take()) {
+            (Patience::None, Some(failure)) => failure.into(),
+            // It is not the lock that was waited for.
+            (Patience::None, None) => Failure::TimedOut(self.handle.shared.request_timeout).into(),
+            (_, last) => Error::waited_out(&self.order.resource, last),
         }
     }
 

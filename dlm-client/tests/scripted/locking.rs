@@ -1,6 +1,7 @@
 use std::future::IntoFuture;
 use std::time::{Duration, Instant};
 
+use dlm_client::Client;
 use serde_json::json;
 
 use crate::server::{Reply, Server, cancelled, granted, obliging, problem};
@@ -190,4 +191,14 @@ async fn one_who_only_tries_is_told_soon_that_the_server_is_away() {
     assert!(error.is_connect() && error.is_retryable(), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(2));
     assert!(client.status("orders/42").await.unwrap_err().is_connect());
+}
+
+#[tokio::test]
+async fn one_who_only_tries_is_told_that_the_server_is_silent_and_not_of_a_wait() {
+    let server = acquires(vec![Box::new(|| Reply::Silence)]);
+    let timeout = Duration::from_millis(300);
+    let client = Client::builder().address(&server.url).request_timeout(timeout).connect().await.unwrap();
+    let error = client.try_lock("orders/42").await.unwrap_err();
+    assert!(error.is_timeout() && error.is_retryable(), "{error}");
+    assert!(error.to_string().contains("no answer from the server"), "{error}");
 }
