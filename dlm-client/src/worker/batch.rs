@@ -10,7 +10,7 @@ use crate::transport::Failure;
 
 /// Leases in one request. Half of what the contract admits: the longest names
 /// there are keep it well below the largest body.
-pub(super) const MOST_ITEMS: usize = dlm_protocol::limits::MAX_RENEWALS / 2;
+const MOST_ITEMS: usize = dlm_protocol::limits::MAX_RENEWALS / 2;
 
 /// Leases to be renewed in one request.
 pub(super) struct Batch {
@@ -30,6 +30,22 @@ impl Item {
     pub(super) fn ttl(&self) -> Option<Ttl> {
         self.asks.last().map(|ask| ask.ttl)
     }
+}
+
+/// Puts leases that have a similar time together. The one with the least gives
+/// its batch its time, which must not be much too short for the others.
+pub(super) fn cut(mut items: Vec<(Duration, Item)>) -> Vec<Batch> {
+    items.sort_by_key(|(timeout, _)| *timeout);
+    let mut batches: Vec<Batch> = Vec::new();
+    for (timeout, item) in items {
+        match batches.last_mut() {
+            Some(batch) if batch.items.len() < MOST_ITEMS && timeout <= 2 * batch.timeout => {
+                batch.items.push(item);
+            }
+            _ => batches.push(Batch { items: vec![item], timeout }),
+        }
+    }
+    batches
 }
 
 /// What came of an attempt to renew a batch.
@@ -63,4 +79,23 @@ pub(super) async fn send(shared: Arc<Shared>, batch: Batch) -> Answered {
         Err(failure) => Err(failure),
     };
     Answered { sent, socket, items, outcome }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::held::tests::held;
+
+    #[test]
+    fn a_lease_that_is_near_its_end_does_not_shorten_the_time_of_all_others() {
+        let seconds = [10, 1, 9, 10, 10, 8];
+        let items = seconds.into_iter().enumerate().map(|(number, seconds)| {
+            let held = held(&format!("batch-{number}"), Moment::now(), 30_000);
+            (Duration::from_secs(seconds), Item { held: Arc::new(held), asks: Vec::new() })
+        });
+        let batches = cut(items.collect());
+        let sizes: Vec<_> =
+            batches.iter().map(|batch| (batch.timeout.as_secs(), batch.items.len())).collect();
+        assert_eq!(sizes, [(1, 1), (8, 5)]);
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dlm_protocol::{LeaseEnded, ProblemCode, RenewResult};
 use tracing::{debug, warn};
 
-use super::batch::{Answered, Batch, Item, MOST_ITEMS};
+use super::batch::{self, Answered, Batch, Item};
 use super::ends::{self, Ends};
 use super::handle::Ask;
 use crate::clock::Moment;
@@ -121,9 +121,7 @@ impl Renewals {
     /// Takes what is due: guards past their deadline are lost, leases whose
     /// time has come go into batches.
     pub(super) fn due(&mut self, now: Moment, longest_timeout: Duration) -> Vec<Batch> {
-        let mut batches = Vec::new();
         let mut items = Vec::new();
-        let mut timeout = longest_timeout;
         while let Some(&(wake, id)) = self.wakes.first()
             && wake <= now
         {
@@ -137,20 +135,14 @@ impl Renewals {
             }
             // A third of what is left: a packet that is dropped in silence
             // leaves time for two more attempts.
-            timeout = timeout.min(watched.held.remaining(now) / 3).max(SHORTEST_TIMEOUT);
+            let timeout = longest_timeout.min(watched.held.remaining(now) / 3).max(SHORTEST_TIMEOUT);
             watched.on_the_way = true;
             watched.renew_at = None;
-            items.push(Item { held: Arc::clone(&watched.held), asks: std::mem::take(&mut watched.asks) });
+            let asks = std::mem::take(&mut watched.asks);
+            items.push((timeout, Item { held: Arc::clone(&watched.held), asks }));
             self.rearm(id);
-            if items.len() == MOST_ITEMS {
-                batches.push(Batch { items: std::mem::take(&mut items), timeout });
-                timeout = longest_timeout;
-            }
         }
-        if !items.is_empty() {
-            batches.push(Batch { items, timeout });
-        }
-        batches
+        batch::cut(items)
     }
 
     /// Takes the answer to a batch in: each lease for itself. Those that are not
