@@ -61,6 +61,11 @@ impl Reading {
             let (index, server) = self.shared.transport.server();
             let path = format!("/v1/events?{}", self.query(true));
             let opened = open_socket(server.address(), server.tls(), &path, EVENTS_PROTOCOL).await;
+            // Not where a stream that was there broke: the rest of the client may
+            // do well at this server, and opening the next one shows what is.
+            if let Err(OpenError::Failed(_) | OpenError::Refused(Some(502..=504))) = &opened {
+                self.shared.transport.move_on(index);
+            }
             let stop = match opened {
                 Ok(socket) => {
                     backoff = Backoff::new();
@@ -76,9 +81,8 @@ impl Reading {
                     Stop::Broken
                 }
             };
-            match stop {
-                Stop::Broken => self.shared.transport.move_on(index),
-                stop => return stop,
+            if !matches!(stop, Stop::Broken) {
+                return stop;
             }
             if self.tell.is_closed() {
                 return Stop::Unwanted;
