@@ -4,8 +4,8 @@ use crate::{FencingToken, Mode, Owner, ResourceName, Timestamp, Ttl};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum EventKind {
     /// An acquire joined the queue.
     Queued,
@@ -21,9 +21,23 @@ pub enum EventKind {
     Cancelled,
     /// A waiter's time ran out.
     WaitTimedOut,
+    /// Something that this version does not know. It is read, never sent.
+    #[serde(other)]
+    Other,
 }
 
 impl EventKind {
+    #[cfg(feature = "openapi")]
+    const SENT: [Self; 7] = [
+        Self::Queued,
+        Self::Granted,
+        Self::Released,
+        Self::Expired,
+        Self::ForceReleased,
+        Self::Cancelled,
+        Self::WaitTimedOut,
+    ];
+
     /// The word on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -35,9 +49,24 @@ impl EventKind {
             Self::ForceReleased => "force_released",
             Self::Cancelled => "cancelled",
             Self::WaitTimedOut => "wait_timed_out",
+            Self::Other => "other",
         }
     }
 }
+
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for EventKind {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .description(Some("What happened."))
+            .enum_values(Some(Self::SENT.map(Self::as_str)))
+            .into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for EventKind {}
 
 /// One change of one resource, as the event log holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,6 +192,11 @@ impl Serialize for EventMessage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_of_a_newer_server_is_still_read() {
+        assert_eq!(serde_json::from_str::<EventKind>(r#""not_yet_known""#).unwrap(), EventKind::Other);
+    }
 
     #[test]
     fn a_message_of_the_stream_is_read_back() {

@@ -17,7 +17,9 @@ pub enum EndReason {
     Cancelled,
     /// The waiter was away too long and lost its place.
     Away,
-    /// It ended so long ago that the reason is forgotten.
+    /// It ended so long ago that the reason is forgotten; or for a reason that
+    /// this version does not know.
+    #[serde(other)]
     Unknown,
 }
 
@@ -42,6 +44,7 @@ macro_rules! problem_codes {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         #[serde(rename_all = "kebab-case")]
+        #[non_exhaustive]
         pub enum ProblemCode {
             $($(#[$doc])* $variant,)*
             /// A code that this version does not know.
@@ -182,5 +185,7 @@ mod tests {
     #[test]
     fn a_code_of_a_newer_server_is_still_read() {
         assert_eq!(serde_json::from_str::<ProblemCode>(r#""not-yet-known""#).unwrap(), ProblemCode::Other);
+        assert_eq!(serde_json::from_str::<EndReason>(r#""not_yet_known""#).unwrap(), EndReason::Unknown);
+        assert_eq!(serde_json::to_string(&EndReason::Unknown).unwrap(), r#""unknown""#);
     }
 }

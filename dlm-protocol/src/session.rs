@@ -1,6 +1,5 @@
 //! The frames of the session socket: many operations over one connection.
 
-use serde::de::Error as _;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -108,6 +107,8 @@ pub enum SessionMessage {
     /// A lease that was acquired or renewed over this socket has expired or was
     /// force-released.
     LeaseEnded(LeaseEnded),
+    /// Something that this version does not know. It is read, never sent.
+    Unknown,
 }
 
 /// What became of an operation: the member of the reply beside its `id`.
@@ -163,6 +164,7 @@ impl Serialize for SessionMessage {
                 map.serialize_entry("lease_ended", ended)?;
                 map.end()
             }
+            Self::Unknown => serializer.serialize_map(Some(0))?.end(),
             Self::Reply { id, body } => {
                 let mut map = serializer.serialize_map(Some(2))?;
                 map.serialize_entry("id", id)?;
@@ -213,9 +215,8 @@ impl<'de> Deserialize<'de> for SessionMessage {
             .or(members.problem.map(SessionBody::Problem))
             .or(members.cancel.map(SessionBody::Cancel))
             .or(members.check.map(SessionBody::Check))
-            .or(members.status.map(SessionBody::Status))
-            .ok_or_else(|| D::Error::custom("a message of the session without a known member"))?;
-        Ok(Self::Reply { id: members.id, body })
+            .or(members.status.map(SessionBody::Status));
+        Ok(body.map_or(Self::Unknown, |body| Self::Reply { id: members.id, body }))
     }
 }
 
@@ -258,6 +259,13 @@ mod tests {
         let text = serde_json::to_string(&message).unwrap();
         assert!(text.starts_with(r#"{"id":null,"problem":{"#), "{text}");
         assert_eq!(serde_json::from_str::<SessionMessage>(&text).unwrap(), message);
+    }
+
+    #[test]
+    fn a_message_of_a_newer_server_is_told_from_one_that_can_t_be_read() {
+        let news = r#"{"id": 7, "not_yet_known": {"of": "this"}}"#;
+        assert_eq!(serde_json::from_str::<SessionMessage>(news).unwrap(), SessionMessage::Unknown);
+        assert!(serde_json::from_str::<SessionMessage>(r#"{"id": 7, "lease": {}}"#).is_err());
     }
 
     #[test]

@@ -105,6 +105,22 @@ async fn a_session_alone_that_is_not_to_be_had_is_told_at_once() {
 }
 
 #[tokio::test]
+async fn an_answer_that_can_t_be_read_is_told_and_one_of_a_newer_server_is_not_minded() {
+    let server = Server::in_session(30_000, |request| match request.operation() {
+        "check" => Said::Answer(json!({"check": {"live": "perhaps"}})),
+        "acquire" => Said::Messages(vec![
+            json!({"id": request.body["id"], "not_yet_known": {}}),
+            json!({"id": request.body["id"], "lease": lease(&new_lease_id(), 30_000)}),
+        ]),
+        _ => obliging_frame(request, 30_000),
+    });
+    let client = client_of(&[&server]).await;
+    drop(client.lock("orders/42").await.unwrap());
+    let error = client.check("orders/42", dlm_client::FencingToken::new(7)).await.unwrap_err();
+    assert!(error.is_unexpected_reply(), "{error}");
+}
+
+#[tokio::test]
 async fn an_end_that_is_told_in_one_breath_with_the_grant_reaches_the_guard() {
     let server = Server::in_session(30_000, |request| match request.operation() {
         "acquire" => {

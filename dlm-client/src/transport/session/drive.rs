@@ -6,6 +6,7 @@ use std::time::Duration;
 use dlm_protocol::{ProblemCode, SessionBody, SessionMessage};
 use futures_util::stream::SplitSink;
 use futures_util::{FutureExt, SinkExt, StreamExt};
+use serde::Deserialize;
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
@@ -206,11 +207,27 @@ impl Drive {
                     return Err(Over::Unavailable);
                 }
             }
-            // A newer server may say more than this client knows.
             Ok(SessionMessage::Reply { id: None, body }) => debug!(?body, "an answer without an id"),
-            Err(why) => debug!(%why, "a message of the session can't be read"),
+            Ok(SessionMessage::Unknown) => debug!("a message that only newer clients know"),
+            Err(why) => self.unreadable(&text, &why),
         }
         Ok(())
+    }
+
+    /// Who asked is told: nothing else will come.
+    fn unreadable(&mut self, text: &str, why: &serde_json::Error) {
+        #[derive(Deserialize)]
+        struct Numbered {
+            id: Option<u64>,
+        }
+        debug!(%why, "a message of the session can't be read");
+        let numbered = serde_json::from_str(text).ok();
+        let Some(id) = numbered.and_then(|Numbered { id }| id) else { return };
+        if let Some(reply) = self.pending.remove(&id) {
+            let what = format!("and its answer can't be read: {why}");
+            // Nobody reads it when the operation was given up.
+            let _ = reply.send(Err(Failure::Unexpected { status: 200, what, retry_after: None }));
+        }
     }
 }
 

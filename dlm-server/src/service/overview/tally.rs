@@ -66,6 +66,8 @@ impl Tally {
             EventKind::ForceReleased => counts.force_released += 1,
             EventKind::Cancelled => counts.cancelled += 1,
             EventKind::WaitTimedOut => counts.wait_timed_out += 1,
+            // An event of a newer server that shares the database.
+            _ => {}
         }
     }
 
