@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use dlm_protocol::{AcquireRequest, IdempotencyKey, Lease, ProblemCode, ResourceName, Wait};
 use tokio::sync::oneshot;
-use tracing::debug;
+use tracing::{debug, warn};
 use uuid::Uuid;
 
 use super::handle::Handle;
@@ -23,6 +23,9 @@ const LONG_WAIT: Duration = Duration::from_secs(60);
 /// A server that lets go of a waiter sooner is on its way out: it is not asked
 /// again at once.
 const SHORT_HOLD: Duration = Duration::from_secs(1);
+/// Repeats after which a failure is no longer one in passing: who waits as long
+/// as it takes would hear of it nowhere else.
+const TOLD_AFTER: usize = 3;
 /// Beyond the end of a wait: the server's own answer that it is over is on its
 /// way.
 const LAST_WORD: Duration = Duration::from_millis(50);
@@ -183,6 +186,9 @@ impl<'a> Way<'a> {
             }
             if failure.is_passing() && repeats < self.most_repeats() {
                 let pause = backoff.after(&failure);
+                if repeats == TOLD_AFTER {
+                    warn!(resource = %order.resource, %failure, "no answer to a lock so far; it is asked for on");
+                }
                 debug!(resource = %order.resource, %failure, ?pause, "asking again");
                 self.last_failure = Some(failure);
                 repeated = true;
