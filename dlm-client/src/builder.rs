@@ -21,10 +21,14 @@ const LONGEST_REQUEST_TIMEOUT: Duration = Duration::from_secs(86_400);
 /// # async fn example() -> Result<(), dlm_client::Error> {
 /// use std::time::Duration;
 ///
+/// use dlm_client::TransportKind;
+///
 /// let client = dlm_client::Client::builder()
-///     .address("https://locks.example.org")
+///     .addresses(["https://locks-1.example.org", "https://locks-2.example.org"])
+///     .transport(TransportKind::Auto)
 ///     .owner("api-7")
 ///     .default_ttl(Duration::from_secs(10))
+///     .request_timeout(Duration::from_secs(5))
 ///     .connect()
 ///     .await?;
 /// # Ok(())

@@ -2,9 +2,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_protocol::{
-    CheckRequest, Checked, FencingToken, ForceReleaseRequest, ForceReleased, LockStatus, Reason, ResourceName,
-};
 use tracing::{Instrument, debug_span};
 
 use crate::builder::{ClientBuilder, Options};
@@ -14,8 +11,7 @@ use crate::events::Events;
 use crate::guard::LockGuard;
 use crate::list::Locks;
 use crate::lock::{LockRequest, TryLockRequest};
-use crate::retry;
-use crate::worker::{Handle, Shared};
+use crate::worker::Handle;
 
 /// A connection to a dlm server. A clone is cheap and shares everything.
 ///
@@ -62,6 +58,16 @@ impl Client {
     }
 
     /// For a client with an owner, a TTL or a timeout of its own.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), dlm_client::Error> {
+    /// let builder = dlm_client::Client::builder().address("http://127.0.0.1:7420").owner("api-7");
+    /// let client = builder.connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder() -> ClientBuilder {
         ClientBuilder::new()
     }
@@ -176,99 +182,20 @@ impl Client {
     ///
     /// When the future is dropped, the lease is either released or lives to its
     /// expiry.
-    pub async fn adopt(&self, lease: DetachedLease) -> Result<LockGuard, Error> {
-        let span = debug_span!("adopt", resource = %lease.resource, fencing_token = %lease.fencing_token);
-        self.handle.adopt(lease).instrument(span).await
-    }
-
-    /// Who holds `name` and who waits for it.
-    ///
-    /// # Errors
-    ///
-    /// [`is_invalid`](Error::is_invalid) for a bad name;
-    /// [`is_connect`](Error::is_connect), [`is_timeout`](Error::is_timeout) and
-    /// others when the server gives no answer, after a few repeats.
-    ///
-    /// # Cancel safety
-    ///
-    /// Safe: it only reads.
     ///
     /// # Examples
     ///
     /// ```no_run
-    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
-    /// let status = client.status("orders/42").await?;
-    /// println!("{:?}, {} waiting", status.state, status.queue_len);
+    /// # async fn example(client: dlm_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # let read = || String::new();
+    /// let guard = client.adopt(serde_json::from_str(&read())?).await?;
+    /// println!("{} goes on under token {}", guard.resource(), guard.fencing_token());
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn status(&self, name: impl AsRef<str>) -> Result<LockStatus, Error> {
-        let resource = ResourceName::try_from(name.as_ref())?;
-        let span = debug_span!("status", %resource);
-        let (shared, timeout) = self.asking();
-        self.handle
-            .call(
-                async move { Ok(retry::ask(timeout, || shared.transport.status(&resource, timeout)).await?) },
-            )
-            .instrument(span)
-            .await
-    }
-
-    /// Whether `token` is that of a live lease on `name`: for a storage that
-    /// can't keep a fence of its own.
-    ///
-    /// # Errors
-    ///
-    /// As of [`status`](Self::status).
-    ///
-    /// # Cancel safety
-    ///
-    /// Safe: it only reads.
-    pub async fn check(&self, name: impl AsRef<str>, token: FencingToken) -> Result<Checked, Error> {
-        let resource = ResourceName::try_from(name.as_ref())?;
-        let body = CheckRequest { fencing_token: token };
-        let span = debug_span!("check", %resource, fencing_token = %token);
-        let (shared, timeout) = self.asking();
-        self.handle
-            .call(async move {
-                Ok(retry::ask(timeout, || shared.transport.check(&resource, &body, timeout)).await?)
-            })
-            .instrument(span)
-            .await
-    }
-
-    /// Ends the one lease on `name` that has `token`, whoever holds it: for
-    /// operators, who say why in `reason` (1 to 1,024 bytes). The holder learns
-    /// of it at once over the session, or else at its next renewal. A repeat for the same token gives the same
-    /// answer.
-    ///
-    /// # Errors
-    ///
-    /// [`code`](Error::code) is
-    /// [`HolderChanged`](crate::ProblemCode::HolderChanged) when no live lease
-    /// has the token, with the [`holders`](Error::holders) there are now;
-    /// [`is_invalid`](Error::is_invalid) for a bad name or reason; otherwise as
-    /// of [`status`](Self::status).
-    ///
-    /// # Cancel safety
-    ///
-    /// When the future is dropped, the lease may be ended or not.
-    pub async fn force_release(
-        &self,
-        name: impl AsRef<str>,
-        token: FencingToken,
-        reason: impl AsRef<str>,
-    ) -> Result<ForceReleased, Error> {
-        let resource = ResourceName::try_from(name.as_ref())?;
-        let body = ForceReleaseRequest { fencing_token: token, reason: Reason::try_from(reason.as_ref())? };
-        let span = debug_span!("force_release", %resource, fencing_token = %token);
-        let (shared, timeout) = self.asking();
-        self.handle
-            .call(async move {
-                Ok(retry::ask(timeout, || shared.transport.force_release(&resource, &body, timeout)).await?)
-            })
-            .instrument(span)
-            .await
+    pub async fn adopt(&self, lease: DetachedLease) -> Result<LockGuard, Error> {
+        let span = debug_span!("adopt", resource = %lease.resource, fencing_token = %lease.fencing_token);
+        self.handle.adopt(lease).instrument(span).await
     }
 
     /// The resources of the server: a stream of their status, ordered by the
@@ -329,15 +256,20 @@ impl Client {
     /// # Cancel safety
     ///
     /// The client is closed also when the future is dropped, once it was polled.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+    /// use std::time::Duration;
+    ///
+    /// drop(client.lock("orders/42").await?);
+    /// client.close(Duration::from_secs(5)).await?; // the release has been sent
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn close(&self, timeout: Duration) -> Result<(), Error> {
         self.handle.flush(timeout).instrument(debug_span!("close")).await
-    }
-
-    /// What a question to the server needs: the thread's things and its time.
-    pub(crate) fn asking(&self) -> (Arc<Shared>, Duration) {
-        let shared = Arc::clone(&self.handle.shared);
-        let timeout = shared.request_timeout;
-        (shared, timeout)
     }
 }
 

@@ -6,6 +6,18 @@ use serde::{Deserialize, Serialize};
 ///
 /// Whoever has it can renew and release the lease: once serialised, keep it as
 /// secret as a password. Its `Debug` doesn't tell the id.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn example(client: dlm_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// # let hand_over = |_: String| {};
+/// let lease = client.lock("migration").await?.detach();
+/// println!("{} goes to another process, with token {}", lease.resource(), lease.fencing_token());
+/// hand_over(serde_json::to_string(&lease)?); // there: `Client::adopt`
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[must_use = "the lease lives to its expiry, and nobody renews it"]

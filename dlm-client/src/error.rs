@@ -11,6 +11,22 @@ use crate::transport::Failure;
 /// through its `Display`.
 ///
 /// It never contains the id of a lease.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+/// use std::time::Duration;
+///
+/// match client.lock("orders/42").wait(Duration::from_secs(2)).await {
+///     Ok(guard) => drop(guard),
+///     Err(error) if error.is_timeout() => println!("held by {:?}", error.holders()),
+///     Err(error) if error.is_retryable() => println!("later, perhaps: {error}"),
+///     Err(error) => return Err(error),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Error(Box<Inner>);
 
 struct Inner {

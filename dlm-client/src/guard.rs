@@ -66,7 +66,7 @@ impl LockGuard {
     /// tell their holders apart but don't order them.
     ///
     /// See [`live_token`](Self::live_token) for a token that is only given out
-    /// while the lock is held.
+    /// while the lock is held, and the example there.
     #[must_use]
     pub fn fencing_token(&self) -> FencingToken {
         self.held.fencing_token
@@ -110,6 +110,20 @@ impl LockGuard {
     }
 
     /// Whether the lock is held at this instant.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(guard: &dlm_client::LockGuard) {
+    /// use dlm_client::GuardState;
+    ///
+    /// match guard.state() {
+    ///     GuardState::Held => println!("for {:?} at least", guard.remaining()),
+    ///     GuardState::Lost(reason) => println!("lost: {reason}"),
+    ///     _ => println!("given back"),
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn state(&self) -> GuardState {
         self.held.state(Moment::now())
@@ -149,6 +163,16 @@ impl LockGuard {
 
     /// A token that is cancelled when [`lost`](Self::lost) answers. Cancelling
     /// it does nothing to the guard.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(guard: dlm_client::LockGuard) {
+    /// # async fn work() {}
+    /// // `None` when the lock is lost before the work is done.
+    /// let done = guard.lost_token().run_until_cancelled(work()).await;
+    /// # }
+    /// ```
     #[must_use]
     pub fn lost_token(&self) -> CancellationToken {
         self.held.token_of_loss()
@@ -199,6 +223,18 @@ impl LockGuard {
     ///
     /// The lock is released also when the future is dropped, even before it was
     /// first polled.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+    /// match client.lock("orders/42").await?.release().await {
+    ///     Err(error) if error.is_lost() => println!("somebody else was at it: {error}"),
+    ///     released => released?,
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn release(self) -> Result<(), Error> {
         let span =
             debug_span!("release", resource = %self.held.resource, fencing_token = %self.held.fencing_token);
@@ -225,6 +261,8 @@ impl LockGuard {
     /// # }
     /// ```
     pub fn detach(self) -> DetachedLease {
+        let (resource, token) = (&self.held.resource, self.held.fencing_token);
+        let _entered = debug_span!("detach", %resource, fencing_token = %token).entered();
         DetachedLease {
             resource: self.held.resource.clone(),
             lease_id: self.handle.detach(&self.held),

@@ -34,10 +34,24 @@
 //! The futures need no particular executor and no tokio runtime, and guards may
 //! be dropped anywhere.
 //!
+//! # What it logs
+//!
+//! Each call has a [`tracing`] span. No message of the client contains the id of
+//! a lease, which is a capability. The WebSocket library beneath it, though,
+//! writes whole frames at the level `trace`, lease ids in them: where that level
+//! is on, turn it off there, as in `RUST_LOG=trace,tungstenite=off`.
+//!
+//! # What may be added
+//!
+//! A newer server may send more than this version knows, which it reads over or
+//! gives as `Other`. The fields of statuses and events may become more in a
+//! version that is compatible: don't build or match them exhaustively.
+//!
 //! # Layout
 //!
 //! - `client`, `builder`: the [`Client`] and how it is made
-//! - `lock`, `guard`, `detached`, `loss`: taking, holding and losing locks
+//! - `lock`, `draft`, `guard`, `detached`, `loss`: taking, holding and losing locks
+//! - `questions`: who holds a lock, whether a token is live, and ending a lease
 //! - `list`, `events`: the resources of a server, and what happens to them, as
 //!   streams
 //! - `error`: the one [`Error`]
@@ -51,6 +65,7 @@ mod claims;
 mod client;
 mod clock;
 mod detached;
+mod draft;
 mod error;
 mod events;
 mod guard;
@@ -58,6 +73,7 @@ mod held;
 mod list;
 mod lock;
 mod loss;
+mod questions;
 mod retry;
 mod term;
 mod transport;

@@ -47,12 +47,32 @@ impl Locks {
     }
 
     /// Only those whose name begins so.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+    /// let first = client.locks().prefix("orders/").next().await.transpose()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
     /// Only those in this state; held ones otherwise.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+    /// use dlm_client::StateFilter;
+    ///
+    /// let contended = client.locks().state(StateFilter::Waiting).next().await.transpose()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn state(mut self, state: StateFilter) -> Self {
         self.state = state;
         self
@@ -107,6 +127,18 @@ impl Locks {
     /// [`is_closed`](Error::is_closed), [`is_connect`](Error::is_connect),
     /// [`is_timeout`](Error::is_timeout) and others when a page can't be
     /// fetched.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+    /// let mut locks = client.locks();
+    /// while let Some(status) = locks.next().await {
+    ///     println!("{}", status?.resource);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next(&mut self) -> Option<Result<LockStatus, Error>> {
         StreamExt::next(self).await
     }

@@ -4,14 +4,15 @@ use std::future::IntoFuture;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use dlm_protocol::{AcquireRequest, IdempotencyKey, Metadata, Mode, Owner, ResourceName, Ttl, Wait};
+use dlm_protocol::{IdempotencyKey, Metadata, Mode, Owner, Ttl, Wait};
 use futures_util::future::{Either, select};
 use tracing::{Instrument, debug_span};
 
 use crate::client::Client;
+use crate::draft::Draft;
 use crate::error::Error;
 use crate::guard::LockGuard;
-use crate::worker::{Handle, Order, Patience};
+use crate::worker::{Order, Patience};
 
 /// What a lock's future is called here.
 type Locking<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
@@ -45,6 +46,26 @@ type Locking<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 ///
 /// Dropping the future gives up the place in the queue, and the lock if the
 /// grant was already on its way. The client's thread tells the server.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+/// use std::time::Duration;
+///
+/// let report = client
+///     .lock("reports/2026")
+///     .shared()
+///     .ttl(Duration::from_secs(10))
+///     .wait(Duration::from_secs(60))
+///     .owner("report-3")
+///     .metadata([("ticket", "OPS-7")])
+///     .await?;
+/// // A repeat of this, also after a restart, gets the same lease and no second one.
+/// let job = client.lock("nightly").idempotency_key("nightly-2026-01-01").await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "nothing is locked before the request is awaited"]
 pub struct LockRequest {
     draft: Draft,
@@ -65,15 +86,22 @@ pub struct LockRequest {
 /// # Cancel safety
 ///
 /// Dropping the future gives up the lock if the grant was already on its way.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+/// use std::time::Duration;
+///
+/// if let Some(guard) = client.try_lock("nightly").ttl(Duration::from_secs(10)).owner("api-7").await? {
+///     println!("this process does it, under token {}", guard.fencing_token());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "nothing is locked before the request is awaited"]
 pub struct TryLockRequest {
     draft: Draft,
-}
-
-/// An order that is still being written, and the first error in it.
-struct Draft {
-    handle: Handle,
-    order: Result<Order, Error>,
 }
 
 macro_rules! refinements {
@@ -207,6 +235,11 @@ impl LockRequest {
     /// # }
     /// ```
     pub async fn with<T>(self, work: impl AsyncFnOnce(&LockGuard) -> T) -> Result<T, Error> {
+        let span = debug_span!("with_lock", resource = self.draft.name());
+        self.around(work).instrument(span).await
+    }
+
+    async fn around<T>(self, work: impl AsyncFnOnce(&LockGuard) -> T) -> Result<T, Error> {
         let guard = self.await?;
         let result = {
             let lost = pin!(guard.lost());
@@ -233,7 +266,8 @@ impl IntoFuture for LockRequest {
     type IntoFuture = Locking<LockGuard>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.draft.send())
+        let span = debug_span!("lock", resource = self.draft.name(), mode = ?self.draft.mode());
+        Box::pin(self.draft.send().instrument(span))
     }
 }
 
@@ -242,35 +276,14 @@ impl IntoFuture for TryLockRequest {
     type IntoFuture = Locking<Option<LockGuard>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async {
+        let span = debug_span!("try_lock", resource = self.draft.name(), mode = ?self.draft.mode());
+        let taking = async {
             match self.draft.send().await {
                 Ok(guard) => Ok(Some(guard)),
                 Err(error) if error.is_held() => Ok(None),
                 Err(error) => Err(error),
             }
-        })
-    }
-}
-
-impl Draft {
-    fn new(client: &Client, name: &str, patience: Patience) -> Self {
-        let order = ResourceName::try_from(name).map(|resource| Order {
-            resource,
-            request: AcquireRequest {
-                ttl_ms: client.options.ttl,
-                owner: client.options.owner.clone(),
-                ..AcquireRequest::default()
-            },
-            key: None,
-            patience,
-            auto_renew: true,
-        });
-        Self { handle: client.handle.clone(), order: order.map_err(Error::from) }
-    }
-
-    async fn send(self) -> Result<LockGuard, Error> {
-        let order = self.order?;
-        let span = debug_span!("lock", resource = %order.resource, mode = ?order.request.mode);
-        self.handle.acquire(order).instrument(span).await
+        };
+        Box::pin(taking.instrument(span))
     }
 }

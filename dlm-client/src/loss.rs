@@ -5,6 +5,20 @@ use std::fmt;
 use dlm_protocol::EndReason;
 
 /// Why a guard no longer holds its lock.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn example(guard: dlm_client::LockGuard) -> Result<(), dlm_client::Error> {
+/// use dlm_client::LossReason;
+///
+/// match guard.lost().await {
+///     LossReason::ForceReleased => println!("an operator wants it to stop"),
+///     reason => println!("stop: {reason}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LossReason {

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use dlm_protocol::{Event, Renewal, ResourceName};
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
+use tracing::{Instrument, debug_span};
 
 use crate::client::Client;
 use crate::error::Error;
@@ -18,7 +19,7 @@ use reading::Reading;
 /// Items that wait for their reader; then no more are read from the server.
 const WAITING: usize = 256;
 
-/// What a stream of events yields.
+/// What a stream of events yields; see [`Client::events`] for an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventItem {
@@ -71,6 +72,16 @@ impl Events {
     }
 
     /// Only those of resources whose name begins so.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+    /// let mut events = client.events().prefix("orders/").renewals(true);
+    /// println!("{:?}", events.next().await.transpose()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.filter.prefix = prefix.into();
         self
@@ -81,25 +92,52 @@ impl Events {
     /// # Errors
     ///
     /// [`is_invalid`](Error::is_invalid) for a bad name.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+    /// let mut events = client.events().resource("orders/42")?;
+    /// println!("{:?}", events.next().await.transpose()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn resource(mut self, name: impl AsRef<str>) -> Result<Self, Error> {
         self.filter.resource = Some(ResourceName::try_from(name.as_ref())?);
         Ok(self)
     }
 
-    /// Renewals as well, or not, which is the default.
+    /// Renewals as well, or not, which is the default; the example is that of
+    /// [`prefix`](Self::prefix).
     pub fn renewals(mut self, renewals: bool) -> Self {
         self.filter.renewals = renewals;
         self
     }
 
     /// From this [`cursor`](Self::cursor) on, rather than from now on.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+    /// # let (read, store) = (|| String::new(), |_: &str| {});
+    /// let mut events = client.events().after(read());
+    /// while let Some(item) = events.next().await {
+    ///     println!("{:?}", item?);
+    ///     // A program that is started again goes on behind what it has seen.
+    ///     events.cursor().map(store);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn after(mut self, cursor: impl Into<String>) -> Self {
         self.cursor = Some(cursor.into());
         self
     }
 
     /// Where to resume behind the last item that was yielded; `None` before the
-    /// first. It is good for every server of the service.
+    /// first. It is good for every server of the service, and for
+    /// [`after`](Self::after), where the example is.
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
@@ -113,15 +151,29 @@ impl Events {
     ///
     /// [`is_closed`](Error::is_closed), and what no repeat will help:
     /// [`is_invalid`](Error::is_invalid), an answer that is not of a dlm server.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+    /// let mut events = client.events();
+    /// while let Some(item) = events.next().await {
+    ///     println!("{:?}", item?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next(&mut self) -> Option<Result<EventItem, Error>> {
-        StreamExt::next(self).await
+        let span = debug_span!("next_event", prefix = self.filter.prefix, resource = ?self.filter.resource);
+        StreamExt::next(self).instrument(span).await
     }
 
     fn start(&self) -> mpsc::Receiver<Told> {
         let (tell, items) = mpsc::channel(WAITING);
         let shared = Arc::clone(&self.client.handle.shared);
+        let span = debug_span!("events", prefix = self.filter.prefix, resource = ?self.filter.resource);
         let reading = Reading { shared, filter: self.filter.clone(), cursor: self.cursor.clone(), tell };
-        self.client.handle.accompany(reading.run());
+        self.client.handle.accompany(reading.run().instrument(span));
         items
     }
 }

@@ -1,6 +1,6 @@
 //! How operations get to a server and their answers back.
 //!
-//! - `route`: which server, and which of the two ways
+//! - `route`, `kind`: which server, and which of the two ways
 //! - `session`: one socket for everything
 //! - `http`: a request each; `pool`, `answer`: its connections and answers
 //! - `socket`: how WebSockets are opened
@@ -10,6 +10,7 @@ mod address;
 mod answer;
 mod failure;
 mod http;
+mod kind;
 mod pool;
 mod route;
 mod session;
@@ -18,7 +19,7 @@ mod socket;
 pub(crate) use address::{Address, segment};
 pub(crate) use failure::Failure;
 pub(crate) use http::Acquired;
+pub use kind::TransportKind;
 pub(crate) use route::Transport;
-pub use route::TransportKind;
 pub(crate) use session::{News, serve as serve_session};
 pub(crate) use socket::{OpenError, Socket, open as open_socket};

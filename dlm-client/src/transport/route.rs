@@ -13,23 +13,9 @@ use dlm_protocol::{
 use super::address::Address;
 use super::failure::{Failure, any_unavailable};
 use super::http::{Acquired, Http};
+use super::kind::TransportKind;
 use super::session::Link;
 use crate::error::Error;
-
-/// How a client speaks to its server.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TransportKind {
-    /// Over one WebSocket while it is up, and over HTTP while it is not, such
-    /// as behind a proxy that forbids upgrades.
-    #[default]
-    Auto,
-    /// Over HTTP alone: a request each.
-    Http,
-    /// Over one WebSocket alone; what is asked while it is down waits for it.
-    /// Lists and force-releases go over HTTP all the same.
-    Session,
-}
 
 /// The ways to the servers of one service.
 #[derive(Debug)]

@@ -11,3 +11,4 @@ mod renewing;
 mod server;
 mod sessions;
 mod socket;
+mod spans;
