@@ -65,13 +65,17 @@ async fn lead(arguments: &Arguments, guard: &LockGuard) {
     let mut round = 0_u64;
     loop {
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(arguments.every_ms)) => {
-                round += 1;
-                println!("{}: round {round} under token {}", arguments.name, guard.fencing_token());
-            }
+            // The loss first: after a long stop both are ready.
+            biased;
             reason = guard.lost() => {
                 println!("{}: no longer leading: {reason}", arguments.name);
                 return;
+            }
+            () = tokio::time::sleep(Duration::from_millis(arguments.every_ms)) => {
+                // No round for a leader that is one no more.
+                let Ok(token) = guard.live_token() else { continue };
+                round += 1;
+                println!("{}: round {round} under token {token}", arguments.name);
             }
         }
     }
