@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use dlm_client::Client;
-use dlm_examples::{Fenced, Ledger};
+use dlm_examples::{Fenced, Ledger, new_file};
 
 /// Tells the story of the paused client.
 #[derive(Debug, Parser)]
@@ -17,9 +17,10 @@ struct Arguments {
     /// The lock server.
     #[arg(long, default_value = "http://127.0.0.1:7420")]
     server: String,
-    /// The SQLite file to write to; it must be a new one.
-    #[arg(long, default_value = "fenced_writer.db")]
-    storage: String,
+    /// The SQLite file to write to, which must be a new one; a temporary one
+    /// otherwise.
+    #[arg(long)]
+    storage: Option<String>,
     /// Write without a fence.
     #[arg(long)]
     unfenced: bool,
@@ -28,9 +29,11 @@ struct Arguments {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let arguments = Arguments::parse();
-    let mut ledger = Ledger::open(&arguments.storage)?;
-    if ledger.total()? != 0 {
-        return Err(format!("{} holds another story already", arguments.storage).into());
+    let storage = arguments.storage.unwrap_or_else(|| new_file("fenced_writer").to_string_lossy().into());
+    println!("storage: {storage}");
+    let mut ledger = Ledger::open(&storage)?;
+    if ledger.counts()?.0 != 0 {
+        return Err(format!("{storage} holds another story already").into());
     }
     let client = Client::builder().address(&arguments.server).owner("fenced_writer").connect().await?;
     let fence =

@@ -8,14 +8,15 @@
 //! TTL has its write refused, and one that is killed leaves nothing half done,
 //! since the file's mark and the total are written together.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use dlm_client::Client;
-use dlm_examples::{Fenced, Ledger};
+use dlm_client::{Client, ResourceName};
+use dlm_examples::{Fenced, Ledger, new_file};
 
 type Failed = Box<dyn std::error::Error>;
 
@@ -32,6 +33,10 @@ enum Task {
     Run {
         #[command(flatten)]
         work: Job,
+        /// The SQLite file with the total, which must be a new one; a temporary
+        /// one otherwise.
+        #[arg(long)]
+        totals: Option<String>,
         /// How many worker processes.
         #[arg(long, default_value_t = 4)]
         workers: usize,
@@ -40,6 +45,9 @@ enum Task {
     Work {
         #[command(flatten)]
         work: Job,
+        /// The SQLite file with the total, the same for all workers.
+        #[arg(long)]
+        totals: String,
         /// This worker's name, shown as the owner of its locks.
         #[arg(long)]
         name: String,
@@ -58,9 +66,6 @@ enum Task {
 struct Job {
     /// The tree of files.
     directory: PathBuf,
-    /// The SQLite file with the total.
-    #[arg(long, default_value = "totals.db")]
-    totals: String,
     /// The lock server.
     #[arg(long, default_value = "http://127.0.0.1:7420")]
     server: String,
@@ -77,12 +82,12 @@ struct Job {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Task::Run { work, workers } => run(&work, workers),
-        Task::Work { work, name } => {
+        Task::Run { work, totals, workers } => run(&work, totals, workers),
+        Task::Work { work, totals, name } => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime
                 .map_err(Failed::from)
-                .and_then(|runtime| runtime.block_on(work_all(&work, &name)).map(|()| true))
+                .and_then(|runtime| runtime.block_on(work_all(&work, &totals, &name)).map(|()| true))
         }
         Task::Check { directory, totals } => check(&directory, &totals),
     };
@@ -96,11 +101,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(work: &Job, workers: usize) -> Result<bool, Failed> {
+fn run(work: &Job, totals: Option<String>, workers: usize) -> Result<bool, Failed> {
+    let totals = totals.unwrap_or_else(|| new_file("index_files").to_string_lossy().into());
+    println!("ledger: {totals}");
+    // Else the work of a run with locks would pass for that of one without.
+    if Ledger::open(&totals)?.counts()?.0 != 0 {
+        return Err(format!("{totals} holds another run already").into());
+    }
     let mut children = Vec::new();
     for number in 1..=workers {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("work").arg(&work.directory).args(["--totals", &work.totals, "--server", &work.server]);
+        command.arg("work").arg(&work.directory).args(["--totals", &totals, "--server", &work.server]);
         command.args(["--ttl-ms", &work.ttl_ms.to_string(), "--work-ms", &work.work_ms.to_string()]);
         command.args(["--name", &format!("worker-{number}")]);
         if work.no_locks {
@@ -114,12 +125,12 @@ fn run(work: &Job, workers: usize) -> Result<bool, Failed> {
             eprintln!("a worker ended with {status}; the others took over");
         }
     }
-    check(&work.directory, &work.totals)
+    check(&work.directory, &totals)
 }
 
 /// Works until every file is done, by whomever.
-async fn work_all(work: &Job, name: &str) -> Result<(), Failed> {
-    let mut ledger = Ledger::open(&work.totals)?;
+async fn work_all(work: &Job, totals: &str, name: &str) -> Result<(), Failed> {
+    let mut ledger = Ledger::open(totals)?;
     let files = text_files(&work.directory)?;
     let client = if work.no_locks {
         None
@@ -168,7 +179,7 @@ async fn with_locks(
     path: &str,
     name: &str,
 ) -> Result<bool, Failed> {
-    let resource = format!("index/{path}");
+    let resource = resource_of(path);
     let Some(guard) = client.try_lock(resource.clone()).await? else { return Ok(false) };
     let fence = Fenced { resource, token: Some(guard.fencing_token().get()) };
     // Somebody may have finished it between the look and the lock.
@@ -191,6 +202,18 @@ async fn with_locks(
         println!("{name}: the write for {path} was refused, its lock on {} had been lost", refused.resource);
     }
     Ok(written.is_ok())
+}
+
+/// What to lock for a file.
+fn resource_of(path: &str) -> String {
+    let name = format!("index/{path}");
+    if ResourceName::try_from(name.as_str()).is_ok() {
+        return name;
+    }
+    // A path may be longer than a name, and have characters that a name may not.
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    format!("index/#{:016x}", hasher.finish())
 }
 
 async fn without_locks(
@@ -261,4 +284,18 @@ fn text_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
 
 fn is_text(name: &str) -> bool {
     ["rs", "md", "toml", "sql", "txt", "ts", "vue"].iter().any(|ending| name.ends_with(&format!(".{ending}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_can_be_locked_and_none_shares_the_lock_of_another() {
+        let long = |last: &str| format!("{}{last}", "folder/".repeat(40));
+        assert_eq!(resource_of("src/lib.rs"), "index/src/lib.rs");
+        let (a, b) = (resource_of(&long("a.rs")), resource_of(&long("b.rs")));
+        assert!(ResourceName::try_from(a.as_str()).is_ok() && a != b, "{a} {b}");
+        assert!(ResourceName::try_from(resource_of("a\nb.rs").as_str()).is_ok());
+    }
 }
