@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Acquire, Api, key, now, spawn};
+use crate::harness::{Acquire, Api, alone, key, now, spawn};
 use super::TestServer;
 
 const CLIENTS: usize = 64;
@@ -80,6 +80,7 @@ async fn worker(api: Api, ledger: Arc<Ledger>, client: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_killed_ten_times_loses_nothing_that_it_acknowledged() {
+    let _alone = alone();
     let mut server = TestServer::start();
     let api = server.api();
     let ledger = Arc::new(Ledger::default());

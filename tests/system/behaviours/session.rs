@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::super::TestServer;
-use crate::harness::{Acquire, Socket, eventually, key, now, spawn};
+use crate::harness::{Acquire, Fate, Proxy, Socket, alone, eventually, key, micros, now, spawn};
 
 #[tokio::test]
 async fn a_session_does_what_http_does() {
@@ -81,6 +81,7 @@ async fn a_frame_that_can_t_be_read_is_answered_and_the_session_goes_on() {
 
 #[tokio::test]
 async fn a_wait_over_a_session_is_answered_once() {
+    let _alone = alone();
     let server = TestServer::start();
     let api = server.api();
     let held = api.lock("a", &Acquire::exclusive()).await;
@@ -91,7 +92,11 @@ async fn a_wait_over_a_session_is_answered_once() {
     let started = now();
     let timed_out = session.ask("acquire", acquire(&short, 300)).await;
     assert_eq!(timed_out["problem"]["code"], "wait-timeout");
-    assert!((250..400).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
+    assert!(started.elapsed() >= Duration::from_millis(300), "{:?}", started.elapsed());
+    let events = api.events("a").await;
+    assert_eq!((&events[2]["kind"], &events[3]["kind"]), (&json!("queued"), &json!("wait_timed_out")));
+    let waited = micros(&events[3]["at"]) - micros(&events[2]["at"]);
+    assert!((300_000 - 1000..400_000).contains(&waited), "{waited} µs");
     api.release("a", &held).await.ok();
     assert_eq!(session.answer(granted).await["lease"]["fencing_token"], 2);
 }
@@ -125,6 +130,7 @@ async fn a_waiter_whose_session_broke_keeps_its_place_for_a_while() {
 
 #[tokio::test]
 async fn b26_a_lost_lease_is_told_at_once_over_the_session() {
+    let _alone = alone();
     let server = TestServer::start();
     let api = server.api();
     let mut session = Socket::session(server.url()).await;
@@ -135,7 +141,7 @@ async fn b26_a_lost_lease_is_told_at_once_over_the_session() {
     let renewed = api.lock("d", &Acquire::exclusive().ttl(60_000)).await;
     session.ask("renew", json!({"resource": "d", "lease_id": renewed["lease_id"]})).await;
     session.ask("release", json!({"resource": "c", "lease_id": released["lease_id"]})).await;
-    let ended = session.next().await;
+    let ended = session.next_ended().await;
     assert_eq!(
         ended["lease_ended"],
         json!({"resource": "b", "fencing_token": expiring["fencing_token"], "reason": "expired"})
@@ -143,13 +149,32 @@ async fn b26_a_lost_lease_is_told_at_once_over_the_session() {
     for (name, lease) in [("a", &forced), ("d", &renewed)] {
         let started = now();
         api.force_release(name, &lease["fencing_token"]).await.ok();
-        let ended = session.next().await;
+        let ended = session.next_ended().await;
         assert_eq!(
             ended["lease_ended"],
             json!({"resource": name, "fencing_token": lease["fencing_token"], "reason": "force_released"})
         );
         assert!(started.elapsed() < Duration::from_secs(1));
     }
+}
+
+#[tokio::test]
+async fn b14_an_acquire_whose_answer_was_lost_with_its_session_gets_the_same_lease_again() {
+    let server = TestServer::start();
+    let api = server.api();
+    let proxy = Proxy::before(server.url()).await;
+    let acquire = json!({"resource": "a", "idempotency_key": key()});
+    let mut session = Socket::session(&proxy.url).await;
+    proxy.set(Fate::LoseAnswers);
+    session.send("acquire", acquire.clone()).await;
+    assert_eq!(session.closed().await, 1006, "the answer was to be lost");
+    eventually("the first was granted", || async { api.status("a").await["state"] == "held" }).await;
+    proxy.set(Fate::Pass);
+    let mut session = Socket::session(&proxy.url).await;
+    let lease = session.ask("acquire", acquire.clone()).await["lease"].clone();
+    assert_eq!(lease["fencing_token"], 1);
+    assert_eq!(session.ask("acquire", acquire).await["lease"]["lease_id"], lease["lease_id"]);
+    assert_eq!(api.kinds("a").await, ["granted"]);
 }
 
 #[tokio::test]

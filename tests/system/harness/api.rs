@@ -207,8 +207,13 @@ impl Api {
     }
 
     pub(crate) async fn force_release(&self, name: &str, token: &Value) -> Answer {
-        let body = json!({"fencing_token": token, "reason": "a test says so"});
-        self.post(&path(name, "/force-release"), &body).await
+        self.try_force_release(name, token).await.expect("an answer")
+    }
+
+    pub(crate) async fn try_force_release(&self, name: &str, token: &Value) -> reqwest::Result<Answer> {
+        let headers = [("content-type", "application/json")];
+        let body = json!({"fencing_token": token, "reason": "a test says so"}).to_string();
+        self.try_send(Method::POST, &path(name, "/force-release"), &headers, Some(body)).await
     }
 
     pub(crate) async fn check(&self, name: &str, token: &Value) -> Value {

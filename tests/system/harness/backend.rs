@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use tempfile::TempDir;
 
 use super::cutter::Switch;
 use super::postgres::Cluster;
 use super::server::Server;
+use super::turn::{Turn, beside_others};
 
-/// A database that one story has for itself.
+/// A database that one story has for itself. The story's turn is over when its
+/// databases are gone, and with them its servers.
 pub(crate) trait Backend: Send + Sync + 'static {
     fn new() -> Self;
 
@@ -21,21 +24,31 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// Runs statements in the database, behind the server's back.
     fn run(&self, sql: &str);
 
+    /// What a query counts.
+    fn number(&self, sql: &str) -> i64;
+
+    /// As many servers as may be on it, for a story that has several.
+    const SERVERS: usize;
+
     /// Has the database refuse claims of the owner `refuse me`.
     fn refuse_one_owner(&self);
 }
 
-pub(crate) struct Sqlite(TempDir);
+pub(crate) struct Sqlite {
+    folder: TempDir,
+    _turn: Arc<Turn>,
+}
 
 impl Sqlite {
     fn file(&self) -> PathBuf {
-        self.0.path().join("test.db")
+        self.folder.path().join("test.db")
     }
 }
 
 impl Backend for Sqlite {
     fn new() -> Self {
-        Self(tempfile::tempdir().expect("a folder"))
+        let turn = beside_others();
+        Self { folder: tempfile::tempdir().expect("a folder"), _turn: turn }
     }
 
     fn url(&self) -> String {
@@ -47,6 +60,14 @@ impl Backend for Sqlite {
         database.batch_execute(sql).unwrap();
     }
 
+    fn number(&self, sql: &str) -> i64 {
+        let mut database = SqliteConnection::establish(self.file().to_str().unwrap()).unwrap();
+        let sql = diesel::sql_query(format!("SELECT ({sql}) AS number"));
+        sql.get_result::<Number>(&mut database).unwrap().number
+    }
+
+    const SERVERS: usize = 1;
+
     fn refuse_one_owner(&self) {
         self.run(
             "CREATE TRIGGER refuse BEFORE INSERT ON claims WHEN NEW.owner = 'refuse me' \
@@ -57,11 +78,13 @@ impl Backend for Sqlite {
 
 pub(crate) struct Postgres {
     url: String,
+    _turn: Arc<Turn>,
 }
 
 impl Backend for Postgres {
     fn new() -> Self {
-        Self { url: Cluster::shared().new_database() }
+        let turn = beside_others();
+        Self { url: Cluster::shared().new_database(), _turn: turn }
     }
 
     fn url(&self) -> String {
@@ -71,6 +94,14 @@ impl Backend for Postgres {
     fn run(&self, sql: &str) {
         PgConnection::establish(&self.url).unwrap().batch_execute(sql).unwrap();
     }
+
+    fn number(&self, sql: &str) -> i64 {
+        let mut database = PgConnection::establish(&self.url).unwrap();
+        let sql = diesel::sql_query(format!("SELECT ({sql}) AS number"));
+        sql.get_result::<Number>(&mut database).unwrap().number
+    }
+
+    const SERVERS: usize = 3;
 
     fn refuse_one_owner(&self) {
         self.run(
@@ -82,32 +113,59 @@ impl Backend for Postgres {
     }
 }
 
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
 impl Postgres {
     pub(crate) fn at(url: String) -> Self {
-        Self { url }
+        Self { url, _turn: beside_others() }
+    }
+
+    /// A transaction that has done this, and goes on.
+    pub(crate) fn open(&self, sql: &str) -> Transaction {
+        let mut connection = PgConnection::establish(&self.url).unwrap();
+        connection.batch_execute(&format!("BEGIN; {sql}")).unwrap();
+        Transaction(connection)
     }
 
     /// A batch of another writer that has taken its number, and whose
     /// transaction goes on.
-    pub(crate) fn late_batch(&self) -> LateBatch {
-        let mut connection = PgConnection::establish(&self.url).unwrap();
+    pub(crate) fn late_batch(&self) -> Transaction {
         let event = r#"[{"kind":"queued","resource":"late","current_token":0,"version":1,"owner":"","queue_len":1,"at":0}]"#;
-        connection
-            .batch_execute(&format!(
-                "BEGIN; INSERT INTO batch_events (batch, at, count, events) \
-                 SELECT nextval('batches'), extract(epoch FROM clock_timestamp())::bigint * 1000000, 1, '{event}'; \
-                 INSERT INTO unplaced SELECT currval('batches')"
-            ))
-            .unwrap();
-        LateBatch(connection)
+        self.open(&format!(
+            "INSERT INTO batch_events (batch, at, count, events) \
+             SELECT nextval('batches'), extract(epoch FROM clock_timestamp())::bigint * 1000000, 1, '{event}'; \
+             INSERT INTO unplaced SELECT currval('batches')"
+        ))
+    }
+
+    /// Another server that is at work on a resource.
+    pub(crate) fn lock_row(&self, name: &str) -> Transaction {
+        self.open(&format!("SELECT name FROM resources WHERE name = '{name}' FOR UPDATE"))
+    }
+
+    /// How many of its connections wait for a lock.
+    pub(crate) fn waiting_for_locks(&self) -> i64 {
+        self.number(
+            "SELECT count(*) FROM pg_stat_activity \
+             WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+    }
+
+    /// What decides when a lease ends.
+    pub(crate) fn clock(&self) -> i64 {
+        self.number("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
     }
 }
 
-/// See [`Postgres::late_batch`].
-pub(crate) struct LateBatch(PgConnection);
+/// See [`Postgres::open`].
+pub(crate) struct Transaction(PgConnection);
 
-impl LateBatch {
-    pub(crate) fn commit(mut self) {
+impl Transaction {
+    pub(crate) fn release(mut self) {
         self.0.batch_execute("COMMIT").unwrap();
     }
 }
@@ -126,13 +184,13 @@ impl Own {
     }
 
     pub(crate) fn server(&self, arguments: &[&str]) -> Server<Postgres> {
-        Server::on(&Arc::new(Postgres { url: self.url.clone() }), arguments)
+        Server::on(&Arc::new(Postgres::at(self.url.clone())), arguments)
     }
 
     /// A server whose connections pass through something else.
     pub(crate) fn server_through(&self, port: u16, arguments: &[&str]) -> Server<Postgres> {
         let url = self.url.replace(&format!(":{}/", self.cluster.port()), &format!(":{port}/"));
-        Server::on(&Arc::new(Postgres { url }), arguments)
+        Server::on(&Arc::new(Postgres::at(url)), arguments)
     }
 }
 
@@ -156,7 +214,7 @@ impl Standby {
 
     pub(crate) fn server(&self) -> Server<Postgres> {
         let url = format!("postgres://dlm@127.0.0.1:{}/{}", self.address.port, self.database);
-        Server::on(&Arc::new(Postgres { url }), &[])
+        Server::on(&Arc::new(Postgres::at(url)), &[])
     }
 
     /// The primary dies, the standby takes its place.

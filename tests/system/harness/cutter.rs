@@ -9,6 +9,10 @@ use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 /// How the simple query protocol says it.
 const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
 
+/// What a writer alone says, and says once a connection: the servers' other
+/// connections commit, too.
+const WRITES: &[u8] = b"INSERT INTO batch_events";
+
 const PASS: u8 = 0;
 const CUT_AFTER: u8 = 1;
 const CUT_BEFORE: u8 = 2;
@@ -36,7 +40,7 @@ impl CutCommits {
         Self { port: here, next }
     }
 
-    /// Cuts at the next COMMIT: after it has arrived, or before.
+    /// Cuts at a writer's next COMMIT: after it has arrived, or before.
     pub(crate) fn cut_next(&self, arrives: bool) {
         self.next.store(if arrives { CUT_AFTER } else { CUT_BEFORE }, Ordering::SeqCst);
     }
@@ -50,9 +54,12 @@ fn carry(from: &TcpStream, to: &TcpStream, cut: Option<Arc<AtomicU8>>) {
     let (mut from, mut to) = (from.try_clone().expect("a handle"), to.try_clone().expect("a handle"));
     std::thread::spawn(move || {
         let mut buffer = [0; 64 * 1024];
+        let mut writes = false;
         while let Ok(read @ 1..) = from.read(&mut buffer) {
             let data = &buffer[..read];
+            writes |= data.windows(WRITES.len()).any(|window| window == WRITES);
             if let Some(cut) = cut.as_deref()
+                && writes
                 && data.ends_with(COMMIT)
             {
                 match cut.swap(PASS, Ordering::SeqCst) {

@@ -12,6 +12,8 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tempfile::TempDir;
 
+use super::turn::beside_others;
+
 /// A cluster of its own. It ends with this process, however that ends.
 pub(crate) struct Cluster {
     directory: TempDir,
@@ -30,6 +32,7 @@ impl Cluster {
 
     /// A new one, with settings such as `fsync=on`.
     pub(crate) fn start(settings: &[&str]) -> Self {
+        let _turn = beside_others();
         let directory = tempfile::tempdir().expect("a folder");
         let data = directory.path().join("data");
         std::fs::create_dir(&data).expect("a folder for the data");
@@ -45,15 +48,14 @@ impl Cluster {
             .status()
             .expect("initdb runs");
         assert!(init.success(), "initdb failed");
-        let port = free_port();
-        let mut cluster = Self { directory, port, keeper: None, databases: AtomicU64::new(0) };
+        let mut cluster = Self { directory, port: 0, keeper: None, databases: AtomicU64::new(0) };
         let mut all =
             vec!["fsync=off", "max_connections=300", "shared_buffers=64MB", "log_min_messages=fatal"];
         all.extend(settings);
         let lines: String = all.iter().map(|setting| format!("{setting}\n")).collect();
         let mut file = std::fs::OpenOptions::new().append(true).open(data.join("postgresql.conf")).unwrap();
         file.write_all(lines.as_bytes()).expect("its settings");
-        cluster.start_again();
+        cluster.start_on_a_free_port();
         cluster
     }
 
@@ -117,8 +119,8 @@ impl Cluster {
             .status()
             .expect("pg_basebackup runs");
         assert!(copied.success(), "the primary can't be copied");
-        let mut standby = Self { directory, port: free_port(), keeper: None, databases: AtomicU64::new(0) };
-        standby.start_again();
+        let mut standby = Self { directory, port: 0, keeper: None, databases: AtomicU64::new(0) };
+        standby.start_on_a_free_port();
         standby
     }
 
@@ -138,10 +140,33 @@ impl Cluster {
         }
     }
 
+    fn start_on_a_free_port(&mut self) {
+        let until = super::now() + Duration::from_secs(30);
+        loop {
+            self.port = free_port();
+            if self.starts() {
+                return;
+            }
+            assert!(super::now() < until, "postgres finds no port");
+        }
+    }
+
     /// Starts it after it was stopped, and waits until it answers.
     pub(crate) fn start_again(&mut self) {
+        let until = super::now() + Duration::from_secs(30);
+        while !self.starts() {
+            // Somebody has its port, and may give it back.
+            assert!(super::now() < until, "postgres does not start");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Whether it starts; where somebody has taken the port meanwhile it ends
+    /// at once.
+    fn starts(&mut self) -> bool {
         // The shell outlives this process by as much as it takes to stop it.
-        let script = "\"$@\" & child=$!; cat >/dev/null; kill -INT $child; wait $child";
+        let script = "exec 3<&0; \"$@\" 3<&- & child=$!; \
+            { cat <&3 >/dev/null; kill -INT $child 2>/dev/null; } & wait $child";
         let mut keeper = as_user(Path::new("sh"))
             .args(["-c", script, "sh"])
             .arg(program("postgres"))
@@ -156,12 +181,16 @@ impl Cluster {
             .spawn()
             .expect("postgres starts");
         let stdin = keeper.stdin.take().expect("a pipe");
-        self.keeper = Some((keeper, stdin));
         let until = super::now() + Duration::from_secs(30);
         while PgConnection::establish(&self.url("postgres")).is_err() {
+            if keeper.try_wait().expect("its state").is_some() {
+                return false;
+            }
             assert!(super::now() < until, "postgres does not answer");
             std::thread::sleep(Duration::from_millis(20));
         }
+        self.keeper = Some((keeper, stdin));
+        true
     }
 
     /// Stops it at once, as a crash would.
@@ -221,7 +250,7 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-pub(crate) fn free_port() -> u16 {
+fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("its address").port()
 }

@@ -1,7 +1,7 @@
 //! A network that fails: a TCP proxy in front of a server.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -25,6 +25,7 @@ pub(crate) enum Fate {
 pub(crate) struct Proxy {
     pub(crate) url: String,
     fate: Arc<AtomicU8>,
+    failed: Arc<AtomicU64>,
 }
 
 impl Proxy {
@@ -33,18 +34,25 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let fate = Arc::new(AtomicU8::new(Fate::Pass as u8));
-        let shared = Arc::clone(&fate);
+        let failed = Arc::new(AtomicU64::new(0));
+        let (shared, counted) = (Arc::clone(&fate), Arc::clone(&failed));
         spawn(async move {
             while let Ok((inbound, _)) = listener.accept().await {
                 if shared.load(Ordering::SeqCst) == Fate::Reset as u8 {
+                    counted.fetch_add(1, Ordering::SeqCst);
                     continue;
                 }
                 let Ok(outbound) = TcpStream::connect(&target).await else { continue };
                 let fate = Arc::clone(&shared);
-                spawn(carry(inbound, outbound, fate));
+                spawn(carry(inbound, outbound, fate, Arc::clone(&counted)));
             }
         });
-        Self { url, fate }
+        Self { url, fate, failed }
+    }
+
+    /// How many connections and requests were reset.
+    pub(crate) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::SeqCst)
     }
 
     pub(crate) fn set(&self, fate: Fate) {
@@ -52,7 +60,7 @@ impl Proxy {
     }
 }
 
-async fn carry(mut inbound: TcpStream, mut outbound: TcpStream, fate: Arc<AtomicU8>) {
+async fn carry(mut inbound: TcpStream, mut outbound: TcpStream, fate: Arc<AtomicU8>, failed: Arc<AtomicU64>) {
     let mut there = [0; 16 * 1024];
     let mut back = [0; 16 * 1024];
     loop {
@@ -61,6 +69,7 @@ async fn carry(mut inbound: TcpStream, mut outbound: TcpStream, fate: Arc<Atomic
                 let Ok(read @ 1..) = read else { return };
                 let fate = fate.load(Ordering::SeqCst);
                 if fate == Fate::Reset as u8 {
+                    failed.fetch_add(1, Ordering::SeqCst);
                     return;
                 }
                 if fate != Fate::BlackHole as u8 && outbound.write_all(&there[..read]).await.is_err() {

@@ -3,10 +3,10 @@
 use std::io::{BufRead, BufReader, Read};
 use std::marker::PhantomData;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, Once, mpsc};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
 use super::api::Api;
 use super::backend::Backend;
@@ -68,7 +68,8 @@ impl<B: Backend, W: Way> Server<B, W> {
     ) -> Self {
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let logs = Arc::default();
-        let process = Process::start(&database.url(), "127.0.0.1:0", &arguments, &environment, &logs);
+        let process = Process::start(&database.url(), "127.0.0.1:0", &arguments, &environment, &logs)
+            .expect("the server says where it listens");
         Self { database: Arc::clone(database), arguments, environment, process, logs, way: PhantomData }
     }
 
@@ -97,8 +98,18 @@ impl<B: Backend, W: Way> Server<B, W> {
     /// Starts it again: the same database, the same address.
     pub(crate) fn start_again(&mut self) {
         let listen = self.process.url.trim_start_matches("http://").to_owned();
-        self.process =
-            Process::start(&self.database.url(), &listen, &self.arguments, &self.environment, &self.logs);
+        let until = super::now() + Duration::from_secs(20);
+        loop {
+            let (url, logs) = (self.database.url(), &self.logs);
+            match Process::start(&url, &listen, &self.arguments, &self.environment, logs) {
+                Ok(process) => return self.process = process,
+                // Meanwhile the port was free for anybody's connection.
+                Err(why) if why.contains("can't be listened on") && super::now() < until => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                Err(why) => panic!("the server does not start again: {why}"),
+            }
+        }
     }
 
     pub(crate) fn kill9_and_start_again(&mut self) {
@@ -142,6 +153,7 @@ pub(crate) fn refused(arguments: &[&str]) -> String {
 
 /// The command of a server on this database.
 pub(crate) fn command(database_url: &str, listen: &str) -> Command {
+    allow_descriptors();
     let mut command = Command::new(binary("dlm-server"));
     command
         .args(["--writers", "2", "--listen", listen, "--database-url", database_url])
@@ -151,6 +163,17 @@ pub(crate) fn command(database_url: &str, listen: &str) -> Command {
     command
 }
 
+/// Has this process, and those that it starts, open as many files as they may:
+/// some tests have a thousand connections.
+fn allow_descriptors() {
+    static ALLOWED: Once = Once::new();
+    ALLOWED.call_once(|| {
+        let limit = getrlimit(Resource::Nofile);
+        let all = Rlimit { current: limit.maximum, ..limit };
+        setrlimit(Resource::Nofile, all).expect("a limit that may be raised");
+    });
+}
+
 impl Process {
     fn start(
         database_url: &str,
@@ -158,18 +181,19 @@ impl Process {
         arguments: &[String],
         environment: &[(String, String)],
         logs: &Arc<Mutex<String>>,
-    ) -> Self {
+    ) -> Result<Self, String> {
+        let said_before = logs.lock().expect("the logs").len();
         let mut child = command(database_url, listen)
             .envs(environment.iter().cloned())
             .args(arguments)
             .spawn()
             .expect("the server starts");
         let mut errors = child.stderr.take().expect("its log");
-        let logs = Arc::clone(logs);
-        std::thread::spawn(move || {
+        let kept = Arc::clone(logs);
+        let keeping = std::thread::spawn(move || {
             let mut buffer = [0; 8192];
             while let Ok(read @ 1..) = errors.read(&mut buffer) {
-                logs.lock().expect("the logs").push_str(&String::from_utf8_lossy(&buffer[..read]));
+                kept.lock().expect("the logs").push_str(&String::from_utf8_lossy(&buffer[..read]));
             }
         });
         let output = child.stdout.take().expect("its output");
@@ -179,8 +203,13 @@ impl Process {
                 say.send(line).ok();
             }
         });
-        let line = said.recv_timeout(Duration::from_secs(20)).expect("the server says where it listens");
+        let Ok(line) = said.recv_timeout(Duration::from_secs(20)) else {
+            child.kill().ok();
+            child.wait().expect("a process that ends");
+            keeping.join().expect("its log");
+            return Err(logs.lock().expect("the logs")[said_before..].to_owned());
+        };
         let url = line.strip_prefix("listening on ").expect("the line that says so").to_owned();
-        Self { child, url }
+        Ok(Self { child, url })
     }
 }

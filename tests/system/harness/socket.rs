@@ -4,17 +4,24 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+fn request(host: &str, path: &str, protocol: &'static str) -> Result<Request, Error> {
+    let mut request = format!("ws://{host}{path}").into_client_request()?;
+    request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(protocol));
+    Ok(request)
+}
 
 /// A WebSocket to a server.
 pub(crate) struct Socket {
     stream: WebSocketStream<TcpStream>,
     next_id: u64,
-    /// Answers that came before they were asked for.
+    /// What came before it was asked for.
     early: Vec<Value>,
 }
 
@@ -32,16 +39,26 @@ impl Socket {
         Self::try_open(server, path, protocol).await.expect("an upgrade")
     }
 
-    pub(crate) async fn try_open(
-        server: &str,
-        path: &str,
-        protocol: &'static str,
-    ) -> Result<Self, tokio_tungstenite::tungstenite::Error> {
+    pub(crate) async fn try_open(server: &str, path: &str, protocol: &'static str) -> Result<Self, Error> {
         let host = server.trim_start_matches("http://");
-        let mut request = format!("ws://{host}{path}").into_client_request()?;
-        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(protocol));
-        let connection = TcpStream::connect(host).await.map_err(tokio_tungstenite::tungstenite::Error::Io)?;
-        connection.set_nodelay(true).map_err(tokio_tungstenite::tungstenite::Error::Io)?;
+        let request = request(host, path, protocol)?;
+        let connection = TcpStream::connect(host).await?;
+        Self::over(connection, request, protocol).await
+    }
+
+    /// One of the event stream of which the kernel takes in little while nobody
+    /// reads it.
+    pub(crate) async fn slow_reader(server: &str, query: &str) -> Self {
+        let host = server.trim_start_matches("http://");
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("a small buffer");
+        let connection = socket.connect(host.parse().expect("an address")).await.expect("the server answers");
+        let request = request(host, &format!("/v1/events{query}"), "dlm.events.v1").expect("a request");
+        Self::over(connection, request, "dlm.events.v1").await.expect("an upgrade")
+    }
+
+    async fn over(connection: TcpStream, request: Request, protocol: &str) -> Result<Self, Error> {
+        connection.set_nodelay(true)?;
         let (stream, answer) = tokio_tungstenite::client_async(request, connection).await?;
         assert_eq!(answer.headers()["sec-websocket-protocol"], protocol);
         Ok(Self { stream, next_id: 0, early: Vec::new() })
@@ -58,6 +75,19 @@ impl Socket {
         fields["op"] = json!(op);
         self.send_text(fields.to_string()).await;
         self.next_id
+    }
+
+    /// Writes an operation that is sent with others; returns its id.
+    pub(crate) async fn queue(&mut self, op: &str, mut fields: Value) -> u64 {
+        self.next_id += 1;
+        fields["id"] = json!(self.next_id);
+        fields["op"] = json!(op);
+        self.stream.feed(Message::text(fields.to_string())).await.expect("the socket takes it");
+        self.next_id
+    }
+
+    pub(crate) async fn flush(&mut self) {
+        self.stream.flush().await.expect("the socket takes it");
     }
 
     /// The next message; `Err` with the code when the server closes.
@@ -95,10 +125,24 @@ impl Socket {
         self.answer(id).await
     }
 
+    /// The same where the connection may break; there must be nothing else on it.
+    pub(crate) async fn try_ask(&mut self, op: &str, mut fields: Value) -> Result<Value, u16> {
+        self.next_id += 1;
+        fields["id"] = json!(self.next_id);
+        fields["op"] = json!(op);
+        self.stream.send(Message::text(fields.to_string())).await.map_err(|_| 1006_u16)?;
+        loop {
+            let message = self.try_next().await?;
+            if message["id"] == self.next_id {
+                return Ok(message);
+            }
+        }
+    }
+
     /// The answer to an operation, in whatever order answers come.
     pub(crate) async fn answer(&mut self, id: u64) -> Value {
         if let Some(index) = self.early.iter().position(|message| message["id"] == id) {
-            return self.early.swap_remove(index);
+            return self.early.remove(index);
         }
         loop {
             let message = self.next().await;
@@ -110,6 +154,17 @@ impl Socket {
             }
             self.early.push(message);
         }
+    }
+
+    /// The next word of a lease that has ended.
+    pub(crate) async fn next_ended(&mut self) -> Value {
+        let ended = |message: &Value| message.get("lease_ended").is_some();
+        if let Some(index) = self.early.iter().position(ended) {
+            return self.early.remove(index);
+        }
+        let message = self.next().await;
+        assert!(ended(&message), "{message}");
+        message
     }
 
     /// Waits for the server to close.
