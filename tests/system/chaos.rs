@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dlm_client::{Client, EventItem};
 
-use crate::harness::{Backend, Own, Postgres, Server, Standby, now, spawn};
+use crate::harness::{Backend, Own, Postgres, Server, Standby, alone, eventually, now, spawn};
 
 const WORKERS: usize = 64;
 const CLIENTS: usize = 8;
@@ -22,6 +22,8 @@ struct Ledger {
     holders: Mutex<HashMap<String, u64>>,
     highest: Mutex<HashMap<String, u64>>,
     cycles: AtomicU64,
+    /// Releases that went on in the client's thread.
+    releases_put_off: AtomicU64,
     done: AtomicBool,
 }
 
@@ -56,9 +58,12 @@ async fn worker(client: Client, ledger: Arc<Ledger>, worker: usize) {
         let took = asked.elapsed();
         assert!(!own || took < PATIENCE, "{name} is free and took {took:?}");
         ledger.granted(&name, guard.fencing_token().get());
+        // Long enough that a second holder would be seen.
+        tokio::time::sleep(Duration::from_millis(1)).await;
         ledger.releasing(&name);
-        // A release that fails in passing goes on in the client's thread.
-        drop(guard.release().await);
+        if guard.release().await.is_err() {
+            ledger.releases_put_off.fetch_add(1, Ordering::SeqCst);
+        }
         ledger.cycles.fetch_add(1, Ordering::SeqCst);
     }
 }
@@ -112,6 +117,7 @@ async fn reader(urls: Vec<String>, cursor: String) -> Vec<(String, u64)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_three_servers_one_is_killed_every_two_seconds_for_a_minute() {
+    let _alone = alone();
     let database = Arc::new(Postgres::new());
     let mut servers: Vec<Server<Postgres>> = (0..3).map(|_| Server::on(&database, &[])).collect();
     let urls: Vec<String> = servers.iter().map(|server| server.url().to_owned()).collect();
@@ -163,6 +169,7 @@ async fn of_three_servers_one_is_killed_every_two_seconds_for_a_minute() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_fails_no_operation() {
+    let _alone = alone();
     let database = Arc::new(Postgres::new());
     let mut servers: Vec<Server<Postgres>> = (0..2).map(|_| Server::on(&database, &[])).collect();
     let urls: Vec<String> = servers.iter().map(|server| server.url().to_owned()).collect();
@@ -187,10 +194,12 @@ async fn a_rolling_restart_fails_no_operation() {
     for task in tasks {
         task.await.unwrap();
     }
+    assert_eq!(ledger.releases_put_off.load(Ordering::SeqCst), 0, "of {} releases", ledger.cycles());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_stopped_at_once_and_started_again_loses_no_acknowledged_lease() {
+    let _alone = alone();
     let mut own = Own::start();
     let server = own.server(&[]);
     let urls = vec![server.url().to_owned()];
@@ -218,6 +227,7 @@ async fn a_database_stopped_at_once_and_started_again_loses_no_acknowledged_leas
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_that_is_synchronous_takes_over_without_losing_an_acknowledged_lease() {
+    let _alone = alone();
     let mut pair = Standby::start();
     let server = pair.server();
     let urls = vec![server.url().to_owned()];
@@ -226,15 +236,14 @@ async fn a_standby_that_is_synchronous_takes_over_without_losing_an_acknowledged
     let client = Client::connect(server.url()).await.unwrap();
     let held = client.lock("held/throughout").ttl(Duration::from_secs(60)).await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let before = ledger.cycles();
     pair = tokio::task::spawn_blocking(move || {
         pair.fail_over();
         pair
     })
     .await
     .unwrap();
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    assert!(ledger.cycles() > before + 100, "the workers go on");
+    let before = ledger.cycles();
+    eventually("the workers go on", || async { ledger.cycles() > before + 100 }).await;
     // The ledger has seen no token twice and no two holders; this lease lives.
     held.renew(Duration::from_secs(60)).await.unwrap();
     ledger.done.store(true, Ordering::SeqCst);
