@@ -3,17 +3,20 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::super::{Database, TestServer};
-use crate::harness::{Acquire, Backend, Server, WrongClock, binary, eventually, now};
+use crate::harness::{
+    Acquire, Backend, Server, WrongClock, alone, binary, eventually, expires_at, now, renewed_past,
+};
 
 #[tokio::test]
 async fn b40_a_client_whose_clock_is_an_hour_off_and_stepped_keeps_its_lock() {
+    let _alone = alone();
     let server = TestServer::start();
+    let api = server.api();
     let clock = WrongClock::off_by(1);
     let mut holder = Command::new(binary("dlm-test-holder"))
-        .args([server.url(), "a", "900"])
+        .args([server.url(), "a", "3000"])
         .envs(clock.environment())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -23,19 +26,21 @@ async fn b40_a_client_whose_clock_is_an_hour_off_and_stepped_keeps_its_lock() {
     let mut input = holder.stdin.take().unwrap();
     assert_eq!(output.next().unwrap().unwrap(), "token 1");
     for hours in [2, -1, 0, 5] {
+        let before = expires_at(&api, "a").await;
         clock.step_to(hours);
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        renewed_past(&api, "a", &before).await;
         writeln!(input).unwrap();
         let answer = output.next().unwrap().unwrap();
         assert!(answer.starts_with("Held") && answer.ends_with("live"), "{answer}");
     }
-    assert_eq!(server.api().status("a").await["current_token"], 1);
+    assert_eq!(api.status("a").await["current_token"], 1);
     holder.kill().unwrap();
     holder.wait().unwrap();
 }
 
 #[tokio::test]
 async fn b40_a_server_whose_clock_is_an_hour_off_and_stepped_ends_leases_on_time() {
+    let _alone = alone();
     let clock = WrongClock::off_by(1);
     let server: TestServer =
         Server::in_environment(&Arc::new(Database::new()), &[], clock.environment());

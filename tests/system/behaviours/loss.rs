@@ -4,30 +4,39 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use dlm_client::{GuardState, LossReason};
+use dlm_client::{Client, GuardState, LossReason, TransportKind};
 use rustix::process::Signal;
 
-use crate::harness::{Acquire, Fate, Proxy, binary, client, eventually, now, wall_micros};
 use super::super::TestServer;
+use crate::harness::{
+    Acquire, Fate, Proxy, alone, binary, client, eventually, expires_at, micros, now, renewed_past, wall_micros,
+};
+
+/// So long that a renewal comes in time on a busy machine.
+const TTL: Duration = Duration::from_secs(3);
 
 #[tokio::test]
 async fn b22_a_renewal_that_fails_once_is_repeated() {
+    let _alone = alone();
     let server = TestServer::start();
+    let api = server.api();
     let proxy = Proxy::before(server.url()).await;
-    let client = client(&proxy.url).await;
-    let guard = client.lock("a").ttl(Duration::from_secs(2)).await.unwrap();
+    // Over HTTP nothing but a renewal is sent meanwhile.
+    let client = Client::builder().address(&proxy.url).transport(TransportKind::Http).connect().await.unwrap();
+    let guard = client.lock("a").ttl(TTL).await.unwrap();
+    let before = expires_at(&api, "a").await;
     proxy.set(Fate::Reset);
-    // Past the first renewal, before the deadline.
-    tokio::time::sleep(Duration::from_millis(1000)).await;
-    proxy.set(Fate::Pass);
-    // Past what the lease would have lived without a renewal.
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    eventually("a renewal has failed", || async { proxy.failed() > 0 }).await;
     assert_eq!(guard.state(), GuardState::Held);
-    assert_eq!(server.api().status("a").await["holders"][0]["fencing_token"], guard.fencing_token().get());
+    proxy.set(Fate::Pass);
+    renewed_past(&api, "a", &before).await;
+    assert_eq!(guard.state(), GuardState::Held);
+    assert_eq!(api.kinds("a").await, ["granted"]);
 }
 
 #[tokio::test]
 async fn b23_an_unreachable_server_loses_the_guard_before_the_lease_ends() {
+    let _alone = alone();
     for fate in [Fate::Reset, Fate::BlackHole] {
         let server = TestServer::start();
         let proxy = Proxy::before(server.url()).await;
@@ -36,7 +45,7 @@ async fn b23_an_unreachable_server_loses_the_guard_before_the_lease_ends() {
         proxy.set(fate);
         // No renewal arrives any more: both deadlines stand.
         let expires_at = server.api().status("a").await["holders"][0]["expires_at"].clone();
-        let expires_at = serde_json::from_value::<dlm_protocol::Timestamp>(expires_at).unwrap().as_micros();
+        let expires_at = micros(&expires_at);
         let deadline = wall_micros() + i64::try_from(guard.remaining().as_micros()).unwrap();
         assert!(
             deadline < expires_at,
@@ -50,6 +59,7 @@ async fn b23_an_unreachable_server_loses_the_guard_before_the_lease_ends() {
 
 #[tokio::test]
 async fn b24_a_process_that_was_stopped_past_the_ttl_knows_that_it_lost() {
+    let _alone = alone();
     let server = TestServer::start();
     let mut holder = Command::new(binary("dlm-test-holder"))
         .args([server.url(), "a", "500"])
@@ -83,12 +93,20 @@ fn for_process(child: &std::process::Child, signal: Signal) {
 
 #[test]
 fn b25_an_application_that_starves_its_runtime_keeps_its_lock() {
+    let _alone = alone();
     let server = TestServer::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let client = client(server.url()).await;
-        let guard = client.lock("a").ttl(Duration::from_millis(600)).await.unwrap();
-        std::thread::sleep(Duration::from_millis(2000));
+        let guard = client.lock("a").ttl(TTL).await.unwrap();
+        let before = expires_at(&server.api(), "a").await;
+        let api = server.api();
+        let watching = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(renewed_past(&api, "a", &before));
+        });
+        // The application's only thread does nothing for its runtime meanwhile.
+        watching.join().unwrap();
         assert_eq!(guard.state(), GuardState::Held);
         assert_eq!(server.api().kinds("a").await, ["granted"]);
     });
@@ -96,14 +114,16 @@ fn b25_an_application_that_starves_its_runtime_keeps_its_lock() {
 
 #[tokio::test]
 async fn b27_after_a_loss_a_new_guard_renews_itself() {
+    let _alone = alone();
     let server = TestServer::start();
     let api = server.api();
     let client = client(server.url()).await;
-    let lost = client.lock("a").ttl(Duration::from_millis(600)).await.unwrap();
+    let lost = client.lock("a").ttl(TTL).await.unwrap();
     api.force_release("a", &lost.fencing_token().get().into()).await.ok();
     assert_eq!(lost.lost().await, LossReason::ForceReleased);
-    let guard = client.lock("a").ttl(Duration::from_millis(600)).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let guard = client.lock("a").ttl(TTL).await.unwrap();
+    let before = expires_at(&api, "a").await;
+    renewed_past(&api, "a", &before).await;
     assert_eq!(guard.state(), GuardState::Held);
     assert_eq!(guard.live_token().unwrap().get(), lost.fencing_token().get() + 2);
     assert!(matches!(lost.state(), GuardState::Lost(LossReason::ForceReleased)), "lost is final");
@@ -111,27 +131,34 @@ async fn b27_after_a_loss_a_new_guard_renews_itself() {
 
 #[tokio::test]
 async fn b28_one_lost_guard_of_many_leaves_the_others_renewing() {
+    let _alone = alone();
     let server = TestServer::start();
     let api = server.api();
     let client = client(server.url()).await;
     let mut guards = Vec::new();
     for name in 0..20 {
-        guards.push(client.lock(name.to_string()).ttl(Duration::from_millis(600)).await.unwrap());
+        guards.push(client.lock(name.to_string()).ttl(TTL).await.unwrap());
     }
     let lost = guards.swap_remove(7);
     api.force_release(lost.resource(), &lost.fencing_token().get().into()).await.ok();
     assert_eq!(lost.lost().await, LossReason::ForceReleased);
-    tokio::time::sleep(Duration::from_millis(1200)).await;
+    let mut before = Vec::new();
     for guard in &guards {
+        before.push(expires_at(&api, guard.resource()).await);
+    }
+    for (guard, before) in guards.iter().zip(&before) {
+        renewed_past(&api, guard.resource(), before).await;
         assert_eq!(guard.state(), GuardState::Held, "{}", guard.resource());
     }
 }
 
 #[tokio::test]
-async fn a_force_release_is_told_at_the_next_renewal() {
+async fn b26_a_force_release_is_told_at_the_next_renewal() {
+    let _alone = alone();
     let server = TestServer::start();
-    let client = client(server.url()).await;
-    let guard = client.lock("a").ttl(Duration::from_secs(3)).await.unwrap();
+    // Over the session it would be told at once.
+    let client = Client::builder().address(server.url()).transport(TransportKind::Http).connect().await.unwrap();
+    let guard = client.lock("a").ttl(TTL).await.unwrap();
     let forced = now();
     server.api().force_release("a", &guard.fencing_token().get().into()).await.ok();
     assert_eq!(guard.lost().await, LossReason::ForceReleased);

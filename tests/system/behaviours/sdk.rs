@@ -5,7 +5,9 @@ use std::time::Duration;
 use dlm_client::{Client, EventItem, EventKind, GuardState, LossReason, TransportKind};
 
 use super::super::TestServer;
-use crate::harness::{Acquire, Fate, Proxy, client, eventually, now, spawn};
+use crate::harness::{
+    Acquire, Fate, Proxy, alone, client, eventually, expires_at, now, renewed_past, spawn,
+};
 
 /// How many sessions a server has.
 async fn sessions(server: &TestServer) -> u64 {
@@ -49,6 +51,7 @@ async fn a_client_works_over_the_session_and_over_http_alike() {
 
 #[tokio::test]
 async fn b26_a_guard_over_the_session_learns_of_its_loss_at_once_and_once() {
+    let _alone = alone();
     let server = TestServer::start();
     let client = client(server.url()).await;
     eventually("the session is up", || async { sessions(&server).await == 1 }).await;
@@ -68,6 +71,7 @@ async fn b26_a_guard_over_the_session_learns_of_its_loss_at_once_and_once() {
 
 #[tokio::test]
 async fn a_session_that_breaks_is_made_anew_and_loses_nothing() {
+    let _alone = alone();
     let server = TestServer::start();
     let proxy = Proxy::before(server.url()).await;
     let client = client(&proxy.url).await;
@@ -96,11 +100,12 @@ async fn a_session_that_breaks_is_made_anew_and_loses_nothing() {
 
 #[tokio::test]
 async fn a_client_moves_on_to_a_server_that_answers() {
+    let _alone = alone();
     let server = TestServer::start();
     let proxy = Proxy::before(server.url()).await;
     let dead = "http://127.0.0.1:9";
     let client = Client::connect(&format!("{dead},{},{}", proxy.url, server.url())).await.unwrap();
-    let guard = client.lock("a").ttl(Duration::from_secs(2)).await.unwrap();
+    let guard = client.lock("a").ttl(Duration::from_secs(4)).await.unwrap();
     eventually("the session is up", || async { sessions(&server).await == 1 }).await;
     proxy.set(Fate::Reset);
     for round in 0..20 {
@@ -108,7 +113,8 @@ async fn a_client_moves_on_to_a_server_that_answers() {
         client.lock(format!("b/{round}")).await.unwrap().release().await.unwrap();
         assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     }
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = expires_at(&server.api(), "a").await;
+    renewed_past(&server.api(), "a", &before).await;
     assert_eq!(guard.state(), GuardState::Held, "it is renewed at the other server");
 }
 
