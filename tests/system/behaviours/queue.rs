@@ -1,11 +1,12 @@
 //! Waiting: in turn, away, gone.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use super::super::TestServer;
-use crate::harness::{Acquire, Api, client, eventually, key, spawn};
+use crate::harness::{Acquire, Api, alone, client, eventually, key, now, spawn};
 
 /// Sends an acquire that waits, and sees it queued.
 async fn queue(api: &Api, name: &str, acquire: Acquire) -> tokio::task::JoinHandle<crate::harness::Answer> {
@@ -45,18 +46,24 @@ async fn b03_a_waiting_writer_is_served_before_readers_that_come_later() {
 async fn b07_a_cancelled_acquire_leaves_no_orphan() {
     let server = TestServer::start();
     let api = server.api();
-    for round in 0..50_u64 {
+    let mut outcomes = HashMap::new();
+    for round in 0..50 {
         let held = api.lock("a", &Acquire::exclusive()).await;
         let waiting = key();
         let waiter = queue(&api, "a", Acquire::exclusive().wait(20_000).key(&waiting)).await;
-        // The grant and the cancel are on their way at once.
+        // The grant and the cancel are on their way at once, now one first, now
+        // the other.
+        let (release_after, cancel_after) = one_first(round);
         let release = async {
-            tokio::time::sleep(Duration::from_micros(round * 20)).await;
+            soon(release_after).await;
             api.release("a", &held).await.ok();
         };
-        let (_, cancelled) = tokio::join!(release, api.cancel("a", &waiting));
-        let outcome = cancelled.ok()["outcome"].as_str().unwrap().to_owned();
-        assert!(outcome == "cancelled" || outcome == "released", "{outcome}");
+        let cancel = async {
+            soon(cancel_after).await;
+            api.cancel("a", &waiting).await.ok()["outcome"].as_str().unwrap().to_owned()
+        };
+        let ((), outcome) = tokio::join!(release, cancel);
+        *outcomes.entry(outcome.clone()).or_insert(0) += 1;
         let status = api.status("a").await;
         assert_eq!(
             (status["state"].as_str(), status["queue_len"].as_u64()),
@@ -70,6 +77,22 @@ async fn b07_a_cancelled_acquire_leaves_no_orphan() {
             answer.ended(409, "cancelled");
         }
     }
+    let both = ["cancelled", "released"].map(|outcome| outcomes.remove(outcome).unwrap_or(0));
+    assert!(both[0] > 0 && both[1] > 0 && outcomes.is_empty(), "{both:?} {outcomes:?}");
+}
+
+/// How long two wait that race: one is sent at once, the other ever later.
+fn one_first(round: u32) -> (Duration, Duration) {
+    let later = Duration::from_micros(40) * (round / 2);
+    if round.is_multiple_of(2) { (Duration::ZERO, later) } else { (later, Duration::ZERO) }
+}
+
+/// Waits for less than the timer can count.
+async fn soon(time: Duration) {
+    let until = now() + time;
+    while now() < until {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -77,22 +100,32 @@ async fn b07_a_dropped_lock_future_leaves_no_orphan() {
     let server = TestServer::start();
     let api = server.api();
     let client = client(server.url()).await;
-    for round in 0..50_u64 {
+    for round in 0..50 {
         let held = client.lock("a").await.unwrap();
         let waiting = { client.lock("a").into_future() };
         let waiting = spawn(waiting);
         eventually("the waiter is queued", || async { api.queue_len("a").await == 1 }).await;
-        let release = spawn(held.release());
-        tokio::time::sleep(Duration::from_micros(round * 30)).await;
-        waiting.abort();
-        drop(waiting.await);
-        release.await.unwrap().unwrap();
+        let (release_after, drop_after) = one_first(round);
+        let release = async {
+            soon(release_after).await;
+            held.release().await.unwrap();
+        };
+        let abandon = async {
+            soon(drop_after).await;
+            waiting.abort();
+            drop(waiting.await);
+        };
+        tokio::join!(release, abandon);
         eventually("nothing is left", || async {
             let status = api.status("a").await;
             status["state"] == "free" && status["queue_len"] == 0
         })
         .await;
     }
+    // Now the grant came first, now the drop.
+    let kinds = api.kinds("a").await;
+    let count = |kind: &str| kinds.iter().filter(|other| *other == kind).count();
+    assert!(count("granted") > 50 && count("granted") < 100, "{} were granted", count("granted"));
 }
 
 #[tokio::test]
@@ -216,6 +249,7 @@ async fn b12_one_that_is_away_is_passed_over_and_first_again_when_it_is_back() {
 
 #[tokio::test]
 async fn b12_one_that_stays_away_loses_its_place_after_ten_seconds() {
+    let _alone = alone();
     let server = TestServer::start();
     let api = server.api();
     api.lock("a", &Acquire::exclusive().ttl(60_000)).await;
