@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::TestServer;
-use crate::harness::{Acquire, key};
+use crate::harness::{Acquire, Socket, key};
 
 #[tokio::test]
 async fn b31_another_an_old_or_a_made_up_lease_id_has_no_effect() {
@@ -34,16 +34,27 @@ async fn b32_a_lease_id_appears_nowhere_but_in_replies_to_its_holder() {
         ids.push(lease["lease_id"].as_str().unwrap().to_owned());
         api.renew(name, &lease).await.ok();
     }
-    let mut shown = Vec::new();
+    let mut events = Socket::events(server.url(), "?renewals=true").await;
+    let mut shown = vec![events.next_event().await.to_string()];
+    api.renew("b", &json!({"lease_id": ids[1]})).await.ok();
+    shown.push(events.next_event().await.to_string());
     shown.push(api.acquire("a", &Acquire::exclusive().key(&waiting)).await.text);
     shown.push(api.renew("a", &json!({"lease_id": ids[1]})).await.text);
     shown.push(api.release("a", &json!({"lease_id": ids[1]})).await.text);
     shown.push(api.post("/v1/locks/a/release", &json!({"lease_id": ids[0], "x": 1})).await.text);
     shown.push(api.force_release("a", &json!(1)).await.text);
     shown.push(api.renew("a", &json!({"lease_id": ids[0]})).await.text);
-    for path in
-        ["/v1/locks/a", "/v1/locks/b", "/v1/locks?state=all", "/v1/events", "/metrics", "/openapi.json"]
-    {
+    shown.push(events.next_event().await.to_string());
+    assert!(shown.last().unwrap().contains("force_released"), "the stream has told of it all");
+    for path in [
+        "/v1/locks/a",
+        "/v1/locks/b",
+        "/v1/locks?state=all",
+        "/v1/events",
+        "/v1/overview",
+        "/metrics",
+        "/openapi.json",
+    ] {
         shown.push(api.get(path).await.text);
     }
     let client = crate::harness::client(server.url()).await;

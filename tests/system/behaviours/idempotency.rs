@@ -25,6 +25,23 @@ async fn b14_an_acquire_whose_reply_was_lost_gets_the_same_lease_again() {
 }
 
 #[tokio::test]
+async fn b51_a_keyless_acquire_whose_answer_was_lost_meets_its_ghost_and_is_told_by_whom() {
+    let server = TestServer::start();
+    let api = server.api();
+    let proxy = Proxy::before(server.url()).await;
+    let lossy = Api::new(&proxy.url);
+    let keyless = Acquire::exclusive().with("owner", "job-7 at host-3");
+    proxy.set(Fate::LoseAnswers);
+    assert!(lossy.try_acquire("a", &keyless).await.is_err(), "the answer was to be lost");
+    eventually("the first was granted", || async { api.status("a").await["state"] == "held" }).await;
+    proxy.set(Fate::Pass);
+    let problem = lossy.try_acquire("a", &keyless).await.unwrap().problem(423, "lock-held");
+    assert_eq!(problem["holders"][0]["owner"], "job-7 at host-3");
+    assert_eq!(problem["holders"][0]["fencing_token"], 1);
+    assert_eq!(api.kinds("a").await, ["granted"]);
+}
+
+#[tokio::test]
 async fn b16_a_key_with_other_parameters_is_refused_and_changes_nothing() {
     let server = TestServer::start();
     let api = server.api();

@@ -1,19 +1,22 @@
 //! What lasts, and what ends by itself.
 
-use crate::harness::Backend;
-use dlm_protocol::Timestamp;
 use futures_util::future::join_all;
-use serde_json::Value;
+use serde_json::json;
 
 use super::super::TestServer;
-use crate::harness::{Acquire, eventually, key, spawn};
-
-fn micros(instant: &Value) -> i64 {
-    serde_json::from_value::<Timestamp>(instant.clone()).unwrap().as_micros()
-}
+use crate::harness::{Acquire, Backend, Socket, alone, eventually, key, micros, spawn};
 
 #[tokio::test]
 async fn b38_holders_and_queue_outlive_a_killed_server() {
+    holders_and_queue_outlive(TestServer::kill9).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b38_holders_and_queue_outlive_a_server_that_was_ended() {
+    holders_and_queue_outlive(|server| assert!(server.terminate().success())).await;
+}
+
+async fn holders_and_queue_outlive(end: fn(&mut TestServer)) {
     let mut server = TestServer::start();
     let api = server.api();
     let held = api.lock("a", &Acquire::exclusive().ttl(60_000)).await;
@@ -28,7 +31,8 @@ async fn b38_holders_and_queue_outlive_a_killed_server() {
         let api = server.api();
         eventually("it is queued", || async { api.queue_len("a").await == place }).await;
     }
-    server.kill9_and_start_again();
+    end(&mut server);
+    server.start_again();
     let api = server.api();
     let status = api.status("a").await;
     assert_eq!(status["holders"][0]["expires_at"], held["expires_at"], "no TTL is reset");
@@ -63,6 +67,7 @@ async fn b38_holders_and_queue_outlive_a_killed_server() {
 
 #[tokio::test]
 async fn b39_a_thousand_leases_expire_on_time_without_anyone_asking() {
+    let _alone = alone();
     let server = TestServer::start();
     let api = server.api();
     let leases = join_all((0..1000).map(|lock| {
@@ -93,21 +98,35 @@ async fn b49_one_operation_that_the_database_refuses_fails_alone() {
     server.database().refuse_one_owner();
     server.start_again();
     let api = server.api();
+    let mut session = Socket::session(server.url()).await;
     for round in 0..5 {
-        let send = |lock: usize| {
-            let api = api.clone();
+        // All that has come over a socket is handed in before anything is
+        // waited for.
+        let mut asked = Vec::new();
+        for lock in 0..101 {
             let owner = if lock == 50 { "refuse me" } else { "good" };
-            let acquire = Acquire::exclusive().with("owner", owner);
-            async move { api.acquire(&format!("{round}/{lock}"), &acquire).await }
-        };
-        let answers = join_all((0..101).map(send)).await;
-        for (lock, answer) in answers.iter().enumerate() {
+            let acquire = json!({
+                "resource": format!("{round}/{lock}"), "idempotency_key": key(), "owner": owner
+            });
+            asked.push(session.queue("acquire", acquire).await);
+        }
+        session.flush().await;
+        for (lock, id) in asked.into_iter().enumerate() {
+            let answer = session.answer(id).await;
             if lock == 50 {
-                answer.problem(500, "internal-error");
+                assert_eq!(answer["problem"]["code"], "internal-error", "{answer}");
             } else {
-                answer.ok();
+                assert_eq!(answer["lease"]["fencing_token"], 1, "{answer}");
             }
         }
         assert_eq!(api.status(&format!("{round}/50")).await["state"], "free");
     }
+    // They were in one transaction, which the database refused as a whole.
+    let logs = server.logs();
+    let refused = logs.lines().filter(|line| line.contains("a batch was refused"));
+    let together: Vec<usize> = refused
+        .map(|line| line.split("operations=").nth(1).expect("how many they were").trim().parse().unwrap())
+        .collect();
+    assert_eq!(together.len(), 5, "{logs}");
+    assert!(together.iter().any(|operations| *operations > 40), "{together:?}");
 }
