@@ -235,7 +235,9 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "a read failed");
         match error {
-            StoreError::Unavailable(_) => unavailable("the database is not available"),
+            StoreError::Unavailable(_) | StoreError::NotCommitted => {
+                unavailable("the database is not available")
+            }
             _ => Self::Internal,
         }
     }
