@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Acquire, Api, eventually, key, refused, spawn};
+use crate::harness::{Acquire, Api, alone, eventually, key, refused, spawn};
 use super::TestServer;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -90,11 +90,15 @@ async fn contract_media_types_and_sizes_are_kept() {
             .problem(415, "unsupported-media-type");
     }
     post(&api, ACQUIRE, &[], "{}").await.problem(415, "unsupported-media-type");
-    let large = format!("{{\"owner\": \"{}\"}}", "x".repeat(65 * 1024));
-    post(&api, ACQUIRE, &[JSON], &large).await.problem(413, "body-too-large");
-    post(&api, "/v1/renew", &[JSON], &" ".repeat(1024 * 1024 + 1)).await.problem(413, "body-too-large");
+    // To the byte.
+    let long = |body: &str, bytes: usize| body.to_owned() + &" ".repeat(bytes - body.len());
+    post(&api, ACQUIRE, &[JSON], &long("{}", 64 * 1024)).await.ok();
+    post(&api, ACQUIRE, &[JSON], &long("{}", 64 * 1024 + 1)).await.problem(413, "body-too-large");
     let lease = json!({"resource": "a", "lease_id": "x"});
     let many = |count: usize| json!({"leases": vec![lease.clone(); count]});
+    let one = many(1).to_string();
+    post(&api, "/v1/renew", &[JSON], &long(&one, 1024 * 1024)).await.ok();
+    post(&api, "/v1/renew", &[JSON], &long(&one, 1024 * 1024 + 1)).await.problem(413, "body-too-large");
     api.post("/v1/renew", &many(1001)).await.problem(400, "invalid-request");
     let results = api.post("/v1/renew", &many(1000)).await.ok();
     assert_eq!(results["results"][999]["problem"]["code"], "not-holder");
@@ -220,6 +224,7 @@ async fn contract_events_are_paged_and_resumed() {
 
 #[tokio::test]
 async fn contract_a_request_is_held_at_most_twenty_seconds() {
+    let _alone = alone();
     let server = TestServer::start();
     let api = server.api();
     api.lock("a", &Acquire::exclusive().ttl(60_000)).await;
@@ -245,6 +250,7 @@ async fn contract_a_server_that_cannot_start_says_why() {
 
 #[tokio::test]
 async fn a_drained_server_answers_its_waiters_and_ends() {
+    let _alone = alone();
     let mut server = TestServer::start();
     let api = server.api();
     api.lock("a", &Acquire::exclusive().ttl(60_000)).await;
