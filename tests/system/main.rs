@@ -10,6 +10,8 @@
 //! - `replicas`: several servers on one Postgres
 //! - `chaos`: servers and databases that die under busy clients
 //! - `transports`: many operations at once, peers that do not answer, the end
+//! - `sockets`: upgrades, pings, silence, the end of a socket
+//! - `programs`: the examples, and the README's lines
 //! - `watching`: the overview, the pages, and who may reach them
 //! - `embedded`: what only a database that belongs to one server does
 
@@ -21,7 +23,9 @@ mod chaos;
 mod embedded;
 mod harness;
 mod memory;
+mod programs;
 mod replicas;
+mod sockets;
 mod transports;
 mod watching;
 
