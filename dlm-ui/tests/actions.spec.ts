@@ -1,5 +1,5 @@
 // What one can do from the page: force-release, and play.
-import { expect, open, shownAt, test } from './fixtures'
+import { expect, open, test } from './fixtures'
 
 test('a forced release ends the lease that was seen, with a reason', async ({ page, server }) => {
   await server.lock('job', { owner: 'dead-host', metadata: { pid: '7' } })
@@ -63,24 +63,23 @@ test('two panels of the playground contend for one lock', async ({ page, server 
   await expect(a.getByTestId('phase')).toContainText('holds it with token 1')
   await b.getByRole('button', { name: 'Acquire' }).click()
   await expect(b.getByTestId('phase')).toContainText('waits')
-  const seen = shownAt(page, '[data-testid=player-b] [data-testid=phase]', 'holds it with token 2')
   await a.getByRole('button', { name: 'Release' }).click()
-  await seen
+  await expect(b.getByTestId('phase')).toContainText('holds it with token 2')
   await expect(a.getByTestId('phase')).toContainText('token 1 was released')
   await expect(page.getByTestId('token')).toHaveText('2')
   await expect(page.getByTestId('event').filter({ hasText: 'granted' })).toHaveCount(2)
 })
 
 test('a lease of the playground is renewed, repeated by its key, and runs out', async ({ page, server }) => {
-  await open(page, server, '/playground?name=play&a-ttl=1500')
+  await open(page, server, '/playground?name=play&a-ttl=8000')
   const a = page.getByTestId('player-a')
   const answers = a.getByRole('listitem')
   await a.getByRole('button', { name: 'Acquire' }).click()
   await a.getByRole('button', { name: 'Renew' }).click()
-  await expect(answers.first()).toContainText('1500 ms from now')
+  await expect(answers.first()).toContainText('8000 ms from now')
   await a.getByRole('button', { name: 'Repeat acquire' }).click()
   await expect(answers.first()).toContainText('token 1, the same lease again')
-  await expect(a.getByTestId('phase')).toContainText('token 1 was expired', { timeout: 5_000 })
+  await expect(a.getByTestId('phase')).toContainText('token 1 was expired', { timeout: 20_000 })
   await a.getByRole('button', { name: 'Repeat acquire' }).click()
   await expect(answers.first()).toContainText('409 lease-ended')
   await a.getByRole('button', { name: 'New', exact: true }).click()

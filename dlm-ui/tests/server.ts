@@ -87,6 +87,10 @@ export class TestServer {
     return this.call(path, { lease_id: lease.lease_id })
   }
 
+  newestEvents(resource: string): Promise<{ events: { kind: string; at: string }[] }> {
+    return this.call(`/v1/events?newest=true&limit=20&resource=${encodeURIComponent(resource)}`)
+  }
+
   /** Queues up, and goes on waiting until it is granted or the server is gone. */
   async wait(name: string, owner: string): Promise<void> {
     const path = `/v1/locks/${encodeURIComponent(name)}`
@@ -100,10 +104,13 @@ export class TestServer {
       )
       if (!answer.lease_id) await again()
     }
-    again().catch(() => undefined)
+    let failed: unknown = null
+    again().catch((error: unknown) => (failed = error))
     for (;;) {
       const { queue_len: now } = await this.call<{ queue_len: number }>(path)
       if (now > before) return
+      if (failed) throw failed
+      await new Promise((resolve) => setTimeout(resolve, 20))
     }
   }
 

@@ -1,7 +1,5 @@
 // Each view shows what is so, and what changes within 300 ms of its event.
-import { expect, open, shownAt, test } from './fixtures'
-
-const SOON_MS = 300
+import { expect, expectSoon, open, test } from './fixtures'
 
 test('the overview has the figures, the troubles first, and the most contended locks', async ({
   page,
@@ -20,16 +18,19 @@ test('the overview has the figures, the troubles first, and the most contended l
   const contended = page.getByRole('region', { name: 'Most contended locks' })
   await expect(contended.getByRole('row').nth(1)).toContainText(/orders\/1\s*2.*api-1/)
 
-  const seen = shownAt(page, '[data-testid=held]', '2')
-  await server.lock('orders/3')
-  const at = Date.now()
-  expect((await seen) - at).toBeLessThan(SOON_MS)
+  await expectSoon(page, server, (number) => ({
+    selector: '[data-testid=held]',
+    text: new RegExp(`^${1 + number}$`),
+    happens: () => server.lock(`more/${number}`),
+    resource: `more/${number}`,
+    kind: 'granted',
+  }))
 })
 
 test('a long wait is a trouble', async ({ page, server }) => {
+  test.setTimeout(90_000)
   await server.lock('slow', { owner: 'stuck', ttl_ms: 120_000 })
   await server.wait('slow', 'patient')
-  test.setTimeout(90_000)
   await open(page, server, '/')
   const troubles = page.getByRole('region', { name: 'Look at these first' })
   await expect(troubles).toContainText('patient has waited', { timeout: 45_000 })
@@ -42,17 +43,25 @@ test('the list of locks follows what happens', async ({ page, server }) => {
   await expect(grid).toContainText('a/1')
   await expect(grid).toContainText('api-1')
 
-  let seen = shownAt(page, '[role=grid] .name', 'a/2')
-  await server.lock('a/2', { owner: 'api-2' })
-  let at = Date.now()
-  expect((await seen) - at).toBeLessThan(SOON_MS)
+  const leases = [first]
+  await expectSoon(page, server, (number) => ({
+    selector: '[role=grid] .name',
+    text: new RegExp(`^b/${number}$`),
+    happens: async () => leases.push(await server.lock(`b/${number}`, { owner: 'api-2' })),
+    resource: `b/${number}`,
+    kind: 'granted',
+  }))
+  await server.lock('c', { owner: 'api-3' })
+  await expectSoon(page, server, (number) => ({
+    selector: '[role=grid] .waiters',
+    text: new RegExp(`^${number}$`),
+    happens: () => server.wait('c', `api-${number}`),
+    resource: 'c',
+    kind: 'queued',
+  }))
+  await expect(grid).toContainText('contended')
 
-  seen = shownAt(page, '[role=grid] .state', 'contended')
-  await server.wait('a/2', 'api-3')
-  at = Date.now()
-  expect((await seen) - at).toBeLessThan(SOON_MS)
-
-  await server.release(first)
+  for (const lease of leases) await server.release(lease)
   await expect(page.getByTestId('count')).toHaveText('1 lock')
 })
 
@@ -92,23 +101,35 @@ test('rows keep their places while one points at them', async ({ page, server })
 })
 
 test('a lock shows its holder, its queue in order and its events', async ({ page, server }) => {
-  const held = await server.lock('orders/42', { owner: 'api-7', metadata: { job: 'nightly' } })
-  await server.wait('orders/42', 'first')
-  await server.wait('orders/42', 'second')
+  await server.lock('orders/42', { owner: 'api-7', metadata: { job: 'nightly' } })
+  for (const owner of ['first', 'second', 'third', 'fourth']) await server.wait('orders/42', owner)
   await open(page, server, '/locks/orders%2F42')
   await expect(page.getByTestId('name')).toHaveText('orders/42')
   await expect(page.getByTestId('holder')).toContainText('api-7')
   await expect(page.getByTestId('holder')).toContainText('job=nightly')
-  await expect(page.getByTestId('waiter')).toHaveText([/^1first/, /^2second/])
+  await expect(page.getByTestId('waiter')).toHaveText([/^1first/, /^2second/, /^3third/, /^4fourth/])
   await expect(page.getByTestId('event').first()).toContainText('queued')
   await expect(page.getByLabel('Rust', { exact: true })).toContainText('client.lock("orders/42")')
 
-  const seen = shownAt(page, '[data-testid=holder]', 'first')
-  await server.release(held)
-  const at = Date.now()
-  expect((await seen) - at).toBeLessThan(SOON_MS)
-  await expect(page.getByTestId('waiter')).toHaveText([/^1second/])
-  await expect(page.getByTestId('token')).toHaveText('2')
+  const queue = ['first', 'second', 'third', 'fourth']
+  await expectSoon(page, server, async () => {
+    const { current_token } = await server.call<{ current_token: number }>('/v1/locks/orders%2F42')
+    return {
+      selector: '[data-testid=holder]',
+      text: new RegExp(`^${queue.shift()}`),
+      happens: () =>
+        server.call('/v1/locks/orders%2F42/force-release', {
+          fencing_token: current_token,
+          reason: 'the next one',
+        }),
+      resource: 'orders/42',
+      kind: 'granted',
+    }
+  })
+  await expect(page.getByTestId('waiter')).toHaveText(
+    queue.map((owner, index) => new RegExp(`^${index + 1}${owner}`)),
+  )
+  await expect(page.getByTestId('token')).toHaveText(String(1 + 2 * (4 - queue.length)))
 })
 
 test('the timeline has a bar for each holder, and says how each ended', async ({ page, server }) => {
@@ -129,32 +150,40 @@ test('events are paused, counted, and go on without a gap', async ({ page, serve
   const rows = page.getByTestId('event')
   await expect(rows).toHaveCount(2)
 
-  const seen = shownAt(page, '[data-testid=event]', 'e/1')
-  await server.lock('e/1')
-  const at = Date.now()
-  expect((await seen) - at).toBeLessThan(SOON_MS)
+  let before = 2
+  await expectSoon(page, server, (number) => ({
+    selector: '[data-testid=event]',
+    text: new RegExp(`soon/${number}`),
+    happens: async () => {
+      await server.lock(`soon/${number}`)
+      before += 1
+    },
+    resource: `soon/${number}`,
+    kind: 'granted',
+  }))
 
   await page.getByRole('button', { name: 'Pause' }).click()
   await expect(page.getByTestId('live')).toHaveText('Paused')
   for (let number = 2; number < 39; number += 1) await server.lock(`e/${number}`)
   await expect(page.getByTestId('paused')).toHaveText('Paused · 37 new')
-  await expect(rows).toHaveCount(3)
+  await expect(rows).toHaveCount(before)
   await page.getByRole('button', { name: 'Resume' }).click()
-  await expect(rows).toHaveCount(40)
+  await expect(rows).toHaveCount(before + 37)
   await expect(rows.first()).toContainText('e/38')
   await expect(page.getByTestId('live')).toHaveText('Live')
 })
 
 test('one who was paused for long resumes from the cursor', async ({ page, server }) => {
+  test.setTimeout(180_000)
   await page.goto(`${server.url}/events?prefix=e&paused=1`)
   await expect(page.getByTestId('live')).toHaveText('Paused')
   const load = server.work('dlm-load', 'cycle', '--workers', '8', '--seconds', '2', '--warm-up', '0')
   await new Promise((resolve) => load.once('exit', resolve))
   for (let number = 0; number < 700; number += 1) await server.release(await server.lock('e'))
-  await expect(page.getByTestId('paused')).toHaveText('Paused · 1,400 new')
+  await expect(page.getByTestId('paused')).toHaveText('Paused · 1,400 new', { timeout: 30_000 })
   await page.getByRole('button', { name: 'Resume' }).click()
   const rows = page.getByTestId('event')
-  await expect(rows.first().locator('td').nth(5)).toHaveText('700')
+  await expect(rows.first().locator('td').nth(5)).toHaveText('700', { timeout: 30_000 })
   await expect(rows).toHaveCount(500)
   const tokens = await rows.evaluateAll((all) => all.map((row) => row.children[5]?.textContent))
   expect(tokens.slice(0, 4)).toEqual(['700', '700', '699', '699'])
