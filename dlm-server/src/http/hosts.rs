@@ -1,15 +1,21 @@
 //! For whom the server answers: a page of another site must not reach a server
 //! that listens on loopback, neither by a name that was pointed here (`Host`)
-//! nor from its own address (`Origin`).
+//! nor from its own address (`Origin`, and `Sec-Fetch-Site` where a browser
+//! sends no origin: for an image, a script or a form that only reads).
 
 use std::net::{IpAddr, SocketAddr};
 
 use dlm_protocol::ProblemCode;
-use hyper::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
+use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use hyper::http::uri::Authority;
 use hyper::{Request, Uri};
 
 use super::reply::Refused;
+use super::ui;
+
+/// Where the page that asks comes from, seen from here; browsers alone send it.
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// The names that the server answers to.
 #[derive(Debug)]
@@ -57,7 +63,8 @@ impl Hosts {
             );
             return Err(Refused::new(ProblemCode::HostNotAllowed, 421, detail));
         }
-        if request.headers().get_all(ORIGIN).iter().all(|origin| is_own(origin, &asked)) {
+        let own = request.headers().get_all(ORIGIN).iter().all(|origin| is_own(origin, &asked));
+        if own && (is_from_here(request.headers()) || is_link_to_page(request)) {
             return Ok(());
         }
         let detail = "a page of another origin may not use this server";
@@ -89,6 +96,20 @@ fn is_own(origin: &HeaderValue, host: &Authority) -> bool {
     let origin = origin.to_str().unwrap_or("");
     let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     rest.is_some_and(|rest| rest.eq_ignore_ascii_case(host.as_str()))
+}
+
+/// Whether no browser says that a page of another origin asks. `none` is the
+/// user: an address that was typed, a bookmark.
+fn is_from_here(headers: &HeaderMap) -> bool {
+    headers.get_all(FETCH_SITE).iter().all(|site| site == "same-origin" || site == "none")
+}
+
+/// A link to a view may stand in any page.
+fn is_link_to_page<B>(request: &Request<B>) -> bool {
+    let mut modes = request.headers().get_all(FETCH_MODE).iter();
+    modes.all(|mode| mode == "navigate")
+        && request.headers().contains_key(FETCH_MODE)
+        && ui::is_page(request.uri().path())
 }
 
 fn address(host: &str) -> Option<IpAddr> {
@@ -157,6 +178,28 @@ mod tests {
         for origin in ["null", "http://localhost", "http://localhost:7421", "http://127.0.0.1:7420", ""] {
             assert_eq!(answer(&hosts, "localhost:7420", Some(origin)), 403, "{origin}");
         }
+    }
+
+    #[test]
+    fn a_page_elsewhere_reaches_nothing_without_an_origin_either() {
+        let hosts = hosts("127.0.0.1:7420", "127.0.0.1:7420", &[]);
+        let answer = |path: &str, site: &str, mode: &str| {
+            let request = Request::get(path).header(HOST, "localhost:7420");
+            let request = request.header(FETCH_SITE, site).header(FETCH_MODE, mode);
+            hosts.check(&request.body(()).unwrap()).map_or_else(|refused| refused.status(), |()| 200)
+        };
+        for path in ["/v1/locks", "/v1/events", "/openapi.json", "/metrics", "/icon.svg", "/"] {
+            for site in ["cross-site", "same-site", ""] {
+                assert_eq!(answer(path, site, "no-cors"), 403, "{path} {site}");
+            }
+            for site in ["same-origin", "none"] {
+                assert_eq!(answer(path, site, "no-cors"), 200, "{path} {site}");
+            }
+        }
+        for path in ["/", "/locks", "/locks/orders%2F42", "/events", "/playground"] {
+            assert_eq!(answer(path, "cross-site", "navigate"), 200, "a link to {path}");
+        }
+        assert_eq!(answer("/v1/locks", "cross-site", "navigate"), 403);
     }
 
     #[test]

@@ -38,10 +38,7 @@ pub(super) fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Result
     }
     let name = path.strip_prefix('/').unwrap_or(path);
     if is_page(path) {
-        return Ok(match Files::get(PAGE) {
-            Some(page) => file(page, PAGE, headers),
-            None => text(NO_UI),
-        });
+        return Ok(page(Files::get(PAGE), headers));
     }
     match Files::get(name) {
         Some(found) if name != PAGE => Ok(file(found, name, headers)),
@@ -51,9 +48,16 @@ pub(super) fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Result
 
 /// Whether the UI has a view at this path. It is asked for by the view's own
 /// address too: when it is reloaded, or opened from a link.
-fn is_page(path: &str) -> bool {
+pub(super) fn is_page(path: &str) -> bool {
     matches!(path, "/" | "/locks" | "/events" | "/playground")
         || path.strip_prefix("/locks/").is_some_and(|name| !name.is_empty() && !name.contains('/'))
+}
+
+fn page(built_in: Option<EmbeddedFile>, headers: &HeaderMap) -> Reply {
+    match built_in {
+        Some(page) => file(page, PAGE, headers),
+        None => text(NO_UI),
+    }
 }
 
 fn file(found: EmbeddedFile, name: &str, headers: &HeaderMap) -> Reply {
@@ -131,6 +135,17 @@ mod tests {
             assert_eq!(is_known(&headers, "\"a\""), is, "{known}");
         }
         assert!(!is_known(&HeaderMap::new(), "\"a\""));
+    }
+
+    #[test]
+    fn a_build_without_the_ui_has_a_page_that_says_how_to_build_it() {
+        let reply = page(None, &HeaderMap::new());
+        assert_eq!(reply.status(), StatusCode::OK);
+        assert_eq!(reply.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
+        assert_eq!(reply.headers()[CONTENT_SECURITY_POLICY], POLICY);
+        assert!(NO_UI.contains("npm run build"));
+        // The policy has no place for styles and scripts in the page.
+        assert!(!NO_UI.contains("<style") && !NO_UI.contains("<script") && !NO_UI.contains("style="));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! nobody looks, nothing is read.
 
 mod histogram;
+mod made;
 mod tally;
 
 use std::sync::Arc;
@@ -23,12 +24,9 @@ use super::wire::{self, damaged};
 use super::{Error, Outcome, Service, unavailable};
 use crate::clock::since_boot;
 use crate::store::{LogRow, Reader, Standing, View};
+use made::Made;
 use tally::{Counts, Second, Tally, second_of};
 
-/// An overview answers everyone for this long, and for so many times as long as
-/// it took to compute.
-const FRESH: Duration = Duration::from_millis(100);
-const FRESH_TIMES: u32 = 10;
 /// So long the log is read at one look.
 const BUDGET: Duration = Duration::from_millis(300);
 /// Rows of the log that are read at a time.
@@ -62,31 +60,6 @@ struct History {
     /// The first second of which it has everything.
     since: Second,
     looked_at: Second,
-}
-
-#[derive(Debug)]
-struct Made {
-    overview: Overview,
-    at: Duration,
-    took: Duration,
-}
-
-impl Made {
-    fn is_fresh(&self, now: Duration) -> bool {
-        now.saturating_sub(self.at) < FRESH.max(self.took * FRESH_TIMES)
-    }
-
-    /// The overview with the clock as it is now, and the last of its seconds.
-    fn answer(&self, seconds: usize) -> Overview {
-        let age = since_boot().saturating_sub(self.at);
-        let at = Micros(self.overview.at.as_micros()).plus_ms(age.as_millis() as u64);
-        let spare = self.overview.seconds.len().saturating_sub(seconds);
-        Overview {
-            at: wire::time(at),
-            seconds: self.overview.seconds[spare..].to_vec(),
-            ..self.overview.clone()
-        }
-    }
 }
 
 impl Service {
