@@ -36,6 +36,13 @@ export class AwayError extends Error {
   }
 }
 
+/** Whether what failed may succeed when it is asked again. */
+export function passes(error: unknown): boolean {
+  return (
+    error instanceof AwayError || (error instanceof ApiError && (error.status >= 500 || error.status === 429))
+  )
+}
+
 interface Options {
   method?: 'GET' | 'POST'
   body?: unknown

@@ -67,6 +67,7 @@ export class EventSocket {
   #timer: ReturnType<typeof setTimeout> | undefined
   #silence: ReturnType<typeof setTimeout> | undefined
   #failures = 0
+  #heardAt = 0
   /** Where to resume: behind what was handed out last. */
   #cursor: string | null = null
 
@@ -82,6 +83,11 @@ export class EventSocket {
 
   get state(): StreamState {
     return this.#state
+  }
+
+  /** When the server was there last. */
+  get heardAt(): number {
+    return this.#heardAt
   }
 
   /** Begins behind a cursor, or now. */
@@ -118,9 +124,12 @@ export class EventSocket {
     if (this.#cursor !== null) query.set('after', this.#cursor)
     const socket = this.surroundings.open(`${this.surroundings.base()}/v1/events?${query}`, 'dlm.events.v1')
     this.#socket = socket
-    this.#listen()
+    this.#waitForWord()
+    let there = false
     socket.onopen = () => {
-      if (this.#socket === socket) this.#listen()
+      if (this.#socket !== socket) return
+      there = true
+      this.#listen()
     }
     socket.onmessage = (message: MessageEvent<string>) => {
       if (this.#socket !== socket) return
@@ -136,6 +145,8 @@ export class EventSocket {
     }
     socket.onclose = (event) => {
       if (this.#socket !== socket) return
+      // What had been said before the connection ended was heard.
+      if (there) this.#heardAt = this.surroundings.now()
       if (event.code === CURSOR_EXPIRED || event.code === INVALID_CURSOR) this.#giveUp('cursor-lost')
       else if (event.code === TOO_SLOW && this.#waiting.length > 0) this.#giveUp('too-many')
       else this.#retry()
@@ -144,6 +155,11 @@ export class EventSocket {
 
   /** Something was heard: the next silence counts from here. */
   #listen(): void {
+    this.#heardAt = this.surroundings.now()
+    this.#waitForWord()
+  }
+
+  #waitForWord(): void {
     clearTimeout(this.#silence)
     this.#silence = setTimeout(() => this.#retry(), SILENCE_MS)
   }

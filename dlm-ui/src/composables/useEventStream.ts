@@ -11,16 +11,20 @@ export function useEventStream(filter: () => StreamFilter, handlers: Watched) {
 
   function start(cursor: string | null): void {
     socket?.stop()
-    socket = new EventSocket(filter(), {
+    const mine = new EventSocket(filter(), {
       messages: handlers.messages,
-      gap: handlers.gap,
+      gap: (why) => {
+        connection.become('behind')
+        handlers.gap(why)
+      },
       state: (state) => {
         if (state === 'live') connection.become('live')
-        else if (state === 'away') connection.become('away')
+        else if (state === 'away') connection.become('away', mine.heardAt)
         handlers.state?.(state)
       },
     })
-    socket.start(cursor)
+    socket = mine
+    mine.start(cursor)
   }
 
   function stop(): void {

@@ -20,17 +20,22 @@ export function useOverview() {
   const refused = ref<string | null>(null)
   let timer: ReturnType<typeof setTimeout> | undefined
   let ended = false
+  let looking = false
+  let answeredAt = performance.now()
 
   async function look(): Promise<void> {
+    if (looking) return
+    looking = true
     const last = overview.value?.seconds.at(-1)
     const behind = last ? clock.now - Date.parse(last.at) : Number.POSITIVE_INFINITY
     const seconds = behind < (FEW_SECONDS - 2) * 1000 ? FEW_SECONDS : ALL_SECONDS
-    const sentAt = Date.now()
+    const sentAt = performance.now()
     let pause = EVERY_MS
     try {
       const fresh = await api.overview(seconds)
       if (ended) return
-      clock.take(fresh.at, sentAt, Date.now())
+      answeredAt = performance.now()
+      clock.take(fresh.at, sentAt, answeredAt)
       const known = overview.value?.seconds ?? []
       overview.value = { ...fresh, seconds: mergeSeconds(known, fresh.seconds, ALL_SECONDS) }
       refused.value = null
@@ -38,9 +43,11 @@ export function useOverview() {
     } catch (error) {
       if (ended) return
       pause = AGAIN_MS
-      connection.become('away')
+      connection.become('away', answeredAt)
       if (error instanceof ApiError && error.status < 500) refused.value = error.message
       else if (!(error instanceof AwayError) && !(error instanceof ApiError)) throw error
+    } finally {
+      looking = false
     }
     next(pause)
   }

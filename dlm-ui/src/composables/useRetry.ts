@@ -1,5 +1,5 @@
 import { onScopeDispose } from 'vue'
-import { ApiError, AwayError } from '../api/client'
+import { ApiError, passes } from '../api/client'
 import { useConnection } from '../stores/connection'
 
 const FIRST_PAUSE_MS = 250
@@ -23,9 +23,9 @@ export function useRetry(refused: (error: ApiError) => void) {
         return
       } catch (error) {
         if (mine.signal.aborted) return
-        const passing = error instanceof AwayError || (error instanceof ApiError && error.status >= 500)
-        if (!passing) {
+        if (!passes(error)) {
           if (!(error instanceof ApiError)) throw error
+          connection.become('idle')
           refused(error)
           return
         }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { LockEvent, LockStatus } from '../api/types'
-import { applyEvent, applyRenewal, matches, rowOf } from './rows'
+import { applyEvent, applyRenewal, leavesOut, matches, newer, rowOf } from './rows'
 import { event, granted, row } from './samples'
 
 function after(start: LockStatus, ...events: LockEvent[]): LockStatus {
@@ -88,4 +88,29 @@ test('a filter takes what belongs to it', () => {
   expect([row(), held, waited].map((one) => matches(one, 'held'))).toEqual([false, true, true])
   expect([row(), held, waited].map((one) => matches(one, 'waiting'))).toEqual([false, false, true])
   expect([row(), held, waited].map((one) => matches(one, 'all'))).toEqual([true, true, true])
+})
+
+test('an answer takes the place of what is known unless it is older', () => {
+  const known = after(row(), granted(1, 1), granted(2, 2, { mode: 'shared' }))
+  const answer = after(row(), granted(1, 1))
+  expect(newer(known, answer)).toBe(known)
+  expect(newer(answer, known)).toBe(known)
+  expect(newer(null, answer)).toBe(answer)
+  const until = '2099-01-01T00:00:00.000Z'
+  const renewed = applyRenewal(answer, {
+    type: 'renewed',
+    resource: 'a',
+    fencing_token: 1,
+    expires_at: until,
+  })
+  expect(newer(renewed, answer).holders[0]?.expires_at).toBe(until)
+})
+
+test('an event can say that its lock does not belong into a list', () => {
+  const released = event('released', 2, { fencing_token: 1, queue_len: 1 })
+  expect(leavesOut(released, 'held')).toBe(true)
+  expect(leavesOut({ ...released, mode: 'shared' }, 'held')).toBe(false)
+  expect(leavesOut(released, 'waiting')).toBe(false)
+  expect(leavesOut({ ...released, queue_len: 0 }, 'waiting')).toBe(true)
+  expect(leavesOut(released, 'all')).toBe(false)
 })

@@ -1,6 +1,8 @@
 // What a list of locks is after events: the rules by which a row follows them. No lock rule is here; an event says
 // what happened, and where it does not say enough the row is asked for anew.
-import type { LockEvent, LockStatus, Renewal, StateFilter } from '../api/types'
+import type { EventKind, LockEvent, LockStatus, Renewal, StateFilter } from '../api/types'
+
+const ENDS: ReadonlySet<EventKind> = new Set(['released', 'expired', 'force_released'])
 
 /** What became of a row. */
 export interface Applied {
@@ -44,6 +46,25 @@ export function applyEvent(row: LockStatus, event: LockEvent): Applied | null {
   else if (event.kind === 'queued' && event.queue_len === 1) next.oldest_enqueued_at = event.at
   else if (event.waiter_id && event.kind !== 'queued') incomplete = true
   return { row: next, incomplete }
+}
+
+/** What is shown of a lock once it was asked for: the answer may be older than what was heard meanwhile. */
+export function newer(known: LockStatus | null | undefined, answer: LockStatus): LockStatus {
+  if (!known || known.version < answer.version) return answer
+  if (known.version > answer.version) return known
+  const terms = new Map(known.holders.map((holder) => [holder.fencing_token, holder.expires_at]))
+  const holders = answer.holders.map((holder) => {
+    const until = terms.get(holder.fencing_token) ?? ''
+    return until > holder.expires_at ? { ...holder, expires_at: until } : holder
+  })
+  return { ...answer, holders }
+}
+
+/** Whether a lock that is not in the list surely does not belong into it after this event. */
+export function leavesOut(event: LockEvent, filter: StateFilter): boolean {
+  if (filter === 'waiting') return event.queue_len === 0
+  if (filter === 'held') return event.mode === 'exclusive' && ENDS.has(event.kind)
+  return false
 }
 
 /** A row made of the first event seen of a lock; `null` where the event does not tell enough. */

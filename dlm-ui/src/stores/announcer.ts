@@ -13,9 +13,9 @@ export const useAnnouncer = defineStore('announcer', () => {
 
   /** A summary that is worth saying now and then; a newer one takes its place. */
   function summarise(text: string): void {
-    if (text === message.value) return
-    pending = text
     clearTimeout(timer)
+    pending = text === message.value ? null : text
+    if (pending === null) return
     timer = setTimeout(flush, Math.max(500, last + EVERY_MS - Date.now()))
   }
 

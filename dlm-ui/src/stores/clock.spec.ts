@@ -1,10 +1,15 @@
 import { createPinia, setActivePinia } from 'pinia'
-import { beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { api } from '../api/client'
 import { useClock } from './clock'
 
 const at = (ms: number) => new Date(ms).toISOString()
 
 beforeEach(() => setActivePinia(createPinia()))
+afterEach(() => {
+  vi.restoreAllMocks()
+  vi.useRealTimers()
+})
 
 test('the server read its clock in the middle of the way', () => {
   const clock = useClock()
@@ -22,4 +27,21 @@ test('a reading that took longer does not replace a better one, until that is ol
   // The computer slept, or somebody set its clock.
   clock.take(at(9_000_200), 100_000, 100_400)
   expect(clock.offset).toBe(8_900_000)
+})
+
+test('a clock that was set is noticed, and the server asked at once', async () => {
+  vi.useFakeTimers()
+  const asked = vi.spyOn(api, 'overview').mockRejectedValue(new Error('away'))
+  const clock = useClock()
+  const stop = clock.run()
+  clock.take(at(5_000_000), performance.now(), performance.now())
+  await vi.advanceTimersByTimeAsync(2_000)
+  asked.mockClear()
+  const before = clock.now
+  const real = Date.now
+  vi.spyOn(Date, 'now').mockImplementation(() => real() - 3_600_000)
+  await vi.advanceTimersByTimeAsync(250)
+  expect(asked).toHaveBeenCalledTimes(1)
+  expect(clock.now - before).toBe(250)
+  stop()
 })

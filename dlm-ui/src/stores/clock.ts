@@ -2,16 +2,18 @@ import { defineStore } from 'pinia'
 import { ref } from 'vue'
 import { api } from '../api/client'
 
-/** The clock is asked again after this long: the computer may have slept. */
+/** The clock is asked again after this long: the two may run apart. */
 const AGAIN_MS = 60_000
 const TICK_MS = 250
+const LEAP_MS = 1_000
 
 /** The server's clock: what all times on the page are computed from. */
 export const useClock = defineStore('clock', () => {
-  /** The server's now less the browser's, in milliseconds. */
-  const offset = ref(0)
+  /** The server's now less the browser's steady clock (`performance.now()`), which nobody sets, in milliseconds. */
+  const offset = ref(wallAhead())
   /** The server's now; it ticks four times a second while the page is seen. */
-  const now = ref(Date.now())
+  const now = ref(performance.now() + offset.value)
+  let ahead = wallAhead()
   let best = Number.POSITIVE_INFINITY
   let taken = Number.NEGATIVE_INFINITY
 
@@ -25,18 +27,24 @@ export const useClock = defineStore('clock', () => {
   }
 
   async function sync(): Promise<void> {
-    if (Date.now() - taken < AGAIN_MS) return
-    const sentAt = Date.now()
+    if (performance.now() - taken < AGAIN_MS) return
+    const sentAt = performance.now()
     try {
       const { at } = await api.overview(0)
-      take(at, sentAt, Date.now())
+      take(at, sentAt, performance.now())
     } catch {
       // The server is away; the last reading stands.
     }
   }
 
   function tick(): void {
-    if (!document.hidden) now.value = Date.now() + offset.value
+    if (Math.abs(wallAhead() - ahead) > LEAP_MS) {
+      // The computer slept, in which the steady clock may stand still, or somebody set its clock.
+      ahead = wallAhead()
+      taken = Number.NEGATIVE_INFINITY
+      void sync()
+    }
+    if (!document.hidden) now.value = performance.now() + offset.value
   }
 
   /** Starts the clock; the result stops it. */
@@ -58,3 +66,8 @@ export const useClock = defineStore('clock', () => {
 
   return { offset, now, take, sync, run }
 })
+
+/** The browser's wall clock less its steady one. */
+function wallAhead(): number {
+  return Date.now() - performance.now()
+}

@@ -2,10 +2,13 @@ import { defineStore } from 'pinia'
 import { computed, ref } from 'vue'
 import { useClock } from './clock'
 
-export type Link = 'loading' | 'live' | 'paused' | 'away'
+/** `behind`: the server is there, and the page could not keep up; `idle`: nothing is followed. */
+export type Link = 'idle' | 'loading' | 'live' | 'paused' | 'behind' | 'away'
 
 /** So long a break is not yet worth greying the page for. */
 const BRIEF_MS = 2_000
+/** Who kept up for so long is no longer behind. */
+const CALM_MS = 10_000
 
 /** Whether what is on the page is what is so now. */
 export const useConnection = defineStore('connection', () => {
@@ -16,10 +19,26 @@ export const useConnection = defineStore('connection', () => {
   /** Something that happened to the connection, for people to read. */
   const notice = ref<string | null>(null)
 
-  function become(next: Link): void {
-    if (next === 'away' && link.value !== 'away') lastGood.value = Date.now() + clock.offset
+  let passing: string | null = null
+  let calming: ReturnType<typeof setTimeout> | undefined
+
+  /** `heardAt` is when the server was heard last, by the browser's steady clock. */
+  function become(next: Link, heardAt = performance.now()): void {
+    if (next === 'away' && link.value !== 'away') lastGood.value = heardAt + clock.offset
     if (next === 'live') lastGood.value = null
+    if (next === 'live' && link.value !== 'live') calming = setTimeout(calm, CALM_MS)
+    else if (next !== 'live') clearTimeout(calming)
     link.value = next
+  }
+
+  /** Too much happens to show all of it; the notice goes once the page keeps up. */
+  function fallBehind(why: string): void {
+    notice.value = passing = why
+  }
+
+  function calm(): void {
+    if (notice.value === passing) notice.value = null
+    passing = null
   }
 
   const staleSince = computed(() =>
@@ -27,7 +46,7 @@ export const useConnection = defineStore('connection', () => {
       ? lastGood.value
       : null,
   )
-  const stale = computed(() => link.value === 'away')
+  const stale = computed(() => link.value === 'away' || link.value === 'behind')
 
-  return { link, lastGood, notice, staleSince, stale, become }
+  return { link, notice, staleSince, stale, become, fallBehind }
 })
