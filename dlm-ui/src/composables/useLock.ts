@@ -1,15 +1,17 @@
 // One lock as it is: its status, asked for anew whenever something happened to it, and its newest events.
 import { onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
-import { api, type ApiError } from '../api/client'
+import { api, passes, type ApiError } from '../api/client'
 import type { LockEvent, LockStatus, StreamMessage } from '../api/types'
-import { applyRenewal } from '../state/rows'
+import { applyRenewal, newer } from '../state/rows'
 import { useConnection } from '../stores/connection'
 import { useEventStream } from './useEventStream'
+import { useOverdue } from './useOverdue'
 import { useRetry } from './useRetry'
 
 const MOST_EVENTS = 500
-/** A lock that is busy is asked for this often at most. */
+/** A lock that is busy is asked for this often at most; and this long after it could not be. */
 const REFRESH_MS = 100
+const AGAIN_MS = 1_000
 
 export function useLock(name: Ref<string>) {
   const connection = useConnection()
@@ -17,9 +19,12 @@ export function useLock(name: Ref<string>) {
   /** Oldest first. */
   const events = shallowRef<LockEvent[]>([])
   const refused = ref<string | null>(null)
-  let lastAsked = Number.NEGATIVE_INFINITY
-  let asking: ReturnType<typeof setTimeout> | undefined
-  let asked = 0
+  let notBefore = Number.NEGATIVE_INFINITY
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let asking = false
+  /** What is under way may be answered without what happened since. */
+  let again = false
+  let ended = false
 
   const { load } = useRetry((error: ApiError) => {
     refused.value = error.message
@@ -59,32 +64,43 @@ export function useLock(name: Ref<string>) {
   }
 
   function refreshSoon(): void {
-    asking ??= setTimeout(
-      () => {
-        asking = undefined
-        lastAsked = Date.now()
-        void refresh()
-      },
-      Math.max(0, lastAsked + REFRESH_MS - Date.now()),
-    )
+    if (asking) again = true
+    else timer ??= setTimeout(() => void refresh(), Math.max(0, notBefore - performance.now()))
   }
 
+  /** One question at a time: on a slow way the answers would overtake each other. */
   async function refresh(): Promise<void> {
-    const mine = (asked += 1)
+    clearTimeout(timer)
+    timer = undefined
+    if (asking) {
+      again = true
+      return
+    }
+    asking = true
+    again = false
+    notBefore = performance.now() + REFRESH_MS
     try {
       const fresh = await api.status(name.value)
-      if (mine === asked && fresh.resource === name.value) status.value = fresh
-    } catch {
-      // The stream notices when the server is away, and the next event asks again.
+      if (fresh.resource === name.value) status.value = newer(status.value, fresh)
+    } catch (error) {
+      again = passes(error)
+      notBefore = performance.now() + AGAIN_MS
+    } finally {
+      asking = false
     }
+    if (again && !ended) refreshSoon()
   }
 
+  useOverdue(() => (status.value ? [status.value] : []), refreshSoon)
   watch(name, () => {
     status.value = null
     events.value = []
     reload()
   })
-  onScopeDispose(() => clearTimeout(asking))
+  onScopeDispose(() => {
+    ended = true
+    clearTimeout(timer)
+  })
   reload()
 
   return { status, events, refused, refresh }
