@@ -1,10 +1,10 @@
 // A list of locks that follows what happens: the pages of the list first, then the events since its first page, joined
 // by the rows' versions.
 import { onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
-import { api, type ApiError } from '../api/client'
+import { api, passes, type ApiError } from '../api/client'
 import type { LockEvent, LockStatus, StateFilter, StreamMessage } from '../api/types'
 import { comparator, reorder, type Sort } from '../state/order'
-import { applyEvent, applyRenewal, matches, rowOf } from '../state/rows'
+import { applyEvent, applyRenewal, leavesOut, matches, newer, rowOf } from '../state/rows'
 import { useConnection } from '../stores/connection'
 import { useEventStream } from './useEventStream'
 import { useRetry } from './useRetry'
@@ -13,7 +13,7 @@ const FIRST_PAGE = 200
 const PAGE = 1000
 /** Beyond this many rows nobody reads a list; a prefix finds more. */
 const MOST_ROWS = 200_000
-/** Rows that are asked for anew at a time, and between two such rounds. */
+/** Rows that are asked for anew at a time, and how often more are. */
 const REFRESH_AT_ONCE = 8
 const REFRESH_EVERY_MS = 200
 /** A list that is reloaded since too much happens is reloaded this often. */
@@ -23,11 +23,13 @@ export interface ListOptions {
   prefix: Ref<string>
   filter: Ref<StateFilter>
   sort: Ref<Sort>
-  /** While true, rows change in place but keep their places: somebody points at them. */
+  /** While true, rows of a complete list change in place but keep their places: somebody points at them. */
   still: Ref<boolean>
+  /** The names that somebody sees; of what has to be asked for, these are first. */
+  inSight: Ref<readonly string[]>
 }
 
-export function useLockList({ prefix, filter, sort, still }: ListOptions) {
+export function useLockList({ prefix, filter, sort, still, inSight }: ListOptions) {
   const connection = useConnection()
   /** The rows in order; replaced as a whole. */
   const ordered = shallowRef<LockStatus[]>([])
@@ -41,11 +43,17 @@ export function useLockList({ prefix, filter, sort, still }: ListOptions) {
   /** What came, went or changed since the last drawing, as it is now. */
   let touched = new Map<string, LockStatus>()
   let incomplete = new Set<string>()
+  /** What is being asked for, and the newest version of it that was heard of since. Another load has another one. */
+  let asking = new Map<string, number>()
+  /** A list that is loaded again is shown as it was until all of it is there. */
+  let unseen = false
   let drawing: ReturnType<typeof setTimeout> | undefined
   let reloading: ReturnType<typeof setTimeout> | undefined
 
   const { load } = useRetry((error: ApiError) => {
     refused.value = error.message
+    rows = new Map()
+    ordered.value = []
     loaded.value = true
   })
   const stream = useEventStream(() => ({ prefix: prefix.value, renewals: true }), {
@@ -54,30 +62,33 @@ export function useLockList({ prefix, filter, sort, still }: ListOptions) {
       if (why === 'cursor-lost') {
         connection.notice =
           'The server no longer had the events since the last look; the list was loaded anew.'
-        reload()
+        reload(true)
       } else {
-        connection.notice = 'Too much happens to show each change; the list is loaded anew every few seconds.'
-        reloading = setTimeout(reload, RELOAD_MS)
+        connection.fallBehind(
+          'Too much happens to show each change; the list is loaded anew every few seconds.',
+        )
+        reloading = setTimeout(() => reload(true), RELOAD_MS)
       }
     },
   })
 
-  /** Loads the list; what is shown stays until the first page is there. */
-  function reload(): void {
+  /** Loads the list; what is shown stays until the first page is there, or all of it where it is the same list. */
+  function reload(same: boolean): void {
     clearTimeout(reloading)
     stream.stop()
     void load(async (signal) => {
-      const fresh = new Map<string, LockStatus>()
       let page = await api.list(prefix.value, filter.value, FIRST_PAGE, null, signal)
-      rows = fresh
+      rows = new Map()
       early = []
       touched = new Map()
       incomplete = new Set()
+      asking = new Map()
       refused.value = null
       cut.value = false
       complete.value = false
+      unseen = same
       add(page.locks)
-      ordered.value = [...rows.values()].sort(comparator(sort.value))
+      if (!unseen) showAll()
       loaded.value = true
       stream.start(page.cursor)
       while (page.next !== null && page.next !== undefined) {
@@ -90,6 +101,10 @@ export function useLockList({ prefix, filter, sort, still }: ListOptions) {
         for (const row of page.locks) touched.set(row.resource, row)
         draw()
       }
+      // Rows that somebody points at keep their places only from here on.
+      if (unseen) showAll()
+      else arrange()
+      unseen = false
       complete.value = true
       const missed = early
       early = []
@@ -99,7 +114,7 @@ export function useLockList({ prefix, filter, sort, still }: ListOptions) {
   }
 
   function add(page: readonly LockStatus[]): void {
-    for (const row of page) rows.set(row.resource, row)
+    for (const row of page) rows.set(row.resource, newer(rows.get(row.resource), row))
   }
 
   function take(batch: StreamMessage[]): void {
@@ -115,6 +130,8 @@ export function useLockList({ prefix, filter, sort, still }: ListOptions) {
   }
 
   function follow(event: LockEvent): void {
+    const heard = asking.get(event.resource)
+    if (heard !== undefined) asking.set(event.resource, Math.max(heard, event.version))
     const row = rows.get(event.resource)
     if (row) {
       const applied = applyEvent(row, event)
@@ -126,6 +143,8 @@ export function useLockList({ prefix, filter, sort, still }: ListOptions) {
       early.push(event)
     } else if (cut.value) {
       return
+    } else if (leavesOut(event, filter.value)) {
+      incomplete.delete(event.resource)
     } else {
       const made = rowOf(event)
       if (made) put(made)
@@ -135,8 +154,21 @@ export function useLockList({ prefix, filter, sort, still }: ListOptions) {
 
   function put(row: LockStatus): void {
     if (matches(row, filter.value)) rows.set(row.resource, row)
-    else rows.delete(row.resource)
+    else {
+      rows.delete(row.resource)
+      incomplete.delete(row.resource)
+    }
     touched.set(row.resource, row)
+  }
+
+  function showAll(): void {
+    touched = new Map()
+    ordered.value = [...rows.values()].sort(comparator(sort.value))
+  }
+
+  function arrange(): void {
+    ordered.value = reorder(ordered.value, touched, rows, sort.value)
+    touched = new Map()
   }
 
   /** Draws soon; less often when it takes long. */
@@ -145,9 +177,13 @@ export function useLockList({ prefix, filter, sort, still }: ListOptions) {
     drawing ??= setTimeout(
       () => {
         drawing = undefined
+        if (unseen) return
         const before = performance.now()
-        ordered.value = still.value ? inPlace() : reorder(ordered.value, touched, rows, sort.value)
-        if (!still.value) touched = new Map()
+        if (still.value && complete.value) {
+          ordered.value = inPlace()
+        } else {
+          arrange()
+        }
         drawCost = performance.now() - before
       },
       Math.max(16, drawCost * 10),
@@ -159,16 +195,31 @@ export function useLockList({ prefix, filter, sort, still }: ListOptions) {
     return ordered.value.map((row) => touched.get(row.resource) ?? row)
   }
 
-  async function refresh(): Promise<void> {
-    const names = [...incomplete].slice(0, REFRESH_AT_ONCE)
-    for (const name of names) incomplete.delete(name)
-    const answers = await Promise.allSettled(names.map((name) => api.status(name)))
-    for (const answer of answers) {
-      if (answer.status !== 'fulfilled') continue
-      const known = rows.get(answer.value.resource)
-      if (!known || known.version <= answer.value.version) put({ ...answer.value, waiters: [] })
+  function askForMore(): void {
+    if (incomplete.size === 0 || document.hidden || connection.link === 'away') return
+    const seen = inSight.value.filter((name) => incomplete.has(name))
+    for (const name of new Set([...seen, ...incomplete])) {
+      if (asking.size >= REFRESH_AT_ONCE) return
+      if (!asking.has(name)) void ask(name)
     }
-    if (touched.size > 0) draw()
+  }
+
+  async function ask(name: string): Promise<void> {
+    const mine = asking
+    mine.set(name, 0)
+    incomplete.delete(name)
+    try {
+      const answer = await api.status(name)
+      // Another load took the place of what this is about.
+      if (mine !== asking) return
+      if (answer.version < (mine.get(name) ?? 0)) incomplete.add(name)
+      else put({ ...newer(rows.get(name), answer), waiters: [] })
+      if (touched.size > 0) draw()
+    } catch (error) {
+      if (passes(error)) incomplete.add(name)
+    } finally {
+      mine.delete(name)
+    }
   }
 
   /** Asks for a row anew, such as one whose time seems to be up. */
@@ -176,13 +227,10 @@ export function useLockList({ prefix, filter, sort, still }: ListOptions) {
     incomplete.add(name)
   }
 
-  const refreshing = setInterval(() => {
-    if (incomplete.size > 0 && !document.hidden) void refresh()
-  }, REFRESH_EVERY_MS)
-  watch([prefix, filter], reload)
+  const refreshing = setInterval(askForMore, REFRESH_EVERY_MS)
+  watch([prefix, filter], () => reload(false))
   watch(sort, () => {
-    touched = new Map()
-    ordered.value = [...rows.values()].sort(comparator(sort.value))
+    if (!unseen) showAll()
   })
   watch(still, (now) => {
     if (!now && touched.size > 0) draw()
@@ -192,7 +240,7 @@ export function useLockList({ prefix, filter, sort, still }: ListOptions) {
     clearTimeout(drawing)
     clearTimeout(reloading)
   })
-  reload()
+  reload(false)
 
   return { ordered, loaded, complete, cut, refused, doubt }
 }

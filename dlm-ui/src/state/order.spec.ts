@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { LockStatus } from '../api/types'
-import { comparator, reorder, SORTS, type Sort } from './order'
+import { comparator, falls, reorder, SORTS, type Sort } from './order'
 import { row } from './samples'
 
 /** Numbers that look random and are the same each time. */
@@ -64,4 +64,15 @@ test('rows without what is sorted by come last either way', () => {
   for (const descending of [false, true]) {
     expect([free, waited].sort(comparator({ key: 'oldest', descending }))).toEqual([waited, free])
   }
+})
+
+test('an order is told by the values that one sees', () => {
+  const [few, many] = [row({ resource: 'a', queue_len: 1 }), row({ resource: 'b', queue_len: 9 })]
+  for (const descending of [false, true]) {
+    const sort: Sort = { key: 'waiters', descending }
+    const lengths = [few, many].sort(comparator(sort)).map((one) => one.queue_len)
+    expect(lengths).toEqual(falls(sort) ? [9, 1] : [1, 9])
+  }
+  expect(falls({ key: 'name', descending: false })).toBe(false)
+  expect(falls({ key: 'held', descending: false })).toBe(true)
 })

@@ -9,6 +9,14 @@ export interface Sort {
   descending: boolean
 }
 
+/** What is sorted from the largest down at first: who looks for trouble wants the longest and the most. */
+const LARGEST_FIRST: ReadonlySet<SortKey> = new Set(['held', 'waiters', 'oldest', 'token'])
+
+/** Whether the values that are shown go down the page from large to small. */
+export function falls({ key, descending }: Sort): boolean {
+  return LARGEST_FIRST.has(key) !== descending
+}
+
 type Value = string | number
 
 /** Instants of the wire compare as text. Rows without one come last. */
