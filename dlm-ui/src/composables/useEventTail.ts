@@ -1,5 +1,5 @@
 // The end of the event log as a list that grows: the newest events first, then what happens.
-import { computed, onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
+import { onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
 import { api, type ApiError } from '../api/client'
 import type { EventKind, LockEvent, StreamMessage } from '../api/types'
 import { useConnection } from '../stores/connection'
@@ -7,6 +7,8 @@ import { useEventStream } from './useEventStream'
 import { useRetry } from './useRetry'
 
 const FIRST_LOAD = 200
+/** Where only some kinds are wanted, more is loaded to have enough of these. */
+const FIRST_LOAD_OF_SOME = 1_000
 const MOST_SHOWN = 500
 /** More than this is not kept for one who paused; the stream resumes from the cursor instead. */
 const MOST_HELD_BACK = 1_000
@@ -24,7 +26,9 @@ export interface TailOptions {
 export function useEventTail({ prefix, resource, kinds, paused }: TailOptions) {
   const connection = useConnection()
   /** Newest first. */
-  const all = shallowRef<LockEvent[]>([])
+  const events = shallowRef<LockEvent[]>([])
+  /** How many came since it was loaded. */
+  const arrived = ref(0)
   const loaded = ref(false)
   const refused = ref<string | null>(null)
   /** How many came since it was paused. */
@@ -35,9 +39,10 @@ export function useEventTail({ prefix, resource, kinds, paused }: TailOptions) {
   let reloading: ReturnType<typeof setTimeout> | undefined
   let drawnAt = Number.NEGATIVE_INFINITY
   let resumeAt: string | null = null
+  /** While it was paused, the stream broke off for good. */
+  let broken = false
 
   const wanted = (event: LockEvent) => kinds.value.length === 0 || kinds.value.includes(event.kind)
-  const events = computed(() => all.value.filter(wanted))
 
   const { load } = useRetry((error: ApiError) => {
     refused.value = error.message
@@ -49,11 +54,15 @@ export function useEventTail({ prefix, resource, kinds, paused }: TailOptions) {
       if (state === 'live' && paused.value) connection.become('paused')
     },
     gap: (why) => {
-      if (why === 'cursor-lost') {
+      if (paused.value) {
+        // What one looks at stays until one resumes.
+        broken = true
+        connection.become('paused')
+      } else if (why === 'cursor-lost') {
         connection.notice = 'The server no longer had the events since the last look; the newest were loaded.'
         reload()
       } else {
-        connection.notice = 'Too much happens to show each event; the newest are loaded every few seconds.'
+        connection.fallBehind('Too much happens to show each event; the newest are loaded every few seconds.')
         reloading = setTimeout(reload, RELOAD_MS)
       }
     },
@@ -64,9 +73,12 @@ export function useEventTail({ prefix, resource, kinds, paused }: TailOptions) {
     stream.stop()
     clearHeldBack()
     undrawn = []
+    broken = false
     void load(async (signal) => {
-      const page = await api.newestEvents(prefix.value, resource.value, FIRST_LOAD, signal)
-      all.value = page.events.toReversed()
+      const most = kinds.value.length === 0 ? FIRST_LOAD : FIRST_LOAD_OF_SOME
+      const page = await api.newestEvents(prefix.value, resource.value, most, signal)
+      events.value = page.events.filter(wanted).reverse().slice(0, MOST_SHOWN)
+      arrived.value = 0
       resumeAt = page.cursor
       loaded.value = true
       refused.value = null
@@ -75,19 +87,19 @@ export function useEventTail({ prefix, resource, kinds, paused }: TailOptions) {
   }
 
   function take(batch: StreamMessage[]): void {
-    const happened = batch.filter((message) => message.type === 'event')
+    // Those that are not wanted must not take the place of those that are.
+    const happened = batch.filter((message) => message.type === 'event').filter(wanted)
     if (!paused.value) {
       show(happened)
-      const last = batch.findLast((message) => 'cursor' in message)
-      if (last && 'cursor' in last) resumeAt = last.cursor
       return
     }
-    heldBack.value += happened.filter(wanted).length
+    heldBack.value += happened.length
     if (kept.length <= MOST_HELD_BACK) kept.push(...happened)
   }
 
   function show(happened: readonly LockEvent[]): void {
     if (happened.length === 0) return
+    arrived.value += happened.length
     undrawn.push(...happened)
     drawing ??= setTimeout(draw, Math.max(0, drawnAt + DRAW_MS - performance.now()))
   }
@@ -95,7 +107,7 @@ export function useEventTail({ prefix, resource, kinds, paused }: TailOptions) {
   function draw(): void {
     drawing = undefined
     drawnAt = performance.now()
-    all.value = [...undrawn.slice(-MOST_SHOWN).reverse(), ...all.value].slice(0, MOST_SHOWN)
+    events.value = [...undrawn.slice(-MOST_SHOWN).reverse(), ...events.value].slice(0, MOST_SHOWN)
     undrawn = []
   }
 
@@ -106,7 +118,12 @@ export function useEventTail({ prefix, resource, kinds, paused }: TailOptions) {
 
   watch(paused, (now) => {
     if (now) {
+      resumeAt = stream.cursor() ?? resumeAt
       if (connection.link === 'live') connection.become('paused')
+      return
+    }
+    if (broken) {
+      reload()
       return
     }
     const overflowed = kept.length > MOST_HELD_BACK
@@ -119,12 +136,12 @@ export function useEventTail({ prefix, resource, kinds, paused }: TailOptions) {
       if (connection.link === 'paused') connection.become('live')
     }
   })
-  watch([prefix, resource], reload)
+  watch([prefix, resource, () => kinds.value.join()], reload)
   onScopeDispose(() => {
     clearTimeout(drawing)
     clearTimeout(reloading)
   })
   reload()
 
-  return { events, loaded, refused, heldBack }
+  return { events, arrived, loaded, refused, heldBack }
 }

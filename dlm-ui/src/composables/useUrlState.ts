@@ -23,6 +23,13 @@ export function whole(from: number, to: number): Codec<number> {
   }
 }
 
+export function visibleAscii(longest: number): Codec<string> {
+  return {
+    read: (value) => (/^[!-~]+$/.test(value) && value.length <= longest ? value : null),
+    write: (value) => value,
+  }
+}
+
 /** A part of a view's state that lives in its address; the default is left out of it. */
 export function useUrlState<T>(name: string, codec: Codec<T>, otherwise: T): WritableComputedRef<T> {
   const route = useRoute()
