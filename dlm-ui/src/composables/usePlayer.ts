@@ -1,5 +1,5 @@
 // One who takes a lock from the browser, as a program would by HTTP.
-import { computed, onScopeDispose, ref, shallowRef, type Ref } from 'vue'
+import { computed, onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
 import { api, ApiError, AwayError } from '../api/client'
 import type { Lease, LockEvent, Mode } from '../api/types'
 
@@ -26,15 +26,14 @@ export interface Wish {
   owner: string
 }
 
-export function usePlayer(name: Ref<string>, wish: Ref<Wish>) {
+export function usePlayer(name: Ref<string>, key: Ref<string>, wish: Ref<Wish>) {
   const phase = shallowRef<Phase>({ at: 'idle' })
-  const key = ref(newKey())
   const replies = shallowRef<Reply[]>([])
   const busy = ref(false)
   let waiting: AbortController | null = null
   let numbered = 0
-  /** The lock that the phase is about: the name may change meanwhile. */
-  let lockName = name.value
+  /** What the phase is about: the fields may be changed meanwhile. */
+  let asked = { lock: name.value, key: key.value }
 
   const holding = computed(() => (phase.value.at === 'holding' ? phase.value.lease : null))
 
@@ -54,25 +53,26 @@ export function usePlayer(name: Ref<string>, wish: Ref<Wish>) {
     waiting?.abort()
     const mine = new AbortController()
     waiting = mine
-    lockName = name.value
+    const of = { lock: name.value, key: key.value }
+    asked = of
     const { mode, ttlMs, waitMs, owner } = wish.value
     const request = { mode, ttl_ms: ttlMs, wait_ms: waitMs, owner }
-    const asked = `acquire ${mode}`
+    const what = `acquire ${mode}`
     const before = phase.value
     if (waitMs > 0 && before.at !== 'holding') phase.value = { at: 'waiting', position: null }
     busy.value = true
     try {
       for (;;) {
         try {
-          const answer = await api.acquire(lockName, key.value, { ...request, metadata: {} }, mine.signal)
+          const answer = await api.acquire(of.lock, of.key, { ...request, metadata: {} }, mine.signal)
           if ('lease_id' in answer) {
             const again = before.at === 'holding' && before.lease.lease_id === answer.lease_id
             phase.value = { at: 'holding', lease: answer }
-            note(asked, `200: token ${answer.fencing_token}${again ? ', the same lease again' : ''}`, true)
+            note(what, `200: token ${answer.fencing_token}${again ? ', the same lease again' : ''}`, true)
             return
           }
           phase.value = { at: 'waiting', position: answer.position }
-          note(asked, `202: place ${answer.position} of ${answer.queue_len}`, true)
+          note(what, `202: place ${answer.position} of ${answer.queue_len}`, true)
         } catch (error) {
           if (mine.signal.aborted) return
           if (!(error instanceof AwayError) || waitMs === 0) throw error
@@ -81,7 +81,7 @@ export function usePlayer(name: Ref<string>, wish: Ref<Wish>) {
       }
     } catch (error) {
       if (phase.value.at === 'waiting') phase.value = { at: 'idle' }
-      noteError(asked, error)
+      noteError(what, error)
     } finally {
       if (waiting === mine) {
         waiting = null
@@ -95,7 +95,7 @@ export function usePlayer(name: Ref<string>, wish: Ref<Wish>) {
     phase.value = { at: 'idle' }
     busy.value = false
     await attempt('cancel', async () => {
-      const { outcome } = await api.cancel(lockName, key.value)
+      const { outcome } = await api.cancel(asked.lock, asked.key)
       return `200: ${outcome}`
     })
   }
@@ -104,7 +104,7 @@ export function usePlayer(name: Ref<string>, wish: Ref<Wish>) {
     const lease = holding.value
     if (!lease) return
     await attempt('renew', async () => {
-      const renewed = await api.renew(lockName, lease.lease_id, wish.value.ttlMs)
+      const renewed = await api.renew(lease.resource, lease.lease_id, wish.value.ttlMs)
       if (holding.value?.lease_id === lease.lease_id) phase.value = { at: 'holding', lease: renewed }
       return `200: ${renewed.ttl_ms} ms from now`
     })
@@ -114,8 +114,9 @@ export function usePlayer(name: Ref<string>, wish: Ref<Wish>) {
     const lease = holding.value
     if (!lease) return
     await attempt('release', async () => {
-      await api.release(lockName, lease.lease_id)
-      phase.value = { at: 'ended', token: lease.fencing_token, how: 'released' }
+      await api.release(lease.resource, lease.lease_id)
+      if (holding.value?.lease_id === lease.lease_id)
+        phase.value = { at: 'ended', token: lease.fencing_token, how: 'released' }
       return '200: released'
     })
   }
@@ -144,23 +145,27 @@ export function usePlayer(name: Ref<string>, wish: Ref<Wish>) {
     }
   }
 
-  /** A new key is a new request; the old one asks for what it asked before. */
-  function renewKey(): void {
-    key.value = newKey()
+  /** As a guard that is dropped; where it does not arrive, the TTL frees the lock. */
+  function leave(): void {
+    const lease = holding.value
+    if (waiting) void api.cancel(asked.lock, asked.key).catch(() => undefined)
+    waiting?.abort()
+    waiting = null
+    if (lease) void api.release(lease.resource, lease.lease_id).catch(() => undefined)
   }
 
-  onScopeDispose(() => {
-    // As a guard that is dropped; where it does not arrive, the TTL frees the lock.
-    const lease = holding.value
-    if (waiting) void api.cancel(lockName, key.value).catch(() => undefined)
-    waiting?.abort()
-    if (lease) void api.release(lockName, lease.lease_id).catch(() => undefined)
+  watch(name, () => {
+    leave()
+    phase.value = { at: 'idle' }
+    busy.value = false
   })
+  onScopeDispose(leave)
 
-  return { phase, key, replies, busy, acquire, cancel, renew, release, follow, renewKey }
+  return { phase, replies, busy, acquire, cancel, renew, release, follow }
 }
 
-function newKey(): string {
+/** A new key is a new request; the old one asks for what it asked before. */
+export function newKey(): string {
   // `randomUUID` is there on loopback and HTTPS only.
   const bytes = crypto.getRandomValues(new Uint8Array(8))
   return `play-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`
