@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { event, granted, row } from './samples'
-import { holds, ticks } from './timeline'
+import { holds, knownFrom, ticks } from './timeline'
 
 const end = (kind: 'released' | 'expired' | 'force_released', version: number, token: number, part = {}) =>
   event(kind, version, { fencing_token: token, ...part })
@@ -56,6 +56,15 @@ test('shared holds lie beside each other and lanes are used again', () => {
     null,
   )
   expect(found.map(({ lane }) => lane)).toEqual([0, 1, 0])
+})
+
+test('what happened before the first event that is known is not known, unless that was the first of all', () => {
+  const now = 1_900_000_000_000
+  const later = granted(5, 3)
+  expect(knownFrom([granted(1, 1), granted(5, 3)], row({ version: 5 }), now)).toBeNull()
+  expect(knownFrom([later], row({ version: 5 }), now)).toBe(Date.parse(later.at))
+  expect(knownFrom([], row({ version: 5 }), now)).toBe(now)
+  expect(knownFrom([], row(), now)).toBeNull()
 })
 
 test('an axis has a handful of marks at round times', () => {

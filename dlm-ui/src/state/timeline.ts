@@ -45,6 +45,20 @@ export function holds(events: readonly LockEvent[], status: LockStatus | null): 
   return intoLanes(ordered)
 }
 
+/**
+ * From when on the events tell everything; `null` when they always do. Before that the lock may have been held by
+ * anybody: older events were not loaded, or are no longer in the log.
+ */
+export function knownFrom(
+  events: readonly LockEvent[],
+  status: LockStatus | null,
+  now: number,
+): number | null {
+  const first = events[0]
+  if (first) return first.version === 1 ? null : Date.parse(first.at)
+  return (status?.version ?? 0) === 0 ? null : now
+}
+
 function hold(token: number, owner: string, shared: boolean, from: number | null): Hold {
   return { token, owner, shared, from, to: null, end: null, reason: null, lane: 0 }
 }
