@@ -14,6 +14,11 @@ export interface Trouble {
   count: number
 }
 
+/** What tells one trouble from another. */
+export function troubleKey({ kind, resource, at, owner }: Trouble): string {
+  return kind === 'many-expiries' ? kind : JSON.stringify([kind, resource, at, owner])
+}
+
 /** Troubles, the worst first. */
 export function troubles(overview: Overview): Trouble[] {
   const found: Trouble[] = overview.long_waits.map((wait) => ({
