@@ -99,7 +99,6 @@ export function useEventTail({ prefix, resource, kinds, paused }: TailOptions) {
 
   function show(happened: readonly LockEvent[]): void {
     if (happened.length === 0) return
-    arrived.value += happened.length
     undrawn.push(...happened)
     drawing ??= setTimeout(draw, Math.max(0, drawnAt + DRAW_MS - performance.now()))
   }
@@ -108,6 +107,7 @@ export function useEventTail({ prefix, resource, kinds, paused }: TailOptions) {
     drawing = undefined
     drawnAt = performance.now()
     events.value = [...undrawn.slice(-MOST_SHOWN).reverse(), ...events.value].slice(0, MOST_SHOWN)
+    arrived.value += undrawn.length
     undrawn = []
   }
 
