@@ -1,6 +1,6 @@
 // For everyone: both themes, the keyboard alone, a narrow screen, a screen reader, and names that mean harm.
 import AxeBuilder from '@axe-core/playwright'
-import type { Page } from '@playwright/test'
+import type { Locator, Page } from '@playwright/test'
 import { expect, open, test } from './fixtures'
 import type { TestServer } from './server'
 
@@ -53,6 +53,35 @@ for (const theme of ['light', 'dark'] as const) {
     await expect(page.getByRole('alertdialog')).toBeVisible()
     expect(await violations(page)).toEqual([])
   })
+
+  test(`what is stale, paused, set, waited for and held has no violation in ${theme}`, async ({
+    page,
+    server,
+  }) => {
+    test.setTimeout(120_000)
+    await fill(server)
+    await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
+    await open(page, server, '/playground?name=play')
+    for (const player of ['player-a', 'player-b']) {
+      await page.getByTestId(player).getByRole('button', { name: 'Acquire' }).click()
+    }
+    await expect(page.getByTestId('player-a').getByTestId('phase')).toContainText('holds')
+    await expect(page.getByTestId('player-b').getByTestId('phase')).toContainText('waits')
+    expect(await violations(page)).toEqual([])
+    await page.goto(`${server.url}/events?paused=1`)
+    await expect(page.getByTestId('live')).toHaveText('Paused')
+    expect(await violations(page)).toEqual([])
+    await page.getByRole('button', { name: 'Settings' }).click()
+    await expect(page.getByRole('dialog', { name: 'Settings' })).toBeVisible()
+    expect(await violations(page)).toEqual([])
+    for (const path of ['/', '/locks', '/locks/orders%2F42', '/events']) {
+      await open(page, server, path)
+      await server.kill()
+      await expect(page.getByTestId('live')).toHaveText(/Stale since/, { timeout: 20_000 })
+      expect(await violations(page)).toEqual([])
+      await server.restart()
+    }
+  })
 }
 
 test('the theme is the system’s until one chooses', async ({ page, server }) => {
@@ -68,9 +97,22 @@ test('the theme is the system’s until one chooses', async ({ page, server }) =
   expect(await background()).toBe(light)
 })
 
+/** A key stays down for a moment when a finger presses it; a choice is made by the one that is down. */
+const TAP = { delay: 80 }
+
+/** Goes on by keyboard to what has to be reached. */
+async function reach(page: Page, target: Locator, key = 'Tab'): Promise<void> {
+  for (let steps = 0; steps < 60; steps += 1) {
+    if (await target.evaluate((element) => element === document.activeElement)) return
+    await page.keyboard.press(key)
+  }
+  await expect(target).toBeFocused()
+}
+
 test('everything is done by keyboard alone', async ({ page, server }) => {
   await server.lock('jobs/1', { owner: 'one' })
   await server.lock('jobs/2', { owner: 'two' })
+  await server.lock('other', { owner: 'three' })
   await open(page, server, '/')
   await page.keyboard.press('/')
   await expect(page.getByLabel('Name begins with')).toBeFocused()
@@ -78,16 +120,27 @@ test('everything is done by keyboard alone', async ({ page, server }) => {
   await expect(page.getByTestId('count')).toHaveText('2 locks')
   await page.keyboard.press('ArrowDown')
   await expect(page.getByRole('grid')).toBeFocused()
+  // Enter on a heading sorts; on the list it opens the lock that the keyboard is at.
+  await reach(page, page.getByRole('button', { name: 'Token' }))
+  await page.keyboard.press('Enter')
+  await expect(page).toHaveURL(/sort=token/)
+  await expect(page.getByRole('columnheader', { name: 'Token' })).toHaveAttribute('aria-sort', 'descending')
+  await reach(page, page.getByRole('button', { name: 'Name' }), 'Shift+Tab')
+  await page.keyboard.press('Enter')
+  await expect(page).not.toHaveURL(/sort=/)
+  await reach(page, page.getByRole('radio', { name: 'Held', exact: true }), 'Shift+Tab')
+  await page.keyboard.press('ArrowRight', TAP)
+  await expect(page).toHaveURL(/state=waiting/)
+  await expect(page.getByText('No lock matches')).toBeVisible()
+  await page.keyboard.press('ArrowRight', TAP)
+  await expect(page.getByTestId('count')).toHaveText('2 locks')
+  await reach(page, page.getByRole('grid'))
   await page.keyboard.press('ArrowDown')
   await page.keyboard.press('Enter')
   await expect(page.getByTestId('name')).toHaveText('jobs/2')
   await expect(page.getByTestId('holder')).toBeVisible()
 
-  const force = page.getByRole('button', { name: 'Force-release…' })
-  for (let steps = 0; steps < 40; steps += 1) {
-    if (await force.evaluate((button) => button === document.activeElement)) break
-    await page.keyboard.press('Tab')
-  }
+  await reach(page, page.getByRole('button', { name: 'Force-release…' }))
   await page.keyboard.press('Enter')
   await expect(page.getByRole('button', { name: 'Cancel' })).toBeFocused()
   await page.keyboard.press('Shift+Tab')
@@ -103,13 +156,58 @@ test('everything is done by keyboard alone', async ({ page, server }) => {
   await expect(page.getByRole('heading', { name: 'Events' })).toBeVisible()
   await page.keyboard.press('Space')
   await expect(page.getByTestId('live')).toHaveText('Paused')
+  // Space on a button presses it, and no more.
+  await reach(page, page.getByRole('button', { name: 'granted' }))
+  await page.keyboard.press('Space')
+  await expect(page).toHaveURL(/kinds=granted/)
+  await expect(page.getByTestId('live')).toHaveText('Paused')
+  await reach(page, page.getByRole('button', { name: 'Export 3' }), 'Shift+Tab')
+  const download = page.waitForEvent('download')
+  await page.keyboard.press('Enter')
+  expect((await download).suggestedFilename()).toBe('events.jsonl')
+
+  await page.keyboard.press('p')
+  await reach(page, page.getByTestId('player-a').getByRole('button', { name: 'Acquire' }))
+  await page.keyboard.press('Enter')
+  await expect(page.getByTestId('player-a').getByTestId('phase')).toContainText('holds it')
+
+  await reach(page, page.getByRole('button', { name: 'Settings' }), 'Shift+Tab')
+  await page.keyboard.press('Enter')
+  await reach(page, page.getByRole('radio', { name: 'On', exact: true }))
+  await page.keyboard.press('ArrowRight', TAP)
+  await page.keyboard.press('Escape')
+  await page.keyboard.press('?')
+  await page.keyboard.press('l')
+  await expect(page.getByRole('heading', { name: 'Playground' })).toBeVisible()
+  await expect(page.getByRole('dialog')).toBeHidden()
+})
+
+test('the keyboard stays on its lock when others come above it', async ({ page, server }) => {
+  await server.lock('b')
+  await server.lock('c')
+  await open(page, server, '/locks')
+  const grid = page.getByRole('grid')
+  await grid.focus()
+  await page.keyboard.press('ArrowDown')
+  await server.lock('a')
+  // Rows keep their places for a moment after a key.
+  await expect(page.getByRole('row').nth(1)).toContainText('a', { timeout: 15_000 })
+  await expect(grid).toHaveAttribute('aria-activedescendant', 'lock-row-2')
+  await page.keyboard.press('Enter')
+  await expect(page.getByTestId('name')).toHaveText('c')
 })
 
 test('a screen reader is told of changes, politely', async ({ page, server }) => {
   await open(page, server, '/locks')
   await server.lock('a')
   await server.lock('b')
-  await expect(page.locator('[aria-live=polite]')).toHaveText('2 locks', { timeout: 15_000 })
+  await expect(page.locator('[aria-live=polite]')).toHaveText('2 locks', { timeout: 20_000 })
+  await open(page, server, '/locks/a')
+  await server.wait('a', 'api-8')
+  await expect(page.locator('[aria-live=polite]')).toContainText('1 waiting', { timeout: 20_000 })
+  await open(page, server, '/events')
+  await server.lock('d')
+  await expect(page.locator('[aria-live=polite]')).toContainText('granted d last', { timeout: 20_000 })
 })
 
 for (const [name, path] of VIEWS) {
@@ -131,11 +229,15 @@ test('names, owners, metadata and reasons are text wherever they come out', asyn
   })
   const lease = await server.lock(HARM, { owner: HARM, metadata: { [HARM]: HARM } })
   await server.wait(HARM, HARM)
-  for (const path of ['/', '/locks', `/locks/${encodeURIComponent(HARM)}`, '/events']) {
+  const playground = `/playground?name=${encodeURIComponent(HARM)}`
+  for (const path of ['/', '/locks', '/events', playground, `/locks/${encodeURIComponent(HARM)}`]) {
     await open(page, server, path)
     await expect(page.getByText(HARM).first()).toBeVisible()
     expect(await page.locator('img').count()).toBe(0)
   }
+  await page.getByRole('button', { name: 'Force-release…' }).click()
+  await expect(page.getByRole('alertdialog')).toContainText(HARM)
+  expect(await page.locator('img').count()).toBe(0)
   await server.call(`/v1/locks/${encodeURIComponent(HARM)}/force-release`, {
     fencing_token: lease.fencing_token,
     reason: HARM,

@@ -87,6 +87,19 @@ test('a lease of the playground is renewed, repeated by its key, and runs out', 
   await expect(a.getByTestId('phase')).toContainText('holds it with token 3')
 })
 
+test('the playground lets go of its lock when one turns to another', async ({ page, server }) => {
+  await open(page, server, '/playground?name=play')
+  const a = page.getByTestId('player-a')
+  await a.getByRole('button', { name: 'Acquire' }).click()
+  await expect(a.getByTestId('phase')).toContainText('holds it')
+  await expect(page).toHaveURL(/a-key=play-/)
+  await page.getByLabel('Lock', { exact: true }).fill('other')
+  await page.getByLabel('Lock', { exact: true }).press('Enter')
+  await expect(a.getByTestId('phase')).toContainText('holds nothing')
+  const state = async () => (await server.call<{ state: string }>('/v1/locks/play')).state
+  await expect.poll(state).toBe('free')
+})
+
 test('a waiter of the playground gives up its place', async ({ page, server }) => {
   await server.lock('play', { owner: 'elsewhere' })
   await open(page, server, '/playground?name=play')
