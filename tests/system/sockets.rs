@@ -91,6 +91,48 @@ async fn a_silent_peer_is_pinged_and_then_left() {
 }
 
 #[tokio::test]
+async fn bookmarks_come_every_ten_seconds_whether_anything_happens_or_not() {
+    let _alone = alone();
+    let server = TestServer::start();
+    let api = server.api();
+    let mut busy = Socket::events(server.url(), "").await;
+    let mut quiet = Socket::events(server.url(), "?prefix=quiet/").await;
+    assert_eq!(busy.next().await["type"], "synced");
+    assert_eq!(quiet.next().await["type"], "synced");
+    let bookmarks = async |stream: &mut Socket| {
+        let mut events = 0;
+        for _ in 0..2 {
+            let since = now();
+            let bookmark = loop {
+                let message = stream.next().await;
+                if message["type"] == "bookmark" {
+                    break message;
+                }
+                events += 1;
+            };
+            let took = since.elapsed();
+            assert!(took < Duration::from_millis(10_500), "{took:?} without a bookmark");
+            let cursor = bookmark["cursor"].as_str().unwrap();
+            assert_eq!(api.get(&format!("/v1/events?after={cursor}")).await.status, 200);
+        }
+        events
+    };
+    let writing = {
+        let api = api.clone();
+        spawn(async move {
+            loop {
+                let lease = api.lock("a", &Acquire::exclusive()).await;
+                api.release("a", &lease).await.ok();
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        })
+    };
+    let (of_busy, of_quiet) = tokio::join!(bookmarks(&mut busy), bookmarks(&mut quiet));
+    writing.abort();
+    assert!(of_busy > 50 && of_quiet == 0, "{of_busy} events, and {of_quiet}");
+}
+
+#[tokio::test]
 async fn a_server_drains_within_ten_seconds_though_a_reader_is_stuck() {
     let _alone = alone();
     let mut server = TestServer::start();

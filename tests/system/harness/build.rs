@@ -12,6 +12,11 @@ pub(crate) fn binary(name: &str) -> PathBuf {
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--workspace", "--bins", "--locked", "--quiet"]);
         build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        // What cargo tells the test of itself would have dependencies built anew
+        // that look at it, and built anew again for the next test.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_")) {
+            build.env_remove(name);
+        }
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
