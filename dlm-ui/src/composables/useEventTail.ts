@@ -1,5 +1,5 @@
 // The end of the event log as a list that grows: the newest events first, then what happens.
-import { onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
+import { nextTick, onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
 import { api, type ApiError } from '../api/client'
 import type { EventKind, LockEvent, StreamMessage } from '../api/types'
 import { useConnection } from '../stores/connection'
@@ -14,6 +14,7 @@ const MOST_SHOWN = 500
 const MOST_HELD_BACK = 1_000
 /** When much happens the list is drawn this often, and loaded anew after this pause when it can't keep up. */
 const DRAW_MS = 150
+const DRAW_SHARE = 4
 const RELOAD_MS = 2_000
 
 export interface TailOptions {
@@ -37,7 +38,7 @@ export function useEventTail({ prefix, resource, kinds, paused }: TailOptions) {
   let undrawn: LockEvent[] = []
   let drawing: ReturnType<typeof setTimeout> | undefined
   let reloading: ReturnType<typeof setTimeout> | undefined
-  let drawnAt = Number.NEGATIVE_INFINITY
+  let drawNext = Number.NEGATIVE_INFINITY
   let resumeAt: string | null = null
   /** While it was paused, the stream broke off for good. */
   let broken = false
@@ -100,15 +101,19 @@ export function useEventTail({ prefix, resource, kinds, paused }: TailOptions) {
   function show(happened: readonly LockEvent[]): void {
     if (happened.length === 0) return
     undrawn.push(...happened)
-    drawing ??= setTimeout(draw, Math.max(0, drawnAt + DRAW_MS - performance.now()))
+    drawing ??= setTimeout(() => void draw(), Math.max(0, drawNext - performance.now()))
   }
 
-  function draw(): void {
+  async function draw(): Promise<void> {
     drawing = undefined
-    drawnAt = performance.now()
+    const before = performance.now()
     events.value = [...undrawn.slice(-MOST_SHOWN).reverse(), ...events.value].slice(0, MOST_SHOWN)
     arrived.value += undrawn.length
     undrawn = []
+    drawNext = before + DRAW_MS
+    await nextTick()
+    // Drawing leaves most of the time to taking in what comes.
+    drawNext = Math.max(drawNext, performance.now() + DRAW_SHARE * (performance.now() - before))
   }
 
   function clearHeldBack(): void {

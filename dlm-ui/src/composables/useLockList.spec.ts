@@ -81,13 +81,34 @@ test('a lock that was released while it was asked for does not come back', async
   status.mockReturnValueOnce(slow.promise).mockResolvedValue(held('b', 3, { state: 'free', holder_count: 0 }))
   const { names } = begin()
   await settle()
-  stream().says(granted(2, 1, { resource: 'b', queue_len: 1 }))
+  stream().says(granted(2, 2, { resource: 'b', queue_len: 1 }))
   await settle(300)
   expect(status).toHaveBeenCalledTimes(1)
-  stream().says(event('released', 3, { resource: 'b', fencing_token: 1 }))
+  stream().says(event('released', 3, { resource: 'b', fencing_token: 2 }))
   slow.answer(held('b', 2))
   await settle(1_000)
   expect(names()).toEqual([])
+})
+
+test('a lock that is always busy is in the list all the same', async () => {
+  list.mockResolvedValue(page([]))
+  let version = 1
+  status.mockImplementation(async (name) => {
+    const asked = held(name, version, { queue_len: 1 })
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    return asked
+  })
+  const { names } = begin()
+  await settle()
+  for (let turn = 0; turn < 100; turn += 1) {
+    stream().says(
+      event('released', version + 1, { resource: 'b', fencing_token: version, queue_len: 1 }),
+      granted(version + 2, version + 1, { resource: 'b', waiter_id: 'w', queue_len: 1 }),
+    )
+    version += 2
+    await settle(20)
+    if (turn > 50) expect(names()).toEqual(['b'])
+  }
 })
 
 test('an answer is taken in without waiting for the others that were asked for', async () => {

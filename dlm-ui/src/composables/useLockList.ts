@@ -43,8 +43,8 @@ export function useLockList({ prefix, filter, sort, still, inSight }: ListOption
   /** What came, went or changed since the last drawing, as it is now. */
   let touched = new Map<string, LockStatus>()
   let incomplete = new Set<string>()
-  /** What is being asked for, and the newest version of it that was heard of since. Another load has another one. */
-  let asking = new Map<string, number>()
+  /** What is being asked for, and what was heard of it since. Another load has another one. */
+  let asking = new Map<string, LockEvent[]>()
   /** A list that is loaded again is shown as it was until all of it is there. */
   let unseen = false
   let drawing: ReturnType<typeof setTimeout> | undefined
@@ -130,9 +130,9 @@ export function useLockList({ prefix, filter, sort, still, inSight }: ListOption
   }
 
   function follow(event: LockEvent): void {
-    const heard = asking.get(event.resource)
-    if (heard !== undefined) asking.set(event.resource, Math.max(heard, event.version))
-    const row = rows.get(event.resource)
+    asking.get(event.resource)?.push(event)
+    // One that was released and granted again in a moment is not a new one.
+    const row = rows.get(event.resource) ?? touched.get(event.resource)
     if (row) {
       const applied = applyEvent(row, event)
       if (!applied) return
@@ -206,14 +206,17 @@ export function useLockList({ prefix, filter, sort, still, inSight }: ListOption
 
   async function ask(name: string): Promise<void> {
     const mine = asking
-    mine.set(name, 0)
+    const heard: LockEvent[] = []
+    mine.set(name, heard)
     incomplete.delete(name)
     try {
       const answer = await api.status(name)
       // Another load took the place of what this is about.
       if (mine !== asking) return
-      if (answer.version < (mine.get(name) ?? 0)) incomplete.add(name)
-      else put({ ...newer(rows.get(name), answer), waiters: [] })
+      mine.delete(name)
+      put({ ...newer(rows.get(name), answer), waiters: [] })
+      // A busy lock has changed again before it is answered.
+      for (const event of heard) follow(event)
       if (touched.size > 0) draw()
     } catch (error) {
       if (passes(error)) incomplete.add(name)
