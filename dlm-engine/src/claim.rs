@@ -63,7 +63,7 @@ pub enum Phase {
     /// Holding the lock.
     Live(Lease),
     /// Remembered for those who ask again.
-    Ended(Ended),
+    Ended(Tombstone),
 }
 
 /// A place in the queue.
@@ -135,7 +135,7 @@ impl Lease {
 
 /// Why a claim ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum End {
+pub enum EndReason {
     /// Its holder released it.
     Released,
     /// Its term ran out.
@@ -163,11 +163,11 @@ pub enum CancelOutcome {
 
 /// What is remembered of a claim: the key's tombstone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
+pub struct Tombstone {
     /// When it ended.
-    pub at: Micros,
+    pub ended_at: Micros,
     /// Why.
-    pub end: End,
+    pub reason: EndReason,
     /// The lease that ended, if it was granted.
     pub lease: Option<Lease>,
     /// The resource's counter right after it ended.

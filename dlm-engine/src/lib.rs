@@ -54,7 +54,9 @@ mod queue;
 mod resource;
 mod rules;
 
-pub use claim::{CancelOutcome, Claim, ClaimKey, End, Ended, Lease, Mode, Phase, Presence, Request, Waiting};
+pub use claim::{
+    CancelOutcome, Claim, ClaimKey, EndReason, Lease, Mode, Phase, Presence, Request, Tombstone, Waiting,
+};
 pub use context::{Context, Limits, Micros, NewKeys, ReplicaId, Replicas};
 pub use event::{Effects, Event, EventKind, News, Wake};
 pub use op::{Need, Op, Refusal, Reply, Snapshot};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{CancelOutcome, Claim, ClaimKey, End, Mode, Request};
+use crate::{CancelOutcome, Claim, ClaimKey, EndReason, Mode, Request};
 
 /// One operation on one resource.
 #[derive(Debug, Clone)]
@@ -97,7 +97,7 @@ pub enum Refusal {
     TimedOut(Snapshot),
     /// What the key or the lease id named has ended; `None` when the reason is
     /// forgotten.
-    Ended(Option<End>),
+    Ended(Option<EndReason>),
     /// The key was used with another request.
     KeyReused,
     /// No live lease has the token.

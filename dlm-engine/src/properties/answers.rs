@@ -1,7 +1,9 @@
 //! What engine and model say, in words that they share.
 
 use super::disk::Done;
-use crate::{CancelOutcome, Claim, ClaimKey, End, EventKind, Mode, News, Phase, Refusal, Reply, Snapshot};
+use crate::{
+    CancelOutcome, Claim, ClaimKey, EndReason, EventKind, Mode, News, Phase, Refusal, Reply, Snapshot,
+};
 
 /// An answer, as far as it can differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +18,7 @@ pub(super) enum Said {
     Swept,
     Held(Vec<u64>, u64),
     TimedOut(Vec<u64>, u64),
-    Ended(Option<End>),
+    Ended(Option<EndReason>),
     KeyReused,
     HolderChanged(Vec<u64>),
 }
@@ -37,7 +39,7 @@ fn refused(refusal: &Refusal) -> Said {
     match refusal {
         Refusal::Held(snapshot) => Said::Held(tokens(snapshot), snapshot.queue_len),
         Refusal::TimedOut(snapshot) => Said::TimedOut(tokens(snapshot), snapshot.queue_len),
-        Refusal::Ended(end) => Said::Ended(*end),
+        Refusal::Ended(reason) => Said::Ended(*reason),
         Refusal::KeyReused => Said::KeyReused,
         Refusal::HolderChanged(snapshot) => Said::HolderChanged(tokens(snapshot)),
     }

@@ -195,7 +195,7 @@ impl World {
             }
             Need::ForceReleased { token } => {
                 let forced = |claim: &&Claim| match &claim.phase {
-                    Phase::Ended(ended) => ended.end == crate::End::ForceReleased,
+                    Phase::Ended(ended) => ended.reason == crate::EndReason::ForceReleased,
                     _ => false,
                 };
                 let claim = claims

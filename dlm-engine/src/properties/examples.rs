@@ -2,8 +2,8 @@
 
 use super::script::{key, request};
 use crate::{
-    CancelOutcome, Claim, Context, Effects, End, EventKind, Floor, Limits, Micros, Mode, NewKeys, Op, Phase,
-    Refusal, ReplicaId, Replicas, Reply, Resource,
+    CancelOutcome, Claim, Context, Effects, EndReason, EventKind, Floor, Limits, Micros, Mode, NewKeys, Op,
+    Phase, Refusal, ReplicaId, Replicas, Reply, Resource,
 };
 
 /// A resource of which nothing is stored yet, and a clock.
@@ -89,8 +89,8 @@ fn token(result: &Result<Reply, Refusal>) -> u64 {
     leased(result).lease().expect("a lease").token
 }
 
-fn ended(end: End) -> Result<Reply, Refusal> {
-    Err(Refusal::Ended(Some(end)))
+fn ended(reason: EndReason) -> Result<Reply, Refusal> {
+    Err(Refusal::Ended(Some(reason)))
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn an_acquire_that_arrives_after_its_cancel_is_refused() {
     let cancel = || Op::Cancel { key: key(1) };
     assert_eq!(story.run(cancel()), Ok(Reply::Cancelled(CancelOutcome::None)));
     assert_eq!(story.run(cancel()), Ok(Reply::Cancelled(CancelOutcome::None)));
-    assert_eq!(story.acquire(1, Mode::Exclusive, 1000, 0), ended(End::Cancelled));
+    assert_eq!(story.acquire(1, Mode::Exclusive, 1000, 0), ended(EndReason::Cancelled));
 }
 
 #[test]
@@ -110,8 +110,8 @@ fn a_cancel_after_the_grant_releases_and_the_lease_id_knows() {
     assert_eq!(story.run(cancel()), Ok(Reply::Cancelled(CancelOutcome::Released)));
     assert_eq!(story.run(cancel()), Ok(Reply::Cancelled(CancelOutcome::Released)));
     assert_eq!(story.release(1, token), Ok(Reply::Released(token)));
-    assert_eq!(story.renew(1, token, None), ended(End::Released));
-    assert_eq!(story.acquire(1, Mode::Exclusive, 1000, 0), ended(End::Cancelled));
+    assert_eq!(story.renew(1, token, None), ended(EndReason::Released));
+    assert_eq!(story.acquire(1, Mode::Exclusive, 1000, 0), ended(EndReason::Cancelled));
 }
 
 #[test]
@@ -147,8 +147,8 @@ fn a_renewal_after_the_expiry_is_refused() {
     let mut story = Story::begins();
     let token = story.lock(1);
     story.pass(1000);
-    assert_eq!(story.renew(1, token, None), ended(End::Expired));
-    assert_eq!(story.release(1, token), ended(End::Expired));
+    assert_eq!(story.renew(1, token, None), ended(EndReason::Expired));
+    assert_eq!(story.release(1, token), ended(EndReason::Expired));
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn one_who_is_away_too_long_loses_its_place() {
     story.run(Op::Sweep { waiters: vec![key(1)] }).expect("a sweep");
     assert_eq!(story.effects.events[0].kind, EventKind::Cancelled);
     assert_eq!(story.effects.events[0].reason.as_deref(), Some("away"));
-    assert_eq!(story.acquire(1, Mode::Exclusive, 1000, 60_000), ended(End::Away));
+    assert_eq!(story.acquire(1, Mode::Exclusive, 1000, 60_000), ended(EndReason::Away));
 }
 
 #[test]
@@ -248,13 +248,13 @@ fn after_a_force_release_the_next_grant_is_two_above_the_old() {
     let force = || Op::ForceRelease { token: old, reason: "host is gone".into() };
     let first = story.run(force());
     let Ok(Reply::ForceReleased(claim)) = &first else { panic!("the lease is live, and {first:?}") };
-    let Phase::Ended(end) = &claim.phase else { panic!("force-released, and {claim:?}") };
-    assert_eq!(end.current_token, old + 1);
+    let Phase::Ended(tombstone) = &claim.phase else { panic!("force-released, and {claim:?}") };
+    assert_eq!(tombstone.current_token, old + 1);
     let granted = story.effects.events.iter().find(|event| event.kind == EventKind::Granted);
     assert_eq!(granted.and_then(|event| event.token), Some(old + 2));
     assert_eq!(story.run(force()), first, "a repeat gives the same");
-    assert_eq!(story.acquire(0, Mode::Exclusive, 1000, 0), ended(End::ForceReleased));
-    assert_eq!(story.renew(0, old, None), ended(End::ForceReleased));
+    assert_eq!(story.acquire(0, Mode::Exclusive, 1000, 0), ended(EndReason::ForceReleased));
+    assert_eq!(story.renew(0, old, None), ended(EndReason::ForceReleased));
 }
 
 #[test]
@@ -310,14 +310,19 @@ fn a_key_is_told_how_its_lease_or_wait_ended() {
     story.wait(6, Mode::Exclusive);
     story.run(Op::Leave { key: key(6), can_return: false }).expect("a waiter");
 
-    let ends =
-        [(1, End::Released), (2, End::ForceReleased), (3, End::Expired), (5, End::Cancelled), (6, End::Away)];
-    for (index, end) in ends {
-        assert_eq!(again(&mut story, index), ended(end));
+    let reasons = [
+        (1, EndReason::Released),
+        (2, EndReason::ForceReleased),
+        (3, EndReason::Expired),
+        (5, EndReason::Cancelled),
+        (6, EndReason::Away),
+    ];
+    for (index, reason) in reasons {
+        assert_eq!(again(&mut story, index), ended(reason));
     }
     story.release(4, holder).expect("the holder releases");
-    for (index, end) in ends {
-        assert_eq!(again(&mut story, index), ended(end), "also when the lock is free");
+    for (index, reason) in reasons {
+        assert_eq!(again(&mut story, index), ended(reason), "also when the lock is free");
     }
 }
 
@@ -328,5 +333,5 @@ fn a_clock_that_goes_back_brings_nothing_back() {
     story.pass(1000);
     story.run(Op::Check { token }).expect("a check");
     story.now = Micros(0);
-    assert_eq!(story.renew(1, token, None), ended(End::Expired));
+    assert_eq!(story.renew(1, token, None), ended(EndReason::Expired));
 }

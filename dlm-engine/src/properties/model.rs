@@ -2,7 +2,7 @@
 //! nothing forgotten.
 
 use super::answers::{Heard, Said};
-use crate::{CancelOutcome, ClaimKey, End, EventKind, Mode, Op, Request};
+use crate::{CancelOutcome, ClaimKey, EndReason, EventKind, Mode, Op, Request};
 
 const AWAY_GRACE: i64 = 10_000_000;
 
@@ -30,7 +30,7 @@ struct Waiting {
 struct Past {
     key: ClaimKey,
     request: Option<Request>,
-    end: End,
+    reason: EndReason,
     token: Option<u64>,
     counter: u64,
     cancel: Option<CancelOutcome>,
@@ -87,7 +87,7 @@ impl Model {
         while let Some(index) = self.holding.iter().position(|holding| holding.expires_at <= self.now) {
             let holding = self.holding.remove(index);
             self.token += 1;
-            self.bury(holding, End::Expired, None);
+            self.bury(holding, EndReason::Expired, None);
             any = true;
         }
         if any && !gives_up {
@@ -95,17 +95,17 @@ impl Model {
         }
     }
 
-    fn bury(&mut self, holding: Holding, end: End, cancel: Option<CancelOutcome>) {
-        let kind = match end {
-            End::Released => EventKind::Released,
-            End::Expired => EventKind::Expired,
+    fn bury(&mut self, holding: Holding, reason: EndReason, cancel: Option<CancelOutcome>) {
+        let kind = match reason {
+            EndReason::Released => EventKind::Released,
+            EndReason::Expired => EventKind::Expired,
             _ => EventKind::ForceReleased,
         };
         self.hear(kind, Some(holding.token), None);
         self.past.push(Past {
             key: holding.key,
             request: Some(holding.request),
-            end,
+            reason,
             token: Some(holding.token),
             counter: self.token,
             cancel,
@@ -135,18 +135,19 @@ impl Model {
     }
 
     fn give_up_overdue(&mut self, index: usize) -> Said {
-        let end = if self.queue[index].deadline <= self.now { End::TimedOut } else { End::Away };
-        self.give_up(index, end, None)
+        let reason =
+            if self.queue[index].deadline <= self.now { EndReason::TimedOut } else { EndReason::Away };
+        self.give_up(index, reason, None)
     }
 
-    fn give_up(&mut self, index: usize, end: End, cancel: Option<CancelOutcome>) -> Said {
+    fn give_up(&mut self, index: usize, reason: EndReason, cancel: Option<CancelOutcome>) -> Said {
         let waiting = self.queue.remove(index);
-        let kind = if end == End::TimedOut { EventKind::WaitTimedOut } else { EventKind::Cancelled };
+        let kind = if reason == EndReason::TimedOut { EventKind::WaitTimedOut } else { EventKind::Cancelled };
         self.hear(kind, None, Some(waiting.ticket));
-        let said = if end == End::TimedOut { self.timed_out() } else { Said::Ended(Some(end)) };
+        let said = if reason == EndReason::TimedOut { self.timed_out() } else { Said::Ended(Some(reason)) };
         self.woken.push((waiting.key.clone(), said.clone()));
         let (key, request, counter) = (waiting.key, Some(waiting.request), self.token);
-        self.past.push(Past { key, request, end, token: None, counter, cancel });
+        self.past.push(Past { key, request, reason, token: None, counter, cancel });
         said
     }
 
@@ -175,7 +176,7 @@ impl Model {
                     if *can_return {
                         self.queue[index].away_since = Some(self.now);
                     } else {
-                        self.give_up(index, End::Away, None);
+                        self.give_up(index, EndReason::Away, None);
                     }
                 }
                 Said::Left
@@ -195,12 +196,12 @@ impl Model {
                 match self.holding.iter().position(|h| h.token == *token && h.key == *key) {
                     Some(index) => {
                         let holding = self.holding.remove(index);
-                        self.bury(holding, End::Released, None);
+                        self.bury(holding, EndReason::Released, None);
                         Said::Released(*token)
                     }
                     None => match self.how_ended(key, *token) {
-                        Some(End::Released) => Said::Released(*token),
-                        end => Said::Ended(end),
+                        Some(EndReason::Released) => Said::Released(*token),
+                        reason => Said::Ended(reason),
                     },
                 }
             }
@@ -244,9 +245,9 @@ impl Model {
         }
         if let Some(past) = self.past.iter().find(|past| past.key == *key) {
             return match past {
-                Past { cancel: Some(_), .. } => Said::Ended(Some(End::Cancelled)),
-                Past { end: End::TimedOut, .. } => self.timed_out(),
-                past => Said::Ended(Some(past.end)),
+                Past { cancel: Some(_), .. } => Said::Ended(Some(EndReason::Cancelled)),
+                Past { reason: EndReason::TimedOut, .. } => self.timed_out(),
+                past => Said::Ended(Some(past.reason)),
             };
         }
         let shared = |holding: &Holding| holding.request.mode == Mode::Shared;
@@ -274,19 +275,26 @@ impl Model {
 
     fn cancel(&mut self, key: &ClaimKey) -> CancelOutcome {
         if let Some(index) = self.queue.iter().position(|waiting| waiting.key == *key) {
-            self.give_up(index, End::Cancelled, Some(CancelOutcome::Cancelled));
+            self.give_up(index, EndReason::Cancelled, Some(CancelOutcome::Cancelled));
             return CancelOutcome::Cancelled;
         }
         if let Some(index) = self.holding.iter().position(|holding| holding.key == *key) {
             let holding = self.holding.remove(index);
-            self.bury(holding, End::Released, Some(CancelOutcome::Released));
+            self.bury(holding, EndReason::Released, Some(CancelOutcome::Released));
             return CancelOutcome::Released;
         }
         if let Some(past) = self.past.iter_mut().find(|past| past.key == *key) {
             return *past.cancel.get_or_insert(CancelOutcome::None);
         }
         let (key, counter, cancel) = (key.clone(), self.token, Some(CancelOutcome::None));
-        self.past.push(Past { key, request: None, end: End::Cancelled, token: None, counter, cancel });
+        self.past.push(Past {
+            key,
+            request: None,
+            reason: EndReason::Cancelled,
+            token: None,
+            counter,
+            cancel,
+        });
         CancelOutcome::None
     }
 
@@ -294,16 +302,20 @@ impl Model {
         if let Some(index) = self.holding.iter().position(|holding| holding.token == token) {
             let holding = self.holding.remove(index);
             self.token += 1;
-            self.bury(holding, End::ForceReleased, None);
+            self.bury(holding, EndReason::ForceReleased, None);
             return Said::ForceReleased { token, counter: self.token };
         }
-        match self.past.iter().find(|past| past.token == Some(token) && past.end == End::ForceReleased) {
+        match self
+            .past
+            .iter()
+            .find(|past| past.token == Some(token) && past.reason == EndReason::ForceReleased)
+        {
             Some(past) => Said::ForceReleased { token, counter: past.counter },
             None => Said::HolderChanged(self.tokens()),
         }
     }
 
-    fn how_ended(&self, key: &ClaimKey, token: u64) -> Option<End> {
-        self.past.iter().find(|past| past.key == *key && past.token == Some(token)).map(|past| past.end)
+    fn how_ended(&self, key: &ClaimKey, token: u64) -> Option<EndReason> {
+        self.past.iter().find(|past| past.key == *key && past.token == Some(token)).map(|past| past.reason)
     }
 }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 pub(crate) use self::changes::About;
 pub use self::changes::{ClaimChange, RowChange};
 use crate::queue::Queue;
-use crate::{Claim, ClaimKey, Context, End, Ended, Micros, Mode, Need, Phase, Refusal, Reply, Snapshot};
+use crate::{
+    Claim, ClaimKey, Context, EndReason, Micros, Mode, Need, Phase, Refusal, Reply, Snapshot, Tombstone,
+};
 
 /// Where the counters of a resource without a row begin: what clean-up left.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -246,7 +248,9 @@ impl Resource {
 
     pub(crate) fn look_up_force_released(&self, token: u64) -> Result<Option<Arc<Claim>>, Need> {
         let of_token = |claim: &&Arc<Claim>| match &claim.phase {
-            Phase::Ended(Ended { end: End::ForceReleased, lease: Some(lease), .. }) => lease.token == token,
+            Phase::Ended(Tombstone { reason: EndReason::ForceReleased, lease: Some(lease), .. }) => {
+                lease.token == token
+            }
             _ => false,
         };
         if let Some(claim) = self.changed.values().map(|change| &change.claim).find(of_token) {

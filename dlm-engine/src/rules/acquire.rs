@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::resource::{About, Found};
 use crate::{
-    Claim, ClaimKey, Context, Effects, End, EventKind, Mode, Need, NewKeys, Phase, Presence, Refusal, Reply,
-    Request, Resource, Waiting,
+    Claim, ClaimKey, Context, Effects, EndReason, EventKind, Mode, Need, NewKeys, Phase, Presence, Refusal,
+    Reply, Request, Resource, Waiting,
 };
 
 impl Resource {
@@ -97,7 +97,7 @@ impl Resource {
                 Err(if waiting.deadline <= self.now {
                     Refusal::TimedOut(self.snapshot(ctx))
                 } else {
-                    Refusal::Ended(Some(End::Away))
+                    Refusal::Ended(Some(EndReason::Away))
                 })
             }
             Phase::Waiting(waiting) => {
@@ -109,9 +109,11 @@ impl Resource {
                 }
                 Ok(Reply::Queued)
             }
-            Phase::Ended(ended) if ended.cancel.is_some() => Err(Refusal::Ended(Some(End::Cancelled))),
-            Phase::Ended(ended) if ended.end == End::TimedOut => Err(Refusal::TimedOut(self.snapshot(ctx))),
-            Phase::Ended(ended) => Err(Refusal::Ended(Some(ended.end))),
+            Phase::Ended(ended) if ended.cancel.is_some() => Err(Refusal::Ended(Some(EndReason::Cancelled))),
+            Phase::Ended(ended) if ended.reason == EndReason::TimedOut => {
+                Err(Refusal::TimedOut(self.snapshot(ctx)))
+            }
+            Phase::Ended(ended) => Err(Refusal::Ended(Some(ended.reason))),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{CancelOutcome, Claim, ClaimKey, Context, Effects, End, Ended, Need, Phase, Reply, Resource};
+use crate::{
+    CancelOutcome, Claim, ClaimKey, Context, Effects, EndReason, Need, Phase, Reply, Resource, Tombstone,
+};
 
 impl Resource {
     pub(crate) fn cancel(
@@ -13,9 +15,9 @@ impl Resource {
     ) -> Result<Reply, Need> {
         let Some(claim) = self.look_up(key)? else {
             // It may still be on its way: then it is refused.
-            let phase = Phase::Ended(Ended {
-                at: self.now,
-                end: End::Cancelled,
+            let phase = Phase::Ended(Tombstone {
+                ended_at: self.now,
+                reason: EndReason::Cancelled,
                 lease: None,
                 current_token: self.token,
                 cancel: Some(CancelOutcome::None),
@@ -25,14 +27,14 @@ impl Resource {
         };
         let (ended, outcome) = match &claim.phase {
             Phase::Waiting(_) => {
-                (self.end_waiter(&claim, End::Cancelled, ctx, effects), CancelOutcome::Cancelled)
+                (self.end_waiter(&claim, EndReason::Cancelled, ctx, effects), CancelOutcome::Cancelled)
             }
             Phase::Live(_) => (self.end_by_holder(&claim, ctx, effects), CancelOutcome::Released),
-            Phase::Ended(Ended { cancel: Some(outcome), .. }) => return Ok(Reply::Cancelled(*outcome)),
+            Phase::Ended(Tombstone { cancel: Some(outcome), .. }) => return Ok(Reply::Cancelled(*outcome)),
             Phase::Ended(_) => (Arc::clone(&claim), CancelOutcome::None),
         };
-        if let Phase::Ended(end) = &ended.phase {
-            let phase = Phase::Ended(Ended { cancel: Some(outcome), ..end.clone() });
+        if let Phase::Ended(tombstone) = &ended.phase {
+            let phase = Phase::Ended(Tombstone { cancel: Some(outcome), ..tombstone.clone() });
             self.put(Some(&ended), Claim { phase, ..Claim::clone(&ended) }, ctx);
         }
         Ok(Reply::Cancelled(outcome))

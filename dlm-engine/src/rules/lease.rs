@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::resource::About;
 use crate::{
-    Claim, ClaimKey, Context, Effects, End, EventKind, Lease, Need, Phase, Refusal, Reply, Resource,
+    Claim, ClaimKey, Context, Effects, EndReason, EventKind, Lease, Need, Phase, Refusal, Reply, Resource,
 };
 
 impl Resource {
@@ -18,7 +18,7 @@ impl Resource {
         ctx: &Context<'_>,
     ) -> Result<Result<Reply, Refusal>, Need> {
         let Some(claim) = self.held_by(key, token) else {
-            return self.ended_lease(key, token).map(|end| Err(Refusal::Ended(end)));
+            return self.ended_lease(key, token).map(|reason| Err(Refusal::Ended(reason)));
         };
         let Some(lease) = claim.lease() else { return Ok(Err(Refusal::Ended(None))) };
         let ttl_ms = ttl_ms.unwrap_or(lease.ttl_ms);
@@ -42,8 +42,8 @@ impl Resource {
             return Ok(Ok(Reply::Released(token)));
         }
         Ok(match self.ended_lease(key, token)? {
-            Some(End::Released) => Ok(Reply::Released(token)),
-            end => Err(Refusal::Ended(end)),
+            Some(EndReason::Released) => Ok(Reply::Released(token)),
+            reason => Err(Refusal::Ended(reason)),
         })
     }
 
@@ -63,7 +63,7 @@ impl Resource {
             });
         };
         self.token += 1;
-        let ended = self.put(Some(&claim), self.ended(&claim, End::ForceReleased), ctx);
+        let ended = self.put(Some(&claim), self.ended(&claim, EndReason::ForceReleased), ctx);
         let about = About { reason: Some(Arc::clone(reason)), ..About::default() };
         self.record(EventKind::ForceReleased, &ended, about, ctx, effects);
         Ok(Ok(Reply::ForceReleased(ended)))
@@ -75,7 +75,7 @@ impl Resource {
         ctx: &Context<'_>,
         effects: &mut Effects,
     ) -> Arc<Claim> {
-        let ended = self.put(Some(claim), self.ended(claim, End::Released), ctx);
+        let ended = self.put(Some(claim), self.ended(claim, EndReason::Released), ctx);
         self.record(EventKind::Released, &ended, About::default(), ctx, effects);
         ended
     }
@@ -86,10 +86,12 @@ impl Resource {
     }
 
     /// How the lease with this token ended; `None` when that is forgotten.
-    fn ended_lease(&self, key: &ClaimKey, token: u64) -> Result<Option<End>, Need> {
+    fn ended_lease(&self, key: &ClaimKey, token: u64) -> Result<Option<EndReason>, Need> {
         let claim = self.look_up(key)?;
         Ok(claim.and_then(|claim| match &claim.phase {
-            Phase::Ended(ended) if claim.lease().is_some_and(|lease| lease.token == token) => Some(ended.end),
+            Phase::Ended(ended) if claim.lease().is_some_and(|lease| lease.token == token) => {
+                Some(ended.reason)
+            }
             _ => None,
         }))
     }

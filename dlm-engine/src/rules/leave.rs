@@ -1,6 +1,6 @@
 //! A waiter whose caller is gone.
 
-use crate::{Claim, ClaimKey, Context, Effects, End, Need, Phase, Presence, Reply, Resource, Waiting};
+use crate::{Claim, ClaimKey, Context, Effects, EndReason, Need, Phase, Presence, Reply, Resource, Waiting};
 
 impl Resource {
     /// The waiter is passed over from now on. One that can return keeps its
@@ -22,7 +22,7 @@ impl Resource {
             let waiting = Waiting { presence: Presence::Away(self.now), ..waiting.clone() };
             self.put(Some(&claim), Claim { phase: Phase::Waiting(waiting), ..Claim::clone(&claim) }, ctx);
         } else {
-            self.end_waiter(&claim, End::Away, ctx, effects);
+            self.end_waiter(&claim, EndReason::Away, ctx, effects);
         }
         Ok(Reply::Left)
     }

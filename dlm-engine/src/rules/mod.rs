@@ -6,7 +6,7 @@ mod lease;
 mod leave;
 mod settle;
 
-use crate::{Claim, Context, Effects, End, Ended, Need, Op, Phase, Refusal, Reply, Resource};
+use crate::{Claim, Context, Effects, EndReason, Need, Op, Phase, Refusal, Reply, Resource, Tombstone};
 
 impl Resource {
     /// Executes one operation.
@@ -70,10 +70,10 @@ impl Resource {
 
     /// What is left of a claim once it has ended now. A waiter's event and row
     /// need no more; a lease's token was bumped before, if it was to be.
-    fn ended(&self, claim: &Claim, end: End) -> Claim {
-        let ended = Ended {
-            at: self.now,
-            end,
+    fn ended(&self, claim: &Claim, reason: EndReason) -> Claim {
+        let ended = Tombstone {
+            ended_at: self.now,
+            reason,
             lease: claim.lease().cloned(),
             current_token: self.token,
             cancel: None,

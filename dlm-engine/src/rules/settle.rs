@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::resource::About;
 use crate::{
-    Claim, ClaimKey, Context, Effects, End, EventKind, Lease, Micros, Mode, Need, News, Phase, Refusal,
+    Claim, ClaimKey, Context, Effects, EndReason, EventKind, Lease, Micros, Mode, Need, News, Phase, Refusal,
     Reply, Request, Resource, Waiting, Wake,
 };
 
@@ -42,7 +42,7 @@ impl Resource {
         if self.fault == Some(crate::fault::Fault::NoBumpOnExpiry) {
             self.token -= 1;
         }
-        let ended = self.put(Some(claim), self.ended(claim, End::Expired), ctx);
+        let ended = self.put(Some(claim), self.ended(claim, EndReason::Expired), ctx);
         self.record(EventKind::Expired, &ended, About::default(), ctx, effects);
     }
 
@@ -152,28 +152,28 @@ impl Resource {
     /// Ends a waiter whose wait ran out or that was away too long.
     pub(crate) fn end_overdue_waiter(&mut self, claim: &Claim, ctx: &Context<'_>, effects: &mut Effects) {
         let timed_out = claim.waiting().is_some_and(|waiting| waiting.deadline <= self.now);
-        self.end_waiter(claim, if timed_out { End::TimedOut } else { End::Away }, ctx, effects);
+        self.end_waiter(claim, if timed_out { EndReason::TimedOut } else { EndReason::Away }, ctx, effects);
     }
 
     /// Takes a waiter out of the queue and tells it.
     pub(crate) fn end_waiter(
         &mut self,
         claim: &Claim,
-        end: End,
+        reason: EndReason,
         ctx: &Context<'_>,
         effects: &mut Effects,
     ) -> Arc<Claim> {
         let ticket = claim.waiting().map(|waiting| waiting.ticket);
-        let ended = self.put(Some(claim), self.ended(claim, end), ctx);
-        let (kind, reason) = match end {
-            End::TimedOut => (EventKind::WaitTimedOut, None),
-            End::Away => (EventKind::Cancelled, Some(Arc::from("away"))),
+        let ended = self.put(Some(claim), self.ended(claim, reason), ctx);
+        let (kind, detail) = match reason {
+            EndReason::TimedOut => (EventKind::WaitTimedOut, None),
+            EndReason::Away => (EventKind::Cancelled, Some(Arc::from("away"))),
             _ => (EventKind::Cancelled, None),
         };
-        self.record(kind, &ended, About { ticket, reason, ..About::default() }, ctx, effects);
-        let told = match end {
-            End::TimedOut => Refusal::TimedOut(self.snapshot(ctx)),
-            end => Refusal::Ended(Some(end)),
+        self.record(kind, &ended, About { ticket, reason: detail, ..About::default() }, ctx, effects);
+        let told = match reason {
+            EndReason::TimedOut => Refusal::TimedOut(self.snapshot(ctx)),
+            reason => Refusal::Ended(Some(reason)),
         };
         effects.wakes.push(Wake {
             key: ended.key.clone(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_engine::{Claim, ClaimKey, End, Micros, Op, Refusal, Reply, Request};
+use dlm_engine::{Claim, ClaimKey, Micros, Op, Refusal, Reply, Request};
 use dlm_protocol::limits::MAX_HOLD_MS;
 use dlm_protocol::{AcquireRequest, EndReason, IdempotencyKey, Lease, Queued, ResourceName};
 use tokio::sync::oneshot;
@@ -178,7 +178,7 @@ pub(super) fn reply(outcome: Result<Done, Failure>, now: Micros) -> Result<Reply
                 let (holders, retry_after_ms) = wire::refused(&snapshot, now)?;
                 Error::WaitTimeout { holders, queue_len: snapshot.queue_len, retry_after_ms }
             }
-            Refusal::Ended(end) => Error::LeaseEnded { reason: end_reason(end), by_key: true },
+            Refusal::Ended(reason) => Error::LeaseEnded { reason: end_reason(reason), by_key: true },
             Refusal::KeyReused => Error::KeyReused,
             Refusal::HolderChanged(snapshot) => {
                 Error::HolderChanged { holders: wire::refused(&snapshot, now)?.0 }
@@ -187,15 +187,16 @@ pub(super) fn reply(outcome: Result<Done, Failure>, now: Micros) -> Result<Reply
     }
 }
 
-fn end_reason(end: Option<End>) -> EndReason {
-    match end {
-        Some(End::Released) => EndReason::Released,
-        Some(End::Expired) => EndReason::Expired,
-        Some(End::ForceReleased) => EndReason::ForceReleased,
-        Some(End::Cancelled) => EndReason::Cancelled,
-        Some(End::Away) => EndReason::Away,
+fn end_reason(reason: Option<dlm_engine::EndReason>) -> EndReason {
+    use dlm_engine::EndReason as Ended;
+    match reason {
+        Some(Ended::Released) => EndReason::Released,
+        Some(Ended::Expired) => EndReason::Expired,
+        Some(Ended::ForceReleased) => EndReason::ForceReleased,
+        Some(Ended::Cancelled) => EndReason::Cancelled,
+        Some(Ended::Away) => EndReason::Away,
         // A wait that ran out never was a lease.
-        Some(End::TimedOut) | None => EndReason::Unknown,
+        Some(Ended::TimedOut) | None => EndReason::Unknown,
     }
 }
 

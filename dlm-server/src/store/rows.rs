@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 use dlm_engine::{
-    CancelOutcome, Claim, ClaimChange, ClaimKey, End, Ended, Lease, Micros, Mode, Phase, Presence, ReplicaId,
-    Request, Resource, Stored, Waiting,
+    CancelOutcome, Claim, ClaimChange, ClaimKey, EndReason, Lease, Micros, Mode, Phase, Presence, ReplicaId,
+    Request, Resource, Stored, Tombstone, Waiting,
 };
 
 use super::schema::{claims, resources};
@@ -130,7 +130,7 @@ impl<'a> NewClaim<'a> {
         };
         let token = lease.map(|lease| lease.token as i64);
         let live_shared = ended.is_none() && claim.mode() == Mode::Shared;
-        let forced = ended.is_some_and(|ended| ended.end == End::ForceReleased);
+        let forced = ended.is_some_and(|ended| ended.reason == EndReason::ForceReleased);
         Self {
             asked: [
                 resource.into(),
@@ -156,8 +156,8 @@ impl<'a> NewClaim<'a> {
                 lease.map(|lease| lease.ttl_ms as i64).into(),
                 lease.map(|lease| lease.expires_at.0).into(),
                 token.filter(|_| live_shared).into(),
-                ended.map(|ended| ended.at.0).into(),
-                ended.map(|ended| end_code(ended.end)).into(),
+                ended.map(|ended| ended.ended_at.0).into(),
+                ended.map(|ended| end_code(ended.reason)).into(),
                 ended.map(|ended| ended.current_token as i64).into(),
                 token.filter(|_| forced).into(),
                 ended.and_then(|ended| ended.cancel).map(cancel_code).into(),
@@ -217,9 +217,9 @@ impl ClaimRow {
             None => None,
         };
         let phase = match (self.ended_at, lease, self.ticket) {
-            (Some(at), lease, _) => Phase::Ended(Ended {
-                at: Micros(at),
-                end: end_of(self.end_reason?)?,
+            (Some(ended_at), lease, _) => Phase::Ended(Tombstone {
+                ended_at: Micros(ended_at),
+                reason: end_of(self.end_reason?)?,
                 lease,
                 current_token: self.current_token? as u64,
                 cancel: match self.cancel {
@@ -253,25 +253,25 @@ impl ClaimRow {
     }
 }
 
-pub(super) const fn end_code(end: End) -> i16 {
-    match end {
-        End::Released => 1,
-        End::Expired => 2,
-        End::ForceReleased => 3,
-        End::Cancelled => 4,
-        End::Away => 5,
-        End::TimedOut => 6,
+pub(super) const fn end_code(reason: EndReason) -> i16 {
+    match reason {
+        EndReason::Released => 1,
+        EndReason::Expired => 2,
+        EndReason::ForceReleased => 3,
+        EndReason::Cancelled => 4,
+        EndReason::Away => 5,
+        EndReason::TimedOut => 6,
     }
 }
 
-const fn end_of(code: i16) -> Option<End> {
+const fn end_of(code: i16) -> Option<EndReason> {
     Some(match code {
-        1 => End::Released,
-        2 => End::Expired,
-        3 => End::ForceReleased,
-        4 => End::Cancelled,
-        5 => End::Away,
-        6 => End::TimedOut,
+        1 => EndReason::Released,
+        2 => EndReason::Expired,
+        3 => EndReason::ForceReleased,
+        4 => EndReason::Cancelled,
+        5 => EndReason::Away,
+        6 => EndReason::TimedOut,
         _ => return None,
     })
 }

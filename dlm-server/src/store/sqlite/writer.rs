@@ -6,7 +6,9 @@ use std::fs::File;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use dlm_engine::{ClaimChange, ClaimKey, End, Floor, Micros, Mode, Need, Phase, Resource, RowChange, Stored};
+use dlm_engine::{
+    ClaimChange, ClaimKey, EndReason, Floor, Micros, Mode, Need, Phase, Resource, RowChange, Stored,
+};
 
 use super::fixed::{
     self, EndClaim, InsertClaim, InsertLease, InsertResource, MarkBatch, RenewClaim, UpdateClaim,
@@ -184,13 +186,23 @@ impl SqliteStore {
                 ],
             )?,
             Phase::Ended(ended)
-                if change.was_live && claim.mode() == Mode::Exclusive && ended.end != End::ForceReleased =>
+                if change.was_live
+                    && claim.mode() == Mode::Exclusive
+                    && ended.reason != EndReason::ForceReleased =>
             {
                 let cancel = ended.cancel.map(cancel_code).into();
-                let reason = Some(end_code(ended.end)).into();
+                let reason = Some(end_code(ended.reason)).into();
                 fixed::run::<EndClaim, _>(
                     connection,
-                    [ended.at.0.into(), reason, ended.current_token.into(), cancel, name, principal, key],
+                    [
+                        ended.ended_at.0.into(),
+                        reason,
+                        ended.current_token.into(),
+                        cancel,
+                        name,
+                        principal,
+                        key,
+                    ],
                 )?
             }
             _ => {
