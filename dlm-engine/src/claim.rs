@@ -59,7 +59,7 @@ pub struct Claim {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
     /// In the queue.
-    Waiting(Waiting),
+    Waiting(QueueEntry),
     /// Holding the lock.
     Live(Lease),
     /// Remembered for those who ask again.
@@ -68,7 +68,7 @@ pub enum Phase {
 
 /// A place in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
+pub struct QueueEntry {
     /// The resource's version when it was queued: first come, first served.
     pub ticket: u64,
     /// When it was queued.
@@ -88,7 +88,7 @@ pub enum Presence {
     Away(Micros),
 }
 
-impl Waiting {
+impl QueueEntry {
     /// Since when the waiter is away; `None` while it is parked.
     #[must_use]
     pub fn away_since(&self, ctx: &Context<'_>) -> Option<Micros> {
@@ -189,9 +189,9 @@ impl Claim {
 
     /// The place in the queue, while it waits.
     #[must_use]
-    pub fn waiting(&self) -> Option<&Waiting> {
+    pub fn queue_entry(&self) -> Option<&QueueEntry> {
         match &self.phase {
-            Phase::Waiting(waiting) => Some(waiting),
+            Phase::Waiting(entry) => Some(entry),
             _ => None,
         }
     }
@@ -205,7 +205,7 @@ impl Claim {
     /// The replica at which a request of it is held open, as it was last told.
     #[must_use]
     pub fn parked_at(&self) -> Option<ReplicaId> {
-        match self.waiting()?.presence {
+        match self.queue_entry()?.presence {
             Presence::Parked(replica) => Some(replica),
             Presence::Away(_) => None,
         }
@@ -215,6 +215,6 @@ impl Claim {
     /// resource, what has ended by nobody.
     #[must_use]
     pub fn check_at(&self, ctx: &Context<'_>) -> Option<Micros> {
-        self.waiting().map(|waiting| waiting.due_at(ctx))
+        self.queue_entry().map(|entry| entry.due_at(ctx))
     }
 }

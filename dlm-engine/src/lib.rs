@@ -55,7 +55,7 @@ mod resource;
 mod rules;
 
 pub use claim::{
-    CancelOutcome, Claim, ClaimKey, EndReason, Lease, Mode, Phase, Presence, Request, Tombstone, Waiting,
+    CancelOutcome, Claim, ClaimKey, EndReason, Lease, Mode, Phase, Presence, QueueEntry, Request, Tombstone,
 };
 pub use context::{Context, Limits, Micros, NewKeys, ReplicaId, Replicas};
 pub use event::{Effects, Event, EventKind, News, Wake};

@@ -183,7 +183,7 @@ impl World {
                 resource.provide_claim(key, claim);
             }
             Need::Waiters { after } => {
-                let ticket = |claim: &Claim| claim.waiting().map(|waiting| waiting.ticket);
+                let ticket = |claim: &Claim| claim.queue_entry().map(|entry| entry.ticket);
                 let mut waiters: Vec<_> = claims
                     .filter(|claim| ticket(claim).is_some_and(|ticket| ticket > after))
                     .cloned()

@@ -232,9 +232,9 @@ proptest! {
                         let row = world.disk.row.expect("a held resource has a row");
                         prop_assert!(row.check_at <= lease.expires_at);
                     }
-                    Phase::Waiting(waiting) => {
+                    Phase::Waiting(entry) => {
                         let check_at = check_at.expect("a waiter is followed");
-                        prop_assert!(check_at <= waiting.due_at(&ctx));
+                        prop_assert!(check_at <= entry.due_at(&ctx));
                     }
                     Phase::Ended(_) => prop_assert_eq!(*check_at, None),
                 }

@@ -16,7 +16,7 @@ struct Holding {
 }
 
 #[derive(Debug, Clone)]
-struct Waiting {
+struct ModelWaiter {
     key: ClaimKey,
     request: Request,
     ticket: u64,
@@ -42,7 +42,7 @@ pub(super) struct Model {
     token: u64,
     version: u64,
     holding: Vec<Holding>,
-    queue: Vec<Waiting>,
+    queue: Vec<ModelWaiter>,
     past: Vec<Past>,
     heard: Vec<Heard>,
     woken: Vec<(ClaimKey, Said)>,
@@ -130,7 +130,7 @@ impl Model {
         }
     }
 
-    fn due(&self, waiting: &Waiting) -> bool {
+    fn due(&self, waiting: &ModelWaiter) -> bool {
         waiting.deadline <= self.now || waiting.away_since.is_some_and(|since| since + AWAY_GRACE <= self.now)
     }
 
@@ -261,7 +261,7 @@ impl Model {
             return Said::Held(self.tokens(), self.queue.len() as u64);
         }
         let ticket = self.version + 1;
-        self.queue.push(Waiting {
+        self.queue.push(ModelWaiter {
             key: key.clone(),
             request: request.clone(),
             ticket,

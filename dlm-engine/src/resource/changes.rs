@@ -89,14 +89,14 @@ impl Resource {
                 self.holders.remove(&lease.token);
                 self.places.remove(&after.key);
             }
-            (Some(Phase::Waiting(_)), Phase::Waiting(waiting)) => self.queue.replace(waiting.ticket, &after),
-            (Some(Phase::Waiting(waiting)), _) => {
-                self.queue.remove(waiting.ticket);
+            (Some(Phase::Waiting(_)), Phase::Waiting(entry)) => self.queue.replace(entry.ticket, &after),
+            (Some(Phase::Waiting(entry)), _) => {
+                self.queue.remove(entry.ticket);
                 self.places.remove(&after.key);
             }
-            (None, Phase::Waiting(waiting)) => {
-                if self.queue.push(waiting.ticket, Arc::clone(&after)) {
-                    self.places.insert(after.key.clone(), Place::Waiter(waiting.ticket));
+            (None, Phase::Waiting(entry)) => {
+                if self.queue.push(entry.ticket, Arc::clone(&after)) {
+                    self.places.insert(after.key.clone(), Place::Waiter(entry.ticket));
                 }
             }
             (Some(Phase::Ended(_)) | None, _) => {}

@@ -142,7 +142,7 @@ impl Resource {
     /// ticket, in their order, and whether they are the last ones stored.
     pub fn provide_waiters(&mut self, stored: Vec<Claim>, all: bool) {
         let after = self.queue.horizon();
-        let ticket = |claim: &Claim| claim.waiting().map(|waiting| waiting.ticket);
+        let ticket = |claim: &Claim| claim.queue_entry().map(|entry| entry.ticket);
         // What the store showed counts as seen, also where it changed since.
         let horizon = if all { None } else { Some(stored.last().and_then(ticket).unwrap_or(after)) };
         let stored = stored.into_iter().filter(|claim| !self.changed.contains_key(&claim.key)).map(Arc::new);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::resource::{About, Found};
 use crate::{
-    Claim, ClaimKey, Context, Effects, EndReason, EventKind, Mode, Need, NewKeys, Phase, Presence, Refusal,
-    Reply, Request, Resource, Waiting,
+    Claim, ClaimKey, Context, Effects, EndReason, EventKind, Mode, Need, NewKeys, Phase, Presence,
+    QueueEntry, Refusal, Reply, Request, Resource,
 };
 
 impl Resource {
@@ -60,15 +60,15 @@ impl Resource {
         ctx: &Context<'_>,
         effects: &mut Effects,
     ) {
-        let waiting = Waiting {
+        let entry = QueueEntry {
             ticket: self.version + 1,
             enqueued_at: self.now,
             deadline: self.now.plus_ms(request.wait_ms),
             presence: Presence::Parked(ctx.replicas.me()),
         };
-        let ticket = waiting.ticket;
+        let ticket = entry.ticket;
         let claim =
-            Claim { key: key.clone(), request: Some(Arc::clone(request)), phase: Phase::Waiting(waiting) };
+            Claim { key: key.clone(), request: Some(Arc::clone(request)), phase: Phase::Waiting(entry) };
         let queued = self.put(None, claim, ctx);
         self.record(
             EventKind::Queued,
@@ -92,19 +92,19 @@ impl Resource {
         }
         match &claim.phase {
             Phase::Live(_) => Ok(Reply::Lease(Arc::clone(claim))),
-            Phase::Waiting(waiting) if waiting.due_at(ctx) <= self.now => {
+            Phase::Waiting(entry) if entry.due_at(ctx) <= self.now => {
                 self.end_overdue_waiter(claim, ctx, effects);
-                Err(if waiting.deadline <= self.now {
+                Err(if entry.deadline <= self.now {
                     Refusal::TimedOut(self.snapshot(ctx))
                 } else {
                     Refusal::Ended(Some(EndReason::Away))
                 })
             }
-            Phase::Waiting(waiting) => {
+            Phase::Waiting(entry) => {
                 let here = Presence::Parked(ctx.replicas.me());
-                if waiting.presence != here {
-                    let waiting = Waiting { presence: here, ..waiting.clone() };
-                    let parked = Claim { phase: Phase::Waiting(waiting), ..Claim::clone(claim) };
+                if entry.presence != here {
+                    let entry = QueueEntry { presence: here, ..entry.clone() };
+                    let parked = Claim { phase: Phase::Waiting(entry), ..Claim::clone(claim) };
                     self.put(Some(claim), parked, ctx);
                 }
                 Ok(Reply::Queued)

@@ -1,6 +1,8 @@
 //! A waiter whose caller is gone.
 
-use crate::{Claim, ClaimKey, Context, Effects, EndReason, Need, Phase, Presence, Reply, Resource, Waiting};
+use crate::{
+    Claim, ClaimKey, Context, Effects, EndReason, Need, Phase, Presence, QueueEntry, Reply, Resource,
+};
 
 impl Resource {
     /// The waiter is passed over from now on. One that can return keeps its
@@ -13,14 +15,14 @@ impl Resource {
         effects: &mut Effects,
     ) -> Result<Reply, Need> {
         let Some(claim) = self.look_up(key)? else { return Ok(Reply::Left) };
-        let Some(waiting) = claim.waiting() else { return Ok(Reply::Left) };
-        if waiting.presence != Presence::Parked(ctx.replicas.me()) {
+        let Some(entry) = claim.queue_entry() else { return Ok(Reply::Left) };
+        if entry.presence != Presence::Parked(ctx.replicas.me()) {
             // It went on at another replica, or is away already.
             return Ok(Reply::Left);
         }
         if can_return {
-            let waiting = Waiting { presence: Presence::Away(self.now), ..waiting.clone() };
-            self.put(Some(&claim), Claim { phase: Phase::Waiting(waiting), ..Claim::clone(&claim) }, ctx);
+            let entry = QueueEntry { presence: Presence::Away(self.now), ..entry.clone() };
+            self.put(Some(&claim), Claim { phase: Phase::Waiting(entry), ..Claim::clone(&claim) }, ctx);
         } else {
             self.end_waiter(&claim, EndReason::Away, ctx, effects);
         }

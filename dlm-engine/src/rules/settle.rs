@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::resource::About;
 use crate::{
-    Claim, ClaimKey, Context, Effects, EndReason, EventKind, Lease, Micros, Mode, Need, News, Phase, Refusal,
-    Reply, Request, Resource, Waiting, Wake,
+    Claim, ClaimKey, Context, Effects, EndReason, EventKind, Lease, Micros, Mode, Need, News, Phase,
+    QueueEntry, Refusal, Reply, Request, Resource, Wake,
 };
 
 impl Resource {
@@ -77,9 +77,9 @@ impl Resource {
     ) -> Result<Option<Arc<Claim>>, Need> {
         loop {
             let found = self.in_turn().find_map(|claim| {
-                let waiting = claim.waiting()?;
-                let overdue = waiting.due_at(ctx) <= self.now;
-                (overdue || self.is_present(waiting, ctx)).then(|| (Arc::clone(claim), overdue))
+                let entry = claim.queue_entry()?;
+                let overdue = entry.due_at(ctx) <= self.now;
+                (overdue || self.is_present(entry, ctx)).then(|| (Arc::clone(claim), overdue))
             });
             match found {
                 Some((claim, true)) => self.end_overdue_waiter(&claim, ctx, effects),
@@ -93,7 +93,7 @@ impl Resource {
     /// Whether a parked waiter stands in the queue.
     pub(crate) fn anyone_waits(&self, ctx: &Context<'_>) -> Result<bool, Need> {
         let parked =
-            |claim: &Arc<Claim>| claim.waiting().is_some_and(|waiting| self.is_present(waiting, ctx));
+            |claim: &Arc<Claim>| claim.queue_entry().is_some_and(|entry| self.is_present(entry, ctx));
         if self.queue.front().any(parked) {
             return Ok(true);
         }
@@ -114,12 +114,12 @@ impl Resource {
         Box::new(self.queue.front())
     }
 
-    fn is_present(&self, waiting: &Waiting, ctx: &Context<'_>) -> bool {
+    fn is_present(&self, entry: &QueueEntry, ctx: &Context<'_>) -> bool {
         #[cfg(test)]
         if self.fault == Some(crate::fault::Fault::AwayIsGranted) {
             return true;
         }
-        waiting.away_since(ctx).is_none()
+        entry.away_since(ctx).is_none()
     }
 
     /// Begins a lease for a claim that waited (`before`), or for a new one.
@@ -131,9 +131,9 @@ impl Resource {
         ctx: &Context<'_>,
         effects: &mut Effects,
     ) -> Arc<Claim> {
-        let waiting = before.and_then(|claim| claim.waiting());
-        let ticket = waiting.map(|waiting| waiting.ticket);
-        let about = About { ticket, waited_since: waiting.map(|waiting| waiting.enqueued_at), reason: None };
+        let entry = before.and_then(|claim| claim.queue_entry());
+        let ticket = entry.map(|entry| entry.ticket);
+        let about = About { ticket, waited_since: entry.map(|entry| entry.enqueued_at), reason: None };
         self.token += 1;
         let lease = Lease {
             token: self.token,
@@ -151,7 +151,7 @@ impl Resource {
 
     /// Ends a waiter whose wait ran out or that was away too long.
     pub(crate) fn end_overdue_waiter(&mut self, claim: &Claim, ctx: &Context<'_>, effects: &mut Effects) {
-        let timed_out = claim.waiting().is_some_and(|waiting| waiting.deadline <= self.now);
+        let timed_out = claim.queue_entry().is_some_and(|entry| entry.deadline <= self.now);
         self.end_waiter(claim, if timed_out { EndReason::TimedOut } else { EndReason::Away }, ctx, effects);
     }
 
@@ -163,7 +163,7 @@ impl Resource {
         ctx: &Context<'_>,
         effects: &mut Effects,
     ) -> Arc<Claim> {
-        let ticket = claim.waiting().map(|waiting| waiting.ticket);
+        let ticket = claim.queue_entry().map(|entry| entry.ticket);
         let ended = self.put(Some(claim), self.ended(claim, reason), ctx);
         let (kind, detail) = match reason {
             EndReason::TimedOut => (EventKind::WaitTimedOut, None),
@@ -194,8 +194,8 @@ impl Resource {
             // A claim that ended in this call is found ended when a need makes
             // the sweep start again.
             let Some(claim) = self.look_up(key)? else { continue };
-            let Some(waiting) = claim.waiting() else { continue };
-            if waiting.due_at(ctx) <= self.now {
+            let Some(entry) = claim.queue_entry() else { continue };
+            if entry.due_at(ctx) <= self.now {
                 self.end_overdue_waiter(&claim, ctx, effects);
             } else {
                 // The sweeper came too early: its row says when to come again.

@@ -28,7 +28,7 @@ impl Service {
             }
             let replicas = self.0.members.current();
             let context = self.context(now, &replicas);
-            let away = |waiting: &dlm_engine::Waiting| waiting.away_since(&context).is_some();
+            let away = |entry: &dlm_engine::QueueEntry| entry.away_since(&context).is_some();
             let cursor = Cursor::after_batch(head.0).encode(self.0.log_id);
             return Ok(Outcome::Status(Box::new(wire::status(&view, Some(&away), Some(cursor))?)));
         }
@@ -79,7 +79,7 @@ impl Service {
             let lease =
                 view.holders.iter().any(|claim| claim.lease().is_some_and(|lease| !lease.is_live(now)));
             let due = |claim: &&dlm_engine::Claim| {
-                claim.waiting().is_some_and(|waiting| waiting.due_at(&context) <= now)
+                claim.queue_entry().is_some_and(|entry| entry.due_at(&context) <= now)
             };
             let waiters: Vec<_> = view.waiters.iter().filter(due).map(|claim| claim.key.clone()).collect();
             (lease || !waiters.is_empty()).then(|| Overdue { name: view.name.clone(), waiters })

@@ -105,21 +105,21 @@ pub(super) fn waiter_id(ticket: u64) -> String {
 /// them is away.
 pub(super) fn status(
     view: &View,
-    away: Option<&dyn Fn(&dlm_engine::Waiting) -> bool>,
+    away: Option<&dyn Fn(&dlm_engine::QueueEntry) -> bool>,
     cursor: Option<String>,
 ) -> Result<LockStatus, Error> {
     let holders = view.holders.iter().map(holder).collect::<Result<Vec<_>, _>>()?;
     let waiters = away.map(|away| {
         let waiters = view.waiters.iter().zip(1..).filter_map(|(claim, position)| {
-            let waiting = claim.waiting()?;
+            let entry = claim.queue_entry()?;
             Some(owner(claim).map(|owner| Waiter {
-                waiter_id: waiter_id(waiting.ticket),
+                waiter_id: waiter_id(entry.ticket),
                 position,
                 mode: mode(claim.mode()),
                 owner,
-                away: away(waiting),
-                enqueued_at: time(waiting.enqueued_at),
-                deadline: time(waiting.deadline),
+                away: away(entry),
+                enqueued_at: time(entry.enqueued_at),
+                deadline: time(entry.deadline),
             }))
         });
         waiters.collect::<Result<Vec<_>, _>>()
@@ -141,5 +141,5 @@ pub(super) fn status(
 
 /// Since when the first of the queue waits.
 pub(super) fn oldest_wait(view: &View) -> Option<Timestamp> {
-    view.waiters.first()?.waiting().map(|waiting| time(waiting.enqueued_at))
+    view.waiters.first()?.queue_entry().map(|entry| time(entry.enqueued_at))
 }

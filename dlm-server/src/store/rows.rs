@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 use dlm_engine::{
-    CancelOutcome, Claim, ClaimChange, ClaimKey, EndReason, Lease, Micros, Mode, Phase, Presence, ReplicaId,
-    Request, Resource, Stored, Tombstone, Waiting,
+    CancelOutcome, Claim, ClaimChange, ClaimKey, EndReason, Lease, Micros, Mode, Phase, Presence, QueueEntry,
+    ReplicaId, Request, Resource, Stored, Tombstone,
 };
 
 use super::schema::{claims, resources};
@@ -117,13 +117,13 @@ impl<'a> NewClaim<'a> {
     pub(super) fn of(resource: &'a str, change: &'a ClaimChange) -> Self {
         let claim = &change.claim;
         let request = claim.request.as_deref();
-        let waiting = claim.waiting();
+        let entry = claim.queue_entry();
         let lease = claim.lease();
         let ended = match &claim.phase {
             Phase::Ended(ended) => Some(ended),
             _ => None,
         };
-        let (replica, away_since) = match waiting.map(|waiting| waiting.presence) {
+        let (replica, away_since) = match entry.map(|entry| entry.presence) {
             Some(Presence::Parked(replica)) => (Some(replica.0), None),
             Some(Presence::Away(since)) => (None, Some(since.0)),
             None => (None, None),
@@ -143,9 +143,9 @@ impl<'a> NewClaim<'a> {
                 request.map(|request| &*request.metadata).into(),
             ],
             state: [
-                waiting.map(|waiting| waiting.ticket as i64).into(),
-                waiting.map(|waiting| waiting.enqueued_at.0).into(),
-                waiting.map(|waiting| waiting.deadline.0).into(),
+                entry.map(|entry| entry.ticket as i64).into(),
+                entry.map(|entry| entry.enqueued_at.0).into(),
+                entry.map(|entry| entry.deadline.0).into(),
                 replica.into(),
                 away_since.into(),
                 change.check_at.map(|check_at| check_at.0).into(),
@@ -228,7 +228,7 @@ impl ClaimRow {
                 },
             }),
             (None, Some(lease), _) => Phase::Live(lease),
-            (None, None, Some(ticket)) => Phase::Waiting(Waiting {
+            (None, None, Some(ticket)) => Phase::Waiting(QueueEntry {
                 ticket: ticket as u64,
                 enqueued_at: Micros(self.enqueued_at?),
                 deadline: Micros(self.deadline?),

@@ -219,14 +219,14 @@ fn stands(now: Micros, long: Micros, standing: &Standing) -> Result<Overview, Er
         .oldest
         .iter()
         .filter_map(|(name, claim)| {
-            let waiting = claim.waiting()?;
+            let entry = claim.queue_entry()?;
             let name = ResourceName::try_from(&**name).map_err(|_| damaged("name"));
             Some(name.and_then(|resource| {
                 Ok(LongWait {
                     resource,
                     owner: wire::owner(claim)?,
                     mode: wire::mode(claim.mode()),
-                    enqueued_at: wire::time(waiting.enqueued_at),
+                    enqueued_at: wire::time(entry.enqueued_at),
                 })
             }))
         })
