@@ -62,12 +62,12 @@ pub struct Wake {
     /// Where a request of it was held open, if anywhere.
     pub parked_at: Option<ReplicaId>,
     /// How it ended.
-    pub news: News,
+    pub outcome: WaitOutcome,
 }
 
 /// How a wait ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
+pub enum WaitOutcome {
     /// With the lock: the live claim.
     Granted(Arc<Claim>),
     /// Without: what the caller is told instead.

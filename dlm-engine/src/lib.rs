@@ -58,6 +58,6 @@ pub use claim::{
     CancelOutcome, Claim, ClaimKey, EndReason, Lease, Mode, Phase, Presence, QueueEntry, Request, Tombstone,
 };
 pub use context::{Context, Limits, Micros, NewKeys, ReplicaId, Replicas};
-pub use event::{Effects, Event, EventKind, News, Wake};
+pub use event::{Effects, Event, EventKind, WaitOutcome, Wake};
 pub use op::{Need, Op, Refusal, Reply, Snapshot};
 pub use resource::{ClaimChange, Floor, Resource, RowChange, Stored};

@@ -2,7 +2,7 @@
 
 use super::disk::Done;
 use crate::{
-    CancelOutcome, Claim, ClaimKey, EndReason, EventKind, Mode, News, Phase, Refusal, Reply, Snapshot,
+    CancelOutcome, Claim, ClaimKey, EndReason, EventKind, Mode, Phase, Refusal, Reply, Snapshot, WaitOutcome,
 };
 
 /// An answer, as far as it can differ.
@@ -73,9 +73,9 @@ pub(super) fn heard(done: &Done) -> Vec<Heard> {
 }
 
 pub(super) fn woken(done: &Done) -> Vec<(ClaimKey, Said)> {
-    let woken = done.wakes.iter().map(|wake| match &wake.news {
-        News::Granted(claim) => (wake.key.clone(), lease(claim)),
-        News::Ended(refusal) => (wake.key.clone(), refused(refusal)),
+    let woken = done.wakes.iter().map(|wake| match &wake.outcome {
+        WaitOutcome::Granted(claim) => (wake.key.clone(), lease(claim)),
+        WaitOutcome::Ended(refusal) => (wake.key.clone(), refused(refusal)),
     });
     woken.collect()
 }

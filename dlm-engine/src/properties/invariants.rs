@@ -7,7 +7,7 @@ use proptest::test_runner::TestCaseResult;
 
 use super::disk::{Done, Observed, World, observe};
 use super::script::{Happening, script};
-use crate::{Claim, ClaimKey, Event, EventKind, Lease, Micros, Mode, News, Op, Phase, Reply};
+use crate::{Claim, ClaimKey, Event, EventKind, Lease, Micros, Mode, Op, Phase, Reply, WaitOutcome};
 
 pub(super) type Property = fn(&[Observed]) -> TestCaseResult;
 
@@ -24,9 +24,9 @@ fn told(done: &Done) -> impl Iterator<Item = &Claim> {
         Ok(Reply::Lease(claim)) => Some(&**claim),
         _ => None,
     };
-    let woken = done.wakes.iter().filter_map(|wake| match &wake.news {
-        News::Granted(claim) => Some(&**claim),
-        News::Ended(_) => None,
+    let woken = done.wakes.iter().filter_map(|wake| match &wake.outcome {
+        WaitOutcome::Granted(claim) => Some(&**claim),
+        WaitOutcome::Ended(_) => None,
     });
     answered.into_iter().chain(woken)
 }

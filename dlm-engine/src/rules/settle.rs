@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::resource::About;
 use crate::{
-    Claim, ClaimKey, Context, Effects, EndReason, EventKind, Lease, Micros, Mode, Need, News, Phase,
-    QueueEntry, Refusal, Reply, Request, Resource, Wake,
+    Claim, ClaimKey, Context, Effects, EndReason, EventKind, Lease, Micros, Mode, Need, Phase, QueueEntry,
+    Refusal, Reply, Request, Resource, WaitOutcome, Wake,
 };
 
 impl Resource {
@@ -62,7 +62,7 @@ impl Resource {
             effects.wakes.push(Wake {
                 key: claim.key.clone(),
                 parked_at: claim.parked_at(),
-                news: News::Granted(granted),
+                outcome: WaitOutcome::Granted(granted),
             });
         }
         Ok(())
@@ -178,7 +178,7 @@ impl Resource {
         effects.wakes.push(Wake {
             key: ended.key.clone(),
             parked_at: claim.parked_at(),
-            news: News::Ended(told),
+            outcome: WaitOutcome::Ended(told),
         });
         ended
     }

@@ -1,6 +1,6 @@
 //! Answers and wakes, once a batch is committed.
 
-use dlm_engine::{ClaimKey, Event, EventKind, Micros, News, Op, Refusal, Reply, Wake};
+use dlm_engine::{ClaimKey, Event, EventKind, Micros, Op, Refusal, Reply, WaitOutcome, Wake};
 use dlm_protocol::EndReason;
 
 use super::batch::{Committed, Task};
@@ -107,9 +107,9 @@ impl Core {
     fn wake(&mut self, name: &Name, wake: &Wake) {
         for waiting in self.parked.take(name, &wake.key) {
             self.answered += 1;
-            let outcome = match &wake.news {
-                News::Granted(claim) => Ok(Done::Reply(Reply::Lease(claim.clone()))),
-                News::Ended(refusal) => Err(Failure::Refused(refusal.clone())),
+            let outcome = match &wake.outcome {
+                WaitOutcome::Granted(claim) => Ok(Done::Reply(Reply::Lease(claim.clone()))),
+                WaitOutcome::Ended(refusal) => Err(Failure::Refused(refusal.clone())),
             };
             waiting.caller.answer(outcome, waiting.first_now);
         }
