@@ -60,4 +60,4 @@ pub use claim::{
 pub use context::{Context, Limits, Micros, NewKeys, ReplicaId, Replicas};
 pub use event::{Effects, Event, EventKind, WaitOutcome, Wake};
 pub use op::{Need, Op, Refusal, Reply, Snapshot};
-pub use resource::{ClaimChange, Floor, Resource, RowChange, Stored};
+pub use resource::{ClaimChange, Floor, Resource, ResourceRecord, RowChange};

@@ -7,7 +7,7 @@ use super::script::{Action, Happening, Known};
 use crate::fault::Fault;
 use crate::{
     Claim, ClaimKey, Context, Effects, Event, Floor, Limits, Micros, Mode, Need, NewKeys, Op, Phase, Refusal,
-    ReplicaId, Replicas, Reply, Resource, RowChange, Stored, Wake,
+    ReplicaId, Replicas, Reply, Resource, ResourceRecord, RowChange, Wake,
 };
 
 /// Waiters are loaded in crumbs, so that the queue is seldom all there.
@@ -16,7 +16,7 @@ const CRUMB: usize = 2;
 /// What is committed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Disk {
-    pub(super) row: Option<Stored>,
+    pub(super) row: Option<ResourceRecord>,
     holder: Option<ClaimKey>,
     floor: Floor,
     pub(super) claims: BTreeMap<ClaimKey, (Claim, Option<Micros>)>,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Floor, Place, Resource, Stored};
+use super::{Floor, Place, Resource, ResourceRecord};
 use crate::{Claim, ClaimKey, Context, Effects, Event, EventKind, Lease, Micros, Phase};
 
 /// What happens to the row of a resource.
@@ -14,7 +14,7 @@ pub enum RowChange {
     /// It is written, whether it was there or not.
     Write {
         /// The row.
-        row: Stored,
+        row: ResourceRecord,
         /// The key of the exclusive holder, if there is one.
         holder: Option<ClaimKey>,
     },
@@ -53,7 +53,7 @@ impl Resource {
             RowChange::Forget(Floor { token: self.token, version: self.version })
         } else if self.row_changed {
             RowChange::Write {
-                row: self.stored(),
+                row: self.to_record(),
                 holder: self.exclusive_holder().map(|claim| claim.key.clone()),
             }
         } else {
@@ -120,7 +120,7 @@ impl Resource {
 
     /// Something happened that everyone may know: the version grows, the row
     /// changes, the log is told.
-    pub(crate) fn record(
+    pub(crate) fn emit(
         &mut self,
         kind: EventKind,
         claim: &Claim,

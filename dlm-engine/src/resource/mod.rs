@@ -23,7 +23,7 @@ pub struct Floor {
 
 /// The row of a resource, as it is stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stored {
+pub struct ResourceRecord {
     /// One more with every event.
     pub version: u64,
     /// The token counter.
@@ -88,7 +88,12 @@ impl Resource {
     #[must_use]
     pub fn absent(floor: Floor) -> Self {
         Self::load(
-            Stored { version: floor.version, token: floor.token, check_at: Micros::MAX, ..Stored::default() },
+            ResourceRecord {
+                version: floor.version,
+                token: floor.token,
+                check_at: Micros::MAX,
+                ..ResourceRecord::default()
+            },
             Vec::new(),
         )
     }
@@ -96,7 +101,7 @@ impl Resource {
     /// A resource from its row and its live claims. The front of its queue is
     /// asked for when it is needed.
     #[must_use]
-    pub fn load(row: Stored, live: Vec<Claim>) -> Self {
+    pub fn load(row: ResourceRecord, live: Vec<Claim>) -> Self {
         let mut resource = Self {
             version: row.version,
             token: row.token,
@@ -172,8 +177,8 @@ impl Resource {
 
     /// The row as it stands.
     #[must_use]
-    pub fn stored(&self) -> Stored {
-        Stored {
+    pub fn to_record(&self) -> ResourceRecord {
+        ResourceRecord {
             version: self.version,
             token: self.token,
             touched_at: self.touched_at,

@@ -70,7 +70,7 @@ impl Resource {
         let claim =
             Claim { key: key.clone(), request: Some(Arc::clone(request)), phase: Phase::Waiting(entry) };
         let queued = self.put(None, claim, ctx);
-        self.record(
+        self.emit(
             EventKind::Queued,
             &queued,
             About { ticket: Some(ticket), ..About::default() },

@@ -65,7 +65,7 @@ impl Resource {
         self.token += 1;
         let ended = self.put(Some(&claim), self.ended(&claim, EndReason::ForceReleased), ctx);
         let about = About { reason: Some(Arc::clone(reason)), ..About::default() };
-        self.record(EventKind::ForceReleased, &ended, about, ctx, effects);
+        self.emit(EventKind::ForceReleased, &ended, about, ctx, effects);
         Ok(Ok(Reply::ForceReleased(ended)))
     }
 
@@ -76,7 +76,7 @@ impl Resource {
         effects: &mut Effects,
     ) -> Arc<Claim> {
         let ended = self.put(Some(claim), self.ended(claim, EndReason::Released), ctx);
-        self.record(EventKind::Released, &ended, About::default(), ctx, effects);
+        self.emit(EventKind::Released, &ended, About::default(), ctx, effects);
         ended
     }
 

@@ -43,7 +43,7 @@ impl Resource {
             self.token -= 1;
         }
         let ended = self.put(Some(claim), self.ended(claim, EndReason::Expired), ctx);
-        self.record(EventKind::Expired, &ended, About::default(), ctx, effects);
+        self.emit(EventKind::Expired, &ended, About::default(), ctx, effects);
     }
 
     /// Grants the waiters whose turn it is: the first that is not away and,
@@ -145,7 +145,7 @@ impl Resource {
         };
         let live = Claim { key: key.clone(), request: Some(Arc::clone(request)), phase: Phase::Live(lease) };
         let granted = self.put(before, live, ctx);
-        self.record(EventKind::Granted, &granted, about, ctx, effects);
+        self.emit(EventKind::Granted, &granted, about, ctx, effects);
         granted
     }
 
@@ -170,7 +170,7 @@ impl Resource {
             EndReason::Away => (EventKind::Cancelled, Some(Arc::from("away"))),
             _ => (EventKind::Cancelled, None),
         };
-        self.record(kind, &ended, About { ticket, reason: detail, ..About::default() }, ctx, effects);
+        self.emit(kind, &ended, About { ticket, reason: detail, ..About::default() }, ctx, effects);
         let told = match reason {
             EndReason::TimedOut => Refusal::TimedOut(self.snapshot(ctx)),
             reason => Refusal::Ended(Some(reason)),

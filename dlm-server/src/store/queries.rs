@@ -110,7 +110,7 @@ macro_rules! read_queries {
                 }
                 None => Vec::new(),
             };
-            Ok(View { row: row.stored(), name: Name::from(row.name), holders, waiters })
+            Ok(View { row: row.to_record(), name: Name::from(row.name), holders, waiters })
         }
 
         fn view_with_first_waiter(
@@ -176,8 +176,11 @@ macro_rules! read_queries {
                 .first(connection)
                 .optional()?;
             let (token, version) = floor.unwrap_or_default();
-            let row =
-                dlm_engine::Stored { token: token as u64, version: version as u64, ..Default::default() };
+            let row = dlm_engine::ResourceRecord {
+                token: token as u64,
+                version: version as u64,
+                ..Default::default()
+            };
             Ok(View { name: Name::clone(name), row, holders: Vec::new(), waiters: Vec::new() })
         }
 

@@ -10,7 +10,7 @@ use crate::service::ListQuery;
 /// What a resource looks like to those who don't write.
 pub(crate) struct View {
     pub(crate) name: Name,
-    pub(crate) row: dlm_engine::Stored,
+    pub(crate) row: dlm_engine::ResourceRecord,
     /// The first holders.
     pub(crate) holders: Vec<Claim>,
     /// The first waiters; in lists the first one alone.

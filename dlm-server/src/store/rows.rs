@@ -5,7 +5,7 @@ use std::sync::Arc;
 use diesel::prelude::*;
 use dlm_engine::{
     CancelOutcome, Claim, ClaimChange, ClaimKey, EndReason, Lease, Micros, Mode, Phase, Presence, QueueEntry,
-    ReplicaId, Request, Resource, Stored, Tombstone,
+    ReplicaId, Request, Resource, ResourceRecord, Tombstone,
 };
 
 use super::schema::{claims, resources};
@@ -39,13 +39,13 @@ impl ResourceRow {
         }
         Ok(Loaded {
             stored_check_at: Some(Micros(self.check_at)),
-            resource: Resource::load(self.stored(), live),
+            resource: Resource::load(self.to_record(), live),
             revision: 0,
         })
     }
 
-    pub(super) fn stored(&self) -> Stored {
-        Stored {
+    pub(super) fn to_record(&self) -> ResourceRecord {
+        ResourceRecord {
             version: self.version as u64,
             token: self.token as u64,
             touched_at: Micros(self.touched_at),

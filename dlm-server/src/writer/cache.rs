@@ -58,7 +58,7 @@ impl Cache {
         let names: Vec<&Name> = names.filter(|name| asked.insert(Arc::clone(name))).collect();
         let known = |name: &Name| {
             let entry = self.entries.get(name)?;
-            Some(Known { revision: entry.revision, version: entry.resource.stored().version })
+            Some(Known { revision: entry.revision, version: entry.resource.to_record().version })
         };
         let wanted: Vec<_> = names.iter().map(|name| Wanted { name, known: known(name) }).collect();
         let locked = store.lock(&wanted, contended)?;

@@ -6,7 +6,7 @@ use super::bulk::Column;
 use crate::store::rows::{NewClaim, Value};
 use crate::store::{Name, Write};
 
-pub(super) type NewRow<'a> = (&'a Name, &'a dlm_engine::Stored, &'a Option<ClaimKey>);
+pub(super) type NewRow<'a> = (&'a Name, &'a dlm_engine::ResourceRecord, &'a Option<ClaimKey>);
 
 /// The rows of a batch, by what happens to them.
 #[derive(Default)]
@@ -67,7 +67,8 @@ impl<'a> Rows<'a> {
 
 /// Rows of resources, column by column.
 pub(super) fn row_columns<'a>(rows: &[NewRow<'a>]) -> Vec<Column<'a>> {
-    let ints = |of: fn(&dlm_engine::Stored) -> i64| Column::ints(rows.iter().map(|(_, row, _)| of(row)));
+    let ints =
+        |of: fn(&dlm_engine::ResourceRecord) -> i64| Column::ints(rows.iter().map(|(_, row, _)| of(row)));
     vec![
         Column::texts(rows.iter().map(|(name, ..)| &***name)),
         ints(|row| row.version as i64),

@@ -7,7 +7,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use dlm_engine::{
-    ClaimChange, ClaimKey, EndReason, Floor, Micros, Mode, Need, Phase, Resource, RowChange, Stored,
+    ClaimChange, ClaimKey, EndReason, Floor, Micros, Mode, Need, Phase, Resource, ResourceRecord, RowChange,
 };
 
 use super::fixed::{
@@ -128,7 +128,7 @@ impl SqliteStore {
     fn write_row(
         &mut self,
         name: &str,
-        row: &Stored,
+        row: &ResourceRecord,
         holder: Option<&ClaimKey>,
         stored_check_at: Option<Micros>,
     ) -> Result<(), StoreError> {
