@@ -212,7 +212,7 @@ impl World {
         match resource.row_change() {
             RowChange::Keep => {}
             RowChange::Write { row, holder } => (disk.row, disk.holder) = (Some(row), holder),
-            RowChange::Forget(floor) => {
+            RowChange::Delete(floor) => {
                 (disk.row, disk.holder) = (None, None);
                 disk.floor = floor;
             }

@@ -19,7 +19,7 @@ pub enum RowChange {
         holder: Option<ClaimKey>,
     },
     /// It is deleted, and the floor of names like it raised.
-    Forget(Floor),
+    Delete(Floor),
 }
 
 /// One claim's row.
@@ -49,8 +49,8 @@ impl Resource {
     /// What happened to its row since [`Self::committed`].
     #[must_use]
     pub fn row_change(&self) -> RowChange {
-        if self.forgotten {
-            RowChange::Forget(Floor { token: self.token, version: self.version })
+        if self.deleted {
+            RowChange::Delete(Floor { token: self.token, version: self.version })
         } else if self.row_changed {
             RowChange::Write {
                 row: self.to_record(),
@@ -74,7 +74,7 @@ impl Resource {
         self.changed.clear();
         self.lookups.clear();
         self.force_released.clear();
-        !self.forgotten
+        !self.deleted
     }
 
     /// Puts a claim where its phase says, out of where `before` was, and notes
@@ -154,7 +154,7 @@ impl Resource {
     /// The row is to be written, and the sweeper to come in time.
     pub(crate) fn touch(&mut self, ctx: &Context<'_>) {
         self.row_changed = true;
-        self.forgotten = false;
+        self.deleted = false;
         self.touched_at = self.now;
         let due = self.next_expiry.min(self.now.plus_ms(ctx.limits.idle_retention_ms));
         self.check_at = self.check_at.min(due);
@@ -167,7 +167,7 @@ impl Resource {
         }
         let idle_at = self.touched_at.plus_ms(ctx.limits.idle_retention_ms);
         if self.is_idle() && self.now >= idle_at {
-            self.forgotten = true;
+            self.deleted = true;
             return;
         }
         self.row_changed = true;

@@ -73,7 +73,7 @@ pub struct Resource {
     lookups: HashMap<ClaimKey, Option<Arc<Claim>>>,
     force_released: HashMap<u64, Option<Arc<Claim>>>,
     row_changed: bool,
-    forgotten: bool,
+    deleted: bool,
     changed: HashMap<ClaimKey, ClaimChange>,
     /// Leases expired, and whoever can be granted for it is not yet.
     pub(crate) unsettled: bool,
@@ -115,7 +115,7 @@ impl Resource {
             lookups: HashMap::new(),
             force_released: HashMap::new(),
             row_changed: false,
-            forgotten: false,
+            deleted: false,
             changed: HashMap::new(),
             unsettled: false,
             pending: None,

@@ -15,7 +15,7 @@ pub(super) struct Rows<'a> {
     pub(super) changed: Vec<NewRow<'a>>,
     /// Something of their claims alone.
     pub(super) touched: Vec<&'a Name>,
-    pub(super) forgotten: Vec<(&'a Name, Floor)>,
+    pub(super) deleted: Vec<(&'a Name, Floor)>,
     pub(super) inserted: Vec<(&'a Name, &'a ClaimChange)>,
     pub(super) updated: Vec<(&'a Name, &'a ClaimChange)>,
 }
@@ -31,7 +31,7 @@ impl<'a> Rows<'a> {
             match &write.row {
                 RowChange::Write { row, holder } if stored => rows.changed.push((write.name, row, holder)),
                 RowChange::Write { row, holder } => rows.new.push((write.name, row, holder)),
-                RowChange::Forget(floor) => rows.forgotten.push((write.name, *floor)),
+                RowChange::Delete(floor) => rows.deleted.push((write.name, *floor)),
                 RowChange::Keep if stored => rows.touched.push(write.name),
                 RowChange::Keep => {}
             }

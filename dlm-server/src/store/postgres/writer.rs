@@ -146,13 +146,13 @@ impl PostgresStore {
         if inserted == new.len() { Ok(()) } else { Err(StoreError::KeyExists) }
     }
 
-    fn forget_resources(&mut self, forgotten: &[(&Name, Floor)]) -> Result<(), StoreError> {
-        let names = Column::texts(forgotten.iter().map(|(name, _)| &***name));
+    fn delete_resources(&mut self, deleted: &[(&Name, Floor)]) -> Result<(), StoreError> {
+        let names = Column::texts(deleted.iter().map(|(name, _)| &***name));
         bulk::run::<ForgetResources>(&mut self.connection, vec![names])?;
         let floors = vec![
-            Column::ints(forgotten.iter().map(|(name, _)| floor_bucket(name))),
-            Column::ints(forgotten.iter().map(|(_, floor)| floor.token as i64)),
-            Column::ints(forgotten.iter().map(|(_, floor)| floor.version as i64)),
+            Column::ints(deleted.iter().map(|(name, _)| floor_bucket(name))),
+            Column::ints(deleted.iter().map(|(_, floor)| floor.token as i64)),
+            Column::ints(deleted.iter().map(|(_, floor)| floor.version as i64)),
         ];
         bulk::run::<RaiseFloors>(&mut self.connection, floors)?;
         Ok(())
@@ -271,8 +271,8 @@ impl Store for PostgresStore {
         if !rows.new.is_empty() {
             self.insert_resources(&rows.new)?;
         }
-        if !rows.forgotten.is_empty() {
-            self.forget_resources(&rows.forgotten)?;
+        if !rows.deleted.is_empty() {
+            self.delete_resources(&rows.deleted)?;
         }
         let (events, count) = batch.events.unwrap_or_default();
         let mut columns = row_columns(&rows.changed);

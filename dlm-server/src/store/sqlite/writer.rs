@@ -101,7 +101,7 @@ impl SqliteStore {
 
     /// A floor that was raised by a batch which then failed is too high, which
     /// does no harm.
-    fn forget(&mut self, name: &str, floor: Floor) -> Result<(), StoreError> {
+    fn delete_resource(&mut self, name: &str, floor: Floor) -> Result<(), StoreError> {
         let bucket = floor_bucket(name);
         let raised = self.floors.entry(bucket).or_default();
         raised.token = raised.token.max(floor.token);
@@ -120,7 +120,7 @@ impl SqliteStore {
             RowChange::Write { row, holder } => {
                 self.write_row(write.name, row, holder.as_ref(), write.stored_check_at)?;
             }
-            RowChange::Forget(floor) => self.forget(write.name, *floor)?,
+            RowChange::Delete(floor) => self.delete_resource(write.name, *floor)?,
         }
         write.claims.iter().try_for_each(|change| self.write_claim(write.name, change))
     }
