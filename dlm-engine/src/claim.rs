@@ -93,7 +93,7 @@ impl QueueEntry {
     #[must_use]
     pub fn away_since(&self, ctx: &Context<'_>) -> Option<Micros> {
         match self.presence {
-            Presence::Parked(replica) => ctx.replicas.gone_since(replica),
+            Presence::Parked(replica) => ctx.replicas.dead_since(replica),
             Presence::Away(since) => Some(since),
         }
     }

@@ -33,47 +33,47 @@ impl fmt::Display for ReplicaId {
 /// Which replicas are alive: a waiter parked at one that is not is away.
 #[derive(Debug, Clone)]
 pub struct Replicas {
-    me: ReplicaId,
-    others: Others,
+    local: ReplicaId,
+    peers: Peers,
 }
 
 #[derive(Debug, Clone)]
-enum Others {
-    GoneSince(Micros),
-    Known(HashMap<ReplicaId, Micros>),
+enum Peers {
+    AllDeadSince(Micros),
+    DeadSince(HashMap<ReplicaId, Micros>),
 }
 
 impl Replicas {
     /// One process owns the store: every other replica that ever parked a
     /// waiter has been gone since this one was ready to be asked.
     #[must_use]
-    pub const fn alone(me: ReplicaId, ready_at: Micros) -> Self {
-        Self { me, others: Others::GoneSince(ready_at) }
+    pub const fn single_node(local: ReplicaId, ready_at: Micros) -> Self {
+        Self { local, peers: Peers::AllDeadSince(ready_at) }
     }
 
     /// Several processes share the store. Those that are gone are known, with
     /// the instant at which that was noticed; one that is not among them has
     /// not been missed, or has only just started.
     #[must_use]
-    pub const fn several(me: ReplicaId, gone: HashMap<ReplicaId, Micros>) -> Self {
-        Self { me, others: Others::Known(gone) }
+    pub const fn cluster(local: ReplicaId, dead: HashMap<ReplicaId, Micros>) -> Self {
+        Self { local, peers: Peers::DeadSince(dead) }
     }
 
     /// The replica that executes the operation.
     #[must_use]
-    pub const fn me(&self) -> ReplicaId {
-        self.me
+    pub const fn local(&self) -> ReplicaId {
+        self.local
     }
 
     /// Since when a replica is gone; `None` while it is alive.
     #[must_use]
-    pub fn gone_since(&self, replica: ReplicaId) -> Option<Micros> {
-        if replica == self.me {
+    pub fn dead_since(&self, replica: ReplicaId) -> Option<Micros> {
+        if replica == self.local {
             return None;
         }
-        match &self.others {
-            Others::GoneSince(since) => Some(*since),
-            Others::Known(gone) => gone.get(&replica).copied(),
+        match &self.peers {
+            Peers::AllDeadSince(since) => Some(*since),
+            Peers::DeadSince(dead) => dead.get(&replica).copied(),
         }
     }
 }

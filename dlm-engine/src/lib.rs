@@ -28,7 +28,7 @@
 //! use dlm_engine::*;
 //!
 //! let limits = Limits { away_grace_ms: 10_000, idle_retention_ms: 86_400_000, holders_shown: 100 };
-//! let replicas = Replicas::alone(ReplicaId(1), Micros(0));
+//! let replicas = Replicas::single_node(ReplicaId(1), Micros(0));
 //! let ctx = Context { now: Micros(0), replicas: &replicas, limits: &limits, new_keys: NewKeys::Assume };
 //! let key = ClaimKey::new("", "key-1");
 //! let request = Request { mode: Mode::Exclusive, ttl_ms: 30_000, wait_ms: 0, owner: "a".into(), metadata: "{}".into() };

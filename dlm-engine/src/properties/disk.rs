@@ -68,7 +68,7 @@ impl World {
         Self {
             disk: Disk::default(),
             cache: None,
-            replicas: Replicas::alone(ReplicaId(1), Micros(0)),
+            replicas: Replicas::single_node(ReplicaId(1), Micros(0)),
             limits: limits(),
             now: Micros(1_000_000),
             fault,
@@ -87,8 +87,8 @@ impl World {
                 None
             }
             Happening::Restart => {
-                let next = ReplicaId(self.replicas.me().0 + 1);
-                self.replicas = Replicas::alone(next, self.now);
+                let next = ReplicaId(self.replicas.local().0 + 1);
+                self.replicas = Replicas::single_node(next, self.now);
                 self.cache = None;
                 let due_at = self.now.plus_ms(self.limits.away_grace_ms);
                 for (_, check_at) in self.disk.claims.values_mut() {

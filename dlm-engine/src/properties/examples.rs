@@ -19,7 +19,7 @@ impl Story {
     fn begins() -> Self {
         Self {
             resource: Resource::absent(Floor::default()),
-            replicas: Replicas::alone(ReplicaId(1), Micros(0)),
+            replicas: Replicas::single_node(ReplicaId(1), Micros(0)),
             limits: super::disk::limits(),
             now: Micros(0),
             effects: Effects::default(),
@@ -170,7 +170,7 @@ fn one_who_is_away_is_passed_over_and_first_again_when_it_is_back() {
 fn one_whose_replica_was_missed_for_a_moment_goes_before_who_asks_now() {
     let (here, there) = (ReplicaId(1), ReplicaId(2));
     let at = |me, gone: &[ReplicaId]| {
-        Replicas::several(me, gone.iter().map(|replica| (*replica, Micros(0))).collect())
+        Replicas::cluster(me, gone.iter().map(|replica| (*replica, Micros(0))).collect())
     };
     let mut story = Story::begins();
     story.replicas = at(here, &[]);

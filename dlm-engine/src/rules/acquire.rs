@@ -64,7 +64,7 @@ impl Resource {
             ticket: self.version + 1,
             enqueued_at: self.now,
             deadline: self.now.plus_ms(request.wait_ms),
-            presence: Presence::Parked(ctx.replicas.me()),
+            presence: Presence::Parked(ctx.replicas.local()),
         };
         let ticket = entry.ticket;
         let claim =
@@ -101,7 +101,7 @@ impl Resource {
                 })
             }
             Phase::Waiting(entry) => {
-                let here = Presence::Parked(ctx.replicas.me());
+                let here = Presence::Parked(ctx.replicas.local());
                 if entry.presence != here {
                     let entry = QueueEntry { presence: here, ..entry.clone() };
                     let parked = Claim { phase: Phase::Waiting(entry), ..Claim::clone(claim) };

@@ -16,7 +16,7 @@ impl Resource {
     ) -> Result<Reply, Need> {
         let Some(claim) = self.look_up(key)? else { return Ok(Reply::Left) };
         let Some(entry) = claim.queue_entry() else { return Ok(Reply::Left) };
-        if entry.presence != Presence::Parked(ctx.replicas.me()) {
+        if entry.presence != Presence::Parked(ctx.replicas.local()) {
             // It went on at another replica, or is away already.
             return Ok(Reply::Left);
         }

@@ -9,7 +9,7 @@ pub(super) struct Alone(Replicas);
 
 impl Alone {
     pub(super) fn new(ready_at: Micros) -> Self {
-        Self(Replicas::alone(new_replica_id(), ready_at))
+        Self(Replicas::single_node(new_replica_id(), ready_at))
     }
 }
 

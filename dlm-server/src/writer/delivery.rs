@@ -16,7 +16,7 @@ impl Core {
     pub(super) fn deliver(&mut self, tasks: Vec<Task>, committed: Committed) {
         let mut words = self.tell_of(&committed.events);
         self.alarm.set(committed.first_check);
-        let me = self.members.current().me();
+        let me = self.members.current().local();
         for (task, executed) in tasks.into_iter().zip(committed.executed) {
             let Some(executed) = executed else {
                 self.put_off.push(task);

@@ -233,7 +233,7 @@ impl Cluster for PostgresCluster {
         self.rank.store(u32::try_from(before).unwrap_or(u32::MAX), Ordering::Relaxed);
         let gone: HashMap<_, _> =
             members.into_iter().filter_map(|(id, gone)| Some((ReplicaId(id), Micros(gone?)))).collect();
-        Ok(Beat { replicas: Replicas::several(self.me, gone), was_missed })
+        Ok(Beat { replicas: Replicas::cluster(self.me, gone), was_missed })
     }
 
     fn place(&self) -> Result<(), StoreError> {
