@@ -91,12 +91,12 @@ pub struct Limits {
 
 /// What to make of an acquire whose key the loaded state does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NewKeys {
+pub enum KeyLookup {
     /// Take it for new where it will be inserted: the store's unique index is
-    /// the judge, and its objection runs the batch again with [`Self::Ask`].
-    Assume,
+    /// the judge, and its objection runs the batch again with [`Self::Required`].
+    AssumeNew,
     /// Ask for it by [`Need::Claim`](crate::Need::Claim).
-    Ask,
+    Required,
 }
 
 /// The world as one operation sees it.
@@ -109,5 +109,5 @@ pub struct Context<'a> {
     /// The limits in force.
     pub limits: &'a Limits,
     /// What to make of keys that are not loaded.
-    pub new_keys: NewKeys,
+    pub key_lookup: KeyLookup,
 }

@@ -29,7 +29,7 @@
 //!
 //! let limits = Limits { away_grace_ms: 10_000, idle_retention_ms: 86_400_000, holders_shown: 100 };
 //! let replicas = Replicas::single_node(ReplicaId(1), Micros(0));
-//! let ctx = Context { now: Micros(0), replicas: &replicas, limits: &limits, new_keys: NewKeys::Assume };
+//! let ctx = Context { now: Micros(0), replicas: &replicas, limits: &limits, key_lookup: KeyLookup::AssumeNew };
 //! let key = ClaimKey::new("", "key-1");
 //! let request = Request { mode: Mode::Exclusive, ttl_ms: 30_000, wait_ms: 0, owner: "a".into(), metadata: "{}".into() };
 //!
@@ -57,7 +57,7 @@ mod rules;
 pub use claim::{
     CancelOutcome, Claim, ClaimKey, EndReason, Lease, Mode, Phase, Presence, QueueEntry, Request, Tombstone,
 };
-pub use context::{Context, Limits, Micros, NewKeys, ReplicaId, Replicas};
+pub use context::{Context, KeyLookup, Limits, Micros, ReplicaId, Replicas};
 pub use event::{Effects, Event, EventKind, WaitOutcome, Wake};
 pub use op::{Need, Op, Refusal, Reply, Snapshot};
 pub use resource::{ClaimChange, Floor, Resource, ResourceRecord, RowChange};

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::script::{Action, Happening, Known};
 use crate::fault::Fault;
 use crate::{
-    Claim, ClaimKey, Context, Effects, Event, Floor, Limits, Micros, Mode, Need, NewKeys, Op, Phase, Refusal,
-    ReplicaId, Replicas, Reply, Resource, ResourceRecord, RowChange, Wake,
+    Claim, ClaimKey, Context, Effects, Event, Floor, KeyLookup, Limits, Micros, Mode, Need, Op, Phase,
+    Refusal, ReplicaId, Replicas, Reply, Resource, ResourceRecord, RowChange, Wake,
 };
 
 /// Waiters are loaded in crumbs, so that the queue is seldom all there.
@@ -76,7 +76,12 @@ impl World {
     }
 
     pub(super) fn context(&self) -> Context<'_> {
-        Context { now: self.now, replicas: &self.replicas, limits: &self.limits, new_keys: NewKeys::Ask }
+        Context {
+            now: self.now,
+            replicas: &self.replicas,
+            limits: &self.limits,
+            key_lookup: KeyLookup::Required,
+        }
     }
 
     /// Lets one thing happen; tells what can be observed of it.
@@ -112,11 +117,11 @@ impl World {
         let known = self.known();
         let ops: Vec<Op> = actions.iter().map(|action| action.op(&known)).collect();
         // A store that forgets would not object to a key.
-        let faith = if self.forgets_keys() { NewKeys::Ask } else { NewKeys::Assume };
+        let faith = if self.forgets_keys() { KeyLookup::Required } else { KeyLookup::AssumeNew };
         let attempt = self.attempt(&ops, faith, commit);
         attempt.unwrap_or_else(|KeyExists| {
             self.cache = None;
-            self.attempt(&ops, NewKeys::Ask, commit)
+            self.attempt(&ops, KeyLookup::Required, commit)
                 .unwrap_or_else(|KeyExists| panic!("every key was looked up"))
         })
     }
@@ -139,9 +144,9 @@ impl World {
         known
     }
 
-    fn attempt(&mut self, ops: &[Op], new_keys: NewKeys, commit: bool) -> Result<Vec<Done>, KeyExists> {
+    fn attempt(&mut self, ops: &[Op], key_lookup: KeyLookup, commit: bool) -> Result<Vec<Done>, KeyExists> {
         let mut resource = self.cache.take().unwrap_or_else(|| self.load());
-        let ctx = Context { new_keys, ..self.context() };
+        let ctx = Context { key_lookup, ..self.context() };
         let mut done = Vec::new();
         for op in ops {
             let mut effects = Effects::default();

@@ -2,7 +2,7 @@
 
 use super::script::{key, request};
 use crate::{
-    CancelOutcome, Claim, Context, Effects, EndReason, EventKind, Floor, Limits, Micros, Mode, NewKeys, Op,
+    CancelOutcome, Claim, Context, Effects, EndReason, EventKind, Floor, KeyLookup, Limits, Micros, Mode, Op,
     Phase, Refusal, ReplicaId, Replicas, Reply, Resource,
 };
 
@@ -31,8 +31,12 @@ impl Story {
     }
 
     fn run(&mut self, op: impl std::borrow::Borrow<Op>) -> Result<Reply, Refusal> {
-        let ctx =
-            Context { now: self.now, replicas: &self.replicas, limits: &self.limits, new_keys: NewKeys::Ask };
+        let ctx = Context {
+            now: self.now,
+            replicas: &self.replicas,
+            limits: &self.limits,
+            key_lookup: KeyLookup::Required,
+        };
         self.effects = Effects::default();
         loop {
             match self.resource.execute(op.borrow(), &ctx, &mut self.effects) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::resource::{About, Found};
 use crate::{
-    Claim, ClaimKey, Context, Effects, EndReason, EventKind, Mode, Need, NewKeys, Phase, Presence,
+    Claim, ClaimKey, Context, Effects, EndReason, EventKind, KeyLookup, Mode, Need, Phase, Presence,
     QueueEntry, Refusal, Reply, Request, Resource,
 };
 
@@ -23,7 +23,7 @@ impl Resource {
         let joins = self.can_join(request.mode, ctx)?;
         let inserts = joins || request.wait_ms > 0;
         // A refusal inserts nothing, so the store could not object to the key.
-        let must_ask = !inserts || ctx.new_keys == NewKeys::Ask;
+        let must_ask = !inserts || ctx.key_lookup == KeyLookup::Required;
         if matches!(known, Found::Unknown) && must_ask {
             return Err(Need::Claim(key.clone()));
         }

@@ -35,7 +35,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use dlm_engine::{ClaimKey, Context, Limits, Micros, NewKeys, Op, Replicas};
+use dlm_engine::{ClaimKey, Context, KeyLookup, Limits, Micros, Op, Replicas};
 use dlm_protocol::{AcquireRequest, IdempotencyKey, Lease, ResourceName};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -211,7 +211,7 @@ impl Service {
 
     /// The world as those who read see it.
     fn context<'a>(&'a self, now: Micros, replicas: &'a Replicas) -> Context<'a> {
-        Context { now, replicas, limits: &self.0.limits, new_keys: NewKeys::Ask }
+        Context { now, replicas, limits: &self.0.limits, key_lookup: KeyLookup::Required }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use std::sync::Arc;
 
-use dlm_engine::{ClaimKey, Context, Effects, Event, Micros, NewKeys, Op, Refusal, Reply, Request, Wake};
+use dlm_engine::{ClaimKey, Context, Effects, Event, KeyLookup, Micros, Op, Refusal, Reply, Request, Wake};
 
 use super::job::{Execute, Leave, RequestId};
 use super::log_row::LoggedEvent;
@@ -58,12 +58,12 @@ impl Core {
     pub(super) fn attempt(
         &mut self,
         tasks: &[Task],
-        new_keys: NewKeys,
+        key_lookup: KeyLookup,
         contended: Contended,
     ) -> Result<Committed, StoreError> {
         let started = since_boot();
         self.store.begin(contended)?;
-        let executed = self.execute(tasks, new_keys, contended).and_then(|executed| {
+        let executed = self.execute(tasks, key_lookup, contended).and_then(|executed| {
             let batch = self.write(&executed)?;
             Ok((executed, batch))
         });
@@ -88,7 +88,7 @@ impl Core {
     fn execute(
         &mut self,
         tasks: &[Task],
-        new_keys: NewKeys,
+        key_lookup: KeyLookup,
         contended: Contended,
     ) -> Result<Committed, StoreError> {
         self.cache.lock(tasks.iter().map(Task::name), &mut *self.store, contended)?;
@@ -96,7 +96,7 @@ impl Core {
         // while it waits for one.
         let now = self.store.now()?;
         let replicas = self.members.current();
-        let context = Context { now, replicas: &replicas, limits: &self.limits, new_keys };
+        let context = Context { now, replicas: &replicas, limits: &self.limits, key_lookup };
         let mut effects = Effects::default();
         let mut comings = Comings::default();
         let mut executed = Vec::with_capacity(tasks.len());

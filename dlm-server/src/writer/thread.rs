@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use backoff::ExponentialBackoff;
-use dlm_engine::{Limits, Micros, NewKeys};
+use dlm_engine::{KeyLookup, Limits, Micros};
 
 use super::batch::Task;
 use super::cache::Cache;
@@ -130,10 +130,10 @@ impl Core {
         if tasks.is_empty() {
             return;
         }
-        let mut new_keys = NewKeys::Assume;
+        let mut key_lookup = KeyLookup::AssumeNew;
         let mut reconnected = false;
         for _ in 0..ATTEMPTS {
-            match self.attempt(&tasks, new_keys, contended) {
+            match self.attempt(&tasks, key_lookup, contended) {
                 Ok(committed) => return self.deliver(tasks, committed),
                 // A key in the batch was used before, or another replica was
                 // faster with a new name: now every key is looked up.
@@ -158,7 +158,7 @@ impl Core {
                 }
             }
             self.metrics.batch_retried();
-            new_keys = NewKeys::Ask;
+            key_lookup = KeyLookup::Required;
         }
         tracing::error!(operations = tasks.len(), "a batch was run again too often");
         self.fail(tasks, &Failure::Unavailable);
@@ -168,7 +168,7 @@ impl Core {
     fn run_one_by_one(&mut self, tasks: Vec<Task>) {
         for task in tasks {
             let task = vec![task];
-            let attempt = |core: &mut Self| core.attempt(&task, NewKeys::Ask, Contended::Wait);
+            let attempt = |core: &mut Self| core.attempt(&task, KeyLookup::Required, Contended::Wait);
             let mut attempted = attempt(self);
             for _ in 1..ATTEMPTS {
                 // Another replica was faster with a new name.
