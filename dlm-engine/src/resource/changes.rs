@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Floor, Place, Resource, ResourceRecord};
+use super::{Floor, Resource, ResourceRecord, Slot};
 use crate::{Claim, ClaimKey, Context, Effects, Event, EventKind, Lease, Micros, Phase};
 
 /// What happens to the row of a resource.
@@ -37,7 +37,7 @@ pub struct ClaimChange {
 
 /// What an event says besides what its claim says.
 #[derive(Debug, Default)]
-pub(crate) struct About {
+pub(crate) struct EventDetails {
     /// The place in the queue that began or ended.
     pub(crate) ticket: Option<u64>,
     /// Since when it waited.
@@ -87,16 +87,16 @@ impl Resource {
             }
             (Some(Phase::Live(lease)), _) => {
                 self.holders.remove(&lease.token);
-                self.places.remove(&after.key);
+                self.slots.remove(&after.key);
             }
             (Some(Phase::Waiting(_)), Phase::Waiting(entry)) => self.queue.replace(entry.ticket, &after),
             (Some(Phase::Waiting(entry)), _) => {
                 self.queue.remove(entry.ticket);
-                self.places.remove(&after.key);
+                self.slots.remove(&after.key);
             }
             (None, Phase::Waiting(entry)) => {
                 if self.queue.push(entry.ticket, Arc::clone(&after)) {
-                    self.places.insert(after.key.clone(), Place::Waiter(entry.ticket));
+                    self.slots.insert(after.key.clone(), Slot::Waiter(entry.ticket));
                 }
             }
             (Some(Phase::Ended(_)) | None, _) => {}
@@ -106,7 +106,7 @@ impl Resource {
         {
             self.next_expiry = self.next_expiry.min(lease.expires_at);
             self.holders.insert(lease.token, Arc::clone(&after));
-            self.places.insert(after.key.clone(), Place::Holder(lease.token));
+            self.slots.insert(after.key.clone(), Slot::Holder(lease.token));
         }
         let (insert, was_live) = match self.changed.get(&after.key) {
             Some(change) => (change.insert, change.was_live),
@@ -124,7 +124,7 @@ impl Resource {
         &mut self,
         kind: EventKind,
         claim: &Claim,
-        about: About,
+        details: EventDetails,
         ctx: &Context<'_>,
         effects: &mut Effects,
     ) {
@@ -139,15 +139,15 @@ impl Resource {
             current_token: self.token,
             version: self.version,
             owner: claim.request.as_ref().map_or_else(|| Arc::from(""), |request| Arc::clone(&request.owner)),
-            ticket: about.ticket,
-            waited_ms: about
+            ticket: details.ticket,
+            waited_ms: details
                 .waited_since
                 .map(|since| self.now.0.saturating_sub(since.0).max(0) as u64 / 1000),
             ttl_ms: granted.map(|lease| lease.ttl_ms),
             expires_at: granted.map(|lease| lease.expires_at),
             queue_len: self.queue.len(),
             at: self.now,
-            reason: about.reason,
+            reason: details.reason,
         });
     }
 

@@ -5,7 +5,7 @@ mod changes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-pub(crate) use self::changes::About;
+pub(crate) use self::changes::EventDetails;
 pub use self::changes::{ClaimChange, RowChange};
 use crate::queue::Queue;
 use crate::{
@@ -40,13 +40,13 @@ pub struct ResourceRecord {
 
 /// Where a live or waiting claim that is loaded stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Slot {
     Holder(u64),
     Waiter(u64),
 }
 
 /// What the loaded state knows of a key.
-pub(crate) enum Found {
+pub(crate) enum Lookup {
     Claim(Arc<Claim>),
     /// No claim has this key.
     Absent,
@@ -69,7 +69,7 @@ pub struct Resource {
     pub(crate) next_expiry: Micros,
     pub(crate) holders: BTreeMap<u64, Arc<Claim>>,
     pub(crate) queue: Queue,
-    pub(crate) places: HashMap<ClaimKey, Place>,
+    pub(crate) slots: HashMap<ClaimKey, Slot>,
     lookups: HashMap<ClaimKey, Option<Arc<Claim>>>,
     force_released: HashMap<u64, Option<Arc<Claim>>>,
     row_changed: bool,
@@ -111,7 +111,7 @@ impl Resource {
             next_expiry: Micros::MAX,
             holders: BTreeMap::new(),
             queue: Queue::of_len(row.queue_len),
-            places: HashMap::new(),
+            slots: HashMap::new(),
             lookups: HashMap::new(),
             force_released: HashMap::new(),
             row_changed: false,
@@ -126,7 +126,7 @@ impl Resource {
             if let Some(lease) = claim.lease() {
                 resource.now = resource.now.max(lease.term_at);
                 resource.next_expiry = resource.next_expiry.min(lease.expires_at);
-                resource.places.insert(claim.key.clone(), Place::Holder(lease.token));
+                resource.slots.insert(claim.key.clone(), Slot::Holder(lease.token));
                 resource.holders.insert(lease.token, Arc::new(claim));
             }
         }
@@ -158,7 +158,7 @@ impl Resource {
             .filter(|(ticket, _)| *ticket > after && horizon.is_none_or(|horizon| *ticket <= horizon))
             .collect();
         for (ticket, claim) in &loaded {
-            self.places.insert(claim.key.clone(), Place::Waiter(*ticket));
+            self.slots.insert(claim.key.clone(), Slot::Waiter(*ticket));
         }
         self.queue.load(loaded, horizon);
     }
@@ -205,9 +205,9 @@ impl Resource {
     }
 
     #[cfg(test)]
-    pub(crate) fn find(&self, key: &ClaimKey) -> Found {
+    pub(crate) fn find(&self, key: &ClaimKey) -> Lookup {
         match self.find_loaded(key) {
-            Found::Claim(claim) if self.forgets(&claim) => Found::Absent,
+            Lookup::Claim(claim) if self.forgets(&claim) => Lookup::Absent,
             found => found,
         }
     }
@@ -218,36 +218,36 @@ impl Resource {
     }
 
     #[cfg(not(test))]
-    pub(crate) fn find(&self, key: &ClaimKey) -> Found {
+    pub(crate) fn find(&self, key: &ClaimKey) -> Lookup {
         self.find_loaded(key)
     }
 
-    fn find_loaded(&self, key: &ClaimKey) -> Found {
-        match self.places.get(key) {
-            Some(Place::Holder(token)) => return Found::Claim(Arc::clone(&self.holders[token])),
-            Some(Place::Waiter(ticket)) => {
+    fn find_loaded(&self, key: &ClaimKey) -> Lookup {
+        match self.slots.get(key) {
+            Some(Slot::Holder(token)) => return Lookup::Claim(Arc::clone(&self.holders[token])),
+            Some(Slot::Waiter(ticket)) => {
                 if let Some(claim) = self.queue.get(*ticket) {
-                    return Found::Claim(Arc::clone(claim));
+                    return Lookup::Claim(Arc::clone(claim));
                 }
             }
             None => {}
         }
         if let Some(change) = self.changed.get(key) {
-            return Found::Claim(Arc::clone(&change.claim));
+            return Lookup::Claim(Arc::clone(&change.claim));
         }
         match self.lookups.get(key) {
-            Some(Some(claim)) => Found::Claim(Arc::clone(claim)),
-            Some(None) => Found::Absent,
-            None => Found::Unknown,
+            Some(Some(claim)) => Lookup::Claim(Arc::clone(claim)),
+            Some(None) => Lookup::Absent,
+            None => Lookup::Unknown,
         }
     }
 
     /// [`Self::find`] for those who can't do without an answer.
     pub(crate) fn look_up(&self, key: &ClaimKey) -> Result<Option<Arc<Claim>>, Need> {
         match self.find(key) {
-            Found::Claim(claim) => Ok(Some(claim)),
-            Found::Absent => Ok(None),
-            Found::Unknown => Err(Need::Claim(key.clone())),
+            Lookup::Claim(claim) => Ok(Some(claim)),
+            Lookup::Absent => Ok(None),
+            Lookup::Unknown => Err(Need::Claim(key.clone())),
         }
     }
 

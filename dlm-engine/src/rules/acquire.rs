@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::resource::{About, Found};
+use crate::resource::{EventDetails, Lookup};
 use crate::{
     Claim, ClaimKey, Context, Effects, EndReason, EventKind, KeyLookup, Mode, Need, Phase, Presence,
     QueueEntry, Refusal, Reply, Request, Resource,
@@ -17,14 +17,14 @@ impl Resource {
         effects: &mut Effects,
     ) -> Result<Result<Reply, Refusal>, Need> {
         let known = self.find(key);
-        if let Found::Claim(claim) = known {
+        if let Lookup::Claim(claim) = known {
             return Ok(self.acquire_again(&claim, request, ctx, effects));
         }
         let joins = self.can_join(request.mode, ctx)?;
         let inserts = joins || request.wait_ms > 0;
         // A refusal inserts nothing, so the store could not object to the key.
         let must_ask = !inserts || ctx.key_lookup == KeyLookup::Required;
-        if matches!(known, Found::Unknown) && must_ask {
+        if matches!(known, Lookup::Unknown) && must_ask {
             return Err(Need::Claim(key.clone()));
         }
         if joins {
@@ -73,7 +73,7 @@ impl Resource {
         self.emit(
             EventKind::Queued,
             &queued,
-            About { ticket: Some(ticket), ..About::default() },
+            EventDetails { ticket: Some(ticket), ..EventDetails::default() },
             ctx,
             effects,
         );

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::resource::About;
+use crate::resource::EventDetails;
 use crate::{
     Claim, ClaimKey, Context, Effects, EndReason, EventKind, Lease, Need, Phase, Refusal, Reply, Resource,
 };
@@ -64,8 +64,8 @@ impl Resource {
         };
         self.token += 1;
         let ended = self.put(Some(&claim), self.ended(&claim, EndReason::ForceReleased), ctx);
-        let about = About { reason: Some(Arc::clone(reason)), ..About::default() };
-        self.emit(EventKind::ForceReleased, &ended, about, ctx, effects);
+        let details = EventDetails { reason: Some(Arc::clone(reason)), ..EventDetails::default() };
+        self.emit(EventKind::ForceReleased, &ended, details, ctx, effects);
         Ok(Ok(Reply::ForceReleased(ended)))
     }
 
@@ -76,7 +76,7 @@ impl Resource {
         effects: &mut Effects,
     ) -> Arc<Claim> {
         let ended = self.put(Some(claim), self.ended(claim, EndReason::Released), ctx);
-        self.emit(EventKind::Released, &ended, About::default(), ctx, effects);
+        self.emit(EventKind::Released, &ended, EventDetails::default(), ctx, effects);
         ended
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::resource::About;
+use crate::resource::EventDetails;
 use crate::{
     Claim, ClaimKey, Context, Effects, EndReason, EventKind, Lease, Micros, Mode, Need, Phase, QueueEntry,
     Refusal, Reply, Request, Resource, WaitOutcome, Wake,
@@ -43,7 +43,7 @@ impl Resource {
             self.token -= 1;
         }
         let ended = self.put(Some(claim), self.ended(claim, EndReason::Expired), ctx);
-        self.emit(EventKind::Expired, &ended, About::default(), ctx, effects);
+        self.emit(EventKind::Expired, &ended, EventDetails::default(), ctx, effects);
     }
 
     /// Grants the waiters whose turn it is: the first that is not away and,
@@ -133,7 +133,8 @@ impl Resource {
     ) -> Arc<Claim> {
         let entry = before.and_then(|claim| claim.queue_entry());
         let ticket = entry.map(|entry| entry.ticket);
-        let about = About { ticket, waited_since: entry.map(|entry| entry.enqueued_at), reason: None };
+        let details =
+            EventDetails { ticket, waited_since: entry.map(|entry| entry.enqueued_at), reason: None };
         self.token += 1;
         let lease = Lease {
             token: self.token,
@@ -145,7 +146,7 @@ impl Resource {
         };
         let live = Claim { key: key.clone(), request: Some(Arc::clone(request)), phase: Phase::Live(lease) };
         let granted = self.put(before, live, ctx);
-        self.emit(EventKind::Granted, &granted, about, ctx, effects);
+        self.emit(EventKind::Granted, &granted, details, ctx, effects);
         granted
     }
 
@@ -170,7 +171,13 @@ impl Resource {
             EndReason::Away => (EventKind::Cancelled, Some(Arc::from("away"))),
             _ => (EventKind::Cancelled, None),
         };
-        self.emit(kind, &ended, About { ticket, reason: detail, ..About::default() }, ctx, effects);
+        self.emit(
+            kind,
+            &ended,
+            EventDetails { ticket, reason: detail, ..EventDetails::default() },
+            ctx,
+            effects,
+        );
         let told = match reason {
             EndReason::TimedOut => Refusal::TimedOut(self.snapshot(ctx)),
             reason => Refusal::Ended(Some(reason)),
