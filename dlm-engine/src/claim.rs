@@ -1,10 +1,11 @@
-//! One keyed acquire through its life.
+//! A claim: one keyed acquire, from the queue to its tombstone.
 
 use std::sync::Arc;
 
 use crate::{Context, Micros, ReplicaId};
 
-/// Whose acquire it is: an idempotency key belongs to a principal.
+/// Identifies a claim on a resource. An idempotency key belongs to a principal,
+/// so two principals may use the same key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimKey {
     /// The name of the principal.
@@ -14,82 +15,91 @@ pub struct ClaimKey {
 }
 
 impl ClaimKey {
-    /// The key of a principal.
+    /// Creates the key from a principal and an idempotency key.
     pub fn new(principal: impl Into<Arc<str>>, key: impl Into<Arc<str>>) -> Self {
         Self { principal: principal.into(), key: key.into() }
     }
 }
 
-/// How a resource is locked.
+/// The lock mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// By one holder.
+    /// One holder.
     Exclusive,
-    /// By any number of holders, none of them exclusive.
+    /// Any number of holders, none of them exclusive.
     Shared,
 }
 
-/// What an acquire asked, as first sent: a repeat must ask the same.
+/// The parameters of an acquire. A retry with the same key must carry equal
+/// parameters, else it is refused with
+/// [`Refusal::KeyReused`](crate::Refusal::KeyReused).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Exclusive or shared.
+    /// The lock mode.
     pub mode: Mode,
-    /// The first TTL of the lease.
+    /// The TTL of the lease at its grant, in milliseconds.
     pub ttl_ms: u64,
-    /// How long to wait for a turn; 0 does not wait.
+    /// How long to wait in the queue, in milliseconds. With 0 the acquire fails
+    /// at once when the lock is held.
     pub wait_ms: u64,
-    /// For people to read.
+    /// A display name. It has no meaning to the rules.
     pub owner: Arc<str>,
-    /// Opaque here; canonical, so that equal metadata is equal text.
+    /// Opaque text. The caller passes a canonical form, because two requests
+    /// with different text count as different.
     pub metadata: Arc<str>,
 }
 
-/// One keyed acquire: waiting, then live, then ended.
+/// One keyed acquire on a resource.
+///
+/// The [crate documentation](crate#claims) has a state diagram.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// Whose it is.
+    /// Its key.
     pub key: ClaimKey,
-    /// What was asked; `None` when it was cancelled before it arrived.
+    /// The request as first received. `None` if a cancel arrived before the
+    /// acquire.
     pub request: Option<Arc<Request>>,
-    /// Where it stands.
+    /// Its current phase.
     pub phase: Phase,
 }
 
-/// Where a claim stands.
+/// The phase of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
     /// In the queue.
     Waiting(QueueEntry),
-    /// Holding the lock.
+    /// Holds the lock.
     Live(Lease),
-    /// Remembered for those who ask again.
+    /// Over. The tombstone answers retries with the same key.
     Ended(Tombstone),
 }
 
-/// A place in the queue.
+/// A waiter's place in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueEntry {
-    /// The resource's version when it was queued: first come, first served.
+    /// The resource's version right after the waiter was enqueued. The queue is
+    /// ordered by ticket.
     pub ticket: u64,
-    /// When it was queued.
+    /// When the waiter was enqueued.
     pub enqueued_at: Micros,
-    /// When its wait ends.
+    /// When the wait times out.
     pub deadline: Micros,
-    /// Whether a request of it is held open.
+    /// Whether a server holds a request of this waiter open.
     pub presence: Presence,
 }
 
-/// Where the request of a waiter is held open.
+/// Whether, and where, a request of a waiter is held open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
-    /// At this replica.
+    /// A request is held open at this replica.
     Parked(ReplicaId),
-    /// Nowhere, since then.
+    /// No request has been held open since this instant.
     Away(Micros),
 }
 
 impl QueueEntry {
-    /// Since when the waiter is away; `None` while it is parked.
+    /// Since when the waiter has been away; `None` while it is parked at a live
+    /// replica.
     #[must_use]
     pub fn away_since(&self, ctx: &Context<'_>) -> Option<Micros> {
         match self.presence {
@@ -98,7 +108,8 @@ impl QueueEntry {
         }
     }
 
-    /// When the waiter loses its place unless something happens.
+    /// When the waiter loses its place: at its deadline, or earlier, at the end
+    /// of the away grace.
     #[must_use]
     pub fn due_at(&self, ctx: &Context<'_>) -> Micros {
         match self.away_since(ctx) {
@@ -108,25 +119,25 @@ impl QueueEntry {
     }
 }
 
-/// One holder's hold on the resource.
+/// One holder's lease on the resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// Its fencing token.
+    /// The fencing token.
     pub token: u64,
-    /// When it was granted.
+    /// When the lease was granted.
     pub granted_at: Micros,
-    /// When its current term began: the grant or the last renewal.
+    /// When the current term began: at the grant or the last renewal.
     pub term_at: Micros,
-    /// The length of its current term.
+    /// The TTL of the current term, in milliseconds.
     pub ttl_ms: u64,
-    /// When it ends unless it is renewed.
+    /// When the lease expires unless it is renewed.
     pub expires_at: Micros,
-    /// The ticket it waited with, if it waited.
+    /// The ticket it had in the queue; `None` if it was granted at once.
     pub ticket: Option<u64>,
 }
 
 impl Lease {
-    /// Whether the lease still holds at this instant.
+    /// Whether the lease has not expired at `now`.
     #[must_use]
     pub fn is_live(&self, now: Micros) -> bool {
         now < self.expires_at
@@ -136,48 +147,49 @@ impl Lease {
 /// Why a claim ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EndReason {
-    /// Its holder released it.
+    /// The holder released the lease.
     Released,
-    /// Its term ran out.
+    /// The lease expired.
     Expired,
-    /// An operator ended it.
+    /// An operator ended the lease.
     ForceReleased,
-    /// It was cancelled, in the queue or before it arrived.
+    /// The acquire was cancelled, while it waited or before it arrived.
     Cancelled,
-    /// It was away too long and lost its place in the queue.
+    /// The waiter was away for longer than the grace period and lost its place.
     Away,
-    /// Its wait ran out.
+    /// The wait reached its deadline.
     TimedOut,
 }
 
-/// What a cancel did.
+/// The effect of a cancel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CancelOutcome {
     /// The waiter left the queue.
     Cancelled,
-    /// The grant came first and was released.
+    /// The lock was already granted; the lease was released.
     Released,
-    /// There was nothing to cancel.
+    /// Nothing to cancel: the claim had ended, or the key was not known yet.
     None,
 }
 
-/// What is remembered of a claim: the key's tombstone.
+/// What is kept of a claim after it ended, so that retries with its key get the
+/// outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tombstone {
-    /// When it ended.
+    /// When the claim ended.
     pub ended_at: Micros,
-    /// Why.
+    /// Why the claim ended.
     pub reason: EndReason,
-    /// The lease that ended, if it was granted.
+    /// The lease that ended; `None` if the claim was never granted.
     pub lease: Option<Lease>,
-    /// The resource's counter right after it ended.
+    /// The resource's token counter right after the claim ended.
     pub current_token: u64,
-    /// What a cancel of this key was answered, if there was one.
+    /// The outcome returned for the first cancel of this key, if any.
     pub cancel: Option<CancelOutcome>,
 }
 
 impl Claim {
-    /// The lease, live or ended, if there was a grant.
+    /// The lease, live or ended; `None` if there was no grant.
     #[must_use]
     pub fn lease(&self) -> Option<&Lease> {
         match &self.phase {
@@ -187,7 +199,7 @@ impl Claim {
         }
     }
 
-    /// The place in the queue, while it waits.
+    /// The place in the queue; `None` unless the claim is waiting.
     #[must_use]
     pub fn queue_entry(&self) -> Option<&QueueEntry> {
         match &self.phase {
@@ -196,13 +208,15 @@ impl Claim {
         }
     }
 
-    /// Exclusive or shared.
+    /// The requested mode; exclusive for a claim that was cancelled before its
+    /// acquire arrived.
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.request.as_ref().map_or(Mode::Exclusive, |request| request.mode)
     }
 
-    /// The replica at which a request of it is held open, as it was last told.
+    /// The replica that last reported a request of this waiter as held open.
+    /// The replica may be dead since.
     #[must_use]
     pub fn parked_at(&self) -> Option<ReplicaId> {
         match self.queue_entry()?.presence {
@@ -211,8 +225,9 @@ impl Claim {
         }
     }
 
-    /// When the sweeper has to look at it; leases are followed by their
-    /// resource, what has ended by nobody.
+    /// When the sweeper has to check this claim. Only waiters have a check
+    /// instant of their own: leases are covered by the one of their resource,
+    /// and ended claims need none.
     #[must_use]
     pub fn check_at(&self, ctx: &Context<'_>) -> Option<Micros> {
         self.queue_entry().map(|entry| entry.due_at(ctx))

@@ -1,26 +1,27 @@
-//! What the rules are told of the world outside.
+//! The inputs of the rules besides the operation: time, membership and limits.
 
 use std::collections::HashMap;
 use std::fmt;
 
-/// An instant on the deciding clock, in microseconds since the epoch.
+/// An instant on the deciding clock, in microseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Micros(pub i64);
 
 impl Micros {
-    /// After every instant that occurs.
+    /// Later than any instant that occurs.
     pub const MAX: Self = Self(i64::MAX);
 
-    /// The instant `ms` milliseconds later.
+    /// The instant `ms` milliseconds later, saturating at [`Self::MAX`].
     #[must_use]
     pub const fn plus_ms(self, ms: u64) -> Self {
-        // A duration past what fits is past every deadline that can matter.
+        // A duration that does not fit is longer than any deadline that
+        // matters.
         let micros = ms.saturating_mul(1000);
         Self(self.0.saturating_add(if micros > i64::MAX as u64 { i64::MAX } else { micros as i64 }))
     }
 }
 
-/// One run of one server process.
+/// One run of a server process. A restarted server is a new replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ReplicaId(pub i64);
 
@@ -30,7 +31,7 @@ impl fmt::Display for ReplicaId {
     }
 }
 
-/// Which replicas are alive: a waiter parked at one that is not is away.
+/// Which replicas are alive. A waiter that is parked at a dead replica is away.
 #[derive(Debug, Clone)]
 pub struct Replicas {
     local: ReplicaId,
@@ -44,28 +45,29 @@ enum Peers {
 }
 
 impl Replicas {
-    /// One process owns the store: every other replica that ever parked a
-    /// waiter has been gone since this one was ready to be asked.
+    /// A store that belongs to one process. Every other replica id is an
+    /// earlier run of that process and counts as dead since `ready_at`, the
+    /// instant at which this run could serve requests.
     #[must_use]
     pub const fn single_node(local: ReplicaId, ready_at: Micros) -> Self {
         Self { local, peers: Peers::AllDeadSince(ready_at) }
     }
 
-    /// Several processes share the store. Those that are gone are known, with
-    /// the instant at which that was noticed; one that is not among them has
-    /// not been missed, or has only just started.
+    /// A store that several processes share. `dead` has the replicas that were
+    /// declared dead, with the instant of the declaration. A replica that is
+    /// not in it counts as alive.
     #[must_use]
     pub const fn cluster(local: ReplicaId, dead: HashMap<ReplicaId, Micros>) -> Self {
         Self { local, peers: Peers::DeadSince(dead) }
     }
 
-    /// The replica that executes the operation.
+    /// The replica that executes the operations.
     #[must_use]
     pub const fn local(&self) -> ReplicaId {
         self.local
     }
 
-    /// Since when a replica is gone; `None` while it is alive.
+    /// Since when a replica has been dead; `None` while it is alive.
     #[must_use]
     pub fn dead_since(&self, replica: ReplicaId) -> Option<Micros> {
         if replica == self.local {
@@ -78,36 +80,37 @@ impl Replicas {
     }
 }
 
-/// Bounds that the rules apply but don't choose.
+/// Configured bounds that the rules apply.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// How long a waiter that is away keeps its place.
+    /// How long a waiter that is away keeps its place, in milliseconds.
     pub away_grace_ms: u64,
-    /// How long a resource that nobody uses is remembered.
+    /// How long the row of an idle resource is kept, in milliseconds.
     pub idle_retention_ms: u64,
-    /// Most holders told to one that is refused.
+    /// The maximum number of holders in a [`Snapshot`](crate::Snapshot).
     pub holders_shown: usize,
 }
 
-/// What to make of an acquire whose key the loaded state does not hold.
+/// How to treat an acquire whose key is not in the loaded state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyLookup {
-    /// Take it for new where it will be inserted: the store's unique index is
-    /// the judge, and its objection runs the batch again with [`Self::Required`].
+    /// Assume that the key is new if the claim will be inserted. If the key
+    /// exists after all, the store's unique index rejects the insert, and the
+    /// caller runs the batch again with [`Self::Required`].
     AssumeNew,
-    /// Ask for it by [`Need::Claim`](crate::Need::Claim).
+    /// Look the key up: return [`Need::Claim`](crate::Need::Claim).
     Required,
 }
 
-/// The world as one operation sees it.
+/// The surroundings in which one operation is executed.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// The deciding clock, read after the resource was locked.
+    /// The deciding clock's time, read after the resource was locked.
     pub now: Micros,
     /// Which replicas are alive.
     pub replicas: &'a Replicas,
     /// The limits in force.
     pub limits: &'a Limits,
-    /// What to make of keys that are not loaded.
+    /// How to treat keys that are not loaded.
     pub key_lookup: KeyLookup,
 }

@@ -1,85 +1,90 @@
-//! What the event log is told, and whom to wake.
+//! The effects of an operation: events for the log, and waiters to wake.
 
 use std::sync::Arc;
 
 use crate::{Claim, ClaimKey, Micros, Mode, Refusal, ReplicaId};
 
-/// What happened.
+/// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EventKind {
-    /// An acquire joined the queue.
+    /// An acquire was enqueued.
     Queued,
-    /// A lease began.
+    /// A lease was granted.
     Granted,
-    /// Its holder ended it.
+    /// The holder released the lease.
     Released,
-    /// Its term ran out.
+    /// The lease expired.
     Expired,
-    /// An operator ended it.
+    /// An operator ended the lease.
     ForceReleased,
-    /// A waiter left the queue or lost its place.
+    /// A waiter left the queue, or lost its place because it was away.
     Cancelled,
-    /// A waiter's time ran out.
+    /// A wait reached its deadline.
     WaitTimedOut,
 }
 
-/// One change of the resource.
+/// One change of a resource, as the event log records it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// What happened.
+    /// The kind of event.
     pub kind: EventKind,
-    /// Mode of the lease or waiter concerned.
+    /// The mode of the lease or waiter concerned.
     pub mode: Mode,
-    /// Token of the lease concerned.
+    /// The token of the lease concerned; `None` in a waiter's events.
     pub token: Option<u64>,
-    /// The counter after the event.
+    /// The resource's token counter after the event.
     pub current_token: u64,
-    /// One more with every event of the resource.
+    /// The resource's version after the event. Every event increments it by
+    /// one.
     pub version: u64,
-    /// For people to read.
+    /// The owner's display name; empty if the acquire was cancelled before it
+    /// arrived.
     pub owner: Arc<str>,
-    /// The ticket, in a waiter's events and in the grant that ended its wait.
+    /// The ticket of the waiter, in its events and in the grant that ended its
+    /// wait.
     pub ticket: Option<u64>,
-    /// In the grant that ended a wait: how long it took.
+    /// In a grant that ended a wait: the length of the wait, in milliseconds.
     pub waited_ms: Option<u64>,
-    /// In grants: the TTL.
+    /// In grants: the TTL, in milliseconds.
     pub ttl_ms: Option<u64>,
-    /// In grants: when the lease ends unless it is renewed.
+    /// In grants: when the lease expires unless it is renewed.
     pub expires_at: Option<Micros>,
-    /// How many wait after the event.
+    /// The length of the queue after the event.
     pub queue_len: u64,
-    /// When it happened.
+    /// The instant of the event.
     pub at: Micros,
-    /// The operator's, or `away`.
+    /// The operator's reason for a force-release, or `away` for a waiter that
+    /// lost its place.
     pub reason: Option<Arc<str>>,
 }
 
-/// A wait has ended: whoever holds a request of it open is to be answered.
+/// The end of a wait. After the commit, every request that is held open for the
+/// claim must be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wake {
-    /// Whose wait.
+    /// The claim whose wait ended.
     pub key: ClaimKey,
-    /// Where a request of it was held open, if anywhere.
+    /// The replica at which a request was held open, if any.
     pub parked_at: Option<ReplicaId>,
-    /// How it ended.
+    /// How the wait ended.
     pub outcome: WaitOutcome,
 }
 
 /// How a wait ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WaitOutcome {
-    /// With the lock: the live claim.
+    /// The lock was granted. Carries the live claim.
     Granted(Arc<Claim>),
-    /// Without: what the caller is told instead.
+    /// The wait ended without a grant. Carries the refusal for the caller.
     Ended(Refusal),
 }
 
-/// What an operation brought about besides its answer. Nothing of it may
-/// leave before the rows are committed.
+/// What operations cause besides their replies. Nothing of it may become
+/// visible before the rows are committed.
 #[derive(Debug, Default)]
 pub struct Effects {
-    /// For the event log, in order.
+    /// Events for the log, in order.
     pub events: Vec<Event>,
-    /// Whom to wake.
+    /// Waits that ended.
     pub wakes: Vec<Wake>,
 }

@@ -1,19 +1,19 @@
-//! Known faults of lock services, put back for the tests alone: the properties
-//! have to find each of them.
+//! Known faults of lock services. Tests inject them to show that the properties
+//! find each of them.
 
-/// One fault.
+/// An injected fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Expiry leaves the token counter as it is.
-    NoBumpOnExpiry,
-    /// A renewal brings an expired lease back.
-    RenewalRevives,
-    /// The last waiter is served first.
+    /// An expiry does not increment the token counter.
+    NoIncrementOnExpiry,
+    /// An expired lease does not end, so it can still be renewed.
+    ExpiredLeaseStaysLive,
+    /// The newest waiter is granted first.
     LastInFirstOut,
     /// A waiter that is away is granted.
-    AwayIsGranted,
-    /// A key is forgotten when its lease ends.
-    KeyForgotten,
-    /// A second exclusive holder is let in.
-    SecondHolder,
+    AwayWaiterGranted,
+    /// A tombstone is lost, so its key is treated as new.
+    TombstoneLost,
+    /// A second exclusive holder is granted.
+    SecondExclusiveHolder,
 }

@@ -1,25 +1,52 @@
-//! The lock rules of dlm, as a pure state machine.
+//! The lock rules of dlm as a pure state machine.
 //!
-//! [`Resource::execute`] takes one [`Op`] and the time, changes the state of
-//! one resource in memory, and says what follows: the answer, the events, whom
-//! to wake, and (by [`Resource::row_change`] and [`Resource::claim_changes`]) the rows that make it last. It does
-//! no I/O, reads no clock, draws no random number and knows no database. This
-//! is the only place that knows a lock rule.
+//! A [`Resource`] holds the state of one lock in memory. [`Resource::execute`]
+//! applies one [`Op`] at a given time and returns the reply. It also collects
+//! the [`Effects`] (events for the log, waiters to wake) and the row changes
+//! ([`Resource::row_change`], [`Resource::claim_changes`]) that the caller must
+//! commit before anything of this becomes visible.
 //!
-//! What it has not been given it asks for: `execute` returns a [`Need`] before
-//! it has changed anything that depends on it, the caller loads that and calls
-//! again with the same operation. So a queue of any length costs its head.
+//! The crate does no I/O, reads no clock, uses no randomness, and depends on
+//! std alone. Every lock rule is here and nowhere else.
+//!
+//! # Claims
+//!
+//! A [`Claim`] is one acquire, identified by its idempotency key. It moves
+//! through three phases:
+//!
+//! ```text
+//!  acquire ─┬─ lock is free ────────────────────► Live ◄─┐ renew
+//!           │                                    ▲ │ └───┘
+//!           └─ wait_ms > 0 ──► Waiting ── grant ─┘ │
+//!                                 │                │ released
+//!                       timed out │                │ expired
+//!                       cancelled │                │ force-released
+//!                       away      ▼                ▼
+//!                              Ended (the tombstone of the key)
+//! ```
+//!
+//! A retry with the same key never creates a second claim. It returns the live
+//! lease, keeps its place in the queue, or gets the outcome from the tombstone.
+//! How long tombstones are kept is up to the store.
+//!
+//! # Loading on demand
+//!
+//! A resource is loaded from its row and its live claims. If an operation needs
+//! more than that, such as the next waiters or the tombstone of a key,
+//! `execute` returns a [`Need`] before it changes anything that depends on the
+//! missing data. The caller loads it and calls `execute` again with the same
+//! operation. Only the front of a queue is ever in memory.
 //!
 //! # Layout
 //!
-//! - `op`: what can be asked, what is answered
-//! - `claim`: one keyed acquire through its life: waiting, live, ended
-//! - `resource`: the state of one resource, loading it, its row changes
-//! - `queue`: the loaded front of the queue
-//! - `rules`: the rules, one operation a file, and `settle`, which expires and
-//!   promotes
-//! - `context`: the time, who is parked where, and the limits
-//! - `event`: what the log is told, whom to wake
+//! - `op`: operations, replies and refusals
+//! - `claim`: claims and their phases
+//! - `resource`: the state of one resource, and its row changes
+//! - `queue`: the queue of a resource
+//! - `rules`: the rules, one operation per file, and `expire` and `promote`,
+//!   which run before and after every operation
+//! - `context`: time, membership and limits
+//! - `event`: events and wakes
 //!
 //! # Example
 //!
@@ -29,15 +56,16 @@
 //!
 //! let limits = Limits { away_grace_ms: 10_000, idle_retention_ms: 86_400_000, holders_shown: 100 };
 //! let replicas = Replicas::single_node(ReplicaId(1), Micros(0));
-//! let ctx = Context { now: Micros(0), replicas: &replicas, limits: &limits, key_lookup: KeyLookup::AssumeNew };
+//! let ctx =
+//!     Context { now: Micros(0), replicas: &replicas, limits: &limits, key_lookup: KeyLookup::AssumeNew };
 //! let key = ClaimKey::new("", "key-1");
 //! let request = Request { mode: Mode::Exclusive, ttl_ms: 30_000, wait_ms: 0, owner: "a".into(), metadata: "{}".into() };
 //!
 //! let mut resource = Resource::absent(Floor::default());
 //! let mut effects = Effects::default();
 //! let op = Op::Acquire { key, request: Arc::new(request) };
-//! let Ok(Ok(Reply::Lease(lease))) = resource.execute(&op, &ctx, &mut effects) else { panic!() };
-//! assert_eq!(lease.lease().unwrap().token, 1);
+//! let Ok(Ok(Reply::Lease(claim))) = resource.execute(&op, &ctx, &mut effects) else { panic!() };
+//! assert_eq!(claim.lease().unwrap().token, 1);
 //! assert_eq!(effects.events[0].kind, EventKind::Granted);
 //! ```
 #![deny(missing_docs)]

@@ -1,4 +1,5 @@
-//! What can be asked of a resource, and what is answered.
+//! Operations on a resource, their replies and refusals, and the data they may
+//! need.
 
 use std::sync::Arc;
 
@@ -7,132 +8,139 @@ use crate::{CancelOutcome, Claim, ClaimKey, EndReason, Mode, Request};
 /// One operation on one resource.
 #[derive(Debug, Clone)]
 pub enum Op {
-    /// Take the lock, or join the queue, or come back to it. The caller holds
-    /// the request open at this replica.
+    /// Acquire the lock, or wait for it. A retry with the same key gets the
+    /// existing lease, keeps its place in the queue, or gets the outcome. The
+    /// local replica holds the request open.
     Acquire {
-        /// Whose acquire it is.
+        /// The key of the acquire.
         key: ClaimKey,
-        /// What is asked.
+        /// The parameters.
         request: Arc<Request>,
     },
-    /// No request of this waiter is held open at this replica any more.
+    /// The local replica no longer holds a request of this waiter open.
     Leave {
-        /// Whose acquire it is.
+        /// The key of the acquire.
         key: ClaimKey,
-        /// Whether its caller knows the key and so can come back.
+        /// Whether the caller knows the key and can therefore retry.
         can_return: bool,
     },
-    /// Leave the queue, or give back the grant.
+    /// Give up an acquire: leave the queue, or release the lease if it was
+    /// granted.
     Cancel {
-        /// Whose acquire it is.
+        /// The key of the acquire.
         key: ClaimKey,
     },
-    /// Begin a new term.
+    /// Start a new term of a lease.
     Renew {
-        /// Whose lease it is.
+        /// The key of the acquire that was granted the lease.
         key: ClaimKey,
-        /// Which lease.
+        /// The token of the lease.
         token: u64,
-        /// The new TTL; its own when absent.
+        /// The new TTL in milliseconds; `None` keeps the lease's TTL.
         ttl_ms: Option<u64>,
     },
-    /// End the lease.
+    /// End a lease on behalf of its holder.
     Release {
-        /// Whose lease it is.
+        /// The key of the acquire that was granted the lease.
         key: ClaimKey,
-        /// Which lease.
+        /// The token of the lease.
         token: u64,
     },
-    /// End somebody's lease.
+    /// End a lease on behalf of an operator.
     ForceRelease {
-        /// Which lease.
+        /// The token of the lease.
         token: u64,
-        /// Why, for the log.
+        /// The operator's reason, for the event log.
         reason: Arc<str>,
     },
-    /// Is this the token of a live lease?
+    /// Check whether a token belongs to a live lease.
     Check {
-        /// The token asked about.
+        /// The token to check.
         token: u64,
     },
-    /// End what is overdue: leases, and these waiters if they are.
+    /// End overdue leases, and those of the given waiters that are overdue.
+    /// Delete the resource if it has been idle for the retention time.
     Sweep {
-        /// Waiters whose time may have come.
+        /// Waiters whose check instant has passed.
         waiters: Vec<ClaimKey>,
     },
 }
 
-/// What was done.
+/// The reply to an operation that was executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
-    /// Of an acquire or a renewal: the live lease.
+    /// To an acquire or a renewal: the live claim.
     Lease(Arc<Claim>),
-    /// Of an acquire: in the queue; a wake ends the wait.
+    /// To an acquire: it is in the queue. A [`Wake`](crate::Wake) ends the
+    /// wait.
     Queued,
-    /// Of a leave.
+    /// To a leave.
     Left,
-    /// Of a cancel.
+    /// To a cancel.
     Cancelled(CancelOutcome),
-    /// Of a release: the token of the lease that ended.
+    /// To a release: the token of the lease that ended.
     Released(u64),
-    /// Of a force-release: the ended claim, with the counter after its bump.
+    /// To a force-release: the ended claim. Its tombstone has the token counter
+    /// after the increment.
     ForceReleased(Arc<Claim>),
-    /// Of a check.
+    /// To a check.
     Checked {
-        /// Mode of the live lease; `None` when no live lease has the token.
+        /// The mode of the live lease; `None` if no live lease has the token.
         live: Option<Mode>,
-        /// The resource's counter.
+        /// The resource's token counter.
         current_token: u64,
     },
-    /// Of a sweep.
+    /// To a sweep.
     Swept,
 }
 
-/// Why nothing was done.
+/// Why an operation was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// Somebody holds the lock, and the acquire does not wait.
+    /// The lock is held, and the acquire does not wait.
     Held(Snapshot),
-    /// The wait ran out.
+    /// The wait timed out.
     TimedOut(Snapshot),
-    /// What the key or the lease id named has ended; `None` when the reason is
-    /// forgotten.
+    /// The lease or wait has ended. `None` if its tombstone is gone and the
+    /// reason with it.
     Ended(Option<EndReason>),
-    /// The key was used with another request.
+    /// The key was used before with other parameters.
     KeyReused,
     /// No live lease has the token.
     HolderChanged(Snapshot),
 }
 
-/// Who holds the resource and how many wait, for one that is refused.
+/// The holders and the queue length at the time of a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The first holders, by token.
+    /// The holders with the smallest tokens, at most
+    /// [`Limits::holders_shown`](crate::Limits::holders_shown).
     pub holders: Vec<Arc<Claim>>,
-    /// How many wait.
+    /// The length of the queue.
     pub queue_len: u64,
 }
 
-/// What must be loaded before an operation can be executed.
+/// Data that must be loaded before an operation can be executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {
-    /// The claim with this key: [`Resource::provide_claim`].
+    /// The claim with this key. Answer with [`Resource::provide_claim`].
     ///
     /// [`Resource::provide_claim`]: crate::Resource::provide_claim
     Claim(ClaimKey),
-    /// The next waiters behind this ticket: [`Resource::provide_waiters`].
+    /// The next waiters after a ticket. Answer with
+    /// [`Resource::provide_waiters`].
     ///
     /// [`Resource::provide_waiters`]: crate::Resource::provide_waiters
     Waiters {
-        /// The last ticket that is loaded.
+        /// The ticket up to which waiters are loaded.
         after: u64,
     },
-    /// The force-released claim with this token, if it is remembered:
-    /// [`Resource::provide_force_released`].
+    /// The tombstone of the lease that was force-released with this token.
+    /// Answer with [`Resource::provide_force_released`].
     ///
     /// [`Resource::provide_force_released`]: crate::Resource::provide_force_released
     ForceReleased {
-        /// The token.
+        /// The token of the lease.
         token: u64,
     },
 }

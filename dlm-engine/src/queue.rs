@@ -1,21 +1,22 @@
-//! The queue of one resource: its length, and as much of its front as was
-//! needed.
+//! The queue of one resource: its length, and as much of its front as is
+//! loaded.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::Claim;
 
-/// Most waiters that are kept loaded by joining the queue; those behind are
-/// loaded when their turn comes. In tests so few that it happens.
+/// A new waiter is kept in memory only while fewer than this many are loaded.
+/// Waiters behind them are loaded on demand. Small in tests, so that loading is
+/// exercised.
 const MAX_FRONT: usize = if cfg!(test) { 3 } else { 512 };
 
 #[derive(Debug)]
 pub(crate) struct Queue {
     len: u64,
-    /// Always the first waiters, by ticket, without a gap.
+    /// The first waiters by ticket, without gaps.
     front: BTreeMap<u64, Arc<Claim>>,
-    /// All waiters up to this ticket are loaded; `None` when all are.
+    /// All waiters up to this ticket are loaded; `None` if all waiters are.
     horizon: Option<u64>,
 }
 
@@ -33,12 +34,12 @@ impl Queue {
         self.horizon.is_none() || self.front.len() as u64 == self.len
     }
 
-    /// Behind which ticket waiters may not be loaded.
+    /// The ticket behind which there may be waiters that are not loaded.
     pub(crate) fn horizon(&self) -> u64 {
         self.horizon.unwrap_or(u64::MAX)
     }
 
-    /// The loaded waiters, in their order.
+    /// The loaded waiters in FIFO order.
     pub(crate) fn front(&self) -> impl DoubleEndedIterator<Item = &Arc<Claim>> {
         self.front.values()
     }
@@ -47,7 +48,7 @@ impl Queue {
         self.front.get(&ticket)
     }
 
-    /// A new waiter joins at the end. Tells whether it is now loaded.
+    /// Appends a new waiter. Returns whether it is kept in memory.
     pub(crate) fn push(&mut self, ticket: u64, claim: Arc<Claim>) -> bool {
         let loaded = self.is_complete() && self.front.len() < MAX_FRONT;
         if loaded {
@@ -60,20 +61,21 @@ impl Queue {
         loaded
     }
 
-    /// All waiters up to a ticket are loaded now, or all there are.
+    /// Adds loaded waiters. All waiters up to `horizon` are loaded afterwards,
+    /// or all there are if it is `None`.
     pub(crate) fn load(&mut self, waiters: BTreeMap<u64, Arc<Claim>>, horizon: Option<u64>) {
         self.front.extend(waiters);
         self.horizon = horizon;
     }
 
-    /// A waiter that may be loaded has changed.
+    /// Replaces a waiter, if it is loaded.
     pub(crate) fn replace(&mut self, ticket: u64, claim: &Arc<Claim>) {
-        if let Some(place) = self.front.get_mut(&ticket) {
-            *place = Arc::clone(claim);
+        if let Some(slot) = self.front.get_mut(&ticket) {
+            *slot = Arc::clone(claim);
         }
     }
 
-    /// A waiter leaves, by a grant or without one.
+    /// Removes a waiter, whether it is loaded or not.
     pub(crate) fn remove(&mut self, ticket: u64) {
         self.front.remove(&ticket);
         self.len -= 1;

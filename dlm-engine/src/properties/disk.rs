@@ -168,7 +168,7 @@ impl World {
     }
 
     fn forgets_keys(&self) -> bool {
-        self.fault == Some(Fault::KeyForgotten)
+        self.fault == Some(Fault::TombstoneLost)
     }
 
     fn load(&self) -> Resource {

@@ -33,10 +33,10 @@ macro_rules! finds {
 }
 
 finds! {
-    i1_finds_a_second_holder: i1 finds SecondHolder;
-    i2_finds_an_expiry_without_a_bump: i2 finds NoBumpOnExpiry;
-    i3_finds_a_renewal_that_revives: i3 finds RenewalRevives;
-    i5_finds_a_forgotten_key: i5 finds KeyForgotten;
+    i1_finds_a_second_holder: i1 finds SecondExclusiveHolder;
+    i2_finds_an_expiry_without_a_bump: i2 finds NoIncrementOnExpiry;
+    i3_finds_a_renewal_that_revives: i3 finds ExpiredLeaseStaysLive;
+    i5_finds_a_forgotten_key: i5 finds TombstoneLost;
     i6_finds_last_in_first_out: i6 finds LastInFirstOut;
-    i6_finds_a_grant_to_one_who_is_away: i6 finds AwayIsGranted;
+    i6_finds_a_grant_to_one_who_is_away: i6 finds AwayWaiterGranted;
 }

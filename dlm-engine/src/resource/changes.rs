@@ -1,52 +1,53 @@
-//! What happens to a resource: claims are placed, events recorded, and the
-//! rows that changed are told.
+//! Changes of a resource: moving claims between phases, emitting events, and
+//! collecting the row changes.
 
 use std::sync::Arc;
 
 use super::{Floor, Resource, ResourceRecord, Slot};
 use crate::{Claim, ClaimKey, Context, Effects, Event, EventKind, Lease, Micros, Phase};
 
-/// What happens to the row of a resource.
+/// The change of a resource's row since the last commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowChange {
-    /// Nothing.
+    /// The row is unchanged.
     Keep,
-    /// It is written, whether it was there or not.
+    /// The row is inserted or updated.
     Write {
-        /// The row.
+        /// The new row.
         row: ResourceRecord,
         /// The key of the exclusive holder, if there is one.
         holder: Option<ClaimKey>,
     },
-    /// It is deleted, and the floor of names like it raised.
+    /// The row is deleted, and the floor of its hash bucket is raised to this
+    /// one.
     Delete(Floor),
 }
 
-/// One claim's row.
+/// The change of a claim's row since the last commit.
 #[derive(Debug, Clone)]
 pub struct ClaimChange {
-    /// The claim as it stands.
+    /// The claim in its current state.
     pub claim: Arc<Claim>,
-    /// Whether its row must not be there yet.
+    /// Whether the row is inserted. A row with this key must not exist yet.
     pub insert: bool,
-    /// Whether its stored row is that of a live lease.
+    /// Whether the stored row is that of a live lease.
     pub was_live: bool,
-    /// When the sweeper looks at it next.
+    /// When the sweeper has to check the claim; `None` unless it is waiting.
     pub check_at: Option<Micros>,
 }
 
-/// What an event says besides what its claim says.
+/// The parts of an event that do not follow from its claim.
 #[derive(Debug, Default)]
 pub(crate) struct EventDetails {
-    /// The place in the queue that began or ended.
+    /// The ticket of the wait that started or ended.
     pub(crate) ticket: Option<u64>,
-    /// Since when it waited.
+    /// When the wait started that this grant ended.
     pub(crate) waited_since: Option<Micros>,
     pub(crate) reason: Option<Arc<str>>,
 }
 
 impl Resource {
-    /// What happened to its row since [`Self::committed`].
+    /// The change of the row since the last [`Self::committed`].
     #[must_use]
     pub fn row_change(&self) -> RowChange {
         if self.deleted {
@@ -61,14 +62,14 @@ impl Resource {
         }
     }
 
-    /// The rows of its claims that changed since [`Self::committed`], in no
-    /// order.
+    /// The claims that changed since the last [`Self::committed`], in no
+    /// particular order.
     pub fn claim_changes(&self) -> impl Iterator<Item = &ClaimChange> {
         self.changed.values()
     }
 
-    /// The changes are stored: they are changes no more. Tells whether the
-    /// resource is still to be remembered.
+    /// Marks all changes as committed. Returns `false` if the row was deleted;
+    /// the caller then drops the resource from memory.
     pub fn committed(&mut self) -> bool {
         self.row_changed = false;
         self.changed.clear();
@@ -77,8 +78,9 @@ impl Resource {
         !self.deleted
     }
 
-    /// Puts a claim where its phase says, out of where `before` was, and notes
-    /// its row. `before` is `None` for one that is not stored yet.
+    /// Replaces a claim by its next state: updates holders and queue, and
+    /// records the row change. `before` is `None` for a claim that is not
+    /// stored yet.
     pub(crate) fn put(&mut self, before: Option<&Claim>, after: Claim, ctx: &Context<'_>) -> Arc<Claim> {
         let after = Arc::new(after);
         match (before.map(|claim| &claim.phase), &after.phase) {
@@ -118,8 +120,8 @@ impl Resource {
         after
     }
 
-    /// Something happened that everyone may know: the version grows, the row
-    /// changes, the log is told.
+    /// Emits an event. This increments the version and marks the row as
+    /// changed.
     pub(crate) fn emit(
         &mut self,
         kind: EventKind,
@@ -151,7 +153,8 @@ impl Resource {
         });
     }
 
-    /// The row is to be written, and the sweeper to come in time.
+    /// Marks the row as changed, and makes sure that the sweeper checks it in
+    /// time.
     pub(crate) fn touch(&mut self, ctx: &Context<'_>) {
         self.row_changed = true;
         self.deleted = false;
@@ -160,8 +163,9 @@ impl Resource {
         self.check_at = self.check_at.min(due);
     }
 
-    /// The sweeper was here: it comes back when the next thing is due.
-    pub(crate) fn checked(&mut self, ctx: &Context<'_>) {
+    /// Runs at the end of a sweep: deletes the resource if it has been idle for
+    /// the retention time, else schedules the next check.
+    pub(crate) fn reschedule_check(&mut self, ctx: &Context<'_>) {
         if self.now < self.check_at {
             return;
         }
@@ -171,10 +175,9 @@ impl Resource {
             return;
         }
         self.row_changed = true;
-        self.check_at = match self.holders.values().filter_map(|claim| Some(claim.lease()?.expires_at)).min()
-        {
+        self.check_at = match self.first_expiry() {
             Some(first) => first,
-            // Its waiters are followed by themselves.
+            // Waiters have check instants of their own.
             None if self.queue.len() > 0 => self.now.plus_ms(ctx.limits.idle_retention_ms),
             None => idle_at,
         };

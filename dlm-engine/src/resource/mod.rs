@@ -1,4 +1,4 @@
-//! The state of one resource: loading it, and finding things in it.
+//! The in-memory state of one resource: loading it and looking up its claims.
 
 mod changes;
 
@@ -12,58 +12,66 @@ use crate::{
     Claim, ClaimKey, Context, EndReason, Micros, Mode, Need, Phase, Refusal, Reply, Snapshot, Tombstone,
 };
 
-/// Where the counters of a resource without a row begin: what clean-up left.
+/// The values at which the counters of a resource without a row start. Deleting
+/// an idle resource raises the floor of its hash bucket, so that a counter
+/// never falls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Floor {
-    /// Of the token counter.
+    /// The floor of the token counter.
     pub token: u64,
-    /// Of the version.
+    /// The floor of the version.
     pub version: u64,
 }
 
-/// The row of a resource, as it is stored.
+/// The stored row of a resource.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ResourceRecord {
-    /// One more with every event.
+    /// The version. Every event increments it by one.
     pub version: u64,
     /// The token counter.
     pub token: u64,
-    /// The last now that was stored.
+    /// The engine's time when the row was last changed by an event.
     pub touched_at: Micros,
-    /// When the sweeper looks at it next.
+    /// When the sweeper has to check the resource.
     pub check_at: Micros,
-    /// How many wait.
+    /// The number of waiters.
     pub queue_len: u64,
-    /// How many hold it.
+    /// The number of holders.
     pub holder_count: u64,
 }
 
-/// Where a live or waiting claim that is loaded stands.
+/// Where a loaded live or waiting claim is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Slot {
+    /// In `holders`, by token.
     Holder(u64),
+    /// In `queue`, by ticket.
     Waiter(u64),
 }
 
-/// What the loaded state knows of a key.
+/// The result of looking up a key in the loaded state.
 pub(crate) enum Lookup {
-    Claim(Arc<Claim>),
-    /// No claim has this key.
+    Found(Arc<Claim>),
+    /// The store has no claim with this key.
     Absent,
-    /// It has to be looked up.
-    Unknown,
+    /// The key is not loaded. The store may have a claim with it.
+    NotLoaded,
 }
 
-/// The state of one resource between and during batches.
+/// The in-memory state of one resource.
+///
+/// It stays valid between batches: after a commit, call [`Self::committed`] and
+/// keep it. After a failed batch, drop it and load the resource again.
 #[derive(Debug)]
 pub struct Resource {
     pub(crate) version: u64,
     pub(crate) token: u64,
     pub(crate) touched_at: Micros,
-    /// At or before the first instant at which something is due; it moves
-    /// back only when the sweeper finds it passed (a renewal leaves it).
+    /// At or before the instant at which the first lease expires or the idle
+    /// resource is deleted. Only the sweeper moves it to a later instant, so
+    /// that a renewal need not write it.
     pub(crate) check_at: Micros,
-    /// Now, and never before any now that was seen.
+    /// The current time. It never goes back, even if the deciding clock does.
     pub(crate) now: Micros,
     /// At or before the first expiry of a holder.
     pub(crate) next_expiry: Micros,
@@ -75,16 +83,18 @@ pub struct Resource {
     row_changed: bool,
     deleted: bool,
     changed: HashMap<ClaimKey, ClaimChange>,
-    /// Leases expired, and whoever can be granted for it is not yet.
-    pub(crate) unsettled: bool,
-    /// The answer to an operation that was executed but for the promotion.
+    /// Whether waiters may have become grantable before the operation, because
+    /// leases expired, and the promotion has not completed yet.
+    pub(crate) promotion_due: bool,
+    /// The result of an operation whose final promotion was interrupted by a
+    /// [`Need`].
     pub(crate) pending: Option<Result<Reply, Refusal>>,
     #[cfg(test)]
     pub(crate) fault: Option<crate::fault::Fault>,
 }
 
 impl Resource {
-    /// A resource without a row.
+    /// Creates a resource that has no row. `floor` is that of its hash bucket.
     #[must_use]
     pub fn absent(floor: Floor) -> Self {
         Self::load(
@@ -98,8 +108,8 @@ impl Resource {
         )
     }
 
-    /// A resource from its row and its live claims. The front of its queue is
-    /// asked for when it is needed.
+    /// Loads a resource from its row and all its live claims. Waiters are
+    /// requested with [`Need::Waiters`] when they are needed.
     #[must_use]
     pub fn load(row: ResourceRecord, live: Vec<Claim>) -> Self {
         let mut resource = Self {
@@ -117,7 +127,7 @@ impl Resource {
             row_changed: false,
             deleted: false,
             changed: HashMap::new(),
-            unsettled: false,
+            promotion_due: false,
             pending: None,
             #[cfg(test)]
             fault: None,
@@ -133,22 +143,26 @@ impl Resource {
         resource
     }
 
-    /// Answers [`Need::Claim`].
+    /// Answers [`Need::Claim`] with the stored claim, or `None` if there is
+    /// none.
     pub fn provide_claim(&mut self, key: ClaimKey, claim: Option<Claim>) {
         self.lookups.insert(key, claim.map(Arc::new));
     }
 
-    /// Answers [`Need::ForceReleased`].
+    /// Answers [`Need::ForceReleased`] with the stored claim, or `None` if
+    /// there is none.
     pub fn provide_force_released(&mut self, token: u64, claim: Option<Claim>) {
         self.force_released.insert(token, claim.map(Arc::new));
     }
 
-    /// Answers [`Need::Waiters`] with the stored waiters behind the last loaded
-    /// ticket, in their order, and whether they are the last ones stored.
+    /// Answers [`Need::Waiters`] with the next stored waiters after that
+    /// ticket, in the order of their tickets. `all` says that no more waiters
+    /// are stored behind them.
     pub fn provide_waiters(&mut self, stored: Vec<Claim>, all: bool) {
         let after = self.queue.horizon();
         let ticket = |claim: &Claim| claim.queue_entry().map(|entry| entry.ticket);
-        // What the store showed counts as seen, also where it changed since.
+        // Everything up to the last stored waiter counts as loaded, even if
+        // that waiter has changed in this batch since.
         let horizon = if all { None } else { Some(stored.last().and_then(ticket).unwrap_or(after)) };
         let stored = stored.into_iter().filter(|claim| !self.changed.contains_key(&claim.key)).map(Arc::new);
         let changed = self.changed.values().map(|change| Arc::clone(&change.claim));
@@ -163,19 +177,19 @@ impl Resource {
         self.queue.load(loaded, horizon);
     }
 
-    /// Whether nobody holds it and nobody waits.
+    /// Whether the resource has neither holders nor waiters.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.holders.is_empty() && self.queue.len() == 0
     }
 
-    /// When the sweeper has to look at it next.
+    /// When the sweeper has to check the resource.
     #[must_use]
     pub fn check_at(&self) -> Micros {
         self.check_at
     }
 
-    /// The row as it stands.
+    /// The row in its current state.
     #[must_use]
     pub fn to_record(&self) -> ResourceRecord {
         ResourceRecord {
@@ -188,9 +202,13 @@ impl Resource {
         }
     }
 
-    /// The live claims, by token.
+    /// The live claims in the order of their tokens.
     pub fn holders(&self) -> impl Iterator<Item = &Arc<Claim>> {
         self.holders.values()
+    }
+
+    pub(crate) fn first_expiry(&self) -> Option<Micros> {
+        self.holders.values().filter_map(|claim| Some(claim.lease()?.expires_at)).min()
     }
 
     pub(crate) fn exclusive_holder(&self) -> Option<&Arc<Claim>> {
@@ -205,53 +223,55 @@ impl Resource {
     }
 
     #[cfg(test)]
-    pub(crate) fn find(&self, key: &ClaimKey) -> Lookup {
-        match self.find_loaded(key) {
-            Lookup::Claim(claim) if self.forgets(&claim) => Lookup::Absent,
+    pub(crate) fn lookup(&self, key: &ClaimKey) -> Lookup {
+        match self.lookup_loaded(key) {
+            Lookup::Found(claim) if self.lost_tombstone(&claim) => Lookup::Absent,
             found => found,
         }
     }
 
     #[cfg(test)]
-    fn forgets(&self, claim: &Claim) -> bool {
-        self.fault == Some(crate::fault::Fault::KeyForgotten) && matches!(claim.phase, Phase::Ended(_))
+    fn lost_tombstone(&self, claim: &Claim) -> bool {
+        self.fault == Some(crate::fault::Fault::TombstoneLost) && matches!(claim.phase, Phase::Ended(_))
     }
 
     #[cfg(not(test))]
-    pub(crate) fn find(&self, key: &ClaimKey) -> Lookup {
-        self.find_loaded(key)
+    pub(crate) fn lookup(&self, key: &ClaimKey) -> Lookup {
+        self.lookup_loaded(key)
     }
 
-    fn find_loaded(&self, key: &ClaimKey) -> Lookup {
+    fn lookup_loaded(&self, key: &ClaimKey) -> Lookup {
         match self.slots.get(key) {
-            Some(Slot::Holder(token)) => return Lookup::Claim(Arc::clone(&self.holders[token])),
+            Some(Slot::Holder(token)) => return Lookup::Found(Arc::clone(&self.holders[token])),
             Some(Slot::Waiter(ticket)) => {
                 if let Some(claim) = self.queue.get(*ticket) {
-                    return Lookup::Claim(Arc::clone(claim));
+                    return Lookup::Found(Arc::clone(claim));
                 }
             }
             None => {}
         }
         if let Some(change) = self.changed.get(key) {
-            return Lookup::Claim(Arc::clone(&change.claim));
+            return Lookup::Found(Arc::clone(&change.claim));
         }
         match self.lookups.get(key) {
-            Some(Some(claim)) => Lookup::Claim(Arc::clone(claim)),
+            Some(Some(claim)) => Lookup::Found(Arc::clone(claim)),
             Some(None) => Lookup::Absent,
-            None => Lookup::Unknown,
+            None => Lookup::NotLoaded,
         }
     }
 
-    /// [`Self::find`] for those who can't do without an answer.
-    pub(crate) fn look_up(&self, key: &ClaimKey) -> Result<Option<Arc<Claim>>, Need> {
-        match self.find(key) {
-            Lookup::Claim(claim) => Ok(Some(claim)),
+    /// The claim with this key, or the [`Need`] to load it.
+    pub(crate) fn require_claim(&self, key: &ClaimKey) -> Result<Option<Arc<Claim>>, Need> {
+        match self.lookup(key) {
+            Lookup::Found(claim) => Ok(Some(claim)),
             Lookup::Absent => Ok(None),
-            Lookup::Unknown => Err(Need::Claim(key.clone())),
+            Lookup::NotLoaded => Err(Need::Claim(key.clone())),
         }
     }
 
-    pub(crate) fn look_up_force_released(&self, token: u64) -> Result<Option<Arc<Claim>>, Need> {
+    /// The tombstone of the lease that was force-released with this token, or
+    /// the [`Need`] to load it.
+    pub(crate) fn require_force_released(&self, token: u64) -> Result<Option<Arc<Claim>>, Need> {
         let of_token = |claim: &&Arc<Claim>| match &claim.phase {
             Phase::Ended(Tombstone { reason: EndReason::ForceReleased, lease: Some(lease), .. }) => {
                 lease.token == token

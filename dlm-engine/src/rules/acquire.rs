@@ -1,4 +1,5 @@
-//! Taking the lock, joining the queue, coming back to it.
+//! Acquire: a grant, a place in the queue, or the outcome of an earlier request
+//! with the key.
 
 use std::sync::Arc;
 
@@ -16,32 +17,33 @@ impl Resource {
         ctx: &Context<'_>,
         effects: &mut Effects,
     ) -> Result<Result<Reply, Refusal>, Need> {
-        let known = self.find(key);
-        if let Lookup::Claim(claim) = known {
-            return Ok(self.acquire_again(&claim, request, ctx, effects));
+        let lookup = self.lookup(key);
+        if let Lookup::Found(claim) = lookup {
+            return Ok(self.retry_acquire(&claim, request, ctx, effects));
         }
-        let joins = self.can_join(request.mode, ctx)?;
-        let inserts = joins || request.wait_ms > 0;
-        // A refusal inserts nothing, so the store could not object to the key.
-        let must_ask = !inserts || ctx.key_lookup == KeyLookup::Required;
-        if matches!(known, Lookup::Unknown) && must_ask {
+        let grantable = self.can_grant(request.mode, ctx)?;
+        let inserts = grantable || request.wait_ms > 0;
+        // A refusal inserts no row, so no unique index would catch a used key.
+        let lookup_required = !inserts || ctx.key_lookup == KeyLookup::Required;
+        if matches!(lookup, Lookup::NotLoaded) && lookup_required {
             return Err(Need::Claim(key.clone()));
         }
-        if joins {
+        if grantable {
             return Ok(Ok(Reply::Lease(self.grant(None, key, request, ctx, effects))));
         }
         if !inserts {
             return Ok(Err(Refusal::Held(self.snapshot(ctx))));
         }
-        self.join_queue(key, request, ctx, effects);
+        self.enqueue(key, request, ctx, effects);
         Ok(Ok(Reply::Queued))
     }
 
-    /// Whether a new request may hold the lock now. A free lock has none but
-    /// away waiters, or it would have been granted: it goes to whoever asks.
-    fn can_join(&self, mode: Mode, ctx: &Context<'_>) -> Result<bool, Need> {
+    /// Whether a new request can be granted at once. If the lock is free, all
+    /// waiters are away, since a promotion has just run: the new request is
+    /// granted ahead of them.
+    fn can_grant(&self, mode: Mode, ctx: &Context<'_>) -> Result<bool, Need> {
         #[cfg(test)]
-        if self.fault == Some(crate::fault::Fault::SecondHolder) && self.holders.len() == 1 {
+        if self.fault == Some(crate::fault::Fault::SecondExclusiveHolder) && self.holders.len() == 1 {
             return Ok(true);
         }
         if self.holders.is_empty() {
@@ -50,16 +52,10 @@ impl Resource {
         if mode == Mode::Exclusive || self.exclusive_holder().is_some() {
             return Ok(false);
         }
-        Ok(!self.anyone_waits(ctx)?)
+        Ok(!self.has_present_waiter(ctx)?)
     }
 
-    fn join_queue(
-        &mut self,
-        key: &ClaimKey,
-        request: &Arc<Request>,
-        ctx: &Context<'_>,
-        effects: &mut Effects,
-    ) {
+    fn enqueue(&mut self, key: &ClaimKey, request: &Arc<Request>, ctx: &Context<'_>, effects: &mut Effects) {
         let entry = QueueEntry {
             ticket: self.version + 1,
             enqueued_at: self.now,
@@ -79,8 +75,9 @@ impl Resource {
         );
     }
 
-    /// One key, one grant: a repeat is told what became of the first.
-    fn acquire_again(
+    /// An acquire whose key is known returns the state of the existing claim:
+    /// one key never gets two grants.
+    fn retry_acquire(
         &mut self,
         claim: &Arc<Claim>,
         request: &Arc<Request>,

@@ -1,4 +1,5 @@
-//! Giving up an acquire, wherever it is: not arrived, waiting, granted, ended.
+//! Cancel: give up an acquire, whether it has not arrived yet, waits, is
+//! granted or has ended.
 
 use std::sync::Arc;
 
@@ -13,8 +14,9 @@ impl Resource {
         ctx: &Context<'_>,
         effects: &mut Effects,
     ) -> Result<Reply, Need> {
-        let Some(claim) = self.look_up(key)? else {
-            // It may still be on its way: then it is refused.
+        let Some(claim) = self.require_claim(key)? else {
+            // The acquire may arrive later. The tombstone makes sure that it is
+            // refused.
             let phase = Phase::Ended(Tombstone {
                 ended_at: self.now,
                 reason: EndReason::Cancelled,
@@ -29,7 +31,7 @@ impl Resource {
             Phase::Waiting(_) => {
                 (self.end_waiter(&claim, EndReason::Cancelled, ctx, effects), CancelOutcome::Cancelled)
             }
-            Phase::Live(_) => (self.end_by_holder(&claim, ctx, effects), CancelOutcome::Released),
+            Phase::Live(_) => (self.release_lease(&claim, ctx, effects), CancelOutcome::Released),
             Phase::Ended(Tombstone { cancel: Some(outcome), .. }) => return Ok(Reply::Cancelled(*outcome)),
             Phase::Ended(_) => (Arc::clone(&claim), CancelOutcome::None),
         };

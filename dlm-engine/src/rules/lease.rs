@@ -1,4 +1,4 @@
-//! What is done to a lease: renewal, release, force-release.
+//! Operations on a lease: renew, release, force-release.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use crate::{
 };
 
 impl Resource {
-    /// Begins a new term. An earlier end than the one that stands is not set:
-    /// the holder may have been told of that one.
+    /// Starts a new term. A renewal never moves the expiry to an earlier
+    /// instant, because the holder may rely on the one it knows.
     pub(crate) fn renew(
         &mut self,
         key: &ClaimKey,
@@ -17,8 +17,8 @@ impl Resource {
         ttl_ms: Option<u64>,
         ctx: &Context<'_>,
     ) -> Result<Result<Reply, Refusal>, Need> {
-        let Some(claim) = self.held_by(key, token) else {
-            return self.ended_lease(key, token).map(|reason| Err(Refusal::Ended(reason)));
+        let Some(claim) = self.lease_of(key, token) else {
+            return self.end_reason(key, token).map(|reason| Err(Refusal::Ended(reason)));
         };
         let Some(lease) = claim.lease() else { return Ok(Err(Refusal::Ended(None))) };
         let ttl_ms = ttl_ms.unwrap_or(lease.ttl_ms);
@@ -29,7 +29,7 @@ impl Resource {
         Ok(Ok(Reply::Lease(renewed)))
     }
 
-    /// Ends the lease for its holder. A repeat is a success.
+    /// Ends the lease on behalf of its holder. Releasing it again succeeds.
     pub(crate) fn release(
         &mut self,
         key: &ClaimKey,
@@ -37,18 +37,19 @@ impl Resource {
         ctx: &Context<'_>,
         effects: &mut Effects,
     ) -> Result<Result<Reply, Refusal>, Need> {
-        if let Some(claim) = self.held_by(key, token) {
-            self.end_by_holder(&claim, ctx, effects);
+        if let Some(claim) = self.lease_of(key, token) {
+            self.release_lease(&claim, ctx, effects);
             return Ok(Ok(Reply::Released(token)));
         }
-        Ok(match self.ended_lease(key, token)? {
+        Ok(match self.end_reason(key, token)? {
             Some(EndReason::Released) => Ok(Reply::Released(token)),
             reason => Err(Refusal::Ended(reason)),
         })
     }
 
-    /// Ends the one lease with this token, whoever holds it. The counter grows,
-    /// so that a fence raised to it refuses the old holder.
+    /// Ends the lease with this token on behalf of an operator. The token
+    /// counter is incremented, so that a fence raised to it rejects the old
+    /// holder.
     pub(crate) fn force_release(
         &mut self,
         token: u64,
@@ -57,7 +58,7 @@ impl Resource {
         effects: &mut Effects,
     ) -> Result<Result<Reply, Refusal>, Need> {
         let Some(claim) = self.holders.get(&token).cloned() else {
-            return Ok(match self.look_up_force_released(token)? {
+            return Ok(match self.require_force_released(token)? {
                 Some(claim) => Ok(Reply::ForceReleased(claim)),
                 None => Err(Refusal::HolderChanged(self.snapshot(ctx))),
             });
@@ -69,7 +70,7 @@ impl Resource {
         Ok(Ok(Reply::ForceReleased(ended)))
     }
 
-    pub(crate) fn end_by_holder(
+    pub(crate) fn release_lease(
         &mut self,
         claim: &Claim,
         ctx: &Context<'_>,
@@ -80,17 +81,17 @@ impl Resource {
         ended
     }
 
-    /// The live lease with this token, if it is this key's.
-    fn held_by(&self, key: &ClaimKey, token: u64) -> Option<Arc<Claim>> {
+    /// The live lease with this token, if it belongs to this key.
+    fn lease_of(&self, key: &ClaimKey, token: u64) -> Option<Arc<Claim>> {
         self.holders.get(&token).filter(|claim| claim.key == *key).cloned()
     }
 
-    /// How the lease with this token ended; `None` when that is forgotten.
-    fn ended_lease(&self, key: &ClaimKey, token: u64) -> Result<Option<EndReason>, Need> {
-        let claim = self.look_up(key)?;
+    /// How the lease with this token ended; `None` if its tombstone is gone.
+    fn end_reason(&self, key: &ClaimKey, token: u64) -> Result<Option<EndReason>, Need> {
+        let claim = self.require_claim(key)?;
         Ok(claim.and_then(|claim| match &claim.phase {
-            Phase::Ended(ended) if claim.lease().is_some_and(|lease| lease.token == token) => {
-                Some(ended.reason)
+            Phase::Ended(tombstone) if claim.lease().is_some_and(|lease| lease.token == token) => {
+                Some(tombstone.reason)
             }
             _ => None,
         }))

@@ -1,12 +1,13 @@
-//! A waiter whose caller is gone.
+//! Leave: the caller of a waiter disconnected.
 
 use crate::{
     Claim, ClaimKey, Context, Effects, EndReason, Need, Phase, Presence, QueueEntry, Reply, Resource,
 };
 
 impl Resource {
-    /// The waiter is passed over from now on. One that can return keeps its
-    /// place for a while; one that can't loses it at once.
+    /// Marks the waiter as away. If its caller knows the key and can retry, the
+    /// waiter keeps its place for the away grace; otherwise it loses it at
+    /// once.
     pub(crate) fn leave(
         &mut self,
         key: &ClaimKey,
@@ -14,10 +15,11 @@ impl Resource {
         ctx: &Context<'_>,
         effects: &mut Effects,
     ) -> Result<Reply, Need> {
-        let Some(claim) = self.look_up(key)? else { return Ok(Reply::Left) };
+        let Some(claim) = self.require_claim(key)? else { return Ok(Reply::Left) };
         let Some(entry) = claim.queue_entry() else { return Ok(Reply::Left) };
         if entry.presence != Presence::Parked(ctx.replicas.local()) {
-            // It went on at another replica, or is away already.
+            // The caller retried at another replica, or the waiter is away
+            // already.
             return Ok(Reply::Left);
         }
         if can_return {

@@ -1,25 +1,30 @@
-//! The rules: how an operation is executed.
+//! The lock rules. Every operation runs between an expiry and a promotion.
 
 mod acquire;
 mod cancel;
+mod expire;
 mod lease;
 mod leave;
-mod settle;
+mod promote;
 
 use crate::{Claim, Context, Effects, EndReason, Need, Op, Phase, Refusal, Reply, Resource, Tombstone};
 
 impl Resource {
     /// Executes one operation.
     ///
-    /// Time is settled first: what expired by `ctx.now` has ended before the
-    /// operation looks. Whoever can be granted afterwards is granted, and told
-    /// by a wake in `effects`, also when it is the caller.
+    /// Leases that have expired by `ctx.now` end first, so the operation never
+    /// sees them as live. Afterwards all waiters that can be granted are
+    /// granted. Each grant adds a [`Wake`](crate::Wake) to `effects`, even if
+    /// the waiter is the caller of this operation.
     ///
     /// # Errors
     ///
-    /// With a [`Need`], something has to be loaded. Provide it and call again
-    /// with the same operation and the same `effects`; until then no other
-    /// operation may be executed on this resource.
+    /// The inner error is a [`Refusal`]: the operation was executed and
+    /// refused.
+    ///
+    /// The outer error is a [`Need`]: data is missing. Provide it, then call
+    /// again with the same operation and the same `effects`. Until then no
+    /// other operation may be executed on this resource.
     pub fn execute(
         &mut self,
         op: &Op,
@@ -28,23 +33,24 @@ impl Resource {
     ) -> Result<Result<Reply, Refusal>, Need> {
         self.now = self.now.max(ctx.now);
         if self.pending.is_none() {
-            // A need may interrupt the promotion: it is not forgotten.
-            self.unsettled |= self.expire_due(ctx, effects);
-            // A waiter that was away may be back where nobody noticed: its replica
-            // was missed for a moment. It goes before whoever asks now.
-            let asks = matches!(op, Op::Acquire { .. });
-            self.unsettled |= asks && self.holders.is_empty() && self.queue.len() > 0;
-            // One who gives up now is not granted first.
+            // The flag survives a `Need` that interrupts the promotion.
+            self.promotion_due |= self.expire_leases(ctx, effects);
+            // A replica that was declared dead may be alive again without any
+            // operation on this resource. Its waiters come before a new
+            // acquire.
+            let acquires = matches!(op, Op::Acquire { .. });
+            self.promotion_due |= acquires && self.holders.is_empty() && self.queue.len() > 0;
+            // A waiter that gives up now must not be granted first.
             let gives_up = matches!(op, Op::Leave { .. } | Op::Cancel { .. });
-            if self.unsettled && !gives_up {
+            if self.promotion_due && !gives_up {
                 self.promote(ctx, effects)?;
-                self.unsettled = false;
+                self.promotion_due = false;
             }
             self.pending = Some(self.apply(op, ctx, effects)?);
         }
         self.promote(ctx, effects)?;
-        self.unsettled = false;
-        Ok(self.pending.take().expect("the answer was set above"))
+        self.promotion_due = false;
+        Ok(self.pending.take().expect("the result was set above"))
     }
 
     fn apply(
@@ -68,16 +74,16 @@ impl Resource {
         }
     }
 
-    /// What is left of a claim once it has ended now. A waiter's event and row
-    /// need no more; a lease's token was bumped before, if it was to be.
+    /// The claim as ended now. The caller increments the token counter before,
+    /// where the rules require it.
     fn ended(&self, claim: &Claim, reason: EndReason) -> Claim {
-        let ended = Tombstone {
+        let tombstone = Tombstone {
             ended_at: self.now,
             reason,
             lease: claim.lease().cloned(),
             current_token: self.token,
             cancel: None,
         };
-        Claim { key: claim.key.clone(), request: claim.request.clone(), phase: Phase::Ended(ended) }
+        Claim { key: claim.key.clone(), request: claim.request.clone(), phase: Phase::Ended(tombstone) }
     }
 }
