@@ -1,12 +1,12 @@
-//! Engine and model agree on every answer, event, wake and state, whatever the
-//! batches, failures and restarts.
+//! Engine and model agree on every reply, event, wake and committed state,
+//! across batches, failed commits and restarts.
 
 use proptest::prelude::*;
 
-use super::answers::{heard, said, woken};
-use super::disk::{Observed, World};
+use super::comparable::{events_of, reply_of, wakes_of};
 use super::model::Model;
 use super::script::script;
+use super::simulation::{Observation, Simulation};
 use crate::Phase;
 
 proptest! {
@@ -14,37 +14,37 @@ proptest! {
 
     #[test]
     fn engine_and_model_agree(script in script()) {
-        let mut world = World::new(None);
+        let mut simulation = Simulation::new(None);
         let mut model = Model::default();
-        for happening in &script {
-            match world.happen(happening) {
+        for step in &script {
+            match simulation.run_step(step) {
                 None => {}
-                Some(Observed::Restarted(now)) => model.restart(now.0),
-                Some(Observed::Committed(done, disk)) => {
-                    for done in &done {
-                        let (says, hears, wakes) = model.step(&done.op, done.now.0);
-                        prop_assert_eq!(said(&done.result), says, "{:?}", done.op);
-                        prop_assert_eq!(heard(done), hears, "{:?}", done.op);
-                        prop_assert_eq!(woken(done), wakes, "{:?}", done.op);
+                Some(Observation::Restarted(now)) => model.restart(now.0),
+                Some(Observation::Committed(batch, store)) => {
+                    for executed in &batch {
+                        let (reply, events, wakes) = model.step(&executed.op, executed.now.0);
+                        prop_assert_eq!(reply_of(&executed.result), reply, "{:?}", executed.op);
+                        prop_assert_eq!(events_of(executed), events, "{:?}", executed.op);
+                        prop_assert_eq!(wakes_of(executed), wakes, "{:?}", executed.op);
                     }
-                    let (token, holding, queue) = model.state();
-                    prop_assert_eq!(disk.token(), token);
-                    if let Some(row) = disk.row {
-                        prop_assert_eq!(row.holder_count, holding.len() as u64);
+                    let (token, leases, queue) = model.state();
+                    prop_assert_eq!(store.token(), token);
+                    if let Some(row) = store.row {
+                        prop_assert_eq!(row.holder_count, leases.len() as u64);
                         prop_assert_eq!(row.queue_len, queue.len() as u64);
                     }
                     let mut live = Vec::new();
                     let mut waiting = Vec::new();
-                    for (claim, _) in disk.claims.values() {
+                    for (claim, _) in store.claims.values() {
                         match &claim.phase {
                             Phase::Live(lease) => live.push((lease.token, lease.expires_at.0)),
-                            Phase::Waiting(place) => waiting.push(place.ticket),
+                            Phase::Waiting(entry) => waiting.push(entry.ticket),
                             Phase::Ended(_) => {}
                         }
                     }
                     live.sort_unstable();
                     waiting.sort_unstable();
-                    prop_assert_eq!(live, holding);
+                    prop_assert_eq!(live, leases);
                     prop_assert_eq!(waiting, queue);
                 }
             }

@@ -1,22 +1,23 @@
-//! Known faults are put back: the property named for each finds it.
+//! Fault injection: each known fault makes the invariant that it violates fail.
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::disk::observe;
 use super::invariants::{self, Property};
 use super::script::script;
+use super::simulation::observe;
 use crate::fault::Fault;
 
 const CASES: usize = 1000;
 
-/// In how many of many random scripts the property does not hold.
-fn found(property: Property, fault: Option<Fault>) -> usize {
+/// The number of random scripts, out of [`CASES`], that violate the property.
+fn violations(property: Property, fault: Option<Fault>) -> usize {
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     (0..CASES)
         .filter(|_| {
-            let script = script().new_tree(&mut runner).expect("a script").current();
+            let script =
+                script().new_tree(&mut runner).expect("scripts are generated without rejection").current();
             property(&observe(&script, fault)).is_err()
         })
         .count()
@@ -26,17 +27,17 @@ macro_rules! finds {
     ($($name:ident: $property:ident finds $fault:ident;)*) => {
         $(#[test]
         fn $name() {
-            assert!(found(invariants::$property, Some(Fault::$fault)) > 0);
-            assert_eq!(found(invariants::$property, None), 0);
+            assert!(violations(invariants::$property, Some(Fault::$fault)) > 0);
+            assert_eq!(violations(invariants::$property, None), 0);
         })*
     };
 }
 
 finds! {
-    i1_finds_a_second_holder: i1 finds SecondExclusiveHolder;
-    i2_finds_an_expiry_without_a_bump: i2 finds NoIncrementOnExpiry;
-    i3_finds_a_renewal_that_revives: i3 finds ExpiredLeaseStaysLive;
-    i5_finds_a_forgotten_key: i5 finds TombstoneLost;
+    i1_finds_a_second_exclusive_holder: i1 finds SecondExclusiveHolder;
+    i2_finds_an_expiry_without_an_increment: i2 finds NoIncrementOnExpiry;
+    i3_finds_a_renewal_of_an_expired_lease: i3 finds ExpiredLeaseStaysLive;
+    i5_finds_a_lost_tombstone: i5 finds TombstoneLost;
     i6_finds_last_in_first_out: i6 finds LastInFirstOut;
-    i6_finds_a_grant_to_one_who_is_away: i6 finds AwayWaiterGranted;
+    i6_finds_a_grant_to_an_away_waiter: i6 finds AwayWaiterGranted;
 }

@@ -1,47 +1,47 @@
-//! I1 to I6 on what was observed, without the model.
+//! The invariants I1 to I6, checked on what can be observed, without the model.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
-use super::disk::{Done, Observed, World, observe};
-use super::script::{Happening, script};
+use super::script::{ScriptStep, script};
+use super::simulation::{ExecutedOp, Observation, Simulation, observe};
 use crate::{Claim, ClaimKey, Event, EventKind, Lease, Micros, Mode, Op, Phase, Reply, WaitOutcome};
 
-pub(super) type Property = fn(&[Observed]) -> TestCaseResult;
+pub(super) type Property = fn(&[Observation]) -> TestCaseResult;
 
-fn operations(observed: &[Observed]) -> impl Iterator<Item = &Done> {
+fn operations(observed: &[Observation]) -> impl Iterator<Item = &ExecutedOp> {
     observed.iter().flat_map(|observed| match observed {
-        Observed::Committed(done, _) => done.as_slice(),
-        Observed::Restarted(_) => &[],
+        Observation::Committed(executed, _) => executed.as_slice(),
+        Observation::Restarted(_) => &[],
     })
 }
 
-/// Every claim that was shown to be live: in an answer or a wake.
-fn told(done: &Done) -> impl Iterator<Item = &Claim> {
-    let answered = match &done.result {
+/// Every claim that a reply or a wake reported as live.
+fn reported_live(executed: &ExecutedOp) -> impl Iterator<Item = &Claim> {
+    let replied = match &executed.result {
         Ok(Reply::Lease(claim)) => Some(&**claim),
         _ => None,
     };
-    let woken = done.wakes.iter().filter_map(|wake| match &wake.outcome {
+    let woken = executed.wakes.iter().filter_map(|wake| match &wake.outcome {
         WaitOutcome::Granted(claim) => Some(&**claim),
         WaitOutcome::Ended(_) => None,
     });
-    answered.into_iter().chain(woken)
+    replied.into_iter().chain(woken)
 }
 
 fn lease(claim: &Claim) -> &Lease {
-    claim.lease().expect("what is told to be live has a lease")
+    claim.lease().expect("a live claim has a lease")
 }
 
-/// Two conflicting leases are never both live: as the log tells it, and as it
-/// is stored.
-pub(super) fn i1(observed: &[Observed]) -> TestCaseResult {
+/// Two conflicting leases are never both live, neither by the event log nor in
+/// the committed state.
+pub(super) fn i1(observed: &[Observation]) -> TestCaseResult {
     let mut live: BTreeMap<u64, Mode> = BTreeMap::new();
     for observed in observed {
-        let Observed::Committed(done, disk) = observed else { continue };
-        for event in done.iter().flat_map(|done| &done.events) {
+        let Observation::Committed(executed, store) = observed else { continue };
+        for event in executed.iter().flat_map(|executed| &executed.events) {
             let Some(token) = event.token else { continue };
             if event.kind == EventKind::Granted {
                 live.insert(token, event.mode);
@@ -52,19 +52,21 @@ pub(super) fn i1(observed: &[Observed]) -> TestCaseResult {
             prop_assert!(!exclusive || live.len() == 1, "conflicting leases: {:?}", live);
         }
         let stored: BTreeMap<u64, Mode> =
-            disk.live().map(|claim| (lease(claim).token, claim.mode())).collect();
+            store.live().map(|claim| (lease(claim).token, claim.mode())).collect();
         prop_assert_eq!(&stored, &live);
     }
     Ok(())
 }
 
-/// The counter grows by one at each grant, and by one when a lease expires or
-/// is force-released, and by nothing else; the version by one an event.
-pub(super) fn i2(observed: &[Observed]) -> TestCaseResult {
+/// The token counter grows by one at each grant, and by one when a lease
+/// expires or is force-released, and never otherwise. The version grows by one
+/// with each event.
+pub(super) fn i2(observed: &[Observation]) -> TestCaseResult {
     let (mut token, mut version) = (0, 0);
-    for event in operations(observed).flat_map(|done| &done.events) {
-        let bumps = matches!(event.kind, EventKind::Granted | EventKind::Expired | EventKind::ForceReleased);
-        token += u64::from(bumps);
+    for event in operations(observed).flat_map(|executed| &executed.events) {
+        let increments =
+            matches!(event.kind, EventKind::Granted | EventKind::Expired | EventKind::ForceReleased);
+        token += u64::from(increments);
         version += 1;
         prop_assert_eq!(event.current_token, token, "after {:?}", event);
         prop_assert_eq!(event.version, version, "after {:?}", event);
@@ -75,51 +77,55 @@ pub(super) fn i2(observed: &[Observed]) -> TestCaseResult {
     Ok(())
 }
 
-/// A lease that has ended, or whose time is over, is never shown to be live.
-pub(super) fn i3(observed: &[Observed]) -> TestCaseResult {
+/// A lease that has ended or expired is never reported as live.
+pub(super) fn i3(observed: &[Observation]) -> TestCaseResult {
     let mut ended = BTreeSet::new();
     let mut expires_at: HashMap<u64, Micros> = HashMap::new();
-    for done in operations(observed) {
-        let in_time = |token: &u64| expires_at.get(token).is_none_or(|at| done.now < *at);
-        for claim in told(done) {
+    for executed in operations(observed) {
+        let before_expiry = |token: &u64| expires_at.get(token).is_none_or(|at| executed.now < *at);
+        for claim in reported_live(executed) {
             let token = lease(claim).token;
-            prop_assert!(!ended.contains(&token), "{} lives again", token);
-            prop_assert!(in_time(&token), "{} outlived its term", token);
+            prop_assert!(!ended.contains(&token), "{} is live again", token);
+            prop_assert!(before_expiry(&token), "{} is live after its expiry", token);
         }
-        if let (Op::Check { token }, Ok(Reply::Checked { live: Some(_), .. })) = (&done.op, &done.result) {
-            prop_assert!(in_time(token) && !ended.contains(token), "{} is checked as live", token);
+        if let (Op::Check { token }, Ok(Reply::Checked { live: Some(_), .. })) =
+            (&executed.op, &executed.result)
+        {
+            prop_assert!(before_expiry(token) && !ended.contains(token), "a check reports {} as live", token);
         }
-        for claim in told(done) {
+        for claim in reported_live(executed) {
             expires_at.insert(lease(claim).token, lease(claim).expires_at);
         }
         let ends = |event: &&Event| {
             matches!(event.kind, EventKind::Released | EventKind::Expired | EventKind::ForceReleased)
         };
-        for token in done.events.iter().filter(ends).filter_map(|event| event.token) {
+        for token in executed.events.iter().filter(ends).filter_map(|event| event.token) {
             prop_assert!(ended.insert(token), "{} ended twice", token);
         }
     }
     Ok(())
 }
 
-/// Only the key that was granted a token renews and releases it.
-pub(super) fn i4(observed: &[Observed]) -> TestCaseResult {
-    let mut owners: HashMap<u64, ClaimKey> = HashMap::new();
-    for done in operations(observed) {
-        if let (Op::Renew { key, token, .. } | Op::Release { key, token }, Ok(_)) = (&done.op, &done.result) {
-            prop_assert_eq!(owners.get(token), Some(key), "{:?}", done.op);
+/// Only the key that was granted a lease can renew and release it.
+pub(super) fn i4(observed: &[Observation]) -> TestCaseResult {
+    let mut grantees: HashMap<u64, ClaimKey> = HashMap::new();
+    for executed in operations(observed) {
+        if let (Op::Renew { key, token, .. } | Op::Release { key, token }, Ok(_)) =
+            (&executed.op, &executed.result)
+        {
+            prop_assert_eq!(grantees.get(token), Some(key), "{:?}", executed.op);
         }
-        for claim in told(done) {
-            owners.insert(lease(claim).token, claim.key.clone());
+        for claim in reported_live(executed) {
+            grantees.insert(lease(claim).token, claim.key.clone());
         }
     }
     Ok(())
 }
 
-/// One key, one grant.
-pub(super) fn i5(observed: &[Observed]) -> TestCaseResult {
+/// A key is granted at most once.
+pub(super) fn i5(observed: &[Observation]) -> TestCaseResult {
     let mut granted: HashMap<&ClaimKey, u64> = HashMap::new();
-    for claim in operations(observed).flat_map(told) {
+    for claim in operations(observed).flat_map(reported_live) {
         let token = lease(claim).token;
         let first = *granted.entry(&claim.key).or_insert(token);
         prop_assert_eq!(first, token, "{:?} was granted twice", &claim.key);
@@ -127,51 +133,61 @@ pub(super) fn i5(observed: &[Observed]) -> TestCaseResult {
     Ok(())
 }
 
-/// One in the queue, as the log tells it.
-struct Waiter {
+/// A waiter in the queue, by the event log.
+struct QueuedWaiter {
     key: ClaimKey,
     mode: Mode,
     /// Whether a request of it is held open.
-    there: bool,
+    present: bool,
 }
 
-fn mark(queue: &mut BTreeMap<u64, Waiter>, key: &ClaimKey, there: bool) {
-    queue.values_mut().filter(|waiter| waiter.key == *key).for_each(|waiter| waiter.there = there);
+fn set_present(queue: &mut BTreeMap<u64, QueuedWaiter>, key: &ClaimKey, present: bool) {
+    queue.values_mut().filter(|waiter| waiter.key == *key).for_each(|waiter| waiter.present = present);
 }
 
-/// First come, first served: whoever is granted is there, nobody who is there
-/// is ahead of it, and the first who is there waits for no longer than it must.
-pub(super) fn i6(observed: &[Observed]) -> TestCaseResult {
-    let mut queue: BTreeMap<u64, Waiter> = BTreeMap::new();
+/// Grants are in FIFO order: only a present waiter is granted, never ahead of
+/// another present waiter, and the first present waiter is granted as soon as
+/// the lock is free for it.
+pub(super) fn i6(observed: &[Observation]) -> TestCaseResult {
+    let mut queue: BTreeMap<u64, QueuedWaiter> = BTreeMap::new();
     let mut holders: BTreeMap<u64, Mode> = BTreeMap::new();
     for observed in observed {
-        let Observed::Committed(done, _) = observed else {
-            queue.values_mut().for_each(|waiter| waiter.there = false);
+        let Observation::Committed(batch, _) = observed else {
+            queue.values_mut().for_each(|waiter| waiter.present = false);
             continue;
         };
-        for done in done {
-            // One who comes back may be granted in the same breath, but what
-            // was due before it came need not wait for it.
-            let coming = match (&done.op, &done.result) {
+        for executed in batch {
+            // A returning waiter may be granted by the operation that brings it
+            // back. Waiters that were due before need not yield to it.
+            let returning = match (&executed.op, &executed.result) {
                 (Op::Acquire { key, .. }, Ok(_)) => Some(key),
                 _ => None,
             };
-            if let Op::Leave { key, .. } = &done.op {
-                mark(&mut queue, key, false);
+            if let Op::Leave { key, .. } = &executed.op {
+                set_present(&mut queue, key, false);
             }
-            for event in &done.events {
+            for event in &executed.events {
                 match (event.kind, event.ticket, event.token) {
                     (EventKind::Queued, Some(ticket), _) => {
-                        let Some(key) = coming.cloned() else { panic!("{event:?} of {:?}", done.op) };
-                        queue.insert(ticket, Waiter { key, mode: event.mode, there: true });
+                        let Some(key) = returning.cloned() else {
+                            panic!("{event:?} caused by {:?}", executed.op)
+                        };
+                        queue.insert(ticket, QueuedWaiter { key, mode: event.mode, present: true });
                     }
                     (EventKind::Granted, ticket, Some(token)) => {
                         if let Some(ticket) = ticket {
-                            let Waiter { key, there, .. } = queue.remove(&ticket).expect("a waiter");
-                            prop_assert!(there || coming == Some(&key), "{:?} was gone: {:?}", key, event);
+                            let QueuedWaiter { key, present, .. } =
+                                queue.remove(&ticket).expect("the ticket is in the queue");
+                            prop_assert!(
+                                present || returning == Some(&key),
+                                "{:?} was away: {:?}",
+                                key,
+                                event
+                            );
                         }
                         let mut ahead = queue.range(..ticket.unwrap_or(u64::MAX));
-                        let overtaken = ahead.find(|(_, waiter)| waiter.there).map(|(_, waiter)| &waiter.key);
+                        let overtaken =
+                            ahead.find(|(_, waiter)| waiter.present).map(|(_, waiter)| &waiter.key);
                         prop_assert_eq!(overtaken, None, "overtaken by {:?}", event);
                         holders.insert(token, event.mode);
                     }
@@ -182,13 +198,13 @@ pub(super) fn i6(observed: &[Observed]) -> TestCaseResult {
                 }
                 prop_assert_eq!(event.queue_len, queue.len() as u64);
             }
-            if let Some(key) = coming {
-                mark(&mut queue, key, true);
+            if let Some(key) = returning {
+                set_present(&mut queue, key, true);
             }
-            if let Some(first) = queue.values().find(|waiter| waiter.there) {
+            if let Some(first) = queue.values().find(|waiter| waiter.present) {
                 let modes = || holders.values().chain([&first.mode]);
                 let must_wait = !holders.is_empty() && modes().any(|mode| *mode == Mode::Exclusive);
-                prop_assert!(must_wait, "{:?} waits behind nobody after {:?}", &first.key, done.op);
+                prop_assert!(must_wait, "{:?} is not granted after {:?}", &first.key, executed.op);
             }
         }
     }
@@ -208,32 +224,32 @@ macro_rules! holds {
 
 holds! {
     i1_conflicting_leases_are_never_both_live: i1;
-    i2_tokens_grow_by_grants_expiries_and_force_releases_alone: i2;
-    i3_an_ended_lease_never_lives_again: i3;
-    i4_only_the_holder_renews_and_releases: i4;
-    i5_one_key_is_granted_once: i5;
-    i6_first_come_is_first_served: i6;
+    i2_tokens_grow_only_by_grants_expiries_and_force_releases: i2;
+    i3_ended_lease_never_becomes_live_again: i3;
+    i4_only_the_holder_can_renew_and_release: i4;
+    i5_key_is_granted_at_most_once: i5;
+    i6_grants_are_in_fifo_order: i6;
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// A sweeper that follows the stored `check_at` alone ends everything on
-    /// time: none is later than what it stands for.
+    /// Stored check instants are never later than what they cover, so a sweeper
+    /// that follows them ends everything on time.
     #[test]
     fn check_at_is_never_late(script in script()) {
-        let mut world = World::new(None);
-        for happening in &script {
-            world.happen(happening);
-            let ctx = world.context();
-            for (claim, check_at) in world.disk.claims.values() {
+        let mut simulation = Simulation::new(None);
+        for step in &script {
+            simulation.run_step(step);
+            let ctx = simulation.context();
+            for (claim, check_at) in simulation.store.claims.values() {
                 match &claim.phase {
                     Phase::Live(lease) => {
-                        let row = world.disk.row.expect("a held resource has a row");
+                        let row = simulation.store.row.expect("a held resource has a row");
                         prop_assert!(row.check_at <= lease.expires_at);
                     }
                     Phase::Waiting(entry) => {
-                        let check_at = check_at.expect("a waiter is followed");
+                        let check_at = check_at.expect("a waiter has a check instant");
                         prop_assert!(check_at <= entry.due_at(&ctx));
                     }
                     Phase::Ended(_) => prop_assert_eq!(*check_at, None),
@@ -242,19 +258,20 @@ proptest! {
         }
     }
 
-    /// After a sweep at the end of time nothing is left.
+    /// Once enough time has passed, sweeps end every claim and delete the
+    /// resource.
     #[test]
-    fn everything_ends(script in script()) {
-        let mut world = World::new(None);
-        for happening in &script {
-            world.happen(happening);
+    fn sweeps_end_everything(script in script()) {
+        let mut simulation = Simulation::new(None);
+        for step in &script {
+            simulation.run_step(step);
         }
         for _ in 0..8 {
-            world.happen(&Happening::Pass(100_000));
-            world.happen(&Happening::Batch(vec![super::script::Action::Sweep]));
+            simulation.run_step(&ScriptStep::Advance(100_000));
+            simulation.run_step(&ScriptStep::Batch(vec![super::script::Action::Sweep]));
         }
-        let left = world.disk.claims.values().filter(|(claim, _)| !matches!(claim.phase, Phase::Ended(_))).count();
+        let left = simulation.store.claims.values().filter(|(claim, _)| !matches!(claim.phase, Phase::Ended(_))).count();
         prop_assert_eq!(left, 0);
-        prop_assert!(world.disk.row.is_none(), "an idle resource is forgotten");
+        prop_assert!(simulation.store.row.is_none(), "an idle resource is deleted");
     }
 }

@@ -1,19 +1,20 @@
-//! The lock rules, tested by properties.
+//! Property tests of the lock rules.
 //!
-//! - `script`: random sequences of what clients, operators and fate do
-//! - `disk`: plays the store: batches, commits, failures, restarts
-//! - `model`: the rules once more, naive and written from the contract
-//! - `answers`: what both say, in words that they share
-//! - `agreement`: engine and model agree on every answer, event and state
-//! - `invariants`: I1 to I6 on what was observed, without the model
-//! - `faults`: known faults are put back; the invariants find each of them
-//! - `examples`: the subtle cases, one by one
+//! - `script`: random scripts of operations, failed commits, time and restarts
+//! - `simulation`: a simulated server with its store
+//! - `model`: a naive model of the rules, written from the wire contract
+//! - `comparable`: results reduced to values that engine and model share
+//! - `agreement`: engine and model agree on every reply, event and state
+//! - `invariants`: I1 to I6 checked on what can be observed, without the model
+//! - `faults`: known faults are injected, and the invariants find each of them
+//! - `examples`: the subtle cases, one test each, driven by `scenario`
 
 mod agreement;
-mod answers;
-mod disk;
+mod comparable;
 mod examples;
 mod faults;
 mod invariants;
 mod model;
+mod scenario;
 mod script;
+mod simulation;

@@ -1,13 +1,14 @@
-//! The rules once more: naive, written from the contract, nothing indexed,
-//! nothing forgotten.
+//! A naive model of the rules, written from the wire contract. It scans lists
+//! and keeps every tombstone.
 
-use super::answers::{Heard, Said};
+use super::comparable::{ComparableEvent, ComparableReply as Reply};
 use crate::{CancelOutcome, ClaimKey, EndReason, EventKind, Mode, Op, Request};
 
+/// In microseconds, as all times here.
 const AWAY_GRACE: i64 = 10_000_000;
 
 #[derive(Debug, Clone)]
-struct Holding {
+struct ModelLease {
     key: ClaimKey,
     request: Request,
     token: u64,
@@ -22,12 +23,13 @@ struct ModelWaiter {
     ticket: u64,
     deadline: i64,
     away_since: Option<i64>,
-    /// Its server died; it is away since the last start of a server.
+    /// Whether its server died while it was parked. It is away since the last
+    /// restart.
     orphan: bool,
 }
 
 #[derive(Debug, Clone)]
-struct Past {
+struct ModelTombstone {
     key: ClaimKey,
     request: Option<Request>,
     reason: EndReason,
@@ -41,53 +43,58 @@ pub(super) struct Model {
     now: i64,
     token: u64,
     version: u64,
-    holding: Vec<Holding>,
+    leases: Vec<ModelLease>,
     queue: Vec<ModelWaiter>,
-    past: Vec<Past>,
-    heard: Vec<Heard>,
-    woken: Vec<(ClaimKey, Said)>,
+    tombstones: Vec<ModelTombstone>,
+    events: Vec<ComparableEvent>,
+    wakes: Vec<(ClaimKey, Reply)>,
 }
 
 impl Model {
-    /// What one operation is answered, what the log hears, who is woken.
-    pub(super) fn step(&mut self, op: &Op, now: i64) -> (Said, Vec<Heard>, Vec<(ClaimKey, Said)>) {
+    /// Executes one operation. Returns the reply, the events and the wakes.
+    pub(super) fn step(
+        &mut self,
+        op: &Op,
+        now: i64,
+    ) -> (Reply, Vec<ComparableEvent>, Vec<(ClaimKey, Reply)>) {
         self.now = now;
         self.expire(matches!(op, Op::Leave { .. } | Op::Cancel { .. }));
-        if matches!(op, Op::Acquire { .. }) && self.holding.is_empty() {
+        if matches!(op, Op::Acquire { .. }) && self.leases.is_empty() {
             self.promote();
         }
-        let said = self.apply(op);
+        let reply = self.apply(op);
         self.promote();
-        (said, std::mem::take(&mut self.heard), std::mem::take(&mut self.woken))
+        (reply, std::mem::take(&mut self.events), std::mem::take(&mut self.wakes))
     }
 
     pub(super) fn restart(&mut self, now: i64) {
-        for waiting in &mut self.queue {
-            if waiting.away_since.is_none() || waiting.orphan {
-                waiting.away_since = Some(now);
-                waiting.orphan = true;
+        for waiter in &mut self.queue {
+            if waiter.away_since.is_none() || waiter.orphan {
+                waiter.away_since = Some(now);
+                waiter.orphan = true;
             }
         }
     }
 
-    /// Who holds (token, expiry) and who waits (ticket), in their order.
+    /// The token counter, the leases (token, expiry) and the waiters (ticket),
+    /// in order.
     pub(super) fn state(&self) -> (u64, Vec<(u64, i64)>, Vec<u64>) {
-        let holding = self.holding.iter().map(|holding| (holding.token, holding.expires_at)).collect();
-        (self.token, holding, self.queue.iter().map(|waiting| waiting.ticket).collect())
+        let leases = self.leases.iter().map(|lease| (lease.token, lease.expires_at)).collect();
+        (self.token, leases, self.queue.iter().map(|waiter| waiter.ticket).collect())
     }
 
-    fn hear(&mut self, kind: EventKind, token: Option<u64>, ticket: Option<u64>) {
+    fn emit(&mut self, kind: EventKind, token: Option<u64>, ticket: Option<u64>) {
         self.version += 1;
-        self.heard.push((kind, token, self.token, self.version, ticket, self.queue.len() as u64));
+        self.events.push((kind, token, self.token, self.version, ticket, self.queue.len() as u64));
     }
 
-    /// Who gives up now is not granted first.
+    /// A waiter that gives up now is not granted first.
     fn expire(&mut self, gives_up: bool) {
         let mut any = false;
-        while let Some(index) = self.holding.iter().position(|holding| holding.expires_at <= self.now) {
-            let holding = self.holding.remove(index);
+        while let Some(index) = self.leases.iter().position(|lease| lease.expires_at <= self.now) {
+            let lease = self.leases.remove(index);
             self.token += 1;
-            self.bury(holding, EndReason::Expired, None);
+            self.end_lease(lease, EndReason::Expired, None);
             any = true;
         }
         if any && !gives_up {
@@ -95,80 +102,80 @@ impl Model {
         }
     }
 
-    fn bury(&mut self, holding: Holding, reason: EndReason, cancel: Option<CancelOutcome>) {
+    fn end_lease(&mut self, lease: ModelLease, reason: EndReason, cancel: Option<CancelOutcome>) {
         let kind = match reason {
             EndReason::Released => EventKind::Released,
             EndReason::Expired => EventKind::Expired,
             _ => EventKind::ForceReleased,
         };
-        self.hear(kind, Some(holding.token), None);
-        self.past.push(Past {
-            key: holding.key,
-            request: Some(holding.request),
+        self.emit(kind, Some(lease.token), None);
+        self.tombstones.push(ModelTombstone {
+            key: lease.key,
+            request: Some(lease.request),
             reason,
-            token: Some(holding.token),
+            token: Some(lease.token),
             counter: self.token,
             cancel,
         });
     }
 
     fn promote(&mut self) {
-        while !self.holding.iter().any(|holding| holding.request.mode == Mode::Exclusive) {
+        while !self.leases.iter().any(|lease| lease.request.mode == Mode::Exclusive) {
             let Some(index) = self.queue.iter().position(|w| w.away_since.is_none() || self.due(w)) else {
                 return;
             };
             if self.due(&self.queue[index]) {
-                self.give_up_overdue(index);
+                self.end_overdue_waiter(index);
                 continue;
             }
-            if self.queue[index].request.mode == Mode::Exclusive && !self.holding.is_empty() {
+            if self.queue[index].request.mode == Mode::Exclusive && !self.leases.is_empty() {
                 return;
             }
-            let waiting = self.queue.remove(index);
-            let said = self.grant(waiting.key.clone(), waiting.request, Some(waiting.ticket));
-            self.woken.push((waiting.key, said));
+            let waiter = self.queue.remove(index);
+            let reply = self.grant(waiter.key.clone(), waiter.request, Some(waiter.ticket));
+            self.wakes.push((waiter.key, reply));
         }
     }
 
-    fn due(&self, waiting: &ModelWaiter) -> bool {
-        waiting.deadline <= self.now || waiting.away_since.is_some_and(|since| since + AWAY_GRACE <= self.now)
+    fn due(&self, waiter: &ModelWaiter) -> bool {
+        waiter.deadline <= self.now || waiter.away_since.is_some_and(|since| since + AWAY_GRACE <= self.now)
     }
 
-    fn give_up_overdue(&mut self, index: usize) -> Said {
+    fn end_overdue_waiter(&mut self, index: usize) -> Reply {
         let reason =
             if self.queue[index].deadline <= self.now { EndReason::TimedOut } else { EndReason::Away };
-        self.give_up(index, reason, None)
+        self.end_waiter(index, reason, None)
     }
 
-    fn give_up(&mut self, index: usize, reason: EndReason, cancel: Option<CancelOutcome>) -> Said {
-        let waiting = self.queue.remove(index);
+    fn end_waiter(&mut self, index: usize, reason: EndReason, cancel: Option<CancelOutcome>) -> Reply {
+        let waiter = self.queue.remove(index);
         let kind = if reason == EndReason::TimedOut { EventKind::WaitTimedOut } else { EventKind::Cancelled };
-        self.hear(kind, None, Some(waiting.ticket));
-        let said = if reason == EndReason::TimedOut { self.timed_out() } else { Said::Ended(Some(reason)) };
-        self.woken.push((waiting.key.clone(), said.clone()));
-        let (key, request, counter) = (waiting.key, Some(waiting.request), self.token);
-        self.past.push(Past { key, request, reason, token: None, counter, cancel });
-        said
+        self.emit(kind, None, Some(waiter.ticket));
+        let reply = if reason == EndReason::TimedOut { self.timed_out() } else { Reply::Ended(Some(reason)) };
+        self.wakes.push((waiter.key.clone(), reply.clone()));
+        let (key, request, counter) = (waiter.key, Some(waiter.request), self.token);
+        self.tombstones.push(ModelTombstone { key, request, reason, token: None, counter, cancel });
+        reply
     }
 
-    fn grant(&mut self, key: ClaimKey, request: Request, ticket: Option<u64>) -> Said {
+    fn grant(&mut self, key: ClaimKey, request: Request, ticket: Option<u64>) -> Reply {
         self.token += 1;
         let (token, ttl_ms) = (self.token, request.ttl_ms);
         let expires_at = self.now + ttl_ms as i64 * 1000;
-        self.holding.push(Holding { key, request, token, ttl_ms, expires_at });
-        self.hear(EventKind::Granted, Some(token), ticket);
-        Said::Lease { token, expires_at, ttl_ms }
+        self.leases.push(ModelLease { key, request, token, ttl_ms, expires_at });
+        self.emit(EventKind::Granted, Some(token), ticket);
+        Reply::Lease { token, expires_at, ttl_ms }
     }
 
     fn tokens(&self) -> Vec<u64> {
-        self.holding.iter().map(|holding| holding.token).collect()
+        self.leases.iter().map(|lease| lease.token).collect()
     }
 
-    fn timed_out(&self) -> Said {
-        Said::TimedOut(self.tokens(), self.queue.len() as u64)
+    fn timed_out(&self) -> Reply {
+        Reply::TimedOut(self.tokens(), self.queue.len() as u64)
     }
 
-    fn apply(&mut self, op: &Op) -> Said {
+    fn apply(&mut self, op: &Op) -> Reply {
         match op {
             Op::Acquire { key, request } => self.acquire(key, request),
             Op::Leave { key, can_return } => {
@@ -176,89 +183,89 @@ impl Model {
                     if *can_return {
                         self.queue[index].away_since = Some(self.now);
                     } else {
-                        self.give_up(index, EndReason::Away, None);
+                        self.end_waiter(index, EndReason::Away, None);
                     }
                 }
-                Said::Left
+                Reply::Left
             }
-            Op::Cancel { key } => Said::Cancelled(self.cancel(key)),
+            Op::Cancel { key } => Reply::Cancelled(self.cancel(key)),
             Op::Renew { key, token, ttl_ms } => {
-                match self.holding.iter_mut().find(|h| h.token == *token && h.key == *key) {
-                    Some(holding) => {
-                        holding.ttl_ms = ttl_ms.unwrap_or(holding.ttl_ms);
-                        holding.expires_at = holding.expires_at.max(self.now + holding.ttl_ms as i64 * 1000);
-                        Said::Lease { token: *token, expires_at: holding.expires_at, ttl_ms: holding.ttl_ms }
+                match self.leases.iter_mut().find(|h| h.token == *token && h.key == *key) {
+                    Some(lease) => {
+                        lease.ttl_ms = ttl_ms.unwrap_or(lease.ttl_ms);
+                        lease.expires_at = lease.expires_at.max(self.now + lease.ttl_ms as i64 * 1000);
+                        Reply::Lease { token: *token, expires_at: lease.expires_at, ttl_ms: lease.ttl_ms }
                     }
-                    None => Said::Ended(self.how_ended(key, *token)),
+                    None => Reply::Ended(self.end_reason(key, *token)),
                 }
             }
             Op::Release { key, token } => {
-                match self.holding.iter().position(|h| h.token == *token && h.key == *key) {
+                match self.leases.iter().position(|h| h.token == *token && h.key == *key) {
                     Some(index) => {
-                        let holding = self.holding.remove(index);
-                        self.bury(holding, EndReason::Released, None);
-                        Said::Released(*token)
+                        let lease = self.leases.remove(index);
+                        self.end_lease(lease, EndReason::Released, None);
+                        Reply::Released(*token)
                     }
-                    None => match self.how_ended(key, *token) {
-                        Some(EndReason::Released) => Said::Released(*token),
-                        reason => Said::Ended(reason),
+                    None => match self.end_reason(key, *token) {
+                        Some(EndReason::Released) => Reply::Released(*token),
+                        reason => Reply::Ended(reason),
                     },
                 }
             }
             Op::ForceRelease { token, .. } => self.force_release(*token),
             Op::Check { token } => {
-                let live = self.holding.iter().find(|holding| holding.token == *token);
-                Said::Checked(live.map(|holding| holding.request.mode), self.token)
+                let live = self.leases.iter().find(|lease| lease.token == *token);
+                Reply::Checked(live.map(|lease| lease.request.mode), self.token)
             }
             Op::Sweep { waiters } => {
                 for key in waiters {
                     if let Some(index) = self.queue.iter().position(|w| w.key == *key)
                         && self.due(&self.queue[index])
                     {
-                        self.give_up_overdue(index);
+                        self.end_overdue_waiter(index);
                     }
                 }
-                Said::Swept
+                Reply::Swept
             }
         }
     }
 
-    fn acquire(&mut self, key: &ClaimKey, request: &Request) -> Said {
-        let first = self.holding.iter().find(|h| h.key == *key).map(|h| h.request.clone());
+    fn acquire(&mut self, key: &ClaimKey, request: &Request) -> Reply {
+        let first = self.leases.iter().find(|h| h.key == *key).map(|h| h.request.clone());
         let first = first.or_else(|| self.queue.iter().find(|w| w.key == *key).map(|w| w.request.clone()));
         let first =
-            first.or_else(|| self.past.iter().find(|p| p.key == *key).and_then(|p| p.request.clone()));
+            first.or_else(|| self.tombstones.iter().find(|p| p.key == *key).and_then(|p| p.request.clone()));
         if first.is_some_and(|first| first != *request) {
-            return Said::KeyReused;
+            return Reply::KeyReused;
         }
-        if let Some(holding) = self.holding.iter().find(|holding| holding.key == *key) {
-            let Holding { token, expires_at, ttl_ms, .. } = *holding;
-            return Said::Lease { token, expires_at, ttl_ms };
+        if let Some(lease) = self.leases.iter().find(|lease| lease.key == *key) {
+            let ModelLease { token, expires_at, ttl_ms, .. } = *lease;
+            return Reply::Lease { token, expires_at, ttl_ms };
         }
-        if let Some(index) = self.queue.iter().position(|waiting| waiting.key == *key) {
+        if let Some(index) = self.queue.iter().position(|waiter| waiter.key == *key) {
             if self.due(&self.queue[index]) {
-                return self.give_up_overdue(index);
+                return self.end_overdue_waiter(index);
             }
             self.queue[index].away_since = None;
             self.queue[index].orphan = false;
-            return Said::Queued;
+            return Reply::Queued;
         }
-        if let Some(past) = self.past.iter().find(|past| past.key == *key) {
+        if let Some(past) = self.tombstones.iter().find(|past| past.key == *key) {
             return match past {
-                Past { cancel: Some(_), .. } => Said::Ended(Some(EndReason::Cancelled)),
-                Past { reason: EndReason::TimedOut, .. } => self.timed_out(),
-                past => Said::Ended(Some(past.reason)),
+                ModelTombstone { cancel: Some(_), .. } => Reply::Ended(Some(EndReason::Cancelled)),
+                ModelTombstone { reason: EndReason::TimedOut, .. } => self.timed_out(),
+                past => Reply::Ended(Some(past.reason)),
             };
         }
-        let shared = |holding: &Holding| holding.request.mode == Mode::Shared;
-        let someone_waits = self.queue.iter().any(|waiting| waiting.away_since.is_none());
-        let joins = self.holding.is_empty()
-            || (request.mode == Mode::Shared && self.holding.iter().all(shared) && !someone_waits);
-        if joins {
+        let shared = |lease: &ModelLease| lease.request.mode == Mode::Shared;
+        let has_present_waiter = self.queue.iter().any(|waiter| waiter.away_since.is_none());
+        let grantable = self.leases.is_empty()
+            || (request.mode == Mode::Shared && self.leases.iter().all(shared) && !has_present_waiter);
+        if grantable {
             return self.grant(key.clone(), request.clone(), None);
         }
         if request.wait_ms == 0 {
-            return Said::Held(self.tokens(), self.queue.len() as u64);
+            return Reply::Held(self.tokens(), self.queue.len() as u64);
         }
         let ticket = self.version + 1;
         self.queue.push(ModelWaiter {
@@ -269,25 +276,25 @@ impl Model {
             away_since: None,
             orphan: false,
         });
-        self.hear(EventKind::Queued, None, Some(ticket));
-        Said::Queued
+        self.emit(EventKind::Queued, None, Some(ticket));
+        Reply::Queued
     }
 
     fn cancel(&mut self, key: &ClaimKey) -> CancelOutcome {
-        if let Some(index) = self.queue.iter().position(|waiting| waiting.key == *key) {
-            self.give_up(index, EndReason::Cancelled, Some(CancelOutcome::Cancelled));
+        if let Some(index) = self.queue.iter().position(|waiter| waiter.key == *key) {
+            self.end_waiter(index, EndReason::Cancelled, Some(CancelOutcome::Cancelled));
             return CancelOutcome::Cancelled;
         }
-        if let Some(index) = self.holding.iter().position(|holding| holding.key == *key) {
-            let holding = self.holding.remove(index);
-            self.bury(holding, EndReason::Released, Some(CancelOutcome::Released));
+        if let Some(index) = self.leases.iter().position(|lease| lease.key == *key) {
+            let lease = self.leases.remove(index);
+            self.end_lease(lease, EndReason::Released, Some(CancelOutcome::Released));
             return CancelOutcome::Released;
         }
-        if let Some(past) = self.past.iter_mut().find(|past| past.key == *key) {
+        if let Some(past) = self.tombstones.iter_mut().find(|past| past.key == *key) {
             return *past.cancel.get_or_insert(CancelOutcome::None);
         }
         let (key, counter, cancel) = (key.clone(), self.token, Some(CancelOutcome::None));
-        self.past.push(Past {
+        self.tombstones.push(ModelTombstone {
             key,
             request: None,
             reason: EndReason::Cancelled,
@@ -298,24 +305,27 @@ impl Model {
         CancelOutcome::None
     }
 
-    fn force_release(&mut self, token: u64) -> Said {
-        if let Some(index) = self.holding.iter().position(|holding| holding.token == token) {
-            let holding = self.holding.remove(index);
+    fn force_release(&mut self, token: u64) -> Reply {
+        if let Some(index) = self.leases.iter().position(|lease| lease.token == token) {
+            let lease = self.leases.remove(index);
             self.token += 1;
-            self.bury(holding, EndReason::ForceReleased, None);
-            return Said::ForceReleased { token, counter: self.token };
+            self.end_lease(lease, EndReason::ForceReleased, None);
+            return Reply::ForceReleased { token, counter: self.token };
         }
         match self
-            .past
+            .tombstones
             .iter()
             .find(|past| past.token == Some(token) && past.reason == EndReason::ForceReleased)
         {
-            Some(past) => Said::ForceReleased { token, counter: past.counter },
-            None => Said::HolderChanged(self.tokens()),
+            Some(past) => Reply::ForceReleased { token, counter: past.counter },
+            None => Reply::HolderChanged(self.tokens()),
         }
     }
 
-    fn how_ended(&self, key: &ClaimKey, token: u64) -> Option<EndReason> {
-        self.past.iter().find(|past| past.key == *key && past.token == Some(token)).map(|past| past.reason)
+    fn end_reason(&self, key: &ClaimKey, token: u64) -> Option<EndReason> {
+        self.tombstones
+            .iter()
+            .find(|past| past.key == *key && past.token == Some(token))
+            .map(|past| past.reason)
     }
 }

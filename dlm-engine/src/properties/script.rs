@@ -1,4 +1,5 @@
-//! Random sequences of what clients, operators and fate do to one resource.
+//! Random scripts: batches of operations on one resource, failed commits, time
+//! and restarts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,85 +8,88 @@ use proptest::prelude::*;
 
 use crate::{ClaimKey, Mode, Op, Request};
 
-/// Keys are few, so that they are used again.
+/// The number of keys. Few, so that they are reused often.
 const KEYS: usize = 12;
-/// So are tokens that nobody was given.
+/// The number of arbitrary tokens, most of which were never granted to the key.
 const TOKENS: u64 = 12;
 
-/// One thing that happens.
+/// One step of a script.
 #[derive(Debug, Clone)]
-pub(super) enum Happening {
+pub(super) enum ScriptStep {
     /// A batch of operations is executed and committed.
     Batch(Vec<Action>),
-    /// A batch is executed, but its commit fails: it did not happen.
+    /// A batch of operations is executed, but its commit fails.
     FailedBatch(Vec<Action>),
-    /// Time goes on.
-    Pass(u64),
-    /// The server ends and a new one starts.
+    /// Time advances by so many milliseconds.
+    Advance(u64),
+    /// The server stops and a new replica starts.
     Restart,
 }
 
-/// One operation, before it is known who holds and who waits.
+/// One operation whose key and token are chosen when its batch is executed.
 #[derive(Debug, Clone)]
 pub(super) enum Action {
     Acquire {
-        who: Who,
-        /// Whether it asks for another mode than its key is used for.
-        odd: bool,
+        key: KeyChoice,
+        /// Whether it uses another mode than the key's usual one, which must be
+        /// refused if the key is in use.
+        other_mode: bool,
     },
     Leave {
-        who: Who,
+        key: KeyChoice,
         can_return: bool,
     },
     Cancel {
-        who: Who,
+        key: KeyChoice,
     },
     Renew {
-        who: Who,
-        token: Which,
+        key: KeyChoice,
+        token: TokenChoice,
         ttl_ms: Option<u64>,
     },
     Release {
-        who: Who,
-        token: Which,
+        key: KeyChoice,
+        token: TokenChoice,
     },
     ForceRelease {
-        who: Who,
-        token: Which,
+        key: KeyChoice,
+        token: TokenChoice,
     },
     Check {
-        who: Who,
-        token: Which,
+        key: KeyChoice,
+        token: TokenChoice,
     },
-    /// As the sweeper does, with all waiters that are due.
+    /// A sweep of all waiters whose check instant has passed.
     Sweep,
 }
 
-/// Whose key an operation names.
+/// Which key an operation uses.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Who {
-    Anyone(usize),
-    /// One of those who wait, if there are any.
+pub(super) enum KeyChoice {
+    /// The key with this number.
+    Any(usize),
+    /// The key of a waiter, if there is one.
     Waiter(usize),
-    /// One of those who hold, if there are any.
+    /// The key of a holder, if there is one.
     Holder(usize),
 }
 
-/// Which token an operation names.
+/// Which token an operation uses.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Which {
-    /// The one that the key was granted, if it was.
+pub(super) enum TokenChoice {
+    /// The token that was granted to the key, else 0.
     Own,
+    /// This token.
     Any(u64),
 }
 
-/// What is known when a batch begins.
+/// The keys and tokens that are committed when a batch starts.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct CommittedKeys {
     pub(super) waiting: Vec<ClaimKey>,
     pub(super) holding: Vec<ClaimKey>,
     pub(super) tokens: BTreeMap<ClaimKey, u64>,
-    /// The waiters that the sweeper has to look at.
+    /// The waiters whose check instant has passed.
     pub(super) due: Vec<ClaimKey>,
 }
 
@@ -97,19 +101,19 @@ pub(super) fn request(mode: Mode, ttl_ms: u64, wait_ms: u64) -> Arc<Request> {
     Arc::new(Request { mode, ttl_ms, wait_ms, owner: "".into(), metadata: "{}".into() })
 }
 
-/// A key keeps to its parameters, so that most repeats are true ones.
-fn request_of(key: &ClaimKey, odd: bool) -> Arc<Request> {
-    let index: usize = key.key.trim_start_matches("key-").parse().expect("a key of the script");
-    let mode = if index.is_multiple_of(2) ^ odd { Mode::Shared } else { Mode::Exclusive };
+/// Every key has fixed parameters, so that most retries carry equal ones.
+fn request_of(key: &ClaimKey, other_mode: bool) -> Arc<Request> {
+    let index: usize = key.key.trim_start_matches("key-").parse().expect("the key was made by `key`");
+    let mode = if index.is_multiple_of(2) ^ other_mode { Mode::Shared } else { Mode::Exclusive };
     request(mode, 1000 * (1 + index as u64 % 3), [40_000, 0, 900, 30_000][index / 2 % 4])
 }
 
-impl Who {
-    fn key(self, known: &Known) -> ClaimKey {
+impl KeyChoice {
+    fn key(self, committed: &CommittedKeys) -> ClaimKey {
         let (index, of) = match self {
-            Self::Anyone(index) => (index, None),
-            Self::Waiter(index) => (index, Some(&known.waiting)),
-            Self::Holder(index) => (index, Some(&known.holding)),
+            Self::Any(index) => (index, None),
+            Self::Waiter(index) => (index, Some(&committed.waiting)),
+            Self::Holder(index) => (index, Some(&committed.holding)),
         };
         match of {
             Some(keys) if !keys.is_empty() => keys[index % keys.len()].clone(),
@@ -117,71 +121,71 @@ impl Who {
         }
     }
 
-    fn lease(self, token: Which, known: &Known) -> (ClaimKey, u64) {
-        let key = self.key(known);
+    fn lease(self, token: TokenChoice, committed: &CommittedKeys) -> (ClaimKey, u64) {
+        let key = self.key(committed);
         let token = match token {
-            Which::Own => known.tokens.get(&key).copied().unwrap_or(0),
-            Which::Any(token) => token,
+            TokenChoice::Own => committed.tokens.get(&key).copied().unwrap_or(0),
+            TokenChoice::Any(token) => token,
         };
         (key, token)
     }
 }
 
 impl Action {
-    pub(super) fn op(&self, known: &Known) -> Op {
+    pub(super) fn op(&self, committed: &CommittedKeys) -> Op {
         match *self {
-            Self::Acquire { who, odd } => {
-                let key = who.key(known);
-                Op::Acquire { request: request_of(&key, odd), key }
+            Self::Acquire { key, other_mode } => {
+                let key = key.key(committed);
+                Op::Acquire { request: request_of(&key, other_mode), key }
             }
-            Self::Leave { who, can_return } => Op::Leave { key: who.key(known), can_return },
-            Self::Cancel { who } => Op::Cancel { key: who.key(known) },
-            Self::Renew { who, token, ttl_ms } => {
-                let (key, token) = who.lease(token, known);
+            Self::Leave { key, can_return } => Op::Leave { key: key.key(committed), can_return },
+            Self::Cancel { key } => Op::Cancel { key: key.key(committed) },
+            Self::Renew { key, token, ttl_ms } => {
+                let (key, token) = key.lease(token, committed);
                 Op::Renew { key, token, ttl_ms }
             }
-            Self::Release { who, token } => {
-                let (key, token) = who.lease(token, known);
+            Self::Release { key, token } => {
+                let (key, token) = key.lease(token, committed);
                 Op::Release { key, token }
             }
-            Self::ForceRelease { who, token } => {
-                Op::ForceRelease { token: who.lease(token, known).1, reason: "because".into() }
+            Self::ForceRelease { key, token } => {
+                Op::ForceRelease { token: key.lease(token, committed).1, reason: "host is gone".into() }
             }
-            Self::Check { who, token } => Op::Check { token: who.lease(token, known).1 },
-            Self::Sweep => Op::Sweep { waiters: known.due.clone() },
+            Self::Check { key, token } => Op::Check { token: key.lease(token, committed).1 },
+            Self::Sweep => Op::Sweep { waiters: committed.due.clone() },
         }
     }
 }
 
 fn action() -> impl Strategy<Value = Action> {
-    let anyone = || (0..KEYS).prop_map(Who::Anyone);
-    let waiter = || prop_oneof![3 => (0..KEYS).prop_map(Who::Waiter), 1 => anyone()];
-    let holder = || prop_oneof![3 => (0..KEYS).prop_map(Who::Holder), 1 => anyone()];
-    let which = || prop_oneof![5 => Just(Which::Own), 1 => (0..TOKENS).prop_map(Which::Any)];
-    let odd = prop::bool::weighted(0.08);
+    let anyone = || (0..KEYS).prop_map(KeyChoice::Any);
+    let waiter = || prop_oneof![3 => (0..KEYS).prop_map(KeyChoice::Waiter), 1 => anyone()];
+    let holder = || prop_oneof![3 => (0..KEYS).prop_map(KeyChoice::Holder), 1 => anyone()];
+    let which = || prop_oneof![5 => Just(TokenChoice::Own), 1 => (0..TOKENS).prop_map(TokenChoice::Any)];
+    let other_mode = prop::bool::weighted(0.08);
     prop_oneof![
-        10 => (prop_oneof![4 => anyone(), 1 => waiter()], odd)
-            .prop_map(|(who, odd)| Action::Acquire { who, odd }),
+        10 => (prop_oneof![4 => anyone(), 1 => waiter()], other_mode)
+            .prop_map(|(key, other_mode)| Action::Acquire { key, other_mode }),
         2 => (waiter(), prop::bool::weighted(0.8))
-            .prop_map(|(who, can_return)| Action::Leave { who, can_return }),
-        1 => prop_oneof![waiter(), holder()].prop_map(|who| Action::Cancel { who }),
+            .prop_map(|(key, can_return)| Action::Leave { key, can_return }),
+        1 => prop_oneof![waiter(), holder()].prop_map(|key| Action::Cancel { key }),
         3 => (holder(), which(), prop::option::of(200..4000_u64))
-            .prop_map(|(who, token, ttl_ms)| Action::Renew { who, token, ttl_ms }),
-        4 => (holder(), which()).prop_map(|(who, token)| Action::Release { who, token }),
-        1 => (holder(), which()).prop_map(|(who, token)| Action::ForceRelease { who, token }),
-        1 => (holder(), which()).prop_map(|(who, token)| Action::Check { who, token }),
+            .prop_map(|(key, token, ttl_ms)| Action::Renew { key, token, ttl_ms }),
+        4 => (holder(), which()).prop_map(|(key, token)| Action::Release { key, token }),
+        1 => (holder(), which()).prop_map(|(key, token)| Action::ForceRelease { key, token }),
+        1 => (holder(), which()).prop_map(|(key, token)| Action::Check { key, token }),
         2 => Just(Action::Sweep),
     ]
 }
 
 /// A sequence of up to about sixty operations.
-pub(super) fn script() -> impl Strategy<Value = Vec<Happening>> {
+pub(super) fn script() -> impl Strategy<Value = Vec<ScriptStep>> {
     let batch = || prop::collection::vec(action(), 1..=5);
-    let happening = prop_oneof![
-        12 => batch().prop_map(Happening::Batch),
-        1 => batch().prop_map(Happening::FailedBatch),
-        4 => prop_oneof![0..300_u64, 300..3000_u64, 9_000..12_000_u64].prop_map(Happening::Pass),
-        1 => Just(Happening::Restart),
+    let step = prop_oneof![
+        12 => batch().prop_map(ScriptStep::Batch),
+        1 => batch().prop_map(ScriptStep::FailedBatch),
+        4 => prop_oneof![0..300_u64, 300..3000_u64, 9_000..12_000_u64].prop_map(ScriptStep::Advance),
+        1 => Just(ScriptStep::Restart),
     ];
-    prop::collection::vec(happening, 1..32)
+    prop::collection::vec(step, 1..32)
 }

@@ -1,41 +1,43 @@
-//! Plays the store: what is committed, and a server in front of it that fails
-//! and is started anew.
+//! A simulated server with its store: batches, commits, failed commits,
+//! restarts.
 
 use std::collections::BTreeMap;
 
-use super::script::{Action, Happening, Known};
+use super::script::{Action, CommittedKeys, ScriptStep};
 use crate::fault::Fault;
 use crate::{
     Claim, ClaimKey, Context, Effects, Event, Floor, KeyLookup, Limits, Micros, Mode, Need, Op, Phase,
     Refusal, ReplicaId, Replicas, Reply, Resource, ResourceRecord, RowChange, Wake,
 };
 
-/// Waiters are loaded in crumbs, so that the queue is seldom all there.
-const CRUMB: usize = 2;
+/// How many waiters are loaded at a time. Small, so that the queue is rarely
+/// complete.
+const PAGE: usize = 2;
 
-/// What is committed.
+/// The committed state.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Disk {
+pub(super) struct StoreState {
     pub(super) row: Option<ResourceRecord>,
     holder: Option<ClaimKey>,
     floor: Floor,
+    /// The claims with their check instants.
     pub(super) claims: BTreeMap<ClaimKey, (Claim, Option<Micros>)>,
 }
 
-impl Disk {
+impl StoreState {
     pub(super) fn live(&self) -> impl Iterator<Item = &Claim> {
         self.claims.values().map(|(claim, _)| claim).filter(|claim| matches!(claim.phase, Phase::Live(_)))
     }
 
-    /// The counter, also when only its floor is left.
+    /// The token counter, or its floor if the row was deleted.
     pub(super) fn token(&self) -> u64 {
         self.row.map_or(self.floor.token, |row| row.token)
     }
 }
 
-/// What an operation came to.
+/// An executed operation with its result and effects.
 #[derive(Debug, Clone)]
-pub(super) struct Done {
+pub(super) struct ExecutedOp {
     pub(super) op: Op,
     pub(super) now: Micros,
     pub(super) result: Result<Reply, Refusal>,
@@ -43,16 +45,16 @@ pub(super) struct Done {
     pub(super) wakes: Vec<Wake>,
 }
 
-/// What can be observed from outside.
+/// What a client or an operator could observe.
 #[derive(Debug, Clone)]
-pub(super) enum Observed {
-    Committed(Vec<Done>, Disk),
+pub(super) enum Observation {
+    Committed(Vec<ExecutedOp>, StoreState),
     Restarted(Micros),
 }
 
-/// A server and its disk.
-pub(super) struct World {
-    pub(super) disk: Disk,
+/// A server and its store.
+pub(super) struct Simulation {
+    pub(super) store: StoreState,
     cache: Option<Resource>,
     replicas: Replicas,
     limits: Limits,
@@ -60,13 +62,13 @@ pub(super) struct World {
     fault: Option<Fault>,
 }
 
-/// The insert of a claim that is there already.
-struct KeyExists;
+/// An insert was rejected because the key exists.
+struct DuplicateKey;
 
-impl World {
+impl Simulation {
     pub(super) fn new(fault: Option<Fault>) -> Self {
         Self {
-            disk: Disk::default(),
+            store: StoreState::default(),
             cache: None,
             replicas: Replicas::single_node(ReplicaId(1), Micros(0)),
             limits: limits(),
@@ -84,70 +86,76 @@ impl World {
         }
     }
 
-    /// Lets one thing happen; tells what can be observed of it.
-    pub(super) fn happen(&mut self, happening: &Happening) -> Option<Observed> {
-        match happening {
-            Happening::Pass(ms) => {
+    /// Runs one step. Returns what could be observed of it.
+    pub(super) fn run_step(&mut self, step: &ScriptStep) -> Option<Observation> {
+        match step {
+            ScriptStep::Advance(ms) => {
                 self.now = self.now.plus_ms(*ms);
                 None
             }
-            Happening::Restart => {
+            ScriptStep::Restart => {
                 let next = ReplicaId(self.replicas.local().0 + 1);
                 self.replicas = Replicas::single_node(next, self.now);
                 self.cache = None;
                 let due_at = self.now.plus_ms(self.limits.away_grace_ms);
-                for (_, check_at) in self.disk.claims.values_mut() {
+                for (_, check_at) in self.store.claims.values_mut() {
                     *check_at = check_at.map(|check_at| check_at.min(due_at));
                 }
-                Some(Observed::Restarted(self.now))
+                Some(Observation::Restarted(self.now))
             }
-            Happening::Batch(actions) => {
-                let done = self.batch(actions, true);
-                Some(Observed::Committed(done, self.disk.clone()))
+            ScriptStep::Batch(actions) => {
+                let executed = self.batch(actions, true);
+                Some(Observation::Committed(executed, self.store.clone()))
             }
-            Happening::FailedBatch(actions) => {
+            ScriptStep::FailedBatch(actions) => {
                 self.batch(actions, false);
                 None
             }
         }
     }
 
-    /// As the writer does: first in good faith, then with every key looked up.
-    fn batch(&mut self, actions: &[Action], commit: bool) -> Vec<Done> {
-        let known = self.known();
-        let ops: Vec<Op> = actions.iter().map(|action| action.op(&known)).collect();
-        // A store that forgets would not object to a key.
-        let faith = if self.forgets_keys() { KeyLookup::Required } else { KeyLookup::AssumeNew };
-        let attempt = self.attempt(&ops, faith, commit);
-        attempt.unwrap_or_else(|KeyExists| {
+    /// Executes a batch as the writer does: first assuming that unknown keys
+    /// are new, then, if an insert was rejected, with every key looked up.
+    fn batch(&mut self, actions: &[Action], commit: bool) -> Vec<ExecutedOp> {
+        let committed = self.committed_keys();
+        let ops: Vec<Op> = actions.iter().map(|action| action.op(&committed)).collect();
+        // With lost tombstones no insert would be rejected.
+        let key_lookup = if self.loses_tombstones() { KeyLookup::Required } else { KeyLookup::AssumeNew };
+        let attempt = self.attempt(&ops, key_lookup, commit);
+        attempt.unwrap_or_else(|DuplicateKey| {
             self.cache = None;
             self.attempt(&ops, KeyLookup::Required, commit)
-                .unwrap_or_else(|KeyExists| panic!("every key was looked up"))
+                .unwrap_or_else(|DuplicateKey| panic!("a key exists although every key was looked up"))
         })
     }
 
-    fn known(&self) -> Known {
-        let mut known = Known::default();
-        for (key, (claim, check_at)) in &self.disk.claims {
+    fn committed_keys(&self) -> CommittedKeys {
+        let mut committed = CommittedKeys::default();
+        for (key, (claim, check_at)) in &self.store.claims {
             match &claim.phase {
-                Phase::Waiting(_) => known.waiting.push(key.clone()),
-                Phase::Live(_) => known.holding.push(key.clone()),
+                Phase::Waiting(_) => committed.waiting.push(key.clone()),
+                Phase::Live(_) => committed.holding.push(key.clone()),
                 Phase::Ended(_) => {}
             }
             if let Some(lease) = claim.lease() {
-                known.tokens.insert(key.clone(), lease.token);
+                committed.tokens.insert(key.clone(), lease.token);
             }
             if check_at.is_some_and(|check_at| check_at <= self.now) {
-                known.due.push(key.clone());
+                committed.due.push(key.clone());
             }
         }
-        known
+        committed
     }
 
-    fn attempt(&mut self, ops: &[Op], key_lookup: KeyLookup, commit: bool) -> Result<Vec<Done>, KeyExists> {
+    fn attempt(
+        &mut self,
+        ops: &[Op],
+        key_lookup: KeyLookup,
+        commit: bool,
+    ) -> Result<Vec<ExecutedOp>, DuplicateKey> {
         let mut resource = self.cache.take().unwrap_or_else(|| self.load());
         let ctx = Context { key_lookup, ..self.context() };
-        let mut done = Vec::new();
+        let mut executed = Vec::new();
         for op in ops {
             let mut effects = Effects::default();
             let result = loop {
@@ -157,34 +165,34 @@ impl World {
                 }
             };
             let Effects { events, wakes } = effects;
-            done.push(Done { op: op.clone(), now: self.now, result, events, wakes });
+            executed.push(ExecutedOp { op: op.clone(), now: self.now, result, events, wakes });
         }
-        let disk = self.written(&resource)?;
+        let store = self.with_changes(&resource)?;
         if commit {
-            self.disk = disk;
+            self.store = store;
             self.cache = resource.committed().then_some(resource);
         }
-        Ok(done)
+        Ok(executed)
     }
 
-    fn forgets_keys(&self) -> bool {
+    fn loses_tombstones(&self) -> bool {
         self.fault == Some(Fault::TombstoneLost)
     }
 
     fn load(&self) -> Resource {
-        let mut resource = match self.disk.row {
-            None => Resource::absent(self.disk.floor),
-            Some(row) => Resource::load(row, self.disk.live().cloned().collect()),
+        let mut resource = match self.store.row {
+            None => Resource::absent(self.store.floor),
+            Some(row) => Resource::load(row, self.store.live().cloned().collect()),
         };
         resource.fault = self.fault;
         resource
     }
 
     fn provide(&self, resource: &mut Resource, need: Need) {
-        let claims = self.disk.claims.values().map(|(claim, _)| claim);
+        let claims = self.store.claims.values().map(|(claim, _)| claim);
         match need {
             Need::Claim(key) => {
-                let claim = self.disk.claims.get(&key).map(|(claim, _)| claim.clone());
+                let claim = self.store.claims.get(&key).map(|(claim, _)| claim.clone());
                 resource.provide_claim(key, claim);
             }
             Need::Waiters { after } => {
@@ -194,13 +202,13 @@ impl World {
                     .cloned()
                     .collect();
                 waiters.sort_by_key(ticket);
-                waiters.truncate(CRUMB);
-                let all = waiters.len() < CRUMB;
+                waiters.truncate(PAGE);
+                let all = waiters.len() < PAGE;
                 resource.provide_waiters(waiters, all);
             }
             Need::ForceReleased { token } => {
                 let forced = |claim: &&Claim| match &claim.phase {
-                    Phase::Ended(ended) => ended.reason == crate::EndReason::ForceReleased,
+                    Phase::Ended(tombstone) => tombstone.reason == crate::EndReason::ForceReleased,
                     _ => false,
                 };
                 let claim = claims
@@ -211,35 +219,38 @@ impl World {
         }
     }
 
-    /// The disk as it is once the changes are committed.
-    fn written(&self, resource: &Resource) -> Result<Disk, KeyExists> {
-        let mut disk = self.disk.clone();
+    /// The committed state once the changes of the resource are committed.
+    fn with_changes(&self, resource: &Resource) -> Result<StoreState, DuplicateKey> {
+        let mut store = self.store.clone();
         match resource.row_change() {
             RowChange::Keep => {}
-            RowChange::Write { row, holder } => (disk.row, disk.holder) = (Some(row), holder),
+            RowChange::Write { row, holder } => (store.row, store.holder) = (Some(row), holder),
             RowChange::Delete(floor) => {
-                (disk.row, disk.holder) = (None, None);
-                disk.floor = floor;
+                (store.row, store.holder) = (None, None);
+                store.floor = floor;
             }
         }
         for change in resource.claim_changes() {
             let before =
-                disk.claims.insert(change.claim.key.clone(), ((*change.claim).clone(), change.check_at));
+                store.claims.insert(change.claim.key.clone(), ((*change.claim).clone(), change.check_at));
             if change.insert && before.is_some() {
-                if self.forgets_keys() {
-                    // Nothing is left of the key in the store either.
+                if self.loses_tombstones() {
+                    // The fault: the store has lost the tombstone as well.
                     continue;
                 }
-                return Err(KeyExists);
+                return Err(DuplicateKey);
             }
-            assert!(change.insert || before.is_some(), "an update of a row that is not there");
+            assert!(change.insert || before.is_some(), "updated a row that does not exist");
             let was_live = before.is_some_and(|(claim, _)| matches!(claim.phase, Phase::Live(_)));
-            assert_eq!(change.was_live, was_live, "the stored row is another than the engine believes");
+            assert_eq!(change.was_live, was_live, "was_live disagrees with the stored row");
         }
         let exclusive = |claim: &&Claim| claim.mode() == Mode::Exclusive;
-        let holder = disk.live().find(exclusive).map(|claim| &claim.key);
-        assert!(self.fault.is_some() || disk.holder.as_ref() == holder, "the row names another holder");
-        Ok(disk)
+        let holder = store.live().find(exclusive).map(|claim| &claim.key);
+        assert!(
+            self.fault.is_some() || store.holder.as_ref() == holder,
+            "the row has the wrong exclusive holder"
+        );
+        Ok(store)
     }
 }
 
@@ -247,8 +258,8 @@ pub(super) fn limits() -> Limits {
     Limits { away_grace_ms: 10_000, idle_retention_ms: 4_000, holders_shown: 100 }
 }
 
-/// All that can be observed of a script.
-pub(super) fn observe(script: &[Happening], fault: Option<Fault>) -> Vec<Observed> {
-    let mut world = World::new(fault);
-    script.iter().filter_map(|happening| world.happen(happening)).collect()
+/// Runs a script and returns everything that could be observed.
+pub(super) fn observe(script: &[ScriptStep], fault: Option<Fault>) -> Vec<Observation> {
+    let mut simulation = Simulation::new(fault);
+    script.iter().filter_map(|step| simulation.run_step(step)).collect()
 }
