@@ -1,8 +1,9 @@
-//! Holds a lock and answers questions about its guard, one a line: for tests
-//! that stop this process and let it go on.
+//! Holds a lock and reports the state of its guard, for tests that stop and
+//! continue this process.
 //!
-//! `dlm-test-holder URL NAME TTL_MS`; every line on standard input is answered
-//! by one line: state, remaining milliseconds, whether the token is given out.
+//! Usage: `dlm-test-holder URL NAME TTL_MS`. For every line on standard input it
+//! prints one line: the guard's state, the remaining milliseconds, and whether the
+//! token is `live` or `refused`.
 
 use std::io::{BufRead, Write};
 use std::time::Duration;

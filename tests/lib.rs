@@ -1,1 +1,1 @@
-//! The system tests of dlm live in `system/`, as one test binary.
+//! The system tests of dlm are in `system/`, as one test binary.

@@ -1,22 +1,22 @@
-//! The wire, field by field.
+//! The wire contract, field by field.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Acquire, Api, alone, eventually, key, refused, spawn};
 use super::TestServer;
+use crate::harness::{Acquire, Api, eventually, exclusive_test_lock, new_key, spawn, startup_error};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 const ACQUIRE: &str = "/v1/locks/a/acquire";
 
-async fn post(api: &Api, path: &str, headers: &[(&str, &str)], body: &str) -> crate::harness::Answer {
+async fn post(api: &Api, path: &str, headers: &[(&str, &str)], body: &str) -> crate::harness::ApiResponse {
     api.send(Method::POST, path, headers, Some(body.to_owned())).await
 }
 
 #[tokio::test]
-async fn contract_a_lease_has_its_fields_and_defaults() {
+async fn contract_lease_has_all_fields_and_defaults() {
     let server = TestServer::start();
     let api = server.api();
     let lease = api.lock("orders/42", &Acquire::exclusive()).await;
@@ -40,16 +40,16 @@ async fn contract_a_lease_has_its_fields_and_defaults() {
     );
     let instant = lease["expires_at"].as_str().unwrap();
     assert!(instant.len() == 24 && instant.ends_with('Z'), "{instant}");
-    // A body of nothing at all is all defaults.
+    // Without a body, all fields have their defaults.
     let lease = api.send(Method::POST, ACQUIRE, &[], None).await.ok();
     assert_eq!(lease["ttl_ms"], 30_000);
 }
 
 #[tokio::test]
-async fn contract_a_bad_body_is_a_clear_error() {
+async fn contract_invalid_body_is_refused_and_the_detail_names_the_field() {
     let server = TestServer::start();
     let api = server.api();
-    for (body, names) in [
+    for (body, expected) in [
         (r#"{"ttl": 5}"#, "ttl"),
         (r#"{"ttl_ms": 99}"#, "ttl_ms"),
         (r#"{"ttl_ms": 86400001}"#, "ttl_ms"),
@@ -68,8 +68,8 @@ async fn contract_a_bad_body_is_a_clear_error() {
     ] {
         let problem = post(&api, ACQUIRE, &[JSON], body).await;
         let problem = problem.problem(400, "invalid-request");
-        if names != "metadata" {
-            assert!(problem["detail"].as_str().unwrap().contains(names), "{body}: {problem}");
+        if expected != "metadata" {
+            assert!(problem["detail"].as_str().unwrap().contains(expected), "{body}: {problem}");
         }
     }
     let long = "x".repeat(257);
@@ -81,7 +81,7 @@ async fn contract_a_bad_body_is_a_clear_error() {
 }
 
 #[tokio::test]
-async fn contract_media_types_and_sizes_are_kept() {
+async fn contract_media_type_and_body_size_are_checked() {
     let server = TestServer::start();
     let api = server.api();
     for content_type in ["text/plain", "application/x-www-form-urlencoded"] {
@@ -90,22 +90,22 @@ async fn contract_media_types_and_sizes_are_kept() {
             .problem(415, "unsupported-media-type");
     }
     post(&api, ACQUIRE, &[], "{}").await.problem(415, "unsupported-media-type");
-    // To the byte.
-    let long = |body: &str, bytes: usize| body.to_owned() + &" ".repeat(bytes - body.len());
-    post(&api, ACQUIRE, &[JSON], &long("{}", 64 * 1024)).await.ok();
-    post(&api, ACQUIRE, &[JSON], &long("{}", 64 * 1024 + 1)).await.problem(413, "body-too-large");
+    // The limits are exact to the byte.
+    let padded = |body: &str, bytes: usize| body.to_owned() + &" ".repeat(bytes - body.len());
+    post(&api, ACQUIRE, &[JSON], &padded("{}", 64 * 1024)).await.ok();
+    post(&api, ACQUIRE, &[JSON], &padded("{}", 64 * 1024 + 1)).await.problem(413, "body-too-large");
     let lease = json!({"resource": "a", "lease_id": "x"});
     let many = |count: usize| json!({"leases": vec![lease.clone(); count]});
     let one = many(1).to_string();
-    post(&api, "/v1/renew", &[JSON], &long(&one, 1024 * 1024)).await.ok();
-    post(&api, "/v1/renew", &[JSON], &long(&one, 1024 * 1024 + 1)).await.problem(413, "body-too-large");
+    post(&api, "/v1/renew", &[JSON], &padded(&one, 1024 * 1024)).await.ok();
+    post(&api, "/v1/renew", &[JSON], &padded(&one, 1024 * 1024 + 1)).await.problem(413, "body-too-large");
     api.post("/v1/renew", &many(1001)).await.problem(400, "invalid-request");
     let results = api.post("/v1/renew", &many(1000)).await.ok();
     assert_eq!(results["results"][999]["problem"]["code"], "not-holder");
 }
 
 #[tokio::test]
-async fn contract_keys_are_visible_ascii() {
+async fn contract_idempotency_keys_are_visible_ascii() {
     let server = TestServer::start();
     let api = server.api();
     for bad in ["", "with space", &"x".repeat(256)] {
@@ -118,22 +118,22 @@ async fn contract_keys_are_visible_ascii() {
 }
 
 #[tokio::test]
-async fn contract_addresses_and_methods() {
+async fn contract_unknown_paths_and_methods_are_refused() {
     let server = TestServer::start();
     let api = server.api();
     for path in ["/v1/lock/a", "/v1/locks/a/b/acquire", "/v2/locks", "/v1"] {
         api.get(path).await.problem(404, "not-found");
     }
-    let answer = api.get(ACQUIRE).await;
-    answer.problem(405, "method-not-allowed");
-    assert_eq!(answer.headers["allow"], "POST");
+    let response = api.get(ACQUIRE).await;
+    response.problem(405, "method-not-allowed");
+    assert_eq!(response.headers["allow"], "POST");
     let head = api.send(Method::HEAD, "/livez", &[], None).await;
     assert_eq!((head.status, head.text.as_str()), (200, ""));
-    let answer = api.send(Method::GET, "/v1/locks/a", &[("x-request-id", "mine-7")], None).await;
-    assert_eq!(answer.headers["x-request-id"], "mine-7");
+    let response = api.send(Method::GET, "/v1/locks/a", &[("x-request-id", "mine-7")], None).await;
+    assert_eq!(response.headers["x-request-id"], "mine-7");
     let long = "x".repeat(200);
-    let answer = api.send(Method::GET, "/v1/locks/a", &[("x-request-id", &long)], None).await;
-    assert_ne!(answer.headers["x-request-id"], *long);
+    let response = api.send(Method::GET, "/v1/locks/a", &[("x-request-id", &long)], None).await;
+    assert_ne!(response.headers["x-request-id"], *long);
     assert_eq!(api.get("/readyz").await.status, 200);
     let metrics = api.get("/metrics").await;
     assert!(metrics.text.contains("# TYPE dlm_batch_operations histogram"), "{}", metrics.text);
@@ -142,7 +142,7 @@ async fn contract_addresses_and_methods() {
 }
 
 #[tokio::test]
-async fn contract_a_name_never_used_is_free() {
+async fn contract_unused_name_is_free() {
     let server = TestServer::start();
     let status = server.api().status("never").await;
     assert_eq!((&status["state"], &status["mode"]), (&json!("free"), &Value::Null));
@@ -153,7 +153,7 @@ async fn contract_a_name_never_used_is_free() {
 }
 
 #[tokio::test]
-async fn contract_lists_are_paged_by_the_bytes_of_the_name() {
+async fn contract_lists_are_paged_in_byte_order_of_names() {
     let server = TestServer::start();
     let api = server.api();
     let mut names = ["b", "a/b", "a", "B", "a/é", "a/🔒", "a0", "a/z"];
@@ -179,7 +179,7 @@ async fn contract_lists_are_paged_by_the_bytes_of_the_name() {
         let api = api.clone();
         async move { api.get(&format!("/v1/locks?{query}")).await.ok()["locks"].as_array().unwrap().len() }
     };
-    assert_eq!(count("").await, 7, "held is the default");
+    assert_eq!(count("").await, 7, "the default state is held");
     assert_eq!(count("prefix=a%2F").await, 3);
     assert_eq!(count("prefix=a%2F&state=all").await, 4);
     assert_eq!(count("state=waiting").await, 0);
@@ -189,7 +189,7 @@ async fn contract_lists_are_paged_by_the_bytes_of_the_name() {
 }
 
 #[tokio::test]
-async fn contract_events_are_paged_and_resumed() {
+async fn contract_events_are_paged_and_resumable() {
     let server = TestServer::start();
     let api = server.api();
     for name in ["a", "b", "ab"] {
@@ -203,11 +203,11 @@ async fn contract_events_are_paged_and_resumed() {
     assert_eq!(rest["events"].as_array().unwrap().len(), 2);
     let end = rest["cursor"].as_str().unwrap();
     assert_eq!(api.get(&format!("/v1/events?after={end}")).await.ok()["events"], json!([]));
-    let of = |query: &'static str| {
+    let count = |query: &'static str| {
         let api = api.clone();
         async move { api.get(&format!("/v1/events?{query}")).await.ok()["events"].as_array().unwrap().len() }
     };
-    assert_eq!((of("prefix=a").await, of("resource=a").await), (4, 2));
+    assert_eq!((count("prefix=a").await, count("resource=a").await), (4, 2));
     for cursor in ["x", "AAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
         api.get(&format!("/v1/events?after={cursor}")).await.problem(400, "invalid-cursor");
     }
@@ -223,43 +223,43 @@ async fn contract_events_are_paged_and_resumed() {
 }
 
 #[tokio::test]
-async fn contract_a_request_is_held_at_most_twenty_seconds() {
-    let _alone = alone();
+async fn contract_acquire_request_is_held_for_twenty_seconds_at_most() {
+    let _exclusive = exclusive_test_lock();
     let server = TestServer::start();
     let api = server.api();
     api.lock("a", &Acquire::exclusive().ttl(60_000)).await;
     let started = crate::harness::now();
-    let answer = api.acquire("a", &Acquire::exclusive().wait(60_000)).await;
-    assert_eq!(answer.status, 202, "{}", answer.text);
+    let response = api.acquire("a", &Acquire::exclusive().wait(60_000)).await;
+    assert_eq!(response.status, 202, "{}", response.text);
     let took = started.elapsed().as_secs_f64();
     assert!((19.5..21.0).contains(&took), "{took}");
-    let queued = answer.json();
+    let queued = response.json();
     assert_eq!((&queued["position"], &queued["queue_len"]), (&json!(1), &json!(1)));
-    // The server told it a key: with that it goes on waiting.
-    let told = queued["idempotency_key"].as_str().unwrap().to_owned();
-    assert_eq!(api.cancel("a", &told).await.ok()["outcome"], "cancelled");
+    // The reply has the generated key, with which the caller can keep waiting.
+    let key = queued["idempotency_key"].as_str().unwrap().to_owned();
+    assert_eq!(api.cancel("a", &key).await.ok()["outcome"], "cancelled");
 }
 
 #[tokio::test]
-async fn contract_a_server_that_cannot_start_says_why() {
-    let why = refused(&["--listen", "127.0.0.1:0", "--database-url", "mysql://user:s3cret@host/db"]);
-    assert!(why.contains("sqlite") && !why.contains("s3cret"), "{why}");
-    let why = refused(&["--listen", "0.0.0.0:0"]);
-    assert!(why.contains("--insecure-no-auth"), "{why}");
+async fn contract_startup_error_names_the_cause() {
+    let error = startup_error(&["--listen", "127.0.0.1:0", "--database-url", "mysql://user:s3cret@host/db"]);
+    assert!(error.contains("sqlite") && !error.contains("s3cret"), "{error}");
+    let error = startup_error(&["--listen", "0.0.0.0:0"]);
+    assert!(error.contains("--insecure-no-auth"), "{error}");
 }
 
 #[tokio::test]
-async fn a_drained_server_answers_its_waiters_and_ends() {
-    let _alone = alone();
+async fn draining_server_answers_its_waiters_and_exits() {
+    let _exclusive = exclusive_test_lock();
     let mut server = TestServer::start();
     let api = server.api();
     api.lock("a", &Acquire::exclusive().ttl(60_000)).await;
-    let used = key();
+    let key = new_key();
     let waiter = {
-        let (api, used) = (api.clone(), used.clone());
-        spawn(async move { api.acquire("a", &Acquire::exclusive().wait(60_000).key(&used)).await })
+        let (api, key) = (api.clone(), key.clone());
+        spawn(async move { api.acquire("a", &Acquire::exclusive().wait(60_000).key(&key)).await })
     };
-    eventually("it waits", || async { api.queue_len("a").await == 1 }).await;
+    eventually("the acquire is queued", || async { api.queue_len("a").await == 1 }).await;
     let started = crate::harness::now();
     let status = tokio::task::spawn_blocking(move || (server.terminate(), server)).await.unwrap().0;
     assert!(
@@ -267,9 +267,9 @@ async fn a_drained_server_answers_its_waiters_and_ends() {
         "{status} {:?}",
         started.elapsed()
     );
-    let answer = waiter.await.unwrap();
-    assert_eq!(answer.status, 202, "{}", answer.text);
-    let queued = answer.json();
+    let response = waiter.await.unwrap();
+    assert_eq!(response.status, 202, "{}", response.text);
+    let queued = response.json();
     assert_eq!((queued["position"].as_u64(), queued["queue_len"].as_u64()), (Some(1), Some(1)));
-    assert_eq!(queued["idempotency_key"], *used);
+    assert_eq!(queued["idempotency_key"], *key);
 }

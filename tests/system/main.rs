@@ -1,64 +1,73 @@
-//! dlm from outside: the real server binary on a database of its own, over
-//! HTTP and through the client; each story on both databases.
+//! System tests: the real server binary on a new database per test, over HTTP,
+//! over session sockets, and through the client library.
 //!
-//! - `harness`: servers, an HTTP client, a proxy that fails, conditions
-//! - `behaviours`: the cases that must hold, each named after its number
-//! - `contract`: the wire, field by field
-//! - `crash`: the server killed again and again under load
-//! - `absence`: databases and servers that are away for a moment
-//! - `memory`: what servers keep in memory, held against what others stored
-//! - `replicas`: several servers on one Postgres
-//! - `chaos`: servers and databases that die under busy clients
-//! - `transports`: many operations at once, peers that do not answer, the end
-//! - `sockets`: upgrades, pings, silence, the end of a socket
-//! - `programs`: the examples, and the README's lines
-//! - `watching`: the overview, the pages, and who may reach them
-//! - `embedded`: what only a database that belongs to one server does
+//! On both databases:
+//!
+//! - `behaviors`: the behaviors that must hold, each test named after its number
+//! - `contract`: the wire contract, field by field
+//! - `crash`: a server killed repeatedly under load
+//!
+//! On SQLite or Postgres, whichever the test needs:
+//!
+//! - `chaos`: servers and databases that fail repeatedly under load
+//! - `database_outage`: an unavailable database, connections broken at a COMMIT
+//! - `examples`: the example programs, and the README's `curl` commands
+//! - `monitoring`: the overview, the UI's pages, the checks of Host and Origin
+//! - `postgres_only`: row locks, late commits, concurrent startup, TLS
+//! - `replicas`: several servers on one Postgres database
+//! - `sockets`: upgrade, pings, silent peers, bookmarks, drain
+//! - `sqlite_only`: the exclusive lock on the database file
+//! - `stale_cache`: cached state that another server has changed
+//! - `transports`: many pending operations, unresponsive peers, shutdown
+//!
+//! `harness` has the servers, databases, clients and fault injection for them.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
-#![expect(clippy::duplicate_mod, reason = "each story is told on both databases")]
+#![expect(clippy::duplicate_mod, reason = "the same tests run on both databases")]
 
-mod absence;
 mod chaos;
-mod embedded;
+mod database_outage;
+mod examples;
 mod harness;
-mod memory;
-mod programs;
+mod monitoring;
+mod postgres_only;
 mod replicas;
 mod sockets;
+mod sqlite_only;
+mod stale_cache;
 mod transports;
-mod watching;
 
-/// What is told of every database.
-macro_rules! stories {
+/// Declares the tests that run on every database.
+macro_rules! database_tests {
     ($module:ident, $backend:ty) => {
         #[path = "."]
         mod $module {
             pub(crate) type Database = $backend;
-            pub(crate) type TestServer = crate::harness::Server<Database>;
+            pub(crate) type TestServer = crate::harness::ServerProcess<Database>;
 
-            mod behaviours;
+            mod behaviors;
             mod contract;
             mod crash;
         }
     };
 }
 
-stories!(sqlite, crate::harness::Sqlite);
-stories!(postgres, crate::harness::Postgres);
+database_tests!(sqlite, crate::harness::Sqlite);
+database_tests!(postgres, crate::harness::Postgres);
 
-/// What applies to both transports, over the session.
-macro_rules! stories_over_sessions {
+/// Declares the behavior tests that also run over session sockets.
+macro_rules! session_tests {
     ($module:ident, $backend:ty) => {
         #[path = "."]
         mod $module {
-            pub(crate) type TestServer = crate::harness::Server<$backend, crate::harness::OverSessions>;
+            pub(crate) type TestServer =
+                crate::harness::ServerProcess<$backend, crate::harness::OverSessions>;
 
-            #[path = "behaviours"]
-            mod behaviours {
-                mod holder;
+            #[path = "behaviors"]
+            mod behaviors {
                 mod idempotency;
                 mod locks;
+                mod ownership;
                 mod persistence;
                 mod queue;
                 mod renewal;
@@ -68,5 +77,5 @@ macro_rules! stories_over_sessions {
     };
 }
 
-stories_over_sessions!(sqlite_over_sessions, crate::harness::Sqlite);
-stories_over_sessions!(postgres_over_sessions, crate::harness::Postgres);
+session_tests!(sqlite_over_sessions, crate::harness::Sqlite);
+session_tests!(postgres_over_sessions, crate::harness::Postgres);

@@ -1,5 +1,5 @@
-//! The sockets' side of the contract: the upgrade, pings, silence, bookmarks, and
-//! the end.
+//! WebSockets in the wire contract: upgrade, pings, silent peers, bookmarks,
+//! drain.
 
 use std::time::Duration;
 
@@ -8,14 +8,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Error;
 
-use crate::harness::{Acquire, Server, Socket, Sqlite, alone, eventually, now, spawn};
+use crate::harness::{
+    Acquire, ServerProcess, Sqlite, WebSocket, eventually, exclusive_test_lock, now, spawn,
+};
 
-type TestServer = Server<Sqlite>;
+type TestServer = ServerProcess<Sqlite>;
 
 const SOCKETS: [(&str, &str); 2] = [("/v1/session", "dlm.session.v1"), ("/v1/events", "dlm.events.v1")];
 
-/// Upgrades without a WebSocket library, which would answer pings. Gives the
-/// connection and the head of the answer.
+/// Upgrades without a WebSocket library, which would answer pings. Returns the
+/// connection and the head of the response.
 async fn upgrade(server: &TestServer, path: &str, protocol: &str) -> (TcpStream, String) {
     let host = server.url().trim_start_matches("http://");
     let mut stream = TcpStream::connect(host).await.unwrap();
@@ -33,7 +35,7 @@ async fn upgrade(server: &TestServer, path: &str, protocol: &str) -> (TcpStream,
 }
 
 #[tokio::test]
-async fn an_upgrade_is_answered_like_any_request() {
+async fn upgrade_response_has_the_request_id_and_the_subprotocol() {
     let server = TestServer::start();
     for (path, protocol) in SOCKETS {
         let (_, head) = upgrade(&server, path, protocol).await;
@@ -41,24 +43,24 @@ async fn an_upgrade_is_answered_like_any_request() {
         for line in ["x-request-id: mine-7", &format!("sec-websocket-protocol: {protocol}")] {
             assert!(head.lines().any(|other| other == line), "{line} in {head}");
         }
-        let refused = match Socket::try_open(server.url(), path, "dlm.other.v1").await {
-            Ok(_) => panic!("{path} speaks what it does not know"),
-            Err(Error::Http(answer)) => answer,
+        let refused = match WebSocket::try_open(server.url(), path, "dlm.other.v1").await {
+            Ok(_) => panic!("{path} accepted an unknown subprotocol"),
+            Err(Error::Http(response)) => response,
             Err(error) => panic!("{path}: {error}"),
         };
         assert_eq!(refused.status(), 400);
         let (_, head) = upgrade(&server, path, "dlm.other.v1").await;
         assert!(head.starts_with("http/1.1 400 ") && head.contains("x-request-id: mine-7"), "{head}");
     }
-    let answer = server.api().get("/v1/session").await;
-    answer.problem(426, "upgrade-required");
-    assert_eq!(answer.headers["upgrade"], "websocket");
+    let response = server.api().get("/v1/session").await;
+    response.problem(426, "upgrade-required");
+    assert_eq!(response.headers["upgrade"], "websocket");
 }
 
 #[tokio::test]
-async fn a_silent_peer_is_pinged_and_then_left() {
+async fn silent_peer_is_pinged_and_then_disconnected() {
     const PING: u8 = 0x89;
-    let _alone = alone();
+    let _exclusive = exclusive_test_lock();
     let server = TestServer::start();
     let silent = SOCKETS.map(|(path, protocol)| {
         let server = &server;
@@ -67,42 +69,42 @@ async fn a_silent_peer_is_pinged_and_then_left() {
             let opened = now();
             let mut received = Vec::new();
             let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut received)).await;
-            read.expect("the server leaves").unwrap();
+            read.expect("the server disconnects").unwrap();
             let took = opened.elapsed().as_secs_f64();
-            assert!((9.5..15.5).contains(&took), "{path}: it was left after {took} s");
+            assert!((9.5..15.5).contains(&took), "{path}: disconnected after {took} s");
             let pings = received.windows(2).filter(|frame| *frame == [PING, 0]).count();
             assert!((2..=3).contains(&pings), "{path}: {pings} pings in {took} s");
         }
     });
     futures_util::future::join_all(silent).await;
-    // One that answers pings is not left.
-    let mut session = Socket::session(server.url()).await;
+    // A peer that answers pings stays connected.
+    let mut session = WebSocket::session(server.url()).await;
     let held = server.api().lock("a", &Acquire::exclusive().ttl(60_000)).await;
     let acquire = json!({"resource": "a", "idempotency_key": "k", "wait_ms": 60_000});
-    let asked = session.send("acquire", acquire).await;
+    let id = session.send("acquire", acquire).await;
     let api = server.api();
     let release = spawn(async move {
-        // Longer than silence is borne.
+        // Longer than the liveness timeout.
         tokio::time::sleep(Duration::from_secs(16)).await;
         api.release("a", &held).await.ok()
     });
-    assert_eq!(session.answer(asked).await["lease"]["fencing_token"], 2);
+    assert_eq!(session.response(id).await["lease"]["fencing_token"], 2);
     release.await.unwrap();
 }
 
 #[tokio::test]
-async fn bookmarks_come_every_ten_seconds_whether_anything_happens_or_not() {
-    let _alone = alone();
+async fn bookmarks_arrive_every_ten_seconds_on_busy_and_quiet_streams() {
+    let _exclusive = exclusive_test_lock();
     let server = TestServer::start();
     let api = server.api();
-    let mut busy = Socket::events(server.url(), "").await;
-    let mut quiet = Socket::events(server.url(), "?prefix=quiet/").await;
+    let mut busy = WebSocket::events(server.url(), "").await;
+    let mut quiet = WebSocket::events(server.url(), "?prefix=quiet/").await;
     assert_eq!(busy.next().await["type"], "synced");
     assert_eq!(quiet.next().await["type"], "synced");
-    let bookmarks = async |stream: &mut Socket| {
+    let bookmarks = async |stream: &mut WebSocket| {
         let mut events = 0;
         for _ in 0..2 {
-            let since = now();
+            let started = now();
             let bookmark = loop {
                 let message = stream.next().await;
                 if message["type"] == "bookmark" {
@@ -110,7 +112,7 @@ async fn bookmarks_come_every_ten_seconds_whether_anything_happens_or_not() {
                 }
                 events += 1;
             };
-            let took = since.elapsed();
+            let took = started.elapsed();
             assert!(took < Duration::from_millis(10_500), "{took:?} without a bookmark");
             let cursor = bookmark["cursor"].as_str().unwrap();
             assert_eq!(api.get(&format!("/v1/events?after={cursor}")).await.status, 200);
@@ -127,18 +129,18 @@ async fn bookmarks_come_every_ten_seconds_whether_anything_happens_or_not() {
             }
         })
     };
-    let (of_busy, of_quiet) = tokio::join!(bookmarks(&mut busy), bookmarks(&mut quiet));
+    let (busy_events, quiet_events) = tokio::join!(bookmarks(&mut busy), bookmarks(&mut quiet));
     writing.abort();
-    assert!(of_busy > 50 && of_quiet == 0, "{of_busy} events, and {of_quiet}");
+    assert!(busy_events > 50 && quiet_events == 0, "{busy_events} and {quiet_events} events");
 }
 
 #[tokio::test]
-async fn a_server_drains_within_ten_seconds_though_a_reader_is_stuck() {
-    let _alone = alone();
+async fn server_drains_within_ten_seconds_despite_a_stuck_reader() {
+    let _exclusive = exclusive_test_lock();
     let mut server = TestServer::start();
     let api = server.api();
     let start = api.get("/v1/events").await.ok()["cursor"].as_str().unwrap().to_owned();
-    // More than kernels take in, for one that reads nothing.
+    // More than the kernel buffers for a reader that is stuck.
     let owner = "o".repeat(256);
     let writers = (0..32).map(|writer| {
         let (api, owner) = (api.clone(), owner.clone());
@@ -151,18 +153,18 @@ async fn a_server_drains_within_ten_seconds_though_a_reader_is_stuck() {
         })
     });
     futures_util::future::join_all(writers).await;
-    let stuck = Socket::slow_reader(server.url(), &format!("?after={start}")).await;
-    let mut other = Socket::events(server.url(), &format!("?after={start}")).await;
+    let stuck = WebSocket::slow_reader(server.url(), &format!("?after={start}")).await;
+    let mut other = WebSocket::events(server.url(), &format!("?after={start}")).await;
     for _ in 0..32 * 400 {
         assert_eq!(other.next_event().await["type"], "event");
     }
-    eventually("it is still there", || async {
+    eventually("both event sockets are open", || async {
         api.get("/metrics").await.text.contains("dlm_sockets{kind=\"Events\"} 2\n")
     })
     .await;
-    let ending = now();
+    let started = now();
     let (status, _server) = tokio::task::spawn_blocking(move || (server.terminate(), server)).await.unwrap();
-    let took = ending.elapsed();
+    let took = started.elapsed();
     assert!(status.success() && took < Duration::from_secs(10), "{status} after {took:?}");
     drop(stuck);
 }

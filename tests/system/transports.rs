@@ -1,5 +1,5 @@
-//! What the transports do at their limits: many operations at once, peers that
-//! do not answer, a database that is away at the end.
+//! The transports at their limits: many pending operations, unresponsive peers,
+//! shutdown during a database outage.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -11,47 +11,49 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Acquire, Backend, Own, Postgres, Server, Socket, Sqlite, binary, eventually, key, now, spawn,
+    Acquire, Backend, DedicatedPostgres, Postgres, ServerProcess, Sqlite, WebSocket, binary, eventually,
+    new_key, now, spawn,
 };
 
-type TestServer = Server<Sqlite>;
+type TestServer = ServerProcess<Sqlite>;
 
 #[tokio::test]
-async fn a_session_with_ten_thousand_waits_is_read_all_the_same() {
+async fn session_with_ten_thousand_pending_waits_still_answers() {
     let server = TestServer::start();
-    let mut session = Socket::session(server.url()).await;
+    let mut session = WebSocket::session(server.url()).await;
     let acquire =
-        |name: &str, wait: u64| json!({"resource": name, "idempotency_key": key(), "wait_ms": wait});
-    session.ask("acquire", acquire("a", 0)).await;
-    let other = session.ask("acquire", acquire("b", 0)).await["lease"].clone();
+        |name: &str, wait: u64| json!({"resource": name, "idempotency_key": new_key(), "wait_ms": wait});
+    session.request("acquire", acquire("a", 0)).await;
+    let other = session.request("acquire", acquire("b", 0)).await["lease"].clone();
     for _ in 0..10_500 {
         session.send("acquire", acquire("a", 600_000)).await;
     }
-    let renewed = session.ask("renew", json!({"resource": "b", "lease_id": other["lease_id"]})).await;
+    let renewed = session.request("renew", json!({"resource": "b", "lease_id": other["lease_id"]})).await;
     assert_eq!(renewed["lease"]["fencing_token"], other["fencing_token"]);
-    assert_eq!(session.ask("status", json!({"resource": "a"})).await["status"]["queue_len"], 10_500);
+    assert_eq!(session.request("status", json!({"resource": "a"})).await["status"]["queue_len"], 10_500);
 }
 
 #[tokio::test]
-async fn a_session_that_says_nothing_is_closed_after_ten_seconds() {
+async fn silent_session_is_closed_after_ten_seconds() {
     let server = TestServer::start();
-    // It is never polled, so it answers no ping.
-    let silent = Socket::session(server.url()).await;
+    // Never polled, so it does not answer pings.
+    let silent = WebSocket::session(server.url()).await;
     let started = now();
     let open = "dlm_sockets{kind=\"Session\"} 1";
     assert!(server.api().get("/metrics").await.text.contains(open));
-    eventually("it is closed", || async { !server.api().get("/metrics").await.text.contains(open) }).await;
+    eventually("the session is closed", || async { !server.api().get("/metrics").await.text.contains(open) })
+        .await;
     let took = started.elapsed().as_secs_f64();
     assert!((9.5..11.5).contains(&took), "{took}");
     drop(silent);
 }
 
 #[tokio::test]
-async fn a_bookmark_comes_also_while_events_flow() {
+async fn bookmarks_arrive_while_events_flow() {
     let server = TestServer::start();
-    let mut stream = Socket::events(server.url(), "?renewals=true").await;
+    let mut stream = WebSocket::events(server.url(), "?renewals=true").await;
     let api = server.api();
-    let flow = spawn(async move {
+    let writer = spawn(async move {
         loop {
             let lease = api.lock("a", &Acquire::exclusive()).await;
             api.renew("a", &lease).await.ok();
@@ -62,19 +64,18 @@ async fn a_bookmark_comes_also_while_events_flow() {
     let started = now();
     while stream.next().await["type"] != "bookmark" {}
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
-    flow.abort();
+    writer.abort();
 }
 
 #[tokio::test]
-async fn a_server_whose_peers_do_not_let_go_ends_in_ten_seconds() {
+async fn server_with_unresponsive_peers_exits_within_ten_seconds() {
     let mut server = TestServer::start();
-    let silent = Socket::session(server.url()).await;
-    let mut half = TcpStream::connect(server.url().trim_start_matches("http://")).unwrap();
-    let begin = "POST /v1/locks/a/acquire HTTP/1.1\r\nhost: localhost\r\n\
+    let silent = WebSocket::session(server.url()).await;
+    let mut incomplete = TcpStream::connect(server.url().trim_start_matches("http://")).unwrap();
+    let head = "POST /v1/locks/a/acquire HTTP/1.1\r\nhost: localhost\r\n\
         content-type: application/json\r\ncontent-length: 9\r\n\r\n";
-    half.write_all(begin.as_bytes()).unwrap();
-    // Until the request is under way.
-    eventually("it is open", || async {
+    incomplete.write_all(head.as_bytes()).unwrap();
+    eventually("the incomplete request is in flight", || async {
         server.api().get("/metrics").await.text.contains("dlm_requests_in_flight 2")
     })
     .await;
@@ -85,15 +86,15 @@ async fn a_server_whose_peers_do_not_let_go_ends_in_ten_seconds() {
         "{status} {:?}",
         started.elapsed()
     );
-    drop((silent, half));
+    drop((silent, incomplete));
 }
 
 #[tokio::test]
-async fn a_server_whose_database_is_away_ends_in_ten_seconds() {
-    let (mut own, mut server) = tokio::task::spawn_blocking(|| {
-        let own = Own::start();
-        let server = own.server(&[]);
-        (own, server)
+async fn server_exits_within_ten_seconds_during_a_database_outage() {
+    let (mut postgres, mut server) = tokio::task::spawn_blocking(|| {
+        let postgres = DedicatedPostgres::start();
+        let server = postgres.server(&[]);
+        (postgres, server)
     })
     .await
     .unwrap();
@@ -103,9 +104,9 @@ async fn a_server_whose_database_is_away_ends_in_ten_seconds() {
         let api = api.clone();
         async move { api.try_acquire("a", &Acquire::exclusive().wait(20_000)).await.map(drop) }
     });
-    eventually("it waits", || async { api.queue_len("a").await == 1 }).await;
+    eventually("the acquire is queued", || async { api.queue_len("a").await == 1 }).await;
     let (status, took) = tokio::task::spawn_blocking(move || {
-        own.cluster.stop_immediately();
+        postgres.cluster.stop_immediately();
         let started = now();
         (server.terminate(), started.elapsed())
     })
@@ -116,7 +117,7 @@ async fn a_server_whose_database_is_away_ends_in_ten_seconds() {
 }
 
 #[tokio::test]
-async fn an_empty_name_is_a_bad_one_and_not_another_address() {
+async fn empty_name_is_invalid_and_not_another_path() {
     let server = TestServer::start();
     let api = server.api();
     for operation in ["acquire", "cancel", "renew", "release", "force-release", "check"] {
@@ -127,7 +128,7 @@ async fn an_empty_name_is_a_bad_one_and_not_another_address() {
 }
 
 #[tokio::test]
-async fn a_row_of_a_list_has_the_cursor_of_its_page() {
+async fn list_rows_have_the_cursor_of_their_page() {
     let server = TestServer::start();
     let api = server.api();
     api.lock("a", &Acquire::exclusive()).await;
@@ -137,7 +138,7 @@ async fn a_row_of_a_list_has_the_cursor_of_its_page() {
 }
 
 #[tokio::test]
-async fn lists_are_answered_while_leases_expire_all_the_time() {
+async fn lists_are_answered_while_leases_keep_expiring() {
     let server = TestServer::start();
     let api = server.api();
     let holders: Vec<_> = (0..8)
@@ -152,30 +153,33 @@ async fn lists_are_answered_while_leases_expire_all_the_time() {
         })
         .collect();
     for _ in 0..15 {
-        let asked = crate::harness::wall_micros();
+        let requested_at = crate::harness::wall_clock_micros();
         for lock in api.get("/v1/locks?limit=1000").await.ok()["locks"].as_array().unwrap() {
             assert_eq!(lock["state"], "held", "{lock}");
-            assert!(micros(&lock["holders"][0]["expires_at"]) >= asked, "{lock} is shown as live at {asked}");
+            assert!(
+                micros(&lock["holders"][0]["expires_at"]) >= requested_at,
+                "{lock} is shown as live at {requested_at}"
+            );
         }
     }
     holders.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
-/// The part of an instant below a day, in microseconds since midnight, put on the
-/// day of the wall clock.
+/// A timestamp in microseconds, parsed from its time of day and placed on the
+/// nearest day to the wall clock.
 fn micros(instant: &Value) -> i64 {
     const DAY: i64 = 86_400_000_000;
     let text = instant.as_str().unwrap();
     let part = |from: usize, to: usize| text[from..to].parse::<i64>().unwrap();
     let of_day = ((part(11, 13) * 60 + part(14, 16)) * 60 + part(17, 19)) * 1_000_000 + part(20, 23) * 1000;
-    let wall = crate::harness::wall_micros();
+    let wall = crate::harness::wall_clock_micros();
     // Within half a day of now, whatever the date.
     let difference = (of_day - wall % DAY + DAY / 2).rem_euclid(DAY) - DAY / 2;
     wall + difference
 }
 
 #[tokio::test]
-async fn what_is_no_lease_id_is_the_id_of_no_lease() {
+async fn malformed_lease_id_is_not_a_holder() {
     let server = TestServer::start();
     let api = server.api();
     let lease = api.lock("a", &Acquire::exclusive()).await;
@@ -192,20 +196,21 @@ async fn what_is_no_lease_id_is_the_id_of_no_lease() {
 }
 
 #[tokio::test]
-async fn a_problem_among_results_names_its_request() {
+async fn problem_in_renewal_results_has_its_request_id() {
     let server = TestServer::start();
-    let mut session = Socket::session(server.url()).await;
+    let mut session = WebSocket::session(server.url()).await;
     let renewal = json!({"leases": [{"resource": "a", "lease_id": "x"}]});
-    let results = session.ask("renew", renewal).await["results"].clone();
-    let refused = session.ask("renew", json!({"resource": "a", "lease_id": "x"})).await["problem"].clone();
-    let (among, alone) = (results[0]["problem"]["request_id"].as_str(), refused["request_id"].as_str());
+    let results = session.request("renew", renewal).await["results"].clone();
+    let refused =
+        session.request("renew", json!({"resource": "a", "lease_id": "x"})).await["problem"].clone();
+    let (in_results, single) = (results[0]["problem"]["request_id"].as_str(), refused["request_id"].as_str());
     let session_of = |id: Option<&str>| id.unwrap().rsplit_once('/').unwrap().0.to_owned();
-    assert_eq!(session_of(among), session_of(alone));
-    assert!(among.unwrap().ends_with("/1"), "{among:?}");
+    assert_eq!(session_of(in_results), session_of(single));
+    assert!(in_results.unwrap().ends_with("/1"), "{in_results:?}");
 }
 
 #[tokio::test]
-async fn metrics_are_prometheus_text_and_open_metrics_for_who_accepts_that() {
+async fn metrics_are_prometheus_text_unless_openmetrics_is_accepted() {
     let server = TestServer::start();
     let api = server.api();
     let plain = api.get("/metrics").await;
@@ -218,12 +223,13 @@ async fn metrics_are_prometheus_text_and_open_metrics_for_who_accepts_that() {
 }
 
 #[tokio::test]
-async fn renewals_are_followed_at_any_server() {
+async fn renewals_are_streamed_at_any_server() {
     let database = Arc::new(Postgres::new());
-    let (here, there) = (Server::<Postgres>::on(&database, &[]), Server::<Postgres>::on(&database, &[]));
-    let api = there.api();
+    let (first, second) =
+        (ServerProcess::<Postgres>::on(&database, &[]), ServerProcess::<Postgres>::on(&database, &[]));
+    let api = second.api();
     let lease = api.lock("a", &Acquire::exclusive()).await;
-    let mut stream = Socket::events(here.url(), "?resource=a&renewals=true").await;
+    let mut stream = WebSocket::events(first.url(), "?resource=a&renewals=true").await;
     assert_eq!(stream.next_event().await["type"], "synced");
     let renewing = spawn(async move {
         loop {
@@ -237,7 +243,7 @@ async fn renewals_are_followed_at_any_server() {
 }
 
 #[test]
-fn a_server_may_open_as_many_files_as_its_limits_allow() {
+fn server_raises_its_open_file_limit_to_the_hard_limit() {
     let folder = tempfile::tempdir().unwrap();
     let database = format!("sqlite://{}", folder.path().join("test.db").display());
     let mut child = Command::new("sh")

@@ -58,7 +58,7 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
 
     // It does not ask its guard: a process can be stopped right after asking.
     let late = ledger.write(&piece("slow"), &slow, "slow", 1, seen + 1, "slow")?;
-    println!("slow: goes on and writes {}: {}", seen + 1, if late.is_ok() { "accepted" } else { "refused" });
+    println!("slow: resumes and writes {}: {}", seen + 1, if late.is_ok() { "accepted" } else { "refused" });
     guard.release().await?;
     client.close(Duration::from_secs(5)).await?;
 

@@ -1,29 +1,29 @@
-//! HTTP as any program would speak it.
+//! A plain HTTP client for the API, without the client library.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 
-use super::socket::Socket;
+use super::socket::WebSocket;
 
-/// A server's API, without the client library.
+/// The API of one server.
 #[derive(Clone)]
 pub(crate) struct Api {
     http: Client,
     url: String,
-    sessions: bool,
+    over_sessions: bool,
 }
 
-/// What a request was answered.
+/// A complete HTTP response.
 #[derive(Debug, Clone)]
-pub(crate) struct Answer {
+pub(crate) struct ApiResponse {
     pub(crate) status: u16,
     pub(crate) headers: reqwest::header::HeaderMap,
     pub(crate) text: String,
 }
 
-impl Answer {
-    async fn of(response: Response) -> reqwest::Result<Self> {
+impl ApiResponse {
+    async fn read(response: Response) -> reqwest::Result<Self> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Ok(Self { status, headers, text: response.text().await? })
     }
@@ -32,14 +32,15 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {}", self.text))
     }
 
-    /// The body of a success.
+    /// Asserts success; returns the body.
     #[track_caller]
     pub(crate) fn ok(&self) -> Value {
         assert_eq!(self.status, 200, "{}", self.text);
         self.json()
     }
 
-    /// The problem of a refusal, checked for its shape.
+    /// Asserts that the response is a well-formed problem with this status and
+    /// code; returns it.
     #[track_caller]
     pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
@@ -55,14 +56,14 @@ impl Answer {
         problem
     }
 
-    /// The refusal because something has ended, and why it has.
+    /// Asserts a `lease-ended` problem with this reason.
     #[track_caller]
     pub(crate) fn ended(&self, status: u16, reason: &str) {
         assert_eq!(self.problem(status, "lease-ended")["reason"], reason);
     }
 }
 
-/// An acquire, with what the contract lets one say.
+/// An acquire request.
 #[derive(Debug, Clone)]
 pub(crate) struct Acquire {
     pub(crate) key: Option<String>,
@@ -99,22 +100,21 @@ impl Acquire {
 
 impl Api {
     pub(crate) fn new(url: &str) -> Self {
-        // reqwest is built without a TLS of its own, and wants one all the same.
+        // reqwest is built without a TLS provider, but requires one to be installed.
         rustls::crypto::ring::default_provider().install_default().ok();
         let http = Client::builder().no_proxy().build().expect("an HTTP client");
-        Self { http, url: url.to_owned(), sessions: false }
+        Self { http, url: url.to_owned(), over_sessions: false }
     }
 
-    /// The same, but over a session of its own for each operation that a session
-    /// knows.
+    /// Uses a new session socket for each operation that sessions support.
     pub(crate) fn over_sessions(url: &str) -> Self {
-        Self { sessions: true, ..Self::new(url) }
+        Self { over_sessions: true, ..Self::new(url) }
     }
 
-    /// An operation over a session; its answer as HTTP would have it.
-    async fn ask(&self, op: &str, fields: Value) -> Answer {
-        let mut session = Socket::session(&self.url).await;
-        let mut reply = session.ask(op, fields).await;
+    /// Sends an operation over a session; returns the reply as an HTTP response.
+    async fn request_over_session(&self, op: &str, fields: Value) -> ApiResponse {
+        let mut session = WebSocket::session(&self.url).await;
+        let mut reply = session.request(op, fields).await;
         let members = reply.as_object_mut().expect("an object");
         members.remove("id");
         let (member, body) = members.iter().next().expect("a member");
@@ -126,17 +126,17 @@ impl Api {
             headers.insert("x-request-id", id);
             headers.insert("content-type", "application/problem+json".parse().expect("a value"));
         }
-        Answer { status, headers, text: body.to_string() }
+        ApiResponse { status, headers, text: body.to_string() }
     }
 
-    /// A request in any form; an error when no answer came.
+    /// Sends any request; fails if no response arrives.
     pub(crate) async fn try_send(
         &self,
         method: Method,
         path: &str,
         headers: &[(&str, &str)],
         body: Option<String>,
-    ) -> reqwest::Result<Answer> {
+    ) -> reqwest::Result<ApiResponse> {
         let mut request = self.http.request(method, format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -144,7 +144,7 @@ impl Api {
         if let Some(body) = body {
             request = request.body(body);
         }
-        Answer::of(request.send().await?).await
+        ApiResponse::read(request.send().await?).await
     }
 
     pub(crate) async fn send(
@@ -153,86 +153,95 @@ impl Api {
         path: &str,
         headers: &[(&str, &str)],
         body: Option<String>,
-    ) -> Answer {
-        self.try_send(method, path, headers, body).await.expect("an answer")
+    ) -> ApiResponse {
+        self.try_send(method, path, headers, body).await.expect("a response")
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> ApiResponse {
         self.send(Method::GET, path, &[], None).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> ApiResponse {
         self.send(Method::POST, path, &[("content-type", "application/json")], Some(body.to_string())).await
     }
 
-    pub(crate) async fn try_acquire(&self, name: &str, acquire: &Acquire) -> reqwest::Result<Answer> {
+    pub(crate) async fn try_acquire(&self, name: &str, acquire: &Acquire) -> reqwest::Result<ApiResponse> {
         let mut headers = vec![("content-type", "application/json")];
         headers.extend(acquire.key.as_deref().map(|key| ("idempotency-key", key)));
         self.try_send(Method::POST, &path(name, "/acquire"), &headers, Some(acquire.body.to_string())).await
     }
 
-    pub(crate) async fn acquire(&self, name: &str, acquire: &Acquire) -> Answer {
-        if self.sessions {
+    pub(crate) async fn acquire(&self, name: &str, acquire: &Acquire) -> ApiResponse {
+        if self.over_sessions {
             let mut fields = acquire.body.clone();
             fields["resource"] = json!(name);
-            fields["idempotency_key"] = json!(acquire.key.clone().unwrap_or_else(super::key));
-            return self.ask("acquire", fields).await;
+            fields["idempotency_key"] = json!(acquire.key.clone().unwrap_or_else(super::new_key));
+            return self.request_over_session("acquire", fields).await;
         }
-        self.try_acquire(name, acquire).await.expect("an answer")
+        self.try_acquire(name, acquire).await.expect("a response")
     }
 
-    /// Takes a lock that must be free.
+    /// Acquires a lock that must be free; returns the lease.
     pub(crate) async fn lock(&self, name: &str, acquire: &Acquire) -> Value {
         self.acquire(name, acquire).await.ok()
     }
 
-    pub(crate) async fn release(&self, name: &str, lease: &Value) -> Answer {
-        if self.sessions {
-            return self.ask("release", json!({"resource": name, "lease_id": lease["lease_id"]})).await;
+    pub(crate) async fn release(&self, name: &str, lease: &Value) -> ApiResponse {
+        if self.over_sessions {
+            return self
+                .request_over_session("release", json!({"resource": name, "lease_id": lease["lease_id"]}))
+                .await;
         }
         self.post(&path(name, "/release"), &json!({"lease_id": lease["lease_id"]})).await
     }
 
-    pub(crate) async fn try_release(&self, name: &str, lease: &Value) -> reqwest::Result<Answer> {
+    pub(crate) async fn try_release(&self, name: &str, lease: &Value) -> reqwest::Result<ApiResponse> {
         let headers = [("content-type", "application/json")];
         let body = json!({"lease_id": lease["lease_id"]}).to_string();
         self.try_send(Method::POST, &path(name, "/release"), &headers, Some(body)).await
     }
 
-    pub(crate) async fn renew(&self, name: &str, lease: &Value) -> Answer {
-        if self.sessions {
-            return self.ask("renew", json!({"resource": name, "lease_id": lease["lease_id"]})).await;
+    pub(crate) async fn renew(&self, name: &str, lease: &Value) -> ApiResponse {
+        if self.over_sessions {
+            return self
+                .request_over_session("renew", json!({"resource": name, "lease_id": lease["lease_id"]}))
+                .await;
         }
         self.post(&path(name, "/renew"), &json!({"lease_id": lease["lease_id"]})).await
     }
 
-    pub(crate) async fn force_release(&self, name: &str, token: &Value) -> Answer {
-        self.try_force_release(name, token).await.expect("an answer")
+    pub(crate) async fn force_release(&self, name: &str, token: &Value) -> ApiResponse {
+        self.try_force_release(name, token).await.expect("a response")
     }
 
-    pub(crate) async fn try_force_release(&self, name: &str, token: &Value) -> reqwest::Result<Answer> {
+    pub(crate) async fn try_force_release(&self, name: &str, token: &Value) -> reqwest::Result<ApiResponse> {
         let headers = [("content-type", "application/json")];
-        let body = json!({"fencing_token": token, "reason": "a test says so"}).to_string();
+        let body = json!({"fencing_token": token, "reason": "requested by a test"}).to_string();
         self.try_send(Method::POST, &path(name, "/force-release"), &headers, Some(body)).await
     }
 
     pub(crate) async fn check(&self, name: &str, token: &Value) -> Value {
-        if self.sessions {
-            return self.ask("check", json!({"resource": name, "fencing_token": token})).await.ok();
+        if self.over_sessions {
+            return self
+                .request_over_session("check", json!({"resource": name, "fencing_token": token}))
+                .await
+                .ok();
         }
         self.post(&path(name, "/check"), &json!({"fencing_token": token})).await.ok()
     }
 
-    pub(crate) async fn cancel(&self, name: &str, key: &str) -> Answer {
-        if self.sessions {
-            return self.ask("cancel", json!({"resource": name, "idempotency_key": key})).await;
+    pub(crate) async fn cancel(&self, name: &str, key: &str) -> ApiResponse {
+        if self.over_sessions {
+            return self
+                .request_over_session("cancel", json!({"resource": name, "idempotency_key": key}))
+                .await;
         }
         self.send(Method::POST, &path(name, "/cancel"), &[("idempotency-key", key)], None).await
     }
 
     pub(crate) async fn status(&self, name: &str) -> Value {
-        if self.sessions {
-            return self.ask("status", json!({"resource": name})).await.ok();
+        if self.over_sessions {
+            return self.request_over_session("status", json!({"resource": name})).await.ok();
         }
         self.get(&path(name, "")).await.ok()
     }
@@ -241,7 +250,7 @@ impl Api {
         self.status(name).await["queue_len"].as_u64().expect("a number")
     }
 
-    /// The whole event log of one resource.
+    /// All events of one resource.
     pub(crate) async fn events(&self, name: &str) -> Vec<Value> {
         let mut events = Vec::new();
         let mut after = String::new();
@@ -257,7 +266,8 @@ impl Api {
         }
     }
 
-    pub(crate) async fn kinds(&self, name: &str) -> Vec<String> {
+    /// The kinds of all events of one resource.
+    pub(crate) async fn event_kinds(&self, name: &str) -> Vec<String> {
         let kind = |event: Value| event["kind"].as_str().expect("a kind").to_owned();
         self.events(name).await.into_iter().map(kind).collect()
     }

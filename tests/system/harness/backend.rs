@@ -1,4 +1,4 @@
-//! The databases that the stories are told on.
+//! The databases that the tests run on.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,219 +8,219 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use tempfile::TempDir;
 
-use super::cutter::Switch;
-use super::postgres::Cluster;
-use super::server::Server;
-use super::turn::{Turn, beside_others};
+use super::postgres::PostgresCluster;
+use super::postgres_proxy::FailoverProxy;
+use super::server::ServerProcess;
+use super::test_lock::{TestLock, shared_test_lock};
 
-/// A database that one story has for itself. The story's turn is over when its
-/// databases are gone, and with them its servers.
+/// A database for one test. It holds the test lock, which is released once the
+/// databases of the test, and with them its servers, are dropped.
 pub(crate) trait Backend: Send + Sync + 'static {
     fn new() -> Self;
 
-    /// As the server is told.
+    /// The server's `--database-url`.
     fn url(&self) -> String;
 
-    /// Runs statements in the database, behind the server's back.
-    fn run(&self, sql: &str);
+    /// Executes statements directly in the database.
+    fn execute(&self, sql: &str);
 
-    /// What a query counts.
-    fn number(&self, sql: &str) -> i64;
+    /// Runs a query that returns one integer.
+    fn query_i64(&self, sql: &str) -> i64;
 
-    /// As many servers as may be on it, for a story that has several.
-    const SERVERS: usize;
+    /// How many servers a test with several servers runs on this database.
+    const MAX_SERVERS: usize;
 
-    /// Has the database refuse claims of the owner `refuse me`.
-    fn refuse_one_owner(&self);
+    /// Makes inserts of claims with the owner `reject me` fail.
+    fn install_failing_trigger(&self);
 }
 
 pub(crate) struct Sqlite {
-    folder: TempDir,
-    _turn: Arc<Turn>,
+    directory: TempDir,
+    _lock: Arc<TestLock>,
 }
 
 impl Sqlite {
     fn file(&self) -> PathBuf {
-        self.folder.path().join("test.db")
+        self.directory.path().join("test.db")
     }
 }
 
 impl Backend for Sqlite {
     fn new() -> Self {
-        let turn = beside_others();
-        Self { folder: tempfile::tempdir().expect("a folder"), _turn: turn }
+        let lock = shared_test_lock();
+        Self { directory: tempfile::tempdir().expect("a directory"), _lock: lock }
     }
 
     fn url(&self) -> String {
         format!("sqlite://{}", self.file().display())
     }
 
-    fn run(&self, sql: &str) {
+    fn execute(&self, sql: &str) {
         let mut database = SqliteConnection::establish(self.file().to_str().unwrap()).unwrap();
         database.batch_execute(sql).unwrap();
     }
 
-    fn number(&self, sql: &str) -> i64 {
+    fn query_i64(&self, sql: &str) -> i64 {
         let mut database = SqliteConnection::establish(self.file().to_str().unwrap()).unwrap();
-        let sql = diesel::sql_query(format!("SELECT ({sql}) AS number"));
-        sql.get_result::<Number>(&mut database).unwrap().number
+        let sql = diesel::sql_query(format!("SELECT ({sql}) AS value"));
+        sql.get_result::<IntegerRow>(&mut database).unwrap().value
     }
 
-    const SERVERS: usize = 1;
+    const MAX_SERVERS: usize = 1;
 
-    fn refuse_one_owner(&self) {
-        self.run(
-            "CREATE TRIGGER refuse BEFORE INSERT ON claims WHEN NEW.owner = 'refuse me' \
-             BEGIN SELECT RAISE(ABORT, 'refused'); END",
+    fn install_failing_trigger(&self) {
+        self.execute(
+            "CREATE TRIGGER reject BEFORE INSERT ON claims WHEN NEW.owner = 'reject me' \
+             BEGIN SELECT RAISE(ABORT, 'rejected'); END",
         );
     }
 }
 
 pub(crate) struct Postgres {
     url: String,
-    _turn: Arc<Turn>,
+    _lock: Arc<TestLock>,
 }
 
 impl Backend for Postgres {
     fn new() -> Self {
-        let turn = beside_others();
-        Self { url: Cluster::shared().new_database(), _turn: turn }
+        let lock = shared_test_lock();
+        Self { url: PostgresCluster::shared().new_database(), _lock: lock }
     }
 
     fn url(&self) -> String {
         self.url.clone()
     }
 
-    fn run(&self, sql: &str) {
+    fn execute(&self, sql: &str) {
         PgConnection::establish(&self.url).unwrap().batch_execute(sql).unwrap();
     }
 
-    fn number(&self, sql: &str) -> i64 {
+    fn query_i64(&self, sql: &str) -> i64 {
         let mut database = PgConnection::establish(&self.url).unwrap();
-        let sql = diesel::sql_query(format!("SELECT ({sql}) AS number"));
-        sql.get_result::<Number>(&mut database).unwrap().number
+        let sql = diesel::sql_query(format!("SELECT ({sql}) AS value"));
+        sql.get_result::<IntegerRow>(&mut database).unwrap().value
     }
 
-    const SERVERS: usize = 3;
+    const MAX_SERVERS: usize = 3;
 
-    fn refuse_one_owner(&self) {
-        self.run(
-            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
-             $$ BEGIN RAISE EXCEPTION 'refused'; END $$; \
-             CREATE TRIGGER refuse BEFORE INSERT ON claims FOR EACH ROW WHEN (NEW.owner = 'refuse me') \
-             EXECUTE FUNCTION refuse()",
+    fn install_failing_trigger(&self) {
+        self.execute(
+            "CREATE FUNCTION reject() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN RAISE EXCEPTION 'rejected'; END $$; \
+             CREATE TRIGGER reject BEFORE INSERT ON claims FOR EACH ROW WHEN (NEW.owner = 'reject me') \
+             EXECUTE FUNCTION reject()",
         );
     }
 }
 
 #[derive(QueryableByName)]
-struct Number {
+struct IntegerRow {
     #[diesel(sql_type = BigInt)]
-    number: i64,
+    value: i64,
 }
 
 impl Postgres {
     pub(crate) fn at(url: String) -> Self {
-        Self { url, _turn: beside_others() }
+        Self { url, _lock: shared_test_lock() }
     }
 
-    /// A transaction that has done this, and goes on.
-    pub(crate) fn open(&self, sql: &str) -> Transaction {
+    /// Executes statements in a transaction and leaves it open.
+    pub(crate) fn begin(&self, sql: &str) -> OpenTransaction {
         let mut connection = PgConnection::establish(&self.url).unwrap();
         connection.batch_execute(&format!("BEGIN; {sql}")).unwrap();
-        Transaction(connection)
+        OpenTransaction(connection)
     }
 
-    /// A batch of another writer that has taken its number, and whose
-    /// transaction goes on.
-    pub(crate) fn late_batch(&self) -> Transaction {
+    /// Starts a batch as another writer would: it has its number but has not
+    /// committed.
+    pub(crate) fn begin_late_batch(&self) -> OpenTransaction {
         let event = r#"[{"kind":"queued","resource":"late","current_token":0,"version":1,"owner":"","queue_len":1,"at":0}]"#;
-        self.open(&format!(
+        self.begin(&format!(
             "INSERT INTO batch_events (batch, at, count, events) \
              SELECT nextval('batches'), extract(epoch FROM clock_timestamp())::bigint * 1000000, 1, '{event}'; \
              INSERT INTO unplaced SELECT currval('batches')"
         ))
     }
 
-    /// Another server that is at work on a resource.
-    pub(crate) fn lock_row(&self, name: &str) -> Transaction {
-        self.open(&format!("SELECT name FROM resources WHERE name = '{name}' FOR UPDATE"))
+    /// Locks the row of a resource, as a batch of another server does.
+    pub(crate) fn lock_row(&self, name: &str) -> OpenTransaction {
+        self.begin(&format!("SELECT name FROM resources WHERE name = '{name}' FOR UPDATE"))
     }
 
-    /// How many of its connections wait for a lock.
-    pub(crate) fn waiting_for_locks(&self) -> i64 {
-        self.number(
+    /// How many connections to this database wait for a lock.
+    pub(crate) fn connections_waiting_for_locks(&self) -> i64 {
+        self.query_i64(
             "SELECT count(*) FROM pg_stat_activity \
              WHERE datname = current_database() AND wait_event_type = 'Lock'",
         )
     }
 
-    /// What decides when a lease ends.
-    pub(crate) fn clock(&self) -> i64 {
-        self.number("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+    /// The database's clock, which decides when a lease ends.
+    pub(crate) fn clock_micros(&self) -> i64 {
+        self.query_i64("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
     }
 }
 
-/// See [`Postgres::open`].
-pub(crate) struct Transaction(PgConnection);
+/// See [`Postgres::begin`].
+pub(crate) struct OpenTransaction(PgConnection);
 
-impl Transaction {
-    pub(crate) fn release(mut self) {
+impl OpenTransaction {
+    pub(crate) fn commit(mut self) {
         self.0.batch_execute("COMMIT").unwrap();
     }
 }
 
-/// A cluster that one story has for itself, to stop it.
-pub(crate) struct Own {
-    pub(crate) cluster: Cluster,
+/// A cluster for one test, which may stop it.
+pub(crate) struct DedicatedPostgres {
+    pub(crate) cluster: PostgresCluster,
     url: String,
 }
 
-impl Own {
+impl DedicatedPostgres {
     pub(crate) fn start() -> Self {
-        let cluster = Cluster::start(&[]);
+        let cluster = PostgresCluster::start(&[]);
         let url = cluster.new_database();
         Self { cluster, url }
     }
 
-    pub(crate) fn server(&self, arguments: &[&str]) -> Server<Postgres> {
-        Server::on(&Arc::new(Postgres::at(self.url.clone())), arguments)
+    pub(crate) fn server(&self, arguments: &[&str]) -> ServerProcess<Postgres> {
+        ServerProcess::on(&Arc::new(Postgres::at(self.url.clone())), arguments)
     }
 
-    /// A server whose connections pass through something else.
-    pub(crate) fn server_through(&self, port: u16, arguments: &[&str]) -> Server<Postgres> {
+    /// A server that connects to Postgres by way of a proxy on this port.
+    pub(crate) fn server_through(&self, port: u16, arguments: &[&str]) -> ServerProcess<Postgres> {
         let url = self.url.replace(&format!(":{}/", self.cluster.port()), &format!(":{port}/"));
-        Server::on(&Arc::new(Postgres::at(url)), arguments)
+        ServerProcess::on(&Arc::new(Postgres::at(url)), arguments)
     }
 }
 
-/// A primary and its synchronous standby, behind one address.
-pub(crate) struct Standby {
-    primary: Cluster,
-    standby: Cluster,
-    address: Switch,
+/// A primary and its synchronous standby behind one address.
+pub(crate) struct ReplicatedPostgres {
+    primary: PostgresCluster,
+    standby: PostgresCluster,
+    address: FailoverProxy,
     database: String,
 }
 
-impl Standby {
+impl ReplicatedPostgres {
     pub(crate) fn start() -> Self {
-        let primary = Cluster::start(&["synchronous_commit=on", "synchronous_standby_names='*'"]);
-        let standby = primary.follow();
-        let address = Switch::to(primary.port());
+        let primary = PostgresCluster::start(&["synchronous_commit=on", "synchronous_standby_names='*'"]);
+        let standby = primary.start_standby();
+        let address = FailoverProxy::to(primary.port());
         let url = primary.new_database();
         let database = url.rsplit('/').next().expect("a name").to_owned();
         Self { primary, standby, address, database }
     }
 
-    pub(crate) fn server(&self) -> Server<Postgres> {
+    pub(crate) fn server(&self) -> ServerProcess<Postgres> {
         let url = format!("postgres://dlm@127.0.0.1:{}/{}", self.address.port, self.database);
-        Server::on(&Arc::new(Postgres::at(url)), &[])
+        ServerProcess::on(&Arc::new(Postgres::at(url)), &[])
     }
 
-    /// The primary dies, the standby takes its place.
+    /// Crashes the primary, promotes the standby, and redirects the address.
     pub(crate) fn fail_over(&mut self) {
         self.primary.stop_immediately();
         self.standby.promote();
-        self.address.switch(self.standby.port());
+        self.address.switch_to(self.standby.port());
     }
 }

@@ -1,34 +1,35 @@
-//! Wall clocks that are wrong.
+//! Fake wall clocks, by way of libfaketime.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use tempfile::TempDir;
 
-/// The wall clock of processes that are started in its environment.
-pub(crate) struct WrongClock {
+/// A wall clock that can be set. It applies to processes that are started with
+/// its environment.
+pub(crate) struct FakeClock {
     directory: TempDir,
 }
 
-impl WrongClock {
-    /// Off by so many hours.
+impl FakeClock {
+    /// A clock with this offset in hours.
     pub(crate) fn off_by(hours: i32) -> Self {
-        let clock = Self { directory: tempfile::tempdir().expect("a folder") };
+        let clock = Self { directory: tempfile::tempdir().expect("a directory") };
         clock.step_to(hours);
-        // Or the stories would be blind.
+        // Without a working libfaketime the tests would pass without testing anything.
         let date = Command::new("date").arg("+%s").envs(clock.environment()).output().expect("date runs");
         let shown: i64 = String::from_utf8_lossy(&date.stdout).trim().parse().expect("seconds");
-        let off = shown - super::wall_micros() / 1_000_000;
-        assert!((off - i64::from(hours) * 3600).abs() < 10, "the clock is {off} s off");
+        let offset = shown - super::wall_clock_micros() / 1_000_000;
+        assert!((offset - i64::from(hours) * 3600).abs() < 10, "the clock is {offset} s off");
         clock
     }
 
-    /// Steps it, under processes that run.
+    /// Steps the clock, also for processes that already run.
     pub(crate) fn step_to(&self, hours: i32) {
-        // Renamed into place: a reader must not see half of it.
+        // Renamed into place: a reader must not see half of the file.
         let new = self.directory.path().join("new");
-        std::fs::write(&new, format!("{hours:+}h\n")).expect("the clock");
-        std::fs::rename(new, self.file()).expect("the clock");
+        std::fs::write(&new, format!("{hours:+}h\n")).expect("the clock is written");
+        std::fs::rename(new, self.file()).expect("the clock is replaced");
     }
 
     fn file(&self) -> PathBuf {
@@ -39,7 +40,7 @@ impl WrongClock {
         let library = std::fs::read_dir("/usr/lib")
             .into_iter()
             .flatten()
-            .filter_map(|folder| Some(folder.ok()?.path().join("faketime/libfaketime.so.1")))
+            .filter_map(|directory| Some(directory.ok()?.path().join("faketime/libfaketime.so.1")))
             .find(|library| library.exists())
             .expect("libfaketime is missing: apt-get install faketime");
         let pair = |name: &str, value: String| (name.to_owned(), value);

@@ -1,4 +1,4 @@
-//! Throw-away Postgres clusters on free ports.
+//! Temporary Postgres clusters on free ports.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -12,32 +12,33 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tempfile::TempDir;
 
-use super::turn::beside_others;
+use super::test_lock::shared_test_lock;
 
-/// A cluster of its own. It ends with this process, however that ends.
-pub(crate) struct Cluster {
+/// A Postgres cluster. It stops when this process ends, even if it is killed.
+pub(crate) struct PostgresCluster {
     directory: TempDir,
     port: u16,
-    /// Closed, it stops the cluster.
-    keeper: Option<(Child, ChildStdin)>,
+    /// A shell that runs Postgres, and its standard input: closing that stops the
+    /// cluster.
+    supervisor: Option<(Child, ChildStdin)>,
     databases: AtomicU64,
 }
 
-impl Cluster {
-    /// The one that all stories share that don't stop it.
+impl PostgresCluster {
+    /// The cluster shared by all tests that don't stop it.
     pub(crate) fn shared() -> &'static Self {
-        static SHARED: OnceLock<Cluster> = OnceLock::new();
+        static SHARED: OnceLock<PostgresCluster> = OnceLock::new();
         SHARED.get_or_init(|| Self::start(&[]))
     }
 
-    /// A new one, with settings such as `fsync=on`.
+    /// Starts a new cluster with these settings, such as `fsync=on`.
     pub(crate) fn start(settings: &[&str]) -> Self {
-        let _turn = beside_others();
-        let directory = tempfile::tempdir().expect("a folder");
+        let _lock = shared_test_lock();
+        let directory = tempfile::tempdir().expect("a directory");
         let data = directory.path().join("data");
-        std::fs::create_dir(&data).expect("a folder for the data");
+        std::fs::create_dir(&data).expect("a data directory");
         if is_root() {
-            // initdb and postgres refuse root.
+            // initdb and postgres refuse to run as root.
             let owner = Command::new("chown").arg("-R").arg("postgres").arg(directory.path()).status();
             assert!(owner.expect("chown runs").success(), "the user postgres is missing");
         }
@@ -48,39 +49,39 @@ impl Cluster {
             .status()
             .expect("initdb runs");
         assert!(init.success(), "initdb failed");
-        let mut cluster = Self { directory, port: 0, keeper: None, databases: AtomicU64::new(0) };
+        let mut cluster = Self { directory, port: 0, supervisor: None, databases: AtomicU64::new(0) };
         let mut all =
             vec!["fsync=off", "max_connections=300", "shared_buffers=64MB", "log_min_messages=fatal"];
         all.extend(settings);
         let lines: String = all.iter().map(|setting| format!("{setting}\n")).collect();
         let mut file = std::fs::OpenOptions::new().append(true).open(data.join("postgresql.conf")).unwrap();
-        file.write_all(lines.as_bytes()).expect("its settings");
+        file.write_all(lines.as_bytes()).expect("the settings are written");
         cluster.start_on_a_free_port();
         cluster
     }
 
-    /// One that takes connections over TLS alone, with a certificate for
+    /// Starts a cluster that accepts only TLS connections, with a certificate for
     /// `localhost`.
     pub(crate) fn start_with_tls() -> Self {
         let mut cluster = Self::start(&["ssl=off"]);
         let data = cluster.data();
-        let make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test-ca -keyout ca.key -out ca.pem && \
+        let script = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test-ca -keyout ca.key -out ca.pem && \
             openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr && \
             printf 'subjectAltName=DNS:localhost' > extensions && \
             openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
                 -extfile extensions -out server.crt && \
             chmod 600 server.key && printf 'hostssl all all all trust\\n' > pg_hba.conf && \
             printf 'ssl=on\\n' >> postgresql.conf";
-        let made = as_user(Path::new("sh"))
-            .args(["-c", make])
+        let status = as_user(Path::new("sh"))
+            .args(["-c", script])
             .current_dir(&data)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status();
-        assert!(made.expect("openssl runs").success(), "no certificates");
+        assert!(status.expect("openssl runs").success(), "openssl could not create the certificates");
         cluster.new_database();
         cluster.stop_immediately();
-        cluster.start_again();
+        cluster.restart();
         cluster
     }
 
@@ -96,17 +97,17 @@ impl Cluster {
         format!("postgres://dlm@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// A new database in it.
+    /// Creates a database; returns its URL.
     pub(crate) fn new_database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::SeqCst));
         let mut admin = PgConnection::establish(&self.url("postgres")).expect("the cluster answers");
-        admin.batch_execute(&format!("CREATE DATABASE {name}")).expect("a database");
+        admin.batch_execute(&format!("CREATE DATABASE {name}")).expect("the database is created");
         self.url(&name)
     }
 
-    /// A standby of it, which is asked before a commit is acknowledged.
-    pub(crate) fn follow(&self) -> Self {
-        let directory = tempfile::tempdir().expect("a folder");
+    /// Starts a standby that replicates this cluster synchronously.
+    pub(crate) fn start_standby(&self) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
         if is_root() {
             let owner = Command::new("chown").arg("postgres").arg(directory.path()).status();
             assert!(owner.expect("chown runs").success(), "the user postgres is missing");
@@ -118,13 +119,13 @@ impl Cluster {
             .arg(directory.path().join("data"))
             .status()
             .expect("pg_basebackup runs");
-        assert!(copied.success(), "the primary can't be copied");
-        let mut standby = Self { directory, port: 0, keeper: None, databases: AtomicU64::new(0) };
+        assert!(copied.success(), "pg_basebackup failed");
+        let mut standby = Self { directory, port: 0, supervisor: None, databases: AtomicU64::new(0) };
         standby.start_on_a_free_port();
         standby
     }
 
-    /// Makes a standby the primary.
+    /// Promotes this standby to primary.
     pub(crate) fn promote(&self) {
         let promoted = as_user(&program("pg_ctl"))
             .args(["promote", "-w", "-D"])
@@ -132,11 +133,11 @@ impl Cluster {
             .stdout(Stdio::null())
             .status()
             .expect("pg_ctl runs");
-        assert!(promoted.success(), "the standby can't be promoted");
-        let mut connection = PgConnection::establish(&self.url("postgres")).expect("it answers");
-        // It has no standby of its own.
+        assert!(promoted.success(), "pg_ctl promote failed");
+        let mut connection = PgConnection::establish(&self.url("postgres")).expect("the new primary answers");
+        // It has no standby itself: without this, no commit would return.
         for statement in ["ALTER SYSTEM SET synchronous_standby_names = ''", "SELECT pg_reload_conf()"] {
-            connection.batch_execute(statement).expect("a setting");
+            connection.batch_execute(statement).expect("the setting is applied");
         }
     }
 
@@ -144,30 +145,30 @@ impl Cluster {
         let until = super::now() + Duration::from_secs(30);
         loop {
             self.port = free_port();
-            if self.starts() {
+            if self.try_start() {
                 return;
             }
-            assert!(super::now() < until, "postgres finds no port");
+            assert!(super::now() < until, "postgres did not start on any port");
         }
     }
 
-    /// Starts it after it was stopped, and waits until it answers.
-    pub(crate) fn start_again(&mut self) {
+    /// Starts the stopped cluster and waits until it answers.
+    pub(crate) fn restart(&mut self) {
         let until = super::now() + Duration::from_secs(30);
-        while !self.starts() {
-            // Somebody has its port, and may give it back.
-            assert!(super::now() < until, "postgres does not start");
+        while !self.try_start() {
+            // Another process may hold the port for a moment.
+            assert!(super::now() < until, "postgres did not restart");
             std::thread::sleep(Duration::from_millis(100));
         }
     }
 
-    /// Whether it starts; where somebody has taken the port meanwhile it ends
-    /// at once.
-    fn starts(&mut self) -> bool {
-        // The shell outlives this process by as much as it takes to stop it.
+    /// Starts Postgres; returns false if it exits, as it does when the port is taken.
+    fn try_start(&mut self) -> bool {
+        // The shell stops Postgres when its standard input closes, which happens
+        // however this process ends.
         let script = "exec 3<&0; \"$@\" 3<&- & child=$!; \
             { cat <&3 >/dev/null; kill -INT $child 2>/dev/null; } & wait $child";
-        let mut keeper = as_user(Path::new("sh"))
+        let mut supervisor = as_user(Path::new("sh"))
             .args(["-c", script, "sh"])
             .arg(program("postgres"))
             .arg("-D")
@@ -180,20 +181,20 @@ impl Cluster {
             .stderr(Stdio::inherit())
             .spawn()
             .expect("postgres starts");
-        let stdin = keeper.stdin.take().expect("a pipe");
+        let stdin = supervisor.stdin.take().expect("a pipe");
         let until = super::now() + Duration::from_secs(30);
         while PgConnection::establish(&self.url("postgres")).is_err() {
-            if keeper.try_wait().expect("its state").is_some() {
+            if supervisor.try_wait().expect("its state").is_some() {
                 return false;
             }
             assert!(super::now() < until, "postgres does not answer");
             std::thread::sleep(Duration::from_millis(20));
         }
-        self.keeper = Some((keeper, stdin));
+        self.supervisor = Some((supervisor, stdin));
         true
     }
 
-    /// Stops it at once, as a crash would.
+    /// Stops the cluster without a checkpoint, as a crash would.
     pub(crate) fn stop_immediately(&mut self) {
         let stopped = as_user(&program("pg_ctl"))
             .args(["stop", "-m", "immediate", "-D"])
@@ -201,25 +202,25 @@ impl Cluster {
             .stdout(Stdio::null())
             .status()
             .expect("pg_ctl runs");
-        assert!(stopped.success(), "pg_ctl failed");
-        self.end_keeper();
+        assert!(stopped.success(), "pg_ctl stop failed");
+        self.end_supervisor();
     }
 
-    fn end_keeper(&mut self) {
-        if let Some((mut keeper, stdin)) = self.keeper.take() {
+    fn end_supervisor(&mut self) {
+        if let Some((mut supervisor, stdin)) = self.supervisor.take() {
             drop(stdin);
-            keeper.wait().ok();
+            supervisor.wait().ok();
         }
     }
 }
 
-impl Drop for Cluster {
+impl Drop for PostgresCluster {
     fn drop(&mut self) {
-        self.end_keeper();
+        self.end_supervisor();
     }
 }
 
-/// A program of the newest Postgres that is installed.
+/// The path of a program of the newest installed Postgres.
 pub(crate) fn program(name: &str) -> PathBuf {
     let in_path = std::env::var_os("PATH")
         .into_iter()
@@ -230,12 +231,12 @@ pub(crate) fn program(name: &str) -> PathBuf {
         .filter_map(|version| Some(version.ok()?.path().join("bin")))
         .collect();
     installed.sort();
-    let mut folders = installed.into_iter().rev().chain(in_path);
-    let found = folders.find(|folder| folder.join(name).is_file());
+    let mut directories = installed.into_iter().rev().chain(in_path);
+    let found = directories.find(|directory| directory.join(name).is_file());
     found.unwrap_or_else(|| panic!("{name} is missing: apt-get install postgresql")).join(name)
 }
 
-/// A command as a user that Postgres accepts.
+/// A command that runs as a user other than root, as Postgres requires.
 pub(crate) fn as_user(program: &Path) -> Command {
     if is_root() {
         let mut command = Command::new("setpriv");

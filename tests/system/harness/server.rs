@@ -1,4 +1,4 @@
-//! A real server process on a database of its own.
+//! Server processes.
 
 use std::io::{BufRead, BufReader, Read};
 use std::marker::PhantomData;
@@ -10,43 +10,43 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, se
 
 use super::api::Api;
 use super::backend::Backend;
-use super::build::binary;
+use super::binaries::binary;
 
-/// How a story speaks to its server.
-pub(crate) trait Way: Send + Sync + 'static {
-    const SESSIONS: bool;
+/// Which transport a test's [`Api`] uses.
+pub(crate) trait ApiTransport: Send + Sync + 'static {
+    const OVER_SESSIONS: bool;
 }
 
-/// A request each.
+/// HTTP requests.
 pub(crate) struct OverHttp;
 
-impl Way for OverHttp {
-    const SESSIONS: bool = false;
+impl ApiTransport for OverHttp {
+    const OVER_SESSIONS: bool = false;
 }
 
-/// Over session sockets, where they know the operation.
+/// Session sockets for the operations they support, HTTP for the others.
 pub(crate) struct OverSessions;
 
-impl Way for OverSessions {
-    const SESSIONS: bool = true;
+impl ApiTransport for OverSessions {
+    const OVER_SESSIONS: bool = true;
 }
 
-/// A server process, which ends with the test.
-pub(crate) struct Server<B, W = OverHttp> {
+/// A server process. It is killed when dropped.
+pub(crate) struct ServerProcess<B, T = OverHttp> {
     database: Arc<B>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
-    process: Process,
+    process: RunningServer,
     logs: Arc<Mutex<String>>,
-    way: PhantomData<W>,
+    transport: PhantomData<T>,
 }
 
-struct Process {
+struct RunningServer {
     child: Child,
     url: String,
 }
 
-impl<B: Backend, W: Way> Server<B, W> {
+impl<B: Backend, T: ApiTransport> ServerProcess<B, T> {
     pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
@@ -55,22 +55,22 @@ impl<B: Backend, W: Way> Server<B, W> {
         Self::on(&Arc::new(B::new()), arguments)
     }
 
-    /// One of several on a database.
+    /// Starts a server on a database, which other servers may use too.
     pub(crate) fn on(database: &Arc<B>, arguments: &[&str]) -> Self {
-        Self::in_environment(database, arguments, Vec::new())
+        Self::with_environment(database, arguments, Vec::new())
     }
 
-    /// One in an environment of its own.
-    pub(crate) fn in_environment(
+    /// Starts a server with extra environment variables.
+    pub(crate) fn with_environment(
         database: &Arc<B>,
         arguments: &[&str],
         environment: Vec<(String, String)>,
     ) -> Self {
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let logs = Arc::default();
-        let process = Process::start(&database.url(), "127.0.0.1:0", &arguments, &environment, &logs)
-            .expect("the server says where it listens");
-        Self { database: Arc::clone(database), arguments, environment, process, logs, way: PhantomData }
+        let process = RunningServer::start(&database.url(), "127.0.0.1:0", &arguments, &environment, &logs)
+            .expect("the server starts");
+        Self { database: Arc::clone(database), arguments, environment, process, logs, transport: PhantomData }
     }
 
     pub(crate) fn database(&self) -> &Arc<B> {
@@ -82,53 +82,53 @@ impl<B: Backend, W: Way> Server<B, W> {
     }
 
     pub(crate) fn api(&self) -> Api {
-        if W::SESSIONS { Api::over_sessions(self.url()) } else { Api::new(self.url()) }
+        if T::OVER_SESSIONS { Api::over_sessions(self.url()) } else { Api::new(self.url()) }
     }
 
-    /// All that the server wrote to its log.
+    /// Everything the server has logged, over all restarts.
     pub(crate) fn logs(&self) -> String {
         self.logs.lock().expect("the logs").clone()
     }
 
     pub(crate) fn kill9(&mut self) {
-        self.process.child.kill().expect("a process to kill");
-        self.process.child.wait().expect("a process that ends");
+        self.process.child.kill().expect("the process is killed");
+        self.process.child.wait().expect("the process exits");
     }
 
-    /// Starts it again: the same database, the same address.
-    pub(crate) fn start_again(&mut self) {
+    /// Starts the stopped server on the same database and address.
+    pub(crate) fn restart(&mut self) {
         let listen = self.process.url.trim_start_matches("http://").to_owned();
         let until = super::now() + Duration::from_secs(20);
         loop {
             let (url, logs) = (self.database.url(), &self.logs);
-            match Process::start(&url, &listen, &self.arguments, &self.environment, logs) {
+            match RunningServer::start(&url, &listen, &self.arguments, &self.environment, logs) {
                 Ok(process) => return self.process = process,
-                // Meanwhile the port was free for anybody's connection.
+                // Another process may have taken the port as an ephemeral one.
                 Err(why) if why.contains("can't be listened on") && super::now() < until => {
                     std::thread::sleep(Duration::from_millis(50));
                 }
-                Err(why) => panic!("the server does not start again: {why}"),
+                Err(why) => panic!("the server did not restart: {why}"),
             }
         }
     }
 
-    pub(crate) fn kill9_and_start_again(&mut self) {
+    pub(crate) fn kill9_and_restart(&mut self) {
         self.kill9();
-        self.start_again();
+        self.restart();
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Sends SIGTERM and waits for the process to exit.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
-        self.process.child.wait().expect("a process that ends")
+        self.process.child.wait().expect("the process exits")
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        send(&self.process.child, signal);
+        send_signal(&self.process.child, signal);
     }
 }
 
-impl<B, W> Drop for Server<B, W> {
+impl<B, T> Drop for ServerProcess<B, T> {
     fn drop(&mut self) {
         self.process.child.kill().ok();
         self.process.child.wait().ok();
@@ -139,21 +139,21 @@ impl<B, W> Drop for Server<B, W> {
 }
 
 /// Sends a signal to a process.
-pub(crate) fn send(child: &Child, signal: Signal) {
+pub(crate) fn send_signal(child: &Child, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process id")).expect("a process id");
-    kill_process(pid, signal).expect("a process that is there");
+    kill_process(pid, signal).expect("the process exists");
 }
 
-/// Why a server with these arguments does not start.
-pub(crate) fn refused(arguments: &[&str]) -> String {
+/// Runs a server that fails to start; returns what it wrote to standard error.
+pub(crate) fn startup_error(arguments: &[&str]) -> String {
     let output = Command::new(binary("dlm-server")).args(arguments).output().expect("the server runs");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     String::from_utf8(output.stderr).expect("text")
 }
 
-/// The command of a server on this database.
+/// The command that runs a server on this database.
 pub(crate) fn command(database_url: &str, listen: &str) -> Command {
-    allow_descriptors();
+    raise_file_limit();
     let mut command = Command::new(binary("dlm-server"));
     command
         .args(["--writers", "2", "--listen", listen, "--database-url", database_url])
@@ -163,18 +163,18 @@ pub(crate) fn command(database_url: &str, listen: &str) -> Command {
     command
 }
 
-/// Has this process, and those that it starts, open as many files as they may:
-/// some tests have a thousand connections.
-fn allow_descriptors() {
-    static ALLOWED: Once = Once::new();
-    ALLOWED.call_once(|| {
+/// Raises the limit of open files of this process and its children to the hard
+/// limit: some tests have a thousand connections.
+fn raise_file_limit() {
+    static RAISED: Once = Once::new();
+    RAISED.call_once(|| {
         let limit = getrlimit(Resource::Nofile);
-        let all = Rlimit { current: limit.maximum, ..limit };
-        setrlimit(Resource::Nofile, all).expect("a limit that may be raised");
+        let raised = Rlimit { current: limit.maximum, ..limit };
+        setrlimit(Resource::Nofile, raised).expect("the limit is raised");
     });
 }
 
-impl Process {
+impl RunningServer {
     fn start(
         database_url: &str,
         listen: &str,
@@ -182,34 +182,34 @@ impl Process {
         environment: &[(String, String)],
         logs: &Arc<Mutex<String>>,
     ) -> Result<Self, String> {
-        let said_before = logs.lock().expect("the logs").len();
+        let log_start = logs.lock().expect("the logs").len();
         let mut child = command(database_url, listen)
             .envs(environment.iter().cloned())
             .args(arguments)
             .spawn()
             .expect("the server starts");
-        let mut errors = child.stderr.take().expect("its log");
-        let kept = Arc::clone(logs);
-        let keeping = std::thread::spawn(move || {
+        let mut errors = child.stderr.take().expect("its standard error");
+        let sink = Arc::clone(logs);
+        let log_reader = std::thread::spawn(move || {
             let mut buffer = [0; 8192];
             while let Ok(read @ 1..) = errors.read(&mut buffer) {
-                kept.lock().expect("the logs").push_str(&String::from_utf8_lossy(&buffer[..read]));
+                sink.lock().expect("the logs").push_str(&String::from_utf8_lossy(&buffer[..read]));
             }
         });
-        let output = child.stdout.take().expect("its output");
-        let (say, said) = mpsc::channel();
+        let output = child.stdout.take().expect("its standard output");
+        let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
-                say.send(line).ok();
+                sender.send(line).ok();
             }
         });
-        let Ok(line) = said.recv_timeout(Duration::from_secs(20)) else {
+        let Ok(line) = lines.recv_timeout(Duration::from_secs(20)) else {
             child.kill().ok();
-            child.wait().expect("a process that ends");
-            keeping.join().expect("its log");
-            return Err(logs.lock().expect("the logs")[said_before..].to_owned());
+            child.wait().expect("the process exits");
+            log_reader.join().expect("its standard error");
+            return Err(logs.lock().expect("the logs")[log_start..].to_owned());
         };
-        let url = line.strip_prefix("listening on ").expect("the line that says so").to_owned();
+        let url = line.strip_prefix("listening on ").expect("the line with the address").to_owned();
         Ok(Self { child, url })
     }
 }

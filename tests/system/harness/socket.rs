@@ -1,4 +1,5 @@
-//! WebSockets as any program would speak them.
+//! A plain WebSocket client for sessions and the event stream, without the
+//! client library.
 
 use std::time::Duration;
 
@@ -17,20 +18,20 @@ fn request(host: &str, path: &str, protocol: &'static str) -> Result<Request, Er
     Ok(request)
 }
 
-/// A WebSocket to a server.
-pub(crate) struct Socket {
+/// A WebSocket connection to a server.
+pub(crate) struct WebSocket {
     stream: WebSocketStream<TcpStream>,
     next_id: u64,
-    /// What came before it was asked for.
-    early: Vec<Value>,
+    /// Messages received while waiting for another one.
+    unmatched: Vec<Value>,
 }
 
-impl Socket {
+impl WebSocket {
     pub(crate) async fn session(server: &str) -> Self {
         Self::open(server, "/v1/session", "dlm.session.v1").await
     }
 
-    /// The event stream, with the query of the address.
+    /// Opens the event stream with this query string.
     pub(crate) async fn events(server: &str, query: &str) -> Self {
         Self::open(server, &format!("/v1/events{query}"), "dlm.events.v1").await
     }
@@ -46,26 +47,26 @@ impl Socket {
         Self::over(connection, request, protocol).await
     }
 
-    /// One of the event stream of which the kernel takes in little while nobody
-    /// reads it.
+    /// Opens the event stream with a small receive buffer, so that the server is
+    /// soon blocked while the test does not read.
     pub(crate) async fn slow_reader(server: &str, query: &str) -> Self {
         let host = server.trim_start_matches("http://");
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a small buffer");
-        let connection = socket.connect(host.parse().expect("an address")).await.expect("the server answers");
+        let connection = socket.connect(host.parse().expect("an address")).await.expect("the server accepts");
         let request = request(host, &format!("/v1/events{query}"), "dlm.events.v1").expect("a request");
         Self::over(connection, request, "dlm.events.v1").await.expect("an upgrade")
     }
 
     async fn over(connection: TcpStream, request: Request, protocol: &str) -> Result<Self, Error> {
         connection.set_nodelay(true)?;
-        let (stream, answer) = tokio_tungstenite::client_async(request, connection).await?;
-        assert_eq!(answer.headers()["sec-websocket-protocol"], protocol);
-        Ok(Self { stream, next_id: 0, early: Vec::new() })
+        let (stream, response) = tokio_tungstenite::client_async(request, connection).await?;
+        assert_eq!(response.headers()["sec-websocket-protocol"], protocol);
+        Ok(Self { stream, next_id: 0, unmatched: Vec::new() })
     }
 
     pub(crate) async fn send_text(&mut self, text: impl Into<String>) {
-        self.stream.send(Message::text(text.into())).await.expect("the socket takes it");
+        self.stream.send(Message::text(text.into())).await.expect("the message is sent");
     }
 
     /// Sends an operation; returns its id.
@@ -77,20 +78,20 @@ impl Socket {
         self.next_id
     }
 
-    /// Writes an operation that is sent with others; returns its id.
-    pub(crate) async fn queue(&mut self, op: &str, mut fields: Value) -> u64 {
+    /// Buffers an operation until `flush`; returns its id.
+    pub(crate) async fn send_buffered(&mut self, op: &str, mut fields: Value) -> u64 {
         self.next_id += 1;
         fields["id"] = json!(self.next_id);
         fields["op"] = json!(op);
-        self.stream.feed(Message::text(fields.to_string())).await.expect("the socket takes it");
+        self.stream.feed(Message::text(fields.to_string())).await.expect("the message is sent");
         self.next_id
     }
 
     pub(crate) async fn flush(&mut self) {
-        self.stream.flush().await.expect("the socket takes it");
+        self.stream.flush().await.expect("the message is sent");
     }
 
-    /// The next message; `Err` with the code when the server closes.
+    /// The next message, or the close code as an error.
     pub(crate) async fn try_next(&mut self) -> Result<Value, u16> {
         loop {
             let next = tokio::time::timeout(Duration::from_secs(30), self.stream.next());
@@ -106,10 +107,10 @@ impl Socket {
     }
 
     pub(crate) async fn next(&mut self) -> Value {
-        self.try_next().await.expect("no close")
+        self.try_next().await.expect("the socket stays open")
     }
 
-    /// The next message of the event stream that is no bookmark.
+    /// The next message of the event stream that is not a bookmark.
     pub(crate) async fn next_event(&mut self) -> Value {
         loop {
             let message = self.next().await;
@@ -119,14 +120,15 @@ impl Socket {
         }
     }
 
-    /// Does one operation and waits for its answer.
-    pub(crate) async fn ask(&mut self, op: &str, fields: Value) -> Value {
+    /// Sends an operation and waits for its response.
+    pub(crate) async fn request(&mut self, op: &str, fields: Value) -> Value {
         let id = self.send(op, fields).await;
-        self.answer(id).await
+        self.response(id).await
     }
 
-    /// The same where the connection may break; there must be nothing else on it.
-    pub(crate) async fn try_ask(&mut self, op: &str, mut fields: Value) -> Result<Value, u16> {
+    /// Like `request`, but fails with a close code if the connection breaks. No
+    /// other operation may be pending.
+    pub(crate) async fn try_request(&mut self, op: &str, mut fields: Value) -> Result<Value, u16> {
         self.next_id += 1;
         fields["id"] = json!(self.next_id);
         fields["op"] = json!(op);
@@ -139,10 +141,10 @@ impl Socket {
         }
     }
 
-    /// The answer to an operation, in whatever order answers come.
-    pub(crate) async fn answer(&mut self, id: u64) -> Value {
-        if let Some(index) = self.early.iter().position(|message| message["id"] == id) {
-            return self.early.remove(index);
+    /// The response to an operation; responses come in any order.
+    pub(crate) async fn response(&mut self, id: u64) -> Value {
+        if let Some(index) = self.unmatched.iter().position(|message| message["id"] == id) {
+            return self.unmatched.remove(index);
         }
         loop {
             let message = self.next().await;
@@ -152,23 +154,23 @@ impl Socket {
             if message["id"] == id {
                 return message;
             }
-            self.early.push(message);
+            self.unmatched.push(message);
         }
     }
 
-    /// The next word of a lease that has ended.
-    pub(crate) async fn next_ended(&mut self) -> Value {
+    /// The next `lease_ended` message.
+    pub(crate) async fn next_lease_ended(&mut self) -> Value {
         let ended = |message: &Value| message.get("lease_ended").is_some();
-        if let Some(index) = self.early.iter().position(ended) {
-            return self.early.remove(index);
+        if let Some(index) = self.unmatched.iter().position(ended) {
+            return self.unmatched.remove(index);
         }
         let message = self.next().await;
         assert!(ended(&message), "{message}");
         message
     }
 
-    /// Waits for the server to close.
-    pub(crate) async fn closed(&mut self) -> u16 {
+    /// Waits for the server to close the socket; returns the close code.
+    pub(crate) async fn close_code(&mut self) -> u16 {
         loop {
             if let Err(code) = self.try_next().await {
                 return code;

@@ -1,0 +1,19 @@
+//! The behaviors that must hold. Each test is named after its behavior's number.
+
+mod clocks;
+mod events;
+mod guards;
+mod idempotency;
+mod lagging_subscribers;
+mod lease_loss;
+mod locks;
+mod overview;
+mod ownership;
+mod persistence;
+mod queue;
+mod renewal;
+mod restore;
+mod sdk;
+mod session;
+mod token_monotonicity;
+mod tokens;

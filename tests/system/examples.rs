@@ -1,0 +1,136 @@
+//! The example programs, and the README's `curl` commands.
+
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use crate::harness::{ServerProcess, Sqlite, binary, eventually, exclusive_test_lock, now};
+
+type TestServer = ServerProcess<Sqlite>;
+
+fn run(program: &str, arguments: &[&str]) -> (Output, String) {
+    let output = Command::new(binary(program)).args(arguments).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output, text)
+}
+
+/// A process that is killed when dropped.
+struct KillOnDrop(Child);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+#[tokio::test]
+async fn killed_leader_is_replaced_within_its_ttl() {
+    const TTL: Duration = Duration::from_secs(2);
+    let _exclusive = exclusive_test_lock();
+    let server = TestServer::start();
+    let api = server.api();
+    let mut schedulers: Vec<(String, KillOnDrop)> = ["one", "two", "three"]
+        .map(|name| {
+            let mut command = Command::new(binary("leader"));
+            command.args(["--server", server.url(), "--name", name, "--every-ms", "50"]);
+            command.args(["--ttl-ms", &TTL.as_millis().to_string()]);
+            (name.to_owned(), KillOnDrop(command.stdout(Stdio::null()).spawn().unwrap()))
+        })
+        .into();
+    let leader_name = async || {
+        let status = api.status("scheduler/leader").await;
+        status["holders"][0]["owner"].as_str().map(str::to_owned)
+    };
+    eventually("one process leads and two wait", || async { api.queue_len("scheduler/leader").await == 2 })
+        .await;
+    for waiting in [1, 0] {
+        let leader = leader_name().await.unwrap();
+        let index = schedulers.iter().position(|(name, _)| *name == leader).unwrap();
+        drop(schedulers.swap_remove(index));
+        let killed = now();
+        eventually("another process leads", || async {
+            leader_name().await.is_some_and(|other| other != leader)
+        })
+        .await;
+        let took = killed.elapsed();
+        assert!(took < TTL + Duration::from_millis(500), "{took:?}");
+        assert_eq!(api.queue_len("scheduler/leader").await, waiting);
+    }
+    // Three grants and two expiries.
+    assert_eq!(api.status("scheduler/leader").await["holders"][0]["fencing_token"], 5);
+    let alive = schedulers.iter_mut().all(|(_, scheduler)| scheduler.0.try_wait().unwrap().is_none());
+    assert!(alive, "the last process still runs");
+}
+
+#[tokio::test]
+async fn fenced_writer_loses_no_update_and_unfenced_writer_does() {
+    let server = TestServer::start();
+    let directory = tempfile::tempdir().unwrap();
+    for (file, flag, succeeds, verdict) in [
+        ("fenced.db", None, true, "No update is lost."),
+        ("unfenced.db", Some("--unfenced"), false, "An update is LOST."),
+    ] {
+        let storage = directory.path().join(file).display().to_string();
+        let mut arguments = vec!["--server", server.url(), "--storage", &storage];
+        arguments.extend(flag);
+        let (output, text) = run("fenced_writer", &arguments);
+        assert_eq!(output.status.success(), succeeds, "{output:?}");
+        assert!(text.contains(verdict), "{text}");
+        let late_write = if succeeds { "refused" } else { "accepted" };
+        assert!(text.contains(&format!("slow: resumes and writes 1: {late_write}")), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn index_files_counts_correctly_with_locks_and_wrongly_without() {
+    let server = TestServer::start();
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("tree");
+    std::fs::create_dir_all(tree.join("nested")).unwrap();
+    for file in 0..24_usize {
+        let parent = if file % 2 == 0 { tree.clone() } else { tree.join("nested") };
+        std::fs::write(parent.join(format!("{file}.txt")), "word ".repeat(file + 1)).unwrap();
+    }
+    let tree = tree.display().to_string();
+    for (file, flag, succeeds, verdict) in [
+        ("locked.db", None, true, "The totals are equal."),
+        ("unlocked.db", Some("--no-locks"), false, "The totals are WRONG."),
+    ] {
+        let totals = directory.path().join(file).display().to_string();
+        let mut arguments = vec!["run", &tree, "--totals", &totals, "--server", server.url()];
+        arguments.extend(["--workers", "3", "--work-ms", "20"]);
+        arguments.extend(flag);
+        let (output, text) = run("index_files", &arguments);
+        assert_eq!(output.status.success(), succeeds, "{output:?}");
+        assert!(text.contains(verdict), "{text}");
+        assert!(
+            text.lines().any(|line| line.starts_with("words, single pass:") && line.ends_with(" 300")),
+            "{text}"
+        );
+    }
+    let held = server.api().get("/v1/locks?prefix=index").await.ok();
+    assert_eq!(held["locks"].as_array().unwrap().len(), 0, "all locks were released");
+}
+
+#[tokio::test]
+async fn readme_curl_commands_acquire_show_renew_and_release_a_lock() {
+    let server = TestServer::start();
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let blocks = readme.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let curl_blocks: Vec<&str> = blocks.filter(|block| block.contains("curl -s")).collect();
+    let [commands] = curl_blocks[..] else { panic!("{} blocks use curl", curl_blocks.len()) };
+    assert!(commands.contains("http://127.0.0.1:7420/"), "{commands}");
+    let script = commands.replace("http://127.0.0.1:7420", server.url());
+    let output = Command::new("bash").args(["-euo", "pipefail", "-c", &script]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let replies: Vec<serde_json::Value> =
+        serde_json::Deserializer::from_str(&text).into_iter().map(Result::unwrap).collect();
+    let [status, renewed, released] = &replies[..] else { panic!("{text}") };
+    assert_eq!((&status["state"], &status["holders"][0]["owner"]), (&"held".into(), &"me".into()));
+    assert_eq!(renewed["fencing_token"], 1);
+    assert!(renewed["expires_at"].as_str() > status["holders"][0]["expires_at"].as_str(), "{text}");
+    assert_eq!(released["released"], true);
+    assert_eq!(server.api().event_kinds("orders/42").await, ["granted", "released"]);
+}

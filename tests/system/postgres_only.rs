@@ -1,0 +1,118 @@
+//! Behavior that only Postgres has: row locks, late commits, concurrent startup,
+//! TLS.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::harness::{
+    Acquire, Backend, Postgres, PostgresCluster, ServerProcess, WebSocket, eventually, exclusive_test_lock,
+    micros, spawn, startup_error,
+};
+
+#[tokio::test]
+async fn b20_renewal_blocked_on_a_row_lock_until_the_lease_expired_is_refused() {
+    let _exclusive = exclusive_test_lock();
+    let server = ServerProcess::<Postgres>::start();
+    let (api, database) = (server.api(), server.database());
+    let mut refused = 0;
+    for round in 0..40 {
+        let name = format!("a/{round}");
+        let lease = api.lock(&name, &Acquire::exclusive().ttl(500)).await;
+        let expires_at = micros(&lease["expires_at"]);
+        let sleep_until = async |instant: i64| {
+            let left = u64::try_from(instant - database.clock_micros()).unwrap_or(0);
+            tokio::time::sleep(Duration::from_micros(left)).await;
+        };
+        // Less than the 250 ms that a writer waits for a row lock.
+        sleep_until(expires_at - 150_000).await;
+        let row_lock = database.lock_row(&name);
+        let renewal = {
+            let (api, name, lease) = (api.clone(), name.clone(), lease.clone());
+            spawn(async move { api.renew(&name, &lease).await })
+        };
+        eventually("the renewal is blocked or answered", || async {
+            database.connections_waiting_for_locks() > 0 || renewal.is_finished()
+        })
+        .await;
+        let blocked_in_time =
+            database.connections_waiting_for_locks() > 0 && database.clock_micros() < expires_at;
+        sleep_until(expires_at + 10_000).await;
+        row_lock.commit();
+        let response = renewal.await.unwrap();
+        if blocked_in_time && response.status != 503 {
+            response.ended(410, "expired");
+            assert_eq!(api.event_kinds(&name).await, ["granted", "expired"]);
+            refused += 1;
+        }
+        if refused == 3 {
+            return;
+        }
+    }
+    panic!("only {refused} renewals were blocked until the lease expired");
+}
+
+#[tokio::test]
+async fn b46_batch_that_commits_late_is_not_skipped() {
+    let database = Arc::new(Postgres::new());
+    let servers: [ServerProcess<Postgres>; 2] = std::array::from_fn(|_| ServerProcess::on(&database, &[]));
+    let (first, second) = (servers[0].api(), servers[1].api());
+    let start = first.get("/v1/events").await.ok()["cursor"].clone();
+    let after = format!("?after={}", start.as_str().unwrap());
+    let mut stream = WebSocket::events(servers[0].url(), &after).await;
+    assert_eq!(stream.next_event().await["type"], "synced");
+    // A long transaction in another database of the cluster.
+    let other_database = Postgres::new();
+    let long = other_database.begin("CREATE TABLE long (a int); INSERT INTO long VALUES (1)");
+    let late = database.begin_late_batch();
+    for round in 0..20 {
+        second.lock(&format!("a/{round}"), &Acquire::exclusive()).await;
+    }
+    for round in 0..20 {
+        assert_eq!(stream.next_event().await["resource"], format!("a/{round}"), "no event is held up");
+    }
+    late.commit();
+    assert_eq!(stream.next_event().await["resource"], "late");
+    second.lock("b", &Acquire::exclusive()).await;
+    assert_eq!(stream.next_event().await["resource"], "b");
+    let mut replayed = Vec::new();
+    let mut stream = WebSocket::events(servers[1].url(), &after).await;
+    while let Some(resource) = stream.next_event().await["resource"].as_str() {
+        replayed.push(resource.to_owned());
+    }
+    assert_eq!((replayed.len(), replayed[20].as_str(), replayed[21].as_str()), (22, "late", "b"));
+    long.commit();
+}
+
+#[tokio::test]
+async fn servers_can_start_concurrently_on_an_empty_database() {
+    for _ in 0..3 {
+        let database = Arc::new(Postgres::new());
+        let starting: [_; 3] = std::array::from_fn(|_| {
+            let database = Arc::clone(&database);
+            std::thread::spawn(move || ServerProcess::<Postgres>::on(&database, &[]))
+        });
+        for (token, server) in (1..).zip(starting.map(|server| server.join().unwrap())) {
+            let lease = server.api().lock("a", &Acquire::exclusive()).await;
+            assert_eq!(lease["fencing_token"], token);
+            server.api().release("a", &lease).await.ok();
+        }
+    }
+}
+
+#[tokio::test]
+async fn postgres_connection_uses_tls_and_verifies_the_certificate() {
+    let cluster = PostgresCluster::start_with_tls();
+    let ca = tempfile::NamedTempFile::new().unwrap();
+    std::fs::copy(cluster.data().join("ca.pem"), ca.path()).unwrap();
+    let url = |host: &str, ca: &str| {
+        format!("postgres://dlm@{host}:{}/test_0?sslmode=verify-full&sslrootcert={ca}", cluster.port())
+    };
+    let ca = ca.path().display().to_string();
+    let server = ServerProcess::<Postgres>::on(&Arc::new(Postgres::at(url("localhost", &ca))), &[]);
+    server.api().lock("a", &Acquire::exclusive()).await;
+    // The certificate is not valid for this host name.
+    let error = startup_error(&["--listen", "127.0.0.1:0", "--database-url", &url("127.0.0.1", &ca)]);
+    assert!(error.contains("certificate"), "{error}");
+    let error = startup_error(&["--listen", "127.0.0.1:0", "--database-url", &url("localhost", "/none")]);
+    assert!(error.contains("certificate"), "{error}");
+}

@@ -1,0 +1,14 @@
+//! Several servers on one Postgres database.
+
+mod failures;
+mod grants;
+
+use std::sync::Arc;
+
+use crate::harness::{Backend, Postgres, ServerProcess};
+
+/// Starts this many servers on a new database.
+fn start_replicas(count: usize) -> Vec<ServerProcess<Postgres>> {
+    let database = Arc::new(Postgres::new());
+    (0..count).map(|_| ServerProcess::on(&database, &[])).collect()
+}
