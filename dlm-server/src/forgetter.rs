@@ -12,7 +12,7 @@ use dlm_protocol::limits::KEY_RETENTION_MS;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::since_boot;
-use crate::store::{ClaimName, Cluster, Purge, Reader, StoreError, Stretch};
+use crate::store::{ClaimRowKey, Cluster, KeyDeletion, KeyRange, Reader, StoreError};
 use crate::writer::Writers;
 
 /// How many claims are looked at, and at most forgotten, at a time: it is what
@@ -65,7 +65,7 @@ pub(crate) async fn run(
     cluster: Arc<dyn Cluster>,
     stop: CancellationToken,
 ) {
-    let mut at: Option<ClaimName> = None;
+    let mut at: Option<ClaimRowKey> = None;
     let mut pace = Pace::new(since_boot());
     loop {
         // One replica is enough for it.
@@ -74,7 +74,7 @@ pub(crate) async fn run(
             _ => Ok(None),
         };
         let pause = match walk {
-            Ok(Some(Stretch { last, more: true, .. })) => {
+            Ok(Some(KeyRange { last, more: true, .. })) => {
                 at = Some(last);
                 pace.step(since_boot())
             }
@@ -98,21 +98,21 @@ pub(crate) async fn run(
 async fn forget(
     writers: &Writers,
     reader: &Arc<dyn Reader>,
-    after: Option<ClaimName>,
-) -> Result<Option<Stretch>, StoreError> {
+    after: Option<ClaimRowKey>,
+) -> Result<Option<KeyRange>, StoreError> {
     let (looking, behind) = (Arc::clone(reader), after.clone());
     let look = move || {
         let cutoff = Micros(looking.now()?.0 - (KEY_RETENTION_MS * 1000) as i64);
-        Ok::<_, StoreError>((cutoff, looking.stretch(behind.as_ref(), cutoff, STRETCH)?))
+        Ok::<_, StoreError>((cutoff, looking.key_range(behind.as_ref(), cutoff, STRETCH)?))
     };
     let (cutoff, stretch) = tokio::task::spawn_blocking(look)
         .await
         .map_err(|error| StoreError::Unavailable(error.to_string()))??;
     if let Some(stretch) = &stretch
-        && stretch.forgettable > 0
+        && stretch.expired > 0
     {
-        let purge = Purge { after, last: stretch.last.clone(), cutoff };
-        let forgotten = writers.chore(move |store| store.purge(&purge)).await?;
+        let deletion = KeyDeletion { after, last: stretch.last.clone(), cutoff };
+        let forgotten = writers.run_maintenance(move |store| store.delete_keys(&deletion)).await?;
         tracing::debug!(forgotten, "forgot keys");
     }
     Ok(stretch)

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::since_boot;
 use crate::ended::Holders;
 use crate::feed::Feed;
-use crate::store::{Cluster, Heard, StoreError};
+use crate::store::{Cluster, PeerMessage, StoreError};
 use crate::writer::{Parked, Writers};
 
 /// Between two signs of life.
@@ -26,7 +26,7 @@ pub(crate) struct Members(RwLock<Arc<Replicas>>);
 impl Members {
     /// As of the first beat of this replica.
     pub(crate) fn join(cluster: &dyn Cluster) -> Result<Self, StoreError> {
-        Ok(Self(RwLock::new(Arc::new(cluster.beat()?.replicas))))
+        Ok(Self(RwLock::new(Arc::new(cluster.heartbeat()?.replicas))))
     }
 
     pub(crate) fn current(&self) -> Arc<Replicas> {
@@ -54,10 +54,10 @@ pub(crate) async fn beat(
 ) {
     while !stop.is_cancelled() {
         let beating = Arc::clone(&cluster);
-        match tokio::task::spawn_blocking(move || beating.beat()).await {
+        match tokio::task::spawn_blocking(move || beating.heartbeat()).await {
             Ok(Ok(beat)) => {
                 members.set(beat.replicas);
-                if beat.was_missed {
+                if beat.declared_dead {
                     tracing::warn!("the other servers took this one for gone");
                     // A lock that was freed meanwhile passed over who waits here.
                     for (name, key) in parked.all() {
@@ -83,7 +83,7 @@ pub(crate) async fn place(cluster: Arc<dyn Cluster>, stop: CancellationToken) {
         // One replica is enough for it.
         if cluster.rank() == 0 {
             let placing = Arc::clone(&cluster);
-            match tokio::task::spawn_blocking(move || placing.place()).await {
+            match tokio::task::spawn_blocking(move || placing.assign_positions()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::warn!(%error, "batches could not be placed in the log"),
                 Err(error) => tracing::error!(%error, "placing batches ended in a panic"),
@@ -109,18 +109,20 @@ pub(crate) fn listen(
     let mut look_at = since_boot();
     while !stop.is_cancelled() {
         let mut ended = Vec::new();
-        for heard in cluster.heard() {
+        for heard in cluster.receive() {
             match heard {
-                Heard::WaitEnded(name, key) => ended.push((name, key)),
-                Heard::LeaseEnded(name, token, reason) => holders.ended(&name, token, reason),
-                Heard::Renewed(name, token, expires_at) => feed.renewed_elsewhere(&name, token, expires_at),
-                Heard::RenewalsFollowed => feed.followed_elsewhere(),
+                PeerMessage::WaitEnded { name, key, .. } => ended.push((name, key)),
+                PeerMessage::LeaseEnded { name, token, reason } => holders.ended(&name, token, reason),
+                PeerMessage::Renewed { name, token, expires_at } => {
+                    feed.renewed_elsewhere(&name, token, expires_at)
+                }
+                PeerMessage::RenewalsSubscribed => feed.followed_elsewhere(),
             }
         }
         if since_boot() >= look_at {
             let waits = parked.all();
             if !waits.is_empty() {
-                match cluster.missed(&waits) {
+                match cluster.ended_waits(&waits) {
                     Ok(missed) => ended.extend(missed),
                     Err(error) => {
                         tracing::warn!(%error, "the waits that are held open could not be looked at");

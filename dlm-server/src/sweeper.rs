@@ -6,16 +6,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use dlm_engine::{ClaimKey, Micros};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::since_boot;
 use crate::service::Service;
-use crate::store::{Cluster, Due, Name, Reader, StoreError};
+use crate::store::{Cluster, DueWork, Name, Reader, StoreError};
+use crate::writer::NextCheck;
 
 /// Most resources, and most waiters, ended at a time.
 const LIMIT: i64 = 1000;
@@ -32,35 +31,6 @@ const LONGEST_LOOK: Duration = Duration::from_secs(1);
 const BEHIND: Duration = Duration::from_millis(80);
 const MOST_BEHIND: u32 = 2;
 
-/// When the sweeper has to look next.
-#[derive(Debug)]
-pub(crate) struct Alarm {
-    at: AtomicI64,
-    earlier: Notify,
-}
-
-impl Alarm {
-    pub(crate) fn new() -> Self {
-        Self { at: AtomicI64::new(i64::MAX), earlier: Notify::new() }
-    }
-
-    /// Something is due at this instant.
-    pub(crate) fn set(&self, at: Micros) {
-        if at.0 < self.at.fetch_min(at.0, Ordering::AcqRel) {
-            self.earlier.notify_one();
-        }
-    }
-
-    /// From here on everything that is set is new.
-    fn clear(&self) {
-        self.at.store(i64::MAX, Ordering::Release);
-    }
-
-    fn at(&self) -> Micros {
-        Micros(self.at.load(Ordering::Acquire))
-    }
-}
-
 /// Sweeps until it is told to stop. Where several replicas share the store the
 /// first does it; each of the others is a little behind, and finds something
 /// only when those before it failed to.
@@ -68,12 +38,12 @@ pub(crate) async fn run(
     service: Service,
     reader: Arc<dyn Reader>,
     cluster: Arc<dyn Cluster>,
-    alarm: Arc<Alarm>,
+    next_check: Arc<NextCheck>,
     stop: CancellationToken,
 ) {
     while !stop.is_cancelled() {
-        // Before the look: what is committed after it sets the alarm again.
-        alarm.clear();
+        // Before the read, so that a check scheduled by a later commit is kept.
+        next_check.clear();
         let behind = BEHIND * cluster.rank().min(MOST_BEHIND);
         match sweep(&service, &reader, behind).await {
             Ok(due) => {
@@ -81,9 +51,9 @@ pub(crate) async fn run(
                 if full {
                     continue;
                 }
-                alarm.set(due.next.unwrap_or(Micros::MAX));
+                next_check.schedule(due.next.unwrap_or(Micros::MAX));
                 tokio::select! {
-                    () = sleep_until_due(due.now, behind, &alarm) => {}
+                    () = sleep_until_due(due.now, behind, &next_check) => {}
                     () = stop.cancelled() => {}
                 }
             }
@@ -95,9 +65,9 @@ pub(crate) async fn run(
     }
 }
 
-async fn sweep(service: &Service, reader: &Arc<dyn Reader>, behind: Duration) -> Result<Due, StoreError> {
+async fn sweep(service: &Service, reader: &Arc<dyn Reader>, behind: Duration) -> Result<DueWork, StoreError> {
     let looking = Arc::clone(reader);
-    let due = tokio::task::spawn_blocking(move || looking.due(behind, LIMIT))
+    let due = tokio::task::spawn_blocking(move || looking.due_work(behind, LIMIT))
         .await
         .map_err(|error| StoreError::Unavailable(error.to_string()))??;
     let mut by_name: HashMap<Name, Vec<ClaimKey>> = HashMap::new();
@@ -117,11 +87,12 @@ async fn sweep(service: &Service, reader: &Arc<dyn Reader>, behind: Duration) ->
 }
 
 /// `looked` is the deciding clock at the look that was just taken.
-async fn sleep_until_due(looked: Micros, behind: Duration, alarm: &Alarm) {
+async fn sleep_until_due(looked: Micros, behind: Duration, next_check: &NextCheck) {
     let started = since_boot();
     loop {
         let elapsed = since_boot().saturating_sub(started);
-        let due_in = Duration::from_micros(u64::try_from(alarm.at().0.saturating_sub(looked.0)).unwrap_or(0));
+        let due_in =
+            Duration::from_micros(u64::try_from(next_check.at().0.saturating_sub(looked.0)).unwrap_or(0));
         let left = due_in.saturating_add(behind).saturating_sub(elapsed);
         if left.is_zero() {
             tokio::time::sleep(SHORTEST_SLEEP).await;
@@ -132,7 +103,7 @@ async fn sleep_until_due(looked: Micros, behind: Duration, alarm: &Alarm) {
         }
         tokio::select! {
             () = tokio::time::sleep(left.min(LONGEST_SLEEP)) => {}
-            () = alarm.earlier.notified() => {}
+            () = next_check.moved_earlier() => {}
         }
     }
 }

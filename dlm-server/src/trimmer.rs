@@ -7,7 +7,7 @@ use std::time::Duration;
 use dlm_engine::Micros;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{Cluster, Reader, StoreError, Trim};
+use crate::store::{Cluster, LogTrim, Reader, StoreError};
 use crate::writer::Writers;
 
 /// Most rows of the log that go at a time.
@@ -65,6 +65,6 @@ async fn trim(
         .map_err(|error| StoreError::Unavailable(error.to_string()))??;
     let age = i64::try_from(retention.age.as_micros()).unwrap_or(i64::MAX);
     let keep = i64::try_from(retention.events).unwrap_or(i64::MAX);
-    let trim = Trim { before: Micros(now.0.saturating_sub(age)), keep, limit: STEP };
-    writers.chore(move |store| store.trim(&trim)).await
+    let trim = LogTrim { before: Micros(now.0.saturating_sub(age)), keep, limit: STEP };
+    writers.run_maintenance(move |store| store.trim_log(&trim)).await
 }

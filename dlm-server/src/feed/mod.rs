@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::service::Error;
 use crate::service::cursor::Cursor;
 use crate::service::events::{logged, wire_event};
-use crate::store::{Head, LogRow, Reader, StoreError};
+use crate::store::{LogHead, LogRow, Reader, StoreError};
 use renewals::Renewals;
 use ring::Ring;
 
@@ -41,7 +41,7 @@ pub(crate) struct Feed(Arc<Inner>);
 struct Inner {
     ring: Mutex<Ring>,
     moved: watch::Sender<()>,
-    poked: Notify,
+    wake: Notify,
     followers: AtomicUsize,
     renewals: Renewals,
 }
@@ -51,23 +51,23 @@ impl Feed {
         Self(Arc::new(Inner {
             ring: Mutex::new(Ring::default()),
             moved: watch::Sender::new(()),
-            poked: Notify::new(),
+            wake: Notify::new(),
             followers: AtomicUsize::new(0),
             renewals: Renewals::default(),
         }))
     }
 
     /// There is something new in the log.
-    pub(crate) fn poke(&self) {
+    pub(crate) fn wake(&self) {
         if self.0.followers.load(Ordering::Relaxed) > 0 {
-            self.0.poked.notify_one();
+            self.0.wake.notify_one();
         }
     }
 
     /// Begins to follow.
     pub(crate) fn follow(&self) -> Follower {
         self.0.followers.fetch_add(1, Ordering::Relaxed);
-        self.0.poked.notify_one();
+        self.0.wake.notify_one();
         Follower { feed: self.clone(), moved: self.0.moved.subscribe() }
     }
 
@@ -148,7 +148,7 @@ impl Follow {
                 }
             }
             tokio::select! {
-                () = feed.0.poked.notified() => {}
+                () = feed.0.wake.notified() => {}
                 () = tokio::time::sleep(tick) => {}
                 () = stop.cancelled() => return,
             }
@@ -168,7 +168,7 @@ impl Follow {
             });
             Ok::<_, StoreError>((rows.collect::<Result<Vec<_>, StoreError>>()?, page.head, page.trimmed))
         };
-        let (rows, Head(head), trimmed) = tokio::task::spawn_blocking(read)
+        let (rows, LogHead(head), trimmed) = tokio::task::spawn_blocking(read)
             .await
             .map_err(|error| StoreError::Unavailable(error.to_string()))??;
         let more = rows.len() as i64 == ROWS;

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::Feed;
-use crate::store::{Cluster, Name, Word};
+use crate::store::{Cluster, Name, PeerMessage};
 
 /// Most renewals that wait to be sent to one who follows; it misses the rest.
 const MOST_WAITING: usize = 4096;
@@ -38,7 +38,7 @@ pub(super) struct Renewals {
     followed: broadcast::Sender<Renewed>,
     /// How many times other servers are still to be told.
     times: AtomicU32,
-    untold: Mutex<Vec<Word>>,
+    untold: Mutex<Vec<PeerMessage>>,
 }
 
 impl Default for Renewals {
@@ -49,7 +49,7 @@ impl Default for Renewals {
 }
 
 impl Renewals {
-    fn untold(&self) -> MutexGuard<'_, Vec<Word>> {
+    fn untold(&self) -> MutexGuard<'_, Vec<PeerMessage>> {
         self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -64,7 +64,7 @@ impl Feed {
             let mut untold = renewals.untold();
             if untold.len() < MOST_TOLD {
                 let (name, token, expires_at) = (Name::clone(name), lease.token, lease.expires_at);
-                untold.push(Word::Renewed { name, token, expires_at });
+                untold.push(PeerMessage::Renewed { name, token, expires_at });
             }
         }
     }
@@ -107,12 +107,12 @@ pub(crate) async fn tell(feed: Feed, cluster: Arc<dyn Cluster>, stop: Cancellati
             () = tokio::time::sleep(TELL) => {}
             () = stop.cancelled() => return,
         }
-        let mut words = std::mem::take(&mut *renewals.untold());
+        let mut messages = std::mem::take(&mut *renewals.untold());
         if renewals.followed.receiver_count() > 0 {
-            words.push(Word::RenewalsFollowed);
+            messages.push(PeerMessage::RenewalsSubscribed);
         }
-        if !words.is_empty() {
-            cluster.announce(words);
+        if !messages.is_empty() {
+            cluster.announce(messages);
         }
         let one_less = |times: u32| times.checked_sub(1);
         // At zero it stays there.

@@ -9,10 +9,12 @@ use dlm_protocol::{AcquireRequest, EndReason, IdempotencyKey, Lease, Queued, Res
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Error, Hold, Outcome, Principal, Service, not_taken, unavailable, wire};
+use super::{Error, Hold, Outcome, Principal, Service, not_enqueued, unavailable, wire};
 use crate::clock::since_boot;
 use crate::store::Name;
-use crate::writer::{Answer, Caller, Done, Execute, Failure, Leave, RequestId, Writers};
+use crate::writer::{
+    Caller, Completion, Execute, Leave, OperationError, OperationResult, RequestId, Writers,
+};
 
 impl Service {
     pub(super) async fn acquire(
@@ -44,9 +46,9 @@ impl Service {
         });
         let name = resource.to_shared();
         let (answer, mut answered) = oneshot::channel();
-        let id = self.next_request();
+        let id = self.0.writers.next_request();
         let op = Op::Acquire { key: claim.clone(), request };
-        let execute = Execute { name: Name::clone(&name), op, caller: Caller { request: id, answer } };
+        let execute = Execute { name: Name::clone(&name), op, caller: Caller { request: id, reply: answer } };
         // Before the operation is handed in: it may be dropped right after.
         let mut place = Place {
             writers: &self.0.writers,
@@ -56,9 +58,9 @@ impl Service {
             can_return,
             held: waits,
         };
-        if let Err(error) = self.0.writers.execute(execute) {
+        if let Err(error) = self.0.writers.enqueue(execute) {
             place.disarm();
-            return Err(not_taken(error));
+            return Err(not_enqueued(error));
         }
         let answer = if waits && hold == Hold::Briefly {
             let share = tokio::time::sleep(Duration::from_millis(MAX_HOLD_MS));
@@ -75,14 +77,14 @@ impl Service {
         } else {
             answered.await
         };
-        if matches!(&answer, Ok(Answer { outcome: Err(Failure::Unavailable), .. })) {
+        if matches!(&answer, Ok(OperationResult { outcome: Err(OperationError::Unavailable), .. })) {
             // It may be in the queue all the same.
             place.request = None;
         } else {
             place.disarm();
         }
         let answer = answer.map_err(|_| unavailable("the server is shutting down"))?;
-        if matches!(answer.outcome, Ok(Done::StillQueued)) {
+        if matches!(answer.outcome, Ok(Completion::StillQueued)) {
             return self.still_queued(resource, claim.clone(), key).await;
         }
         let held = since_boot().saturating_sub(arrived);
@@ -115,7 +117,7 @@ impl Service {
         key: IdempotencyKey,
     ) -> Result<Outcome, Error> {
         let name = resource.to_shared();
-        let position = self.read(move |reader| reader.position(&name, &claim)).await?;
+        let position = self.read(move |reader| reader.queue_position(&name, &claim)).await?;
         let Outcome::Status(status) = self.status(resource).await? else { return Err(Error::Internal) };
         Ok(Outcome::Queued(Queued {
             // One whose wait ended since is told so when it asks again.
@@ -163,13 +165,13 @@ impl Drop for Place<'_> {
 }
 
 /// What the engine did, or why not, in the terms of the service.
-pub(super) fn reply(outcome: Result<Done, Failure>, now: Micros) -> Result<Reply, Error> {
+pub(super) fn reply(outcome: Result<Completion, OperationError>, now: Micros) -> Result<Reply, Error> {
     match outcome {
-        Ok(Done::Reply(reply)) => Ok(reply),
-        Ok(Done::StillQueued) => Err(Error::Internal),
-        Err(Failure::Unavailable) => Err(unavailable("the database is not available")),
-        Err(Failure::Internal) => Err(Error::Internal),
-        Err(Failure::Refused(refusal)) => Err(match refusal {
+        Ok(Completion::Reply(reply)) => Ok(reply),
+        Ok(Completion::StillQueued) => Err(Error::Internal),
+        Err(OperationError::Unavailable) => Err(unavailable("the database is not available")),
+        Err(OperationError::Internal) => Err(Error::Internal),
+        Err(OperationError::Refused(refusal)) => Err(match refusal {
             Refusal::Held(snapshot) => {
                 let (holders, retry_after_ms) = wire::refused(&snapshot, now)?;
                 Error::LockHeld { holders, queue_len: snapshot.queue_len, retry_after_ms }

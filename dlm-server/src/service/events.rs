@@ -8,7 +8,7 @@ use dlm_protocol::{Event, EventPage, FencingToken, Mode, Owner, ResourceName};
 use super::cursor::Cursor;
 use super::{Error, EventsQuery, Outcome, Service, wire};
 use crate::clock::since_boot;
-use crate::store::{Head, LogPage, LogRow, Reader};
+use crate::store::{LogHead, LogPage, LogRow, Reader};
 use crate::writer::LoggedEvent;
 
 /// Rows of the log (a batch each) that are read at a time.
@@ -32,7 +32,7 @@ impl Service {
         let mut first = true;
         loop {
             let from = page.at.position;
-            let LogPage { rows, head: Head(head), trimmed } =
+            let LogPage { rows, head: LogHead(head), trimmed } =
                 self.read(move |reader| reader.log(from, ROWS)).await?;
             if let Some(start) = start.filter(|_| first) {
                 start.check(head, trimmed)?;
@@ -64,7 +64,7 @@ impl Service {
     async fn newest_events(&self, query: EventsQuery) -> Result<Outcome, Error> {
         let log_id = self.0.log_id;
         let wanted = move |reader: &dyn Reader| {
-            let LogPage { head: Head(head), trimmed, .. } = reader.log(i64::MAX, 1)?;
+            let LogPage { head: LogHead(head), trimmed, .. } = reader.log(i64::MAX, 1)?;
             let until = since_boot() + BACK_FOR;
             let (mut to, mut rows) = (head, ROWS);
             let mut newest = VecDeque::new();

@@ -30,14 +30,12 @@ mod subscribe;
 mod wire;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use dlm_engine::{ClaimKey, Context, KeyLookup, Limits, Micros, Op, Replicas};
 use dlm_protocol::{AcquireRequest, IdempotencyKey, Lease, ResourceName};
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -45,14 +43,14 @@ use crate::ended::{Holders, Told};
 use crate::feed::Feed;
 use crate::members::Members;
 use crate::store::{Cluster, Name, Reader, StoreError};
-use crate::writer::{Answer, Caller, Execute, NotTaken, RequestId, Writers};
+use crate::writer::{EnqueueError, OperationResult, Writers};
 use lease_id::LeaseIds;
 use overview::Overviews;
 
-pub use crate::store::OpenError;
+pub use crate::store::{ListQuery, OpenError};
 pub use error::Error;
 pub use open::ServiceOptions;
-pub use operation::{EventsQuery, ListQuery, Operation, Outcome};
+pub use operation::{EventsQuery, Operation, Outcome};
 pub use principal::Principal;
 pub use restore::{Restored, restore};
 pub(crate) use subscribe::{Ended, Next, Subscription, Wanted};
@@ -72,7 +70,6 @@ struct Inner {
     feed: Feed,
     overviews: Overviews,
     limits: Arc<Limits>,
-    requests: AtomicU64,
     draining: CancellationToken,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -173,20 +170,15 @@ impl Service {
         &self,
         name: Name,
         waiters: Vec<ClaimKey>,
-    ) -> impl Future<Output = Result<Answer, Error>> + use<> {
+    ) -> impl Future<Output = Result<OperationResult, Error>> + use<> {
         self.execute(name, Op::Sweep { waiters })
     }
 
     /// Hands an operation to the writer, at once; the future waits for its
     /// answer.
-    fn execute(&self, name: Name, op: Op) -> impl Future<Output = Result<Answer, Error>> + use<> {
-        let (answer, answered) = oneshot::channel();
-        let caller = Caller { request: self.next_request(), answer };
-        let taken = self.0.writers.execute(Execute { name, op, caller });
-        async move {
-            taken.map_err(not_taken)?;
-            answered.await.map_err(|_| unavailable("the writer has stopped"))
-        }
+    fn execute(&self, name: Name, op: Op) -> impl Future<Output = Result<OperationResult, Error>> + use<> {
+        let executed = self.0.writers.execute(name, op);
+        async move { executed.await.map_err(not_enqueued) }
     }
 
     /// Reads on a thread that may block.
@@ -203,10 +195,6 @@ impl Service {
                 Err(Error::Internal)
             }
         }
-    }
-
-    fn next_request(&self) -> RequestId {
-        RequestId(self.0.requests.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The world as those who read see it.
@@ -247,9 +235,9 @@ fn unavailable(why: &'static str) -> Error {
     Error::Unavailable { why, retry_after: Duration::from_secs(1) }
 }
 
-fn not_taken(error: NotTaken) -> Error {
+fn not_enqueued(error: EnqueueError) -> Error {
     match error {
-        NotTaken::Busy => unavailable("too many operations are waiting"),
-        NotTaken::Stopped => unavailable("the server is shutting down"),
+        EnqueueError::QueueFull => unavailable("too many operations are waiting"),
+        EnqueueError::Stopped => unavailable("the server is shutting down"),
     }
 }

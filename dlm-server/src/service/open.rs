@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,9 +19,9 @@ use crate::forgetter;
 use crate::members::{self, Members};
 use crate::metrics::Metrics;
 use crate::store::{self, OpenError};
-use crate::sweeper::{self, Alarm};
+use crate::sweeper;
 use crate::trimmer::{self, Retention};
-use crate::writer::{self, Parked};
+use crate::writer::{self, NextCheck, Parked};
 
 /// The thread that hears other servers.
 pub(super) const LISTENER: &str = "dlm-listener";
@@ -54,11 +53,11 @@ impl Service {
     pub async fn open(options: ServiceOptions, metrics: Arc<Metrics>) -> Result<Self, OpenError> {
         let retention = Retention { age: options.event_retention, events: options.event_limit };
         let opening = tokio::task::spawn_blocking(move || Self::open_blocking(&options, metrics));
-        let (service, alarm, parked) =
+        let (service, next_check, parked) =
             opening.await.map_err(|error| OpenError::Stopped(error.to_string()))??;
         let inner = &service.0;
         let (reader, cluster) = (|| Arc::clone(&inner.reader), || Arc::clone(&inner.cluster));
-        let sweeper = sweeper::run(service.clone(), reader(), cluster(), alarm, inner.stop.clone());
+        let sweeper = sweeper::run(service.clone(), reader(), cluster(), next_check, inner.stop.clone());
         inner.tasks.spawn(sweeper);
         let forgetter = forgetter::run(inner.writers.clone(), reader(), cluster(), inner.stop.clone());
         inner.tasks.spawn(forgetter);
@@ -80,7 +79,7 @@ impl Service {
     fn open_blocking(
         options: &ServiceOptions,
         metrics: Arc<Metrics>,
-    ) -> Result<(Self, Arc<Alarm>, Arc<Parked>), OpenError> {
+    ) -> Result<(Self, Arc<NextCheck>, Arc<Parked>), OpenError> {
         let secret = options.secret_file.as_deref().map(read_secret).transpose()?;
         let opened = store::open(&options.database_url, options.writers)?;
         let limits = Arc::new(Limits {
@@ -91,10 +90,10 @@ impl Service {
         let stopped = |error: &dyn fmt::Display| OpenError::Stopped(error.to_string());
         let cluster = opened.cluster;
         let members = Arc::new(Members::join(&*cluster).map_err(|error| stopped(&error))?);
-        let alarm = Arc::new(Alarm::new());
+        let next_check = Arc::new(NextCheck::new());
         let (parked, holders) = (Arc::<Parked>::default(), Arc::<Holders>::default());
         let feed = Feed::new();
-        let setup = writer::Setup {
+        let dependencies = writer::Dependencies {
             holders: Arc::clone(&holders),
             feed: feed.clone(),
             members: Arc::clone(&members),
@@ -102,9 +101,10 @@ impl Service {
             parked: Arc::clone(&parked),
             limits: Arc::clone(&limits),
             metrics,
-            alarm: Arc::clone(&alarm),
+            next_check: Arc::clone(&next_check),
         };
-        let (writers, mut threads) = writer::start(opened.stores, &setup).map_err(|error| stopped(&error))?;
+        let (writers, mut threads) =
+            writer::start(opened.stores, &dependencies).map_err(|error| stopped(&error))?;
         let stop = CancellationToken::new();
         if cluster.is_shared() {
             let (cluster, writers, stop) = (Arc::clone(&cluster), writers.clone(), stop.clone());
@@ -125,13 +125,12 @@ impl Service {
             feed,
             overviews: Overviews::default(),
             limits,
-            requests: AtomicU64::new(0),
             draining: CancellationToken::new(),
             stop,
             tasks: TaskTracker::new(),
             threads: Mutex::new(threads),
         }));
-        Ok((service, alarm, parked))
+        Ok((service, next_check, parked))
     }
 }
 

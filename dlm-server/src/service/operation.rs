@@ -3,10 +3,10 @@
 use dlm_protocol::{
     AcquireRequest, Cancelled, CheckRequest, Checked, EventPage, ForceReleaseRequest, ForceReleased,
     IdempotencyKey, Lease, LockPage, LockStatus, Overview, Queued, ReleaseRequest, Released, RenewItem,
-    RenewRequest, ResourceName, StateFilter,
+    RenewRequest, ResourceName,
 };
 
-use super::Error;
+use super::{Error, ListQuery};
 
 /// One operation, however it came in.
 #[derive(Debug, Clone)]
@@ -68,17 +68,6 @@ impl Operation {
             Self::Overview { .. } => "overview",
         }
     }
-}
-
-/// Which resources to list.
-#[derive(Debug, Clone)]
-pub struct ListQuery {
-    pub prefix: String,
-    pub state: StateFilter,
-    /// 1 to [`dlm_protocol::limits::MAX_PAGE`]; the transport checks it.
-    pub limit: usize,
-    /// `next` of the page before.
-    pub after: Option<String>,
 }
 
 /// Which events to read.

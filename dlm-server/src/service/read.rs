@@ -9,7 +9,7 @@ use dlm_protocol::{LockPage, ResourceName, StateFilter};
 use super::cursor::Cursor;
 use super::{Error, ListQuery, Outcome, Service, wire};
 use crate::clock::since_boot;
-use crate::store::{Name, StoreError, View};
+use crate::store::{Name, ResourceView, StoreError};
 
 /// How long it is read again what became overdue again meanwhile.
 const READ_FOR: Duration = Duration::from_secs(5);
@@ -72,10 +72,10 @@ impl Service {
     }
 
     /// What is overdue of these.
-    fn overdue(&self, views: &[View], now: Micros) -> Vec<Overdue> {
+    fn overdue(&self, views: &[ResourceView], now: Micros) -> Vec<Overdue> {
         let replicas = self.0.members.current();
         let context = self.context(now, &replicas);
-        let of = |view: &View| {
+        let of = |view: &ResourceView| {
             let lease =
                 view.holders.iter().any(|claim| claim.lease().is_some_and(|lease| !lease.is_live(now)));
             let due = |claim: &&dlm_engine::Claim| {
@@ -104,7 +104,7 @@ struct Overdue {
     waiters: Vec<ClaimKey>,
 }
 
-fn shows(state: StateFilter, view: &View) -> bool {
+fn shows(state: StateFilter, view: &ResourceView) -> bool {
     match state {
         StateFilter::Held => view.row.holder_count > 0,
         StateFilter::Waiting => view.row.queue_len > 0,

@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 use super::cursor::Cursor;
 use super::{Error, Service};
 use crate::feed::{Follower, LiveEvent, Renewed, live_events};
-use crate::store::{Head, LogPage};
+use crate::store::{LogHead, LogPage};
 
 /// Rows of the log (a batch each) that are read at a time, and events that are
 /// handed out at a time.
@@ -80,7 +80,8 @@ impl Service {
         let after = after.map(|cursor| self.cursor(cursor)).transpose()?;
         // Before the look at the end of the log: what comes after it is fed.
         let follower = self.0.feed.follow();
-        let LogPage { head: Head(head), trimmed, .. } = self.read(|reader| reader.log(i64::MAX, 1)).await?;
+        let LogPage { head: LogHead(head), trimmed, .. } =
+            self.read(|reader| reader.log(i64::MAX, 1)).await?;
         let at = match after {
             Some(at) => at.check(head, trimmed).map(|()| at)?,
             None => Cursor::after_batch(head),
@@ -143,7 +144,7 @@ impl Subscription {
         let (service, from) = (&self.service, self.at.position);
         let read = self.reading.get_or_insert_with(|| Box::pin(read(service.clone(), from))).await;
         self.reading = None;
-        let Stored { page: LogPage { rows, head: Head(head), trimmed }, events } = read?;
+        let Stored { page: LogPage { rows, head: LogHead(head), trimmed }, events } = read?;
         self.at.check(head, trimmed)?;
         let at = self.at;
         let events = events?.into_iter();

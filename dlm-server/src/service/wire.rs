@@ -7,7 +7,7 @@ use dlm_protocol::{
 
 use super::Error;
 use super::lease_id::LeaseIds;
-use crate::store::View;
+use crate::store::ResourceView;
 
 pub(super) const fn mode(mode: Mode) -> dlm_protocol::Mode {
     match mode {
@@ -104,7 +104,7 @@ pub(super) fn waiter_id(ticket: u64) -> String {
 /// A resource for whoever asks; with its waiters where `away` can tell who of
 /// them is away.
 pub(super) fn status(
-    view: &View,
+    view: &ResourceView,
     away: Option<&dyn Fn(&dlm_engine::QueueEntry) -> bool>,
     cursor: Option<String>,
 ) -> Result<LockStatus, Error> {
@@ -140,6 +140,6 @@ pub(super) fn status(
 }
 
 /// Since when the first of the queue waits.
-pub(super) fn oldest_wait(view: &View) -> Option<Timestamp> {
+pub(super) fn oldest_wait(view: &ResourceView) -> Option<Timestamp> {
     view.waiters.first()?.queue_entry().map(|entry| time(entry.enqueued_at))
 }

@@ -1,4 +1,4 @@
-//! The replicas that share a store.
+//! The replicas that share a store, and the messages between them.
 
 use dlm_engine::{ClaimKey, Micros, ReplicaId, Replicas};
 use dlm_protocol::EndReason;
@@ -7,61 +7,54 @@ use super::{Name, StoreError};
 
 /// The replicas that share a store.
 pub(crate) trait Cluster: Send + Sync {
-    /// Says that this replica is alive, and learns which are not.
-    fn beat(&self) -> Result<Beat, StoreError>;
+    /// Records that this replica is alive, and reads which replicas are dead.
+    fn heartbeat(&self) -> Result<Heartbeat, StoreError>;
 
-    /// Gives the batches that are visible their places in the event log, also
-    /// where nobody reads it.
-    fn place(&self) -> Result<(), StoreError>;
+    /// Assigns committed batches their positions in the event log. Readers of
+    /// the log do this too; it is needed while nobody reads.
+    fn assign_positions(&self) -> Result<(), StoreError>;
 
-    /// This replica is about to end.
+    /// Marks this replica as dead, at shutdown.
     fn leave(&self) -> Result<(), StoreError>;
 
-    /// How many of the replicas that are alive come before this one: it is what
-    /// they share work by.
+    /// How many live replicas precede this one. Background work is divided by
+    /// rank.
     fn rank(&self) -> u32;
 
-    /// Tells the other replicas what concerns them. It may be lost.
-    fn announce(&self, words: Vec<Word>);
+    /// Sends messages to the other replicas. Delivery is not guaranteed.
+    fn announce(&self, messages: Vec<PeerMessage>);
 
-    /// What other replicas told this one, once there is anything; nothing after
-    /// a while.
-    fn heard(&self) -> Vec<Heard>;
+    /// Receives messages from other replicas. Blocks until there are any, and
+    /// returns an empty list after a timeout.
+    fn receive(&self) -> Vec<PeerMessage>;
 
-    /// Those of these waits that are over, or that nobody is known to hold
-    /// open. For a message that was lost.
-    fn missed(&self, parked: &[(Name, ClaimKey)]) -> Result<Vec<(Name, ClaimKey)>, StoreError>;
+    /// Returns those of these waits that have ended, or whose claim names no
+    /// replica. Covers lost messages.
+    fn ended_waits(&self, parked: &[(Name, ClaimKey)]) -> Result<Vec<(Name, ClaimKey)>, StoreError>;
 
-    /// Whether there may be other replicas at all.
+    /// Whether other replicas may share the store at all.
     fn is_shared(&self) -> bool;
 }
 
-/// What a replica learnt at a sign of life.
+/// The result of a heartbeat.
 #[derive(Debug)]
-pub(crate) struct Beat {
+pub(crate) struct Heartbeat {
     pub(crate) replicas: Replicas,
-    /// The others took this replica for gone, and passed over who waits at it.
-    pub(crate) was_missed: bool,
+    /// Peers had declared this replica dead, and passed over its waiters.
+    pub(crate) declared_dead: bool,
 }
 
-/// What one replica tells others.
-#[derive(Debug, Clone)]
-pub(crate) enum Word {
-    /// A wait has ended that the replica holds open.
+/// A message from one replica to others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PeerMessage {
+    /// A wait whose request is parked at `replica` has ended. Only that replica
+    /// receives the message.
     WaitEnded { replica: ReplicaId, name: Name, key: ClaimKey },
-    /// A lease has ended without its holder's doing.
+    /// A lease has expired or was force-released.
     LeaseEnded { name: Name, token: u64, reason: EndReason },
-    /// A lease began a new term; only said while a replica says the next.
+    /// A lease was renewed. Sent only while a replica sends
+    /// [`Self::RenewalsSubscribed`].
     Renewed { name: Name, token: u64, expires_at: Micros },
-    /// Somebody follows renewals here.
-    RenewalsFollowed,
-}
-
-/// What a replica was told.
-#[derive(Debug, Clone)]
-pub(crate) enum Heard {
-    WaitEnded(Name, ClaimKey),
-    LeaseEnded(Name, u64, EndReason),
-    Renewed(Name, u64, Micros),
-    RenewalsFollowed,
+    /// The sender has subscribers to renewals.
+    RenewalsSubscribed,
 }

@@ -1,59 +1,59 @@
-//! What goes wrong with a database, and what it means.
+//! Store errors, and what a database's own errors mean.
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as DieselError};
 
-/// Why the store did not do what it was asked. What it says is for the log.
+/// Why a store operation failed. The texts are for the log.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    /// A claim that was taken for new is there already.
-    #[error("a claim with this key is there already")]
+    /// A claim that was assumed to be new exists already.
+    #[error("a claim with this key exists already")]
     KeyExists,
-    /// The database refused the data.
-    #[error("the database refused the data: {0}")]
-    Refused(String),
+    /// The database rejected the data. Retrying does not help.
+    #[error("the database rejected the data: {0}")]
+    Rejected(String),
     /// The database can't be used now.
-    #[error("the database is not available: {0}")]
+    #[error("the database is unavailable: {0}")]
     Unavailable(String),
-    /// A transaction may have been committed or not.
-    #[error("what became of a commit is not known")]
-    Unclear,
-    /// A transaction was not committed, and could be tried again.
-    #[error("a commit did not take place")]
+    /// A COMMIT failed, and it is unknown whether it was applied.
+    #[error("commit outcome unknown")]
+    CommitOutcomeUnknown,
+    /// The transaction was rolled back. It may succeed when retried.
+    #[error("the transaction was rolled back")]
     NotCommitted,
-    /// What is stored can't be understood.
-    #[error("the database holds what this version can't read: {0}")]
+    /// Stored data violates an invariant, or was written by another version.
+    #[error("the database contains data that this version can't read: {0}")]
     Corrupt(String),
 }
 
-/// Why a store can't be opened: for the operator.
+/// Why a store could not be opened. The texts are for operators.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the database URL must begin with `sqlite:` or `postgres:`; no other scheme is supported")]
+    #[error("unsupported database URL: it must start with `sqlite:` or `postgres:`")]
     Scheme,
-    #[error("the SQLite URL names no file")]
+    #[error("the SQLite URL contains no file path")]
     NoFile,
-    #[error("the database {path} belongs to another dlm-server that is running (lock file {lock})")]
+    #[error("the database {path} is in use by another dlm-server (lock file {lock}): stop that server first")]
     InUse { path: String, lock: String },
-    #[error("the file {path} can't be opened: {source}")]
+    #[error("could not open the file {path}: {source}")]
     File { path: String, source: std::io::Error },
-    #[error("the database {path} can't be opened: {why}")]
+    #[error("could not open the database {path}: {why}")]
     Database { path: String, why: String },
-    #[error("the Postgres database can't be opened: {why}")]
+    #[error("could not open the Postgres database: {why}")]
     Postgres { why: String },
-    #[error("{0} servers are at work on the database: stop them first")]
-    Served(usize),
-    #[error("the database can't be brought to this version: {0}")]
+    #[error("{0} running servers use the database: stop them first")]
+    InService(usize),
+    #[error("could not migrate the database: {0}")]
     Migration(String),
-    #[error("the server can't be started: {0}")]
+    #[error("could not start the server: {0}")]
     Stopped(String),
-    #[error("the secret file {path} must hold at least 32 bytes")]
+    #[error("the secret file {path} is too short: it must contain at least 32 bytes")]
     ShortSecret { path: String },
 }
 
-/// What databases say of trouble that is not of the data's making. diesel gives
-/// the text, not the code.
-const NOT_OF_THE_DATA: [&str; 20] = [
-    // SQLite; fixed in its source.
+/// Messages of errors that the data did not cause. diesel passes on an error's
+/// message but not its code.
+const UNAVAILABLE: [&str; 20] = [
+    // SQLite: constants in its source.
     "database is locked",
     "database table is locked",
     "disk I/O error",
@@ -79,7 +79,7 @@ const NOT_OF_THE_DATA: [&str; 20] = [
 
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
-        let says = |info: &dyn DatabaseErrorInformation, what: &str| info.message().contains(what);
+        let says = |info: &dyn DatabaseErrorInformation, text: &str| info.message().contains(text);
         match &error {
             DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Self::NotCommitted,
             DieselError::DatabaseError(_, info)
@@ -87,13 +87,13 @@ impl From<DieselError> for StoreError {
             {
                 Self::NotCommitted
             }
-            // The address may lead to another server by now: one that was promoted.
+            // A reconnect may reach a standby that has been promoted.
             DieselError::DatabaseError(
                 DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::ReadOnlyTransaction,
                 _,
             ) => Self::Unavailable(error.to_string()),
             DieselError::DatabaseError(_, info)
-                if NOT_OF_THE_DATA.iter().any(|trouble| says(&**info, trouble)) =>
+                if UNAVAILABLE.iter().any(|message| says(&**info, message)) =>
             {
                 Self::Unavailable(error.to_string())
             }
@@ -102,7 +102,7 @@ impl From<DieselError> for StoreError {
             }
             DieselError::DatabaseError(..)
             | DieselError::SerializationError(_)
-            | DieselError::QueryBuilderError(_) => Self::Refused(error.to_string()),
+            | DieselError::QueryBuilderError(_) => Self::Rejected(error.to_string()),
             DieselError::DeserializationError(_) => Self::Corrupt(error.to_string()),
             _ => Self::Unavailable(error.to_string()),
         }

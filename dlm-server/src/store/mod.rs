@@ -1,15 +1,18 @@
-//! Where the state lasts: the rows of resources and claims, the event log.
+//! Persistence: the rows of resources and claims, and the event log.
 //!
-//! A store knows no lock rule. It speaks in the engine's terms and has three
-//! sides: [`Store`], the connection of a writer, [`Reader`], what everyone else
-//! sees, and [`Cluster`], the replicas that share it. There is one module a
-//! database; `schema`, `rows` and `queries` are what they have in
-//! common.
+//! A store knows no lock rule and speaks in the engine's terms. It has three
+//! sides: [`Store`] is a writer's connection, [`Reader`] reads committed state,
+//! and [`Cluster`] is the set of replicas that share the store.
 //!
-//! **Architecture Invariant:** what a writer was told to write is either all
-//! there after [`Store::commit`] answered `Ok`, or none of it.
+//! - `sqlite`, `postgres`: the databases
+//! - `schema`, `claim_columns`, `rows`, `queries`: what both have in common
+//! - `read`: what readers see; `cluster`: replicas and their messages
+//! - `single_node`: the cluster of a store that belongs to one process
+//! - `error`: what can go wrong
+//!
+//! **Architecture Invariant:** once [`Store::commit`] returns `Ok`, everything
+//! written since [`Store::begin`] is durable; otherwise all of it is, or none.
 
-mod alone;
 mod cluster;
 mod error;
 mod postgres;
@@ -17,43 +20,45 @@ mod queries;
 mod read;
 mod rows;
 mod schema;
+mod single_node;
 mod sqlite;
 
 use std::sync::Arc;
 
 use dlm_engine::{ClaimChange, Micros, Need, ReplicaId, Resource, RowChange};
 
-pub(crate) use cluster::{Beat, Cluster, Heard, Word};
+pub(crate) use cluster::{Cluster, Heartbeat, PeerMessage};
 pub use error::OpenError;
 pub(crate) use error::StoreError;
-use read::SHOWN;
-pub(crate) use read::{Due, Head, LogPage, LogRow, Reader, Standing, Stretch, View};
+pub use read::ListQuery;
+use read::TOP;
+pub(crate) use read::{DueWork, KeyRange, LockCounts, LogHead, LogPage, LogRow, Reader, ResourceView};
 
-/// A resource's name as the store and its writer keep it.
+/// A resource's name, shared between a writer and its store.
 pub(crate) type Name = Arc<str>;
 
-/// What a database was told once.
+/// What identifies a database. It is generated when the database is created.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
     /// The key of the lease ids' MAC.
     pub(crate) secret: Vec<u8>,
-    /// Random per database: a cursor of another log is not one of this.
+    /// Random, so that cursors of other databases are recognized.
     pub(crate) log_id: u64,
     /// The last instant that was stored.
     pub(crate) last_at: Micros,
 }
 
-/// A store that is open: its parts go to those who use them.
-pub(crate) struct Opened {
-    /// One a writer; names are shared out among them.
+/// The parts of an open store.
+pub(crate) struct OpenStore {
+    /// One per writer.
     pub(crate) stores: Vec<Box<dyn Store>>,
     pub(crate) reader: Arc<dyn Reader>,
     pub(crate) cluster: Arc<dyn Cluster>,
     pub(crate) identity: Identity,
 }
 
-/// Opens the store that the URL names and brings it to this version.
-pub(crate) fn open(url: &str, writers: usize) -> Result<Opened, OpenError> {
+/// Opens the database with this URL and migrates it to this version.
+pub(crate) fn open(url: &str, writers: usize) -> Result<OpenStore, OpenError> {
     match url.split_once(':') {
         Some(("sqlite", rest)) => sqlite::open(rest),
         Some(("postgres" | "postgresql", _)) => postgres::open(url, writers),
@@ -61,9 +66,9 @@ pub(crate) fn open(url: &str, writers: usize) -> Result<Opened, OpenError> {
     }
 }
 
-/// Makes a database that comes from a backup safe to serve: tokens go on above
-/// all that were given out since, and old lease ids and cursors hold no more.
-/// Nobody may be serving it.
+/// Makes a database that was restored from a backup safe to serve: raises all
+/// token counters, and invalidates old lease ids and cursors. No server may be
+/// running on it.
 pub(crate) fn restore(url: &str, raise: i64) -> Result<(), OpenError> {
     match url.split_once(':') {
         Some(("sqlite", rest)) => sqlite::restore(rest, raise),
@@ -72,51 +77,52 @@ pub(crate) fn restore(url: &str, raise: i64) -> Result<(), OpenError> {
     }
 }
 
-/// A resource that a batch needs.
-pub(crate) struct Wanted<'a> {
+/// A resource that a batch locks.
+pub(crate) struct LockTarget<'a> {
     pub(crate) name: &'a Name,
-    /// What the writer has in memory.
-    pub(crate) known: Option<Known>,
+    /// The version that the writer has in memory, if any.
+    pub(crate) cached: Option<CachedVersion>,
 }
 
-/// Which state of a resource is meant. The revision alone won't do: a resource
-/// that was forgotten and used again begins to count anew, while its version
-/// goes on from the floor.
+/// Identifies one stored state of a resource. The revision alone is not enough:
+/// a resource that was deleted and created again counts revisions from the
+/// start, while its version continues from the floor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Known {
+pub(crate) struct CachedVersion {
     pub(crate) revision: u64,
     pub(crate) version: u64,
 }
 
-/// How a resource of a batch stands.
-pub(crate) enum Locked {
-    /// As the writer has it in memory.
-    Same,
-    Loaded(Box<Loaded>),
-    /// Another replica is at it: it can't be in this batch.
-    Elsewhere,
+/// The result of locking a resource.
+pub(crate) enum LockResult {
+    /// Locked; the writer's copy is current.
+    Unchanged,
+    /// Locked; the writer had no current copy.
+    Loaded(Box<LoadedResource>),
+    /// Another replica holds the lock, so the resource can't be in this batch.
+    LockedElsewhere,
 }
 
-/// What to do about a resource that another replica is at.
+/// What to do about rows that another replica has locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Contended {
-    /// Go on without it.
+pub(crate) enum LockWait {
+    /// Proceed without them.
     Skip,
-    /// Wait for it, for a short while.
+    /// Wait for them, for a short time.
     Wait,
 }
 
 /// A resource as it is stored.
-pub(crate) struct Loaded {
+pub(crate) struct LoadedResource {
     pub(crate) resource: Resource,
-    /// `check_at` as it is stored; `None` while there is no row.
+    /// The stored `check_at`; `None` if there is no row.
     pub(crate) stored_check_at: Option<Micros>,
-    /// Grows with every write of anything of the resource.
+    /// Grows with every write to the resource or its claims.
     pub(crate) revision: u64,
 }
 
 /// What a batch writes of one resource.
-pub(crate) struct Write<'a> {
+pub(crate) struct ResourceWrite<'a> {
     pub(crate) name: &'a Name,
     pub(crate) row: RowChange,
     pub(crate) stored_check_at: Option<Micros>,
@@ -126,51 +132,52 @@ pub(crate) struct Write<'a> {
 /// What a batch writes.
 pub(crate) struct BatchWrite<'a> {
     pub(crate) now: Micros,
-    pub(crate) writes: &'a [Write<'a>],
-    /// Its events in their order, as JSON, and how many; if there are any.
+    pub(crate) writes: &'a [ResourceWrite<'a>],
+    /// Its events in order, as a JSON array, and their number. `None` if there
+    /// are none.
     pub(crate) events: Option<(&'a str, usize)>,
 }
 
-/// Keys to forget: the claims behind `after` up to and with `last` that ended
-/// before `cutoff`.
+/// Keys to delete: the claims behind `after`, up to and including `last`, that
+/// ended before `cutoff`.
 #[derive(Debug, Clone)]
-pub(crate) struct Purge {
-    pub(crate) after: Option<ClaimName>,
-    pub(crate) last: ClaimName,
+pub(crate) struct KeyDeletion {
+    pub(crate) after: Option<ClaimRowKey>,
+    pub(crate) last: ClaimRowKey,
     pub(crate) cutoff: Micros,
 }
 
-/// What to forget of the event log, from its beginning on.
+/// What to trim from the start of the event log.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Trim {
-    /// Rows that are older.
+pub(crate) struct LogTrim {
+    /// Trim rows older than this.
     pub(crate) before: Micros,
-    /// Rows that so many events follow.
+    /// Trim rows that are followed by at least this many events.
     pub(crate) keep: i64,
-    /// Rows looked at.
+    /// The number of rows to consider.
     pub(crate) limit: i64,
 }
 
 /// One of the oldest rows of the log.
-pub(crate) struct OldRow {
+pub(crate) struct OldLogRow {
     pub(crate) position: i64,
     pub(crate) at: i64,
-    /// How many events the log ever had up to and with this row.
+    /// The number of events ever logged, up to and including this row.
     pub(crate) upto: i64,
 }
 
-impl Trim {
-    /// The last of the oldest rows that is to go, and how many go with it.
-    fn last(&self, rows: &[OldRow], log_upto: i64) -> Option<(usize, i64)> {
-        let goes = |row: &&OldRow| row.at < self.before.0 || row.upto <= log_upto - self.keep;
-        let going = rows.iter().take_while(goes).count();
-        Some((going, rows[..going].last()?.position))
+impl LogTrim {
+    /// How many of these oldest rows to trim, and the last of their positions.
+    fn select(&self, rows: &[OldLogRow], log_upto: i64) -> Option<(usize, i64)> {
+        let is_old = |row: &&OldLogRow| row.at < self.before.0 || row.upto <= log_upto - self.keep;
+        let count = rows.iter().take_while(is_old).count();
+        Some((count, rows[..count].last()?.position))
     }
 }
 
-/// A claim's primary key.
+/// The primary key of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ClaimName {
+pub(crate) struct ClaimRowKey {
     pub(crate) resource: String,
     pub(crate) principal: String,
     pub(crate) key: String,
@@ -179,67 +186,72 @@ pub(crate) struct ClaimName {
 /// A writer's connection. Everything between `begin` and `commit` is one
 /// transaction.
 pub(crate) trait Store: Send {
-    /// `contended` is what the batch will do about resources of others.
-    fn begin(&mut self, contended: Contended) -> Result<(), StoreError>;
+    /// Begins a transaction. `lock_wait` is what [`Store::lock`] will be called
+    /// with.
+    fn begin(&mut self, lock_wait: LockWait) -> Result<(), StoreError>;
 
-    /// Keeps everyone else from changing these resources until the end of the
-    /// transaction, and loads what is not in memory as it is stored. Answers in
-    /// the order asked.
-    fn lock(&mut self, wanted: &[Wanted<'_>], contended: Contended) -> Result<Vec<Locked>, StoreError>;
+    /// Locks these resources until the end of the transaction, and loads those
+    /// of which the writer has no current copy. Returns one result per target,
+    /// in order.
+    fn lock(
+        &mut self,
+        targets: &[LockTarget<'_>],
+        lock_wait: LockWait,
+    ) -> Result<Vec<LockResult>, StoreError>;
 
-    /// The deciding clock. In a batch it is read after the rows are locked.
+    /// Reads the deciding clock. A batch reads it after it has locked its rows.
     fn now(&mut self) -> Result<Micros, StoreError>;
 
-    /// Gives a resource what it needs to go on.
+    /// Loads what the engine needs to proceed with an operation.
     fn provide(&mut self, name: &Name, need: Need, resource: &mut Resource) -> Result<(), StoreError>;
 
-    /// Writes what the batch changed and its events, and leaves the batch's
-    /// number in the writer's marker. Returns the number.
+    /// Writes the changes and events of a batch, and records the number of the
+    /// batch in the writer's marker row. Returns the number.
     fn write(&mut self, batch: &BatchWrite<'_>) -> Result<i64, StoreError>;
 
-    /// After an `Err` the outcome is unknown: ask [`Store::last_batch`] on a
-    /// new connection.
+    /// Commits. After an `Err` the outcome is unknown: reconnect and compare
+    /// [`Store::last_batch`].
     fn commit(&mut self) -> Result<(), StoreError>;
 
     fn rollback(&mut self);
 
-    /// Makes the connection anew.
     fn reconnect(&mut self) -> Result<(), StoreError>;
 
-    /// The number of this writer's last committed batch.
+    /// The number of this writer's last committed batch, from the marker row.
     fn last_batch(&mut self) -> Result<i64, StoreError>;
 
-    /// Forgets keys, in a transaction of its own. Returns how many.
-    fn purge(&mut self, purge: &Purge) -> Result<usize, StoreError>;
+    /// Deletes old keys, in a transaction of its own. Returns the number of
+    /// deleted claims.
+    fn delete_keys(&mut self, deletion: &KeyDeletion) -> Result<usize, StoreError>;
 
-    /// Forgets the oldest rows of the log, in a transaction of its own. Returns
-    /// how many.
-    fn trim(&mut self, trim: &Trim) -> Result<usize, StoreError>;
+    /// Trims the event log, in a transaction of its own. Returns the number of
+    /// deleted rows.
+    fn trim_log(&mut self, trim: &LogTrim) -> Result<usize, StoreError>;
 }
 
-/// How many buckets the names are hashed into.
+/// Names are hashed into this many buckets.
 const FLOOR_BUCKETS: i64 = 4096;
 
-/// Where the counters of a name begin that has no row: names share a floor by
-/// their hash, so that forgetting them costs no memory of each.
+/// The bucket of a name. Names in one bucket share a floor, so that deleting an
+/// idle resource leaves nothing behind that grows with the number of names.
 pub(crate) fn floor_bucket(name: &str) -> i64 {
-    // FNV-1a: the bucket of a name must be the same for ever.
+    // FNV-1a. The result is stored, so it must never change.
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     (hash % FLOOR_BUCKETS as u64) as i64
 }
 
-/// One run of this server: who parked a waiter.
+/// A new replica id. Ids grow with time, so a replica's rank is its age.
 pub(crate) fn new_replica_id() -> ReplicaId {
-    // The first 63 bits of a time-ordered id grow with each start.
+    // The timestamp is in the first 63 bits of a UUIDv7.
     ReplicaId((uuid::Uuid::now_v7().as_u128() >> 65) as i64)
 }
 
-/// Random bytes from the system.
+/// Random bytes from the operating system.
 fn random<const N: usize>() -> Result<[u8; N], StoreError> {
     let mut bytes = [0; N];
-    // Up to 256 bytes come whole once the kernel's source is ready.
+    // The kernel returns requests of up to 256 bytes in full.
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
         .map_err(|error| StoreError::Unavailable(error.to_string()))?;
     Ok(bytes)

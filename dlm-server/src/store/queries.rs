@@ -1,6 +1,6 @@
 //! The reads that both databases answer alike.
 
-use super::ClaimName;
+use super::ClaimRowKey;
 
 /// Defines them for a connection: diesel's queries are typed by their backend.
 macro_rules! read_queries {
@@ -12,11 +12,10 @@ macro_rules! read_queries {
         use dlm_protocol::StateFilter;
         use dlm_protocol::limits::{MAX_HOLDERS_SHOWN, MAX_WAITERS_SHOWN};
 
-        use crate::service::ListQuery;
         use crate::store::queries::prefix_end;
         use crate::store::rows::{ClaimRow, ResourceRow};
         use crate::store::schema::{claims, floors, resources};
-        use crate::store::{Name, SHOWN, Standing, StoreError, View, floor_bucket};
+        use crate::store::{ListQuery, LockCounts, Name, ResourceView, StoreError, TOP, floor_bucket};
 
         /// The claim with this key.
         pub(super) fn claim(
@@ -83,7 +82,7 @@ macro_rules! read_queries {
         }
 
         /// A resource with its first holders and waiters.
-        pub(super) fn view(connection: &mut $connection, name: &Name) -> Result<View, StoreError> {
+        pub(super) fn view(connection: &mut $connection, name: &Name) -> Result<ResourceView, StoreError> {
             let row = resources::table
                 .find(&**name)
                 .select(ResourceRow::as_select())
@@ -102,7 +101,7 @@ macro_rules! read_queries {
             connection: &mut $connection,
             row: ResourceRow,
             waiters: Vec<Claim>,
-        ) -> Result<View, StoreError> {
+        ) -> Result<ResourceView, StoreError> {
             let holders = match row.holder() {
                 Some(key) => claim(connection, &row.name, &key)?.into_iter().collect(),
                 None if row.holder_count > 0 => {
@@ -110,13 +109,13 @@ macro_rules! read_queries {
                 }
                 None => Vec::new(),
             };
-            Ok(View { row: row.to_record(), name: Name::from(row.name), holders, waiters })
+            Ok(ResourceView { row: row.to_record(), name: Name::from(row.name), holders, waiters })
         }
 
         fn view_with_first_waiter(
             connection: &mut $connection,
             row: ResourceRow,
-        ) -> Result<View, StoreError> {
+        ) -> Result<ResourceView, StoreError> {
             let first = match row.queue_len {
                 0 => Vec::new(),
                 _ => waiters(connection, &row.name, 0, 1)?,
@@ -125,7 +124,10 @@ macro_rules! read_queries {
         }
 
         /// How all locks stand; who began to wait before `long` has waited long.
-        pub(super) fn standing(connection: &mut $connection, long: Micros) -> Result<Standing, StoreError> {
+        pub(super) fn lock_counts(
+            connection: &mut $connection,
+            long: Micros,
+        ) -> Result<LockCounts, StoreError> {
             let (held, leases, waiting): (i64, i64, i64) = resources::table
                 .filter(resources::holder_count.gt(0).or(resources::queue_len.gt(0)))
                 .select((
@@ -137,13 +139,13 @@ macro_rules! read_queries {
             let contended: Vec<ResourceRow> = resources::table
                 .filter(resources::queue_len.gt(0))
                 .order((resources::queue_len.desc(), resources::name))
-                .limit(SHOWN)
+                .limit(TOP)
                 .select(ResourceRow::as_select())
                 .load(connection)?;
             let oldest: Vec<(String, ClaimRow)> = claims::table
                 .filter(claims::ticket.is_not_null())
                 .order((claims::enqueued_at, claims::resource, claims::ticket))
-                .limit(SHOWN)
+                .limit(TOP)
                 .select((claims::resource, ClaimRow::as_select()))
                 .load(connection)?;
             let long_waits: i64 = claims::table
@@ -152,7 +154,7 @@ macro_rules! read_queries {
                 .count()
                 .get_result(connection)?;
             let count = |number: i64| u64::try_from(number).unwrap_or(0);
-            Ok(Standing {
+            Ok(LockCounts {
                 held: count(held),
                 leases: count(leases),
                 waiting: count(waiting),
@@ -169,7 +171,7 @@ macro_rules! read_queries {
         }
 
         /// A name without a row: free, with the counters that clean-up left.
-        fn unused(connection: &mut $connection, name: &Name) -> Result<View, StoreError> {
+        fn unused(connection: &mut $connection, name: &Name) -> Result<ResourceView, StoreError> {
             let floor: Option<(i64, i64)> = floors::table
                 .find(floor_bucket(name))
                 .select((floors::token, floors::version))
@@ -181,11 +183,11 @@ macro_rules! read_queries {
                 version: version as u64,
                 ..Default::default()
             };
-            Ok(View { name: Name::clone(name), row, holders: Vec::new(), waiters: Vec::new() })
+            Ok(ResourceView { name: Name::clone(name), row, holders: Vec::new(), waiters: Vec::new() })
         }
 
         /// Where a waiter stands: 1 is the head of the queue.
-        pub(super) fn position(
+        pub(super) fn queue_position(
             connection: &mut $connection,
             name: &str,
             key: &ClaimKey,
@@ -205,7 +207,10 @@ macro_rules! read_queries {
         }
 
         /// A page of resources.
-        pub(super) fn list(connection: &mut $connection, query: &ListQuery) -> Result<Vec<View>, StoreError> {
+        pub(super) fn list(
+            connection: &mut $connection,
+            query: &ListQuery,
+        ) -> Result<Vec<ResourceView>, StoreError> {
             let mut select = resources::table
                 .select(ResourceRow::as_select())
                 .filter(resources::name.ge(&query.prefix))
@@ -230,7 +235,7 @@ macro_rules! read_queries {
         /// Resources and waiters to look at by this instant, and when to look
         /// again for the next one.
         #[allow(clippy::type_complexity, reason = "each part is used once, right away")]
-        pub(super) fn due(
+        pub(super) fn due_work(
             connection: &mut $connection,
             by: Micros,
             limit: i64,
@@ -271,9 +276,9 @@ macro_rules! read_queries {
 
 pub(super) use read_queries;
 
-impl ClaimName {
+impl ClaimRowKey {
     /// No key is empty: what is before all of them.
-    pub(super) fn start(after: Option<&Self>) -> Self {
+    pub(super) fn or_first(after: Option<&Self>) -> Self {
         let empty = || Self { resource: String::new(), principal: String::new(), key: String::new() };
         after.cloned().unwrap_or_else(empty)
     }

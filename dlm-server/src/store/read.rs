@@ -1,96 +1,116 @@
-//! What those who don't write see of a store.
+//! The read side of a store.
 
 use std::time::Duration;
 
 use dlm_engine::{Claim, ClaimKey, Micros};
+use dlm_protocol::StateFilter;
 
-use super::{ClaimName, Name, StoreError};
-use crate::service::ListQuery;
+use super::{ClaimRowKey, Name, StoreError};
 
-/// What a resource looks like to those who don't write.
-pub(crate) struct View {
+/// Which resources to list.
+#[derive(Debug, Clone)]
+pub struct ListQuery {
+    pub prefix: String,
+    pub state: StateFilter,
+    /// 1 to [`dlm_protocol::limits::MAX_PAGE`]; checked by the transport.
+    pub limit: usize,
+    /// `next` of the previous page.
+    pub after: Option<String>,
+}
+
+/// A resource as readers see it.
+pub(crate) struct ResourceView {
     pub(crate) name: Name,
     pub(crate) row: dlm_engine::ResourceRecord,
     /// The first holders.
     pub(crate) holders: Vec<Claim>,
-    /// The first waiters; in lists the first one alone.
+    /// The first waiters; in lists only the first.
     pub(crate) waiters: Vec<Claim>,
 }
 
-/// How many of the most contended resources, and of the oldest waiters, a
-/// [`Standing`] has.
-pub(super) const SHOWN: i64 = 10;
+/// How many of the longest queues, and of the oldest waiters, [`LockCounts`]
+/// contains.
+pub(super) const TOP: i64 = 10;
 
-/// How all locks stand.
-pub(crate) struct Standing {
+/// Counts over all resources, and the worst of them.
+pub(crate) struct LockCounts {
     pub(crate) held: u64,
     pub(crate) leases: u64,
     pub(crate) waiting: u64,
-    /// How many have waited long.
+    /// Waiters enqueued before the given instant.
     pub(crate) long_waits: u64,
-    /// Those who have waited longest, oldest first.
+    /// The oldest waiters, oldest first.
     pub(crate) oldest: Vec<(Name, Claim)>,
-    /// The resources with the most waiters, with their first waiter.
-    pub(crate) contended: Vec<View>,
+    /// The resources with the longest queues, each with its first waiter.
+    pub(crate) contended: Vec<ResourceView>,
 }
 
-/// The end of the event log.
+/// The last position of the event log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Head(pub(crate) i64);
+pub(crate) struct LogHead(pub(crate) i64);
 
-/// A part of the event log, as of one instant.
+/// A page of the event log, read from one snapshot.
 pub(crate) struct LogPage {
     pub(crate) rows: Vec<LogRow>,
-    pub(crate) head: Head,
-    /// The last position that was forgotten; 0 when none was.
+    pub(crate) head: LogHead,
+    /// The last position that was trimmed; 0 if none was.
     pub(crate) trimmed: i64,
 }
 
-/// One row of the event log.
+/// One row of the event log: the events of a batch.
 pub(crate) struct LogRow {
     pub(crate) position: i64,
     pub(crate) events: String,
 }
 
-/// What is due.
+/// What the sweeper has to end.
 #[derive(Debug, Default)]
-pub(crate) struct Due {
-    /// The deciding clock at the look.
+pub(crate) struct DueWork {
+    /// The deciding clock at the time of the read.
     pub(crate) now: Micros,
     pub(crate) resources: Vec<Name>,
     pub(crate) waiters: Vec<(Name, ClaimKey)>,
-    /// When the next thing is due; `None` when nothing is.
+    /// When the next resource or waiter becomes due, if there is any.
     pub(crate) next: Option<Micros>,
 }
 
-/// A stretch of the claims table, for those who forget keys.
-pub(crate) struct Stretch {
-    pub(crate) last: ClaimName,
+/// A range of the claims table, for key garbage collection.
+pub(crate) struct KeyRange {
+    pub(crate) last: ClaimRowKey,
     /// How many of its claims ended before the cutoff.
-    pub(crate) forgettable: i64,
+    pub(crate) expired: i64,
     /// Whether more claims follow.
     pub(crate) more: bool,
 }
 
-/// What is committed, for those who don't write. Each call sees one state.
-/// Calls block: they are for threads that may.
+/// Reads committed state. Each call reads one snapshot. Calls block, so they
+/// belong on threads that may.
 pub(crate) trait Reader: Send + Sync {
-    /// The deciding clock.
+    /// Reads the deciding clock.
     fn now(&self) -> Result<Micros, StoreError>;
-    fn view(&self, name: &Name) -> Result<(View, Head), StoreError>;
-    fn position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError>;
-    fn list(&self, query: &ListQuery) -> Result<(Vec<View>, Head), StoreError>;
-    /// Who began to wait before `long` has waited long.
-    fn standing(&self, long: Micros) -> Result<Standing, StoreError>;
-    /// Log rows from this position on, oldest first.
+
+    fn view(&self, name: &Name) -> Result<(ResourceView, LogHead), StoreError>;
+
+    /// The place of a waiter in the queue, counted from 1.
+    fn queue_position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError>;
+
+    fn list(&self, query: &ListQuery) -> Result<(Vec<ResourceView>, LogHead), StoreError>;
+
+    /// Waiters enqueued before `long` count as long waits.
+    fn lock_counts(&self, long: Micros) -> Result<LockCounts, StoreError>;
+
+    /// Reads up to `limit` log rows from this position on, oldest first.
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError>;
-    /// What was due `behind` ago, and the waiters of replicas that are gone
-    /// whose rows don't say so yet.
-    fn due(&self, behind: Duration, limit: i64) -> Result<Due, StoreError>;
-    fn stretch(
+
+    /// What was due `behind` ago, and orphans: waiters of dead replicas whose
+    /// rows do not say so yet.
+    fn due_work(&self, behind: Duration, limit: i64) -> Result<DueWork, StoreError>;
+
+    /// The next `limit` claims behind `after`, in key order.
+    fn key_range(
         &self,
-        after: Option<&ClaimName>,
+        after: Option<&ClaimRowKey>,
         cutoff: Micros,
         limit: i64,
-    ) -> Result<Option<Stretch>, StoreError>;
+    ) -> Result<Option<KeyRange>, StoreError>;
 }

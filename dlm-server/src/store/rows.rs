@@ -9,7 +9,7 @@ use dlm_engine::{
 };
 
 use super::schema::{claims, resources};
-use super::{Loaded, StoreError};
+use super::{LoadedResource, StoreError};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = resources)]
@@ -32,12 +32,12 @@ impl ResourceRow {
     }
 
     /// The resource with its live claims.
-    pub(super) fn into_loaded(self, live: Vec<Claim>) -> Result<Loaded, StoreError> {
+    pub(super) fn into_loaded(self, live: Vec<Claim>) -> Result<LoadedResource, StoreError> {
         if live.len() as i64 != self.holder_count {
             let (found, name) = (live.len(), &self.name);
             return Err(StoreError::Corrupt(format!("{found} holders of {name:?} are stored")));
         }
-        Ok(Loaded {
+        Ok(LoadedResource {
             stored_check_at: Some(Micros(self.check_at)),
             resource: Resource::load(self.to_record(), live),
             revision: 0,

@@ -8,9 +8,9 @@ use dlm_engine::{ClaimKey, Context, Effects, Event, KeyLookup, Micros, Op, Refus
 
 use super::job::{Execute, Leave, RequestId};
 use super::log_row::LoggedEvent;
-use super::thread::Core;
+use super::thread::WriterState;
 use crate::clock::since_boot;
-use crate::store::{BatchWrite, Contended, Name, StoreError};
+use crate::store::{BatchWrite, LockWait, Name, StoreError};
 
 /// One job of a batch.
 pub(super) enum Task {
@@ -47,23 +47,23 @@ pub(super) struct Committed {
 
 /// Who holds requests open, as the tasks of an uncommitted batch have it.
 #[derive(Default)]
-struct Comings {
+struct OpenRequests {
     joined: HashMap<(Name, dlm_engine::ClaimKey), Vec<RequestId>>,
     left: HashSet<RequestId>,
 }
 
-impl Core {
+impl WriterState {
     /// Runs all tasks in one transaction. After an error nothing of it is
     /// stored and nothing of it is in memory.
     pub(super) fn attempt(
         &mut self,
         tasks: &[Task],
         key_lookup: KeyLookup,
-        contended: Contended,
+        lock_wait: LockWait,
     ) -> Result<Committed, StoreError> {
         let started = since_boot();
-        self.store.begin(contended)?;
-        let executed = self.execute(tasks, key_lookup, contended).and_then(|executed| {
+        self.store.begin(lock_wait)?;
+        let executed = self.execute(tasks, key_lookup, lock_wait).and_then(|executed| {
             let batch = self.write(&executed)?;
             Ok((executed, batch))
         });
@@ -89,16 +89,16 @@ impl Core {
         &mut self,
         tasks: &[Task],
         key_lookup: KeyLookup,
-        contended: Contended,
+        lock_wait: LockWait,
     ) -> Result<Committed, StoreError> {
-        self.cache.lock(tasks.iter().map(Task::name), &mut *self.store, contended)?;
+        self.cache.lock(tasks.iter().map(Task::name), &mut *self.store, lock_wait)?;
         // After the rows are locked, so that no renewal passes by an expiry
         // while it waits for one.
         let now = self.store.now()?;
         let replicas = self.members.current();
         let context = Context { now, replicas: &replicas, limits: &self.limits, key_lookup };
         let mut effects = Effects::default();
-        let mut comings = Comings::default();
+        let mut open_requests = OpenRequests::default();
         let mut executed = Vec::with_capacity(tasks.len());
         let mut events = Vec::with_capacity(tasks.len());
         for task in tasks {
@@ -113,7 +113,7 @@ impl Core {
                     &Op::Acquire { key: key.clone(), request: Arc::clone(asked) }
                 }
                 Task::Leave(leave) => {
-                    let last = comings.leave(&self.parked, leave);
+                    let last = open_requests.leave(&self.parked, leave);
                     if !last {
                         executed.push(Some(Executed { result: Ok(Reply::Left), wakes: Vec::new() }));
                         continue;
@@ -132,7 +132,7 @@ impl Core {
             };
             if let (Task::Execute(execute), Op::Acquire { key, .. }, Ok(Reply::Queued)) = (task, op, &result)
             {
-                comings.join(name, key, execute.caller.request);
+                open_requests.join(name, key, execute.caller.request);
             }
             events.extend(effects.events.drain(..).map(|event| (Name::clone(name), event)));
             executed.push(Some(Executed { result, wakes: std::mem::take(&mut effects.wakes) }));
@@ -149,7 +149,7 @@ impl Core {
         }
         let events: Vec<_> =
             executed.events.iter().map(|(name, event)| LoggedEvent::new(name, event)).collect();
-        let text = serde_json::to_string(&events).map_err(|error| StoreError::Refused(error.to_string()))?;
+        let text = serde_json::to_string(&events).map_err(|error| StoreError::Rejected(error.to_string()))?;
         let logged = (!events.is_empty()).then_some((&*text, events.len()));
         let batch = BatchWrite { now: executed.now, writes: &writes, events: logged };
         self.store.write(&batch).map(Some)
@@ -163,9 +163,9 @@ impl Core {
         self.store.rollback();
         self.cache.failed();
         if !self.reconnect() {
-            return Err(StoreError::Unclear);
+            return Err(StoreError::CommitOutcomeUnknown);
         }
-        let last = self.store.last_batch().map_err(|_| StoreError::Unclear)?;
+        let last = self.store.last_batch().map_err(|_| StoreError::CommitOutcomeUnknown)?;
         if batch.is_none_or(|batch| batch == last) {
             return Ok(());
         }
@@ -173,7 +173,7 @@ impl Core {
     }
 }
 
-impl Comings {
+impl OpenRequests {
     fn join(&mut self, name: &Name, key: &dlm_engine::ClaimKey, request: RequestId) {
         self.joined.entry((Name::clone(name), key.clone())).or_default().push(request);
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use dlm_engine::{Micros, Resource, RowChange};
 
-use crate::store::{Contended, Known, Loaded, Locked, Name, Store, StoreError, Wanted, Write};
+use crate::store::{
+    CachedVersion, LoadedResource, LockResult, LockTarget, LockWait, Name, ResourceWrite, Store, StoreError,
+};
 
 /// Most resources kept that could as well be read again.
 const MAX_KEPT: usize = 50_000;
@@ -52,22 +54,22 @@ impl Cache {
         &mut self,
         names: impl Iterator<Item = &'a Name>,
         store: &mut dyn Store,
-        contended: Contended,
+        lock_wait: LockWait,
     ) -> Result<(), StoreError> {
         let mut asked = HashSet::new();
         let names: Vec<&Name> = names.filter(|name| asked.insert(Arc::clone(name))).collect();
-        let known = |name: &Name| {
+        let cached = |name: &Name| {
             let entry = self.entries.get(name)?;
-            Some(Known { revision: entry.revision, version: entry.resource.to_record().version })
+            Some(CachedVersion { revision: entry.revision, version: entry.resource.to_record().version })
         };
-        let wanted: Vec<_> = names.iter().map(|name| Wanted { name, known: known(name) }).collect();
-        let locked = store.lock(&wanted, contended)?;
+        let targets: Vec<_> = names.iter().map(|name| LockTarget { name, cached: cached(name) }).collect();
+        let locked = store.lock(&targets, lock_wait)?;
         for (name, locked) in names.into_iter().zip(locked) {
             match locked {
-                Locked::Elsewhere => continue,
-                Locked::Same => {}
-                Locked::Loaded(loaded) => {
-                    let Loaded { resource, stored_check_at, revision } = *loaded;
+                LockResult::LockedElsewhere => continue,
+                LockResult::Unchanged => {}
+                LockResult::Loaded(loaded) => {
+                    let LoadedResource { resource, stored_check_at, revision } = *loaded;
                     let has_turn = self.entries.get(name).is_some_and(|entry| entry.has_turn);
                     let entry =
                         Entry { resource, stored_check_at, revision, touched: false, used: true, has_turn };
@@ -93,13 +95,13 @@ impl Cache {
     }
 
     /// What the open batch changed, each resource once.
-    pub(super) fn writes(&self) -> Vec<Write<'_>> {
+    pub(super) fn writes(&self) -> Vec<ResourceWrite<'_>> {
         let changed = |name| {
             let (name, entry) = self.entries.get_key_value::<Name>(name)?;
             let row = entry.resource.row_change();
             let claims: Vec<_> = entry.resource.claim_changes().collect();
             let stored_check_at = entry.stored_check_at;
-            (row != RowChange::Keep || !claims.is_empty()).then_some(Write {
+            (row != RowChange::Keep || !claims.is_empty()).then_some(ResourceWrite {
                 name,
                 row,
                 stored_check_at,

@@ -4,22 +4,22 @@ use dlm_engine::{ClaimKey, Event, EventKind, Micros, Op, Refusal, Reply, WaitOut
 use dlm_protocol::EndReason;
 
 use super::batch::{Committed, Task};
-use super::job::{Done, Execute, Failure};
+use super::job::{Completion, Execute, OperationError};
 use super::log_row::kind;
-use super::parked::Waiting;
-use super::thread::Core;
-use crate::store::{Name, Word};
+use super::parked::ParkedRequest;
+use super::thread::WriterState;
+use crate::store::{Name, PeerMessage};
 
-impl Core {
+impl WriterState {
     /// Tells everyone, in the order in which it was done: who joined the queue
     /// is parked before a later operation of the batch wakes it.
     pub(super) fn deliver(&mut self, tasks: Vec<Task>, committed: Committed) {
-        let mut words = self.tell_of(&committed.events);
-        self.alarm.set(committed.first_check);
+        let mut messages = self.tell_of(&committed.events);
+        self.next_check.schedule(committed.first_check);
         let me = self.members.current().local();
         for (task, executed) in tasks.into_iter().zip(committed.executed) {
             let Some(executed) = executed else {
-                self.put_off.push(task);
+                self.deferred.push(task);
                 continue;
             };
             let name = match task {
@@ -34,30 +34,34 @@ impl Core {
                 }
                 Task::Leave(leave) => {
                     if let Some(waiting) = self.parked.take_one(&leave) {
-                        waiting.caller.answer(Ok(Done::StillQueued), waiting.first_now);
+                        waiting.caller.reply(Ok(Completion::StillQueued), waiting.first_now);
                     }
                     leave.name
                 }
             };
             for wake in executed.wakes {
                 if let Some(replica) = wake.parked_at.filter(|replica| *replica != me) {
-                    words.push(Word::WaitEnded { replica, name: Name::clone(&name), key: wake.key.clone() });
+                    messages.push(PeerMessage::WaitEnded {
+                        replica,
+                        name: Name::clone(&name),
+                        key: wake.key.clone(),
+                    });
                 }
                 self.wake(&name, &wake);
             }
         }
-        if !words.is_empty() {
-            self.cluster.announce(words);
+        if !messages.is_empty() {
+            self.cluster.announce(messages);
         }
     }
 
     /// Tells of what happened: those who count and those who follow, and the
     /// holders whose lease ended. Returns what other replicas have to know.
-    fn tell_of(&self, events: &[(Name, Event)]) -> Vec<Word> {
+    fn tell_of(&self, events: &[(Name, Event)]) -> Vec<PeerMessage> {
         if !events.is_empty() {
-            self.feed.poke();
+            self.feed.wake();
         }
-        let mut words = Vec::new();
+        let mut messages = Vec::new();
         for (name, event) in events {
             self.metrics.events(kind(event.kind));
             let reason = match event.kind {
@@ -69,10 +73,10 @@ impl Core {
             let Some(token) = event.token else { continue };
             self.holders.ended(name, token, reason);
             if reason != EndReason::Released {
-                words.push(Word::LeaseEnded { name: Name::clone(name), token, reason });
+                messages.push(PeerMessage::LeaseEnded { name: Name::clone(name), token, reason });
             }
         }
-        words
+        messages
     }
 
     /// Answers those who wait for a claim that was looked at again.
@@ -80,10 +84,10 @@ impl Core {
         let outcome = match result {
             Ok(Reply::Queued) => return,
             Ok(reply) => Ok(reply),
-            Err(refusal) => Err(Failure::Refused(refusal)),
+            Err(refusal) => Err(OperationError::Refused(refusal)),
         };
         for waiting in self.parked.take(name, key) {
-            waiting.caller.answer(outcome.clone().map(Done::Reply), waiting.first_now);
+            waiting.caller.reply(outcome.clone().map(Completion::Reply), waiting.first_now);
         }
     }
 
@@ -92,15 +96,15 @@ impl Core {
         self.answered += usize::from(!matches!(result, Ok(Reply::Queued)));
         match (result, op) {
             (Ok(Reply::Queued), Op::Acquire { key, request }) => {
-                self.parked.park(&name, &key, &request, Waiting { caller, first_now: now });
+                self.parked.park(&name, &key, &request, ParkedRequest { caller, first_now: now });
             }
             (Ok(reply), op) => {
                 if let (Reply::Lease(claim), Op::Renew { .. }) = (&reply, &op) {
                     self.feed.renewed(&name, claim);
                 }
-                caller.answer(Ok(Done::Reply(reply)), now);
+                caller.reply(Ok(Completion::Reply(reply)), now);
             }
-            (Err(refusal), _) => caller.answer(Err(Failure::Refused(refusal)), now),
+            (Err(refusal), _) => caller.reply(Err(OperationError::Refused(refusal)), now),
         }
     }
 
@@ -108,10 +112,10 @@ impl Core {
         for waiting in self.parked.take(name, &wake.key) {
             self.answered += 1;
             let outcome = match &wake.outcome {
-                WaitOutcome::Granted(claim) => Ok(Done::Reply(Reply::Lease(claim.clone()))),
-                WaitOutcome::Ended(refusal) => Err(Failure::Refused(refusal.clone())),
+                WaitOutcome::Granted(claim) => Ok(Completion::Reply(Reply::Lease(claim.clone()))),
+                WaitOutcome::Ended(refusal) => Err(OperationError::Refused(refusal.clone())),
             };
-            waiting.caller.answer(outcome, waiting.first_now);
+            waiting.caller.reply(outcome, waiting.first_now);
         }
     }
 }

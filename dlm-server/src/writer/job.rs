@@ -1,30 +1,29 @@
-//! What can be asked of a writer, and its answers.
+//! What a writer accepts, and its results.
 
 use dlm_engine::{ClaimKey, Micros, Op, Refusal, Reply};
 use tokio::sync::oneshot;
 
 use crate::store::{Name, Store};
 
-/// Names one request of a caller.
+/// Identifies one request of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct RequestId(pub(crate) u64);
 
-/// What is done on a writer's store between two batches.
-pub(crate) type Chore = Box<dyn FnOnce(&mut dyn Store) + Send>;
+/// Runs on a writer's connection, between two batches.
+pub(crate) type MaintenanceTask = Box<dyn FnOnce(&mut dyn Store) + Send>;
 
-/// One thing for the writer to do.
+/// An entry of a writer's queue.
 pub(crate) enum Job {
     Execute(Execute),
     Leave(Leave),
-    /// See whether a wait that is held open here has ended elsewhere.
+    /// Check whether the wait of a parked claim has ended at a peer.
     Recheck(Name, ClaimKey),
-    /// Something to do in a transaction of its own.
-    Chore(Chore),
-    /// Finish what came before and end.
+    Maintenance(MaintenanceTask),
+    /// Finish the jobs before this one, then stop.
     Stop,
 }
 
-/// An operation that a caller waits for.
+/// An operation, and the caller that waits for its result.
 #[derive(Debug)]
 pub(crate) struct Execute {
     pub(crate) name: Name,
@@ -32,53 +31,53 @@ pub(crate) struct Execute {
     pub(crate) caller: Caller,
 }
 
-/// A request of a waiter is held open no longer.
+/// A waiter's request is no longer open.
 #[derive(Debug)]
 pub(crate) struct Leave {
     pub(crate) name: Name,
     pub(crate) key: ClaimKey,
-    /// `None` for one that was answered already, because the database could not
-    /// be told of its wait, or of its end.
+    /// `None` for a request that has its reply already: the database failed
+    /// before it recorded the wait, or its end.
     pub(crate) request: Option<RequestId>,
     pub(crate) can_return: bool,
 }
 
-/// Who is to be answered.
+/// The recipient of a result.
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) request: RequestId,
-    pub(crate) answer: oneshot::Sender<Answer>,
+    pub(crate) reply: oneshot::Sender<OperationResult>,
 }
 
 impl Caller {
-    /// Answers, if somebody still listens.
-    pub(crate) fn answer(self, outcome: Result<Done, Failure>, first_now: Micros) {
-        self.answer.send(Answer { outcome, first_now }).ok();
+    /// Sends the result, unless the caller is gone.
+    pub(crate) fn reply(self, outcome: Result<Completion, OperationError>, first_now: Micros) {
+        self.reply.send(OperationResult { outcome, first_now }).ok();
     }
 }
 
-/// What became of an operation.
+/// The result of an operation.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) outcome: Result<Done, Failure>,
+pub(crate) struct OperationResult {
+    pub(crate) outcome: Result<Completion, OperationError>,
     /// The deciding clock in the first transaction that handled the request.
     pub(crate) first_now: Micros,
 }
 
-/// What was done.
+/// How a request completed.
 #[derive(Debug)]
-pub(crate) enum Done {
+pub(crate) enum Completion {
     Reply(Reply),
-    /// The request left the queue's line of sight before the wait ended.
+    /// The request left before its wait ended.
     StillQueued,
 }
 
-/// Why it was not done.
+/// Why an operation failed.
 #[derive(Debug, Clone)]
-pub(crate) enum Failure {
+pub(crate) enum OperationError {
     Refused(Refusal),
-    /// The store can't be used now, or what became of the batch is not known.
+    /// The database is unavailable, or the outcome of the commit is unknown.
     Unavailable,
-    /// The database does not take this operation.
+    /// The database rejects this operation.
     Internal,
 }

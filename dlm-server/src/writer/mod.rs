@@ -1,38 +1,42 @@
-//! The batching writer: one thread, one connection, one transaction for all
-//! that has queued up.
+//! The batching writers: threads that execute operations, each with its own
+//! database connection.
 //!
-//! It takes the first job that waits, drains whatever else is there, runs all
-//! of it in one transaction and answers everyone after the commit. One busy
-//! commit pays for hundreds of operations; a lone one waits for nobody.
+//! A writer takes the first job in its queue, drains the rest of the queue,
+//! executes all of it in one transaction, and replies after the commit. One
+//! commit pays for hundreds of operations; a single operation never waits for
+//! others to arrive.
 //!
-//! - `job`: what can be asked of a writer, and its answers
-//! - `thread`: what a writer does with them, batch after batch
-//! - `batch`: one transaction, from its jobs to its commit
-//! - `delivery`: answers and wakes, once a batch is committed
-//! - `parked`: who waits here to be woken
-//! - `put_off`: tasks on resources that another replica was at
-//! - `cache`: the resources between batches
+//! - `job`: what a writer accepts, and its results
+//! - `thread`: the loop of a writer's thread
+//! - `batch`: one transaction, from its tasks to its commit
+//! - `retry`: what happens when a transaction fails
+//! - `delivery`: replies and wakes after the commit
+//! - `parked`: the requests that wait here for a lock
+//! - `open_requests`: which requests remain open, as a batch in progress sees it
+//! - `deferred`: tasks on resources that another replica has locked
+//! - `cache`: the resources kept in memory between batches
+//! - `next_check`: when the sweeper has to check the store
 //! - `log_row`: the events of a batch as they are stored
 //!
-//! **Architecture Invariant:** nothing leaves before the commit: no answer, no
-//! event, no wake.
+//! **Architecture Invariant:** no reply, event or wake leaves before the commit.
 
 mod batch;
 mod cache;
+mod deferred;
 mod delivery;
 mod job;
 mod log_row;
+mod next_check;
 mod parked;
-mod put_off;
 mod thread;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use dlm_engine::{ClaimKey, Limits};
+use dlm_engine::{ClaimKey, Limits, Op};
 use tokio::sync::oneshot;
 
 use crate::ended::Holders;
@@ -40,98 +44,124 @@ use crate::feed::Feed;
 use crate::members::Members;
 use crate::metrics::Metrics;
 use crate::store::{Cluster, Name, Store, StoreError};
-use crate::sweeper::Alarm;
 use cache::Cache;
+use deferred::DeferredTasks;
 use job::Job;
-use put_off::PutOff;
-use thread::Core;
+use thread::WriterState;
 
-pub(crate) use job::{Answer, Caller, Done, Execute, Failure, Leave, RequestId};
+pub(crate) use job::{Caller, Completion, Execute, Leave, OperationError, OperationResult, RequestId};
 pub(crate) use log_row::LoggedEvent;
+pub(crate) use next_check::NextCheck;
 pub(crate) use parked::Parked;
 
-/// Most jobs that wait for the writer; more are refused at once.
+/// Operations beyond this queue length are rejected.
 const MAX_QUEUED: usize = 50_000;
 
-/// Where jobs are handed in.
-#[derive(Debug, Clone)]
-struct Writer {
+/// The queue of one writer.
+#[derive(Debug)]
+struct JobQueue {
     jobs: mpsc::Sender<Job>,
-    queued: Arc<AtomicUsize>,
+    length: Arc<AtomicUsize>,
 }
 
-/// Why a job was not taken.
+/// Why a job was not enqueued.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum NotTaken {
-    /// Too much is waiting already.
-    Busy,
+pub(crate) enum EnqueueError {
+    QueueFull,
     /// The writer has stopped.
     Stopped,
 }
 
-impl Writer {
-    fn send(&self, job: Job) -> Result<(), NotTaken> {
-        self.queued.fetch_add(1, Ordering::Relaxed);
-        self.jobs.send(job).map_err(|_| NotTaken::Stopped)
+impl JobQueue {
+    fn send(&self, job: Job) -> Result<(), EnqueueError> {
+        self.length.fetch_add(1, Ordering::Relaxed);
+        self.jobs.send(job).map_err(|_| EnqueueError::Stopped)
     }
 }
 
-/// All writers; a resource always goes to the same.
+/// The queues of all writers. Jobs on one resource always go to the same writer.
 #[derive(Debug, Clone)]
-pub(crate) struct Writers(Arc<[Writer]>);
+pub(crate) struct Writers(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    queues: Box<[JobQueue]>,
+    next_request: AtomicU64,
+}
 
 impl Writers {
-    /// Hands in an operation; its caller will be answered.
-    pub(crate) fn execute(&self, execute: Execute) -> Result<(), NotTaken> {
-        let writer = self.of(&execute.name);
-        if writer.queued.load(Ordering::Relaxed) >= MAX_QUEUED {
-            return Err(NotTaken::Busy);
-        }
-        writer.send(Job::Execute(execute))
+    /// An id for a new request.
+    pub(crate) fn next_request(&self) -> RequestId {
+        RequestId(self.0.next_request.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// A request of a waiter is held open no longer.
-    pub(crate) fn leave(&self, leave: Leave) -> Result<(), NotTaken> {
-        self.of(&leave.name).send(Job::Leave(leave))
-    }
-
-    /// Has a wait that is held open here looked at again.
-    pub(crate) fn recheck(&self, name: Name, key: ClaimKey) -> Result<(), NotTaken> {
-        self.of(&name).send(Job::Recheck(name, key))
-    }
-
-    /// Has a chore done between two batches.
-    pub(crate) async fn chore<T: Send + 'static>(
+    /// Enqueues an operation at once; the future waits for its result.
+    pub(crate) fn execute(
         &self,
-        chore: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
+        name: Name,
+        op: Op,
+    ) -> impl Future<Output = Result<OperationResult, EnqueueError>> + use<> {
+        let (reply, result) = oneshot::channel();
+        let caller = Caller { request: self.next_request(), reply };
+        let enqueued = self.enqueue(Execute { name, op, caller });
+        async move {
+            enqueued?;
+            result.await.map_err(|_| EnqueueError::Stopped)
+        }
+    }
+
+    /// Enqueues an operation; the result goes to its caller.
+    pub(crate) fn enqueue(&self, execute: Execute) -> Result<(), EnqueueError> {
+        let queue = self.queue_of(&execute.name);
+        if queue.length.load(Ordering::Relaxed) >= MAX_QUEUED {
+            return Err(EnqueueError::QueueFull);
+        }
+        queue.send(Job::Execute(execute))
+    }
+
+    /// Reports that a waiter's request is no longer open.
+    pub(crate) fn leave(&self, leave: Leave) -> Result<(), EnqueueError> {
+        self.queue_of(&leave.name).send(Job::Leave(leave))
+    }
+
+    /// Re-evaluates a parked waiter, whose wait may have ended at a peer.
+    pub(crate) fn recheck(&self, name: Name, key: ClaimKey) -> Result<(), EnqueueError> {
+        self.queue_of(&name).send(Job::Recheck(name, key))
+    }
+
+    /// Runs a maintenance task on a writer's connection, between two batches.
+    pub(crate) async fn run_maintenance<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let stopped = || StoreError::Unavailable("the writer has stopped".into());
-        let (done, result) = oneshot::channel();
-        let job = Job::Chore(Box::new(move |store| {
-            // Nobody listens when the server stops.
-            done.send(chore(store)).ok();
+        let (reply, result) = oneshot::channel();
+        let job = Job::Maintenance(Box::new(move |store| {
+            // The receiver is gone when the server is shutting down.
+            reply.send(task(store)).ok();
         }));
-        self.0[0].send(job).map_err(|_| stopped())?;
+        self.0.queues[0].send(job).map_err(|_| stopped())?;
         result.await.map_err(|_| stopped())?
     }
 
-    /// Has all writers finish what came before, and end.
+    /// Stops all writers once they have finished the jobs enqueued so far.
     pub(crate) fn stop(&self) {
-        for writer in &*self.0 {
-            // One that has ended needs no telling.
-            writer.send(Job::Stop).ok();
+        for queue in &self.0.queues {
+            // An error means that the writer has stopped already.
+            queue.send(Job::Stop).ok();
         }
     }
 
-    fn of(&self, name: &Name) -> &Writer {
+    fn queue_of(&self, name: &Name) -> &JobQueue {
         let mut hasher = DefaultHasher::new();
         name.hash(&mut hasher);
-        &self.0[(hasher.finish() % self.0.len() as u64) as usize]
+        let queues = &self.0.queues;
+        &queues[(hasher.finish() % queues.len() as u64) as usize]
     }
 }
 
-/// What a writer works with.
-pub(crate) struct Setup {
+/// What the writers share with the rest of the server.
+pub(crate) struct Dependencies {
     pub(crate) members: Arc<Members>,
     pub(crate) cluster: Arc<dyn Cluster>,
     pub(crate) parked: Arc<Parked>,
@@ -139,38 +169,39 @@ pub(crate) struct Setup {
     pub(crate) feed: Feed,
     pub(crate) limits: Arc<Limits>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) alarm: Arc<Alarm>,
+    pub(crate) next_check: Arc<NextCheck>,
 }
 
-/// Starts a writer on each store. Their threads end on [`Writers::stop`], after
-/// the last job before it.
+/// Starts one writer per store. Their threads end after [`Writers::stop`], once
+/// the jobs before it are done.
 pub(crate) fn start(
     stores: Vec<Box<dyn Store>>,
-    setup: &Setup,
+    dependencies: &Dependencies,
 ) -> std::io::Result<(Writers, Vec<JoinHandle<()>>)> {
-    let mut writers = Vec::new();
+    let mut queues = Vec::new();
     let mut threads = Vec::new();
     for (number, store) in stores.into_iter().enumerate() {
-        let (jobs, queue) = mpsc::channel();
-        let queued = Arc::new(AtomicUsize::new(0));
-        writers.push(Writer { jobs, queued: Arc::clone(&queued) });
-        let core = Core {
+        let (jobs, receiver) = mpsc::channel();
+        let length = Arc::new(AtomicUsize::new(0));
+        queues.push(JobQueue { jobs, length: Arc::clone(&length) });
+        let state = WriterState {
             store,
             answered: 0,
-            cache: Cache::new(!setup.cluster.is_shared()),
-            put_off: PutOff::default(),
+            cache: Cache::new(!dependencies.cluster.is_shared()),
+            deferred: DeferredTasks::default(),
             left: Vec::new(),
-            parked: Arc::clone(&setup.parked),
-            holders: Arc::clone(&setup.holders),
-            feed: setup.feed.clone(),
-            members: Arc::clone(&setup.members),
-            cluster: Arc::clone(&setup.cluster),
-            limits: Arc::clone(&setup.limits),
-            metrics: Arc::clone(&setup.metrics),
-            alarm: Arc::clone(&setup.alarm),
+            parked: Arc::clone(&dependencies.parked),
+            holders: Arc::clone(&dependencies.holders),
+            feed: dependencies.feed.clone(),
+            members: Arc::clone(&dependencies.members),
+            cluster: Arc::clone(&dependencies.cluster),
+            limits: Arc::clone(&dependencies.limits),
+            metrics: Arc::clone(&dependencies.metrics),
+            next_check: Arc::clone(&dependencies.next_check),
         };
         let thread = std::thread::Builder::new().name(format!("dlm-writer-{number}"));
-        threads.push(thread.spawn(move || core.serve(&queue, &queued))?);
+        threads.push(thread.spawn(move || state.serve(&receiver, &length))?);
     }
-    Ok((Writers(writers.into()), threads))
+    let shared = Shared { queues: queues.into(), next_request: AtomicU64::new(0) };
+    Ok((Writers(Arc::new(shared)), threads))
 }

@@ -10,37 +10,37 @@ use crate::store::Name;
 
 /// One request that is held open.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct ParkedRequest {
     pub(super) caller: Caller,
     pub(super) first_now: Micros,
 }
 
 #[derive(Debug)]
-struct Wait {
+struct ParkedClaim {
     asked: Arc<Request>,
-    held_open: Vec<Waiting>,
+    held_open: Vec<ParkedRequest>,
 }
 
 /// The requests held open, by the claim they wait for. Several requests with
 /// one key wait together. Shared by the writers and by those who hear of waits
 /// that ended elsewhere.
 #[derive(Debug, Default)]
-pub(crate) struct Parked(Mutex<HashMap<(Name, ClaimKey), Wait>>);
+pub(crate) struct Parked(Mutex<HashMap<(Name, ClaimKey), ParkedClaim>>);
 
 impl Parked {
-    pub(super) fn park(&self, name: &Name, key: &ClaimKey, asked: &Arc<Request>, waiting: Waiting) {
-        let new = || Wait { asked: Arc::clone(asked), held_open: Vec::new() };
+    pub(super) fn park(&self, name: &Name, key: &ClaimKey, asked: &Arc<Request>, waiting: ParkedRequest) {
+        let new = || ParkedClaim { asked: Arc::clone(asked), held_open: Vec::new() };
         let mut waits = self.lock();
         waits.entry((Name::clone(name), key.clone())).or_insert_with(new).held_open.push(waiting);
     }
 
     /// Takes all that wait for a claim.
-    pub(super) fn take(&self, name: &Name, key: &ClaimKey) -> Vec<Waiting> {
+    pub(super) fn take(&self, name: &Name, key: &ClaimKey) -> Vec<ParkedRequest> {
         self.lock().remove(&(Name::clone(name), key.clone())).map(|wait| wait.held_open).unwrap_or_default()
     }
 
     /// Takes the request that leaves.
-    pub(super) fn take_one(&self, leave: &Leave) -> Option<Waiting> {
+    pub(super) fn take_one(&self, leave: &Leave) -> Option<ParkedRequest> {
         let place = (Name::clone(&leave.name), leave.key.clone());
         let mut waits = self.lock();
         let wait = waits.get_mut(&place)?;
@@ -69,7 +69,7 @@ impl Parked {
         self.lock().keys().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(Name, ClaimKey), Wait>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Name, ClaimKey), ParkedClaim>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

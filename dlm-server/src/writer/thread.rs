@@ -10,16 +10,16 @@ use dlm_engine::{KeyLookup, Limits, Micros};
 
 use super::batch::Task;
 use super::cache::Cache;
-use super::job::{Failure, Job, Leave};
+use super::deferred::DeferredTasks;
+use super::job::{Job, Leave, OperationError};
+use super::next_check::NextCheck;
 use super::parked::Parked;
-use super::put_off::PutOff;
 use crate::clock::since_boot;
 use crate::ended::Holders;
 use crate::feed::Feed;
 use crate::members::Members;
 use crate::metrics::Metrics;
-use crate::store::{Cluster, Contended, Store, StoreError};
-use crate::sweeper::Alarm;
+use crate::store::{Cluster, LockWait, Store, StoreError};
 
 /// Most operations in one transaction: beyond this a batch's own time, not the
 /// sync's, is what its operations wait for.
@@ -38,12 +38,12 @@ const ATTEMPTS: usize = 10;
 const RECONNECT_FOR: Duration = Duration::from_secs(2);
 
 /// What lives on a writer's thread.
-pub(super) struct Core {
+pub(super) struct WriterState {
     pub(super) store: Box<dyn Store>,
     /// Callers that the last batches answered, and that may be back soon.
     pub(super) answered: usize,
     pub(super) cache: Cache,
-    pub(super) put_off: PutOff,
+    pub(super) deferred: DeferredTasks,
     /// Who left while the database could not be told: it is told as soon as it
     /// can be, or a waiter that is gone would be granted.
     pub(super) left: Vec<Leave>,
@@ -54,17 +54,17 @@ pub(super) struct Core {
     pub(super) cluster: Arc<dyn Cluster>,
     pub(super) limits: Arc<Limits>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) alarm: Arc<Alarm>,
+    pub(super) next_check: Arc<NextCheck>,
 }
 
-impl Core {
+impl WriterState {
     /// Serves jobs until it is told to stop.
     pub(super) fn serve(mut self, queue: &mpsc::Receiver<Job>, queued: &AtomicUsize) {
         let mut batch = Vec::new();
         let mut stopping = false;
-        while !(stopping && self.put_off.is_empty()) {
+        while !(stopping && self.deferred.is_empty()) {
             // What was put off has its turn between any two batches.
-            let mut next = if !self.put_off.is_empty() {
+            let mut next = if !self.deferred.is_empty() {
                 queue.try_recv().ok()
             } else if !self.left.is_empty() {
                 match queue.recv_timeout(TELL_AGAIN) {
@@ -91,10 +91,10 @@ impl Core {
                             self.take(Task::Recheck { name, key, asked }, &mut batch);
                         }
                     }
-                    Job::Chore(chore) => {
+                    Job::Maintenance(maintenance) => {
                         // The callers' jobs before it go first.
-                        self.run(std::mem::take(&mut batch), Contended::Skip);
-                        chore(&mut *self.store);
+                        self.run(std::mem::take(&mut batch), LockWait::Skip);
+                        maintenance(&mut *self.store);
                     }
                     Job::Stop => stopping = true,
                 }
@@ -106,9 +106,9 @@ impl Core {
             }
             let left = queued.fetch_sub(taken, Ordering::Relaxed) - taken;
             self.metrics.queue_depth(left);
-            self.run(std::mem::take(&mut batch), Contended::Skip);
-            if let Some(tasks) = self.put_off.next() {
-                self.run(tasks, Contended::Wait);
+            self.run(std::mem::take(&mut batch), LockWait::Skip);
+            if let Some(tasks) = self.deferred.next() {
+                self.run(tasks, LockWait::Wait);
             }
         }
         tracing::debug!("the writer has stopped");
@@ -117,8 +117,8 @@ impl Core {
     /// Takes a task for the next batch, or puts it behind those of its resource
     /// that wait for another replica.
     fn take(&mut self, task: Task, batch: &mut Vec<Task>) {
-        if self.put_off.has(task.name()) {
-            self.put_off.push(task);
+        if self.deferred.has(task.name()) {
+            self.deferred.push(task);
         } else {
             batch.push(task);
         }
@@ -126,14 +126,14 @@ impl Core {
 
     /// Runs a batch to its end: everyone in it is answered, but for those that
     /// another replica keeps from it.
-    fn run(&mut self, tasks: Vec<Task>, contended: Contended) {
+    fn run(&mut self, tasks: Vec<Task>, lock_wait: LockWait) {
         if tasks.is_empty() {
             return;
         }
         let mut key_lookup = KeyLookup::AssumeNew;
         let mut reconnected = false;
         for _ in 0..ATTEMPTS {
-            match self.attempt(&tasks, key_lookup, contended) {
+            match self.attempt(&tasks, key_lookup, lock_wait) {
                 Ok(committed) => return self.deliver(tasks, committed),
                 // A key in the batch was used before, or another replica was
                 // faster with a new name: now every key is looked up.
@@ -144,12 +144,12 @@ impl Core {
                     tracing::warn!(why, "the connection to the database failed");
                     reconnected = true;
                     if !self.reconnect() {
-                        return self.fail(tasks, &Failure::Unavailable);
+                        return self.fail(tasks, &OperationError::Unavailable);
                     }
                 }
-                Err(error @ (StoreError::Unavailable(_) | StoreError::Unclear)) => {
+                Err(error @ (StoreError::Unavailable(_) | StoreError::CommitOutcomeUnknown)) => {
                     tracing::error!(%error, operations = tasks.len(), "a batch failed");
-                    return self.fail(tasks, &Failure::Unavailable);
+                    return self.fail(tasks, &OperationError::Unavailable);
                 }
                 Err(error) => {
                     tracing::warn!(%error, operations = tasks.len(), "a batch was refused; running it one by one");
@@ -161,14 +161,14 @@ impl Core {
             key_lookup = KeyLookup::Required;
         }
         tracing::error!(operations = tasks.len(), "a batch was run again too often");
-        self.fail(tasks, &Failure::Unavailable);
+        self.fail(tasks, &OperationError::Unavailable);
     }
 
     /// One operation's data is refused: the others must not suffer for it.
     fn run_one_by_one(&mut self, tasks: Vec<Task>) {
         for task in tasks {
             let task = vec![task];
-            let attempt = |core: &mut Self| core.attempt(&task, KeyLookup::Required, Contended::Wait);
+            let attempt = |core: &mut Self| core.attempt(&task, KeyLookup::Required, LockWait::Wait);
             let mut attempted = attempt(self);
             for _ in 1..ATTEMPTS {
                 // Another replica was faster with a new name.
@@ -183,10 +183,10 @@ impl Core {
                     tracing::error!(%error, "an operation failed");
                     let failure = match error {
                         StoreError::Unavailable(_)
-                        | StoreError::Unclear
+                        | StoreError::CommitOutcomeUnknown
                         | StoreError::NotCommitted
-                        | StoreError::KeyExists => Failure::Unavailable,
-                        _ => Failure::Internal,
+                        | StoreError::KeyExists => OperationError::Unavailable,
+                        _ => OperationError::Internal,
                     };
                     self.fail(task, &failure);
                 }
@@ -194,13 +194,13 @@ impl Core {
         }
     }
 
-    fn fail(&mut self, tasks: Vec<Task>, failure: &Failure) {
+    fn fail(&mut self, tasks: Vec<Task>, failure: &OperationError) {
         for task in tasks {
             match task {
-                Task::Execute(execute) => execute.caller.answer(Err(failure.clone()), Micros::MAX),
+                Task::Execute(execute) => execute.caller.reply(Err(failure.clone()), Micros::MAX),
                 Task::Leave(leave) => {
                     if let Some(waiting) = self.parked.take_one(&leave) {
-                        waiting.caller.answer(Err(failure.clone()), waiting.first_now);
+                        waiting.caller.reply(Err(failure.clone()), waiting.first_now);
                     }
                     self.left.push(Leave { request: None, ..leave });
                 }

@@ -23,7 +23,7 @@ use super::events::logged;
 use super::wire::{self, damaged};
 use super::{Error, Outcome, Service, unavailable};
 use crate::clock::since_boot;
-use crate::store::{LogRow, Reader, Standing, View};
+use crate::store::{LockCounts, LogRow, Reader, ResourceView};
 use made::Made;
 use tally::{Counts, Second, Tally, second_of};
 
@@ -105,7 +105,7 @@ fn compute(reader: &dyn Reader, history: Option<History>) -> Result<(Overview, H
     history.looked_at = this_second;
     history.tally.forget_before(oldest);
     let long = Micros(now.0 - (LONG_WAIT_MS * 1000) as i64);
-    let standing = reader.standing(long)?;
+    let lock_counts = reader.lock_counts(long)?;
     let first = oldest.max(history.since);
     let seconds = (first..this_second).map(|second| wire_second(second, history.tally.second(second)));
     let waits = history.tally.waits_since(this_second - WAITS_OVER + 1);
@@ -114,7 +114,7 @@ fn compute(reader: &dyn Reader, history: Option<History>) -> Result<(Overview, H
         wait_p50_ms: waits.percentile(50),
         wait_p95_ms: waits.percentile(95),
         expired: expired(&history.tally)?,
-        ..stands(now, long, &standing)?
+        ..stands(now, long, &lock_counts)?
     };
     Ok((overview, history))
 }
@@ -214,8 +214,8 @@ fn expired(tally: &Tally) -> Result<Vec<ExpiredLease>, Error> {
 }
 
 /// What stands; what happened is left empty.
-fn stands(now: Micros, long: Micros, standing: &Standing) -> Result<Overview, Error> {
-    let waits: Vec<LongWait> = standing
+fn stands(now: Micros, long: Micros, lock_counts: &LockCounts) -> Result<Overview, Error> {
+    let waits: Vec<LongWait> = lock_counts
         .oldest
         .iter()
         .filter_map(|(name, claim)| {
@@ -234,22 +234,22 @@ fn stands(now: Micros, long: Micros, standing: &Standing) -> Result<Overview, Er
     let is_long = |wait: &&LongWait| wait.enqueued_at < wire::time(long);
     Ok(Overview {
         at: wire::time(now),
-        held: standing.held,
-        leases: standing.leases,
-        waiting: standing.waiting,
+        held: lock_counts.held,
+        leases: lock_counts.leases,
+        waiting: lock_counts.waiting,
         oldest_wait: waits.first().cloned(),
-        long_wait_count: standing.long_waits,
+        long_wait_count: lock_counts.long_waits,
         long_waits: waits.iter().filter(is_long).cloned().collect(),
         wait_p50_ms: None,
         wait_p95_ms: None,
         expired: Vec::new(),
-        contended: standing.contended.iter().filter_map(contended).collect::<Result<_, _>>()?,
+        contended: lock_counts.contended.iter().filter_map(contended).collect::<Result<_, _>>()?,
         seconds: Vec::new(),
     })
 }
 
 /// `None` for one whose queue emptied while it was read.
-fn contended(view: &View) -> Option<Result<ContendedLock, Error>> {
+fn contended(view: &ResourceView) -> Option<Result<ContendedLock, Error>> {
     let oldest_enqueued_at = wire::oldest_wait(view)?;
     let holder = view.holders.first();
     let lock = || {

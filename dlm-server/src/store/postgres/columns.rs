@@ -4,7 +4,7 @@ use dlm_engine::{ClaimChange, ClaimKey, Floor, RowChange};
 
 use super::bulk::Column;
 use crate::store::rows::{NewClaim, Value};
-use crate::store::{Name, Write};
+use crate::store::{Name, ResourceWrite};
 
 pub(super) type NewRow<'a> = (&'a Name, &'a dlm_engine::ResourceRecord, &'a Option<ClaimKey>);
 
@@ -22,9 +22,9 @@ pub(super) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     /// Always in one order, so that no two batches wait for each other.
-    pub(super) fn of(writes: &'a [Write<'a>]) -> Self {
+    pub(super) fn of(writes: &'a [ResourceWrite<'a>]) -> Self {
         let mut rows = Self::default();
-        let mut writes: Vec<&Write<'_>> = writes.iter().collect();
+        let mut writes: Vec<&ResourceWrite<'_>> = writes.iter().collect();
         writes.sort_by(|one, other| one.name.cmp(other.name));
         for write in writes {
             let stored = write.stored_check_at.is_some();

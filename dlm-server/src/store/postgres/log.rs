@@ -11,16 +11,16 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 
 use super::bulk::{self, statements};
-use crate::store::{Head, LogPage, LogRow, OldRow, StoreError, Trim};
+use crate::store::{LogHead, LogPage, LogRow, LogTrim, OldLogRow, StoreError};
 
 /// Most batches that get their place at a time.
-const PLACED: i64 = 10_000;
+const MAX_ASSIGNED: i64 = 10_000;
 
 statements! {
     Unplaced -> Bool = "SELECT EXISTS (SELECT FROM unplaced)";
     /// One at a time, over all replicas.
     LockEnds -> (BigInt, BigInt) = "SELECT head, upto FROM log_ends FOR UPDATE";
-    Place -> () = "WITH ready AS (DELETE FROM unplaced WHERE batch IN \
+    AssignPositions -> () = "WITH ready AS (DELETE FROM unplaced WHERE batch IN \
             (SELECT batch FROM unplaced ORDER BY batch LIMIT ?) RETURNING batch), \
         counted AS (SELECT batch, count FROM ready JOIN batch_events USING (batch)), \
         placed AS (INSERT INTO log (position, batch, upto) \
@@ -38,7 +38,7 @@ statements! {
 }
 
 /// Gives the batches that are visible their places.
-pub(super) fn place(connection: &mut PgConnection) -> Result<(), StoreError> {
+pub(super) fn assign_positions(connection: &mut PgConnection) -> Result<(), StoreError> {
     let unplaced: Vec<bool> = bulk::load::<Unplaced, _>(connection, Vec::new())?;
     if unplaced != [true] {
         return Ok(());
@@ -46,14 +46,14 @@ pub(super) fn place(connection: &mut PgConnection) -> Result<(), StoreError> {
     connection.transaction(|connection| {
         let ends: Vec<(i64, i64)> = bulk::load::<LockEnds, _>(connection, Vec::new())?;
         let [(head, upto)] = ends[..] else { return Err(no_ends()) };
-        bulk::run::<Place>(connection, vec![PLACED.into(), head.into(), upto.into()])?;
+        bulk::run::<AssignPositions>(connection, vec![MAX_ASSIGNED.into(), head.into(), upto.into()])?;
         Ok(())
     })
 }
 
 /// The end of the log.
-pub(super) fn head(connection: &mut PgConnection) -> Result<Head, StoreError> {
-    ends(connection).map(|(head, ..)| Head(head))
+pub(super) fn head(connection: &mut PgConnection) -> Result<LogHead, StoreError> {
+    ends(connection).map(|(head, ..)| LogHead(head))
 }
 
 /// Rows from this position on, in a transaction that sees one state.
@@ -61,15 +61,16 @@ pub(super) fn read(connection: &mut PgConnection, from: i64, limit: i64) -> Resu
     let rows: Vec<(i64, String)> = bulk::load::<ReadLog, _>(connection, vec![from.into(), limit.into()])?;
     let (head, _, trimmed) = ends(connection)?;
     let rows = rows.into_iter().map(|(position, events)| LogRow { position, events }).collect();
-    Ok(LogPage { rows, head: Head(head), trimmed })
+    Ok(LogPage { rows, head: LogHead(head), trimmed })
 }
 
 /// Forgets the oldest rows.
-pub(super) fn trim(connection: &mut PgConnection, trim: &Trim) -> Result<usize, StoreError> {
+pub(super) fn trim(connection: &mut PgConnection, trim: &LogTrim) -> Result<usize, StoreError> {
     let rows: Vec<(i64, i64, i64)> = bulk::load::<Oldest, _>(connection, vec![trim.limit.into()])?;
-    let rows: Vec<_> = rows.into_iter().map(|(position, at, upto)| OldRow { position, at, upto }).collect();
+    let rows: Vec<_> =
+        rows.into_iter().map(|(position, at, upto)| OldLogRow { position, at, upto }).collect();
     let (_, upto, _) = ends(connection)?;
-    let Some((going, last)) = trim.last(&rows, upto) else { return Ok(0) };
+    let Some((going, last)) = trim.select(&rows, upto) else { return Ok(0) };
     bulk::run::<Trimmed>(connection, vec![last.into(), last.into()])?;
     Ok(going)
 }

@@ -1,6 +1,6 @@
 //! The store that several servers share: Postgres.
 //!
-//! - `location`: connections, and how they are made again
+//! - `options`: connections, and how they are made again
 //! - `bulk`: statements over many rows at once
 //! - `writer`: the connection of a writer; `batch_sql`: its statements,
 //!   `columns`: what they are given
@@ -12,8 +12,9 @@ mod batch_sql;
 mod bulk;
 mod cluster;
 mod columns;
-mod location;
+mod connection;
 mod log;
+mod peer_wire;
 mod queries {
     crate::store::queries::read_queries!(diesel::pg::PgConnection);
 }
@@ -29,9 +30,9 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use dlm_engine::Micros;
 
 use super::schema::meta;
-use super::{Cluster, Identity, OpenError, Opened, Store, StoreError};
+use super::{Cluster, Identity, OpenError, OpenStore, Store, StoreError};
 use bulk::statements;
-use location::{Commits, Location};
+use connection::{CommitDurability, ConnectOptions};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/postgres");
 
@@ -50,34 +51,34 @@ fn now(connection: &mut PgConnection) -> Result<Micros, StoreError> {
 }
 
 /// Opens the database that a `postgres:` URL names, with so many writers.
-pub(super) fn open(url: &str, writers: usize) -> Result<Opened, OpenError> {
-    let location = Location::new(url);
+pub(super) fn open(url: &str, writers: usize) -> Result<OpenStore, OpenError> {
+    let options = ConnectOptions::new(url);
     let failed = |error: &StoreError| OpenError::Postgres { why: error.to_string() };
-    let mut connection = location.connect(Commits::Last).map_err(|error| failed(&error))?;
-    location::understood(&mut connection).map_err(|error| failed(&error))?;
+    let mut connection = options.connect(CommitDurability::Durable).map_err(|error| failed(&error))?;
+    connection::require_english(&mut connection).map_err(|error| failed(&error))?;
     migrate(&mut connection)?;
     let identity = identify(&mut connection).map_err(|error| failed(&error))?;
-    let reader = reader::PostgresReader::open(&location).map_err(|why| OpenError::Postgres { why })?;
-    let cluster = cluster::PostgresCluster::new(&location).map_err(|error| failed(&error))?;
+    let reader = reader::PostgresReader::open(&options).map_err(|why| OpenError::Postgres { why })?;
+    let cluster = cluster::PostgresCluster::new(&options).map_err(|error| failed(&error))?;
     // The writers' markers belong to a replica that is known.
-    cluster.beat().map_err(|error| failed(&error))?;
+    cluster.heartbeat().map_err(|error| failed(&error))?;
     let mut stores: Vec<Box<dyn Store>> = Vec::new();
     for number in 0..writers.clamp(1, writer::MOST) {
-        let store = writer::PostgresStore::open(location.clone(), cluster.me(), number)
+        let store = writer::PostgresStore::open(options.clone(), cluster.me(), number)
             .map_err(|error| failed(&error))?;
         stores.push(Box::new(store));
     }
-    Ok(Opened { stores, reader: Arc::new(reader), cluster: Arc::new(cluster), identity })
+    Ok(OpenStore { stores, reader: Arc::new(reader), cluster: Arc::new(cluster), identity })
 }
 
 /// See [`super::restore`].
 pub(super) fn restore(url: &str, raise: i64) -> Result<(), OpenError> {
     let failed = |error: StoreError| OpenError::Postgres { why: error.to_string() };
-    let mut connection = Location::new(url).connect(Commits::Last).map_err(failed)?;
+    let mut connection = ConnectOptions::new(url).connect(CommitDurability::Durable).map_err(failed)?;
     migrate(&mut connection)?;
-    let at_work = cluster::at_work(&mut connection).map_err(failed)?;
-    if at_work > 0 {
-        return Err(OpenError::Served(at_work));
+    let live = cluster::count_live(&mut connection).map_err(failed)?;
+    if live > 0 {
+        return Err(OpenError::InService(live));
     }
     identify(&mut connection).map_err(failed)?;
     let (secret, log_id) = (super::random::<32>().map_err(failed)?, super::random::<8>().map_err(failed)?);

@@ -9,10 +9,12 @@ use dlm_engine::{ClaimKey, Micros};
 use dlm_protocol::limits::AWAY_GRACE_MS;
 
 use super::bulk::{self, statements};
-use super::location::{Commits, Location, prepare};
+use super::connection::{CommitDurability, ConnectOptions, prepare};
 use super::{log, now, queries};
-use crate::service::ListQuery;
-use crate::store::{ClaimName, Due, Head, LogPage, Name, Reader, Standing, StoreError, Stretch, View};
+use crate::store::{
+    ClaimRowKey, DueWork, KeyRange, ListQuery, LockCounts, LogHead, LogPage, Name, Reader, ResourceView,
+    StoreError,
+};
 
 /// Reads are short; more would only contend for the processors.
 const READERS: u32 = 4;
@@ -37,17 +39,17 @@ struct Prepare;
 
 impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Prepare {
     fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
-        prepare(connection, Commits::Last).map_err(diesel::r2d2::Error::QueryError)
+        prepare(connection, CommitDurability::Durable).map_err(diesel::r2d2::Error::QueryError)
     }
 }
 
 impl PostgresReader {
-    pub(super) fn open(location: &Location) -> Result<Self, String> {
+    pub(super) fn open(options: &ConnectOptions) -> Result<Self, String> {
         let pool = Pool::builder()
             .max_size(READERS)
             .connection_timeout(Duration::from_secs(5))
             .connection_customizer(Box::new(Prepare))
-            .build(ConnectionManager::new(location.url()))
+            .build(ConnectionManager::new(options.url()))
             .map_err(|error| error.to_string())?;
         Ok(Self { pool })
     }
@@ -70,33 +72,33 @@ impl Reader for PostgresReader {
         now(&mut *self.connection()?)
     }
 
-    fn view(&self, name: &Name) -> Result<(View, Head), StoreError> {
+    fn view(&self, name: &Name) -> Result<(ResourceView, LogHead), StoreError> {
         self.read(|connection| Ok((queries::view(connection, name)?, log::head(connection)?)))
     }
 
-    fn position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError> {
-        self.read(|connection| queries::position(connection, name, key))
+    fn queue_position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError> {
+        self.read(|connection| queries::queue_position(connection, name, key))
     }
 
-    fn list(&self, query: &ListQuery) -> Result<(Vec<View>, Head), StoreError> {
+    fn list(&self, query: &ListQuery) -> Result<(Vec<ResourceView>, LogHead), StoreError> {
         self.read(|connection| Ok((queries::list(connection, query)?, log::head(connection)?)))
     }
 
-    fn standing(&self, long: Micros) -> Result<Standing, StoreError> {
-        self.read(|connection| queries::standing(connection, long))
+    fn lock_counts(&self, long: Micros) -> Result<LockCounts, StoreError> {
+        self.read(|connection| queries::lock_counts(connection, long))
     }
 
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {
         // What was committed before the question is in the answer.
-        log::place(&mut *self.connection()?)?;
+        log::assign_positions(&mut *self.connection()?)?;
         self.read(|connection| log::read(connection, from, limit))
     }
 
-    fn due(&self, behind: Duration, limit: i64) -> Result<Due, StoreError> {
+    fn due_work(&self, behind: Duration, limit: i64) -> Result<DueWork, StoreError> {
         self.read(|connection| {
             let now = now(connection)?;
             let by = Micros(now.0.saturating_sub(i64::try_from(behind.as_micros()).unwrap_or(i64::MAX)));
-            let (resources, mut waiters, next) = queries::due(connection, by, limit)?;
+            let (resources, mut waiters, next) = queries::due_work(connection, by, limit)?;
             let grace = (AWAY_GRACE_MS * 1000) as i64;
             let orphans: Vec<(String, String, String)> =
                 bulk::load::<Orphans, _>(connection, vec![grace.into(), limit.into()])?;
@@ -105,26 +107,26 @@ impl Reader for PostgresReader {
                     .into_iter()
                     .map(|(resource, principal, key)| (Name::from(resource), ClaimKey::new(principal, key))),
             );
-            Ok(Due { now, resources, waiters, next })
+            Ok(DueWork { now, resources, waiters, next })
         })
     }
 
-    fn stretch(
+    fn key_range(
         &self,
-        after: Option<&ClaimName>,
+        after: Option<&ClaimRowKey>,
         cutoff: Micros,
         limit: i64,
-    ) -> Result<Option<Stretch>, StoreError> {
-        let start = ClaimName::start(after);
+    ) -> Result<Option<KeyRange>, StoreError> {
+        let start = ClaimRowKey::or_first(after);
         let (key, resource, principal) = (&*start.key, &*start.resource, &*start.principal);
         let columns = vec![cutoff.0.into(), key.into(), resource.into(), principal.into(), limit.into()];
         let rows: Vec<(String, String, String, i64)> =
             bulk::load::<Stretches, _>(&mut *self.connection()?, columns)?;
-        let forgettable = rows.iter().map(|row| row.3).sum();
+        let expired = rows.iter().map(|row| row.3).sum();
         let more = rows.len() as i64 == limit;
-        Ok(rows.into_iter().next_back().map(|(resource, principal, key, _)| Stretch {
-            last: ClaimName { resource, principal, key },
-            forgettable,
+        Ok(rows.into_iter().next_back().map(|(resource, principal, key, _)| KeyRange {
+            last: ClaimRowKey { resource, principal, key },
+            expired,
             more,
         }))
     }

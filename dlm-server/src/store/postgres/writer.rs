@@ -21,14 +21,14 @@ use super::batch_sql::{
 };
 use super::bulk::{self, Column};
 use super::columns::{NewRow, Rows, row_columns};
-use super::location::{Commits, Location};
+use super::connection::{CommitDurability, ConnectOptions};
 use super::{log, queries};
 use crate::clock::since_boot;
 use crate::store::rows::{ClaimRow, ResourceRow};
 use crate::store::schema::claims;
 use crate::store::{
-    BatchWrite, ClaimName, Contended, Known, Loaded, Locked, Name, Purge, Store, StoreError, Trim, Wanted,
-    floor_bucket,
+    BatchWrite, CachedVersion, ClaimRowKey, KeyDeletion, LoadedResource, LockResult, LockTarget, LockWait,
+    LogTrim, Name, Store, StoreError, floor_bucket,
 };
 
 /// How many waiters are loaded at once.
@@ -45,7 +45,7 @@ pub(super) const MOST: usize = 64;
 const BEGIN_AND_WAIT: &str = "BEGIN; SET LOCAL lock_timeout = '20ms'";
 
 pub(super) struct PostgresStore {
-    location: Location,
+    options: ConnectOptions,
     connection: PgConnection,
     replica: ReplicaId,
     /// Names this writer's marker.
@@ -57,10 +57,14 @@ pub(super) struct PostgresStore {
 }
 
 impl PostgresStore {
-    pub(super) fn open(location: Location, replica: ReplicaId, number: usize) -> Result<Self, StoreError> {
-        let connection = location.connect(Commits::Last)?;
+    pub(super) fn open(
+        options: ConnectOptions,
+        replica: ReplicaId,
+        number: usize,
+    ) -> Result<Self, StoreError> {
+        let connection = options.connect(CommitDurability::Durable)?;
         let id = replica.0.wrapping_mul(MOST as i64).wrapping_add(number as i64);
-        let mut store = Self { location, connection, replica, id, number: 0, absent: HashMap::new() };
+        let mut store = Self { options, connection, replica, id, number: 0, absent: HashMap::new() };
         store.add_marker()?;
         Ok(store)
     }
@@ -75,9 +79,12 @@ impl PostgresStore {
         &self,
         (revision, row): (i64, ResourceRow),
         live: &mut HashMap<Name, Vec<Claim>>,
-    ) -> Result<Locked, StoreError> {
+    ) -> Result<LockResult, StoreError> {
         let live = live.remove(&*row.name).unwrap_or_default();
-        Ok(Locked::Loaded(Box::new(Loaded { revision: revision as u64, ..row.into_loaded(live)? })))
+        Ok(LockResult::Loaded(Box::new(LoadedResource {
+            revision: revision as u64,
+            ..row.into_loaded(live)?
+        })))
     }
 
     /// The live claims of these resources, by resource.
@@ -168,25 +175,29 @@ fn or_exists<T>(inserted: QueryResult<T>) -> Result<T, StoreError> {
 }
 
 impl Store for PostgresStore {
-    fn begin(&mut self, contended: Contended) -> Result<(), StoreError> {
+    fn begin(&mut self, lock_wait: LockWait) -> Result<(), StoreError> {
         self.absent.clear();
-        Ok(self.connection.batch_execute(match contended {
-            Contended::Skip => "BEGIN",
-            Contended::Wait => BEGIN_AND_WAIT,
+        Ok(self.connection.batch_execute(match lock_wait {
+            LockWait::Skip => "BEGIN",
+            LockWait::Wait => BEGIN_AND_WAIT,
         })?)
     }
 
-    fn lock(&mut self, wanted: &[Wanted<'_>], contended: Contended) -> Result<Vec<Locked>, StoreError> {
+    fn lock(
+        &mut self,
+        targets: &[LockTarget<'_>],
+        lock_wait: LockWait,
+    ) -> Result<Vec<LockResult>, StoreError> {
         type Row = (String, i64, i64, i64, i64, i64, i64, i64, Option<String>, Option<String>);
-        let names = vec![Column::texts(wanted.iter().map(|wanted| &**wanted.name))];
-        let rows: Vec<Row> = match contended {
-            Contended::Skip => bulk::load::<LockFree, _>(&mut self.connection, names)?,
-            Contended::Wait => match bulk::load::<LockAll, _>(&mut self.connection, names) {
+        let names = vec![Column::texts(targets.iter().map(|target| &**target.name))];
+        let rows: Vec<Row> = match lock_wait {
+            LockWait::Skip => bulk::load::<LockFree, _>(&mut self.connection, names)?,
+            LockWait::Wait => match bulk::load::<LockAll, _>(&mut self.connection, names) {
                 Ok(rows) => rows,
                 Err(DieselError::DatabaseError(_, info)) if info.message().contains("lock timeout") => {
                     self.rollback();
-                    self.begin(contended)?;
-                    return Ok(wanted.iter().map(|_| Locked::Elsewhere).collect());
+                    self.begin(lock_wait)?;
+                    return Ok(targets.iter().map(|_| LockResult::LockedElsewhere).collect());
                 }
                 Err(error) => return Err(error.into()),
             },
@@ -206,31 +217,31 @@ impl Store for PostgresStore {
             };
             locked.insert(name, (revision, row));
         }
-        let is_same = |wanted: &Wanted<'_>, (revision, row): &(i64, ResourceRow)| {
-            wanted.known == Some(Known { revision: *revision as u64, version: row.version as u64 })
+        let is_current = |target: &LockTarget<'_>, (revision, row): &(i64, ResourceRow)| {
+            target.cached == Some(CachedVersion { revision: *revision as u64, version: row.version as u64 })
         };
         let missing: Vec<&Name> =
-            wanted.iter().map(|wanted| wanted.name).filter(|name| !locked.contains_key(&***name)).collect();
+            targets.iter().map(|target| target.name).filter(|name| !locked.contains_key(&***name)).collect();
         if !missing.is_empty() {
             self.missing(&missing)?;
         }
-        let stale = wanted.iter().filter_map(|wanted| {
-            let found = locked.get(&**wanted.name)?;
-            (!is_same(wanted, found)).then_some(&found.1)
+        let stale = targets.iter().filter_map(|target| {
+            let found = locked.get(&**target.name)?;
+            (!is_current(target, found)).then_some(&found.1)
         });
         let mut live = self.live_claims(stale)?;
-        let mut answers = Vec::with_capacity(wanted.len());
-        for wanted in wanted {
-            answers.push(match locked.remove(&**wanted.name) {
-                Some(found) if is_same(wanted, &found) => Locked::Same,
+        let mut answers = Vec::with_capacity(targets.len());
+        for target in targets {
+            answers.push(match locked.remove(&**target.name) {
+                Some(found) if is_current(target, &found) => LockResult::Unchanged,
                 Some(found) => self.loaded(found, &mut live)?,
-                None => match self.absent.get(wanted.name) {
-                    Some(floor) => Locked::Loaded(Box::new(Loaded {
+                None => match self.absent.get(target.name) {
+                    Some(floor) => LockResult::Loaded(Box::new(LoadedResource {
                         resource: Resource::absent(*floor),
                         stored_check_at: None,
                         revision: 0,
                     })),
-                    None => Locked::Elsewhere,
+                    None => LockResult::LockedElsewhere,
                 },
             });
         }
@@ -309,7 +320,7 @@ impl Store for PostgresStore {
     }
 
     fn reconnect(&mut self) -> Result<(), StoreError> {
-        self.connection = self.location.connect(Commits::Last)?;
+        self.connection = self.options.connect(CommitDurability::Durable)?;
         self.add_marker()
     }
 
@@ -327,9 +338,9 @@ impl Store for PostgresStore {
         }
     }
 
-    fn purge(&mut self, purge: &Purge) -> Result<usize, StoreError> {
-        let start = ClaimName::start(purge.after.as_ref());
-        let last = &purge.last;
+    fn delete_keys(&mut self, deletion: &KeyDeletion) -> Result<usize, StoreError> {
+        let start = ClaimRowKey::or_first(deletion.after.as_ref());
+        let last = &deletion.last;
         let columns = vec![
             (&*start.key).into(),
             (&*start.resource).into(),
@@ -337,12 +348,12 @@ impl Store for PostgresStore {
             (&*last.key).into(),
             (&*last.resource).into(),
             (&*last.principal).into(),
-            purge.cutoff.0.into(),
+            deletion.cutoff.0.into(),
         ];
         Ok(bulk::run::<PurgeClaims>(&mut self.connection, columns)?)
     }
 
-    fn trim(&mut self, trim: &Trim) -> Result<usize, StoreError> {
+    fn trim_log(&mut self, trim: &LogTrim) -> Result<usize, StoreError> {
         log::trim(&mut self.connection, trim)
     }
 }

@@ -8,12 +8,12 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnectio
 use diesel::sql_types::{BigInt, Text};
 use dlm_engine::{ClaimKey, Micros};
 
-use super::{Location, PRAGMAS, log_trimmed, queries};
+use super::{DatabasePath, PRAGMAS, log_trimmed, queries};
 use crate::clock::Clock;
-use crate::service::ListQuery;
 use crate::store::schema::{log, writers};
 use crate::store::{
-    ClaimName, Due, Head, LogPage, LogRow, Name, Purge, Reader, Standing, StoreError, Stretch, View,
+    ClaimRowKey, DueWork, KeyDeletion, KeyRange, ListQuery, LockCounts, LogHead, LogPage, LogRow, Name,
+    Reader, ResourceView, StoreError,
 };
 
 /// Reads are short; more would only contend for the processors.
@@ -37,12 +37,12 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
 }
 
 impl SqliteReader {
-    pub(super) fn open(location: Location, clock: Clock) -> Result<Self, String> {
+    pub(super) fn open(path: &DatabasePath, clock: Clock) -> Result<Self, String> {
         let pool = Pool::builder()
             .max_size(READERS)
             .connection_timeout(Duration::from_secs(5))
             .connection_customizer(Box::new(ReadOnly))
-            .build(ConnectionManager::new(location.path))
+            .build(ConnectionManager::new(path.0.clone()))
             .map_err(|error| error.to_string())?;
         Ok(Self { pool, clock })
     }
@@ -57,21 +57,21 @@ impl Reader for SqliteReader {
         Ok(self.clock.now())
     }
 
-    fn view(&self, name: &Name) -> Result<(View, Head), StoreError> {
+    fn view(&self, name: &Name) -> Result<(ResourceView, LogHead), StoreError> {
         self.connection()?.transaction(|connection| Ok((queries::view(connection, name)?, head(connection)?)))
     }
 
-    fn position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError> {
-        self.connection()?.transaction(|connection| queries::position(connection, name, key))
+    fn queue_position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError> {
+        self.connection()?.transaction(|connection| queries::queue_position(connection, name, key))
     }
 
-    fn list(&self, query: &ListQuery) -> Result<(Vec<View>, Head), StoreError> {
+    fn list(&self, query: &ListQuery) -> Result<(Vec<ResourceView>, LogHead), StoreError> {
         self.connection()?
             .transaction(|connection| Ok((queries::list(connection, query)?, head(connection)?)))
     }
 
-    fn standing(&self, long: Micros) -> Result<Standing, StoreError> {
-        self.connection()?.transaction(|connection| queries::standing(connection, long))
+    fn lock_counts(&self, long: Micros) -> Result<LockCounts, StoreError> {
+        self.connection()?.transaction(|connection| queries::lock_counts(connection, long))
     }
 
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {
@@ -88,21 +88,21 @@ impl Reader for SqliteReader {
         })
     }
 
-    fn due(&self, behind: Duration, limit: i64) -> Result<Due, StoreError> {
+    fn due_work(&self, behind: Duration, limit: i64) -> Result<DueWork, StoreError> {
         let now = self.clock.now();
         let by = Micros(now.0.saturating_sub(i64::try_from(behind.as_micros()).unwrap_or(i64::MAX)));
         self.connection()?.transaction(|connection| {
-            let (resources, waiters, next) = queries::due(connection, by, limit)?;
-            Ok(Due { now, resources, waiters, next })
+            let (resources, waiters, next) = queries::due_work(connection, by, limit)?;
+            Ok(DueWork { now, resources, waiters, next })
         })
     }
 
-    fn stretch(
+    fn key_range(
         &self,
-        after: Option<&ClaimName>,
+        after: Option<&ClaimRowKey>,
         cutoff: Micros,
         limit: i64,
-    ) -> Result<Option<Stretch>, StoreError> {
+    ) -> Result<Option<KeyRange>, StoreError> {
         #[derive(QueryableByName)]
         struct Row {
             #[diesel(sql_type = Text)]
@@ -112,11 +112,11 @@ impl Reader for SqliteReader {
             #[diesel(sql_type = Text)]
             key: String,
             #[diesel(sql_type = BigInt)]
-            forgettable: i64,
+            expired: i64,
         }
-        let start = ClaimName::start(after);
+        let start = ClaimRowKey::or_first(after);
         let rows: Vec<Row> = diesel::sql_query(
-            "SELECT resource, principal, key, coalesce(ended_at < ?, 0) AS forgettable FROM claims \
+            "SELECT resource, principal, key, coalesce(ended_at < ?, 0) AS expired FROM claims \
              WHERE (key, resource, principal) > (?, ?, ?) ORDER BY key, resource, principal LIMIT ?",
         )
         .bind::<BigInt, _>(cutoff.0)
@@ -125,18 +125,21 @@ impl Reader for SqliteReader {
         .bind::<Text, _>(&start.principal)
         .bind::<BigInt, _>(limit)
         .load(&mut *self.connection()?)?;
-        let forgettable = rows.iter().map(|row| row.forgettable).sum();
+        let expired = rows.iter().map(|row| row.expired).sum();
         let more = rows.len() as i64 == limit;
-        Ok(rows.into_iter().next_back().map(|row| Stretch {
-            last: ClaimName { resource: row.resource, principal: row.principal, key: row.key },
-            forgettable,
+        Ok(rows.into_iter().next_back().map(|row| KeyRange {
+            last: ClaimRowKey { resource: row.resource, principal: row.principal, key: row.key },
+            expired,
             more,
         }))
     }
 }
 
-pub(super) fn purge(connection: &mut SqliteConnection, purge: &Purge) -> Result<usize, StoreError> {
-    let start = ClaimName::start(purge.after.as_ref());
+pub(super) fn delete_keys(
+    connection: &mut SqliteConnection,
+    deletion: &KeyDeletion,
+) -> Result<usize, StoreError> {
+    let start = ClaimRowKey::or_first(deletion.after.as_ref());
     Ok(diesel::sql_query(
         "DELETE FROM claims WHERE (key, resource, principal) > (?, ?, ?) AND (key, resource, principal) <= (?, ?, ?) \
          AND ended_at < ?",
@@ -144,10 +147,10 @@ pub(super) fn purge(connection: &mut SqliteConnection, purge: &Purge) -> Result<
     .bind::<Text, _>(&start.key)
     .bind::<Text, _>(&start.resource)
     .bind::<Text, _>(&start.principal)
-    .bind::<Text, _>(&purge.last.key)
-    .bind::<Text, _>(&purge.last.resource)
-    .bind::<Text, _>(&purge.last.principal)
-    .bind::<BigInt, _>(purge.cutoff.0)
+    .bind::<Text, _>(&deletion.last.key)
+    .bind::<Text, _>(&deletion.last.resource)
+    .bind::<Text, _>(&deletion.last.principal)
+    .bind::<BigInt, _>(deletion.cutoff.0)
     .execute(connection)?)
 }
 
@@ -161,7 +164,7 @@ pub(super) fn log_upto(connection: &mut SqliteConnection) -> Result<i64, StoreEr
     }
 }
 
-fn head(connection: &mut SqliteConnection) -> Result<Head, StoreError> {
+fn head(connection: &mut SqliteConnection) -> Result<LogHead, StoreError> {
     let last: Option<i64> = writers::table.select(diesel::dsl::max(writers::batch)).first(connection)?;
-    Ok(Head(last.unwrap_or(0)))
+    Ok(LogHead(last.unwrap_or(0)))
 }

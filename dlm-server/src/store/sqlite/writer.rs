@@ -15,13 +15,13 @@ use super::fixed::{
     UpdateResource, UpdateResourceAndCheck,
 };
 use super::log_trimmed;
-use super::{Location, queries, reader};
+use super::{DatabasePath, queries, reader};
 use crate::clock::Clock;
 use crate::store::rows::{NewClaim, ResourceRow, Value, cancel_code, end_code};
 use crate::store::schema::{claims, floors, log, resources, writers};
 use crate::store::{
-    BatchWrite, Contended, Loaded, Locked, Name, OldRow, Purge, Store, StoreError, Trim, Wanted, Write,
-    floor_bucket,
+    BatchWrite, KeyDeletion, LoadedResource, LockResult, LockTarget, LockWait, LogTrim, Name, OldLogRow,
+    ResourceWrite, Store, StoreError, floor_bucket,
 };
 
 /// The only writer there is.
@@ -30,7 +30,7 @@ const WRITER: i64 = 0;
 const WAITERS_LOADED: i64 = 64;
 
 pub(super) struct SqliteStore {
-    location: Location,
+    path: DatabasePath,
     connection: SqliteConnection,
     clock: Clock,
     /// Few and read for every new name: kept in memory.
@@ -46,13 +46,13 @@ pub(super) struct SqliteStore {
 
 impl SqliteStore {
     pub(super) fn new(
-        location: Location,
+        path: DatabasePath,
         connection: SqliteConnection,
         clock: Clock,
         lock: File,
     ) -> Result<Self, StoreError> {
         let mut store = Self {
-            location,
+            path,
             connection,
             clock,
             floors: HashMap::new(),
@@ -70,16 +70,15 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// Whoever is parked at another run of the server is away: their rows say
-    /// when the sweeper has to look.
-    pub(super) fn all_away(&mut self, due_at: Micros) -> Result<(), StoreError> {
+    /// Moves the check instants of all waiters to `due_at` at the latest.
+    pub(super) fn check_waiters_by(&mut self, due_at: Micros) -> Result<(), StoreError> {
         diesel::update(claims::table.filter(claims::check_at.gt(due_at.0)))
             .set(claims::check_at.eq(due_at.0))
             .execute(&mut self.connection)?;
         Ok(())
     }
 
-    fn load(&mut self, name: &Name) -> Result<Loaded, StoreError> {
+    fn load(&mut self, name: &Name) -> Result<LoadedResource, StoreError> {
         let row = resources::table
             .find(&**name)
             .select(ResourceRow::as_select())
@@ -87,7 +86,11 @@ impl SqliteStore {
             .optional()?;
         let Some(row) = row else {
             let floor = self.floors.get(&floor_bucket(name)).copied().unwrap_or_default();
-            return Ok(Loaded { resource: Resource::absent(floor), stored_check_at: None, revision: 0 });
+            return Ok(LoadedResource {
+                resource: Resource::absent(floor),
+                stored_check_at: None,
+                revision: 0,
+            });
         };
         let live = match row.holder() {
             Some(key) => queries::claim(&mut self.connection, name, &key)?.into_iter().collect(),
@@ -114,7 +117,7 @@ impl SqliteStore {
         Ok(())
     }
 
-    fn write_one(&mut self, write: &Write<'_>) -> Result<(), StoreError> {
+    fn write_one(&mut self, write: &ResourceWrite<'_>) -> Result<(), StoreError> {
         match &write.row {
             RowChange::Keep => {}
             RowChange::Write { row, holder } => {
@@ -267,20 +270,24 @@ fn one_row(written: usize) -> Result<(), StoreError> {
 }
 
 impl Store for SqliteStore {
-    fn begin(&mut self, _contended: Contended) -> Result<(), StoreError> {
+    fn begin(&mut self, _lock_wait: LockWait) -> Result<(), StoreError> {
         // A deferred transaction that reads before it writes can fail at once,
         // whatever the time-out.
         self.open = None;
         Ok(self.connection.batch_execute("BEGIN IMMEDIATE")?)
     }
 
-    fn lock(&mut self, wanted: &[Wanted<'_>], _contended: Contended) -> Result<Vec<Locked>, StoreError> {
+    fn lock(
+        &mut self,
+        targets: &[LockTarget<'_>],
+        _lock_wait: LockWait,
+    ) -> Result<Vec<LockResult>, StoreError> {
         // The file belongs to this process: what is in memory is what is stored.
-        let lock = |wanted: &Wanted<'_>| match wanted.known {
-            Some(_) => Ok(Locked::Same),
-            None => self.load(wanted.name).map(|loaded| Locked::Loaded(Box::new(loaded))),
+        let lock = |target: &LockTarget<'_>| match target.cached {
+            Some(_) => Ok(LockResult::Unchanged),
+            None => self.load(target.name).map(|loaded| LockResult::Loaded(Box::new(loaded))),
         };
-        wanted.iter().map(lock).collect()
+        targets.iter().map(lock).collect()
     }
 
     fn now(&mut self) -> Result<Micros, StoreError> {
@@ -343,7 +350,7 @@ impl Store for SqliteStore {
     }
 
     fn reconnect(&mut self) -> Result<(), StoreError> {
-        self.connection = self.location.connect()?;
+        self.connection = self.path.connect()?;
         self.last_batch()?;
         Ok(())
     }
@@ -356,19 +363,19 @@ impl Store for SqliteStore {
         Ok(self.last_batch)
     }
 
-    fn purge(&mut self, purge: &Purge) -> Result<usize, StoreError> {
-        reader::purge(&mut self.connection, purge)
+    fn delete_keys(&mut self, deletion: &KeyDeletion) -> Result<usize, StoreError> {
+        reader::delete_keys(&mut self.connection, deletion)
     }
 
-    fn trim(&mut self, trim: &Trim) -> Result<usize, StoreError> {
+    fn trim_log(&mut self, trim: &LogTrim) -> Result<usize, StoreError> {
         let rows: Vec<(i64, i64, i64)> = log::table
             .order(log::position)
             .limit(trim.limit)
             .select((log::position, log::at, log::upto))
             .load(&mut self.connection)?;
-        let row = |(position, at, upto)| OldRow { position, at, upto };
-        let rows: Vec<OldRow> = rows.into_iter().map(row).collect();
-        let Some((going, last)) = trim.last(&rows, self.upto) else { return Ok(0) };
+        let row = |(position, at, upto)| OldLogRow { position, at, upto };
+        let rows: Vec<OldLogRow> = rows.into_iter().map(row).collect();
+        let Some((going, last)) = trim.select(&rows, self.upto) else { return Ok(0) };
         let upto = rows[going - 1].upto;
         self.connection.immediate_transaction(|connection| {
             diesel::delete(log::table.filter(log::position.le(last))).execute(connection)?;

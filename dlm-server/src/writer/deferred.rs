@@ -8,12 +8,12 @@ use crate::store::Name;
 /// Tasks that wait for a batch of their own, each resource's in their order:
 /// one that is hot elsewhere must not stall the others.
 #[derive(Default)]
-pub(super) struct PutOff {
+pub(super) struct DeferredTasks {
     tasks: HashMap<Name, Vec<Task>>,
     turns: VecDeque<Name>,
 }
 
-impl PutOff {
+impl DeferredTasks {
     pub(super) fn is_empty(&self) -> bool {
         self.turns.is_empty()
     }
