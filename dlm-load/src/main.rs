@@ -1,14 +1,17 @@
-//! Drives a lock server with load through the client, and reports what it did.
+//! A load generator for dlm servers. It runs workers on the client library and
+//! reports throughput, latency and resource usage.
 //!
-//! - `load`: what the workers do: cycles, hand-over of one lock, renewals
-//! - `server`: the server under load: one given, or one that is started
-//! - `scrape`: what the server says of itself, and processor time
-//! - `report`: the numbers, as text and as JSON
+//! - `run`: one run, from warm-up to report
+//! - `worker`: what the workers do: cycles, handoff, renewals, event subscriptions
+//! - `servers`: the servers under load, given or started
+//! - `metrics`: the servers' metrics, and CPU time
+//! - `report`: the results, as text and as JSON
 
-mod load;
+mod metrics;
 mod report;
-mod scrape;
-mod server;
+mod run;
+mod servers;
+mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,93 +20,97 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dlm_client::TransportKind;
 
-type Failed = Box<dyn std::error::Error>;
+use crate::run::RunConfig;
+use crate::servers::Servers;
 
-/// Drives a dlm server with load through the client.
+type BoxError = Box<dyn std::error::Error>;
+
+/// Generate load on dlm servers and report throughput and latency.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]
-    load: Load,
+    workload: Workload,
     #[command(flatten)]
-    options: Options,
+    options: RunOptions,
 }
 
+/// What each worker does.
 #[derive(Debug, Clone, Copy, Subcommand)]
-enum Load {
-    /// Workers acquire and release, each its own locks.
+enum Workload {
+    /// Each worker acquires and releases its own locks.
     Cycle {
-        /// How many locks each worker goes round.
+        /// Number of locks per worker.
         #[arg(long, default_value_t = 1)]
         keys: usize,
-        /// Each lock has a name that was never used.
+        /// Use a new lock name for every cycle.
         #[arg(long)]
         new_names: bool,
     },
-    /// Workers hand one lock to each other.
+    /// All workers contend for one lock.
     Handoff,
-    /// Each worker holds a lease, which is renewed.
+    /// Each worker holds one lease, which the client renews.
     Hold {
-        /// How long a lease lives without a renewal, in milliseconds.
+        /// TTL of the leases, in milliseconds.
         #[arg(long, default_value_t = 3000)]
         ttl_ms: u64,
     },
-    /// Each worker follows all events; the report has their lag.
+    /// Each worker subscribes to all events; the report shows their lag.
     Follow {
-        /// How many events there are a second.
+        /// Events per second.
         #[arg(long, default_value_t = 1000)]
         rate: u64,
     },
 }
 
+/// The values of `--transport`.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Way {
-    /// Over a session, or HTTP where there is none.
+enum TransportArg {
+    /// A session, or HTTP while there is none.
     Auto,
-    /// Over HTTP alone.
+    /// HTTP only.
     Http,
-    /// Over a session alone.
+    /// Sessions only.
     Session,
 }
 
-impl Way {
-    fn kind(self) -> TransportKind {
-        match self {
-            Self::Auto => TransportKind::Auto,
-            Self::Http => TransportKind::Http,
-            Self::Session => TransportKind::Session,
+impl From<TransportArg> for TransportKind {
+    fn from(transport: TransportArg) -> Self {
+        match transport {
+            TransportArg::Auto => Self::Auto,
+            TransportArg::Http => Self::Http,
+            TransportArg::Session => Self::Session,
         }
     }
 }
 
 #[derive(Debug, Clone, Args)]
-struct Options {
-    /// A server that runs already, or several with commas between them; they
-    /// are started when absent.
+struct RunOptions {
+    /// Comma-separated URLs of running servers; by default, servers are started.
     #[arg(long, global = true)]
     server: Option<String>,
-    /// The database of the servers that are started: `postgres://…`; a new
-    /// SQLite file when absent.
+    /// Database of the started servers, a `postgres://` URL; by default, a new
+    /// SQLite file.
     #[arg(long, global = true)]
     database_url: Option<String>,
-    /// How many servers are started, on Postgres.
+    /// Number of servers to start; more than one requires Postgres.
     #[arg(long, global = true, default_value_t = 1)]
     servers: usize,
-    /// How the clients speak to them.
-    #[arg(long, global = true, value_enum, default_value_t = Way::Auto)]
-    transport: Way,
-    /// Where the started server keeps its database: a folder on a real disk.
+    /// Transport of the clients.
+    #[arg(long, global = true, value_enum, default_value_t = TransportArg::Auto)]
+    transport: TransportArg,
+    /// Directory for the SQLite file; must be on a real disk.
     #[arg(long, global = true, default_value = "target")]
     database_dir: PathBuf,
-    /// How many workers.
+    /// Number of workers.
     #[arg(long, global = true, default_value_t = 64)]
     workers: usize,
-    /// How many clients they share.
+    /// Number of clients that the workers share.
     #[arg(long, global = true, default_value_t = 1)]
     clients: usize,
-    /// How long is measured, in seconds.
+    /// Duration of the measurement, in seconds.
     #[arg(long, global = true, default_value_t = 10)]
     seconds: u64,
-    /// How long goes before that, in seconds.
+    /// Duration of the warm-up before it, in seconds.
     #[arg(long, global = true, default_value_t = 2)]
     warm_up: u64,
     /// Write the report to this file, as JSON.
@@ -114,7 +121,7 @@ struct Options {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    match runtime.map_err(Failed::from).and_then(|runtime| runtime.block_on(run(&arguments))) {
+    match runtime.map_err(BoxError::from).and_then(|runtime| runtime.block_on(run(&arguments))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("dlm-load: {error}");
@@ -123,29 +130,27 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: &Arguments) -> Result<(), Failed> {
+async fn run(arguments: &Arguments) -> Result<(), BoxError> {
     let options = &arguments.options;
     if options.servers > 1 && options.database_url.is_none() {
-        return Err("several servers need a Postgres: --database-url".into());
+        return Err("several servers require Postgres: set --database-url".into());
     }
     if options.workers == 0 || options.clients == 0 || options.seconds == 0 || options.servers == 0 {
         return Err("workers, clients, servers and seconds must be at least 1".into());
     }
-    let server = match &options.server {
-        Some(url) => server::Server::given(url),
-        None => {
-            server::Server::start(&options.database_dir, options.database_url.as_deref(), options.servers)?
-        }
+    let servers = match &options.server {
+        Some(urls) => Servers::running(urls),
+        None => Servers::start(&options.database_dir, options.database_url.as_deref(), options.servers)?,
     };
-    let plan = load::Plan {
-        load: arguments.load,
+    let config = RunConfig {
+        workload: arguments.workload,
         workers: options.workers,
         clients: options.clients,
-        transport: options.transport.kind(),
+        transport: options.transport.into(),
         warm_up: Duration::from_secs(options.warm_up),
-        measured: Duration::from_secs(options.seconds),
+        measurement: Duration::from_secs(options.seconds),
     };
-    let report = load::run(&plan, &server).await?;
+    let report = run::run(&config, &servers).await?;
     print!("{report}");
     if let Some(path) = &options.json {
         std::fs::write(path, serde_json::to_vec_pretty(&report)?)?;

@@ -1,38 +1,40 @@
-//! The numbers, as text and as JSON.
+//! The results of a run, as text and as JSON.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// What a run came to.
+/// The results of a run. The field names are the keys of the JSON report.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) load: &'static str,
     pub(crate) workers: usize,
     pub(crate) clients: usize,
     pub(crate) seconds: f64,
-    /// Acquired and released; of `hold`, leases held to the end.
+    /// Acquires with their releases; for `hold`, leases held until the end; for
+    /// `follow`, received events.
     pub(crate) cycles: u64,
     pub(crate) cycles_per_second: f64,
     pub(crate) acquire_ms: Latency,
-    /// Cycles of the slowest and of the fastest worker.
+    /// Cycles of the slowest and the fastest worker.
     pub(crate) worker_min: u64,
     pub(crate) worker_max: u64,
+    /// Guards that were lost.
     pub(crate) lost: u64,
     pub(crate) batches_per_second: f64,
     pub(crate) operations_per_batch: f64,
-    /// Share of the time in which the writer ran a transaction.
+    /// Time spent in transactions per second, summed over all writers.
     pub(crate) writer_load: f64,
-    /// Mean time of a commit.
+    /// Mean duration of a commit.
     pub(crate) commit_ms: f64,
-    /// What the servers have in memory more than before the load.
+    /// Growth of the servers' resident memory during the run.
     pub(crate) server_memory_kb: Option<u64>,
-    /// Processor time, in processors.
+    /// CPU time per second: 1.0 is one core fully used.
     pub(crate) server_processors: Option<f64>,
     pub(crate) load_processors: Option<f64>,
 }
 
-/// How long acquires took, in milliseconds.
+/// Percentiles of acquire latency, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub(crate) struct Latency {
     pub(crate) p50: f64,
@@ -41,12 +43,12 @@ pub(crate) struct Latency {
 }
 
 impl Latency {
-    /// Of measurements in microseconds, in any order.
+    /// Computes the percentiles of latencies in microseconds, in any order.
     pub(crate) fn of(mut micros: Vec<u32>) -> Self {
         micros.sort_unstable();
-        // The smallest measurement that this share does not exceed.
-        let at = |share: f64| {
-            let rank = (share * micros.len() as f64).ceil() as usize;
+        // Nearest rank: the smallest value with this fraction of all at or below it.
+        let at = |fraction: f64| {
+            let rank = (fraction * micros.len() as f64).ceil() as usize;
             micros.get(rank.saturating_sub(1)).map_or(0.0, |micros| f64::from(*micros) / 1000.0)
         };
         Self { p50: at(0.5), p99: at(0.99), max: at(1.0) }
@@ -65,26 +67,26 @@ impl fmt::Display for Report {
         writeln!(f, "  acquire ms      p50 {p50:.2}, p99 {p99:.2}, max {max:.2}")?;
         writeln!(
             f,
-            "  a worker        {} to {} cycles; {} lost",
+            "  per worker      {} to {} cycles; {} lost",
             self.worker_min, self.worker_max, self.lost
         )?;
         writeln!(
             f,
-            "  writer          {:.0} batches/s of {:.1} operations, busy {:.0} %, commit {:.2} ms",
+            "  writer          {:.0} batches/s of {:.1} operations, {:.0} % busy, commit {:.2} ms",
             self.batches_per_second,
             self.operations_per_batch,
             self.writer_load * 100.0,
             self.commit_ms
         )?;
-        let processors = |used: Option<f64>| used.map_or_else(|| "?".into(), |used| format!("{used:.2}"));
+        let cores = |used: Option<f64>| used.map_or_else(|| "?".into(), |used| format!("{used:.2}"));
         writeln!(
             f,
-            "  processors      server {}, load {}",
-            processors(self.server_processors),
-            processors(self.load_processors)
+            "  CPU cores       server {}, load generator {}",
+            cores(self.server_processors),
+            cores(self.load_processors)
         )?;
         let memory = self.server_memory_kb.map_or_else(|| "?".into(), |kb| kb.to_string());
-        writeln!(f, "  server memory   {memory} kB more than idle")
+        writeln!(f, "  server memory   +{memory} kB")
     }
 }
 
@@ -93,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_measurements() {
+    fn percentiles_are_measured_values() {
         let latency = Latency::of((1..=1000).rev().map(|ms| ms * 1000).collect());
         assert_eq!(latency, Latency { p50: 500.0, p99: 990.0, max: 1000.0 });
         assert_eq!(Latency::of(vec![7000]), Latency { p50: 7.0, p99: 7.0, max: 7.0 });

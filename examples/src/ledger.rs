@@ -1,32 +1,30 @@
 //! A ledger in SQLite whose writes are fenced.
 //!
-//! The fence of a resource is the highest token that was seen for it. It is
-//! raised when a holder *reads*, not only when it writes: else a stale holder
-//! could still write between the read and the write of its successor, and the
-//! successor would overwrite it.
+//! The fence of a resource is the highest token seen for it. It is raised when a
+//! holder *reads*, not only when it writes. Otherwise a stale holder could write
+//! between its successor's read and write, and the successor would overwrite that.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
-/// A resource and the fencing token that its lock was granted with.
+/// A resource and the fencing token of the lock on it.
 #[derive(Debug, Clone)]
-pub struct Fenced {
-    /// What is locked.
+pub struct FencedResource {
+    /// The name of the lock.
     pub resource: String,
-    /// The token; `None` works without a fence.
+    /// The fencing token; `None` disables the fence.
     pub token: Option<u64>,
 }
 
-/// A write of a holder whose lock was lost meanwhile, or of work that is done
-/// already.
+/// The ledger refused an access: the token is stale, or the file is already done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// What was written to.
+pub struct WriteRefused {
+    /// The resource whose token is stale, or whose file is done.
     pub resource: String,
 }
 
-/// A total, and the files that were added to it.
+/// A total, and the files counted in it.
 pub struct Ledger {
     connection: SqliteConnection,
 }
@@ -38,13 +36,13 @@ impl std::fmt::Debug for Ledger {
 }
 
 #[derive(QueryableByName)]
-struct Number {
+struct IntegerRow {
     #[diesel(sql_type = BigInt)]
     value: i64,
 }
 
 impl Ledger {
-    /// Opens the ledger in this file; a new one is empty.
+    /// Opens the ledger in this file, and creates it if it does not exist.
     ///
     /// # Errors
     ///
@@ -52,7 +50,8 @@ impl Ledger {
     pub fn open(path: &str) -> Result<Self, Box<dyn std::error::Error>> {
         let mut connection = SqliteConnection::establish(path)?;
         connection.batch_execute(
-            // Not WAL: to turn it on, SQLite waits for nobody, and workers start together.
+            // Not WAL: switching to it ignores the busy timeout, so workers that start
+            // at the same time would fail.
             "PRAGMA busy_timeout = 10000; PRAGMA synchronous = FULL;
              BEGIN IMMEDIATE;
              CREATE TABLE IF NOT EXISTS fences (resource TEXT PRIMARY KEY, token BIGINT NOT NULL);
@@ -69,11 +68,11 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// When the database fails; the inner error is a refusal.
-    pub fn read_total(&mut self, fenced: &Fenced) -> QueryResult<Result<i64, Refused>> {
+    /// When the database fails. The inner error means that the token is stale.
+    pub fn read_total(&mut self, fenced: &FencedResource) -> QueryResult<Result<i64, WriteRefused>> {
         self.connection.immediate_transaction(|connection| {
-            if !raise(connection, fenced)? {
-                return Ok(Err(Refused { resource: fenced.resource.clone() }));
+            if !raise_fence(connection, fenced)? {
+                return Ok(Err(WriteRefused { resource: fenced.resource.clone() }));
             }
             total(connection).map(Ok)
         })
@@ -83,40 +82,40 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// When the database fails; the inner error is a refusal.
-    pub fn begin(&mut self, fenced: &Fenced) -> QueryResult<Result<(), Refused>> {
+    /// When the database fails. The inner error means that the token is stale.
+    pub fn begin(&mut self, fenced: &FencedResource) -> QueryResult<Result<(), WriteRefused>> {
         self.connection.immediate_transaction(|connection| {
-            Ok(if raise(connection, fenced)? {
+            Ok(if raise_fence(connection, fenced)? {
                 Ok(())
             } else {
-                Err(Refused { resource: fenced.resource.clone() })
+                Err(WriteRefused { resource: fenced.resource.clone() })
             })
         })
     }
 
-    /// Writes the new total and the mark that the file is done, both or none.
+    /// Atomically writes the new total and marks the file as done.
     ///
     /// # Errors
     ///
-    /// When the database fails; the inner error is a refusal, after which
-    /// nothing is written.
+    /// When the database fails. The inner error means that the write was refused and
+    /// nothing was written.
     pub fn write(
         &mut self,
-        file: &Fenced,
-        total: &Fenced,
+        file: &FencedResource,
+        total: &FencedResource,
         path: &str,
         words: i64,
         new_total: i64,
         worker: &str,
-    ) -> QueryResult<Result<(), Refused>> {
+    ) -> QueryResult<Result<(), WriteRefused>> {
         let written = self.connection.immediate_transaction(|connection| {
             for fenced in [file, total] {
-                if !raise(connection, fenced)? {
-                    return Ok(Err(Refused { resource: fenced.resource.clone() }));
+                if !raise_fence(connection, fenced)? {
+                    return Ok(Err(WriteRefused { resource: fenced.resource.clone() }));
                 }
             }
             if file.token.is_some() && is_done(connection, path)? {
-                return Ok(Err(Refused { resource: file.resource.clone() }));
+                return Ok(Err(WriteRefused { resource: file.resource.clone() }));
             }
             diesel::sql_query("UPDATE total SET words = ?")
                 .bind::<BigInt, _>(new_total)
@@ -146,7 +145,7 @@ impl Ledger {
         is_done(&mut self.connection, path)
     }
 
-    /// The total as it stands.
+    /// The current total.
     ///
     /// # Errors
     ///
@@ -155,8 +154,7 @@ impl Ledger {
         total(&mut self.connection)
     }
 
-    /// How many files were done, how many of them more than once, and how many
-    /// writes were refused.
+    /// The numbers of files done, of files done more than once, and of refused writes.
     ///
     /// # Errors
     ///
@@ -172,8 +170,8 @@ impl Ledger {
     }
 }
 
-/// Tells whether the token is not older than the fence, which is then raised.
-fn raise(connection: &mut SqliteConnection, fenced: &Fenced) -> QueryResult<bool> {
+/// Raises the fence to the token; returns false if the token is older than the fence.
+fn raise_fence(connection: &mut SqliteConnection, fenced: &FencedResource) -> QueryResult<bool> {
     let Some(token) = fenced.token else { return Ok(true) };
     let token = i64::try_from(token).unwrap_or(i64::MAX);
     let raised = diesel::sql_query(
@@ -187,7 +185,7 @@ fn raise(connection: &mut SqliteConnection, fenced: &Fenced) -> QueryResult<bool
 }
 
 fn is_done(connection: &mut SqliteConnection, path: &str) -> QueryResult<bool> {
-    let done: Number = diesel::sql_query("SELECT count(*) AS value FROM files WHERE path = ?")
+    let done: IntegerRow = diesel::sql_query("SELECT count(*) AS value FROM files WHERE path = ?")
         .bind::<Text, _>(path)
         .get_result(connection)?;
     Ok(done.value > 0)
@@ -198,35 +196,35 @@ fn total(connection: &mut SqliteConnection) -> QueryResult<i64> {
 }
 
 fn count(connection: &mut SqliteConnection, query: &str) -> QueryResult<i64> {
-    diesel::sql_query(query).get_result::<Number>(connection).map(|number| number.value)
+    diesel::sql_query(query).get_result::<IntegerRow>(connection).map(|number| number.value)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn fenced(resource: &str, token: u64) -> Fenced {
-        Fenced { resource: resource.into(), token: Some(token) }
+    fn fenced(resource: &str, token: u64) -> FencedResource {
+        FencedResource { resource: resource.into(), token: Some(token) }
     }
 
     #[test]
-    fn a_stale_holder_is_refused_even_before_its_successor_writes() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut ledger = Ledger::open(folder.path().join("ledger.db").to_str().unwrap()).unwrap();
+    fn stale_holder_is_refused_even_before_its_successor_writes() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(directory.path().join("ledger.db").to_str().unwrap()).unwrap();
         let (stale, fresh) = (fenced("total", 3), fenced("total", 5));
         let file = fenced("file", 1);
         assert_eq!(ledger.read_total(&stale).unwrap(), Ok(0));
         assert_eq!(ledger.read_total(&fresh).unwrap(), Ok(0));
         let refused = ledger.write(&file, &stale, "a", 7, 7, "w").unwrap();
-        assert_eq!(refused, Err(Refused { resource: "total".into() }));
+        assert_eq!(refused, Err(WriteRefused { resource: "total".into() }));
         assert_eq!(ledger.write(&file, &fresh, "a", 7, 7, "w").unwrap(), Ok(()));
         assert_eq!((ledger.total().unwrap(), ledger.counts().unwrap()), (7, (1, 0, 1)));
     }
 
     #[test]
-    fn a_file_that_is_done_is_not_done_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut ledger = Ledger::open(folder.path().join("ledger.db").to_str().unwrap()).unwrap();
+    fn file_that_is_done_is_not_counted_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(directory.path().join("ledger.db").to_str().unwrap()).unwrap();
         let (file, total) = (fenced("file", 1), fenced("total", 1));
         assert_eq!(ledger.write(&file, &total, "a", 7, 7, "w").unwrap(), Ok(()));
         assert!(ledger.write(&file, &total, "a", 7, 14, "w").unwrap().is_err());

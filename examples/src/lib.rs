@@ -1,17 +1,22 @@
-//! What the example programs share: a storage that refuses stale holders.
+//! Shared parts of the example programs. The programs are in `src/bin`, one
+//! scenario per file.
 //!
-//! The programs are in `src/bin`, one scenario a file.
+//! - `ledger`: a storage that refuses the writes of stale holders
+//! - `text_files`: finds text files and counts their words
 
 mod ledger;
+mod text_files;
 
 use std::path::PathBuf;
 
-pub use ledger::{Fenced, Ledger, Refused};
+pub use ledger::{FencedResource, Ledger, WriteRefused};
+pub use text_files::{count_words, text_files};
 
-/// Where a new ledger of this program may be: among the temporary files.
+/// An unused path for a database of this program, in the temporary directory.
 #[must_use]
-pub fn new_file(program: &str) -> PathBuf {
-    let folder = std::env::temp_dir();
-    let names = (1_u32..).map(|number| folder.join(format!("{program}-{}-{number}.db", std::process::id())));
-    names.into_iter().find(|path| !path.exists()).unwrap_or_default()
+pub fn temporary_database(program: &str) -> PathBuf {
+    let directory = std::env::temp_dir();
+    let paths =
+        (1_u32..).map(|number| directory.join(format!("{program}-{}-{number}.db", std::process::id())));
+    paths.into_iter().find(|path| !path.exists()).unwrap_or_default()
 }

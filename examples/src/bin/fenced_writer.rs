@@ -1,27 +1,27 @@
-//! The paused client: a holder is paused between its read and its write, past
-//! its TTL; another takes the lock and writes; then the first goes on.
+//! A paused lock holder: the slow writer is paused past its TTL between its read
+//! and its write, the fast writer acquires the lock and writes, then the slow
+//! writer resumes.
 //!
-//! With the fence the late write is refused. `--unfenced` shows what happens
-//! without: the other's update is lost, although both held the lock.
+//! With a fence, the late write is refused. With `--unfenced`, it overwrites the
+//! update of the fast writer, although both used the lock.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use dlm_client::Client;
-use dlm_examples::{Fenced, Ledger, new_file};
+use dlm_examples::{FencedResource, Ledger, temporary_database};
 
-/// Tells the story of the paused client.
+/// Show what a write by a paused lock holder does, with and without fencing.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The lock server.
+    /// URL of the lock server.
     #[arg(long, default_value = "http://127.0.0.1:7420")]
     server: String,
-    /// The SQLite file to write to, which must be a new one; a temporary one
-    /// otherwise.
+    /// New SQLite file to write to; by default, a temporary file.
     #[arg(long)]
     storage: Option<String>,
-    /// Write without a fence.
+    /// Disable fencing.
     #[arg(long)]
     unfenced: bool,
 }
@@ -29,35 +29,39 @@ struct Arguments {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let arguments = Arguments::parse();
-    let storage = arguments.storage.unwrap_or_else(|| new_file("fenced_writer").to_string_lossy().into());
+    let storage =
+        arguments.storage.unwrap_or_else(|| temporary_database("fenced_writer").to_string_lossy().into());
     println!("storage: {storage}");
     let mut ledger = Ledger::open(&storage)?;
     if ledger.counts()?.0 != 0 {
-        return Err(format!("{storage} holds another story already").into());
+        return Err(format!("{storage} already has data from another run").into());
     }
     let client = Client::builder().address(&arguments.server).owner("fenced_writer").connect().await?;
-    let fence =
-        |token: u64| Fenced { resource: "counter".into(), token: (!arguments.unfenced).then_some(token) };
-    // Each write is a piece of work of its own, which nobody else does.
-    let piece = |name: &str| Fenced { resource: name.into(), token: (!arguments.unfenced).then_some(1) };
+    let fence = |token: u64| FencedResource {
+        resource: "counter".into(),
+        token: (!arguments.unfenced).then_some(token),
+    };
+    // The ledger accepts each piece of work once; these two are distinct.
+    let work =
+        |name: &str| FencedResource { resource: name.into(), token: (!arguments.unfenced).then_some(1) };
 
     let ttl = Duration::from_millis(500);
     let paused = client.lock("counter").ttl(ttl).auto_renew(false).await?;
     let slow = fence(paused.fencing_token().get());
     let seen = ledger.read_total(&slow)?.unwrap_or_default();
     println!("slow: holds the lock with token {}, reads {seen}, and is paused", paused.fencing_token());
-    println!("slow: its guard says: lost, {}", paused.lost().await);
+    println!("slow: its guard reports a loss: {}", paused.lost().await);
 
     let guard = client.lock("counter").await?;
     let fast = fence(guard.fencing_token().get());
     let now = ledger.read_total(&fast)?.unwrap_or_default();
-    if ledger.write(&piece("fast"), &fast, "fast", 1, now + 1, "fast")?.is_err() {
+    if ledger.write(&work("fast"), &fast, "fast", 1, now + 1, "fast")?.is_err() {
         return Err("the live holder's write was refused".into());
     }
     println!("fast: holds the lock with token {}, reads {now}, writes {}", guard.fencing_token(), now + 1);
 
-    // It does not ask its guard: a process can be stopped right after asking.
-    let late = ledger.write(&piece("slow"), &slow, "slow", 1, seen + 1, "slow")?;
+    // It does not check its guard: a process can be stopped right after the check.
+    let late = ledger.write(&work("slow"), &slow, "slow", 1, seen + 1, "slow")?;
     println!("slow: resumes and writes {}: {}", seen + 1, if late.is_ok() { "accepted" } else { "refused" });
     guard.release().await?;
     client.close(Duration::from_secs(5)).await?;

@@ -1,26 +1,24 @@
-//! Worker processes share out a tree of text files through locks.
+//! Worker processes that divide a tree of text files among them with locks.
 //!
-//! Each worker takes files that nobody has, one lock a file, counts the words
-//! and *adds* them to a total by a separate read and a later write: the kind of
-//! work that goes wrong without locks. The file's lock says who counts it; the
-//! total is shared by all files, so its read and write have a lock of their
-//! own. The ledger is fenced by both tokens: a worker that was stopped past its
-//! TTL has its write refused, and one that is killed leaves nothing half done,
-//! since the file's mark and the total are written together.
+//! Each worker locks a file, counts its words, and adds them to a shared total: a
+//! read, followed by a later write, which is a race without locks. A second lock
+//! protects the total. The ledger is fenced by the tokens of both locks, so the
+//! write of a worker that was stopped past its TTL is refused. A killed worker
+//! leaves nothing half done, since the total and the file's mark are written in
+//! one transaction.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use dlm_client::{Client, ResourceName};
-use dlm_examples::{Fenced, Ledger, new_file};
+use dlm_examples::{FencedResource, Ledger, count_words, temporary_database, text_files};
 
-type Failed = Box<dyn std::error::Error>;
+type BoxError = Box<dyn std::error::Error>;
 
-/// Counts the words of a tree of files, with several processes.
+/// Count the words of a tree of text files with several worker processes.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -32,31 +30,30 @@ enum Task {
     /// Start several workers, wait for them, and check the total.
     Run {
         #[command(flatten)]
-        work: Job,
-        /// The SQLite file with the total, which must be a new one; a temporary
-        /// one otherwise.
+        job: Job,
+        /// New SQLite file for the total; by default, a temporary file.
         #[arg(long)]
         totals: Option<String>,
-        /// How many worker processes.
+        /// Number of worker processes.
         #[arg(long, default_value_t = 4)]
         workers: usize,
     },
-    /// Be one worker.
+    /// Run one worker.
     Work {
         #[command(flatten)]
-        work: Job,
-        /// The SQLite file with the total, the same for all workers.
+        job: Job,
+        /// SQLite file with the total, the same for all workers.
         #[arg(long)]
         totals: String,
-        /// This worker's name, shown as the owner of its locks.
+        /// Name of this worker, used as the owner of its locks.
         #[arg(long)]
         name: String,
     },
     /// Compare the total with that of a single pass.
     Check {
-        /// The tree of files.
+        /// Directory of the tree.
         directory: PathBuf,
-        /// The ledger.
+        /// SQLite file with the total.
         #[arg(long)]
         totals: String,
     },
@@ -64,30 +61,30 @@ enum Task {
 
 #[derive(Debug, Clone, Args)]
 struct Job {
-    /// The tree of files.
+    /// Directory of the tree.
     directory: PathBuf,
-    /// The lock server.
+    /// URL of the lock server, or several separated by commas.
     #[arg(long, default_value = "http://127.0.0.1:7420")]
     server: String,
-    /// How long a lock lives when its holder is gone, in milliseconds.
+    /// TTL of the locks, in milliseconds.
     #[arg(long, default_value_t = 2000)]
     ttl_ms: u64,
-    /// How long each file takes besides reading it, in milliseconds.
+    /// Extra processing time per file, in milliseconds.
     #[arg(long, default_value_t = 5)]
     work_ms: u64,
-    /// Work without locks and without fences, to see what that does.
+    /// Disable locks and fences, to see the total go wrong.
     #[arg(long)]
     no_locks: bool,
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Task::Run { work, totals, workers } => run(&work, totals, workers),
-        Task::Work { work, totals, name } => {
+        Task::Run { job, totals, workers } => run(&job, totals, workers),
+        Task::Work { job, totals, name } => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime
-                .map_err(Failed::from)
-                .and_then(|runtime| runtime.block_on(work_all(&work, &totals, &name)).map(|()| true))
+                .map_err(BoxError::from)
+                .and_then(|runtime| runtime.block_on(work_all(&job, &totals, &name)).map(|()| true))
         }
         Task::Check { directory, totals } => check(&directory, &totals),
     };
@@ -101,20 +98,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(work: &Job, totals: Option<String>, workers: usize) -> Result<bool, Failed> {
-    let totals = totals.unwrap_or_else(|| new_file("index_files").to_string_lossy().into());
+fn run(job: &Job, totals: Option<String>, workers: usize) -> Result<bool, BoxError> {
+    let totals = totals.unwrap_or_else(|| temporary_database("index_files").to_string_lossy().into());
     println!("ledger: {totals}");
-    // Else the work of a run with locks would pass for that of one without.
+    // Otherwise this run would find its files already done by another.
     if Ledger::open(&totals)?.counts()?.0 != 0 {
-        return Err(format!("{totals} holds another run already").into());
+        return Err(format!("{totals} already has data from another run").into());
     }
     let mut children = Vec::new();
     for number in 1..=workers {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("work").arg(&work.directory).args(["--totals", &totals, "--server", &work.server]);
-        command.args(["--ttl-ms", &work.ttl_ms.to_string(), "--work-ms", &work.work_ms.to_string()]);
+        command.arg("work").arg(&job.directory).args(["--totals", &totals, "--server", &job.server]);
+        command.args(["--ttl-ms", &job.ttl_ms.to_string(), "--work-ms", &job.work_ms.to_string()]);
         command.args(["--name", &format!("worker-{number}")]);
-        if work.no_locks {
+        if job.no_locks {
             command.arg("--no-locks");
         }
         children.push(command.spawn()?);
@@ -122,35 +119,35 @@ fn run(work: &Job, totals: Option<String>, workers: usize) -> Result<bool, Faile
     for mut child in children {
         let status = child.wait()?;
         if !status.success() {
-            eprintln!("a worker ended with {status}; the others took over");
+            eprintln!("index_files: a worker failed with {status}; the others took over its files");
         }
     }
-    check(&work.directory, &totals)
+    check(&job.directory, &totals)
 }
 
-/// Works until every file is done, by whomever.
-async fn work_all(work: &Job, totals: &str, name: &str) -> Result<(), Failed> {
+/// Works until every file is done, by this worker or by others.
+async fn work_all(job: &Job, totals: &str, name: &str) -> Result<(), BoxError> {
     let mut ledger = Ledger::open(totals)?;
-    let files = text_files(&work.directory)?;
-    let client = if work.no_locks {
+    let files = text_files(&job.directory)?;
+    let client = if job.no_locks {
         None
     } else {
-        let ttl = Duration::from_millis(work.ttl_ms);
-        Some(Client::builder().address(&work.server).owner(name).default_ttl(ttl).connect().await?)
+        let ttl = Duration::from_millis(job.ttl_ms);
+        Some(Client::builder().address(&job.server).owner(name).default_ttl(ttl).connect().await?)
     };
-    let mut ahead = files.iter();
-    // What others are at. They finish it, or their locks run out: so it is tried
-    // again before each file that follows.
+    let mut remaining = files.iter();
+    // Files locked by other workers, which finish them or lose their locks. They are
+    // retried before each remaining file.
     let mut held = Vec::new();
     loop {
-        let next = ahead.next();
+        let next = remaining.next();
         let mut still_held = Vec::new();
         for file in held.drain(..).chain(next) {
-            let path = file.strip_prefix(&work.directory).unwrap_or(file).to_string_lossy();
+            let path = file.strip_prefix(&job.directory).unwrap_or(file).to_string_lossy();
             let done = ledger.is_done(&path)?
                 || match &client {
-                    Some(client) => with_locks(client, &mut ledger, work, file, &path, name).await?,
-                    None => without_locks(&mut ledger, work, file, &path, name).await?,
+                    Some(client) => process_with_locks(client, &mut ledger, job, file, &path, name).await?,
+                    None => process_without_locks(&mut ledger, job, file, &path, name).await?,
                 };
             if !done {
                 still_held.push(file);
@@ -170,19 +167,20 @@ async fn work_all(work: &Job, totals: &str, name: &str) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Does a file unless another is at it. Tells whether it is done.
-async fn with_locks(
+/// Processes a file unless another worker has locked it. Returns whether the file
+/// is done.
+async fn process_with_locks(
     client: &Client,
     ledger: &mut Ledger,
-    work: &Job,
+    job: &Job,
     file: &Path,
     path: &str,
     name: &str,
-) -> Result<bool, Failed> {
-    let resource = resource_of(path);
+) -> Result<bool, BoxError> {
+    let resource = lock_name(path);
     let Some(guard) = client.try_lock(resource.clone()).await? else { return Ok(false) };
-    let fence = Fenced { resource, token: Some(guard.fencing_token().get()) };
-    // Somebody may have finished it between the look and the lock.
+    let fence = FencedResource { resource, token: Some(guard.fencing_token().get()) };
+    // Another worker may have finished it between the check and the lock.
     if ledger.is_done(path)? {
         return Ok(true);
     }
@@ -190,52 +188,53 @@ async fn with_locks(
         return Ok(false);
     }
     let words = count_words(file)?;
-    tokio::time::sleep(Duration::from_millis(work.work_ms)).await;
+    tokio::time::sleep(Duration::from_millis(job.work_ms)).await;
     let total_guard = client.lock("index-total").await?;
     let total_fence =
-        Fenced { resource: "index-total".into(), token: Some(total_guard.fencing_token().get()) };
+        FencedResource { resource: "index-total".into(), token: Some(total_guard.fencing_token().get()) };
     let Ok(total) = ledger.read_total(&total_fence)? else { return Ok(false) };
-    // The guards know in time when a lock is lost. It is the ledger that must
-    // not believe them: a process can be stopped right here.
+    // The guards would report a lost lock, but a process can be stopped right after
+    // it has checked them. Only the ledger's fence is safe.
     let written = ledger.write(&fence, &total_fence, path, words, total + words, name)?;
     if let Err(refused) = &written {
-        println!("{name}: the write for {path} was refused, its lock on {} had been lost", refused.resource);
+        println!("{name}: write for {path} refused: the lock on {} was lost", refused.resource);
     }
     Ok(written.is_ok())
 }
 
-/// What to lock for a file.
-fn resource_of(path: &str) -> String {
+/// The name of a file's lock.
+fn lock_name(path: &str) -> String {
     let name = format!("index/{path}");
     if ResourceName::try_from(name.as_str()).is_ok() {
         return name;
     }
-    // A path may be longer than a name, and have characters that a name may not.
+    // A path can be longer than a name, and have characters that are not allowed in
+    // names.
     let mut hasher = DefaultHasher::new();
     path.hash(&mut hasher);
     format!("index/#{:016x}", hasher.finish())
 }
 
-async fn without_locks(
+async fn process_without_locks(
     ledger: &mut Ledger,
-    work: &Job,
+    job: &Job,
     file: &Path,
     path: &str,
     name: &str,
-) -> Result<bool, Failed> {
-    let none = Fenced { resource: String::new(), token: None };
+) -> Result<bool, BoxError> {
+    let none = FencedResource { resource: String::new(), token: None };
     let words = count_words(file)?;
     let Ok(total) = ledger.read_total(&none)? else { return Ok(false) };
-    tokio::time::sleep(Duration::from_millis(work.work_ms)).await;
+    tokio::time::sleep(Duration::from_millis(job.work_ms)).await;
     if ledger.write(&none, &none, path, words, total + words, name)?.is_err() {
         println!("{name}: a write was refused without a fence");
     }
-    // Done by somebody, whoever it was: without locks nobody knows better.
+    // Done by some worker; without locks, there is no way to tell which.
     Ok(true)
 }
 
 /// Compares the ledger with a single pass over the files.
-fn check(directory: &Path, totals: &str) -> Result<bool, Failed> {
+fn check(directory: &Path, totals: &str) -> Result<bool, BoxError> {
     let files = text_files(directory)?;
     let mut expected = 0;
     for file in &files {
@@ -254,48 +253,16 @@ fn check(directory: &Path, totals: &str) -> Result<bool, Failed> {
     Ok(right)
 }
 
-fn count_words(file: &Path) -> io::Result<i64> {
-    let text = std::fs::read(file)?;
-    let words = String::from_utf8_lossy(&text).split_whitespace().count();
-    Ok(i64::try_from(words).unwrap_or(i64::MAX))
-}
-
-/// Every text file below a directory, in order; hidden ones, and what was
-/// built, are left out.
-fn text_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with('.') || name == "target" || name == "node_modules" {
-            continue;
-        }
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            files.extend(text_files(&entry.path())?);
-        } else if kind.is_file() && is_text(&name) {
-            files.push(entry.path());
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn is_text(name: &str) -> bool {
-    ["rs", "md", "toml", "sql", "txt", "ts", "vue"].iter().any(|ending| name.ends_with(&format!(".{ending}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_path_can_be_locked_and_none_shares_the_lock_of_another() {
-        let long = |last: &str| format!("{}{last}", "folder/".repeat(40));
-        assert_eq!(resource_of("src/lib.rs"), "index/src/lib.rs");
-        let (a, b) = (resource_of(&long("a.rs")), resource_of(&long("b.rs")));
+    fn every_path_has_its_own_valid_lock_name() {
+        let long = |last: &str| format!("{}{last}", "directory/".repeat(40));
+        assert_eq!(lock_name("src/lib.rs"), "index/src/lib.rs");
+        let (a, b) = (lock_name(&long("a.rs")), lock_name(&long("b.rs")));
         assert!(ResourceName::try_from(a.as_str()).is_ok() && a != b, "{a} {b}");
-        assert!(ResourceName::try_from(resource_of("a\nb.rs").as_str()).is_ok());
+        assert!(ResourceName::try_from(lock_name("a\nb.rs").as_str()).is_ok());
     }
 }

@@ -1,30 +1,29 @@
-//! A singleton scheduler: of several processes one does the work, and when it
-//! dies another takes over within the TTL.
+//! Leader election: one of several processes does the work. When it dies, another
+//! takes over within the TTL.
 //!
-//! Start three, kill the one that leads.
+//! Start three processes and kill the leader.
 
 use std::time::Duration;
 
 use clap::Parser;
 use dlm_client::{Client, LockGuard};
 
-/// Leads if nobody else does, and waits until then.
+/// Wait to become the leader, then work until the lead is lost.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The lock server.
+    /// URL of the lock server, or several separated by commas.
     #[arg(long, default_value = "http://127.0.0.1:7420")]
     server: String,
-    /// What is led.
+    /// Name of the lock that the leader holds.
     #[arg(long, default_value = "scheduler/leader")]
     lock: String,
-    /// This process's name, shown as the owner of the lock.
+    /// Name of this process, used as the owner of the lock.
     #[arg(long)]
     name: String,
-    /// How long after its death a leader is replaced at the latest, in
-    /// milliseconds.
+    /// TTL of the lock, in milliseconds: a dead leader is replaced within this time.
     #[arg(long, default_value_t = 3000)]
     ttl_ms: u64,
-    /// How often the leader's work is done, in milliseconds.
+    /// Interval of the leader's work, in milliseconds.
     #[arg(long, default_value_t = 500)]
     every_ms: u64,
 }
@@ -47,10 +46,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     };
     let result: Result<(), dlm_client::Error> = tokio::select! {
-        ended = work => ended,
+        result = work => result,
         interrupted = tokio::signal::ctrl_c() => {
             interrupted?;
-            println!("{}: giving up the lead", arguments.name);
+            println!("{}: interrupted, giving up the lead", arguments.name);
             Ok(())
         }
     };
@@ -59,20 +58,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Works until the lead is lost.
+/// Works until the lock is lost.
 async fn lead(arguments: &Arguments, guard: &LockGuard) {
     println!("{}: leading with token {}", arguments.name, guard.fencing_token());
     let mut round = 0_u64;
     loop {
         tokio::select! {
-            // The loss first: after a long stop both are ready.
+            // The loss comes first: after a long pause, both branches are ready.
             biased;
             reason = guard.lost() => {
                 println!("{}: no longer leading: {reason}", arguments.name);
                 return;
             }
             () = tokio::time::sleep(Duration::from_millis(arguments.every_ms)) => {
-                // No round for a leader that is one no more.
+                // Skips the round if the lock is lost by now.
                 let Ok(token) = guard.live_token() else { continue };
                 round += 1;
                 println!("{}: round {round} under token {token}", arguments.name);

@@ -1,4 +1,4 @@
-//! Tails what happens to locks, as text or as JSON lines.
+//! Prints lock events as text or as JSON lines.
 
 use std::io::Write;
 
@@ -6,25 +6,26 @@ use clap::Parser;
 use dlm_client::{Client, Event, EventItem};
 use serde_json::json;
 
-/// Prints each event once, over broken connections and restarts of servers.
+/// Print lock events. Each event is printed once, across reconnects and server
+/// restarts.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The lock server, or several with commas between them.
+    /// URL of the lock server, or several separated by commas.
     #[arg(long, default_value = "http://127.0.0.1:7420")]
     server: String,
-    /// Only locks whose name begins so.
+    /// Only locks whose name starts with this prefix.
     #[arg(long, default_value = "")]
     prefix: String,
     /// Only this lock.
     #[arg(long)]
     resource: Option<String>,
-    /// A cursor to go on from, as in the JSON lines; from now on otherwise.
+    /// Cursor to resume after, as printed with --json; by default, only new events.
     #[arg(long)]
     after: Option<String>,
-    /// Renewals as well.
+    /// Also print renewals.
     #[arg(long)]
     renewals: bool,
-    /// JSON lines instead of text.
+    /// Print JSON lines instead of text.
     #[arg(long)]
     json: bool,
 }
@@ -52,7 +53,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let Some(item) = item else { return Ok(()) };
         let line = if arguments.json { json_line(&item?)? } else { text_line(&item?) };
         let written = writeln!(output, "{line}").and_then(|()| output.flush());
-        // Whoever reads has seen enough, such as `head`.
+        // The reader of the pipe has exited, such as `head`.
         if written.is_err() {
             return Ok(());
         }
@@ -70,16 +71,16 @@ fn json_line(item: &EventItem) -> serde_json::Result<String> {
 
 fn text_line(item: &EventItem) -> String {
     match item {
-        EventItem::Event(event) => of_event(event),
+        EventItem::Event(event) => event_line(event),
         EventItem::Renewed(renewal) => {
             format!("{:<14} {} #{}", "renewed", renewal.resource, renewal.fencing_token)
         }
-        EventItem::Synced => "-- from here on it happens now".into(),
-        _ => "-- the log does not reach back so far: something was missed".into(),
+        EventItem::Synced => "-- live events from here on".into(),
+        _ => "-- cursor expired: some events were missed".into(),
     }
 }
 
-fn of_event(event: &Event) -> String {
+fn event_line(event: &Event) -> String {
     let time = event.at.to_string();
     let token = event.fencing_token.map(|token| format!(" #{token}")).unwrap_or_default();
     let owner = if event.owner.as_str().is_empty() { String::new() } else { format!(" by {}", event.owner) };

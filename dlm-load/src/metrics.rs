@@ -1,62 +1,63 @@
-//! What the server says of itself, and the processor time of both.
+//! The servers' metrics, and the CPU time of the servers and of this process.
 
 use std::collections::BTreeMap;
 
-use crate::Failed;
-use crate::server::Server;
+use crate::BoxError;
+use crate::servers::Servers;
 
-/// Counters at one instant.
+/// Metrics and CPU times at one instant, summed over all servers.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Scrape {
+pub(crate) struct MetricsSnapshot {
     metrics: BTreeMap<String, f64>,
-    server_seconds: Option<f64>,
-    load_seconds: Option<f64>,
+    server_cpu_seconds: Option<f64>,
+    own_cpu_seconds: Option<f64>,
 }
 
-/// What was counted between two instants.
-pub(crate) struct Between<'a> {
-    pub(crate) before: &'a Scrape,
-    pub(crate) after: &'a Scrape,
+/// The increase between two snapshots.
+pub(crate) struct MetricsDelta<'a> {
+    pub(crate) before: &'a MetricsSnapshot,
+    pub(crate) after: &'a MetricsSnapshot,
 }
 
-impl Scrape {
-    pub(crate) async fn of(server: &Server) -> Result<Self, Failed> {
-        // reqwest is built without a TLS of its own, and wants one all the same.
+impl MetricsSnapshot {
+    pub(crate) async fn take(servers: &Servers) -> Result<Self, BoxError> {
+        // reqwest is built without a TLS provider, but requires one to be installed.
         rustls::crypto::ring::default_provider().install_default().ok();
         let client = reqwest::Client::builder().no_proxy().build()?;
         let mut metrics = BTreeMap::new();
-        for url in server.each() {
+        for url in servers.urls() {
             let text = client.get(format!("{url}/metrics")).send().await?.text().await?;
             for (name, value) in parse(&text) {
                 *metrics.entry(name).or_default() += value;
             }
         }
-        let seconds: Option<Vec<f64>> =
-            server.pids().map(|pid| processor_seconds(&pid.to_string())).collect();
+        let seconds: Option<Vec<f64>> = servers.pids().map(|pid| cpu_seconds(&pid.to_string())).collect();
         Ok(Self {
             metrics,
-            server_seconds: seconds.filter(|seconds| !seconds.is_empty()).map(|seconds| seconds.iter().sum()),
-            load_seconds: processor_seconds("self"),
+            server_cpu_seconds: seconds
+                .filter(|seconds| !seconds.is_empty())
+                .map(|seconds| seconds.iter().sum()),
+            own_cpu_seconds: cpu_seconds("self"),
         })
     }
 }
 
-impl Between<'_> {
+impl MetricsDelta<'_> {
     pub(crate) fn of(&self, metric: &str) -> f64 {
-        let at = |scrape: &Scrape| scrape.metrics.get(metric).copied().unwrap_or(0.0);
+        let at = |snapshot: &MetricsSnapshot| snapshot.metrics.get(metric).copied().unwrap_or(0.0);
         at(self.after) - at(self.before)
     }
 
-    pub(crate) fn server_seconds(&self) -> Option<f64> {
-        Some(self.after.server_seconds? - self.before.server_seconds?)
+    pub(crate) fn server_cpu_seconds(&self) -> Option<f64> {
+        Some(self.after.server_cpu_seconds? - self.before.server_cpu_seconds?)
     }
 
-    pub(crate) fn load_seconds(&self) -> Option<f64> {
-        Some(self.after.load_seconds? - self.before.load_seconds?)
+    pub(crate) fn own_cpu_seconds(&self) -> Option<f64> {
+        Some(self.after.own_cpu_seconds? - self.before.own_cpu_seconds?)
     }
 }
 
-/// The samples without labels.
+/// Parses the samples without labels.
 fn parse(text: &str) -> BTreeMap<String, f64> {
     let samples = text.lines().filter(|line| !line.starts_with('#') && !line.contains('{'));
     samples
@@ -67,10 +68,10 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
         .collect()
 }
 
-/// User and system time of a process, where the system has a `/proc`.
-fn processor_seconds(process: &str) -> Option<f64> {
+/// User and system CPU time of a process, on systems with `/proc`.
+fn cpu_seconds(process: &str) -> Option<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name in parentheses may hold anything.
+    // The process name in parentheses may contain spaces and parentheses.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks: f64 = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
     Some(ticks / rustix::param::clock_ticks_per_second() as f64)
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_without_labels_are_read() {
+    fn only_samples_without_labels_are_parsed() {
         let text = "# TYPE a counter\na_total 3\nb{x=\"y\"} 4\nc_sum 0.5\n# EOF\n";
         let metrics = parse(text);
         assert_eq!(metrics.get("a_total"), Some(&3.0));

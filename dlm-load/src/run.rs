@@ -1,0 +1,143 @@
+//! One run: starts the workers, measures, and builds the report.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dlm_client::{Client, TransportKind};
+use futures_util::future::try_join_all;
+use tokio::sync::watch;
+
+use crate::metrics::{MetricsDelta, MetricsSnapshot};
+use crate::report::{Latency, Report};
+use crate::servers::Servers;
+use crate::worker::{LoadWorker, WorkerStats, generate_events, now};
+use crate::{BoxError, Workload};
+
+pub(crate) struct RunConfig {
+    pub(crate) workload: Workload,
+    pub(crate) workers: usize,
+    pub(crate) clients: usize,
+    pub(crate) transport: TransportKind,
+    pub(crate) warm_up: Duration,
+    pub(crate) measurement: Duration,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum RunPhase {
+    #[default]
+    WarmUp,
+    Measuring,
+    Finished,
+}
+
+/// The current phase, which all workers observe.
+#[derive(Debug, Default)]
+pub(crate) struct PhaseWatch(watch::Sender<RunPhase>);
+
+impl PhaseWatch {
+    pub(crate) fn is(&self, phase: RunPhase) -> bool {
+        *self.0.borrow() == phase
+    }
+
+    fn set(&self, phase: RunPhase) {
+        self.0.send_replace(phase);
+    }
+
+    /// Waits for the end of the run.
+    pub(crate) async fn finished(&self) {
+        // Never fails: the sender lives as long as `self`.
+        self.0.subscribe().wait_for(|phase| *phase == RunPhase::Finished).await.ok();
+    }
+}
+
+/// Runs the workload and reports what was measured.
+pub(crate) async fn run(config: &RunConfig, servers: &Servers) -> Result<Report, BoxError> {
+    let connect = |number: usize| {
+        // Each client prefers another server.
+        let mut urls: Vec<&str> = servers.urls().collect();
+        let first = number % urls.len();
+        urls.rotate_left(first);
+        Client::builder().addresses(urls).transport(config.transport).connect()
+    };
+    let clients = try_join_all((0..config.clients).map(connect)).await?;
+    let idle_memory = servers.memory_kb();
+    let phase = Arc::new(PhaseWatch::default());
+    let mut tasks = Vec::new();
+    for number in 0..config.workers {
+        let worker = LoadWorker {
+            client: clients[number % clients.len()].clone(),
+            number,
+            workload: config.workload,
+            phase: Arc::clone(&phase),
+            // Keeps the lock names of different runs on one server apart.
+            run_id: std::process::id(),
+        };
+        tasks.push(spawn(worker.run()));
+    }
+    if let Workload::Follow { rate } = config.workload {
+        tasks.push(spawn(generate_events(clients[0].clone(), rate, Arc::clone(&phase))));
+    }
+    tokio::time::sleep(config.warm_up).await;
+    let before = MetricsSnapshot::take(servers).await?;
+    let started = now();
+    phase.set(RunPhase::Measuring);
+    tokio::time::sleep(config.measurement).await;
+    phase.set(RunPhase::Finished);
+    let seconds = started.elapsed().as_secs_f64();
+    let after = MetricsSnapshot::take(servers).await?;
+    let memory = servers.memory_kb().zip(idle_memory).map(|(now, idle)| now.saturating_sub(idle));
+    let mut stats = Vec::new();
+    for task in tasks {
+        stats.push(task.await??);
+    }
+    for client in &clients {
+        client.close(Duration::from_secs(10)).await?;
+    }
+    let mut report = build_report(config, seconds, &MetricsDelta { before: &before, after: &after }, stats);
+    report.server_memory_kb = memory;
+    Ok(report)
+}
+
+fn build_report(
+    config: &RunConfig,
+    seconds: f64,
+    metrics: &MetricsDelta<'_>,
+    stats: Vec<WorkerStats>,
+) -> Report {
+    let cycles: u64 = stats.iter().map(|stats| stats.cycles).sum();
+    let batches = metrics.of("dlm_batch_operations_count");
+    let mean = |total: f64, count: f64| if count > 0.0 { total / count } else { 0.0 };
+    Report {
+        load: match config.workload {
+            Workload::Cycle { new_names: false, .. } => "cycle",
+            Workload::Cycle { new_names: true, .. } => "cycle, new names",
+            Workload::Handoff => "handoff",
+            Workload::Hold { .. } => "hold",
+            Workload::Follow { .. } => "follow (cycles are events, acquire is their lag)",
+        },
+        workers: config.workers,
+        clients: config.clients,
+        seconds,
+        cycles,
+        cycles_per_second: cycles as f64 / seconds,
+        worker_min: stats.iter().map(|stats| stats.cycles).min().unwrap_or(0),
+        worker_max: stats.iter().map(|stats| stats.cycles).max().unwrap_or(0),
+        lost: stats.iter().map(|stats| stats.lost).sum(),
+        acquire_ms: Latency::of(stats.into_iter().flat_map(|stats| stats.acquire_micros).collect()),
+        batches_per_second: batches / seconds,
+        operations_per_batch: mean(metrics.of("dlm_batch_operations_sum"), batches),
+        writer_load: metrics.of("dlm_writer_busy_seconds_total") / seconds,
+        commit_ms: 1000.0
+            * mean(metrics.of("dlm_commit_seconds_sum"), metrics.of("dlm_commit_seconds_count")),
+        server_processors: metrics.server_cpu_seconds().map(|used| used / seconds),
+        server_memory_kb: None,
+        load_processors: metrics.own_cpu_seconds().map(|used| used / seconds),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the workers are joined at the end of the run")]
+fn spawn<F: Future<Output: Send + 'static> + Send + 'static>(
+    future: F,
+) -> tokio::task::JoinHandle<F::Output> {
+    tokio::spawn(future)
+}
