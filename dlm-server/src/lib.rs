@@ -1,45 +1,48 @@
 //! The server of dlm, as a library and as the binary `dlm-server`.
 //!
-//! A request goes from a transport to the service, from there to the writer,
-//! which asks the lock rules (`dlm-engine`) and has the store make the answer
-//! last before anyone hears of it.
+//! A transport decodes a request and passes it to the service. The service hands
+//! it to a writer. The writer applies the lock rules (`dlm-engine`), commits the
+//! result to the store, and only then replies.
 //!
 //! # Layout
 //!
-//! - `server`, `logging`: a whole server; `main.rs` is the program
-//! - `http`: the transport; `openapi`: what it publishes of itself; `socket`: the
-//!   WebSockets; `problem`: refusals as problems, for both
-//! - `service`: the one place where operations are done
-//! - `writer`: the batching writer, one thread and one transaction
-//! - `store`: where the state lasts, one module a database
-//! - `members`: the replicas that share the store
-//! - `sweeper`: ends what is overdue; `forgetter`: forgets old keys;
-//!   `trimmer`: forgets the oldest events
-//! - `feed`: the live end of the event log; `ended`: who is told at once that a
-//!   lease has ended
-//! - `clock`: the deciding clock; `metrics`: what is counted
+//! A module depends only on modules below it. `script/check-layers` checks this.
+//!
+//! - `server`: a whole server; `main.rs` is the program
+//! - `http`: the HTTP transport; `socket`: the WebSockets; `problem`: errors as
+//!   problems, for both
+//! - `service`: executes operations, for every transport
+//! - `tasks`: background work, such as the sweeper
+//! - `writer`: batching writers, each with one thread and one connection
+//! - `feed`: the live end of the event log
+//! - `log`: events and cursors of the event log
+//! - `lease_watchers`: the sockets to notify when a lease ends
+//! - `membership`: the replicas that share the store
+//! - `store`: persistence, one module per database
+//! - `background`: spawns and joins tasks and threads
+//! - `metrics`, `logging`, `clock`: the server's metrics, its log, the deciding
+//!   clock
 
+mod background;
 mod clock;
-mod ended;
 mod feed;
-mod forgetter;
 mod http;
+mod lease_watchers;
+mod log;
 mod logging;
-mod members;
+mod membership;
 mod metrics;
-mod openapi;
 mod problem;
 mod server;
 mod service;
 mod socket;
 mod store;
-mod sweeper;
-mod trimmer;
+mod tasks;
 mod writer;
 
+pub use http::openapi_document as openapi;
 pub use logging::{LogFormat, start as start_logging};
 pub use metrics::Metrics;
-pub use openapi::document as openapi;
 pub use server::{Server, ServerBuilder, StartError};
 pub use service::{
     Error, EventsQuery, ListQuery, OpenError, Operation, Outcome, Principal, Restored, Service,

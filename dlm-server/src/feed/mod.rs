@@ -1,10 +1,13 @@
-//! The live end of the event log, once for all who follow it.
+//! The live end of the event log, shared by all subscribers.
 //!
-//! A task reads what is new of the log, makes each event's text once, and keeps
-//! the newest in a ring. Who follows holds a cursor and nothing else, so a slow
-//! one costs no more than a fast one and delays nobody.
+//! One task tails the log, serializes each event once, and keeps the newest in
+//! a ring. A subscriber holds only a cursor, so a slow subscriber costs no more
+//! than a fast one and delays nobody.
 //!
-//! While nobody follows, nothing is read. `renewals` has what is not in the log.
+//! Without subscribers the log is not read.
+//!
+//! - `ring`: the newest events
+//! - `renewals`: renewals, which are not in the log
 
 mod renewals;
 mod ring;
@@ -16,24 +19,22 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::service::Error;
-use crate::service::cursor::Cursor;
-use crate::service::events::{logged, wire_event};
+use crate::log::{Cursor, decode, wire_event};
 use crate::store::{LogHead, LogRow, Reader, StoreError};
 use renewals::Renewals;
 use ring::Ring;
 
-pub(crate) use renewals::{Renewed, tell};
+pub(crate) use renewals::{RenewalMessage, broadcast_renewals};
 pub(crate) use ring::LiveEvent;
 
-/// Rows of the log (a batch each) that are read at a time.
+/// Log rows (one per batch) per read.
 const ROWS: i64 = 256;
-/// Between two looks where other servers write to the log as well.
-const TICK: Duration = Duration::from_millis(25);
-/// Between two looks where nobody else does.
-const SLOW_TICK: Duration = Duration::from_secs(1);
+/// Poll interval while peers write to the log as well.
+const SHARED_POLL: Duration = Duration::from_millis(25);
+/// Poll interval while only this server writes, and wakes the tailer.
+const POLL: Duration = Duration::from_secs(1);
 
-/// The live end of the log. A clone is the same.
+/// The live end of the log. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Feed(Arc<Inner>);
 
@@ -42,7 +43,7 @@ struct Inner {
     ring: Mutex<Ring>,
     moved: watch::Sender<()>,
     wake: Notify,
-    followers: AtomicUsize,
+    subscribers: AtomicUsize,
     renewals: Renewals,
 }
 
@@ -52,23 +53,23 @@ impl Feed {
             ring: Mutex::new(Ring::default()),
             moved: watch::Sender::new(()),
             wake: Notify::new(),
-            followers: AtomicUsize::new(0),
+            subscribers: AtomicUsize::new(0),
             renewals: Renewals::default(),
         }))
     }
 
-    /// There is something new in the log.
+    /// Wakes the tailer: the log has new events.
     pub(crate) fn wake(&self) {
-        if self.0.followers.load(Ordering::Relaxed) > 0 {
+        if self.0.subscribers.load(Ordering::Relaxed) > 0 {
             self.0.wake.notify_one();
         }
     }
 
-    /// Begins to follow.
-    pub(crate) fn follow(&self) -> Follower {
-        self.0.followers.fetch_add(1, Ordering::Relaxed);
+    /// Subscribes to events from now on.
+    pub(crate) fn subscribe(&self) -> Subscriber {
+        self.0.subscribers.fetch_add(1, Ordering::Relaxed);
         self.0.wake.notify_one();
-        Follower { feed: self.clone(), moved: self.0.moved.subscribe() }
+        Subscriber { feed: self.clone(), moved: self.0.moved.subscribe() }
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
@@ -76,64 +77,65 @@ impl Feed {
     }
 }
 
-/// One who follows.
+/// Reads the live end of the log. Dropping it unsubscribes.
 #[derive(Debug)]
-pub(crate) struct Follower {
+pub(crate) struct Subscriber {
     feed: Feed,
     moved: watch::Receiver<()>,
 }
 
-impl Follower {
-    /// The next events behind a cursor and where they lead; `None` where the
-    /// ring does not reach back so far.
+impl Subscriber {
+    /// The next events after a cursor, and the cursor after them; `None` when
+    /// the cursor is older than the ring.
     pub(crate) fn after(&mut self, at: Cursor, limit: usize) -> Option<(Vec<Arc<LiveEvent>>, Cursor)> {
-        // Before the look, so that nothing that comes after it is missed.
+        // Before the read, so that a change after it is not missed.
         self.moved.borrow_and_update();
         self.feed.ring().after(at, limit)
     }
 
-    /// Waits until there is more than at the last look.
+    /// Waits until the feed has moved since the last call of [`Self::after`].
     pub(crate) async fn moved(&mut self) {
-        // The feed lives as long as one who follows it.
+        // Fails only without the feed, and `self` holds it.
         self.moved.changed().await.ok();
     }
 }
 
-impl Drop for Follower {
+impl Drop for Subscriber {
     fn drop(&mut self) {
-        self.feed.0.followers.fetch_sub(1, Ordering::Relaxed);
+        self.feed.0.subscribers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Makes the events of a row ready to be sent.
-pub(crate) fn live_events(row: &LogRow, log_id: u64) -> Result<Vec<Arc<LiveEvent>>, Error> {
+/// Serializes the events of a row.
+pub(crate) fn live_events(row: &LogRow, log_id: u64) -> Result<Vec<Arc<LiveEvent>>, StoreError> {
     (0..)
-        .zip(&logged(row)?)
+        .zip(&decode(row)?)
         .map(|(index, event)| {
             let at = Cursor { position: row.position, index };
             let wire = wire_event(event, at.encode(log_id))?;
             let resource = wire.resource.to_shared();
-            let text = serde_json::to_string(&wire).map_err(|_| Error::Internal)?;
+            let text =
+                serde_json::to_string(&wire).map_err(|error| StoreError::Corrupt(error.to_string()))?;
             Ok(Arc::new(LiveEvent { at, resource, text: text.into() }))
         })
         .collect()
 }
 
-/// What the task that follows the log works with.
-pub(crate) struct Follow {
+/// Reads new events of the log into a feed.
+pub(crate) struct LogTailer {
     pub(crate) reader: Arc<dyn Reader>,
     pub(crate) log_id: u64,
-    /// Whether other servers write to the log as well.
+    /// Whether peers write to the log as well.
     pub(crate) shared: bool,
 }
 
-impl Follow {
-    /// Follows the log until it is told to stop.
+impl LogTailer {
+    /// Tails the log until `stop` is cancelled.
     pub(crate) async fn run(self, feed: Feed, stop: CancellationToken) {
-        let tick = if self.shared { TICK } else { SLOW_TICK };
+        let poll = if self.shared { SHARED_POLL } else { POLL };
         let mut up_to_date = false;
         loop {
-            if feed.0.followers.load(Ordering::Relaxed) == 0 {
+            if feed.0.subscribers.load(Ordering::Relaxed) == 0 {
                 up_to_date = false;
                 feed.ring().clear();
             } else {
@@ -144,27 +146,26 @@ impl Follow {
                             continue;
                         }
                     }
-                    Err(error) => tracing::warn!(%error, "the event log could not be followed"),
+                    Err(error) => tracing::warn!(%error, "event log read failed"),
                 }
             }
             tokio::select! {
                 () = feed.0.wake.notified() => {}
-                () = tokio::time::sleep(tick) => {}
+                () = tokio::time::sleep(poll) => {}
                 () = stop.cancelled() => return,
             }
         }
     }
 
-    /// Takes in what is new. Tells whether there may be more.
+    /// Reads new events into the ring. Returns whether there may be more.
     async fn step(&self, feed: &Feed, up_to_date: bool) -> Result<bool, StoreError> {
         let from = if up_to_date { feed.ring().end().position + 1 } else { i64::MAX };
         let (reader, log_id) = (Arc::clone(&self.reader), self.log_id);
         let read = move || {
             let page = reader.log(from, ROWS)?;
-            let damaged = |error: Error| StoreError::Corrupt(error.to_string());
             let rows = page.rows.iter().map(|row| {
                 let end = Cursor::after_batch(row.position);
-                Ok((live_events(row, log_id).map_err(damaged)?, end))
+                Ok((live_events(row, log_id)?, end))
             });
             Ok::<_, StoreError>((rows.collect::<Result<Vec<_>, StoreError>>()?, page.head, page.trimmed))
         };
@@ -176,14 +177,14 @@ impl Follow {
             let mut ring = feed.ring();
             let before = ring.end();
             if !up_to_date {
-                ring.begin(Cursor::after_batch(head));
+                ring.restart(Cursor::after_batch(head));
             }
-            ring.forgotten(Cursor::after_batch(trimmed));
+            ring.trimmed(Cursor::after_batch(trimmed));
             for (events, end) in rows {
                 ring.push(events, end);
             }
             if !more {
-                // Batches without events are part of the log that was read.
+                // The read also covered batches without events.
                 ring.push(Vec::new(), Cursor::after_batch(head));
             }
             ring.end() != before || !up_to_date

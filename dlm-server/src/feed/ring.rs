@@ -1,19 +1,19 @@
-//! The newest events, ready to be sent.
+//! The newest events, serialized.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::service::cursor::Cursor;
+use crate::log::Cursor;
 use crate::store::Name;
 
-/// Most events in the ring, and most bytes of their texts: what one may be
-/// behind before it has to read the log itself.
-const MOST_EVENTS: usize = 20_000;
-const MOST_BYTES: usize = 16 * 1024 * 1024;
+/// Maximum events in the ring, and maximum bytes of their texts. A subscriber
+/// that is further behind has to read the log itself.
+const MAX_EVENTS: usize = 20_000;
+const MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// An event and its text, shared by all to whom it is sent.
+/// An event and its text, shared by all subscribers.
 #[derive(Debug)]
 pub(crate) struct LiveEvent {
     pub(crate) at: Cursor,
@@ -21,13 +21,13 @@ pub(crate) struct LiveEvent {
     pub(crate) text: Utf8Bytes,
 }
 
-/// The end of the log from `start` on.
+/// The end of the log.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
     events: VecDeque<Arc<LiveEvent>>,
     bytes: usize,
-    /// Everything after the first and up to the second is here; `None` while
-    /// nobody follows.
+    /// The ring holds every event after the first cursor up to the second.
+    /// `None` without subscribers.
     span: Option<(Cursor, Cursor)>,
 }
 
@@ -36,8 +36,8 @@ impl Ring {
         *self = Self::default();
     }
 
-    /// Begins anew behind this place.
-    pub(super) fn begin(&mut self, at: Cursor) {
+    /// Empties the ring; the next events pushed are those after this cursor.
+    pub(super) fn restart(&mut self, at: Cursor) {
         *self = Self { span: Some((at, at)), ..Self::default() };
     }
 
@@ -45,28 +45,30 @@ impl Ring {
         self.span.map_or(Cursor::START, |(_, end)| end)
     }
 
-    /// The log forgot what came up to here. Whatever of that was not taken in is
-    /// missing, so the ring begins anew: who has not read so far is told.
-    pub(super) fn forgotten(&mut self, upto: Cursor) {
+    /// The log was trimmed up to this cursor. If that includes events that were
+    /// never pushed, the ring restarts, so that subscribers before the gap
+    /// notice it.
+    pub(super) fn trimmed(&mut self, upto: Cursor) {
         if upto > self.end() {
-            self.begin(upto);
+            self.restart(upto);
         }
     }
 
-    /// Takes the next events, which lead up to `end`.
+    /// Appends the next events; `end` is the cursor after them.
     pub(super) fn push(&mut self, events: Vec<Arc<LiveEvent>>, end: Cursor) {
         let Some((start, last)) = &mut self.span else { return };
         *last = end.max(*last);
         self.bytes += events.iter().map(|event| event.text.len()).sum::<usize>();
         self.events.extend(events);
-        while self.events.len() > MOST_EVENTS || self.bytes > MOST_BYTES {
+        while self.events.len() > MAX_EVENTS || self.bytes > MAX_BYTES {
             let Some(oldest) = self.events.pop_front() else { return };
             self.bytes -= oldest.text.len();
             *start = oldest.at;
         }
     }
 
-    /// The next events behind a place, and where they lead.
+    /// The next events after a cursor, and the cursor after them; `None` when
+    /// the ring does not reach back that far.
     pub(super) fn after(&self, at: Cursor, limit: usize) -> Option<(Vec<Arc<LiveEvent>>, Cursor)> {
         let (start, end) = self.span?;
         if at < start {
@@ -93,10 +95,10 @@ mod tests {
     }
 
     #[test]
-    fn everyone_reads_on_from_where_they_are() {
+    fn each_subscriber_reads_from_its_own_cursor() {
         let mut ring = Ring::default();
-        assert!(ring.after(Cursor::START, 9).is_none(), "nobody follows");
-        ring.begin(Cursor::after_batch(4));
+        assert!(ring.after(Cursor::START, 9).is_none(), "no subscribers");
+        ring.restart(Cursor::after_batch(4));
         ring.push(vec![event(5, 0, 1), event(5, 1, 1)], Cursor::after_batch(5));
         ring.push(Vec::new(), Cursor::after_batch(7));
         assert!(ring.after(Cursor::after_batch(3), 9).is_none());
@@ -108,24 +110,24 @@ mod tests {
     }
 
     #[test]
-    fn what_the_log_forgot_unread_is_not_passed_over() {
+    fn a_trim_of_unread_events_is_noticed_by_subscribers() {
         let mut ring = Ring::default();
-        ring.begin(Cursor::after_batch(4));
+        ring.restart(Cursor::after_batch(4));
         ring.push(vec![event(5, 0, 1)], Cursor::after_batch(5));
-        ring.forgotten(Cursor::after_batch(5));
-        assert!(ring.after(Cursor::after_batch(4), 9).is_some(), "all of it was read before");
-        ring.forgotten(Cursor::after_batch(7));
+        ring.trimmed(Cursor::after_batch(5));
+        assert!(ring.after(Cursor::after_batch(4), 9).is_some(), "all of it was pushed before");
+        ring.trimmed(Cursor::after_batch(7));
         ring.push(vec![event(8, 0, 1)], Cursor::after_batch(8));
         assert!(ring.after(Cursor::after_batch(5), 9).is_none());
         assert_eq!(ring.after(Cursor::after_batch(7), 9).unwrap().0.len(), 1);
     }
 
     #[test]
-    fn the_oldest_go_when_there_are_too_many_bytes() {
+    fn the_oldest_events_are_evicted_when_the_ring_exceeds_its_bytes() {
         let mut ring = Ring::default();
-        ring.begin(Cursor::after_batch(0));
+        ring.restart(Cursor::after_batch(0));
         for position in 1..=4 {
-            ring.push(vec![event(position, 0, MOST_BYTES / 2)], Cursor::after_batch(position));
+            ring.push(vec![event(position, 0, MAX_BYTES / 2)], Cursor::after_batch(position));
         }
         assert!(ring.after(Cursor::after_batch(1), 9).is_none());
         assert_eq!(ring.after(Cursor::after_batch(2), 9).unwrap().0.len(), 2);

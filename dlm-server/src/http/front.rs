@@ -16,10 +16,9 @@ use super::hosts::Hosts;
 use super::reply::{self, Refused, Reply};
 use super::request;
 use super::route::{Found, Route, Routes};
-use super::{ui, upgrade};
+use super::{openapi, ui, upgrade};
 use crate::clock::since_boot;
 use crate::metrics::Metrics;
-use crate::openapi;
 use crate::service::{Error, Principal, Service};
 use crate::socket::Sockets;
 

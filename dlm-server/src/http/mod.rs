@@ -14,6 +14,7 @@
 mod body;
 mod front;
 mod hosts;
+mod openapi;
 mod query;
 mod reply;
 mod request;
@@ -24,5 +25,5 @@ mod upgrade;
 
 pub(crate) use front::Front;
 pub(crate) use hosts::Hosts;
-pub(crate) use route::{ROUTES, Route};
+pub use openapi::document as openapi_document;
 pub(crate) use serve::serve;

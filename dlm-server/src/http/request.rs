@@ -16,7 +16,7 @@ use super::body;
 use super::query::Query;
 use super::reply::Refused;
 use super::route::Route;
-use crate::service::{EventsQuery, ListQuery, Operation, Wanted};
+use crate::service::{EventFilter, EventsQuery, ListQuery, Operation};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -179,7 +179,7 @@ fn seconds(mut query: Query) -> Result<usize, Refused> {
 /// What an event socket asks for.
 pub(super) struct EventStream {
     pub(super) after: Option<String>,
-    pub(super) wanted: Wanted,
+    pub(super) filter: EventFilter,
     pub(super) renewals: bool,
 }
 
@@ -187,9 +187,9 @@ pub(super) struct EventStream {
 pub(super) fn event_stream(query: Option<&str>) -> Result<EventStream, Refused> {
     let mut query = Query::parse(query, &["after", "prefix", "resource", "renewals"])?;
     let renewals = flag(&mut query, "renewals")?;
-    let wanted =
-        Wanted { prefix: query.take("prefix").unwrap_or_default(), resource: resource_filter(&mut query)? };
-    Ok(EventStream { after: query.take("after"), wanted, renewals })
+    let prefix = query.take("prefix").unwrap_or_default();
+    let filter = EventFilter { prefix, resource: resource_filter(&mut query)? };
+    Ok(EventStream { after: query.take("after"), filter, renewals })
 }
 
 fn resource_filter(query: &mut Query) -> Result<Option<ResourceName>, Refused> {

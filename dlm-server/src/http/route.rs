@@ -5,7 +5,7 @@ use matchit::Router;
 
 /// What an address and a method ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Route {
+pub(super) enum Route {
     Acquire,
     Cancel,
     Renew,
@@ -25,7 +25,7 @@ pub(crate) enum Route {
 }
 
 /// Every route there is.
-pub(crate) const ROUTES: [(Method, &str, Route); 16] = [
+pub(super) const ROUTES: [(Method, &str, Route); 16] = [
     (Method::POST, "/v1/locks/{name}/acquire", Route::Acquire),
     (Method::POST, "/v1/locks/{name}/cancel", Route::Cancel),
     (Method::POST, "/v1/locks/{name}/renew", Route::Renew),
@@ -46,7 +46,7 @@ pub(crate) const ROUTES: [(Method, &str, Route); 16] = [
 
 impl Route {
     /// The route's name in logs and metrics.
-    pub(crate) const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Acquire => "acquire",
             Self::Cancel => "cancel",

@@ -42,13 +42,13 @@ pub(super) async fn answer(
         }
         _ => {
             let asked = request::event_stream(request.uri().query())?;
-            let subscription = service.subscribe(asked.after.as_deref(), asked.wanted).await;
+            let subscription = service.subscribe(asked.after.as_deref(), asked.filter).await;
             // A bad cursor is told by the socket, so that there is one place
             // where those who follow look for it.
             if let Err(error @ (Error::Unavailable { .. } | Error::Internal)) = subscription {
                 return Err(error.into());
             }
-            let renewals = asked.renewals.then(|| service.renewals());
+            let renewals = asked.renewals.then(|| service.subscribe_to_renewals());
             let socket = EventSocket { subscription, renewals, metrics: sockets.metrics() };
             begin(&mut request, EVENTS_PROTOCOL, MAX_READER_FRAME, sockets, socket)
         }

@@ -9,7 +9,7 @@ use dlm_protocol::{AcquireRequest, EndReason, IdempotencyKey, Lease, Queued, Res
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Error, Hold, Outcome, Principal, Service, not_enqueued, unavailable, wire};
+use super::{Error, Hold, Outcome, Principal, Service, unavailable, wire};
 use crate::clock::since_boot;
 use crate::store::Name;
 use crate::writer::{
@@ -49,40 +49,30 @@ impl Service {
         let id = self.0.writers.next_request();
         let op = Op::Acquire { key: claim.clone(), request };
         let execute = Execute { name: Name::clone(&name), op, caller: Caller { request: id, reply: answer } };
-        // Before the operation is handed in: it may be dropped right after.
-        let mut place = Place {
-            writers: &self.0.writers,
-            name: &name,
-            key: &claim,
-            request: Some(id),
-            can_return,
-            held: waits,
-        };
+        // Enqueue last: this future may be dropped right after, and then the
+        // guard has to exist.
+        let state = if waits { QueueState::Queued(id) } else { QueueState::Absent };
+        let mut guard = QueueGuard { writers: &self.0.writers, name: &name, key: &claim, can_return, state };
         if let Err(error) = self.0.writers.enqueue(execute) {
-            place.disarm();
-            return Err(not_enqueued(error));
+            guard.state = QueueState::Absent;
+            return Err(error.into());
         }
         let answer = if waits && hold == Hold::Briefly {
-            let share = tokio::time::sleep(Duration::from_millis(MAX_HOLD_MS));
+            let hold = tokio::time::sleep(Duration::from_millis(MAX_HOLD_MS));
             tokio::select! {
                 biased;
                 answer = &mut answered => answer,
-                () = async { tokio::select! { () = share => {}, () = self.0.draining.cancelled() => {} } } => {
-                    // It is about to be told its key. If the wait ended
-                    // meanwhile, that answer is on its way.
-                    place.leave(true);
+                () = async { tokio::select! { () = hold => {}, () = self.0.draining.cancelled() => {} } } => {
+                    // The caller can return: the reply will tell it the key. If
+                    // the wait has ended meanwhile, its result is in flight.
+                    guard.leave(true);
                     answered.await
                 }
             }
         } else {
             answered.await
         };
-        if matches!(&answer, Ok(OperationResult { outcome: Err(OperationError::Unavailable), .. })) {
-            // It may be in the queue all the same.
-            place.request = None;
-        } else {
-            place.disarm();
-        }
+        guard.answered(&answer);
         let answer = answer.map_err(|_| unavailable("the server is shutting down"))?;
         if matches!(answer.outcome, Ok(Completion::StillQueued)) {
             return self.still_queued(resource, claim.clone(), key).await;
@@ -97,6 +87,9 @@ impl Service {
         }
     }
 
+    /// A live claim as the lease of its holder. `first_now` is the deciding clock
+    /// in the first transaction of the request, `held` how long the request was
+    /// held open.
     pub(super) fn lease(
         &self,
         resource: &ResourceName,
@@ -107,7 +100,7 @@ impl Service {
         let term_at = claim.lease().map_or(first_now, |lease| lease.term_at);
         let elapsed_ms = (term_at.0 - first_now.0).div_euclid(1000);
         let held_ms = i64::try_from(held.as_millis()).unwrap_or(i64::MAX);
-        wire::lease(resource, claim, &self.0.ids, elapsed_ms.min(held_ms))
+        Ok(wire::lease(resource, claim, &self.0.ids, elapsed_ms.min(held_ms))?)
     }
 
     async fn still_queued(
@@ -120,7 +113,8 @@ impl Service {
         let position = self.read(move |reader| reader.queue_position(&name, &claim)).await?;
         let Outcome::Status(status) = self.status(resource).await? else { return Err(Error::Internal) };
         Ok(Outcome::Queued(Queued {
-            // One whose wait ended since is told so when it asks again.
+            // `None` when the wait has ended since. The next request with this
+            // key returns its result.
             position: position.unwrap_or(1),
             queue_len: status.queue_len,
             holders: status.holders,
@@ -129,42 +123,60 @@ impl Service {
     }
 }
 
-/// A place in the queue as long as a request is held open for it. Dropped, the
-/// caller hung up.
-struct Place<'a> {
+/// Leaves the queue when the future of an acquire is dropped: its caller hung up.
+struct QueueGuard<'a> {
     writers: &'a Writers,
     name: &'a Name,
     key: &'a ClaimKey,
-    /// `None` once it was answered without its place being known.
-    request: Option<RequestId>,
+    /// Whether the caller knows the key, so that the waiter becomes away instead
+    /// of leaving for good.
     can_return: bool,
-    held: bool,
+    state: QueueState,
 }
 
-impl Place<'_> {
-    /// The request was answered: there is nothing to leave.
-    fn disarm(&mut self) {
-        self.held = false;
+/// What is known about the waiter of a request.
+#[derive(Debug, Clone, Copy)]
+enum QueueState {
+    /// The request has no waiter, or none any more.
+    Absent,
+    /// The request is enqueued, and may be parked.
+    Queued(RequestId),
+    /// The database was unavailable. The claim may be in the queue, but the
+    /// request is no longer parked.
+    Unknown,
+}
+
+impl QueueGuard<'_> {
+    fn answered(&mut self, answer: &Result<OperationResult, oneshot::error::RecvError>) {
+        self.state = match (self.state, answer) {
+            (
+                QueueState::Queued(_),
+                Ok(OperationResult { outcome: Err(OperationError::Unavailable), .. }),
+            ) => QueueState::Unknown,
+            _ => QueueState::Absent,
+        };
     }
 
     fn leave(&self, can_return: bool) {
+        let request = match self.state {
+            QueueState::Absent => return,
+            QueueState::Queued(request) => Some(request),
+            QueueState::Unknown => None,
+        };
         let (name, key) = (Name::clone(self.name), self.key.clone());
-        let leave = Leave { name, key, request: self.request, can_return };
-        if self.writers.leave(leave).is_err() {
-            tracing::debug!("a waiter left after the writer had stopped");
+        if self.writers.leave(Leave { name, key, request, can_return }).is_err() {
+            tracing::debug!("waiter not removed: the writer has stopped");
         }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueueGuard<'_> {
     fn drop(&mut self) {
-        if self.held {
-            self.leave(self.can_return);
-        }
+        self.leave(self.can_return);
     }
 }
 
-/// What the engine did, or why not, in the terms of the service.
+/// Converts the outcome of an operation, and a refusal into its error.
 pub(super) fn reply(outcome: Result<Completion, OperationError>, now: Micros) -> Result<Reply, Error> {
     match outcome {
         Ok(Completion::Reply(reply)) => Ok(reply),
@@ -197,13 +209,13 @@ fn end_reason(reason: Option<dlm_engine::EndReason>) -> EndReason {
         Some(Ended::ForceReleased) => EndReason::ForceReleased,
         Some(Ended::Cancelled) => EndReason::Cancelled,
         Some(Ended::Away) => EndReason::Away,
-        // A wait that ran out never was a lease.
+        // A wait that timed out never was a lease.
         Some(Ended::TimedOut) | None => EndReason::Unknown,
     }
 }
 
-/// The engine answered what this operation can't be answered.
+/// The engine replied to another operation than the one it was given.
 pub(super) fn unexpected(reply: &Reply) -> Error {
-    tracing::error!(kind = ?std::mem::discriminant(reply), "the engine gave an answer of another operation");
+    tracing::error!(kind = ?std::mem::discriminant(reply), "unexpected reply of the engine");
     Error::Internal
 }

@@ -1,42 +1,55 @@
-//! Why the service did not do what it was asked.
+//! Errors of the service.
 
 use std::time::Duration;
 
 use dlm_protocol::{EndReason, Holder};
 
-/// A refusal or a failure. Its text is for the caller; what only the log may
-/// know is logged where it happens.
+/// Why an operation was rejected or failed. The text is for the caller; details
+/// that only the operator may see are logged where they occur.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
+    /// The lock is held, and the acquire does not wait.
     #[error("the lock is held and the request does not wait")]
     LockHeld { holders: Vec<Holder>, queue_len: u64, retry_after_ms: u64 },
-    #[error("the wait ran out before the lock was free")]
+    /// The wait of an acquire timed out. A retry with its key gets the same.
+    #[error("the wait timed out before the lock was granted")]
     WaitTimeout { holders: Vec<Holder>, queue_len: u64, retry_after_ms: u64 },
+    /// The lease, or the wait for it, has ended.
     #[error("{}", ended(*reason))]
     LeaseEnded {
         reason: EndReason,
-        /// Asked with a key (409) rather than with a lease id (410).
+        /// The request named a key (409) rather than a lease id (410).
         by_key: bool,
     },
-    #[error("this lease id was never given out for this resource")]
+    /// The lease id was never issued for this resource.
+    #[error("this lease id was never issued for this resource")]
     NotHolder,
+    /// The lease to force-release is not live.
     #[error("no live lease has this fencing token")]
     HolderChanged { holders: Vec<Holder> },
+    /// The idempotency key belongs to an acquire with other parameters.
     #[error("this idempotency key was used before with other parameters")]
     KeyReused,
-    #[error("the cursor is not one of this event log")]
+    /// The cursor was not issued for this event log.
+    #[error("the cursor was not issued for this event log")]
     InvalidCursor,
+    /// The events after the cursor have been trimmed.
     #[error("the cursor is older than the event log")]
     CursorExpired,
+    /// The request is malformed.
     #[error("{what}")]
     Invalid { what: String },
+    /// The resource name is malformed.
     #[error("{why}")]
     InvalidName { why: String },
+    /// The caller has too much in flight.
     #[error("{what}; try again later")]
     QuotaExceeded { what: &'static str, retry_after: Duration },
+    /// The server can't execute the operation now.
     #[error("{why}; try again")]
     Unavailable { why: &'static str, retry_after: Duration },
-    #[error("the server failed on this request; its log says why")]
+    /// A bug, or a damaged database.
+    #[error("internal error; the server's log has the details")]
     Internal,
 }
 
@@ -46,7 +59,7 @@ const fn ended(reason: EndReason) -> &'static str {
         EndReason::Expired => "the lease expired",
         EndReason::ForceReleased => "the lease was force-released by an operator",
         EndReason::Cancelled => "the acquire was cancelled",
-        EndReason::Away => "the waiter was away too long and lost its place",
+        EndReason::Away => "the waiter was away too long and lost its place in the queue",
         EndReason::Unknown => "the lease ended long ago",
     }
 }

@@ -3,22 +3,21 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use dlm_protocol::{Event, EventPage, FencingToken, Mode, Owner, ResourceName};
+use dlm_protocol::{Event, EventPage};
 
-use super::cursor::Cursor;
-use super::{Error, EventsQuery, Outcome, Service, wire};
+use super::{Error, EventsQuery, Outcome, Service};
 use crate::clock::since_boot;
-use crate::store::{LogHead, LogPage, LogRow, Reader};
-use crate::writer::LoggedEvent;
+use crate::log::{Cursor, LoggedEvent, decode, wire_event};
+use crate::store::{LogHead, LogPage, LogRow, Reader, StoreError};
 
-/// Rows of the log (a batch each) that are read at a time.
+/// Log rows (one per batch) per read.
 const ROWS: i64 = 256;
-/// The same where the log is read backwards, after the first few times.
-const MOST_ROWS: i64 = 4096;
-/// How long the newest events are looked for.
-const BACK_FOR: Duration = Duration::from_millis(500);
-/// How long one page is looked for: a filter may match next to nothing.
-const LOOK_FOR: Duration = Duration::from_secs(2);
+/// Maximum rows per read while reading backwards; each read doubles the number.
+const MAX_ROWS: i64 = 4096;
+/// Time limit of a search for the newest events.
+const NEWEST_WITHIN: Duration = Duration::from_millis(500);
+/// Time limit of a page: a filter may match almost nothing.
+const PAGE_WITHIN: Duration = Duration::from_secs(2);
 
 impl Service {
     pub(super) async fn events(&self, query: EventsQuery) -> Result<Outcome, Error> {
@@ -28,7 +27,7 @@ impl Service {
         let log_id = self.0.log_id;
         let start = query.after.as_deref().map(|cursor| self.cursor(cursor)).transpose()?;
         let mut page = Page { log_id, at: start.unwrap_or(Cursor::START), events: Vec::new(), query };
-        let until = since_boot() + LOOK_FOR;
+        let until = since_boot() + PAGE_WITHIN;
         let mut first = true;
         loop {
             let from = page.at.position;
@@ -37,20 +36,20 @@ impl Service {
             if let Some(start) = start.filter(|_| first) {
                 start.check(head, trimmed)?;
             }
-            // What was forgotten between two looks must not be passed over: who
-            // asks from here is told that it is gone.
+            // Events trimmed between two reads must not be skipped silently: the
+            // next request, from this cursor, fails with `cursor-expired`.
             if !first && page.at < Cursor::after_batch(trimmed) {
                 return Ok(page.finish());
             }
             first = false;
             let last = (rows.len() as i64) < ROWS;
             for row in &rows {
-                if page.take(row)? {
+                if page.add(row)? {
                     return Ok(page.finish());
                 }
             }
             if last {
-                // Batches without events are part of the log that was read.
+                // The read also covered batches without events.
                 page.at = page.at.max(Cursor::after_batch(head));
             }
             if last || since_boot() > until {
@@ -59,81 +58,59 @@ impl Service {
         }
     }
 
-    /// The end of the log: read backwards until there are enough that match, or
-    /// for as long as it may take.
+    /// Reads the log backwards until enough events match, or until the time
+    /// limit.
     async fn newest_events(&self, query: EventsQuery) -> Result<Outcome, Error> {
         let log_id = self.0.log_id;
-        let wanted = move |reader: &dyn Reader| {
-            let LogPage { head: LogHead(head), trimmed, .. } = reader.log(i64::MAX, 1)?;
-            let until = since_boot() + BACK_FOR;
-            let (mut to, mut rows) = (head, ROWS);
-            let mut newest = VecDeque::new();
-            while to > trimmed && newest.len() < query.limit && since_boot() < until {
-                let from = (to - rows + 1).max(trimmed + 1);
-                let mut events = Vec::new();
-                for row in reader.log(from, rows)?.rows.iter().filter(|row| row.position <= to) {
-                    for (index, event) in (0..).zip(&logged(row)?) {
-                        if wants(&query, event) {
-                            let cursor = Cursor { position: row.position, index };
-                            events.push(wire_event(event, cursor.encode(log_id))?);
-                        }
-                    }
-                }
-                let room = query.limit - newest.len();
-                events.into_iter().rev().take(room).for_each(|event| newest.push_front(event));
-                to = from - 1;
-                rows = (rows * 2).min(MOST_ROWS);
-            }
-            let cursor = Cursor::after_batch(head).encode(log_id);
-            Ok::<_, Error>(EventPage { events: newest.into(), cursor })
-        };
-        self.read(move |reader| Ok(wanted(reader))).await?.map(Outcome::Events)
+        let page = self.read(move |reader| newest(reader, &query, log_id)).await?;
+        Ok(Outcome::Events(page))
     }
 
-    /// The place that a cursor names.
+    /// Decodes a cursor of this log.
     pub(super) fn cursor(&self, text: &str) -> Result<Cursor, Error> {
-        Cursor::decode(text, self.0.log_id).ok_or(Error::InvalidCursor)
+        Ok(Cursor::decode(text, self.0.log_id)?)
     }
 }
 
-impl Cursor {
-    /// Whether a log with these ends can be read from here on.
-    pub(super) fn check(self, head: i64, trimmed: i64) -> Result<(), Error> {
-        if self.position > head {
-            Err(Error::InvalidCursor)
-        } else if self < Self::after_batch(trimmed) {
-            Err(Error::CursorExpired)
-        } else {
-            Ok(())
+fn newest(reader: &dyn Reader, query: &EventsQuery, log_id: u64) -> Result<EventPage, StoreError> {
+    let LogPage { head: LogHead(head), trimmed, .. } = reader.log(i64::MAX, 1)?;
+    let until = since_boot() + NEWEST_WITHIN;
+    let (mut to, mut rows) = (head, ROWS);
+    let mut newest = VecDeque::new();
+    while to > trimmed && newest.len() < query.limit && since_boot() < until {
+        let from = (to - rows + 1).max(trimmed + 1);
+        let mut events = Vec::new();
+        for row in reader.log(from, rows)?.rows.iter().filter(|row| row.position <= to) {
+            for (index, event) in (0..).zip(&decode(row)?) {
+                if matches(query, event) {
+                    let cursor = Cursor { position: row.position, index };
+                    events.push(wire_event(event, cursor.encode(log_id))?);
+                }
+            }
         }
+        let missing = query.limit - newest.len();
+        events.into_iter().rev().take(missing).for_each(|event| newest.push_front(event));
+        to = from - 1;
+        rows = (rows * 2).min(MAX_ROWS);
     }
-}
-
-/// The events of a row of the log.
-pub(crate) fn logged(row: &LogRow) -> Result<Vec<LoggedEvent<'_>>, Error> {
-    serde_json::from_str(&row.events).map_err(|error| {
-        tracing::error!(%error, position = row.position, "a row of the log can't be read");
-        Error::Internal
-    })
+    let cursor = Cursor::after_batch(head).encode(log_id);
+    Ok(EventPage { events: newest.into(), cursor })
 }
 
 struct Page {
     log_id: u64,
-    /// Where the page ends so far.
+    /// The end of the page so far.
     at: Cursor,
     events: Vec<Event>,
     query: EventsQuery,
 }
 
 impl Page {
-    /// Takes what is asked for out of a row. Tells whether the page is full.
-    fn take(&mut self, row: &LogRow) -> Result<bool, Error> {
-        for (index, event) in (0..).zip(&logged(row)?) {
+    /// Adds the matching events of a row. Returns whether the page is full.
+    fn add(&mut self, row: &LogRow) -> Result<bool, StoreError> {
+        for (index, event) in (0..).zip(&decode(row)?) {
             let cursor = Cursor { position: row.position, index };
-            if cursor <= self.at {
-                continue;
-            }
-            if !wants(&self.query, event) {
+            if cursor <= self.at || !matches(&self.query, event) {
                 continue;
             }
             if self.events.len() == self.query.limit {
@@ -151,29 +128,7 @@ impl Page {
     }
 }
 
-fn wants(query: &EventsQuery, event: &LoggedEvent<'_>) -> bool {
+fn matches(query: &EventsQuery, event: &LoggedEvent<'_>) -> bool {
     event.resource.starts_with(&query.prefix)
         && query.resource.as_ref().is_none_or(|resource| event.resource == resource.as_str())
-}
-
-/// An event as the wire has it.
-pub(crate) fn wire_event(event: &LoggedEvent<'_>, cursor: String) -> Result<Event, Error> {
-    let damaged = |_| Error::Internal;
-    Ok(Event {
-        cursor,
-        kind: event.kind,
-        resource: ResourceName::try_from(&*event.resource).map_err(damaged)?,
-        mode: if event.shared { Mode::Shared } else { Mode::Exclusive },
-        fencing_token: event.token.map(FencingToken::new),
-        current_token: FencingToken::new(event.current_token),
-        version: event.version,
-        owner: Owner::try_from(&*event.owner).map_err(damaged)?,
-        waiter_id: event.ticket.map(wire::waiter_id),
-        waited_ms: event.waited_ms,
-        ttl_ms: event.ttl_ms.map(wire::ttl).transpose()?,
-        expires_at: event.expires_at.map(|at| wire::time(dlm_engine::Micros(at))),
-        queue_len: event.queue_len,
-        at: wire::time(dlm_engine::Micros(event.at)),
-        reason: event.reason.as_ref().map(ToString::to_string),
-    })
 }

@@ -1,9 +1,9 @@
-//! The lease id: a capability that nothing secret is stored for.
+//! The lease id: a capability for which no secret is stored per lease.
 //!
-//! It holds what finds the lease (its token and its key), when it was granted,
-//! and a MAC over these and the resource's name. So any server can tell "was
-//! never ours" from "has ended", also when the row is long forgotten, and
-//! finds the row without an index of its own.
+//! It contains the token, the grant instant and the key of the lease, and a MAC
+//! over these and the resource name. Any server can verify it, so "was never
+//! issued" is distinguished from "has ended" even after the row was deleted, and
+//! the row is found by its key, without an index on tokens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,15 +17,15 @@ const MAC_BYTES: usize = 16;
 const TEXT_KEY: u8 = 0;
 const UUID_KEY: u8 = 1;
 
-/// Makes lease ids and knows its own.
+/// Issues and verifies lease ids.
 #[derive(Clone)]
 pub(super) struct LeaseIds {
     mac: Hmac<Sha256>,
 }
 
-/// A lease, as its id names it.
+/// The content of a lease id.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Named {
+pub(super) struct DecodedLeaseId {
     pub(super) key: ClaimKey,
     pub(super) token: u64,
     pub(super) granted_at: Micros,
@@ -36,7 +36,7 @@ impl LeaseIds {
         Self { mac: Hmac::new_from_slice(secret).expect("an HMAC takes a key of any length") }
     }
 
-    pub(super) fn make(&self, resource: &str, key: &ClaimKey, lease: &Lease) -> LeaseId {
+    pub(super) fn issue(&self, resource: &str, key: &ClaimKey, lease: &Lease) -> LeaseId {
         let body = body(key, lease.token, lease.granted_at);
         let mut id = self.mac(resource, &body).to_vec();
         id.extend_from_slice(&body);
@@ -44,12 +44,12 @@ impl LeaseIds {
         LeaseId::try_from(text).expect("base64 of a bounded key is a lease id")
     }
 
-    /// What the id names, if it was made here for this resource.
-    pub(super) fn read(&self, resource: &str, id: &LeaseId) -> Option<Named> {
+    /// Decodes an id; `None` unless it was issued for this resource.
+    pub(super) fn decode(&self, resource: &str, id: &LeaseId) -> Option<DecodedLeaseId> {
         let bytes = URL_SAFE_NO_PAD.decode(id.as_str()).ok()?;
         let (mac, body) = bytes.split_at_checked(MAC_BYTES)?;
         let mut expected = self.mac.clone();
-        feed(&mut expected, resource, body);
+        update(&mut expected, resource, body);
         expected.verify_truncated_left(mac).ok()?;
         let (token, rest) = body.split_first_chunk::<8>()?;
         let (granted_at, rest) = rest.split_first_chunk::<8>()?;
@@ -60,7 +60,7 @@ impl LeaseIds {
             UUID_KEY => Uuid::from_slice(key).ok()?.to_string(),
             _ => String::from_utf8(key.to_vec()).ok()?,
         };
-        Some(Named {
+        Some(DecodedLeaseId {
             key: ClaimKey::new(std::str::from_utf8(principal).ok()?, key),
             token: u64::from_be_bytes(*token),
             granted_at: Micros(i64::from_be_bytes(*granted_at)),
@@ -69,13 +69,13 @@ impl LeaseIds {
 
     fn mac(&self, resource: &str, body: &[u8]) -> [u8; MAC_BYTES] {
         let mut mac = self.mac.clone();
-        feed(&mut mac, resource, body);
+        update(&mut mac, resource, body);
         let full = mac.finalize().into_bytes();
         std::array::from_fn(|index| full[index])
     }
 }
 
-fn feed(mac: &mut Hmac<Sha256>, resource: &str, body: &[u8]) {
+fn update(mac: &mut Hmac<Sha256>, resource: &str, body: &[u8]) {
     mac.update(b"dlm lease");
     mac.update(&(resource.len() as u64).to_be_bytes());
     mac.update(resource.as_bytes());
@@ -89,7 +89,7 @@ fn body(key: &ClaimKey, token: u64, granted_at: Micros) -> Vec<u8> {
     body.push(u8::try_from(key.principal.len()).expect("a principal's name is short"));
     body.extend_from_slice(key.principal.as_bytes());
     match Uuid::try_parse(&key.key) {
-        // Only a UUID in the form it is read back in.
+        // Only the canonical form of a UUID decodes to the same text.
         Ok(uuid) if *uuid.to_string() == *key.key => {
             body.push(UUID_KEY);
             body.extend_from_slice(uuid.as_bytes());
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_names_its_lease_to_who_made_it() {
+    fn an_issued_id_decodes_to_its_lease() {
         let ids = LeaseIds::new(b"secret");
         for key in [
             "0190b0b4-8b6a-7c3e-9d7a-0123456789ab",
@@ -127,26 +127,29 @@ mod tests {
             &"k".repeat(255),
         ] {
             let key = ClaimKey::new("", key);
-            let id = ids.make("orders/42", &key, &lease());
-            assert_eq!(ids.read("orders/42", &id), Some(Named { key, token: 42, granted_at: Micros(7) }));
+            let id = ids.issue("orders/42", &key, &lease());
+            assert_eq!(
+                ids.decode("orders/42", &id),
+                Some(DecodedLeaseId { key, token: 42, granted_at: Micros(7) })
+            );
         }
     }
 
     #[test]
-    fn an_id_of_another_resource_or_secret_or_a_changed_one_is_not_ours() {
+    fn an_id_of_another_resource_or_secret_or_with_a_flipped_bit_is_rejected() {
         let ids = LeaseIds::new(b"secret");
-        let id = ids.make("a", &ClaimKey::new("", "job-7"), &lease());
-        assert_eq!(ids.read("b", &id), None);
-        assert_eq!(LeaseIds::new(b"other").read("a", &id), None);
+        let id = ids.issue("a", &ClaimKey::new("", "job-7"), &lease());
+        assert_eq!(ids.decode("b", &id), None);
+        assert_eq!(LeaseIds::new(b"other").decode("a", &id), None);
         let mut bytes = URL_SAFE_NO_PAD.decode(id.as_str()).unwrap();
         for index in 0..bytes.len() {
             bytes[index] ^= 1;
             let changed = LeaseId::try_from(URL_SAFE_NO_PAD.encode(&bytes)).unwrap();
-            assert_eq!(ids.read("a", &changed), None, "byte {index}");
+            assert_eq!(ids.decode("a", &changed), None, "byte {index}");
             bytes[index] ^= 1;
         }
-        for made_up in ["x", "AAAA", "not base64!"] {
-            assert_eq!(ids.read("a", &LeaseId::try_from(made_up.replace(' ', "_")).unwrap()), None);
+        for forged in ["x", "AAAA", "not base64!"] {
+            assert_eq!(ids.decode("a", &LeaseId::try_from(forged.replace(' ', "_")).unwrap()), None);
         }
     }
 }

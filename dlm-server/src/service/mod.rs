@@ -1,23 +1,24 @@
-//! The one place where operations are done, whatever transport they came by.
+//! Executes operations, for every transport.
 //!
-//! A transport decodes into an [`Operation`], calls [`Service::call`] and
-//! encodes the [`Outcome`] or [`Error`]. Here an operation is authorised, sent
-//! to the writer or read, and its answer put into the terms of the wire.
+//! A transport decodes a request into an [`Operation`], calls [`Service::call`]
+//! and encodes the [`Outcome`] or [`Error`]. The service authorizes the
+//! operation, sends it to a writer or reads from the store, and converts the
+//! result into wire types.
 //!
-//! - `open`: how it begins; `close`: how it ends
-//! - `operation`, `error`, `principal`: what is asked, by whom, and answered
-//! - `acquire`: an acquire and its wait; `mutate`: the other operations of a
-//!   writer
-//! - `read`: status and lists; `events`: pages of the log; `subscribe`: its live
-//!   end; `overview`: all locks at a glance
-//! - `restore`: a database that comes from a backup
-//! - `lease_id`, `cursor`, `wire`: engine terms as the wire has them
+//! - `open`, `close`: start and shutdown
+//! - `operation`, `error`, `principal`: requests, results, and the caller
+//! - `acquire`: an acquire and its wait
+//! - `mutate`: the other operations of a writer
+//! - `read`: status and lists
+//! - `events`: pages of the event log; `subscribe`: its live end
+//! - `overview`: all locks at a glance
+//! - `restore`: makes a restored backup safe to serve
+//! - `lease_id`, `wire`: engine values in wire terms
 
 mod acquire;
 mod close;
-pub(crate) mod cursor;
 mod error;
-pub(crate) mod events;
+mod events;
 mod lease_id;
 mod mutate;
 mod open;
@@ -30,18 +31,18 @@ mod subscribe;
 mod wire;
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_engine::{ClaimKey, Context, KeyLookup, Limits, Micros, Op, Replicas};
 use dlm_protocol::{AcquireRequest, IdempotencyKey, Lease, ResourceName};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use crate::ended::{Holders, Told};
+use crate::background::Background;
 use crate::feed::Feed;
-use crate::members::Members;
+use crate::lease_watchers::{LeaseEndedSender, LeaseWatchers};
+use crate::log::CursorError;
+use crate::membership::Membership;
 use crate::store::{Cluster, Name, Reader, StoreError};
 use crate::writer::{EnqueueError, OperationResult, Writers};
 use lease_id::LeaseIds;
@@ -53,9 +54,9 @@ pub use open::ServiceOptions;
 pub use operation::{EventsQuery, Operation, Outcome};
 pub use principal::Principal;
 pub use restore::{Restored, restore};
-pub(crate) use subscribe::{Ended, Next, Subscription, Wanted};
+pub(crate) use subscribe::{EventFilter, Subscription, SubscriptionEnd, SubscriptionItem};
 
-/// The lock service over one store. A clone is the same service.
+/// The lock service over one store. Clones share it.
 #[derive(Clone)]
 pub struct Service(Arc<Inner>);
 
@@ -65,15 +66,13 @@ struct Inner {
     ids: LeaseIds,
     log_id: u64,
     cluster: Arc<dyn Cluster>,
-    members: Arc<Members>,
-    holders: Arc<Holders>,
+    membership: Arc<Membership>,
+    lease_watchers: Arc<LeaseWatchers>,
     feed: Feed,
     overviews: Overviews,
     limits: Arc<Limits>,
     draining: CancellationToken,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    background: Background,
 }
 
 impl fmt::Debug for Service {
@@ -83,19 +82,24 @@ impl fmt::Debug for Service {
 }
 
 impl Service {
-    /// Does one operation for a principal.
+    /// Executes an operation for a principal.
+    ///
+    /// An acquire that waits is held for at most 20 s; then it returns
+    /// [`Outcome::Queued`].
     ///
     /// # Errors
     ///
-    /// With a refusal of the operation, or what kept the server from doing it.
+    /// Returns an error when the operation is rejected, or when the server
+    /// can't execute it now.
     ///
     /// # Cancel safety
     ///
-    /// What was handed to the writer is done whether or not the future lives.
-    /// Dropping an acquire says that its caller hung up: a waiter is away from
-    /// then on, or, when its caller was never told its key, gone.
+    /// An operation that was handed to a writer completes even if the future is
+    /// dropped. Dropping the future of an acquire means that its caller hung up:
+    /// the waiter becomes away, or leaves the queue at once if the server chose
+    /// its key, since the caller does not know the key.
     pub async fn call(&self, principal: &Principal, operation: Operation) -> Result<Outcome, Error> {
-        authorise(principal, &operation)?;
+        authorize(principal, &operation)?;
         match operation {
             Operation::Acquire { resource, key, request } => {
                 self.acquire(principal, resource, key, request, Hold::Briefly).await
@@ -116,16 +120,16 @@ impl Service {
         }
     }
 
-    /// Takes a lock for a caller that waits for one answer however long it
-    /// takes: it is never told that it is still queued.
+    /// Acquires a lock for a caller that stays until the grant or the deadline.
+    /// In contrast to [`Self::call`], it never returns while still queued.
     ///
     /// # Errors
     ///
-    /// Those of [`Self::call`].
+    /// Same as [`Self::call`].
     ///
     /// # Cancel safety
     ///
-    /// As of [`Self::call`].
+    /// Same as [`Self::call`].
     pub async fn acquire_throughout(
         &self,
         principal: &Principal,
@@ -139,34 +143,35 @@ impl Service {
         }
     }
 
-    /// Waits until everything that was asked of a resource before is done.
+    /// Waits until every earlier operation on the resource is complete.
     pub(crate) fn settled(&self, resource: &ResourceName) -> impl Future<Output = Result<(), Error>> + use<> {
         let settled = self.sweep(resource.to_shared(), Vec::new());
         async move { settled.await.map(drop) }
     }
 
-    /// From now on `told` is told when the lease ends without its holder's
-    /// doing.
-    pub(crate) fn watch(&self, lease: &Lease, told: &Told) {
-        self.0.holders.add(lease, told);
+    /// Notifies `sender` when the lease expires or is force-released.
+    pub(crate) fn watch(&self, lease: &Lease, sender: &LeaseEndedSender) {
+        self.0.lease_watchers.watch(lease, sender);
     }
 
-    /// Whether the store can be reached and the service is not draining.
+    /// Checks that the store can be written and read, and that the service is
+    /// not draining.
     ///
     /// # Errors
     ///
-    /// With why it is not ready.
+    /// Returns the reason when the service is not ready. Waits without a bound
+    /// for a store that does not answer; the caller sets the timeout.
     pub async fn ready(&self) -> Result<(), Error> {
         if self.0.draining.is_cancelled() {
             return Err(unavailable("the server is shutting down"));
         }
-        let nobody = Name::from("");
-        self.execute(nobody, Op::Sweep { waiters: Vec::new() }).await?;
+        let unused = Name::from("");
+        self.execute(unused, Op::Sweep { waiters: Vec::new() }).await?;
         self.read(|reader| reader.log(i64::MAX, 1)).await.map(drop)
     }
 
-    /// Has what is overdue of a resource ended.
-    pub(crate) fn sweep(
+    /// Ends what is overdue of a resource.
+    fn sweep(
         &self,
         name: Name,
         waiters: Vec<ClaimKey>,
@@ -174,14 +179,13 @@ impl Service {
         self.execute(name, Op::Sweep { waiters })
     }
 
-    /// Hands an operation to the writer, at once; the future waits for its
-    /// answer.
+    /// Enqueues an operation at once; the future waits for its result.
     fn execute(&self, name: Name, op: Op) -> impl Future<Output = Result<OperationResult, Error>> + use<> {
-        let executed = self.0.writers.execute(name, op);
-        async move { executed.await.map_err(not_enqueued) }
+        let executing = self.0.writers.execute(name, op);
+        async move { Ok(executing.await?) }
     }
 
-    /// Reads on a thread that may block.
+    /// Reads from the store, on a thread that may block.
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn Reader) -> Result<T, StoreError> + Send + 'static,
@@ -191,37 +195,37 @@ impl Service {
         match result {
             Ok(read) => Ok(read?),
             Err(error) => {
-                tracing::error!(%error, "a read ended in a panic");
+                tracing::error!(%error, "read panicked");
                 Err(Error::Internal)
             }
         }
     }
 
-    /// The world as those who read see it.
+    /// The engine's context for a read at `now`.
     fn context<'a>(&'a self, now: Micros, replicas: &'a Replicas) -> Context<'a> {
         Context { now, replicas, limits: &self.0.limits, key_lookup: KeyLookup::Required }
     }
 }
 
-/// For how long one request of a waiter is held open.
+/// How long one request of a waiter is held open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hold {
-    /// For the server's share of the wait; then it is told that it is queued.
+    /// For at most [`MAX_HOLD_MS`](dlm_protocol::limits::MAX_HOLD_MS).
     Briefly,
     /// Until the wait has ended.
     Throughout,
 }
 
-/// Who may do what: the one place for all transports. While nobody is asked
-/// who they are, everyone may do everything; renewal and release ask for the
-/// lease id in any case.
-fn authorise(_principal: &Principal, _operation: &Operation) -> Result<(), Error> {
+/// Decides whether a principal may execute an operation, for all transports.
+/// Without authentication everything is allowed. Renewal and release always
+/// require the lease id.
+fn authorize(_principal: &Principal, _operation: &Operation) -> Result<(), Error> {
     Ok(())
 }
 
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "a read failed");
+        tracing::error!(%error, "read failed");
         match error {
             StoreError::Unavailable(_) | StoreError::NotCommitted => {
                 unavailable("the database is not available")
@@ -235,9 +239,20 @@ fn unavailable(why: &'static str) -> Error {
     Error::Unavailable { why, retry_after: Duration::from_secs(1) }
 }
 
-fn not_enqueued(error: EnqueueError) -> Error {
-    match error {
-        EnqueueError::QueueFull => unavailable("too many operations are waiting"),
-        EnqueueError::Stopped => unavailable("the server is shutting down"),
+impl From<EnqueueError> for Error {
+    fn from(error: EnqueueError) -> Self {
+        match error {
+            EnqueueError::QueueFull => unavailable("the operation queue is full"),
+            EnqueueError::Stopped => unavailable("the server is shutting down"),
+        }
+    }
+}
+
+impl From<CursorError> for Error {
+    fn from(error: CursorError) -> Self {
+        match error {
+            CursorError::Invalid => Self::InvalidCursor,
+            CursorError::Expired => Self::CursorExpired,
+        }
     }
 }

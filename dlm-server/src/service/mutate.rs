@@ -1,4 +1,4 @@
-//! The operations that a writer does at once.
+//! The operations that a writer answers without a wait.
 
 use dlm_engine::{CancelOutcome, ClaimKey, Op, Reply};
 use dlm_protocol::{
@@ -18,7 +18,7 @@ impl Service {
         key: &IdempotencyKey,
     ) -> Result<Outcome, Error> {
         let key = ClaimKey { principal: principal.name().clone(), key: key.to_shared() };
-        match self.ask(resource, Op::Cancel { key }).await? {
+        match self.execute_op(resource, Op::Cancel { key }).await? {
             Reply::Cancelled(outcome) => Ok(Outcome::Cancelled(Cancelled {
                 outcome: match outcome {
                     CancelOutcome::Cancelled => dlm_protocol::CancelOutcome::Cancelled,
@@ -30,7 +30,7 @@ impl Service {
         }
     }
 
-    /// Hands the renewal in at once; the future waits for its answer.
+    /// Enqueues the renewal at once; the future waits for its result.
     pub(super) fn renew(
         &self,
         resource: &ResourceName,
@@ -39,12 +39,12 @@ impl Service {
     ) -> impl Future<Output = Result<Lease, Error>> + use<> {
         let arrived = since_boot();
         let (service, resource) = (self.clone(), resource.clone());
-        let asked = self.0.ids.read(resource.as_str(), id).map(|named| {
-            let op = Op::Renew { key: named.key, token: named.token, ttl_ms: ttl.map(Ttl::as_millis) };
+        let executing = self.0.ids.decode(resource.as_str(), id).map(|lease| {
+            let op = Op::Renew { key: lease.key, token: lease.token, ttl_ms: ttl.map(Ttl::as_millis) };
             self.execute(resource.to_shared(), op)
         });
         async move {
-            let answer = asked.ok_or(Error::NotHolder)?.await?;
+            let answer = executing.ok_or(Error::NotHolder)?.await?;
             match reply(answer.outcome, answer.first_now).map_err(by_lease)? {
                 Reply::Lease(claim) => {
                     service.lease(&resource, &claim, answer.first_now, since_boot().saturating_sub(arrived))
@@ -55,20 +55,20 @@ impl Service {
     }
 
     pub(super) async fn renew_many(&self, leases: Vec<RenewItem>) -> Result<Outcome, Error> {
-        // All are handed in before any answer is waited for.
-        let asked: Vec<_> =
+        // Enqueue all of them before waiting for the first result.
+        let renewals: Vec<_> =
             leases.iter().map(|item| self.renew(&item.resource, &item.lease_id, item.ttl_ms)).collect();
-        let mut results = Vec::with_capacity(asked.len());
-        for renewal in asked {
+        let mut results = Vec::with_capacity(renewals.len());
+        for renewal in renewals {
             results.push(renewal.await);
         }
         Ok(Outcome::Renewed(results))
     }
 
     pub(super) async fn release(&self, resource: &ResourceName, id: &LeaseId) -> Result<Outcome, Error> {
-        let named = self.0.ids.read(resource.as_str(), id).ok_or(Error::NotHolder)?;
-        let op = Op::Release { key: named.key, token: named.token };
-        match self.ask(resource, op).await.map_err(by_lease)? {
+        let lease = self.0.ids.decode(resource.as_str(), id).ok_or(Error::NotHolder)?;
+        let op = Op::Release { key: lease.key, token: lease.token };
+        match self.execute_op(resource, op).await.map_err(by_lease)? {
             Reply::Released(token) => {
                 Ok(Outcome::Released(Released { released: true, fencing_token: FencingToken::new(token) }))
             }
@@ -83,7 +83,7 @@ impl Service {
     ) -> Result<Outcome, Error> {
         let op =
             Op::ForceRelease { token: request.fencing_token.get(), reason: request.reason.as_str().into() };
-        match self.ask(resource, op).await? {
+        match self.execute_op(resource, op).await? {
             Reply::ForceReleased(claim) => {
                 let dlm_engine::Phase::Ended(ended) = &claim.phase else { return Err(Error::Internal) };
                 Ok(Outcome::ForceReleased(ForceReleased {
@@ -96,7 +96,7 @@ impl Service {
     }
 
     pub(super) async fn check(&self, resource: &ResourceName, token: FencingToken) -> Result<Outcome, Error> {
-        match self.ask(resource, Op::Check { token: token.get() }).await? {
+        match self.execute_op(resource, Op::Check { token: token.get() }).await? {
             Reply::Checked { live, current_token } => Ok(Outcome::Checked(Checked {
                 live: live.is_some(),
                 mode: live.map(wire::mode),
@@ -106,13 +106,13 @@ impl Service {
         }
     }
 
-    async fn ask(&self, resource: &ResourceName, op: Op) -> Result<Reply, Error> {
+    async fn execute_op(&self, resource: &ResourceName, op: Op) -> Result<Reply, Error> {
         let answer = self.execute(resource.to_shared(), op).await?;
         reply(answer.outcome, answer.first_now)
     }
 }
 
-/// One who asks with a lease id is told that the lease is gone for good.
+/// The same error for a request that named a lease id.
 fn by_lease(error: Error) -> Error {
     match error {
         Error::LeaseEnded { reason, .. } => Error::LeaseEnded { reason, by_key: false },

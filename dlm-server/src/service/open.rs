@@ -1,85 +1,62 @@
-//! How a service begins: its store, its threads and its tasks.
+//! Start of a service: its store, its writers and its background tasks.
 
 use std::fmt;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_engine::Limits;
 use dlm_protocol::limits::{AWAY_GRACE_MS, MAX_HOLDERS_SHOWN};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::lease_id::LeaseIds;
 use super::overview::Overviews;
 use super::{Inner, Service};
-use crate::ended::Holders;
-use crate::feed::{self, Feed};
-use crate::forgetter;
-use crate::members::{self, Members};
+use crate::background::Background;
+use crate::feed::Feed;
+use crate::lease_watchers::LeaseWatchers;
+use crate::membership::Membership;
 use crate::metrics::Metrics;
 use crate::store::{self, OpenError};
-use crate::sweeper;
-use crate::trimmer::{self, Retention};
+use crate::tasks::{self, Retention, TaskContext};
 use crate::writer::{self, NextCheck, Parked};
 
-/// The thread that hears other servers.
-pub(super) const LISTENER: &str = "dlm-listener";
-
-/// What a service is opened with.
+/// The options of a service.
 #[derive(Debug, Clone)]
 pub struct ServiceOptions {
     /// `sqlite://path` or `postgres://…`.
     pub database_url: String,
-    /// How many writers share the names out among them; SQLite has one.
+    /// How many connections to Postgres write, each for a share of the resource
+    /// names. SQLite has a single writer.
     pub writers: usize,
-    /// How long a resource that nobody uses is remembered.
+    /// How long an idle resource is kept.
     pub idle_retention: Duration,
-    /// How old events get.
+    /// The maximum age of events in the log.
     pub event_retention: Duration,
-    /// How many events are kept.
+    /// The maximum number of events in the log.
     pub event_limit: u64,
-    /// Holds the secret of the lease ids; the database keeps one of its own
-    /// when absent.
+    /// A file with the secret that signs lease ids, at least 32 bytes. Without
+    /// one, a random secret is generated and stored in the database.
     pub secret_file: Option<PathBuf>,
 }
 
 impl Service {
-    /// Opens the store, brings it to this version and starts to serve it.
+    /// Opens the store, runs pending migrations and starts the service.
     ///
     /// # Errors
     ///
-    /// With what the operator has to change.
+    /// Returns an error that tells the operator what to change.
     pub async fn open(options: ServiceOptions, metrics: Arc<Metrics>) -> Result<Self, OpenError> {
-        let retention = Retention { age: options.event_retention, events: options.event_limit };
         let opening = tokio::task::spawn_blocking(move || Self::open_blocking(&options, metrics));
-        let (service, next_check, parked) =
-            opening.await.map_err(|error| OpenError::Stopped(error.to_string()))??;
-        let inner = &service.0;
-        let (reader, cluster) = (|| Arc::clone(&inner.reader), || Arc::clone(&inner.cluster));
-        let sweeper = sweeper::run(service.clone(), reader(), cluster(), next_check, inner.stop.clone());
-        inner.tasks.spawn(sweeper);
-        let forgetter = forgetter::run(inner.writers.clone(), reader(), cluster(), inner.stop.clone());
-        inner.tasks.spawn(forgetter);
-        let trimmer = trimmer::run(inner.writers.clone(), reader(), cluster(), retention, inner.stop.clone());
-        inner.tasks.spawn(trimmer);
-        let follow =
-            feed::Follow { reader: reader(), log_id: inner.log_id, shared: inner.cluster.is_shared() };
-        inner.tasks.spawn(follow.run(inner.feed.clone(), inner.stop.clone()));
-        if inner.cluster.is_shared() {
-            let (members, writers) = (Arc::clone(&inner.members), inner.writers.clone());
-            inner.tasks.spawn(members::beat(members, cluster(), parked, writers, inner.stop.clone()));
-            inner.tasks.spawn(members::place(cluster(), inner.stop.clone()));
-            inner.tasks.spawn(feed::tell(inner.feed.clone(), cluster(), inner.stop.clone()));
-        }
-        inner.tasks.close();
+        let (service, context) = opening.await.map_err(|error| stopped(&error))??;
+        tasks::start(&service.0.background, context).map_err(|error| stopped(&error))?;
         Ok(service)
     }
 
     fn open_blocking(
         options: &ServiceOptions,
         metrics: Arc<Metrics>,
-    ) -> Result<(Self, Arc<NextCheck>, Arc<Parked>), OpenError> {
+    ) -> Result<(Self, TaskContext), OpenError> {
         let secret = options.secret_file.as_deref().map(read_secret).transpose()?;
         let opened = store::open(&options.database_url, options.writers)?;
         let limits = Arc::new(Limits {
@@ -87,54 +64,58 @@ impl Service {
             idle_retention_ms: u64::try_from(options.idle_retention.as_millis()).unwrap_or(u64::MAX),
             holders_shown: MAX_HOLDERS_SHOWN,
         });
-        let stopped = |error: &dyn fmt::Display| OpenError::Stopped(error.to_string());
-        let cluster = opened.cluster;
-        let members = Arc::new(Members::join(&*cluster).map_err(|error| stopped(&error))?);
+        let membership = Arc::new(Membership::join(&*opened.cluster).map_err(|error| stopped(&error))?);
         let next_check = Arc::new(NextCheck::new());
-        let (parked, holders) = (Arc::<Parked>::default(), Arc::<Holders>::default());
+        let (parked, lease_watchers) = (Arc::<Parked>::default(), Arc::<LeaseWatchers>::default());
         let feed = Feed::new();
+        let background = Background::default();
         let dependencies = writer::Dependencies {
-            holders: Arc::clone(&holders),
+            lease_watchers: Arc::clone(&lease_watchers),
             feed: feed.clone(),
-            members: Arc::clone(&members),
-            cluster: Arc::clone(&cluster),
+            membership: Arc::clone(&membership),
+            cluster: Arc::clone(&opened.cluster),
             parked: Arc::clone(&parked),
             limits: Arc::clone(&limits),
             metrics,
             next_check: Arc::clone(&next_check),
         };
-        let (writers, mut threads) =
-            writer::start(opened.stores, &dependencies).map_err(|error| stopped(&error))?;
-        let stop = CancellationToken::new();
-        if cluster.is_shared() {
-            let (cluster, writers, stop) = (Arc::clone(&cluster), writers.clone(), stop.clone());
-            let (holders, parked, feed) = (Arc::clone(&holders), Arc::clone(&parked), feed.clone());
-            let listener = std::thread::Builder::new().name(LISTENER.into());
-            let listening =
-                listener.spawn(move || members::listen(&*cluster, &parked, &holders, &feed, &writers, &stop));
-            threads.push(listening.map_err(|error| stopped(&error))?);
-        }
+        let writers =
+            writer::start(opened.stores, &dependencies, &background).map_err(|error| stopped(&error))?;
+        let context = TaskContext {
+            writers: writers.clone(),
+            reader: Arc::clone(&opened.reader),
+            cluster: Arc::clone(&opened.cluster),
+            membership: Arc::clone(&membership),
+            lease_watchers: Arc::clone(&lease_watchers),
+            parked,
+            feed: feed.clone(),
+            next_check,
+            log_id: opened.identity.log_id,
+            retention: Retention { age: options.event_retention, events: options.event_limit },
+        };
         let service = Self(Arc::new(Inner {
             writers,
             reader: opened.reader,
             ids: LeaseIds::new(secret.as_deref().unwrap_or(&opened.identity.secret)),
             log_id: opened.identity.log_id,
-            cluster,
-            members,
-            holders,
+            cluster: opened.cluster,
+            membership,
+            lease_watchers,
             feed,
             overviews: Overviews::default(),
             limits,
             draining: CancellationToken::new(),
-            stop,
-            tasks: TaskTracker::new(),
-            threads: Mutex::new(threads),
+            background,
         }));
-        Ok((service, next_check, parked))
+        Ok((service, context))
     }
 }
 
-fn read_secret(path: &std::path::Path) -> Result<Vec<u8>, OpenError> {
+fn stopped(error: &dyn fmt::Display) -> OpenError {
+    OpenError::Stopped(error.to_string())
+}
+
+fn read_secret(path: &Path) -> Result<Vec<u8>, OpenError> {
     let shown = || path.display().to_string();
     let secret = std::fs::read(path).map_err(|source| OpenError::File { path: shown(), source })?;
     if secret.len() < 32 {

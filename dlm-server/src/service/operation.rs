@@ -1,4 +1,4 @@
-//! What a transport asks of the service, and what it is answered.
+//! What a transport asks of the service, and what it gets back.
 
 use dlm_protocol::{
     AcquireRequest, Cancelled, CheckRequest, Checked, EventPage, ForceReleaseRequest, ForceReleased,
@@ -6,46 +6,40 @@ use dlm_protocol::{
     RenewRequest, ResourceName,
 };
 
-use super::{Error, ListQuery};
+use super::Error;
+use crate::store::ListQuery;
 
-/// One operation, however it came in.
+/// An operation, independent of the transport.
 #[derive(Debug, Clone)]
 pub enum Operation {
+    /// Acquires a lock, or waits for it.
     Acquire {
         resource: ResourceName,
+        /// The server generates one when absent.
         key: Option<IdempotencyKey>,
         request: AcquireRequest,
     },
-    Cancel {
-        resource: ResourceName,
-        key: IdempotencyKey,
-    },
-    Renew {
-        resource: ResourceName,
-        request: RenewRequest,
-    },
-    RenewMany {
-        leases: Vec<RenewItem>,
-    },
-    Release {
-        resource: ResourceName,
-        request: ReleaseRequest,
-    },
-    ForceRelease {
-        resource: ResourceName,
-        request: ForceReleaseRequest,
-    },
-    Check {
-        resource: ResourceName,
-        request: CheckRequest,
-    },
-    Status {
-        resource: ResourceName,
-    },
+    /// Cancels an acquire, whether it waits or was granted.
+    Cancel { resource: ResourceName, key: IdempotencyKey },
+    /// Starts a new term of a lease.
+    Renew { resource: ResourceName, request: RenewRequest },
+    /// Starts new terms of several leases.
+    RenewMany { leases: Vec<RenewItem> },
+    /// Ends a lease.
+    Release { resource: ResourceName, request: ReleaseRequest },
+    /// Ends the lease of another holder.
+    ForceRelease { resource: ResourceName, request: ForceReleaseRequest },
+    /// Checks whether a fencing token is that of a live lease.
+    Check { resource: ResourceName, request: CheckRequest },
+    /// Reads the state of one resource.
+    Status { resource: ResourceName },
+    /// Lists resources.
     List(ListQuery),
+    /// Reads a page of the event log.
     Events(EventsQuery),
-    /// With so many seconds of what happened.
+    /// Summarizes all locks.
     Overview {
+        /// How many seconds of history to include.
         seconds: usize,
     },
 }
@@ -73,30 +67,42 @@ impl Operation {
 /// Which events to read.
 #[derive(Debug, Clone)]
 pub struct EventsQuery {
+    /// Only resources whose names begin with this.
     pub prefix: String,
+    /// Only this resource.
     pub resource: Option<ResourceName>,
     /// 1 to [`dlm_protocol::limits::MAX_PAGE`]; the transport checks it.
     pub limit: usize,
-    /// A cursor; the first event of the log when absent.
+    /// Start after this cursor; at the beginning of the log when absent.
     pub after: Option<String>,
-    /// The end of the log instead: the newest that match, in its order.
+    /// Return the newest events that match, in log order, instead of the first.
     pub newest: bool,
 }
 
-/// The answer to an [`Operation`].
+/// The result of an [`Operation`].
 #[derive(Debug)]
 pub enum Outcome {
-    /// Of `Acquire` and `Renew`.
+    /// Of [`Operation::Acquire`] and [`Operation::Renew`].
     Lease(Box<Lease>),
-    /// Of `Acquire`: still waiting after this request's share of the wait.
+    /// Of [`Operation::Acquire`]: still queued when the request reached its
+    /// maximum hold time. Repeat it with the same key to keep waiting.
     Queued(Queued),
+    /// Of [`Operation::Cancel`].
     Cancelled(Cancelled),
+    /// Of [`Operation::RenewMany`]: one result per lease, in request order.
     Renewed(Vec<Result<Lease, Error>>),
+    /// Of [`Operation::Release`].
     Released(Released),
+    /// Of [`Operation::ForceRelease`].
     ForceReleased(ForceReleased),
+    /// Of [`Operation::Check`].
     Checked(Checked),
+    /// Of [`Operation::Status`].
     Status(Box<LockStatus>),
+    /// Of [`Operation::List`].
     Locks(LockPage),
+    /// Of [`Operation::Events`].
     Events(EventPage),
+    /// Of [`Operation::Overview`].
     Overview(Overview),
 }

@@ -1,15 +1,16 @@
-//! Who asks.
+//! The caller of an operation.
 
 use std::sync::Arc;
 
-/// Who an operation is done for. Idempotency keys belong to a principal.
+/// The identity that an operation is executed for. Idempotency keys belong to a
+/// principal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Principal {
     name: Arc<str>,
 }
 
 impl Principal {
-    /// Everyone, while the server asks nobody who they are.
+    /// The principal of every caller while no authentication is configured.
     #[must_use]
     pub fn anonymous() -> Self {
         Self { name: Arc::from("") }

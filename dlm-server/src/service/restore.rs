@@ -1,4 +1,4 @@
-//! A database that comes from a backup or a lossy failover.
+//! Makes a database from a backup or a lossy failover safe to serve.
 
 use std::sync::Arc;
 
@@ -10,30 +10,32 @@ use super::{Error, ListQuery, OpenError, Outcome, Principal, Service, ServiceOpt
 use crate::metrics::Metrics;
 use crate::store::{self, Name};
 
-/// Why a lease is ended that the backup brought back.
+/// The reason shown for the leases that the backup brought back.
 const REASON: &str = "the database was restored";
 
-/// What was done to a restored database.
+/// What [`restore`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restored {
-    /// Leases that were live in the backup, and are ended.
+    /// How many leases were live in the backup. All of them were ended.
     pub leases_ended: usize,
 }
 
-/// Makes a database that comes from a backup safe to serve.
+/// Makes a database from a backup, or from a failover that lost commits, safe to
+/// serve.
 ///
-/// Every token counter, also of names that the backup does not know, goes on
-/// `raise_tokens` above the highest there is: choose more than the number of
-/// grants, expiries and force-releases since the backup, of all locks together.
-/// A counter may have gone over from one name to another since, where names were
-/// forgotten, so the name's own counter in the backup says nothing. Lease ids
-/// and cursors from before hold no more. Leases that are live in the backup are
-/// force-released: their holders may be long gone, and can't renew.
+/// - Every token counter, including those of names that the backup does not
+///   contain, continues `raise_tokens` above the highest counter in the backup.
+///   Choose a number larger than all grants, expiries and force-releases since
+///   the backup, over all locks. The counter of a single name says nothing:
+///   names share counters once idle resources have been deleted.
+/// - Lease ids and cursors issued before become invalid.
+/// - Leases that are live in the backup are force-released. Their holders could
+///   not renew them.
 ///
 /// # Errors
 ///
-/// With what the operator has to change, such as a server that is at work on
-/// the database.
+/// Returns an error that tells the operator what to change, for example that a
+/// server is running on the database.
 pub async fn restore(options: ServiceOptions, raise_tokens: u32) -> Result<Restored, OpenError> {
     let url = options.database_url.clone();
     let stopped = |error: &dyn std::fmt::Display| OpenError::Stopped(error.to_string());
@@ -47,7 +49,7 @@ pub async fn restore(options: ServiceOptions, raise_tokens: u32) -> Result<Resto
 }
 
 impl Service {
-    /// Force-releases every lease there is.
+    /// Force-releases every live lease.
     async fn end_all_leases(&self) -> Result<usize, Error> {
         let mut ended = 0;
         let mut after = None;
@@ -63,9 +65,9 @@ impl Service {
             else {
                 return Err(Error::Internal);
             };
-            let mut shown_in_part = false;
+            let mut truncated = false;
             for lock in &page.locks {
-                shown_in_part |= lock.holder_count > lock.holders.len() as u64;
+                truncated |= lock.holder_count > lock.holders.len() as u64;
                 for holder in &lock.holders {
                     let op =
                         Op::ForceRelease { token: holder.fencing_token.get(), reason: Arc::from(REASON) };
@@ -74,8 +76,9 @@ impl Service {
                     ended += usize::from(matches!(reply, Ok(Reply::ForceReleased(_))));
                 }
             }
-            // One with many shared holders shows the next of them.
-            if shown_in_part {
+            // Read the same page again: it shows the next holders of a lock that
+            // has more of them than a status shows.
+            if truncated {
                 continue;
             }
             match page.next {

@@ -1,4 +1,4 @@
-//! A subscription to the event log: first what is stored, then what happens.
+//! A subscription to the event log: first the stored events, then the live ones.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,148 +7,158 @@ use std::time::Duration;
 use dlm_protocol::ResourceName;
 use tokio::sync::broadcast;
 
-use super::cursor::Cursor;
 use super::{Error, Service};
-use crate::feed::{Follower, LiveEvent, Renewed, live_events};
+use crate::feed::{LiveEvent, RenewalMessage, Subscriber, live_events};
+use crate::log::{Cursor, CursorError};
 use crate::store::{LogHead, LogPage};
 
-/// Rows of the log (a batch each) that are read at a time, and events that are
-/// handed out at a time.
+/// Log rows (one per batch) per read.
 const ROWS: i64 = 64;
-const EVENTS: usize = 512;
-/// Until the feed is at work for its first follower.
-const FEED_STARTS: Duration = Duration::from_millis(20);
+/// Maximum events per item.
+const MAX_EVENTS: usize = 512;
+/// How long the feed takes to start for its first subscriber.
+const FEED_START: Duration = Duration::from_millis(20);
 
-/// Which events one wants.
+/// Which events a subscription delivers.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Wanted {
+pub(crate) struct EventFilter {
     pub(crate) prefix: String,
     pub(crate) resource: Option<ResourceName>,
 }
 
-impl Wanted {
-    pub(crate) fn is(&self, resource: &str) -> bool {
+impl EventFilter {
+    fn matches(&self, resource: &str) -> bool {
         resource.starts_with(&self.prefix)
-            && self.resource.as_ref().is_none_or(|wanted| wanted.as_str() == resource)
+            && self.resource.as_ref().is_none_or(|only| only.as_str() == resource)
     }
 }
 
-/// What comes next.
-pub(crate) enum Next {
+/// What a subscription delivers next.
+pub(crate) enum SubscriptionItem {
     Events(Vec<Arc<LiveEvent>>),
-    /// What follows happens from now on.
+    /// Everything stored has been delivered; live events follow.
     Synced,
 }
 
 /// Why a subscription ends.
 #[derive(Debug)]
-pub(crate) enum Ended {
-    /// The reader fell behind the live end by more than is kept for it.
+pub(crate) enum SubscriptionEnd {
+    /// The subscriber fell further behind the live end than the feed keeps.
     TooSlow,
     Failed(Error),
 }
 
-impl From<Error> for Ended {
+impl From<Error> for SubscriptionEnd {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
 
-/// One reader's place in the log: all that is kept of it.
+impl From<CursorError> for SubscriptionEnd {
+    fn from(error: CursorError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// A subscriber's position in the log.
 pub(crate) struct Subscription {
     service: Service,
-    follower: Follower,
-    wanted: Wanted,
+    subscriber: Subscriber,
+    filter: EventFilter,
     at: Cursor,
     live: bool,
-    /// What is being read: a future of [`Subscription::next`] may be dropped
-    /// again and again before it is there.
+    /// The read in progress. It is kept here because a future of
+    /// [`Subscription::next`] may be dropped before the read completes.
     reading: Option<Reading>,
 }
 
-type Reading = Pin<Box<dyn Future<Output = Result<Stored, Error>> + Send>>;
+type Reading = Pin<Box<dyn Future<Output = Result<StoredEvents, Error>> + Send>>;
 
-/// A part of the log, and its events.
-struct Stored {
+/// A part of the log and its serialized events.
+struct StoredEvents {
     page: LogPage,
-    events: Result<Vec<Arc<LiveEvent>>, Error>,
+    events: Vec<Arc<LiveEvent>>,
 }
 
 impl Service {
     /// Subscribes to the events after a cursor, or from now on.
-    pub(crate) async fn subscribe(&self, after: Option<&str>, wanted: Wanted) -> Result<Subscription, Error> {
+    pub(crate) async fn subscribe(
+        &self,
+        after: Option<&str>,
+        filter: EventFilter,
+    ) -> Result<Subscription, Error> {
         let after = after.map(|cursor| self.cursor(cursor)).transpose()?;
-        // Before the look at the end of the log: what comes after it is fed.
-        let follower = self.0.feed.follow();
+        // Before the head is read, so that the feed has whatever comes after it.
+        let subscriber = self.0.feed.subscribe();
         let LogPage { head: LogHead(head), trimmed, .. } =
             self.read(|reader| reader.log(i64::MAX, 1)).await?;
         let at = match after {
             Some(at) => at.check(head, trimmed).map(|()| at)?,
             None => Cursor::after_batch(head),
         };
-        Ok(Subscription { service: self.clone(), follower, wanted, at, live: false, reading: None })
+        Ok(Subscription { service: self.clone(), subscriber, filter, at, live: false, reading: None })
     }
 
-    /// Renewals from now on.
-    pub(crate) fn renewals(&self) -> broadcast::Receiver<Renewed> {
-        self.0.feed.renewals()
+    /// Subscribes to renewals from now on.
+    pub(crate) fn subscribe_to_renewals(&self) -> broadcast::Receiver<RenewalMessage> {
+        self.0.feed.subscribe_to_renewals()
     }
 }
 
 impl Subscription {
-    /// Where to resume.
+    /// The cursor to resume from.
     pub(crate) fn cursor(&self) -> String {
         self.at.encode(self.service.0.log_id)
     }
 
-    pub(crate) fn wants(&self, resource: &str) -> bool {
-        self.wanted.is(resource)
+    pub(crate) fn matches(&self, resource: &str) -> bool {
+        self.filter.matches(resource)
     }
 
-    /// What comes next.
+    /// Waits for the next item.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing.
-    pub(crate) async fn next(&mut self) -> Result<Next, Ended> {
+    /// Cancel safe: dropping the future loses no event.
+    pub(crate) async fn next(&mut self) -> Result<SubscriptionItem, SubscriptionEnd> {
         loop {
-            let Some((events, upto)) = self.follower.after(self.at, EVENTS) else {
+            let Some((events, upto)) = self.subscriber.after(self.at, MAX_EVENTS) else {
                 if self.live {
-                    return Err(Ended::TooSlow);
+                    return Err(SubscriptionEnd::TooSlow);
                 }
-                let events = self.stored().await?;
+                let events = self.next_stored().await?;
                 if !events.is_empty() {
-                    return Ok(Next::Events(events));
+                    return Ok(SubscriptionItem::Events(events));
                 }
                 continue;
             };
             let moved = upto > self.at;
             self.at = upto;
-            let events: Vec<_> = events.into_iter().filter(|event| self.wants(&event.resource)).collect();
+            let events: Vec<_> = events.into_iter().filter(|event| self.matches(&event.resource)).collect();
             if !events.is_empty() {
-                return Ok(Next::Events(events));
+                return Ok(SubscriptionItem::Events(events));
             }
             if !moved {
                 if !self.live {
                     self.live = true;
-                    return Ok(Next::Synced);
+                    return Ok(SubscriptionItem::Synced);
                 }
-                self.follower.moved().await;
+                self.subscriber.moved().await;
             }
         }
     }
 
-    /// The next wanted events that are stored; perhaps none although there are
-    /// more.
-    async fn stored(&mut self) -> Result<Vec<Arc<LiveEvent>>, Ended> {
+    /// Reads the next stored events and returns those that match. The list may be
+    /// empty before the end of the log.
+    async fn next_stored(&mut self) -> Result<Vec<Arc<LiveEvent>>, SubscriptionEnd> {
         let (service, from) = (&self.service, self.at.position);
-        let read = self.reading.get_or_insert_with(|| Box::pin(read(service.clone(), from))).await;
+        let read = self.reading.get_or_insert_with(|| Box::pin(read_stored(service.clone(), from))).await;
         self.reading = None;
-        let Stored { page: LogPage { rows, head: LogHead(head), trimmed }, events } = read?;
+        let StoredEvents { page: LogPage { rows, head: LogHead(head), trimmed }, events } = read?;
         self.at.check(head, trimmed)?;
         let at = self.at;
-        let events = events?.into_iter();
-        let wanted = events.filter(|event| event.at > at && self.wants(&event.resource)).collect();
+        let matching =
+            events.into_iter().filter(|event| event.at > at && self.matches(&event.resource)).collect();
         let end = match rows.last() {
             Some(row) if rows.len() as i64 == ROWS => row.position,
             _ => head,
@@ -156,19 +166,22 @@ impl Subscription {
         if Cursor::after_batch(end) > self.at {
             self.at = Cursor::after_batch(end);
         } else {
-            // All is read, but the feed does not reach back to here yet.
-            tokio::time::sleep(FEED_STARTS).await;
+            // Everything stored was read, but the feed has not started yet.
+            tokio::time::sleep(FEED_START).await;
         }
-        Ok(wanted)
+        Ok(matching)
     }
 }
 
-async fn read(service: Service, from: i64) -> Result<Stored, Error> {
+async fn read_stored(service: Service, from: i64) -> Result<StoredEvents, Error> {
     let log_id = service.0.log_id;
     let read = service.read(move |reader| {
         let page = reader.log(from, ROWS)?;
-        let events: Result<Vec<_>, Error> = page.rows.iter().map(|row| live_events(row, log_id)).collect();
-        Ok(Stored { page, events: events.map(|events| events.into_iter().flatten().collect()) })
+        let mut events = Vec::new();
+        for row in &page.rows {
+            events.extend(live_events(row, log_id)?);
+        }
+        Ok(StoredEvents { page, events })
     });
     read.await
 }

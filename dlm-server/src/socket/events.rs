@@ -13,9 +13,9 @@ use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes
 use tokio_util::sync::CancellationToken;
 
 use super::{PING, Peer, Socket, Unsent, close, flush, write};
-use crate::feed::{LiveEvent, Renewed};
+use crate::feed::{LiveEvent, RenewalMessage};
 use crate::metrics::{Metrics, SocketKind};
-use crate::service::{Ended, Error, Next, Subscription};
+use crate::service::{Error, Subscription, SubscriptionEnd, SubscriptionItem};
 
 /// A peer that gave no sign of life for so long is gone.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -24,14 +24,14 @@ const SILENCE: Duration = Duration::from_secs(15);
 pub(crate) struct EventSocket {
     /// `Err` where the cursor can't be read from: that is told by the close.
     pub(crate) subscription: Result<Subscription, Error>,
-    pub(crate) renewals: Option<Receiver<Renewed>>,
+    pub(crate) renewals: Option<Receiver<RenewalMessage>>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
 /// Why a stream ends.
 enum End {
     GoingAway,
-    Ended(Ended),
+    Ended(SubscriptionEnd),
     Unsent(Unsent),
     PeerLeft,
 }
@@ -42,8 +42,8 @@ impl From<Unsent> for End {
     }
 }
 
-impl From<Ended> for End {
-    fn from(ended: Ended) -> Self {
+impl From<SubscriptionEnd> for End {
+    fn from(ended: SubscriptionEnd) -> Self {
         Self::Ended(ended)
     }
 }
@@ -56,17 +56,19 @@ impl Socket for EventSocket {
     async fn run(self, mut stream: HyperWebsocketStream, stop: CancellationToken) {
         let end = match self.subscription {
             Ok(subscription) => serve(&mut stream, subscription, self.renewals, &stop).await,
-            Err(error) => End::Ended(Ended::Failed(error)),
+            Err(error) => End::Ended(SubscriptionEnd::Failed(error)),
         };
         let (number, reason) = match end {
             End::PeerLeft | End::Unsent(Unsent::Broken) => return,
             End::GoingAway => (code::GOING_AWAY, "the server goes away"),
-            End::Ended(Ended::TooSlow) | End::Unsent(Unsent::Stuck) => (code::TOO_SLOW, "too slow"),
-            End::Ended(Ended::Failed(Error::InvalidCursor)) => {
+            End::Ended(SubscriptionEnd::TooSlow) | End::Unsent(Unsent::Stuck) => (code::TOO_SLOW, "too slow"),
+            End::Ended(SubscriptionEnd::Failed(Error::InvalidCursor)) => {
                 (code::INVALID_CURSOR, "not a cursor of this log")
             }
-            End::Ended(Ended::Failed(Error::CursorExpired)) => (code::CURSOR_EXPIRED, "older than the log"),
-            End::Ended(Ended::Failed(_)) => (code::GOING_AWAY, "the log can't be read now"),
+            End::Ended(SubscriptionEnd::Failed(Error::CursorExpired)) => {
+                (code::CURSOR_EXPIRED, "older than the log")
+            }
+            End::Ended(SubscriptionEnd::Failed(_)) => (code::GOING_AWAY, "the log can't be read now"),
         };
         if number == code::TOO_SLOW {
             self.metrics.reader_cut_off();
@@ -78,7 +80,7 @@ impl Socket for EventSocket {
 async fn serve(
     stream: &mut HyperWebsocketStream,
     mut subscription: Subscription,
-    mut renewals: Option<Receiver<Renewed>>,
+    mut renewals: Option<Receiver<RenewalMessage>>,
     stop: &CancellationToken,
 ) -> End {
     let mut peer = Peer::new();
@@ -90,8 +92,8 @@ async fn serve(
         let sent = tokio::select! {
             next = subscription.next() => {
                 match next {
-                    Ok(Next::Events(events)) => send_events(stream, events).await,
-                    Ok(Next::Synced) => {
+                    Ok(SubscriptionItem::Events(events)) => send_events(stream, events).await,
+                    Ok(SubscriptionItem::Synced) => {
                         synced = true;
                         let message = EventMessage::Synced { cursor: subscription.cursor() };
                         send(stream, Message::Text(text(&message))).await
@@ -101,7 +103,7 @@ async fn serve(
             }
             // They are live only: one who still reads what is stored is not.
             renewed = next_renewal(&mut renewals), if synced => {
-                if subscription.wants(&renewed.resource) {
+                if subscription.matches(&renewed.resource) {
                     send(stream, Message::Text(renewed.text)).await
                 } else {
                     Ok(())
@@ -159,7 +161,7 @@ fn text(message: &EventMessage) -> Utf8Bytes {
 }
 
 /// The next renewal, where they are wanted. One who can't keep up misses some.
-async fn next_renewal(renewals: &mut Option<Receiver<Renewed>>) -> Renewed {
+async fn next_renewal(renewals: &mut Option<Receiver<RenewalMessage>>) -> RenewalMessage {
     let Some(receiver) = renewals else { return std::future::pending().await };
     loop {
         match receiver.recv().await {

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::frame::{self, Asked};
 use super::room::{Room, Share};
 use super::{MAX_FRAME, PING, Peer, Socket, Unsent, close, flush, write};
-use crate::ended::Told;
+use crate::lease_watchers::LeaseEndedSender;
 use crate::metrics::SocketKind;
 use crate::problem::problem;
 use crate::service::{Error, Outcome, Principal, Service};
@@ -88,7 +88,7 @@ impl Socket for SessionSocket {
 struct Session {
     service: Service,
     principal: Principal,
-    told: Told,
+    told: LeaseEndedSender,
     pending: FuturesUnordered<Pending>,
     room: Room,
     /// Answers that are to be sent.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use dlm_engine::{ClaimKey, Context, Effects, Event, KeyLookup, Micros, Op, Refusal, Reply, Request, Wake};
 
 use super::job::{Execute, Leave, RequestId};
-use super::log_row::LoggedEvent;
 use super::thread::WriterState;
 use crate::clock::since_boot;
+use crate::log::LoggedEvent;
 use crate::store::{BatchWrite, LockWait, Name, StoreError};
 
 /// One job of a batch.
@@ -95,7 +95,7 @@ impl WriterState {
         // After the rows are locked, so that no renewal passes by an expiry
         // while it waits for one.
         let now = self.store.now()?;
-        let replicas = self.members.current();
+        let replicas = self.membership.current();
         let context = Context { now, replicas: &replicas, limits: &self.limits, key_lookup };
         let mut effects = Effects::default();
         let mut open_requests = OpenRequests::default();

@@ -5,9 +5,9 @@ use dlm_protocol::EndReason;
 
 use super::batch::{Committed, Task};
 use super::job::{Completion, Execute, OperationError};
-use super::log_row::kind;
 use super::parked::ParkedRequest;
 use super::thread::WriterState;
+use crate::log::event_kind;
 use crate::store::{Name, PeerMessage};
 
 impl WriterState {
@@ -16,7 +16,7 @@ impl WriterState {
     pub(super) fn deliver(&mut self, tasks: Vec<Task>, committed: Committed) {
         let mut messages = self.tell_of(&committed.events);
         self.next_check.schedule(committed.first_check);
-        let me = self.members.current().local();
+        let me = self.membership.current().local();
         for (task, executed) in tasks.into_iter().zip(committed.executed) {
             let Some(executed) = executed else {
                 self.deferred.push(task);
@@ -63,7 +63,7 @@ impl WriterState {
         }
         let mut messages = Vec::new();
         for (name, event) in events {
-            self.metrics.events(kind(event.kind));
+            self.metrics.events(event_kind(event.kind));
             let reason = match event.kind {
                 EventKind::Released => EndReason::Released,
                 EventKind::Expired => EndReason::Expired,
@@ -71,7 +71,7 @@ impl WriterState {
                 _ => continue,
             };
             let Some(token) = event.token else { continue };
-            self.holders.ended(name, token, reason);
+            self.lease_watchers.ended(name, token, reason);
             if reason != EndReason::Released {
                 messages.push(PeerMessage::LeaseEnded { name: Name::clone(name), token, reason });
             }

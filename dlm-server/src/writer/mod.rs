@@ -16,7 +16,6 @@
 //! - `deferred`: tasks on resources that another replica has locked
 //! - `cache`: the resources kept in memory between batches
 //! - `next_check`: when the sweeper has to check the store
-//! - `log_row`: the events of a batch as they are stored
 //!
 //! **Architecture Invariant:** no reply, event or wake leaves before the commit.
 
@@ -25,7 +24,6 @@ mod cache;
 mod deferred;
 mod delivery;
 mod job;
-mod log_row;
 mod next_check;
 mod parked;
 mod thread;
@@ -34,14 +32,14 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
-use std::thread::JoinHandle;
 
 use dlm_engine::{ClaimKey, Limits, Op};
 use tokio::sync::oneshot;
 
-use crate::ended::Holders;
+use crate::background::{Background, ThreadKind};
 use crate::feed::Feed;
-use crate::members::Members;
+use crate::lease_watchers::LeaseWatchers;
+use crate::membership::Membership;
 use crate::metrics::Metrics;
 use crate::store::{Cluster, Name, Store, StoreError};
 use cache::Cache;
@@ -50,7 +48,6 @@ use job::Job;
 use thread::WriterState;
 
 pub(crate) use job::{Caller, Completion, Execute, Leave, OperationError, OperationResult, RequestId};
-pub(crate) use log_row::LoggedEvent;
 pub(crate) use next_check::NextCheck;
 pub(crate) use parked::Parked;
 
@@ -65,11 +62,18 @@ struct JobQueue {
 }
 
 /// Why a job was not enqueued.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, thiserror::Error)]
 pub(crate) enum EnqueueError {
+    #[error("the writer's queue is full")]
     QueueFull,
-    /// The writer has stopped.
+    #[error("the writer has stopped")]
     Stopped,
+}
+
+impl From<EnqueueError> for StoreError {
+    fn from(error: EnqueueError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
 }
 
 impl JobQueue {
@@ -134,14 +138,13 @@ impl Writers {
         &self,
         task: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let stopped = || StoreError::Unavailable("the writer has stopped".into());
         let (reply, result) = oneshot::channel();
         let job = Job::Maintenance(Box::new(move |store| {
             // The receiver is gone when the server is shutting down.
             reply.send(task(store)).ok();
         }));
-        self.0.queues[0].send(job).map_err(|_| stopped())?;
-        result.await.map_err(|_| stopped())?
+        self.0.queues[0].send(job)?;
+        result.await.map_err(|_| EnqueueError::Stopped)?
     }
 
     /// Stops all writers once they have finished the jobs enqueued so far.
@@ -162,10 +165,10 @@ impl Writers {
 
 /// What the writers share with the rest of the server.
 pub(crate) struct Dependencies {
-    pub(crate) members: Arc<Members>,
+    pub(crate) membership: Arc<Membership>,
     pub(crate) cluster: Arc<dyn Cluster>,
     pub(crate) parked: Arc<Parked>,
-    pub(crate) holders: Arc<Holders>,
+    pub(crate) lease_watchers: Arc<LeaseWatchers>,
     pub(crate) feed: Feed,
     pub(crate) limits: Arc<Limits>,
     pub(crate) metrics: Arc<Metrics>,
@@ -177,9 +180,9 @@ pub(crate) struct Dependencies {
 pub(crate) fn start(
     stores: Vec<Box<dyn Store>>,
     dependencies: &Dependencies,
-) -> std::io::Result<(Writers, Vec<JoinHandle<()>>)> {
+    background: &Background,
+) -> std::io::Result<Writers> {
     let mut queues = Vec::new();
-    let mut threads = Vec::new();
     for (number, store) in stores.into_iter().enumerate() {
         let (jobs, receiver) = mpsc::channel();
         let length = Arc::new(AtomicUsize::new(0));
@@ -191,17 +194,17 @@ pub(crate) fn start(
             deferred: DeferredTasks::default(),
             left: Vec::new(),
             parked: Arc::clone(&dependencies.parked),
-            holders: Arc::clone(&dependencies.holders),
+            lease_watchers: Arc::clone(&dependencies.lease_watchers),
             feed: dependencies.feed.clone(),
-            members: Arc::clone(&dependencies.members),
+            membership: Arc::clone(&dependencies.membership),
             cluster: Arc::clone(&dependencies.cluster),
             limits: Arc::clone(&dependencies.limits),
             metrics: Arc::clone(&dependencies.metrics),
             next_check: Arc::clone(&dependencies.next_check),
         };
-        let thread = std::thread::Builder::new().name(format!("dlm-writer-{number}"));
-        threads.push(thread.spawn(move || state.serve(&receiver, &length))?);
+        let serve = move || state.serve(&receiver, &length);
+        background.spawn_thread(format!("dlm-writer-{number}"), ThreadKind::Essential, serve)?;
     }
     let shared = Shared { queues: queues.into(), next_request: AtomicU64::new(0) };
-    Ok((Writers(Arc::new(shared)), threads))
+    Ok(Writers(Arc::new(shared)))
 }

@@ -15,9 +15,9 @@ use super::job::{Job, Leave, OperationError};
 use super::next_check::NextCheck;
 use super::parked::Parked;
 use crate::clock::since_boot;
-use crate::ended::Holders;
 use crate::feed::Feed;
-use crate::members::Members;
+use crate::lease_watchers::LeaseWatchers;
+use crate::membership::Membership;
 use crate::metrics::Metrics;
 use crate::store::{Cluster, LockWait, Store, StoreError};
 
@@ -48,9 +48,9 @@ pub(super) struct WriterState {
     /// can be, or a waiter that is gone would be granted.
     pub(super) left: Vec<Leave>,
     pub(super) parked: Arc<Parked>,
-    pub(super) holders: Arc<Holders>,
+    pub(super) lease_watchers: Arc<LeaseWatchers>,
     pub(super) feed: Feed,
-    pub(super) members: Arc<Members>,
+    pub(super) membership: Arc<Membership>,
     pub(super) cluster: Arc<dyn Cluster>,
     pub(super) limits: Arc<Limits>,
     pub(super) metrics: Arc<Metrics>,

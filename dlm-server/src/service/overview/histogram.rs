@@ -1,10 +1,11 @@
-//! Durations, counted by their size.
+//! A histogram of durations, for percentiles.
 
-/// Buckets an octave: a bucket is at most a sixteenth wider than its lower end.
+/// Buckets per octave. The width of a bucket is at most a sixteenth of its lower
+/// bound.
 const SUB: u64 = 16;
 const SUB_BITS: u32 = SUB.trailing_zeros();
 
-/// How many durations there were of which size, in milliseconds.
+/// Counts durations in milliseconds by size.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Histogram {
     counts: Vec<u32>,
@@ -31,7 +32,8 @@ impl Histogram {
         self.total += other.total;
     }
 
-    /// So many of a hundred took up to this long; `None` when there were none.
+    /// The duration that `percent` of all durations do not exceed, rounded up to
+    /// the bucket's upper bound; `None` when the histogram is empty.
     pub(super) fn percentile(&self, percent: u64) -> Option<u64> {
         let rank = (self.total * percent).div_ceil(100).max(1);
         let mut seen = 0;
@@ -50,7 +52,7 @@ fn bucket(ms: u64) -> usize {
     (SUB * u64::from(octave) + (ms >> octave)) as usize
 }
 
-/// The longest duration of a bucket.
+/// The upper bound of a bucket.
 fn highest(bucket: usize) -> u64 {
     let bucket = bucket as u64;
     if bucket < SUB {
@@ -65,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_is_known_to_a_sixteenth() {
+    fn a_bucket_bounds_its_durations_to_a_sixteenth() {
         for ms in (0..4096).chain([86_399_999, 86_400_000]) {
             let high = highest(bucket(ms));
             assert!(high >= ms && high - ms <= ms / SUB, "{ms}: {high}");
@@ -74,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_of_merged_histograms_are_those_of_all() {
+    fn a_merged_histogram_has_the_percentiles_of_both() {
         let (mut low, mut high) = (Histogram::default(), Histogram::default());
         assert_eq!(low.percentile(50), None);
         (0..90).for_each(|_| low.add(1));

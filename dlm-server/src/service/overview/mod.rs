@@ -1,12 +1,16 @@
-//! All locks at a glance, computed once for all who look.
+//! A summary of all locks, computed once for all callers.
 //!
-//! What stands is counted in the database. What happened is read from the end
-//! of the event log, so that it is the same at every server and after a
-//! restart; it is kept between two looks, so that each reads what is new. While
-//! nobody looks, nothing is read.
+//! The current state is counted in the database. The history is read from the
+//! end of the event log, so it is the same on every server and after a restart.
+//! It is kept between two computations, and each reads only what is new. Without
+//! callers nothing is read.
+//!
+//! - `cached`: the last overview, and how long it stays fresh
+//! - `tally`: what happened in each second
+//! - `histogram`: durations, for percentiles
 
+mod cached;
 mod histogram;
-mod made;
 mod tally;
 
 use std::sync::Arc;
@@ -14,98 +18,97 @@ use std::time::Duration;
 
 use dlm_engine::Micros;
 use dlm_protocol::limits::{LONG_WAIT_MS, OVERVIEW_SECONDS};
-use dlm_protocol::{
-    ContendedLock, ExpiredLease, FencingToken, LongWait, Overview, OverviewSecond, Owner, ResourceName,
-};
+use dlm_protocol::{ContendedLock, ExpiredLease, FencingToken, LongWait, Overview, OverviewSecond};
 use tokio::sync::Mutex;
 
-use super::events::logged;
-use super::wire::{self, damaged};
-use super::{Error, Outcome, Service, unavailable};
+use super::{Error, Outcome, Service, unavailable, wire};
 use crate::clock::since_boot;
-use crate::store::{LockCounts, LogRow, Reader, ResourceView};
-use made::Made;
+use crate::log::decode;
+use crate::log::wire::{owner, resource_name};
+use crate::store::{LockCounts, LogRow, Reader, ResourceView, StoreError};
+use cached::CachedOverview;
 use tally::{Counts, Second, Tally, second_of};
 
-/// So long the log is read at one look.
+/// Time limit for reading the log in one computation.
 const BUDGET: Duration = Duration::from_millis(300);
-/// Rows of the log that are read at a time.
+/// Log rows in the first read, and the maximum per read.
 const FIRST_ROWS: i64 = 256;
-const MOST_ROWS: i64 = 4096;
-/// The waits of so many seconds are summed up.
+const MAX_ROWS: i64 = 4096;
+/// The wait percentiles cover the waits that ended in this many seconds.
 const WAITS_OVER: Second = 60;
 
-/// A failure answers everyone for this long: a database that is away is not
-/// asked by each who looks.
-const FAILED_FOR: Duration = Duration::from_secs(1);
+/// How long a failure is the answer for everyone, so that callers do not pile up
+/// on a database that is unavailable.
+const FAILURE_CACHED_FOR: Duration = Duration::from_secs(1);
 
-/// The last overview and what it was made from.
+/// The last overview and the history it was computed from.
 #[derive(Debug, Default)]
 pub(super) struct Overviews(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
     history: Option<History>,
-    made: Option<Made>,
-    /// When it could not be made.
+    cached: Option<CachedOverview>,
+    /// When the last computation failed, if it did.
     failed_at: Option<Duration>,
 }
 
-/// What the end of the log said.
+/// What the end of the log contains.
 #[derive(Debug)]
 struct History {
     tally: Tally,
-    /// The last position of the log that it has.
+    /// The last log position included.
     end: i64,
-    /// The first second of which it has everything.
+    /// The first second that is complete.
     since: Second,
-    looked_at: Second,
+    /// The second of the last read.
+    read_at: Second,
 }
 
 impl Service {
     pub(super) async fn overview(&self, seconds: usize) -> Result<Outcome, Error> {
-        // Whoever comes while it is computed waits for that.
+        // Callers that arrive during a computation wait for it here.
         let mut state = Arc::clone(&self.0.overviews.0).lock_owned().await;
         let now = since_boot();
-        if let Some(made) = state.made.as_ref().filter(|made| made.is_fresh(now)) {
-            return Ok(Outcome::Overview(made.answer(seconds)));
+        if let Some(cached) = state.cached.as_ref().filter(|cached| cached.is_fresh(now)) {
+            return Ok(Outcome::Overview(cached.current(seconds)));
         }
-        if state.failed_at.is_some_and(|at| now.saturating_sub(at) < FAILED_FOR) {
-            return Err(unavailable("the overview could not be made"));
+        if state.failed_at.is_some_and(|at| now.saturating_sub(at) < FAILURE_CACHED_FOR) {
+            return Err(unavailable("the overview could not be computed"));
         }
         let reader = Arc::clone(&self.0.reader);
-        // It goes on when its caller hangs up: others wait for it.
-        let computing = self.0.tasks.spawn_blocking(move || {
+        // It completes even if its caller hangs up: others wait for it.
+        let computing = self.0.background.spawn_blocking(move || {
             let computed = compute(&*reader, state.history.take());
             let (overview, history) = computed.inspect_err(|_| state.failed_at = Some(since_boot()))?;
-            let made = Made { overview, at: now, took: since_boot().saturating_sub(now) };
-            let answer = made.answer(seconds);
-            *state = State { history: Some(history), made: Some(made), failed_at: None };
-            Ok(Outcome::Overview(answer))
+            let cached = CachedOverview { overview, at: now, took: since_boot().saturating_sub(now) };
+            let current = cached.current(seconds);
+            *state = State { history: Some(history), cached: Some(cached), failed_at: None };
+            Ok(Outcome::Overview(current))
         });
         computing.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "an overview ended in a panic");
+            tracing::error!(%error, "overview computation panicked");
             Err(Error::Internal)
         })
     }
 }
 
-fn compute(reader: &dyn Reader, history: Option<History>) -> Result<(Overview, History), Error> {
+fn compute(reader: &dyn Reader, history: Option<History>) -> Result<(Overview, History), StoreError> {
     let now = reader.now()?;
     let this_second = second_of(now.0);
     let oldest = this_second - OVERVIEW_SECONDS as Second;
-    let known = match history.filter(|history| history.looked_at > oldest) {
-        Some(history) => read_on(reader, history)?,
+    let known = match history.filter(|history| history.read_at > oldest) {
+        Some(history) => read_forward(reader, history)?,
         None => None,
     };
     let mut history = match known {
         Some(history) => history,
-        None => read_back(reader, oldest)?,
+        None => read_backward(reader, oldest)?,
     };
-    history.looked_at = this_second;
-    history.tally.forget_before(oldest);
+    history.read_at = this_second;
+    history.tally.drop_before(oldest);
     let long = Micros(now.0 - (LONG_WAIT_MS * 1000) as i64);
-    let lock_counts = reader.lock_counts(long)?;
+    let counts = reader.lock_counts(long)?;
     let first = oldest.max(history.since);
     let seconds = (first..this_second).map(|second| wire_second(second, history.tally.second(second)));
     let waits = history.tally.waits_since(this_second - WAITS_OVER + 1);
@@ -114,16 +117,17 @@ fn compute(reader: &dyn Reader, history: Option<History>) -> Result<(Overview, H
         wait_p50_ms: waits.percentile(50),
         wait_p95_ms: waits.percentile(95),
         expired: expired(&history.tally)?,
-        ..stands(now, long, &lock_counts)?
+        ..current_state(now, long, &counts)?
     };
     Ok((overview, history))
 }
 
-/// Reads what is new; `None` when that is too much.
-fn read_on(reader: &dyn Reader, mut history: History) -> Result<Option<History>, Error> {
+/// Reads what is new; `None` when that is too much for the time limit, or was
+/// trimmed.
+fn read_forward(reader: &dyn Reader, mut history: History) -> Result<Option<History>, StoreError> {
     let until = since_boot() + BUDGET;
     loop {
-        let page = reader.log(history.end + 1, MOST_ROWS)?;
+        let page = reader.log(history.end + 1, MAX_ROWS)?;
         if page.trimmed > history.end {
             return Ok(None);
         }
@@ -131,7 +135,7 @@ fn read_on(reader: &dyn Reader, mut history: History) -> Result<Option<History>,
             add(&mut history.tally, row, Second::MIN)?;
         }
         match page.rows.last() {
-            Some(last) if page.rows.len() as i64 == MOST_ROWS => history.end = last.position,
+            Some(last) if page.rows.len() as i64 == MAX_ROWS => history.end = last.position,
             _ => {
                 history.end = history.end.max(page.head.0);
                 return Ok(Some(history));
@@ -143,13 +147,12 @@ fn read_on(reader: &dyn Reader, mut history: History) -> Result<Option<History>,
     }
 }
 
-/// Reads backwards from the end of the log, to a second or as far as there is
-/// time.
-fn read_back(reader: &dyn Reader, oldest: Second) -> Result<History, Error> {
+/// Reads backwards from the end of the log, to `oldest` or until the time limit.
+fn read_backward(reader: &dyn Reader, oldest: Second) -> Result<History, StoreError> {
     let until = since_boot() + BUDGET;
     let page = reader.log(i64::MAX, 1)?;
     let (end, trimmed) = (page.head.0, page.trimmed);
-    let mut history = History { tally: Tally::default(), end, since: oldest, looked_at: oldest };
+    let mut history = History { tally: Tally::default(), end, since: oldest, read_at: oldest };
     let (mut to, mut rows) = (end, FIRST_ROWS);
     while to > trimmed {
         let from = (to - rows + 1).max(trimmed + 1);
@@ -161,20 +164,20 @@ fn read_back(reader: &dyn Reader, oldest: Second) -> Result<History, Error> {
             break;
         }
         if since_boot() >= until {
-            // What stands before in that second was not read.
+            // The beginning of this second was not read.
             history.since = first.saturating_add(1);
             break;
         }
         to = from - 1;
-        rows = (rows * 2).min(MOST_ROWS);
+        rows = (rows * 2).min(MAX_ROWS);
     }
     Ok(history)
 }
 
-/// Takes in a row's events from a second on. Tells the first second in it.
-fn add(tally: &mut Tally, row: &LogRow, oldest: Second) -> Result<Second, Error> {
+/// Counts the events of a row since `oldest`. Returns the first second in it.
+fn add(tally: &mut Tally, row: &LogRow, oldest: Second) -> Result<Second, StoreError> {
     let mut first = Second::MAX;
-    for event in &logged(row)? {
+    for event in &decode(row)? {
         let second = second_of(event.at);
         first = first.min(second);
         if second >= oldest {
@@ -201,27 +204,26 @@ fn wire_second(second: Second, counts: Option<&Counts>) -> OverviewSecond {
     }
 }
 
-fn expired(tally: &Tally) -> Result<Vec<ExpiredLease>, Error> {
-    let wire = |one: &tally::Expired| {
+fn expired(tally: &Tally) -> Result<Vec<ExpiredLease>, StoreError> {
+    let wire = |expired: &tally::Expired| {
         Ok(ExpiredLease {
-            resource: ResourceName::try_from(&*one.resource).map_err(|_| damaged("name"))?,
-            owner: Owner::try_from(&*one.owner).map_err(|_| damaged("owner"))?,
-            fencing_token: FencingToken::new(one.token),
-            at: wire::time(Micros(one.at)),
+            resource: resource_name(&expired.resource)?,
+            owner: owner(&expired.owner)?,
+            fencing_token: FencingToken::new(expired.token),
+            at: wire::time(Micros(expired.at)),
         })
     };
     tally.expired().iter().map(wire).collect()
 }
 
-/// What stands; what happened is left empty.
-fn stands(now: Micros, long: Micros, lock_counts: &LockCounts) -> Result<Overview, Error> {
-    let waits: Vec<LongWait> = lock_counts
+/// An overview of the current state; the history is left empty.
+fn current_state(now: Micros, long: Micros, counts: &LockCounts) -> Result<Overview, StoreError> {
+    let waits: Vec<LongWait> = counts
         .oldest
         .iter()
         .filter_map(|(name, claim)| {
             let entry = claim.queue_entry()?;
-            let name = ResourceName::try_from(&**name).map_err(|_| damaged("name"));
-            Some(name.and_then(|resource| {
+            Some(resource_name(name).and_then(|resource| {
                 Ok(LongWait {
                     resource,
                     owner: wire::owner(claim)?,
@@ -230,31 +232,31 @@ fn stands(now: Micros, long: Micros, lock_counts: &LockCounts) -> Result<Overvie
                 })
             }))
         })
-        .collect::<Result<_, Error>>()?;
+        .collect::<Result<_, StoreError>>()?;
     let is_long = |wait: &&LongWait| wait.enqueued_at < wire::time(long);
     Ok(Overview {
         at: wire::time(now),
-        held: lock_counts.held,
-        leases: lock_counts.leases,
-        waiting: lock_counts.waiting,
+        held: counts.held,
+        leases: counts.leases,
+        waiting: counts.waiting,
         oldest_wait: waits.first().cloned(),
-        long_wait_count: lock_counts.long_waits,
+        long_wait_count: counts.long_waits,
         long_waits: waits.iter().filter(is_long).cloned().collect(),
         wait_p50_ms: None,
         wait_p95_ms: None,
         expired: Vec::new(),
-        contended: lock_counts.contended.iter().filter_map(contended).collect::<Result<_, _>>()?,
+        contended: counts.contended.iter().filter_map(contended).collect::<Result<_, _>>()?,
         seconds: Vec::new(),
     })
 }
 
-/// `None` for one whose queue emptied while it was read.
-fn contended(view: &ResourceView) -> Option<Result<ContendedLock, Error>> {
+/// `None` for a resource whose queue emptied while it was read.
+fn contended(view: &ResourceView) -> Option<Result<ContendedLock, StoreError>> {
     let oldest_enqueued_at = wire::oldest_wait(view)?;
     let holder = view.holders.first();
     let lock = || {
         Ok(ContendedLock {
-            resource: ResourceName::try_from(&*view.name).map_err(|_| damaged("name"))?,
+            resource: resource_name(&view.name)?,
             mode: holder.map(|claim| wire::mode(claim.mode())),
             queue_len: view.row.queue_len,
             holder_count: view.row.holder_count,

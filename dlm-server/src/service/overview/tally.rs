@@ -1,23 +1,24 @@
-//! What happened in each second, from the events of the log, in any order.
+//! Counts the events of the log by second. The order of events does not matter.
 
 use std::collections::BTreeMap;
 
 use dlm_protocol::EventKind;
 
 use super::histogram::Histogram;
-use crate::writer::LoggedEvent;
+use crate::log::LoggedEvent;
 
-/// Most expired leases that are kept.
-const EXPIRED: usize = 10;
-const MICROS: i64 = 1_000_000;
+/// How many expired leases are kept.
+const MAX_EXPIRED: usize = 10;
+const MICROS_PER_SECOND: i64 = 1_000_000;
 
-/// A second since the epoch.
+/// Seconds since the epoch.
 pub(super) type Second = i64;
 
 pub(super) const fn second_of(micros: i64) -> Second {
-    micros.div_euclid(MICROS)
+    micros.div_euclid(MICROS_PER_SECOND)
 }
 
+/// The events of one second.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Counts {
     pub(super) queued: u64,
@@ -27,11 +28,11 @@ pub(super) struct Counts {
     pub(super) force_released: u64,
     pub(super) cancelled: u64,
     pub(super) wait_timed_out: u64,
-    /// Those that a grant ended.
+    /// The waits that ended with a grant.
     pub(super) waits: Histogram,
 }
 
-/// A lease that ran out.
+/// A lease that expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Expired {
     pub(super) at: i64,
@@ -40,10 +41,11 @@ pub(super) struct Expired {
     pub(super) token: u64,
 }
 
+/// Event counts by second.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     seconds: BTreeMap<Second, Counts>,
-    /// Newest first.
+    /// The leases that expired last, newest first.
     expired: Vec<Expired>,
 }
 
@@ -61,19 +63,19 @@ impl Tally {
             EventKind::Released => counts.released += 1,
             EventKind::Expired => {
                 counts.expired += 1;
-                self.note_expired(event);
+                self.add_expired(event);
             }
             EventKind::ForceReleased => counts.force_released += 1,
             EventKind::Cancelled => counts.cancelled += 1,
             EventKind::WaitTimedOut => counts.wait_timed_out += 1,
-            // An event of a newer server that shares the database.
+            // Written by a newer server that shares the database.
             _ => {}
         }
     }
 
-    fn note_expired(&mut self, event: &LoggedEvent<'_>) {
-        let place = self.expired.partition_point(|one| one.at > event.at);
-        if place == EXPIRED {
+    fn add_expired(&mut self, event: &LoggedEvent<'_>) {
+        let index = self.expired.partition_point(|expired| expired.at > event.at);
+        if index == MAX_EXPIRED {
             return;
         }
         let expired = Expired {
@@ -82,20 +84,20 @@ impl Tally {
             owner: event.owner.to_string(),
             token: event.token.unwrap_or_default(),
         };
-        self.expired.insert(place, expired);
-        self.expired.truncate(EXPIRED);
+        self.expired.insert(index, expired);
+        self.expired.truncate(MAX_EXPIRED);
     }
 
-    pub(super) fn forget_before(&mut self, second: Second) {
+    pub(super) fn drop_before(&mut self, second: Second) {
         self.seconds = self.seconds.split_off(&second);
-        self.expired.retain(|one| second_of(one.at) >= second);
+        self.expired.retain(|expired| second_of(expired.at) >= second);
     }
 
     pub(super) fn second(&self, second: Second) -> Option<&Counts> {
         self.seconds.get(&second)
     }
 
-    /// The waits that ended from this second on.
+    /// The waits that ended since this second.
     pub(super) fn waits_since(&self, second: Second) -> Histogram {
         let mut waits = Histogram::default();
         self.seconds.range(second..).for_each(|(_, counts)| waits.merge(&counts.waits));
@@ -130,17 +132,17 @@ mod tests {
         assert_eq!(tally.second(1).unwrap().granted, 2);
         assert_eq!((tally.second(2).unwrap().granted, tally.second(2).unwrap().queued), (2, 1));
         assert_eq!(tally.waits_since(2).percentile(50), Some(7));
-        tally.forget_before(2);
+        tally.drop_before(2);
         assert!(tally.second(1).is_none() && tally.second(2).is_some());
     }
 
     #[test]
-    fn the_leases_that_expired_last_are_kept_newest_first() {
+    fn the_last_expired_leases_are_kept_newest_first() {
         let mut tally = Tally::default();
         for at in (0..30).rev().chain(30..60) {
             tally.add(&event(EventKind::Expired, at));
         }
-        let tokens: Vec<u64> = tally.expired().iter().map(|one| one.token).collect();
+        let tokens: Vec<u64> = tally.expired().iter().map(|expired| expired.token).collect();
         assert_eq!(tokens, (50..60).rev().collect::<Vec<_>>());
     }
 }

@@ -1,17 +1,26 @@
-//! The cursor: a place in the event log of one database.
+//! The cursor: a position in the event log of one database.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// After the event with this index in the batch at this position.
+/// Points right after the event with this index in the batch at this position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Cursor {
     pub(crate) position: i64,
     pub(crate) index: u32,
 }
 
+/// Why the log can't be read from a cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CursorError {
+    /// The cursor was not issued for this log.
+    Invalid,
+    /// The events after the cursor have been trimmed.
+    Expired,
+}
+
 impl Cursor {
-    /// Before the first event there can be.
+    /// Before the first event of any log.
     pub(crate) const START: Self = Self { position: 0, index: u32::MAX };
 
     /// After the last event of a batch.
@@ -27,8 +36,12 @@ impl Cursor {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// The place, if the text is a cursor of this log.
-    pub(crate) fn decode(text: &str, log_id: u64) -> Option<Self> {
+    /// Decodes a cursor of the log with this id.
+    pub(crate) fn decode(text: &str, log_id: u64) -> Result<Self, CursorError> {
+        Self::decode_bytes(text, log_id).ok_or(CursorError::Invalid)
+    }
+
+    fn decode_bytes(text: &str, log_id: u64) -> Option<Self> {
         let bytes: [u8; 20] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
         let (log, rest) = bytes.split_first_chunk::<8>()?;
         let (position, rest) = rest.split_first_chunk::<8>()?;
@@ -37,6 +50,18 @@ impl Cursor {
         (u64::from_be_bytes(*log) == log_id && position >= 0)
             .then_some(Self { position, index: u32::from_be_bytes(*index) })
     }
+
+    /// Checks that a log with this head and this last trimmed position can be
+    /// read from here.
+    pub(crate) fn check(self, head: i64, trimmed: i64) -> Result<(), CursorError> {
+        if self.position > head {
+            Err(CursorError::Invalid)
+        } else if self < Self::after_batch(trimmed) {
+            Err(CursorError::Expired)
+        } else {
+            Ok(())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -44,12 +69,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_read_back_by_its_own_log_alone() {
+    fn only_the_log_that_issued_a_cursor_decodes_it() {
         let cursor = Cursor { position: 7, index: 3 };
-        assert_eq!(Cursor::decode(&cursor.encode(9), 9), Some(cursor));
-        assert_eq!(Cursor::decode(&cursor.encode(9), 8), None);
+        assert_eq!(Cursor::decode(&cursor.encode(9), 9), Ok(cursor));
+        assert_eq!(Cursor::decode(&cursor.encode(9), 8), Err(CursorError::Invalid));
         for text in ["", "x", "AAAAAAAAAAAAAAAAAAAAAAAAAAA="] {
-            assert_eq!(Cursor::decode(text, 9), None);
+            assert_eq!(Cursor::decode(text, 9), Err(CursorError::Invalid));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! An overview that was computed, and for how long it answers everyone.
+//! The last computed overview, and how long it stays fresh.
 
 use std::time::Duration;
 
@@ -8,28 +8,29 @@ use dlm_protocol::Overview;
 use super::wire;
 use crate::clock::since_boot;
 
-/// An overview answers everyone for this long, and for so many times as long as
-/// it took to compute: a cheap one for less, so that what happens shows soon.
-const FRESH: Duration = Duration::from_millis(50);
+/// An overview stays fresh for at least this long.
+const MIN_FRESH: Duration = Duration::from_millis(50);
+/// It stays fresh for a multiple of the time it took to compute. The factor is
+/// smaller for a cheap one, so that changes show soon.
 const CHEAP: Duration = Duration::from_millis(40);
-const CHEAP_TIMES: u32 = 2;
-const DEAR_TIMES: u32 = 10;
+const CHEAP_FACTOR: u32 = 2;
+const EXPENSIVE_FACTOR: u32 = 10;
 
 #[derive(Debug)]
-pub(super) struct Made {
+pub(super) struct CachedOverview {
     pub(super) overview: Overview,
     pub(super) at: Duration,
     pub(super) took: Duration,
 }
 
-impl Made {
+impl CachedOverview {
     pub(super) fn is_fresh(&self, now: Duration) -> bool {
-        let times = if self.took <= CHEAP { CHEAP_TIMES } else { DEAR_TIMES };
-        now.saturating_sub(self.at) < self.took + FRESH.max(self.took * times)
+        let factor = if self.took <= CHEAP { CHEAP_FACTOR } else { EXPENSIVE_FACTOR };
+        now.saturating_sub(self.at) < self.took + MIN_FRESH.max(self.took * factor)
     }
 
-    /// The overview with the clock as it is now, and the last of its seconds.
-    pub(super) fn answer(&self, seconds: usize) -> Overview {
+    /// The overview with the current clock and its last `seconds` of history.
+    pub(super) fn current(&self, seconds: usize) -> Overview {
         let age = since_boot().saturating_sub(self.at);
         let at = Micros(self.overview.at.as_micros()).plus_ms(age.as_millis() as u64);
         let spare = self.overview.seconds.len().saturating_sub(seconds);
@@ -47,8 +48,8 @@ mod tests {
 
     fn fresh_for(took_ms: u64) -> u64 {
         let took = Duration::from_millis(took_ms);
-        let made = Made { overview: overview(), at: Duration::ZERO, took };
-        (0..).find(|ms| !made.is_fresh(Duration::from_millis(*ms))).unwrap()
+        let cached = CachedOverview { overview: overview(), at: Duration::ZERO, took };
+        (0..).find(|ms| !cached.is_fresh(Duration::from_millis(*ms))).unwrap()
     }
 
     fn overview() -> Overview {
@@ -69,9 +70,9 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_shows_soon_while_that_is_cheap_and_a_third_of_a_processor_is_the_most_it_costs() {
+    fn a_cheap_overview_is_refreshed_soon_and_no_overview_costs_over_a_third_of_a_core() {
         assert_eq!(fresh_for(1), 51);
-        assert!(fresh_for(30) <= 100, "a page that asks every 150 ms shows a change in 300");
+        assert!(fresh_for(30) <= 100, "a page that polls every 150 ms shows a change within 300 ms");
         for took in 1..1_000 {
             assert!(took * 3 <= fresh_for(took), "{took}");
         }

@@ -4,7 +4,7 @@ use dlm_protocol as wire;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
-use crate::http::{ROUTES, Route};
+use super::route::{ROUTES, Route};
 
 /// The schemas of the wire types; the paths come from the routes.
 #[derive(OpenApi)]

@@ -1,5 +1,5 @@
-//! Forgets the oldest part of the event log, by age and by size, in small
-//! steps: other operations wait for each.
+//! Trims the event log by age and by size, in small steps, because other
+//! operations wait for each step.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,23 +10,23 @@ use tokio_util::sync::CancellationToken;
 use crate::store::{Cluster, LogTrim, Reader, StoreError};
 use crate::writer::Writers;
 
-/// Most rows of the log that go at a time.
+/// Maximum log rows deleted per step.
 const STEP: i64 = 500;
-/// Between two steps while there is more to forget, and otherwise.
+/// The pause after a step that left more to delete, and after any other.
 const SHORT_PAUSE: Duration = Duration::from_millis(20);
 const LONG_PAUSE: Duration = Duration::from_secs(1);
 
 /// How much of the event log is kept.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Retention {
-    /// Events that are older go.
+    /// Older events are deleted.
     pub(crate) age: Duration,
-    /// More events than these are not kept.
+    /// The maximum number of events.
     pub(crate) events: u64,
 }
 
-/// Trims until it is told to stop.
-pub(crate) async fn run(
+/// Trims until `stop` is cancelled.
+pub(super) async fn run(
     writers: Writers,
     reader: Arc<dyn Reader>,
     cluster: Arc<dyn Cluster>,
@@ -34,7 +34,7 @@ pub(crate) async fn run(
     stop: CancellationToken,
 ) {
     loop {
-        // One replica is enough for it.
+        // One replica is enough.
         let trimmed = match cluster.rank() {
             0 => trim(&writers, &reader, retention).await,
             _ => Ok(0),
@@ -43,7 +43,7 @@ pub(crate) async fn run(
             Ok(trimmed) if trimmed as i64 == STEP => SHORT_PAUSE,
             Ok(_) => LONG_PAUSE,
             Err(error) => {
-                tracing::warn!(%error, "the event log could not be trimmed");
+                tracing::warn!(%error, "event log trim failed");
                 LONG_PAUSE
             }
         };
@@ -59,8 +59,8 @@ async fn trim(
     reader: &Arc<dyn Reader>,
     retention: Retention,
 ) -> Result<usize, StoreError> {
-    let asking = Arc::clone(reader);
-    let now = tokio::task::spawn_blocking(move || asking.now())
+    let reader = Arc::clone(reader);
+    let now = tokio::task::spawn_blocking(move || reader.now())
         .await
         .map_err(|error| StoreError::Unavailable(error.to_string()))??;
     let age = i64::try_from(retention.age.as_micros()).unwrap_or(i64::MAX);

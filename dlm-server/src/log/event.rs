@@ -1,11 +1,14 @@
-//! The events of a batch as they are stored: one JSON array a batch.
+//! The events of a batch as they are stored: one JSON array per batch.
 
 use std::borrow::Cow;
 
 use dlm_engine::{Event, EventKind, Mode};
 use serde::{Deserialize, Serialize};
 
-/// One event of the log. Its cursor is where it stands.
+use crate::store::{LogRow, StoreError};
+
+/// One event of the log. Its cursor is not stored: it follows from the row's
+/// position and the event's index.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct LoggedEvent<'a> {
     pub(crate) kind: dlm_protocol::EventKind,
@@ -34,9 +37,9 @@ pub(crate) struct LoggedEvent<'a> {
 }
 
 impl<'a> LoggedEvent<'a> {
-    pub(super) fn new(resource: &'a str, event: &'a Event) -> Self {
+    pub(crate) fn new(resource: &'a str, event: &'a Event) -> Self {
         Self {
-            kind: kind(event.kind),
+            kind: event_kind(event.kind),
             resource: Cow::Borrowed(resource),
             shared: event.mode == Mode::Shared,
             token: event.token,
@@ -54,8 +57,14 @@ impl<'a> LoggedEvent<'a> {
     }
 }
 
-/// The engine's word as the wire has it.
-pub(super) const fn kind(kind: EventKind) -> dlm_protocol::EventKind {
+/// Decodes the events of a row.
+pub(crate) fn decode(row: &LogRow) -> Result<Vec<LoggedEvent<'_>>, StoreError> {
+    serde_json::from_str(&row.events)
+        .map_err(|error| StoreError::Corrupt(format!("log row {} can't be decoded: {error}", row.position)))
+}
+
+/// An event kind of the engine in wire terms.
+pub(crate) const fn event_kind(kind: EventKind) -> dlm_protocol::EventKind {
     match kind {
         EventKind::Queued => dlm_protocol::EventKind::Queued,
         EventKind::Granted => dlm_protocol::EventKind::Granted,

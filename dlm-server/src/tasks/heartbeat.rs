@@ -1,0 +1,47 @@
+//! The heartbeat of this replica.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::membership::Membership;
+use crate::store::Cluster;
+use crate::writer::{Parked, Writers};
+
+/// Time between two heartbeats.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// Sends heartbeats until `stop` is cancelled, and keeps the membership current.
+pub(super) async fn run(
+    membership: Arc<Membership>,
+    cluster: Arc<dyn Cluster>,
+    parked: Arc<Parked>,
+    writers: Writers,
+    stop: CancellationToken,
+) {
+    while !stop.is_cancelled() {
+        let cluster = Arc::clone(&cluster);
+        match tokio::task::spawn_blocking(move || cluster.heartbeat()).await {
+            Ok(Ok(heartbeat)) => {
+                membership.set(heartbeat.replicas);
+                if heartbeat.declared_dead {
+                    tracing::warn!("peers declared this server dead");
+                    // A lock that was freed meanwhile passed over the waiters
+                    // that are parked here.
+                    for (name, key) in parked.all() {
+                        if writers.recheck(name, key).is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "heartbeat failed"),
+            Err(error) => tracing::error!(%error, "heartbeat panicked"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(INTERVAL) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
