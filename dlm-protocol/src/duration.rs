@@ -1,3 +1,5 @@
+//! Durations in whole milliseconds with bounds.
+
 use std::time::Duration;
 
 use crate::InvalidValue;
@@ -6,16 +8,19 @@ use crate::limits::{DEFAULT_TTL_MS, MAX_TTL_MS, MAX_WAIT_MS, MIN_TTL_MS};
 macro_rules! bounded_millis {
     ($name:ident, $what:literal, $min:expr, $max:expr) => {
         impl $name {
-            /// From whole milliseconds.
+            /// Creates the duration from whole milliseconds.
             ///
             /// # Errors
             ///
-            /// When they are outside the bounds of the contract.
+            /// [`InvalidValue`] if the duration is out of range.
             pub fn from_millis(millis: u64) -> Result<Self, InvalidValue> {
                 if (($min)..=($max)).contains(&millis) {
                     Ok(Self(millis))
                 } else {
-                    Err(InvalidValue::new($what, format!("must be {} to {}, not {millis}", $min, $max)))
+                    Err(InvalidValue::new(
+                        $what,
+                        format!("must be between {} and {}, got {millis}", $min, $max),
+                    ))
                 }
             }
 
@@ -48,8 +53,8 @@ macro_rules! bounded_millis {
     };
 }
 
-/// How long a lease lives from a grant or a renewal: 100 ms to a day, in whole
-/// milliseconds; 30 s by default.
+/// The TTL of a lease, counted from its grant or last renewal: 100 ms to one
+/// day, in whole milliseconds. The default is 30 s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = u64, minimum = 100, maximum = 86_400_000))]
 #[serde(transparent)]
@@ -63,8 +68,8 @@ impl Default for Ttl {
     }
 }
 
-/// How long an acquire waits for its turn: 0 (answer at once) to a day, in
-/// whole milliseconds; 0 by default.
+/// How long an acquire may wait in the queue: 0 to one day, in whole
+/// milliseconds. With 0, the default, it fails at once when the lock is held.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = u64, maximum = 86_400_000))]
 #[serde(transparent)]
@@ -73,6 +78,6 @@ pub struct Wait(u64);
 bounded_millis!(Wait, "wait_ms", 0, MAX_WAIT_MS);
 
 impl Wait {
-    /// The longest wait there is: a day.
+    /// The longest possible wait: one day.
     pub const MAX: Self = Self(MAX_WAIT_MS);
 }

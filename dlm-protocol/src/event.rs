@@ -1,27 +1,29 @@
+//! The event log and its stream.
+
 use serde::{Deserialize, Serialize};
 
 use crate::{FencingToken, Mode, Owner, ResourceName, Timestamp, Ttl};
 
-/// What happened.
+/// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EventKind {
-    /// An acquire joined the queue.
+    /// An acquire was enqueued.
     Queued,
-    /// A lease began.
+    /// A lease was granted.
     Granted,
-    /// Its holder ended it.
+    /// The holder released the lease.
     Released,
-    /// Its time ran out.
+    /// The lease expired.
     Expired,
-    /// An operator ended it.
+    /// An operator ended the lease.
     ForceReleased,
-    /// A waiter left the queue or lost its place.
+    /// A waiter left the queue, or lost its place because it was away.
     Cancelled,
-    /// A waiter's time ran out.
+    /// A wait reached its deadline.
     WaitTimedOut,
-    /// Something that this version does not know. It is read, never sent.
+    /// A kind that this version does not know. It is deserialized, never sent.
     #[serde(other)]
     Other,
 }
@@ -38,7 +40,7 @@ impl EventKind {
         Self::WaitTimedOut,
     ];
 
-    /// The word on the wire.
+    /// The value on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -59,7 +61,7 @@ impl utoipa::PartialSchema for EventKind {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
         utoipa::openapi::ObjectBuilder::new()
             .schema_type(utoipa::openapi::schema::Type::String)
-            .description(Some("What happened."))
+            .description(Some("The kind of an event."))
             .enum_values(Some(Self::SENT.map(Self::as_str)))
             .into()
     }
@@ -68,41 +70,43 @@ impl utoipa::PartialSchema for EventKind {
 #[cfg(feature = "openapi")]
 impl utoipa::ToSchema for EventKind {}
 
-/// One change of one resource, as the event log holds it.
+/// One change of one resource, as recorded in the event log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename = "event")]
 pub struct Event {
-    /// Resume after this one.
+    /// Pass it as `after` to resume behind this event.
     pub cursor: String,
-    /// What happened.
+    /// The kind of event.
     pub kind: EventKind,
-    /// To which resource.
+    /// The resource that changed.
     pub resource: ResourceName,
-    /// Mode of the lease or waiter concerned.
+    /// The mode of the lease or waiter concerned.
     pub mode: Mode,
-    /// Token of the lease concerned; null for a waiter's events.
+    /// The fencing token of the lease concerned; null in a waiter's events.
     pub fencing_token: Option<FencingToken>,
-    /// The resource's counter after the event.
+    /// The resource's token counter after the event.
     pub current_token: FencingToken,
-    /// One more with every event of the resource.
+    /// The resource's version after the event. Every event of the resource
+    /// increments it by one.
     pub version: u64,
-    /// Who asked.
+    /// The owner as given in the acquire.
     pub owner: Owner,
-    /// In a waiter's events, and in the grant that ended its wait.
+    /// The waiter, in its events and in the grant that ended its wait.
     pub waiter_id: Option<String>,
-    /// In the grant that ended a wait: how long the wait took, in milliseconds.
+    /// In a grant that ended a wait: the length of the wait, in milliseconds.
     #[serde(default)]
     pub waited_ms: Option<u64>,
     /// In grants: the lease's TTL.
     pub ttl_ms: Option<Ttl>,
-    /// In grants: when the lease ends unless it is renewed.
+    /// In grants: when the lease expires unless it is renewed.
     pub expires_at: Option<Timestamp>,
-    /// How many wait after the event.
+    /// The length of the queue after the event.
     pub queue_len: u64,
-    /// When it happened.
+    /// The instant of the event.
     pub at: Timestamp,
-    /// The operator's reason, or `away` for a waiter that lost its place.
+    /// The operator's reason for a force-release, or `away` for a waiter that
+    /// lost its place.
     pub reason: Option<String>,
 }
 
@@ -110,28 +114,28 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EventPage {
-    /// The events, in the order of the log.
+    /// The events in log order.
     pub events: Vec<Event>,
-    /// `after` of the next page.
+    /// Pass it as `after` to get the next page.
     pub cursor: String,
 }
 
 /// The WebSocket subprotocol of `GET /v1/events`.
 pub const EVENTS_PROTOCOL: &str = "dlm.events.v1";
 
-/// Close codes of the WebSockets.
+/// WebSocket close codes.
 pub mod close {
-    /// The server goes away: connect again, to this one or another.
+    /// The server is shutting down. Reconnect, to this server or another.
     pub const GOING_AWAY: u16 = 1012;
-    /// The cursor is not one of this event log.
+    /// The cursor does not belong to this event log.
     pub const INVALID_CURSOR: u16 = 4400;
-    /// The cursor is older than the event log.
+    /// The cursor is older than the oldest event in the log.
     pub const CURSOR_EXPIRED: u16 = 4410;
-    /// The reader was too slow for its buffer; it can resume.
+    /// The subscriber was too slow. It can resume from its last cursor.
     pub const TOO_SLOW: u16 = 4429;
 }
 
-/// What the event stream sends.
+/// A message of the event stream.
 ///
 /// ```
 /// use dlm_protocol::EventMessage;
@@ -143,39 +147,41 @@ pub mod close {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum EventMessage {
-    /// Something happened.
+    /// An event from the log.
     Event(Box<Event>),
-    /// What follows happens from now on.
+    /// All stored events have been sent. Live events follow.
     Synced {
-        /// Resume from here.
+        /// Pass it as `after` to resume from here.
         cursor: String,
     },
-    /// Nothing that was asked for happened up to here.
+    /// All matching events up to this cursor have been sent.
     Bookmark {
-        /// Resume from here.
+        /// Pass it as `after` to resume from here.
         cursor: String,
     },
-    /// A lease began a new term. Only sent when asked for, and not in the log.
+    /// A lease was renewed. Sent only on request (`renewals=true`); not in the
+    /// log.
     Renewed(Renewal),
 }
 
-/// A new term of a lease, told live alone.
+/// A renewal of a lease. Sent live only: it has no cursor and is not in the
+/// event log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename = "renewed")]
 pub struct Renewal {
-    /// What is locked.
+    /// The locked resource.
     pub resource: ResourceName,
-    /// Which lease.
+    /// The fencing token of the lease.
     pub fencing_token: FencingToken,
-    /// When it ends unless it is renewed again.
+    /// When the lease expires unless it is renewed again.
     pub expires_at: Timestamp,
 }
 
 impl Serialize for EventMessage {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Mark<'a> {
+        struct CursorMessage<'a> {
             #[serde(rename = "type")]
             kind: &'static str,
             cursor: &'a str,
@@ -183,8 +189,8 @@ impl Serialize for EventMessage {
         match self {
             Self::Event(event) => event.serialize(serializer),
             Self::Renewed(renewal) => renewal.serialize(serializer),
-            Self::Synced { cursor } => Mark { kind: "synced", cursor }.serialize(serializer),
-            Self::Bookmark { cursor } => Mark { kind: "bookmark", cursor }.serialize(serializer),
+            Self::Synced { cursor } => CursorMessage { kind: "synced", cursor }.serialize(serializer),
+            Self::Bookmark { cursor } => CursorMessage { kind: "bookmark", cursor }.serialize(serializer),
         }
     }
 }
@@ -194,12 +200,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_of_a_newer_server_is_still_read() {
+    fn event_kind_of_a_newer_server_is_read_as_other() {
         assert_eq!(serde_json::from_str::<EventKind>(r#""not_yet_known""#).unwrap(), EventKind::Other);
     }
 
     #[test]
-    fn a_message_of_the_stream_is_read_back() {
+    fn stream_messages_round_trip() {
         let renewal = Renewal {
             resource: ResourceName::try_from("a").unwrap(),
             fencing_token: FencingToken::new(1),

@@ -1,3 +1,5 @@
+//! Idempotency keys.
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,9 +9,10 @@ use crate::value::checked_string;
 
 /// An idempotency key: 1 to 255 visible ASCII characters.
 ///
-/// It names one acquire, however often it is sent. A key belongs to the
-/// principal and the resource. Time-ordered keys (UUIDv7) land together in the
-/// server's index; random ones cost several times as much in a large one.
+/// It identifies one acquire across retries. A key is scoped to a principal and
+/// a resource. Prefer time-ordered keys such as UUIDv7: they stay close
+/// together in the server's index, where random keys cost several times as much
+/// once the index is large.
 ///
 /// ```
 /// use dlm_protocol::IdempotencyKey;
@@ -34,7 +37,7 @@ impl IdempotencyKey {
         Ok(())
     }
 
-    /// The key as shared text, for those who keep many.
+    /// The key as shared text. Does not allocate.
     #[must_use]
     pub fn to_shared(&self) -> Arc<str> {
         Arc::clone(&self.0)

@@ -1,3 +1,5 @@
+//! Lease ids.
+
 use std::fmt;
 
 use crate::InvalidValue;
@@ -5,8 +7,8 @@ use crate::value::checked_string;
 
 /// The capability to renew and release one lease.
 ///
-/// Opaque and unguessable. Whoever has it is the holder, so it is shown to the
-/// holder alone: its `Debug` is redacted and it has no `Display`.
+/// Opaque and unguessable. Possession of it is what makes a holder, so only the
+/// holder receives it: its `Debug` is redacted and it has no `Display`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
 pub struct LeaseId(Box<str>);
@@ -14,8 +16,9 @@ pub struct LeaseId(Box<str>);
 checked_string!(LeaseId);
 
 impl LeaseId {
-    /// Any other text is an id, of a lease that nobody ever had: that is for the
-    /// server to say, and of the one lease alone.
+    /// Only U+0000 is rejected here. The server reports an unknown id for the
+    /// one lease concerned, so that one bad id does not fail a renewal of
+    /// several leases.
     fn check(text: &str) -> Result<(), InvalidValue> {
         if text.contains('\0') {
             return Err(InvalidValue::new("lease_id", "must not contain U+0000"));
@@ -35,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_id_of_a_server_is_one_all_the_same() {
+    fn any_text_without_nul_is_accepted() {
         for text in ["", "é", "with space", &"x".repeat(5000)] {
             assert!(LeaseId::try_from(text).is_ok(), "{text}");
         }
@@ -43,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_output_does_not_tell_the_id() {
+    fn debug_output_is_redacted() {
         let id = LeaseId::try_from("s3cret").unwrap();
         assert!(!format!("{id:?}").contains("s3cret"));
     }

@@ -1,19 +1,20 @@
-//! The wire of dlm: what a request, a reply, an event and a problem look like.
+//! The wire types of dlm: requests, replies, events and problems.
 //!
-//! Nothing here does I/O and nothing here knows a lock rule. The server, the
-//! client and the generated OpenAPI all derive from these types, so that a
-//! bound, a default or a field is stated once.
+//! The crate does no I/O and has no lock rules. The server, the client and the
+//! generated OpenAPI document are built on these types, so every field, default
+//! and bound is defined once.
 //!
 //! # Layout
 //!
-//! - [`limits`]: every bound of the contract
-//! - `name`, `key`, `lease_id`, `token`, `duration`, `time`, `text`: values
-//!   that are checked once, where they enter
-//! - `request`: the bodies a caller sends; unknown fields are refused
-//! - `reply`: leases, holders, waiters, status pages
-//! - `event`: what the event log holds and its stream sends
-//! - `session`: the frames of the session socket
-//! - `problem`: RFC 9457 errors and their codes
+//! - [`limits`]: the bounds and defaults of the wire contract
+//! - `name`, `key`, `lease_id`, `token`, `duration`, `time`, `text`: validated
+//!   values, checked when they are parsed
+//! - `request`: request bodies; unknown fields are refused
+//! - `reply`: leases, holders, waiters, lock status and lists
+//! - `event`: events and the messages of the event stream
+//! - `overview`: the overview of all locks
+//! - `session`: the messages of the session socket
+//! - `problem`: RFC 9457 problems and their codes
 #![deny(missing_docs)]
 
 mod duration;

@@ -1,3 +1,5 @@
+//! Resource names.
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,9 +9,10 @@ use crate::value::{checked_string, has_control};
 
 /// The name of a resource that can be locked.
 ///
-/// 1 to 256 bytes of UTF-8, case-sensitive, any character but controls and
-/// bidirectional formatting characters; not `.` and not `..`. `a`, `a/b` and
-/// `A` are three resources. A clone is cheap.
+/// 1 to 256 bytes of UTF-8 without control and bidirectional formatting
+/// characters, and neither `.` nor `..`. Names are case-sensitive and have no
+/// hierarchy: `a`, `a/b` and `A` are three independent resources. Cloning is
+/// cheap.
 ///
 /// ```
 /// use dlm_protocol::ResourceName;
@@ -26,8 +29,8 @@ pub struct ResourceName(Arc<str>);
 checked_string!(ResourceName);
 
 impl ResourceName {
-    /// What bidirectional formatting does to a name on an operator's screen is
-    /// show it as another one.
+    /// Bidirectional formatting could make a name look like another one on an
+    /// operator's screen.
     fn is_bidi_format(c: char) -> bool {
         matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     }
@@ -40,7 +43,7 @@ impl ResourceName {
         if text.len() > MAX_NAME_BYTES {
             return Err(InvalidValue::new(
                 "resource name",
-                format!("must be at most {MAX_NAME_BYTES} bytes, not {}", text.len()),
+                format!("must be at most {MAX_NAME_BYTES} bytes, got {}", text.len()),
             ));
         }
         if text == "." || text == ".." {
@@ -55,7 +58,7 @@ impl ResourceName {
         Ok(())
     }
 
-    /// The name as shared text, for those who keep many.
+    /// The name as shared text. Does not allocate.
     #[must_use]
     pub fn to_shared(&self) -> Arc<str> {
         Arc::clone(&self.0)
@@ -79,14 +82,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_any_text_without_controls() {
+    fn any_text_without_control_characters_is_a_name() {
         for name in ["a", "a/b", "A", "%", " ", "🔒", "...", "orders%2F42", &"x".repeat(256)] {
             assert!(ResourceName::try_from(name).is_ok(), "{name}");
         }
     }
 
     #[test]
-    fn names_that_could_mislead_are_refused() {
+    fn misleading_names_are_refused() {
         let long = "x".repeat(257);
         for name in ["", ".", "..", "a\nb", "a\u{0}b", "a\u{85}b", "a\u{202e}b", "a\u{200f}b", &long] {
             assert!(ResourceName::try_from(name).is_err(), "{name:?}");

@@ -1,111 +1,114 @@
+//! The overview of all locks.
+
 use serde::{Deserialize, Serialize};
 
 use crate::{FencingToken, Mode, Owner, ResourceName, Timestamp};
 
-/// All locks at a glance, for those who watch them.
+/// A summary of all locks for monitoring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Overview {
-    /// The deciding clock at this answer.
+    /// The deciding clock's time of this overview.
     pub at: Timestamp,
-    /// How many resources are held.
+    /// Number of resources that are held.
     pub held: u64,
-    /// How many live leases there are.
+    /// Number of live leases.
     pub leases: u64,
-    /// How many acquires wait, in all queues.
+    /// Number of waiters in all queues.
     pub waiting: u64,
-    /// Who has waited longest; null when nobody waits.
+    /// The longest current wait; null if there are no waiters.
     pub oldest_wait: Option<LongWait>,
-    /// How many have waited for more than 30 s.
+    /// Number of current waits of more than 30 s.
     pub long_wait_count: u64,
-    /// The ten oldest of these, oldest first.
+    /// The ten longest of them, longest first.
     pub long_waits: Vec<LongWait>,
-    /// Half of the waits that ended in a grant within the last minute took up to
-    /// this long, in milliseconds; null when there was none.
+    /// Median length of the waits that ended in a grant within the last minute,
+    /// in milliseconds; null if there were none.
     pub wait_p50_ms: Option<u64>,
-    /// 95 of 100 of these took up to this long, in milliseconds.
+    /// 95th percentile of the same waits, in milliseconds.
     pub wait_p95_ms: Option<u64>,
-    /// The ten leases that expired last, of those of the last five minutes;
-    /// newest first.
+    /// The ten most recently expired leases of the last five minutes, newest
+    /// first.
     pub expired: Vec<ExpiredLease>,
-    /// The ten resources with the most waiters, most first.
+    /// The ten resources with the longest queues, longest first.
     pub contended: Vec<ContendedLock>,
-    /// What happened in each of the last whole seconds, oldest first: up to
-    /// 300, fewer when so much happened that it was not looked up further back.
+    /// Event counts of each of the last full seconds, oldest first. Up to 300;
+    /// fewer if there were too many events to read that far back.
     pub seconds: Vec<OverviewSecond>,
 }
 
-/// One who waits.
+/// A current wait.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LongWait {
-    /// For which resource.
+    /// The resource.
     pub resource: ResourceName,
-    /// Who asked.
+    /// The owner as given in the acquire.
     pub owner: Owner,
-    /// How it wants to hold it.
+    /// The requested mode.
     pub mode: Mode,
-    /// Since when it waits.
+    /// When the wait started.
     pub enqueued_at: Timestamp,
 }
 
-/// A lease that ran out instead of being released.
+/// A lease that expired without being released.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ExpiredLease {
-    /// Of which resource.
+    /// The resource.
     pub resource: ResourceName,
-    /// Whose it was.
+    /// The owner as given in the acquire.
     pub owner: Owner,
-    /// Its token.
+    /// The fencing token of the lease.
     pub fencing_token: FencingToken,
-    /// When it ended.
+    /// When the lease expired.
     pub at: Timestamp,
 }
 
-/// A resource that others wait for.
+/// A resource with waiters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ContendedLock {
-    /// Its name.
+    /// The name of the resource.
     pub resource: ResourceName,
-    /// How it is held; null when it is free and all its waiters are away.
+    /// The mode in which it is held; null if it is free because all its waiters
+    /// are away.
     pub mode: Option<Mode>,
-    /// How many wait.
+    /// Number of waiters.
     pub queue_len: u64,
-    /// How many hold it.
+    /// Number of holders.
     pub holder_count: u64,
-    /// The first holder; empty when there is none.
+    /// The owner of the first holder; empty if there is none.
     pub owner: Owner,
-    /// Since when the first holder has it.
+    /// When the first holder was granted its lease.
     pub acquired_at: Option<Timestamp>,
-    /// Since when the first waiter waits.
+    /// When the first waiter was enqueued.
     pub oldest_enqueued_at: Timestamp,
 }
 
-/// What happened in one second.
+/// Event counts of one second.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OverviewSecond {
-    /// When it began.
+    /// The start of the second.
     pub at: Timestamp,
-    /// Acquires that joined a queue.
+    /// Acquires that were enqueued.
     pub queued: u64,
-    /// Leases that began.
+    /// Leases that were granted.
     pub granted: u64,
-    /// Leases that their holders ended.
+    /// Leases that were released by their holders.
     pub released: u64,
-    /// Leases whose time ran out.
+    /// Leases that expired.
     pub expired: u64,
-    /// Leases that an operator ended.
+    /// Leases that were force-released.
     pub force_released: u64,
-    /// Waiters that left or lost their place.
+    /// Waiters that left the queue or lost their place.
     pub cancelled: u64,
-    /// Waiters whose time ran out.
+    /// Waits that timed out.
     pub wait_timed_out: u64,
-    /// Half of the waits that ended in a grant took up to this long, in
-    /// milliseconds; null when there was none.
+    /// Median length of the waits that ended in a grant, in milliseconds; null
+    /// if there were none.
     pub wait_p50_ms: Option<u64>,
-    /// 95 of 100 of these took up to this long, in milliseconds.
+    /// 95th percentile of the same waits, in milliseconds.
     pub wait_p95_ms: Option<u64>,
 }

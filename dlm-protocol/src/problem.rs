@@ -1,3 +1,5 @@
+//! Errors on the wire.
+
 use serde::{Deserialize, Serialize};
 
 use crate::Holder;
@@ -7,24 +9,23 @@ use crate::Holder;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
-    /// Its holder released it.
+    /// The holder released the lease.
     Released,
-    /// Its time ran out.
+    /// The lease expired.
     Expired,
-    /// An operator ended it.
+    /// An operator ended the lease.
     ForceReleased,
     /// The wait was cancelled.
     Cancelled,
-    /// The waiter was away too long and lost its place.
+    /// The waiter was away for too long and lost its place.
     Away,
-    /// It ended so long ago that the reason is forgotten; or for a reason that
-    /// this version does not know.
+    /// The reason is no longer stored, or this version does not know it.
     #[serde(other)]
     Unknown,
 }
 
 impl EndReason {
-    /// The word on the wire.
+    /// The value on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -40,7 +41,7 @@ impl EndReason {
 
 macro_rules! problem_codes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $title:literal;)*) => {
-        /// What programs match on.
+        /// The code of a problem. Programs match on it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         #[serde(rename_all = "kebab-case")]
@@ -53,7 +54,7 @@ macro_rules! problem_codes {
         }
 
         impl ProblemCode {
-            /// The word on the wire.
+            /// The value on the wire.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -62,7 +63,7 @@ macro_rules! problem_codes {
                 }
             }
 
-            /// The problem in a few words, the same for every occurrence.
+            /// A short summary, the same for every occurrence.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self {
@@ -75,84 +76,85 @@ macro_rules! problem_codes {
 }
 
 problem_codes! {
-    /// The request can't be read or is outside the bounds.
+    /// The request is malformed or a value is out of range.
     InvalidRequest = "invalid-request", "Invalid request";
-    /// The resource name is outside its bounds.
+    /// The resource name is not valid.
     InvalidName = "invalid-name", "Invalid resource name";
-    /// The cursor is not one of this log.
+    /// The cursor does not belong to this event log.
     InvalidCursor = "invalid-cursor", "Invalid cursor";
-    /// The cursor is older than the log.
+    /// The cursor is older than the oldest event in the log.
     CursorExpired = "cursor-expired", "Cursor expired";
-    /// Somebody holds the lock.
+    /// The lock is held.
     LockHeld = "lock-held", "Lock is held";
-    /// The wait ran out.
+    /// The wait timed out.
     WaitTimeout = "wait-timeout", "Wait timed out";
     /// The lease, or the wait for it, has ended.
     LeaseEnded = "lease-ended", "Lease has ended";
-    /// The lease id was never given out for this resource.
+    /// The lease id was never issued for this resource.
     NotHolder = "not-holder", "Not the holder";
     /// No live lease has the token.
     HolderChanged = "holder-changed", "Holder has changed";
-    /// The key was used with other parameters.
+    /// The idempotency key was used before with other parameters.
     IdempotencyKeyReused = "idempotency-key-reused", "Idempotency key was used with other parameters";
-    /// Nothing is at this address.
+    /// The path does not exist.
     NotFound = "not-found", "Not found";
-    /// The address does not answer this method.
+    /// The path does not support this method.
     MethodNotAllowed = "method-not-allowed", "Method not allowed";
-    /// The server does not answer for the host that was asked.
+    /// The server does not accept requests for this `Host`.
     HostNotAllowed = "host-not-allowed", "Host is not allowed";
-    /// A page of another origin asked.
+    /// The request comes from a page of another origin.
     OriginNotAllowed = "origin-not-allowed", "Origin is not allowed";
     /// The body is not `application/json`.
     UnsupportedMediaType = "unsupported-media-type", "Unsupported media type";
     /// The body is too large.
     BodyTooLarge = "body-too-large", "Body too large";
-    /// The address is a WebSocket.
+    /// The path only accepts WebSocket upgrades.
     UpgradeRequired = "upgrade-required", "Upgrade required";
-    /// The caller sent too slowly.
+    /// The request was not received in time.
     RequestTimeout = "request-timeout", "Request timed out";
-    /// The caller has too much of something.
+    /// A quota of the caller is used up.
     QuotaExceeded = "quota-exceeded", "Quota exceeded";
-    /// The server can't answer now; a repeat later may succeed.
+    /// The server cannot process the request now. A retry may succeed.
     Unavailable = "unavailable", "Unavailable";
-    /// The server failed on this request.
+    /// The server failed to process the request.
     InternalError = "internal-error", "Internal error";
 }
 
-/// An error, as RFC 9457 has it (`application/problem+json`).
+/// An error as defined by RFC 9457 (`application/problem+json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// `/problems/<code>`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The problem in a few words.
+    /// A short summary, the same for every problem with this code.
     pub title: String,
-    /// The HTTP status.
+    /// The HTTP status code.
     pub status: u16,
-    /// This occurrence, for people to read.
+    /// An explanation of this occurrence, for people.
     pub detail: String,
-    /// What programs match on.
+    /// The code, for programs.
     pub code: ProblemCode,
-    /// Names the request in the server's log.
+    /// The id of the request, as in the server's log.
     pub request_id: String,
-    /// `lease-ended`: why.
+    /// `lease-ended`: why the lease or wait ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<EndReason>,
-    /// `lock-held`, `wait-timeout`, `holder-changed`: who holds the lock.
+    /// `lock-held`, `wait-timeout`, `holder-changed`: the current holders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holders: Option<Vec<Holder>>,
-    /// `lock-held`, `wait-timeout`: how many wait.
+    /// `lock-held`, `wait-timeout`: the length of the queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_len: Option<u64>,
-    /// `lock-held`, `wait-timeout`, `unavailable`, `quota-exceeded`: when a
-    /// repeat may succeed, in milliseconds.
+    /// `lock-held`, `wait-timeout`, `unavailable`, `quota-exceeded`: how long
+    /// to wait before a retry, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
 }
 
 impl Problem {
-    /// A problem of this code; what the code adds is set on the fields.
+    /// Creates a problem with this code. Set the fields that the code adds, and
+    /// the request id, afterwards.
     #[must_use]
     pub fn new(code: ProblemCode, status: u16, detail: impl Into<String>) -> Self {
         Self {
@@ -175,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_written_as_their_name_says() {
+    fn codes_are_serialized_in_kebab_case() {
         let problem = Problem::new(ProblemCode::IdempotencyKeyReused, 422, "x");
         let json = serde_json::to_value(&problem).unwrap();
         assert_eq!(json["code"], "idempotency-key-reused");
@@ -183,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_of_a_newer_server_is_still_read() {
+    fn code_of_a_newer_server_is_read_as_other() {
         assert_eq!(serde_json::from_str::<ProblemCode>(r#""not-yet-known""#).unwrap(), ProblemCode::Other);
         assert_eq!(serde_json::from_str::<EndReason>(r#""not_yet_known""#).unwrap(), EndReason::Unknown);
         assert_eq!(serde_json::to_string(&EndReason::Unknown).unwrap(), r#""unknown""#);

@@ -1,65 +1,68 @@
+//! Reply bodies.
+
 use serde::{Deserialize, Serialize};
 
 use crate::{FencingToken, IdempotencyKey, LeaseId, Metadata, Owner, Problem, ResourceName, Timestamp, Ttl};
 
-/// How a resource is locked.
+/// The lock mode.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// By one holder.
+    /// One holder.
     #[default]
     Exclusive,
-    /// By any number of holders, none of them exclusive.
+    /// Any number of holders, none of them exclusive.
     Shared,
 }
 
-/// A lease, as its holder sees it.
+/// A lease as its holder sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Lease {
-    /// What is locked.
+    /// The locked resource.
     pub resource: ResourceName,
-    /// The capability to renew and release it.
+    /// The capability to renew and release the lease. Keep it secret.
     pub lease_id: LeaseId,
-    /// Exclusive or shared.
+    /// The lock mode.
     pub mode: Mode,
-    /// The token of this grant.
+    /// The fencing token of the grant.
     pub fencing_token: FencingToken,
-    /// How long the lease lives from the start of its term.
+    /// The TTL of the current term, in milliseconds.
     pub ttl_ms: Ttl,
-    /// When it was granted.
+    /// When the lease was granted.
     pub acquired_at: Timestamp,
-    /// When it ends unless it is renewed.
+    /// When the lease expires unless it is renewed.
     pub expires_at: Timestamp,
-    /// Never more than the milliseconds from this request's arrival to the
-    /// start of the lease's current term; negative for a repeat. Added to the
-    /// instant the request was sent, it says when the term began at the
-    /// earliest, on the client's own clock.
+    /// A lower bound of the time from the arrival of this request to the start
+    /// of the current term, in milliseconds. Negative for a retry, whose term
+    /// started before the request. The instant at which the client sent the
+    /// request plus `elapsed_ms` is the earliest possible start of the term on
+    /// the client's clock.
     pub elapsed_ms: i64,
-    /// Who asked.
+    /// The owner as given in the acquire.
     pub owner: Owner,
-    /// What was sent with the acquire.
+    /// The metadata as given in the acquire.
     pub metadata: Metadata,
 }
 
-/// A lease, as everyone else sees it: without its id.
+/// A lease as others see it, without the lease id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Holder {
-    /// Exclusive or shared.
+    /// The lock mode.
     pub mode: Mode,
-    /// Who asked.
+    /// The owner as given in the acquire.
     pub owner: Owner,
-    /// The token of this grant.
+    /// The fencing token of the grant.
     pub fencing_token: FencingToken,
-    /// How long the lease lives from the start of its term.
+    /// The TTL of the current term, in milliseconds.
     pub ttl_ms: Ttl,
-    /// When it was granted.
+    /// When the lease was granted.
     pub acquired_at: Timestamp,
-    /// When it ends unless it is renewed.
+    /// When the lease expires unless it is renewed.
     pub expires_at: Timestamp,
-    /// What was sent with the acquire.
+    /// The metadata as given in the acquire.
     pub metadata: Metadata,
 }
 
@@ -67,117 +70,120 @@ pub struct Holder {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Waiter {
-    /// Names the waiter in events. Public; gives no power.
+    /// Identifies the waiter, also in events. It is public and grants no
+    /// access.
     pub waiter_id: String,
-    /// 1 is the head of the queue.
+    /// The position in the queue; 1 is the head.
     pub position: u64,
-    /// Exclusive or shared.
+    /// The lock mode.
     pub mode: Mode,
-    /// Who asked.
+    /// The owner as given in the acquire.
     pub owner: Owner,
-    /// Whether no request of it is held open at any server.
+    /// Whether the waiter is away: no server holds a request of it open.
     pub away: bool,
-    /// When it was queued.
+    /// When the waiter was enqueued.
     pub enqueued_at: Timestamp,
-    /// When its wait ends.
+    /// When the wait times out.
     pub deadline: Timestamp,
 }
 
-/// The answer to an acquire that is still queued after the server's share of
-/// its wait. The same request with this key goes on waiting.
+/// The reply to an acquire that is still queued after the server held the
+/// request open for the maximum time. Send the same request with this key to
+/// continue waiting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Queued {
-    /// 1 is the head of the queue.
+    /// The position in the queue; 1 is the head.
     pub position: u64,
-    /// How many wait.
+    /// The length of the queue.
     pub queue_len: u64,
-    /// Who holds the lock.
+    /// The current holders.
     pub holders: Vec<Holder>,
-    /// The key to repeat the request with.
+    /// The key for the next request.
     pub idempotency_key: IdempotencyKey,
 }
 
-/// What a cancel did.
+/// The effect of a cancel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CancelOutcome {
     /// The waiter left the queue.
     Cancelled,
-    /// The grant came first and was released.
+    /// The lock was already granted; the lease was released.
     Released,
-    /// There was nothing to cancel; an acquire that arrives later is refused.
+    /// Nothing to cancel. An acquire with this key that arrives later is
+    /// refused.
     None,
 }
 
-/// The answer to a cancel.
+/// The reply to a cancel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Cancelled {
-    /// What the cancel did.
+    /// The effect of the cancel.
     pub outcome: CancelOutcome,
 }
 
-/// The answer to a release.
+/// The reply to a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Released {
-    /// Always true; what could not be released is a problem.
+    /// Always true. A failed release is a problem instead.
     pub released: bool,
-    /// The token of the lease that ended.
+    /// The fencing token of the released lease.
     pub fencing_token: FencingToken,
 }
 
-/// One result of a renewal of several.
+/// The result for one lease of a renewal of several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RenewResult {
-    /// The lease with its new term.
+    /// Renewed: the lease with its new term.
     Lease(Box<Lease>),
-    /// Why it was not renewed.
+    /// Not renewed: the reason.
     Problem(Box<Problem>),
 }
 
-/// The answer to a renewal of several, in the order asked.
+/// The reply to a renewal of several leases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Renewed {
-    /// One result a lease.
+    /// One result per lease, in the order of the request.
     pub results: Vec<RenewResult>,
 }
 
-/// The answer to a force-release.
+/// The reply to a force-release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ForceReleased {
-    /// The lease that was ended.
+    /// The lease that ended.
     pub released: Holder,
-    /// The counter right after its bump, before any next grant.
+    /// The token counter right after it was incremented, before the next grant.
     pub current_token: FencingToken,
 }
 
-/// The answer to a check.
+/// The reply to a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Checked {
-    /// Whether the token is that of a live lease.
+    /// Whether a live lease has this token.
     pub live: bool,
-    /// The lease's mode; null when it is not live.
+    /// The mode of that lease; null if there is none.
     pub mode: Option<Mode>,
-    /// The resource's counter: fences are raised to it.
+    /// The resource's token counter. Raise a fence to this value.
     pub current_token: FencingToken,
 }
 
-/// Whether anyone holds a resource.
+/// Whether a resource is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LockState {
-    /// Nobody.
+    /// No holders.
     Free,
-    /// At least one.
+    /// At least one holder.
     Held,
 }
 
@@ -185,29 +191,30 @@ pub enum LockState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LockStatus {
-    /// Its name.
+    /// The name of the resource.
     pub resource: ResourceName,
-    /// Free or held.
+    /// Whether it is held.
     pub state: LockState,
-    /// How it is held; null when free.
+    /// The mode in which it is held; null if it is free.
     pub mode: Option<Mode>,
-    /// Its token counter.
+    /// The token counter.
     pub current_token: FencingToken,
-    /// How many wait.
+    /// The length of the queue.
     pub queue_len: u64,
-    /// Since when the first of them waits; null when nobody does.
+    /// When the first waiter was enqueued; null if there are no waiters.
     #[serde(default)]
     pub oldest_enqueued_at: Option<Timestamp>,
-    /// The first 100 holders, by token.
+    /// The first 100 holders, in the order of their tokens.
     pub holders: Vec<Holder>,
-    /// The first 100 waiters, in their order; absent in lists.
+    /// The first 100 waiters in FIFO order. Absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiters: Option<Vec<Waiter>>,
-    /// How many hold it.
+    /// The number of holders.
     pub holder_count: u64,
-    /// One more with every event of the resource.
+    /// The version. Every event of the resource increments it by one.
     pub version: u64,
-    /// Watch from here to follow the resource; in a list it is the page's.
+    /// Subscribe to events after this cursor to follow the resource. In a list
+    /// it is the cursor of the page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
 }
@@ -218,8 +225,9 @@ pub struct LockStatus {
 pub struct LockPage {
     /// The resources, without their waiters.
     pub locks: Vec<LockStatus>,
-    /// `after` of the next page; null on the last.
+    /// Pass it as `after` to get the next page; null on the last page.
     pub next: Option<String>,
-    /// Watch from the cursor of the *first* page to follow the list.
+    /// To follow the list, subscribe to events after the cursor of its *first*
+    /// page.
     pub cursor: String,
 }

@@ -1,8 +1,10 @@
+//! Request bodies.
+
 use serde::{Deserialize, Serialize};
 
 use crate::{FencingToken, LeaseId, Metadata, Mode, Owner, Reason, ResourceName, Ttl, Wait};
 
-/// The body of an acquire. Every field has a default.
+/// The body of an acquire. All fields are optional.
 ///
 /// ```
 /// use dlm_protocol::{AcquireRequest, Mode};
@@ -16,16 +18,17 @@ use crate::{FencingToken, LeaseId, Metadata, Mode, Owner, Reason, ResourceName, 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AcquireRequest {
-    /// Exclusive or shared.
+    /// The lock mode.
     pub mode: Mode,
-    /// How long the lease lives without a renewal.
+    /// The TTL of the lease, in milliseconds.
     pub ttl_ms: Ttl,
-    /// How long to wait for a turn, counted from the first request with this
-    /// key; 0 answers at once.
+    /// How long to wait in the queue, in milliseconds, counted from the first
+    /// request with this key. With 0 the acquire fails at once when the lock is
+    /// held.
     pub wait_ms: Wait,
-    /// Who asks, for people to read.
+    /// A display name for the caller.
     pub owner: Owner,
-    /// Shown beside the lease.
+    /// Key-value pairs that are shown with the lease.
     pub metadata: Metadata,
 }
 
@@ -34,9 +37,10 @@ pub struct AcquireRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RenewRequest {
-    /// The lease's id.
+    /// The id of the lease.
     pub lease_id: LeaseId,
-    /// The new TTL; the lease's own when absent. Given, it becomes its own.
+    /// The new TTL of the lease, in milliseconds. If absent, the TTL is
+    /// unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_ms: Option<Ttl>,
 }
@@ -46,21 +50,22 @@ pub struct RenewRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RenewItem {
-    /// What is locked.
+    /// The locked resource.
     pub resource: ResourceName,
-    /// The lease's id.
+    /// The id of the lease.
     pub lease_id: LeaseId,
-    /// The new TTL; the lease's own when absent.
+    /// The new TTL of the lease, in milliseconds. If absent, the TTL is
+    /// unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_ms: Option<Ttl>,
 }
 
-/// The body of a renewal of several leases: at most 1,000.
+/// The body of a renewal of several leases, at most 1,000.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RenewManyRequest {
-    /// The leases, answered in this order.
+    /// The leases. The results come in the same order.
     pub leases: Vec<RenewItem>,
 }
 
@@ -69,40 +74,41 @@ pub struct RenewManyRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseRequest {
-    /// The lease's id.
+    /// The id of the lease.
     pub lease_id: LeaseId,
 }
 
-/// The body of a force-release: it ends the one lease the operator saw.
+/// The body of a force-release. It ends one particular lease, never its
+/// successor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ForceReleaseRequest {
-    /// The token of the lease to end.
+    /// The fencing token of the lease to end.
     pub fencing_token: FencingToken,
-    /// Why, for those who read the event log.
+    /// The reason. It is recorded in the event log.
     pub reason: Reason,
 }
 
-/// The body of a check by a storage that can't keep a fence of its own.
+/// The body of a check, for a storage that cannot keep a fence itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CheckRequest {
-    /// The token that came with a write.
+    /// The fencing token to check, as received with a write.
     pub fencing_token: FencingToken,
 }
 
-/// Which resources a list shows.
+/// Which resources a list contains.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StateFilter {
-    /// Those with a live lease.
+    /// Resources with a live lease.
     #[default]
     Held,
-    /// Those with a waiter.
+    /// Resources with waiters.
     Waiting,
-    /// All the store knows.
+    /// All resources in the store.
     All,
 }

@@ -1,4 +1,5 @@
-//! The frames of the session socket: many operations over one connection.
+//! The messages of the session socket, which carries many operations at once
+//! over one connection.
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -11,28 +12,28 @@ use crate::{
 /// The WebSocket subprotocol of `GET /v1/session`.
 pub const SESSION_PROTOCOL: &str = "dlm.session.v1";
 
-/// What a frame asks for.
+/// The operation of a session request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SessionOp {
-    /// Take a lock; answered once, at the grant or at the end of the wait.
+    /// Acquire a lock. Replied to once, at the grant or at the end of the wait.
     Acquire,
     /// Give up an acquire.
     Cancel,
-    /// Begin a new term: of one lease, or of several in `leases`.
+    /// Renew one lease, or the several in `leases`.
     Renew,
-    /// Give a lease back.
+    /// Release a lease.
     Release,
-    /// Is a token that of a live lease?
+    /// Check whether a fencing token belongs to a live lease.
     Check,
-    /// Who holds a resource and who waits.
+    /// Get the holders and waiters of a resource.
     Status,
 }
 
-/// One operation. Its fields are those of the operation's HTTP body, with
-/// `resource` and, for acquire and cancel, `idempotency_key`; the others are
-/// absent.
+/// One operation. It has the fields of the operation's HTTP body, `resource`
+/// (except for a renewal of several leases), and for acquire and cancel
+/// `idempotency_key`. All other fields are absent.
 ///
 /// ```
 /// use dlm_protocol::{SessionOp, SessionRequest};
@@ -47,9 +48,9 @@ pub enum SessionOp {
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "the fields are documented where the HTTP bodies are")]
 pub struct SessionRequest {
-    /// The caller's own number for it; the answer carries it.
+    /// A number chosen by the caller. The reply has the same one.
     pub id: u64,
-    /// What is asked.
+    /// The operation.
     pub op: SessionOp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<ResourceName>,
@@ -74,7 +75,7 @@ pub struct SessionRequest {
 }
 
 impl SessionRequest {
-    /// An operation without any of the fields that some have.
+    /// Creates a request with all optional fields absent.
     #[must_use]
     pub const fn new(id: u64, op: SessionOp) -> Self {
         Self {
@@ -94,63 +95,64 @@ impl SessionRequest {
     }
 }
 
-/// What a server sends.
+/// A message from the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionMessage {
-    /// The answer to an operation, or word of its place in the queue.
+    /// The reply to an operation, or an update on its place in the queue.
     Reply {
-        /// The operation's number; `None` where its frame could not be read.
+        /// The number of the request; `None` if its frame could not be parsed.
         id: Option<u64>,
-        /// What became of it.
+        /// The reply's content.
         body: SessionBody,
     },
     /// A lease that was acquired or renewed over this socket has expired or was
     /// force-released.
     LeaseEnded(LeaseEnded),
-    /// Something that this version does not know. It is read, never sent.
+    /// A message that this version does not know. It is deserialized, never
+    /// sent.
     Unknown,
 }
 
-/// What became of an operation: the member of the reply beside its `id`.
+/// The content of a reply: its member besides `id`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SessionBody {
-    /// Of an acquire or a renewal.
+    /// To an acquire or a renewal of one lease.
     Lease(Box<Lease>),
-    /// Of a renewal of several, in the order asked.
+    /// To a renewal of several leases, in the order of the request.
     Results(Vec<RenewResult>),
-    /// Of a release.
+    /// To a release.
     Released(Released),
-    /// Of a cancel.
+    /// To a cancel.
     Cancel(Cancelled),
-    /// Of a check.
+    /// To a check.
     Check(Checked),
-    /// Of a status.
+    /// To a status.
     Status(Box<LockStatus>),
-    /// Of an acquire that waits: more is to come.
+    /// To an acquire that waits. Its actual reply comes later.
     Queued(SessionQueued),
-    /// Of what was refused.
+    /// To an operation that failed.
     Problem(Box<Problem>),
 }
 
-/// Where a waiting acquire stands.
+/// The place of a waiting acquire in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SessionQueued {
-    /// 1 is the head of the queue.
+    /// The position in the queue; 1 is the head.
     pub position: u64,
-    /// How many wait.
+    /// The length of the queue.
     pub queue_len: u64,
 }
 
-/// A lease that ended without its holder's doing.
+/// A lease that expired or was force-released.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LeaseEnded {
-    /// What it locked.
+    /// The resource that was locked.
     pub resource: ResourceName,
-    /// Which lease it was.
+    /// The fencing token of the lease.
     pub fencing_token: FencingToken,
     /// `expired` or `force_released`.
     pub reason: EndReason,
@@ -184,7 +186,8 @@ impl Serialize for SessionMessage {
     }
 }
 
-/// All that a message can hold. A member that a newer server adds is ignored.
+/// All members that a message can have. Unknown members are ignored, so that a
+/// newer server can add some.
 #[derive(Deserialize)]
 struct Members {
     #[serde(default)]
@@ -225,24 +228,24 @@ mod tests {
     use super::*;
     use crate::ProblemCode;
 
-    fn there_and_back(message: &SessionMessage, text: &str) {
+    fn assert_round_trip(message: &SessionMessage, text: &str) {
         assert_eq!(serde_json::to_string(message).unwrap(), text);
         assert_eq!(serde_json::from_str::<SessionMessage>(text).unwrap(), *message);
     }
 
     #[test]
-    fn a_message_is_its_id_and_one_member() {
+    fn message_has_an_id_and_one_member() {
         let released = Released { released: true, fencing_token: FencingToken::new(42) };
-        there_and_back(
+        assert_round_trip(
             &SessionMessage::Reply { id: Some(7), body: SessionBody::Released(released) },
             r#"{"id":7,"released":{"released":true,"fencing_token":42}}"#,
         );
         let queued = SessionQueued { position: 3, queue_len: 10 };
-        there_and_back(
+        assert_round_trip(
             &SessionMessage::Reply { id: Some(7), body: SessionBody::Queued(queued) },
             r#"{"id":7,"queued":{"position":3,"queue_len":10}}"#,
         );
-        there_and_back(
+        assert_round_trip(
             &SessionMessage::LeaseEnded(LeaseEnded {
                 resource: ResourceName::try_from("a").unwrap(),
                 fencing_token: FencingToken::new(1),
@@ -253,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_problem_of_a_frame_that_can_t_be_read_has_the_id_null() {
+    fn problem_of_a_malformed_frame_has_a_null_id() {
         let problem = Box::new(Problem::new(ProblemCode::InvalidRequest, 400, "no"));
         let message = SessionMessage::Reply { id: None, body: SessionBody::Problem(problem) };
         let text = serde_json::to_string(&message).unwrap();
@@ -262,19 +265,19 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_a_newer_server_is_told_from_one_that_can_t_be_read() {
-        let news = r#"{"id": 7, "not_yet_known": {"of": "this"}}"#;
-        assert_eq!(serde_json::from_str::<SessionMessage>(news).unwrap(), SessionMessage::Unknown);
+    fn unknown_message_is_accepted_and_malformed_one_is_not() {
+        let unknown = r#"{"id": 7, "not_yet_known": {"of": "this"}}"#;
+        assert_eq!(serde_json::from_str::<SessionMessage>(unknown).unwrap(), SessionMessage::Unknown);
         assert!(serde_json::from_str::<SessionMessage>(r#"{"id": 7, "lease": {}}"#).is_err());
     }
 
     #[test]
-    fn an_unknown_field_of_a_request_is_refused() {
+    fn unknown_request_field_is_refused() {
         assert!(serde_json::from_str::<SessionRequest>(r#"{"id":1,"op":"status","resorce":"a"}"#).is_err());
     }
 
     #[test]
-    fn absent_fields_are_not_sent() {
+    fn absent_fields_are_not_serialized() {
         let request = SessionRequest::new(1, SessionOp::Renew);
         assert_eq!(serde_json::to_string(&request).unwrap(), r#"{"id":1,"op":"renew"}"#);
     }

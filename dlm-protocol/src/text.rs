@@ -1,3 +1,5 @@
+//! Text that callers attach: owner, reason, metadata.
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -5,8 +7,8 @@ use crate::InvalidValue;
 use crate::limits::{MAX_METADATA_BYTES, MAX_OWNER_BYTES, MAX_REASON_BYTES};
 use crate::value::{checked_string, has_control};
 
-/// Who asks, for people to read: at most 256 bytes, no control characters. It
-/// proves nothing.
+/// A display name for the caller of an acquire: at most 256 bytes, no control
+/// characters. It is not authenticated.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, max_length = 256))]
 pub struct Owner(Box<str>);
@@ -16,15 +18,16 @@ checked_string!(Owner);
 impl Owner {
     fn check(text: &str) -> Result<(), InvalidValue> {
         if text.len() > MAX_OWNER_BYTES || has_control(text) {
-            let why = format!("must be at most {MAX_OWNER_BYTES} bytes without control characters");
+            let why =
+                format!("must be at most {MAX_OWNER_BYTES} bytes and must not contain control characters");
             return Err(InvalidValue::new("owner", why));
         }
         Ok(())
     }
 }
 
-/// Why an operator ended somebody's lease: 1 to 1,024 bytes, no control
-/// characters.
+/// Why an operator force-releases a lease: 1 to 1,024 bytes, not blank, no
+/// control characters.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, min_length = 1, max_length = 1024))]
 pub struct Reason(Box<str>);
@@ -34,8 +37,9 @@ checked_string!(Reason);
 impl Reason {
     fn check(text: &str) -> Result<(), InvalidValue> {
         if text.trim().is_empty() || text.len() > MAX_REASON_BYTES || has_control(text) {
-            let why =
-                format!("must be 1 to {MAX_REASON_BYTES} bytes without control characters, and not blank");
+            let why = format!(
+                "must be 1 to {MAX_REASON_BYTES} bytes, not blank, and must not contain control characters"
+            );
             return Err(InvalidValue::new("reason", why));
         }
         Ok(())
@@ -60,15 +64,15 @@ macro_rules! plain_text {
 plain_text!(Owner);
 plain_text!(Reason);
 
-/// What the caller wants shown beside its lease: a flat object of strings, at
-/// most 4 KiB of keys and values in all.
+/// Key-value pairs that are shown with a lease: a flat object of strings, at
+/// most 4 KiB of keys and values in total.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = BTreeMap<String, String>))]
 #[serde(transparent)]
 pub struct Metadata(BTreeMap<String, String>);
 
 impl Metadata {
-    /// The pairs, ordered by key.
+    /// The pairs in the order of their keys.
     #[must_use]
     pub fn pairs(&self) -> &BTreeMap<String, String> {
         &self.0
@@ -87,7 +91,7 @@ impl TryFrom<BTreeMap<String, String>> for Metadata {
     fn try_from(pairs: BTreeMap<String, String>) -> Result<Self, InvalidValue> {
         let bytes: usize = pairs.iter().map(|(key, value)| key.len() + value.len()).sum();
         if bytes > MAX_METADATA_BYTES {
-            let why = format!("must be at most {MAX_METADATA_BYTES} bytes in all, not {bytes}");
+            let why = format!("must be at most {MAX_METADATA_BYTES} bytes in total, got {bytes}");
             return Err(InvalidValue::new("metadata", why));
         }
         if pairs.iter().any(|(key, value)| key.contains('\0') || value.contains('\0')) {

@@ -1,21 +1,23 @@
+//! Timestamps.
+
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// An instant on the deciding clock: RFC 3339 UTC with milliseconds on the
-/// wire, microseconds since the epoch inside.
+/// An instant on the deciding clock. On the wire it is RFC 3339 in UTC with
+/// milliseconds; in memory it has microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, format = DateTime))]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The instant this many microseconds after the epoch. Instants before the
-    /// epoch have no place on the wire and are taken for the epoch.
+    /// Creates the instant from microseconds since the Unix epoch. Instants
+    /// before the epoch are written as the epoch.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// Microseconds since the epoch.
+    /// Microseconds since the Unix epoch.
     #[must_use]
     pub const fn as_micros(self) -> i64 {
         self.0
@@ -49,13 +51,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_instant_is_written_with_milliseconds_and_rounded_down() {
+    fn timestamp_is_serialized_with_milliseconds_rounded_down() {
         let instant = Timestamp::from_micros(1_767_225_600_123_999);
         assert_eq!(serde_json::to_string(&instant).unwrap(), r#""2026-01-01T00:00:00.123Z""#);
     }
 
     #[test]
-    fn an_instant_is_read_back() {
+    fn timestamp_round_trips() {
         let instant: Timestamp = serde_json::from_str(r#""2026-01-01T00:00:00.123Z""#).unwrap();
         assert_eq!(instant.as_micros(), 1_767_225_600_123_000);
     }

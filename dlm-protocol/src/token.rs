@@ -1,10 +1,13 @@
+//! Fencing tokens.
+
 use std::fmt;
 
-/// The fencing token of a grant: a counter of the resource that only grows.
+/// The fencing token of a grant. Later grants of a resource have larger tokens.
 ///
-/// Hand it to the storage with each write; a storage that refuses a token lower
-/// than one it has seen refuses a stale holder. The tokens of *exclusive*
-/// leases order their holders; those of shared leases only identify them.
+/// Pass it to the storage with every write. A storage that rejects tokens
+/// smaller than the largest it has seen rejects writes of stale holders. The
+/// tokens of *exclusive* leases order their holders; those of shared leases
+/// only identify them.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
@@ -13,13 +16,13 @@ use std::fmt;
 pub struct FencingToken(u64);
 
 impl FencingToken {
-    /// The token with this number.
+    /// Creates the token with this number.
     #[must_use]
     pub const fn new(token: u64) -> Self {
         Self(token)
     }
 
-    /// The number, for storages that keep it in a column.
+    /// The number, for example to store it in a column.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0

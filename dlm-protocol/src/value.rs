@@ -1,8 +1,8 @@
-//! The error of a value that is outside its bounds.
+//! Validated values: their error, and what they have in common.
 
 use std::fmt;
 
-/// Says which value is outside its bounds, and what the bounds are.
+/// A value is invalid. The message has the name of the value and its bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidValue {
     what: &'static str,
@@ -14,7 +14,7 @@ impl InvalidValue {
         Self { what, why: why.into() }
     }
 
-    /// Which value it is: `resource name`, `ttl_ms`, …
+    /// The name of the value: `resource name`, `ttl_ms`, …
     #[must_use]
     pub fn what(&self) -> &'static str {
         self.what
@@ -29,11 +29,12 @@ impl fmt::Display for InvalidValue {
 
 impl std::error::Error for InvalidValue {}
 
-/// A string type that is checked by `parse`: its conversions and serde.
+/// The conversions and serde implementations of a string type with a `check`
+/// function.
 macro_rules! checked_string {
     ($name:ident) => {
         impl $name {
-            /// The text itself.
+            /// The text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -87,8 +88,8 @@ macro_rules! checked_string {
 }
 pub(crate) use checked_string;
 
-/// Whether a text holds a character that must never reach a log or a screen
-/// unescaped: a control character.
+/// Whether a text contains control characters, which must not reach a log or a
+/// terminal unescaped.
 pub(crate) fn has_control(text: &str) -> bool {
     text.chars().any(char::is_control)
 }
