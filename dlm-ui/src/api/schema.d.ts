@@ -278,7 +278,7 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
-         * @description The body of an acquire. Every field has a default.
+         * @description The body of an acquire. All fields are optional.
          *
          *     ```
          *     use dlm_protocol::{AcquireRequest, Mode};
@@ -291,74 +291,75 @@ export interface components {
          */
         AcquireRequest: {
             /**
-             * @description Shown beside the lease.
+             * @description Key-value pairs that are shown with the lease.
              * @default {}
              */
             metadata: components["schemas"]["Metadata"];
             /**
-             * @description Exclusive or shared.
+             * @description The lock mode.
              * @default exclusive
              */
             mode: components["schemas"]["Mode"];
             /**
-             * @description Who asks, for people to read.
+             * @description A display name for the caller.
              * @default
              */
             owner: components["schemas"]["Owner"];
             /**
-             * @description How long the lease lives without a renewal.
+             * @description The TTL of the lease, in milliseconds.
              * @default 30000
              */
             ttl_ms: components["schemas"]["Ttl"];
             /**
-             * @description How long to wait for a turn, counted from the first request with this
-             *     key; 0 answers at once.
+             * @description How long to wait in the queue, in milliseconds, counted from the first
+             *     request with this key. With 0 the acquire fails at once when the lock is
+             *     held.
              * @default 0
              */
             wait_ms: components["schemas"]["Wait"];
         };
         /**
-         * @description What a cancel did.
+         * @description The effect of a cancel.
          * @enum {string}
          */
         CancelOutcome: "cancelled" | "released" | "none";
-        /** @description The answer to a cancel. */
+        /** @description The reply to a cancel. */
         Cancelled: {
-            /** @description What the cancel did. */
+            /** @description The effect of the cancel. */
             outcome: components["schemas"]["CancelOutcome"];
         };
-        /** @description The body of a check by a storage that can't keep a fence of its own. */
+        /** @description The body of a check, for a storage that cannot keep a fence itself. */
         CheckRequest: {
-            /** @description The token that came with a write. */
+            /** @description The fencing token to check, as received with a write. */
             fencing_token: components["schemas"]["FencingToken"];
         };
-        /** @description The answer to a check. */
+        /** @description The reply to a check. */
         Checked: {
-            /** @description The resource's counter: fences are raised to it. */
+            /** @description The resource's token counter. Raise a fence to this value. */
             current_token: components["schemas"]["FencingToken"];
-            /** @description Whether the token is that of a live lease. */
+            /** @description Whether a live lease has this token. */
             live: boolean;
             mode?: components["schemas"]["Mode"] | null;
         };
-        /** @description A resource that others wait for. */
+        /** @description A resource with waiters. */
         ContendedLock: {
             acquired_at?: components["schemas"]["Timestamp"] | null;
             /**
              * Format: int64
-             * @description How many hold it.
+             * @description Number of holders.
              */
             holder_count: number;
             mode?: components["schemas"]["Mode"] | null;
-            /** @description Since when the first waiter waits. */
+            /** @description When the first waiter was enqueued. */
             oldest_enqueued_at: components["schemas"]["Timestamp"];
-            /** @description The first holder; empty when there is none. */
+            /** @description The owner of the first holder; empty if there is none. */
             owner: components["schemas"]["Owner"];
             /**
              * Format: int64
-             * @description How many wait.
+             * @description Number of waiters.
              */
             queue_len: number;
-            /** @description Its name. */
+            /** @description The name of the resource. */
             resource: components["schemas"]["ResourceName"];
         };
         /**
@@ -366,49 +367,53 @@ export interface components {
          * @enum {string}
          */
         EndReason: "released" | "expired" | "force_released" | "cancelled" | "away" | "unknown";
-        /** @description One change of one resource, as the event log holds it. */
+        /** @description One change of one resource, as recorded in the event log. */
         Event: {
-            /** @description When it happened. */
+            /** @description The instant of the event. */
             at: components["schemas"]["Timestamp"];
-            /** @description The resource's counter after the event. */
+            /** @description The resource's token counter after the event. */
             current_token: components["schemas"]["FencingToken"];
-            /** @description Resume after this one. */
+            /** @description Pass it as `after` to resume behind this event. */
             cursor: string;
             expires_at?: components["schemas"]["Timestamp"] | null;
             fencing_token?: components["schemas"]["FencingToken"] | null;
-            /** @description What happened. */
+            /** @description The kind of event. */
             kind: components["schemas"]["EventKind"];
-            /** @description Mode of the lease or waiter concerned. */
+            /** @description The mode of the lease or waiter concerned. */
             mode: components["schemas"]["Mode"];
-            /** @description Who asked. */
+            /** @description The owner as given in the acquire. */
             owner: components["schemas"]["Owner"];
             /**
              * Format: int64
-             * @description How many wait after the event.
+             * @description The length of the queue after the event.
              */
             queue_len: number;
-            /** @description The operator's reason, or `away` for a waiter that lost its place. */
+            /**
+             * @description The operator's reason for a force-release, or `away` for a waiter that
+             *     lost its place.
+             */
             reason?: string | null;
-            /** @description To which resource. */
+            /** @description The resource that changed. */
             resource: components["schemas"]["ResourceName"];
             ttl_ms?: components["schemas"]["Ttl"] | null;
             /** @enum {string} */
             type: "event";
             /**
              * Format: int64
-             * @description One more with every event of the resource.
+             * @description The resource's version after the event. Every event of the resource
+             *     increments it by one.
              */
             version: number;
             /**
              * Format: int64
-             * @description In the grant that ended a wait: how long the wait took, in milliseconds.
+             * @description In a grant that ended a wait: the length of the wait, in milliseconds.
              */
             waited_ms?: number | null;
-            /** @description In a waiter's events, and in the grant that ended its wait. */
+            /** @description The waiter, in its events and in the grant that ended its wait. */
             waiter_id?: string | null;
         };
         /**
-         * @description What happened.
+         * @description The kind of an event.
          * @enum {string}
          */
         EventKind: "queued" | "granted" | "released" | "expired" | "force_released" | "cancelled" | "wait_timed_out";
@@ -420,68 +425,73 @@ export interface components {
         };
         /** @description A page of the event log. */
         EventPage: {
-            /** @description `after` of the next page. */
+            /** @description Pass it as `after` to get the next page. */
             cursor: string;
-            /** @description The events, in the order of the log. */
+            /** @description The events in log order. */
             events: components["schemas"]["Event"][];
         };
-        /** @description A lease that ran out instead of being released. */
+        /** @description A lease that expired without being released. */
         ExpiredLease: {
-            /** @description When it ended. */
+            /** @description When the lease expired. */
             at: components["schemas"]["Timestamp"];
-            /** @description Its token. */
+            /** @description The fencing token of the lease. */
             fencing_token: components["schemas"]["FencingToken"];
-            /** @description Whose it was. */
+            /** @description The owner as given in the acquire. */
             owner: components["schemas"]["Owner"];
-            /** @description Of which resource. */
+            /** @description The resource. */
             resource: components["schemas"]["ResourceName"];
         };
         /**
          * Format: int64
-         * @description The fencing token of a grant: a counter of the resource that only grows.
+         * @description The fencing token of a grant. Later grants of a resource have larger tokens.
          *
-         *     Hand it to the storage with each write; a storage that refuses a token lower
-         *     than one it has seen refuses a stale holder. The tokens of *exclusive*
-         *     leases order their holders; those of shared leases only identify them.
+         *     Pass it to the storage with every write. A storage that rejects tokens
+         *     smaller than the largest it has seen rejects writes of stale holders. The
+         *     tokens of *exclusive* leases order their holders; those of shared leases
+         *     only identify them.
          */
         FencingToken: number;
-        /** @description The body of a force-release: it ends the one lease the operator saw. */
+        /**
+         * @description The body of a force-release. It ends one particular lease, never its
+         *     successor.
+         */
         ForceReleaseRequest: {
-            /** @description The token of the lease to end. */
+            /** @description The fencing token of the lease to end. */
             fencing_token: components["schemas"]["FencingToken"];
-            /** @description Why, for those who read the event log. */
+            /** @description The reason. It is recorded in the event log. */
             reason: components["schemas"]["Reason"];
         };
-        /** @description The answer to a force-release. */
+        /** @description The reply to a force-release. */
         ForceReleased: {
-            /** @description The counter right after its bump, before any next grant. */
+            /** @description The token counter right after it was incremented, before the next grant. */
             current_token: components["schemas"]["FencingToken"];
-            /** @description The lease that was ended. */
+            /** @description The lease that ended. */
             released: components["schemas"]["Holder"];
         };
-        /** @description A lease, as everyone else sees it: without its id. */
+        /** @description A lease as others see it, without the lease id. */
         Holder: {
-            /** @description When it was granted. */
+            /** @description When the lease was granted. */
             acquired_at: components["schemas"]["Timestamp"];
-            /** @description When it ends unless it is renewed. */
+            /** @description When the lease expires unless it is renewed. */
             expires_at: components["schemas"]["Timestamp"];
-            /** @description The token of this grant. */
+            /** @description The fencing token of the grant. */
             fencing_token: components["schemas"]["FencingToken"];
-            /** @description What was sent with the acquire. */
+            /** @description The metadata as given in the acquire. */
             metadata: components["schemas"]["Metadata"];
-            /** @description Exclusive or shared. */
+            /** @description The lock mode. */
             mode: components["schemas"]["Mode"];
-            /** @description Who asked. */
+            /** @description The owner as given in the acquire. */
             owner: components["schemas"]["Owner"];
-            /** @description How long the lease lives from the start of its term. */
+            /** @description The TTL of the current term, in milliseconds. */
             ttl_ms: components["schemas"]["Ttl"];
         };
         /**
          * @description An idempotency key: 1 to 255 visible ASCII characters.
          *
-         *     It names one acquire, however often it is sent. A key belongs to the
-         *     principal and the resource. Time-ordered keys (UUIDv7) land together in the
-         *     server's index; random ones cost several times as much in a large one.
+         *     It identifies one acquire across retries. A key is scoped to a principal and
+         *     a resource. Prefer time-ordered keys such as UUIDv7: they stay close
+         *     together in the server's index, where random keys cost several times as much
+         *     once the index is large.
          *
          *     ```
          *     use dlm_protocol::IdempotencyKey;
@@ -491,350 +501,362 @@ export interface components {
          *     ```
          */
         IdempotencyKey: string;
-        /** @description A lease, as its holder sees it. */
+        /** @description A lease as its holder sees it. */
         Lease: {
-            /** @description When it was granted. */
+            /** @description When the lease was granted. */
             acquired_at: components["schemas"]["Timestamp"];
             /**
              * Format: int64
-             * @description Never more than the milliseconds from this request's arrival to the
-             *     start of the lease's current term; negative for a repeat. Added to the
-             *     instant the request was sent, it says when the term began at the
-             *     earliest, on the client's own clock.
+             * @description A lower bound of the time from the arrival of this request to the start
+             *     of the current term, in milliseconds. Negative for a retry, whose term
+             *     started before the request. The instant at which the client sent the
+             *     request plus `elapsed_ms` is the earliest possible start of the term on
+             *     the client's clock.
              */
             elapsed_ms: number;
-            /** @description When it ends unless it is renewed. */
+            /** @description When the lease expires unless it is renewed. */
             expires_at: components["schemas"]["Timestamp"];
-            /** @description The token of this grant. */
+            /** @description The fencing token of the grant. */
             fencing_token: components["schemas"]["FencingToken"];
-            /** @description The capability to renew and release it. */
+            /** @description The capability to renew and release the lease. Keep it secret. */
             lease_id: components["schemas"]["LeaseId"];
-            /** @description What was sent with the acquire. */
+            /** @description The metadata as given in the acquire. */
             metadata: components["schemas"]["Metadata"];
-            /** @description Exclusive or shared. */
+            /** @description The lock mode. */
             mode: components["schemas"]["Mode"];
-            /** @description Who asked. */
+            /** @description The owner as given in the acquire. */
             owner: components["schemas"]["Owner"];
-            /** @description What is locked. */
+            /** @description The locked resource. */
             resource: components["schemas"]["ResourceName"];
-            /** @description How long the lease lives from the start of its term. */
+            /** @description The TTL of the current term, in milliseconds. */
             ttl_ms: components["schemas"]["Ttl"];
         };
-        /** @description A lease that ended without its holder's doing. */
+        /** @description A lease that expired or was force-released. */
         LeaseEnded: {
-            /** @description Which lease it was. */
+            /** @description The fencing token of the lease. */
             fencing_token: components["schemas"]["FencingToken"];
             /** @description `expired` or `force_released`. */
             reason: components["schemas"]["EndReason"];
-            /** @description What it locked. */
+            /** @description The resource that was locked. */
             resource: components["schemas"]["ResourceName"];
         };
         /**
          * @description The capability to renew and release one lease.
          *
-         *     Opaque and unguessable. Whoever has it is the holder, so it is shown to the
-         *     holder alone: its `Debug` is redacted and it has no `Display`.
+         *     Opaque and unguessable. Possession of it is what makes a holder, so only the
+         *     holder receives it: its `Debug` is redacted and it has no `Display`.
          */
         LeaseId: string;
         /** @description A page of a list, ordered by the bytes of the name. */
         LockPage: {
-            /** @description Watch from the cursor of the *first* page to follow the list. */
+            /**
+             * @description To follow the list, subscribe to events after the cursor of its *first*
+             *     page.
+             */
             cursor: string;
             /** @description The resources, without their waiters. */
             locks: components["schemas"]["LockStatus"][];
-            /** @description `after` of the next page; null on the last. */
+            /** @description Pass it as `after` to get the next page; null on the last page. */
             next?: string | null;
         };
         /**
-         * @description Whether anyone holds a resource.
+         * @description Whether a resource is held.
          * @enum {string}
          */
         LockState: "free" | "held";
         /** @description The state of one resource. */
         LockStatus: {
-            /** @description Its token counter. */
+            /** @description The token counter. */
             current_token: components["schemas"]["FencingToken"];
-            /** @description Watch from here to follow the resource; in a list it is the page's. */
+            /**
+             * @description Subscribe to events after this cursor to follow the resource. In a list
+             *     it is the cursor of the page.
+             */
             cursor?: string | null;
             /**
              * Format: int64
-             * @description How many hold it.
+             * @description The number of holders.
              */
             holder_count: number;
-            /** @description The first 100 holders, by token. */
+            /** @description The first 100 holders, in the order of their tokens. */
             holders: components["schemas"]["Holder"][];
             mode?: components["schemas"]["Mode"] | null;
             oldest_enqueued_at?: components["schemas"]["Timestamp"] | null;
             /**
              * Format: int64
-             * @description How many wait.
+             * @description The length of the queue.
              */
             queue_len: number;
-            /** @description Its name. */
+            /** @description The name of the resource. */
             resource: components["schemas"]["ResourceName"];
-            /** @description Free or held. */
+            /** @description Whether it is held. */
             state: components["schemas"]["LockState"];
             /**
              * Format: int64
-             * @description One more with every event of the resource.
+             * @description The version. Every event of the resource increments it by one.
              */
             version: number;
-            /** @description The first 100 waiters, in their order; absent in lists. */
+            /** @description The first 100 waiters in FIFO order. Absent in lists. */
             waiters?: components["schemas"]["Waiter"][] | null;
         };
-        /** @description One who waits. */
+        /** @description A current wait. */
         LongWait: {
-            /** @description Since when it waits. */
+            /** @description When the wait started. */
             enqueued_at: components["schemas"]["Timestamp"];
-            /** @description How it wants to hold it. */
+            /** @description The requested mode. */
             mode: components["schemas"]["Mode"];
-            /** @description Who asked. */
+            /** @description The owner as given in the acquire. */
             owner: components["schemas"]["Owner"];
-            /** @description For which resource. */
+            /** @description The resource. */
             resource: components["schemas"]["ResourceName"];
         };
         /**
-         * @description What the caller wants shown beside its lease: a flat object of strings, at
-         *     most 4 KiB of keys and values in all.
+         * @description Key-value pairs that are shown with a lease: a flat object of strings, at
+         *     most 4 KiB of keys and values in total.
          */
         Metadata: {
             [key: string]: string;
         };
         /**
-         * @description How a resource is locked.
+         * @description The lock mode.
          * @enum {string}
          */
         Mode: "exclusive" | "shared";
-        /** @description All locks at a glance, for those who watch them. */
+        /** @description A summary of all locks for monitoring. */
         Overview: {
-            /** @description The deciding clock at this answer. */
+            /** @description The deciding clock's time of this overview. */
             at: components["schemas"]["Timestamp"];
-            /** @description The ten resources with the most waiters, most first. */
+            /** @description The ten resources with the longest queues, longest first. */
             contended: components["schemas"]["ContendedLock"][];
             /**
-             * @description The ten leases that expired last, of those of the last five minutes;
-             *     newest first.
+             * @description The ten most recently expired leases of the last five minutes, newest
+             *     first.
              */
             expired: components["schemas"]["ExpiredLease"][];
             /**
              * Format: int64
-             * @description How many resources are held.
+             * @description Number of resources that are held.
              */
             held: number;
             /**
              * Format: int64
-             * @description How many live leases there are.
+             * @description Number of live leases.
              */
             leases: number;
             /**
              * Format: int64
-             * @description How many have waited for more than 30 s.
+             * @description Number of current waits of more than 30 s.
              */
             long_wait_count: number;
-            /** @description The ten oldest of these, oldest first. */
+            /** @description The ten longest of them, longest first. */
             long_waits: components["schemas"]["LongWait"][];
             oldest_wait?: components["schemas"]["LongWait"] | null;
             /**
-             * @description What happened in each of the last whole seconds, oldest first: up to
-             *     300, fewer when so much happened that it was not looked up further back.
+             * @description Event counts of each of the last full seconds, oldest first. Up to 300;
+             *     fewer if there were too many events to read that far back.
              */
             seconds: components["schemas"]["OverviewSecond"][];
             /**
              * Format: int64
-             * @description Half of the waits that ended in a grant within the last minute took up to
-             *     this long, in milliseconds; null when there was none.
+             * @description Median length of the waits that ended in a grant within the last minute,
+             *     in milliseconds; null if there were none.
              */
             wait_p50_ms?: number | null;
             /**
              * Format: int64
-             * @description 95 of 100 of these took up to this long, in milliseconds.
+             * @description 95th percentile of the same waits, in milliseconds.
              */
             wait_p95_ms?: number | null;
             /**
              * Format: int64
-             * @description How many acquires wait, in all queues.
+             * @description Number of waiters in all queues.
              */
             waiting: number;
         };
-        /** @description What happened in one second. */
+        /** @description Event counts of one second. */
         OverviewSecond: {
-            /** @description When it began. */
+            /** @description The start of the second. */
             at: components["schemas"]["Timestamp"];
             /**
              * Format: int64
-             * @description Waiters that left or lost their place.
+             * @description Waiters that left the queue or lost their place.
              */
             cancelled: number;
             /**
              * Format: int64
-             * @description Leases whose time ran out.
+             * @description Leases that expired.
              */
             expired: number;
             /**
              * Format: int64
-             * @description Leases that an operator ended.
+             * @description Leases that were force-released.
              */
             force_released: number;
             /**
              * Format: int64
-             * @description Leases that began.
+             * @description Leases that were granted.
              */
             granted: number;
             /**
              * Format: int64
-             * @description Acquires that joined a queue.
+             * @description Acquires that were enqueued.
              */
             queued: number;
             /**
              * Format: int64
-             * @description Leases that their holders ended.
+             * @description Leases that were released by their holders.
              */
             released: number;
             /**
              * Format: int64
-             * @description Half of the waits that ended in a grant took up to this long, in
-             *     milliseconds; null when there was none.
+             * @description Median length of the waits that ended in a grant, in milliseconds; null
+             *     if there were none.
              */
             wait_p50_ms?: number | null;
             /**
              * Format: int64
-             * @description 95 of 100 of these took up to this long, in milliseconds.
+             * @description 95th percentile of the same waits, in milliseconds.
              */
             wait_p95_ms?: number | null;
             /**
              * Format: int64
-             * @description Waiters whose time ran out.
+             * @description Waits that timed out.
              */
             wait_timed_out: number;
         };
         /**
-         * @description Who asks, for people to read: at most 256 bytes, no control characters. It
-         *     proves nothing.
+         * @description A display name for the caller of an acquire: at most 256 bytes, no control
+         *     characters. It is not authenticated.
          */
         Owner: string;
-        /** @description An error, as RFC 9457 has it (`application/problem+json`). */
+        /** @description An error as defined by RFC 9457 (`application/problem+json`). */
         Problem: {
-            /** @description What programs match on. */
+            /** @description The code, for programs. */
             code: components["schemas"]["ProblemCode"];
-            /** @description This occurrence, for people to read. */
+            /** @description An explanation of this occurrence, for people. */
             detail: string;
-            /** @description `lock-held`, `wait-timeout`, `holder-changed`: who holds the lock. */
+            /** @description `lock-held`, `wait-timeout`, `holder-changed`: the current holders. */
             holders?: components["schemas"]["Holder"][] | null;
             /**
              * Format: int64
-             * @description `lock-held`, `wait-timeout`: how many wait.
+             * @description `lock-held`, `wait-timeout`: the length of the queue.
              */
             queue_len?: number | null;
             reason?: components["schemas"]["EndReason"] | null;
-            /** @description Names the request in the server's log. */
+            /** @description The id of the request, as in the server's log. */
             request_id: string;
             /**
              * Format: int64
-             * @description `lock-held`, `wait-timeout`, `unavailable`, `quota-exceeded`: when a
-             *     repeat may succeed, in milliseconds.
+             * @description `lock-held`, `wait-timeout`, `unavailable`, `quota-exceeded`: how long
+             *     to wait before a retry, in milliseconds.
              */
             retry_after_ms?: number | null;
             /**
              * Format: int32
-             * @description The HTTP status.
+             * @description The HTTP status code.
              */
             status: number;
-            /** @description The problem in a few words. */
+            /** @description A short summary, the same for every problem with this code. */
             title: string;
             /** @description `/problems/<code>`. */
             type: string;
         };
         /**
-         * @description What programs match on.
+         * @description The code of a problem. Programs match on it.
          * @enum {string}
          */
         ProblemCode: "invalid-request" | "invalid-name" | "invalid-cursor" | "cursor-expired" | "lock-held" | "wait-timeout" | "lease-ended" | "not-holder" | "holder-changed" | "idempotency-key-reused" | "not-found" | "method-not-allowed" | "host-not-allowed" | "origin-not-allowed" | "unsupported-media-type" | "body-too-large" | "upgrade-required" | "request-timeout" | "quota-exceeded" | "unavailable" | "internal-error" | "other";
         /**
-         * @description The answer to an acquire that is still queued after the server's share of
-         *     its wait. The same request with this key goes on waiting.
+         * @description The reply to an acquire that is still queued after the server held the
+         *     request open for the maximum time. Send the same request with this key to
+         *     continue waiting.
          */
         Queued: {
-            /** @description Who holds the lock. */
+            /** @description The current holders. */
             holders: components["schemas"]["Holder"][];
-            /** @description The key to repeat the request with. */
+            /** @description The key for the next request. */
             idempotency_key: components["schemas"]["IdempotencyKey"];
             /**
              * Format: int64
-             * @description 1 is the head of the queue.
+             * @description The position in the queue; 1 is the head.
              */
             position: number;
             /**
              * Format: int64
-             * @description How many wait.
+             * @description The length of the queue.
              */
             queue_len: number;
         };
         /**
-         * @description Why an operator ended somebody's lease: 1 to 1,024 bytes, no control
-         *     characters.
+         * @description Why an operator force-releases a lease: 1 to 1,024 bytes, not blank, no
+         *     control characters.
          */
         Reason: string;
         /** @description The body of a release. */
         ReleaseRequest: {
-            /** @description The lease's id. */
+            /** @description The id of the lease. */
             lease_id: components["schemas"]["LeaseId"];
         };
-        /** @description The answer to a release. */
+        /** @description The reply to a release. */
         Released: {
-            /** @description The token of the lease that ended. */
+            /** @description The fencing token of the released lease. */
             fencing_token: components["schemas"]["FencingToken"];
-            /** @description Always true; what could not be released is a problem. */
+            /** @description Always true. A failed release is a problem instead. */
             released: boolean;
         };
         /** @description One lease of a renewal of several. */
         RenewItem: {
-            /** @description The lease's id. */
+            /** @description The id of the lease. */
             lease_id: components["schemas"]["LeaseId"];
-            /** @description What is locked. */
+            /** @description The locked resource. */
             resource: components["schemas"]["ResourceName"];
             ttl_ms?: components["schemas"]["Ttl"] | null;
         };
-        /** @description The body of a renewal of several leases: at most 1,000. */
+        /** @description The body of a renewal of several leases, at most 1,000. */
         RenewManyRequest: {
-            /** @description The leases, answered in this order. */
+            /** @description The leases. The results come in the same order. */
             leases: components["schemas"]["RenewItem"][];
         };
         /** @description The body of a renewal of one lease. */
         RenewRequest: {
-            /** @description The lease's id. */
+            /** @description The id of the lease. */
             lease_id: components["schemas"]["LeaseId"];
             ttl_ms?: components["schemas"]["Ttl"] | null;
         };
-        /** @description One result of a renewal of several. */
+        /** @description The result for one lease of a renewal of several. */
         RenewResult: {
-            /** @description The lease with its new term. */
+            /** @description Renewed: the lease with its new term. */
             lease: components["schemas"]["Lease"];
         } | {
-            /** @description Why it was not renewed. */
+            /** @description Not renewed: the reason. */
             problem: components["schemas"]["Problem"];
         };
-        /** @description A new term of a lease, told live alone. */
+        /**
+         * @description A renewal of a lease. Sent live only: it has no cursor and is not in the
+         *     event log.
+         */
         Renewal: {
-            /** @description When it ends unless it is renewed again. */
+            /** @description When the lease expires unless it is renewed again. */
             expires_at: components["schemas"]["Timestamp"];
-            /** @description Which lease. */
+            /** @description The fencing token of the lease. */
             fencing_token: components["schemas"]["FencingToken"];
-            /** @description What is locked. */
+            /** @description The locked resource. */
             resource: components["schemas"]["ResourceName"];
             /** @enum {string} */
             type: "renewed";
         };
-        /** @description The answer to a renewal of several, in the order asked. */
+        /** @description The reply to a renewal of several leases. */
         Renewed: {
-            /** @description One result a lease. */
+            /** @description One result per lease, in the order of the request. */
             results: components["schemas"]["RenewResult"][];
         };
         /**
          * @description The name of a resource that can be locked.
          *
-         *     1 to 256 bytes of UTF-8, case-sensitive, any character but controls and
-         *     bidirectional formatting characters; not `.` and not `..`. `a`, `a/b` and
-         *     `A` are three resources. A clone is cheap.
+         *     1 to 256 bytes of UTF-8 without control and bidirectional formatting
+         *     characters, and neither `.` nor `..`. Names are case-sensitive and have no
+         *     hierarchy: `a`, `a/b` and `A` are three independent resources. Cloning is
+         *     cheap.
          *
          *     ```
          *     use dlm_protocol::ResourceName;
@@ -846,54 +868,54 @@ export interface components {
          *     ```
          */
         ResourceName: string;
-        /** @description What became of an operation: the member of the reply beside its `id`. */
+        /** @description The content of a reply: its member besides `id`. */
         SessionBody: {
-            /** @description Of an acquire or a renewal. */
+            /** @description To an acquire or a renewal of one lease. */
             lease: components["schemas"]["Lease"];
         } | {
-            /** @description Of a renewal of several, in the order asked. */
+            /** @description To a renewal of several leases, in the order of the request. */
             results: components["schemas"]["RenewResult"][];
         } | {
-            /** @description Of a release. */
+            /** @description To a release. */
             released: components["schemas"]["Released"];
         } | {
-            /** @description Of a cancel. */
+            /** @description To a cancel. */
             cancel: components["schemas"]["Cancelled"];
         } | {
-            /** @description Of a check. */
+            /** @description To a check. */
             check: components["schemas"]["Checked"];
         } | {
-            /** @description Of a status. */
+            /** @description To a status. */
             status: components["schemas"]["LockStatus"];
         } | {
-            /** @description Of an acquire that waits: more is to come. */
+            /** @description To an acquire that waits. Its actual reply comes later. */
             queued: components["schemas"]["SessionQueued"];
         } | {
-            /** @description Of what was refused. */
+            /** @description To an operation that failed. */
             problem: components["schemas"]["Problem"];
         };
         /**
-         * @description What a frame asks for.
+         * @description The operation of a session request.
          * @enum {string}
          */
         SessionOp: "acquire" | "cancel" | "renew" | "release" | "check" | "status";
-        /** @description Where a waiting acquire stands. */
+        /** @description The place of a waiting acquire in the queue. */
         SessionQueued: {
             /**
              * Format: int64
-             * @description 1 is the head of the queue.
+             * @description The position in the queue; 1 is the head.
              */
             position: number;
             /**
              * Format: int64
-             * @description How many wait.
+             * @description The length of the queue.
              */
             queue_len: number;
         };
         /**
-         * @description One operation. Its fields are those of the operation's HTTP body, with
-         *     `resource` and, for acquire and cancel, `idempotency_key`; the others are
-         *     absent.
+         * @description One operation. It has the fields of the operation's HTTP body, `resource`
+         *     (except for a renewal of several leases), and for acquire and cancel
+         *     `idempotency_key`. All other fields are absent.
          *
          *     ```
          *     use dlm_protocol::{SessionOp, SessionRequest};
@@ -908,7 +930,7 @@ export interface components {
             fencing_token?: components["schemas"]["FencingToken"] | null;
             /**
              * Format: int64
-             * @description The caller's own number for it; the answer carries it.
+             * @description A number chosen by the caller. The reply has the same one.
              */
             id: number;
             idempotency_key?: components["schemas"]["IdempotencyKey"] | null;
@@ -916,7 +938,7 @@ export interface components {
             leases?: components["schemas"]["RenewItem"][] | null;
             metadata?: components["schemas"]["Metadata"] | null;
             mode?: components["schemas"]["Mode"] | null;
-            /** @description What is asked. */
+            /** @description The operation. */
             op: components["schemas"]["SessionOp"];
             owner?: components["schemas"]["Owner"] | null;
             resource?: components["schemas"]["ResourceName"] | null;
@@ -924,46 +946,49 @@ export interface components {
             wait_ms?: components["schemas"]["Wait"] | null;
         };
         /**
-         * @description Which resources a list shows.
+         * @description Which resources a list contains.
          * @enum {string}
          */
         StateFilter: "held" | "waiting" | "all";
         /**
          * Format: date-time
-         * @description An instant on the deciding clock: RFC 3339 UTC with milliseconds on the
-         *     wire, microseconds since the epoch inside.
+         * @description An instant on the deciding clock. On the wire it is RFC 3339 in UTC with
+         *     milliseconds; in memory it has microseconds.
          */
         Timestamp: string;
         /**
          * Format: int64
-         * @description How long a lease lives from a grant or a renewal: 100 ms to a day, in whole
-         *     milliseconds; 30 s by default.
+         * @description The TTL of a lease, counted from its grant or last renewal: 100 ms to one
+         *     day, in whole milliseconds. The default is 30 s.
          */
         Ttl: number;
         /**
          * Format: int64
-         * @description How long an acquire waits for its turn: 0 (answer at once) to a day, in
-         *     whole milliseconds; 0 by default.
+         * @description How long an acquire may wait in the queue: 0 to one day, in whole
+         *     milliseconds. With 0, the default, it fails at once when the lock is held.
          */
         Wait: number;
         /** @description A queued acquire. */
         Waiter: {
-            /** @description Whether no request of it is held open at any server. */
+            /** @description Whether the waiter is away: no server holds a request of it open. */
             away: boolean;
-            /** @description When its wait ends. */
+            /** @description When the wait times out. */
             deadline: components["schemas"]["Timestamp"];
-            /** @description When it was queued. */
+            /** @description When the waiter was enqueued. */
             enqueued_at: components["schemas"]["Timestamp"];
-            /** @description Exclusive or shared. */
+            /** @description The lock mode. */
             mode: components["schemas"]["Mode"];
-            /** @description Who asked. */
+            /** @description The owner as given in the acquire. */
             owner: components["schemas"]["Owner"];
             /**
              * Format: int64
-             * @description 1 is the head of the queue.
+             * @description The position in the queue; 1 is the head.
              */
             position: number;
-            /** @description Names the waiter in events. Public; gives no power. */
+            /**
+             * @description Identifies the waiter, also in events. It is public and grants no
+             *     access.
+             */
             waiter_id: string;
         };
     };
