@@ -70,7 +70,7 @@ pub enum Phase {
     Waiting(QueueEntry),
     /// Holds the lock.
     Live(Lease),
-    /// Over. The tombstone answers retries with the same key.
+    /// Has ended. The tombstone answers retries with the same key.
     Ended(Tombstone),
 }
 
@@ -98,8 +98,8 @@ pub enum Presence {
 }
 
 impl QueueEntry {
-    /// Since when the waiter has been away; `None` while it is parked at a live
-    /// replica.
+    /// The instant since which the waiter has been away; `None` while it is
+    /// parked at a live replica.
     #[must_use]
     pub fn away_since(&self, ctx: &Context<'_>) -> Option<Micros> {
         match self.presence {
@@ -194,7 +194,7 @@ impl Claim {
     pub fn lease(&self) -> Option<&Lease> {
         match &self.phase {
             Phase::Live(lease) => Some(lease),
-            Phase::Ended(ended) => ended.lease.as_ref(),
+            Phase::Ended(tombstone) => tombstone.lease.as_ref(),
             Phase::Waiting(_) => None,
         }
     }
@@ -215,8 +215,7 @@ impl Claim {
         self.request.as_ref().map_or(Mode::Exclusive, |request| request.mode)
     }
 
-    /// The replica that last reported a request of this waiter as held open.
-    /// The replica may be dead since.
+    /// The replica at which the waiter is parked. It may have died since.
     #[must_use]
     pub fn parked_at(&self) -> Option<ReplicaId> {
         match self.queue_entry()?.presence {

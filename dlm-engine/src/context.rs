@@ -67,7 +67,8 @@ impl Replicas {
         self.local
     }
 
-    /// Since when a replica has been dead; `None` while it is alive.
+    /// The instant since which a replica counts as dead; `None` while it is
+    /// alive.
     #[must_use]
     pub fn dead_since(&self, replica: ReplicaId) -> Option<Micros> {
         if replica == self.local {
@@ -102,7 +103,7 @@ pub enum KeyLookup {
     Required,
 }
 
-/// The surroundings in which one operation is executed.
+/// The inputs of an operation that do not depend on the resource.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     /// The deciding clock's time, read after the resource was locked.

@@ -37,8 +37,7 @@ pub struct Event {
     /// The resource's version after the event. Every event increments it by
     /// one.
     pub version: u64,
-    /// The owner's display name; empty if the acquire was cancelled before it
-    /// arrived.
+    /// The owner's display name.
     pub owner: Arc<str>,
     /// The ticket of the waiter, in its events and in the grant that ended its
     /// wait.

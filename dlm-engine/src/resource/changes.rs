@@ -18,8 +18,8 @@ pub enum RowChange {
         /// The key of the exclusive holder, if there is one.
         holder: Option<ClaimKey>,
     },
-    /// The row is deleted, and the floor of its hash bucket is raised to this
-    /// one.
+    /// The row is deleted, and the floor of its hash bucket is raised to at
+    /// least this one.
     Delete(Floor),
 }
 

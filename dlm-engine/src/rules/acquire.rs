@@ -66,13 +66,8 @@ impl Resource {
         let claim =
             Claim { key: key.clone(), request: Some(Arc::clone(request)), phase: Phase::Waiting(entry) };
         let queued = self.put(None, claim, ctx);
-        self.emit(
-            EventKind::Queued,
-            &queued,
-            EventDetails { ticket: Some(ticket), ..EventDetails::default() },
-            ctx,
-            effects,
-        );
+        let details = EventDetails { ticket: Some(ticket), ..EventDetails::default() };
+        self.emit(EventKind::Queued, &queued, details, ctx, effects);
     }
 
     /// An acquire whose key is known returns the state of the existing claim:
@@ -106,11 +101,13 @@ impl Resource {
                 }
                 Ok(Reply::Queued)
             }
-            Phase::Ended(ended) if ended.cancel.is_some() => Err(Refusal::Ended(Some(EndReason::Cancelled))),
-            Phase::Ended(ended) if ended.reason == EndReason::TimedOut => {
+            Phase::Ended(tombstone) if tombstone.cancel.is_some() => {
+                Err(Refusal::Ended(Some(EndReason::Cancelled)))
+            }
+            Phase::Ended(tombstone) if tombstone.reason == EndReason::TimedOut => {
                 Err(Refusal::TimedOut(self.snapshot(ctx)))
             }
-            Phase::Ended(ended) => Err(Refusal::Ended(Some(ended.reason))),
+            Phase::Ended(tombstone) => Err(Refusal::Ended(Some(tombstone.reason))),
         }
     }
 }
