@@ -195,8 +195,34 @@ pub fn document() -> String {
     }
     document["info"]["version"] = json!(env!("CARGO_PKG_VERSION"));
     document["paths"] = Value::Object(paths);
+    document["x-limits"] = limits();
     complete(&mut document["components"]["schemas"]);
     document.to_string()
+}
+
+/// The bounds of the contract by name. Most are in bytes, which `maxLength`
+/// (characters) can't express, so they are published as an extension too.
+fn limits() -> Value {
+    use wire::limits;
+    json!({
+        "MAX_NAME_BYTES": limits::MAX_NAME_BYTES,
+        "MAX_KEY_BYTES": limits::MAX_KEY_BYTES,
+        "MIN_TTL_MS": limits::MIN_TTL_MS,
+        "MAX_TTL_MS": limits::MAX_TTL_MS,
+        "DEFAULT_TTL_MS": limits::DEFAULT_TTL_MS,
+        "MAX_WAIT_MS": limits::MAX_WAIT_MS,
+        "MAX_OWNER_BYTES": limits::MAX_OWNER_BYTES,
+        "MAX_METADATA_BYTES": limits::MAX_METADATA_BYTES,
+        "MAX_REASON_BYTES": limits::MAX_REASON_BYTES,
+        "MAX_HOLDERS_SHOWN": limits::MAX_HOLDERS_SHOWN,
+        "MAX_WAITERS_SHOWN": limits::MAX_WAITERS_SHOWN,
+        "DEFAULT_PAGE": limits::DEFAULT_PAGE,
+        "MAX_PAGE": limits::MAX_PAGE,
+        "MAX_HOLD_MS": limits::MAX_HOLD_MS,
+        "AWAY_GRACE_MS": limits::AWAY_GRACE_MS,
+        "OVERVIEW_SECONDS": limits::OVERVIEW_SECONDS,
+        "LONG_WAIT_MS": limits::LONG_WAIT_MS,
+    })
 }
 
 /// What the derived schemas don't say: the `type` by which messages of the
@@ -294,6 +320,24 @@ mod tests {
         }
         assert!(schemas["AcquireRequest"]["properties"]["ttl_ms"].is_object());
         assert!(schemas["AcquireRequest"].get("required").is_none());
+    }
+
+    #[test]
+    fn schema_bounds_match_the_published_limits() {
+        let document: Value = serde_json::from_str(&document()).unwrap();
+        let (schemas, limits) = (&document["components"]["schemas"], &document["x-limits"]);
+        for (schema, bound, limit) in [
+            ("Ttl", "minimum", "MIN_TTL_MS"),
+            ("Ttl", "maximum", "MAX_TTL_MS"),
+            ("Wait", "maximum", "MAX_WAIT_MS"),
+            ("ResourceName", "maxLength", "MAX_NAME_BYTES"),
+            ("IdempotencyKey", "maxLength", "MAX_KEY_BYTES"),
+            ("Owner", "maxLength", "MAX_OWNER_BYTES"),
+            ("Reason", "maxLength", "MAX_REASON_BYTES"),
+        ] {
+            assert!(limits[limit].is_u64(), "{limit}");
+            assert_eq!(schemas[schema][bound].as_u64(), limits[limit].as_u64(), "{schema}.{bound}");
+        }
     }
 
     #[test]
