@@ -1,19 +1,62 @@
+//! Configures and connects clients.
+
 use std::time::Duration;
 
 use dlm_protocol::{Owner, Ttl};
 use tracing::{Instrument, debug_span};
 
 use crate::client::Client;
+use crate::defaults::LockDefaults;
 use crate::error::Error;
 use crate::transport::{Address, Transport, TransportKind};
 use crate::worker::Handle;
 
 const DEFAULT_ADDRESS: &str = "http://127.0.0.1:7420";
 const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// What is added to a wait has to stay within what clocks can count.
-const LONGEST_REQUEST_TIMEOUT: Duration = Duration::from_secs(86_400);
+/// Timeouts are added to waits, and the sum must stay representable.
+const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(86_400);
 
-/// Makes a [`Client`] that is not like all others.
+impl Client {
+    /// Connects to the server at `url`, such as `http://127.0.0.1:7420`. Several
+    /// URLs, separated by commas, name servers that share one database.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`ClientBuilder::connect`].
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, no connection or thread remains.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), dlm_client::Error> {
+    /// let client = dlm_client::Client::connect("http://127.0.0.1:7420").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn connect(url: &str) -> Result<Self, Error> {
+        Self::builder().address(url).connect().await
+    }
+
+    /// Creates a [`ClientBuilder`] to configure a client.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), dlm_client::Error> {
+    /// let builder = dlm_client::Client::builder().address("http://127.0.0.1:7420").owner("api-7");
+    /// let client = builder.connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::new()
+    }
+}
+
+/// Configures a [`Client`].
 ///
 /// # Examples
 ///
@@ -35,142 +78,144 @@ const LONGEST_REQUEST_TIMEOUT: Duration = Duration::from_secs(86_400);
 /// # }
 /// ```
 #[derive(Debug)]
-#[must_use = "nothing happens before `connect`"]
+#[must_use = "a builder does nothing until `connect` is called"]
 pub struct ClientBuilder {
     addresses: Vec<String>,
     transport: TransportKind,
-    options: Result<Options, Error>,
+    settings: Result<ClientSettings, Error>,
 }
 
-/// What a client adds to every lock.
+/// The settings that are validated, so that the first error can be kept.
 #[derive(Debug)]
-pub(crate) struct Options {
-    pub(crate) owner: Owner,
-    pub(crate) ttl: Ttl,
+struct ClientSettings {
+    defaults: LockDefaults,
     request_timeout: Duration,
 }
 
 impl ClientBuilder {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self {
             addresses: vec![DEFAULT_ADDRESS.into()],
             transport: TransportKind::default(),
-            options: Ok(Options {
-                owner: Owner::default(),
-                ttl: Ttl::default(),
+            settings: Ok(ClientSettings {
+                defaults: LockDefaults::default(),
                 request_timeout: DEFAULT_REQUEST_TIMEOUT,
             }),
         }
     }
 
-    /// Where the server is, as `http://` or `https://` and a host; by default
-    /// `http://127.0.0.1:7420`. A path is kept, for servers behind a reverse
-    /// proxy.
+    /// The URL of the server: `http://` or `https://`, a host, and optionally a port
+    /// and a path, as behind a reverse proxy. The default is
+    /// `http://127.0.0.1:7420`.
     ///
-    /// For `https` the server's certificate is verified as the platform does
-    /// it. Proxies that the environment names (`HTTP_PROXY` and the like) are
-    /// not used.
-    ///
-    /// Several may be given with commas between them, or by
+    /// Several URLs can be given, separated by commas; see
     /// [`addresses`](Self::addresses).
+    ///
+    /// For `https` the server's certificate is verified with the platform's trust
+    /// store. Proxies from the environment (`HTTP_PROXY` and the like) are not used.
     pub fn address(mut self, url: impl AsRef<str>) -> Self {
         self.addresses = url.as_ref().split(',').map(|url| url.trim().to_owned()).collect();
         self
     }
 
-    /// Where the servers are that share one database. The client speaks to one
-    /// of them and moves on to the next when it fails; locks and waits go on.
+    /// The URLs of servers that share one database. The client uses one of them and
+    /// fails over to the next. Locks and waits survive the failover.
     pub fn addresses(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.addresses = urls.into_iter().map(Into::into).collect();
         self
     }
 
-    /// How to speak to the server; [`TransportKind::Auto`] by default.
+    /// The transport to use. The default is [`TransportKind::Auto`].
     pub fn transport(mut self, transport: TransportKind) -> Self {
         self.transport = transport;
         self
     }
 
-    /// Who locks, for people to read in status and events: at most 256 bytes
-    /// without control characters. Empty by default.
+    /// A label of this client for people to read in status and events: at most 256
+    /// bytes without control characters. The default is empty.
     pub fn owner(self, owner: impl AsRef<str>) -> Self {
-        let owner = Owner::try_from(owner.as_ref());
-        self.with(|options| {
-            options.owner = owner?;
+        self.with(|settings| {
+            settings.defaults.owner = Owner::try_from(owner.as_ref())?;
             Ok(())
         })
     }
 
-    /// The TTL of locks that ask for none: 100 ms to a day; 30 s by default.
+    /// The TTL of locks that do not set one: 100 ms to 24 hours. The default is
+    /// 30 s.
     ///
-    /// It is the time after which a lock is free when its holder dies, and the
-    /// time that a holder survives without its server. A short TTL also means
-    /// more renewals.
+    /// The TTL is how long a lock stays taken after its holder dies, and how long a
+    /// holder survives without a reachable server. A shorter TTL needs more
+    /// renewals.
     pub fn default_ttl(self, ttl: Duration) -> Self {
-        self.with(|options| {
-            options.ttl = Ttl::try_from(ttl)?;
+        self.with(|settings| {
+            settings.defaults.ttl = Ttl::try_from(ttl)?;
             Ok(())
         })
     }
 
-    /// The time after which an answer is no longer waited for: 10 s by default,
-    /// a day at most. The wait for a lock is not counted, and attempts to renew get less, by
-    /// what is left of their lease.
+    /// How long to wait for the reply to a request: more than zero, at most 24
+    /// hours. The default is 10 s.
+    ///
+    /// The wait for a lock is not counted. A renewal attempt gets less time if its
+    /// lease is close to its deadline.
     pub fn request_timeout(self, timeout: Duration) -> Self {
-        self.with(|options| {
+        self.with(|settings| {
             if timeout.is_zero() {
                 return Err(Error::invalid("the request timeout must not be zero"));
             }
-            if timeout > LONGEST_REQUEST_TIMEOUT {
-                return Err(Error::invalid("the request timeout must not be longer than a day"));
+            if timeout > MAX_REQUEST_TIMEOUT {
+                return Err(Error::invalid("the request timeout must not be longer than 24 hours"));
             }
-            options.request_timeout = timeout;
+            settings.request_timeout = timeout;
             Ok(())
         })
     }
 
-    /// Starts the client's thread and asks the server whether it is ready; with
-    /// [`TransportKind::Session`] it also waits for the session.
+    /// Starts the client thread and checks that a server is ready. With
+    /// [`TransportKind::Session`] it also waits until the session is up.
     ///
     /// # Errors
     ///
-    /// The first error of the calls before, [`is_invalid`](Error::is_invalid);
-    /// [`is_connect`](Error::is_connect) when the server can't be reached, or
-    /// when the session that was asked for is not to be had;
-    /// [`is_retryable`](Error::is_retryable) when it is not ready yet; others
-    /// when what answers is not a dlm server, or when the machine has no
-    /// certificates for `https`.
+    /// - [`is_invalid`](Error::is_invalid): an address or an earlier setting is
+    ///   invalid. The first such error is reported.
+    /// - [`is_connect`](Error::is_connect): no server is reachable, or the session
+    ///   could not be established.
+    /// - [`is_retryable`](Error::is_retryable): the server is not ready yet.
+    /// - [`is_unexpected_reply`](Error::is_unexpected_reply): the address is not that
+    ///   of a dlm server.
+    /// - Other errors if the machine has no certificates for `https`, or cannot
+    ///   start a thread.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves nothing behind.
+    /// If the future is dropped, no connection or thread remains.
     pub async fn connect(self) -> Result<Client, Error> {
-        let options = self.options?;
+        let ClientSettings { defaults, request_timeout } = self.settings?;
         let addresses =
             self.addresses.iter().map(|address| Address::parse(address)).collect::<Result<Vec<_>, _>>()?;
         let transport = Transport::new(addresses, self.transport)?;
         let span = debug_span!("connect", address = %transport.name());
         async {
-            let timeout = options.request_timeout;
-            let handle = Handle::start(transport, timeout).await?;
-            let shared = handle.shared.clone();
+            let handle = Handle::start(transport, request_timeout).await?;
+            let context = handle.context().clone();
             let usable = async move {
-                shared.transport.ready(timeout).await?;
-                Ok(shared.transport.until_usable(timeout).await?)
+                context.transport.ready(request_timeout).await?;
+                Ok(context.transport.wait_until_usable(request_timeout).await?)
             };
             handle.call(usable).await?;
-            Ok(Client::new(handle, options))
+            Ok(Client::new(handle, defaults))
         }
         .instrument(span)
         .await
     }
 
-    /// Changes the options, unless an error came before.
-    fn with(mut self, change: impl FnOnce(&mut Options) -> Result<(), Error>) -> Self {
-        self.options = self.options.and_then(|mut options| {
-            change(&mut options)?;
-            Ok(options)
-        });
+    /// Changes the settings, unless an earlier change failed.
+    fn with(mut self, change: impl FnOnce(&mut ClientSettings) -> Result<(), Error>) -> Self {
+        if let Ok(settings) = &mut self.settings
+            && let Err(error) = change(settings)
+        {
+            self.settings = Err(error);
+        }
         self
     }
 }

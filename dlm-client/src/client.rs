@@ -1,10 +1,12 @@
+//! The client.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{Instrument, debug_span};
 
-use crate::builder::{ClientBuilder, Options};
+use crate::defaults::LockDefaults;
 use crate::detached::DetachedLease;
 use crate::error::Error;
 use crate::events::Events;
@@ -13,79 +15,43 @@ use crate::list::Locks;
 use crate::lock::{LockRequest, TryLockRequest};
 use crate::worker::Handle;
 
-/// A connection to a dlm server. A clone is cheap and shares everything.
+/// A client of a dlm server.
 ///
-/// Behind it stands one thread of its own with a small runtime, so that locks
-/// are renewed and released whatever the application does to its own. The
+/// Clones are cheap and share the connections.
+///
+/// Each client owns one thread with a small runtime that renews and releases
+/// locks, so that locks survive an application that blocks its own runtime. The
 /// client's futures run on any executor, or under a plain `block_on`.
 ///
 /// The thread ends when the last clone and the last guard are dropped and the
-/// releases that are left have been sent. A program that ends sooner should
-/// [`close`](Self::close) the client first, or its last locks are only free
-/// when their TTL has run out.
+/// pending releases are done. A program that exits earlier should
+/// [`close`](Self::close) the client first. Otherwise its last locks stay taken
+/// until their TTL runs out.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) handle: Handle,
-    pub(crate) options: Arc<Options>,
+    defaults: Arc<LockDefaults>,
 }
 
 impl Client {
-    pub(crate) fn new(handle: Handle, options: Options) -> Self {
-        Self { handle, options: Arc::new(options) }
+    pub(crate) fn new(handle: Handle, defaults: LockDefaults) -> Self {
+        Self { handle, defaults: Arc::new(defaults) }
     }
 
-    /// Connects to the server at `url`, such as `http://127.0.0.1:7420`, or to
-    /// the first that answers of several with commas between them.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`ClientBuilder::connect`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future leaves nothing behind.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # async fn example() -> Result<(), dlm_client::Error> {
-    /// let client = dlm_client::Client::connect("http://127.0.0.1:7420").await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn connect(url: &str) -> Result<Self, Error> {
-        Self::builder().address(url).connect().await
-    }
-
-    /// For a client with an owner, a TTL or a timeout of its own.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # async fn example() -> Result<(), dlm_client::Error> {
-    /// let builder = dlm_client::Client::builder().address("http://127.0.0.1:7420").owner("api-7");
-    /// let client = builder.connect().await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn builder() -> ClientBuilder {
-        ClientBuilder::new()
-    }
-
-    /// Locks `name`: waits its turn, for as long as it takes unless
-    /// [`wait`](LockRequest::wait) says otherwise. Nothing is sent before the
-    /// request is awaited.
+    /// Acquires the lock on `name`. If it is held, the request joins a FIFO queue
+    /// and waits until the lock is granted, or for at most
+    /// [`wait`](LockRequest::wait). Nothing is sent before the request is awaited.
     ///
     /// A name is 1 to 256 bytes of text without control characters.
     ///
     /// # Errors
     ///
-    /// Those of [`LockRequest`].
+    /// The errors of [`LockRequest`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up the place in the queue, and the lock if the
-    /// grant was already on its way.
+    /// Dropping the future leaves the queue, and releases the lock if the grant was
+    /// already on its way.
     ///
     /// # Examples
     ///
@@ -105,46 +71,45 @@ impl Client {
     /// # }
     /// ```
     pub fn lock(&self, name: impl AsRef<str>) -> LockRequest {
-        LockRequest::new(self, name.as_ref())
+        LockRequest::new(self.handle.clone(), &self.defaults, name.as_ref())
     }
 
-    /// Locks `name` if that is possible at once; `None` if somebody else holds
-    /// it or waits for it.
+    /// Acquires the lock on `name` without waiting. Returns `None` if someone else
+    /// holds it or waits for it.
     ///
     /// # Errors
     ///
-    /// Those of [`TryLockRequest`].
+    /// The errors of [`TryLockRequest`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up the lock if the grant was already on its
-    /// way.
+    /// Dropping the future releases the lock if the grant was already on its way.
     ///
     /// # Examples
     ///
     /// ```no_run
     /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
     /// if let Some(guard) = client.try_lock("nightly-report").await? {
-    ///     // this process makes the report
+    ///     // This process writes the report.
     ///     guard.release().await?;
     /// }
     /// # Ok(())
     /// # }
     /// ```
     pub fn try_lock(&self, name: impl AsRef<str>) -> TryLockRequest {
-        TryLockRequest::new(self, name.as_ref())
+        TryLockRequest::new(self.handle.clone(), &self.defaults, name.as_ref())
     }
 
-    /// Locks `name`, does `work`, and releases. The work is stopped, by dropping
-    /// its future, when the lock is lost.
+    /// Acquires the lock on `name`, runs `work`, and releases the lock. If the lock
+    /// is lost, the work is stopped by dropping its future.
     ///
     /// # Errors
     ///
-    /// Those of [`lock`](Self::lock) before the work has begun.
-    /// [`is_lost`](Error::is_lost) when the lock was lost before the work was
-    /// done, or found lost at its release: other holders may have been at it
-    /// meanwhile. A release that fails in passing is no error; the client goes
-    /// on with it.
+    /// The errors of [`lock`](Self::lock), before the work starts.
+    /// [`is_lost`](Error::is_lost) if the lock was lost before the work completed,
+    /// or turns out to be lost when it is released: another holder may have acquired
+    /// it meanwhile. A release that fails for another reason is not an error; the
+    /// client thread keeps retrying it.
     ///
     /// # Cancel safety
     ///
@@ -167,21 +132,21 @@ impl Client {
         self.lock(name).with(work).await
     }
 
-    /// Makes a guard of a lease that was [`detach`](LockGuard::detach)ed, here
-    /// or elsewhere. The lease is renewed at once, for its own TTL, and from
-    /// then on like any other.
+    /// Creates a guard for a lease that was [detached](LockGuard::detach), in this
+    /// process or another one. The lease is renewed at once for its own TTL, and
+    /// automatically from then on.
     ///
     /// # Errors
     ///
-    /// [`is_lost`](Error::is_lost) when the lease has ended;
-    /// [`is_second_guard`](Error::is_second_guard) when it has a guard in this
-    /// process already; [`is_connect`](Error::is_connect),
-    /// [`is_timeout`](Error::is_timeout) and others when the server can't say.
+    /// [`is_lost`](Error::is_lost) if the lease has ended;
+    /// [`is_second_guard`](Error::is_second_guard) if it already has a guard in this
+    /// process; [`is_connect`](Error::is_connect),
+    /// [`is_timeout`](Error::is_timeout) and others if the server does not reply.
     ///
     /// # Cancel safety
     ///
-    /// When the future is dropped, the lease is either released or lives to its
-    /// expiry.
+    /// If the future is dropped, the lease is either released or lives until it
+    /// expires.
     ///
     /// # Examples
     ///
@@ -189,7 +154,7 @@ impl Client {
     /// # async fn example(client: dlm_client::Client) -> Result<(), Box<dyn std::error::Error>> {
     /// # let read = || String::new();
     /// let guard = client.adopt(serde_json::from_str(&read())?).await?;
-    /// println!("{} goes on under token {}", guard.resource(), guard.fencing_token());
+    /// println!("adopted {} with token {}", guard.resource(), guard.fencing_token());
     /// # Ok(())
     /// # }
     /// ```
@@ -198,9 +163,9 @@ impl Client {
         self.handle.adopt(lease).instrument(span).await
     }
 
-    /// The resources of the server: a stream of their status, ordered by the
-    /// bytes of the name and fetched page by page. Held ones, unless
-    /// [`state`](Locks::state) says otherwise.
+    /// Lists locks: a stream of their status, ordered by the bytes of the name and
+    /// fetched page by page. By default only held locks are listed; see
+    /// [`state`](Locks::state).
     ///
     /// # Examples
     ///
@@ -214,11 +179,12 @@ impl Client {
     /// # }
     /// ```
     pub fn locks(&self) -> Locks {
-        Locks::new(self.clone())
+        Locks::new(self.handle.clone())
     }
 
-    /// What happens to locks: a stream that reconnects and resumes by itself.
-    /// From now on, unless [`after`](Events::after) says otherwise.
+    /// Subscribes to lock events: a stream that reconnects and resumes
+    /// automatically. It starts now, or at the cursor given to
+    /// [`after`](Events::after).
     ///
     /// # Examples
     ///
@@ -238,24 +204,24 @@ impl Client {
     /// # }
     /// ```
     pub fn events(&self) -> Events {
-        Events::new(self.clone())
+        Events::new(self.handle.clone())
     }
 
-    /// Closes the client and all its clones: ends all waiting for locks, and
-    /// waits until the releases of guards dropped so far have been sent, for
-    /// `timeout` at most.
+    /// Closes the client and all its clones: ends all waits for locks, and waits
+    /// until the guards dropped so far are released, for at most `timeout`.
     ///
-    /// From then on the client answers [`is_closed`](Error::is_closed). Guards
-    /// that are alive stay so: they are renewed, and released when dropped.
+    /// Later calls fail with [`is_closed`](Error::is_closed). Existing guards are
+    /// not affected: they are still renewed, and released when dropped.
     ///
     /// # Errors
     ///
-    /// [`is_timeout`](Error::is_timeout) when releases were left. The client's
-    /// thread goes on with them as long as the process lives.
+    /// [`is_timeout`](Error::is_timeout) if releases are still pending. The client
+    /// thread keeps retrying them while the process lives.
     ///
     /// # Cancel safety
     ///
-    /// The client is closed also when the future is dropped, once it was polled.
+    /// Once the future was polled, the client is closed even if the future is
+    /// dropped.
     ///
     /// # Examples
     ///
@@ -264,20 +230,20 @@ impl Client {
     /// use std::time::Duration;
     ///
     /// drop(client.lock("orders/42").await?);
-    /// client.close(Duration::from_secs(5)).await?; // the release has been sent
+    /// client.close(Duration::from_secs(5)).await?; // the lock is released
     /// # Ok(())
     /// # }
     /// ```
     pub async fn close(&self, timeout: Duration) -> Result<(), Error> {
-        self.handle.flush(timeout).instrument(debug_span!("close")).await
+        self.handle.close(timeout).instrument(debug_span!("close")).await
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("address", self.handle.shared.transport.name())
-            .field("options", &self.options)
+            .field("address", self.handle.context().transport.name())
+            .field("defaults", &self.defaults)
             .finish_non_exhaustive()
     }
 }

@@ -1,17 +1,20 @@
-//! The clock that leases are measured by.
+//! The clock that lease terms are measured with.
 
+use std::ops::{Add, Sub};
 use std::time::Duration;
 
-/// Longest sleep in one piece. The runtime's timers stop while the machine is
-/// suspended and this clock does not: a sleeper looks at it this often.
-const LONGEST_NAP: Duration = Duration::from_secs(1);
+/// The longest single sleep. Runtime timers stop while the machine is suspended
+/// but this clock does not, so a sleeping task rechecks the clock this often.
+const MAX_SLEEP: Duration = Duration::from_secs(1);
 
-/// An instant on a clock that nobody sets and that, on Linux, goes on while the
-/// machine is suspended (`CLOCK_BOOTTIME`).
+/// An instant on a monotonic clock that nobody can set and that, on Linux, keeps
+/// running while the machine is suspended (`CLOCK_BOOTTIME`).
+///
+/// All arithmetic saturates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment(Duration);
+pub(crate) struct BootInstant(Duration);
 
-impl Moment {
+impl BootInstant {
     #[cfg(target_os = "linux")]
     pub(crate) fn now() -> Self {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
@@ -21,42 +24,55 @@ impl Moment {
     }
 
     #[cfg(not(target_os = "linux"))]
-    #[expect(clippy::disallowed_methods, reason = "the best clock there is where CLOCK_BOOTTIME is missing")]
+    #[expect(clippy::disallowed_methods, reason = "the best available clock where CLOCK_BOOTTIME is missing")]
     pub(crate) fn now() -> Self {
         static ORIGIN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
-        // Not zero, so that a term that began before the first look has a place.
-        const HEAD_START: Duration = Duration::from_secs(2 * 86_400);
-        Self(HEAD_START + ORIGIN.get_or_init(std::time::Instant::now).elapsed())
+        // Not zero, so that a term that began before the first reading can be represented.
+        const OFFSET: Duration = Duration::from_secs(2 * 86_400);
+        Self(OFFSET + ORIGIN.get_or_init(std::time::Instant::now).elapsed())
     }
 
-    /// How long after `earlier` this is; zero when it is not after it.
-    pub(crate) fn since(self, earlier: Self) -> Duration {
+    /// The time since `earlier`; zero if `earlier` is later than `self`.
+    pub(crate) fn duration_since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
+}
 
-    pub(crate) fn plus(self, duration: Duration) -> Self {
+impl Add<Duration> for BootInstant {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(duration))
     }
+}
 
-    pub(crate) fn minus(self, duration: Duration) -> Self {
+impl Sub<Duration> for BootInstant {
+    type Output = Self;
+
+    fn sub(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(duration))
     }
 }
 
-/// How long to sleep before looking at the clock again on the way to `moment`.
-pub(crate) fn nap(now: Moment, moment: Moment) -> Duration {
-    moment.since(now).min(LONGEST_NAP)
+/// How long to sleep before the clock must be read again, on the way to `until`.
+pub(crate) fn sleep_step(now: BootInstant, until: BootInstant) -> Duration {
+    until.duration_since(now).min(MAX_SLEEP)
 }
 
-/// Sleeps until `moment`, in the client's thread.
-pub(crate) async fn sleep_until(moment: Moment) {
+/// Sleeps until `until`. Must run on the client thread.
+pub(crate) async fn sleep_until(until: BootInstant) {
     loop {
-        let now = Moment::now();
-        if now >= moment {
+        let now = BootInstant::now();
+        if now >= until {
             return;
         }
-        tokio::time::sleep(nap(now, moment)).await;
+        tokio::time::sleep(sleep_step(now, until)).await;
     }
+}
+
+/// Sleeps for `duration` of this clock's time. Must run on the client thread.
+pub(crate) async fn sleep(duration: Duration) {
+    sleep_until(BootInstant::now() + duration).await;
 }
 
 #[cfg(test)]
@@ -64,16 +80,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clock_never_goes_back() {
-        let first = Moment::now();
-        assert!(Moment::now() >= first);
+    fn clock_never_goes_back() {
+        let first = BootInstant::now();
+        assert!(BootInstant::now() >= first);
     }
 
     #[test]
-    fn a_moment_that_is_over_is_zero_away() {
-        let now = Moment::now();
-        assert_eq!(now.since(now.plus(Duration::from_secs(1))), Duration::ZERO);
-        assert_eq!(nap(now, now.minus(Duration::from_secs(1))), Duration::ZERO);
-        assert_eq!(nap(now, now.plus(Duration::from_secs(3600))), LONGEST_NAP);
+    fn duration_until_a_past_instant_is_zero() {
+        let now = BootInstant::now();
+        assert_eq!(now.duration_since(now + Duration::from_secs(1)), Duration::ZERO);
+        assert_eq!(sleep_step(now, now - Duration::from_secs(1)), Duration::ZERO);
+        assert_eq!(sleep_step(now, now + Duration::from_secs(3600)), MAX_SLEEP);
     }
 }

@@ -1,26 +1,30 @@
+//! A lease without a guard, for handing a lock to another process.
+
 use dlm_protocol::{FencingToken, LeaseId, Mode, ResourceName};
 use serde::{Deserialize, Serialize};
 
-/// A lease without a guard: [`detach`](crate::LockGuard::detach)ed from one, to
-/// be [`adopt`](crate::Client::adopt)ed by another, perhaps elsewhere.
+/// A lease that was [detached](crate::LockGuard::detach) from its guard and can
+/// be [adopted](crate::Client::adopt) by another one, in this process or
+/// elsewhere.
 ///
-/// Whoever has it can renew and release the lease: once serialised, keep it as
-/// secret as a password. Its `Debug` doesn't tell the id.
+/// It can be serialized. Anyone who has the serialized form can renew and release
+/// the lease, so keep it as secret as a password. Its `Debug` output does not
+/// contain the lease id.
 ///
 /// # Examples
 ///
 /// ```no_run
 /// # async fn example(client: dlm_client::Client) -> Result<(), Box<dyn std::error::Error>> {
-/// # let hand_over = |_: String| {};
+/// # let send_to_peer = |_: String| {};
 /// let lease = client.lock("migration").await?.detach();
-/// println!("{} goes to another process, with token {}", lease.resource(), lease.fencing_token());
-/// hand_over(serde_json::to_string(&lease)?); // there: `Client::adopt`
+/// println!("handing over {} with token {}", lease.resource(), lease.fencing_token());
+/// send_to_peer(serde_json::to_string(&lease)?); // the other process calls `Client::adopt`
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[must_use = "the lease lives to its expiry, and nobody renews it"]
+#[must_use = "a detached lease is not renewed and lives until it expires"]
 pub struct DetachedLease {
     pub(crate) resource: ResourceName,
     pub(crate) lease_id: LeaseId,
@@ -29,19 +33,19 @@ pub struct DetachedLease {
 }
 
 impl DetachedLease {
-    /// The name of what is locked.
+    /// The name of the locked resource.
     #[must_use]
     pub fn resource(&self) -> &str {
         self.resource.as_str()
     }
 
-    /// Exclusive or shared.
+    /// Whether the lease is exclusive or shared.
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// The token of the grant.
+    /// The fencing token of the grant.
     #[must_use]
     pub fn fencing_token(&self) -> FencingToken {
         self.fencing_token
@@ -53,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lease_survives_being_written_down_and_its_debug_does_not_tell_the_id() {
+    fn lease_survives_serialization_and_debug_hides_the_lease_id() {
         let lease = DetachedLease {
             resource: ResourceName::try_from("orders/42").unwrap(),
             lease_id: LeaseId::try_from("s3cret").unwrap(),

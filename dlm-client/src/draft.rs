@@ -1,41 +1,53 @@
+//! A lock request that is still being built.
+
 use dlm_protocol::{AcquireRequest, Mode, ResourceName};
 
-use crate::client::Client;
+use crate::acquire::{AcquireOptions, WaitPolicy};
+use crate::defaults::LockDefaults;
 use crate::error::Error;
 use crate::guard::LockGuard;
-use crate::worker::{Handle, Order, Patience};
+use crate::worker::Handle;
 
-/// An order that is still being written, and the first error in it.
-pub(crate) struct Draft {
+/// The options of a lock request, or the first error in them.
+pub(crate) struct RequestDraft {
     handle: Handle,
-    pub(crate) order: Result<Order, Error>,
+    pub(crate) options: Result<AcquireOptions, Error>,
 }
 
-impl Draft {
-    pub(crate) fn new(client: &Client, name: &str, patience: Patience) -> Self {
-        let order = ResourceName::try_from(name).map(|resource| Order {
+impl RequestDraft {
+    pub(crate) fn new(handle: Handle, defaults: &LockDefaults, name: &str, wait: WaitPolicy) -> Self {
+        let options = ResourceName::try_from(name).map(|resource| AcquireOptions {
             resource,
             request: AcquireRequest {
-                ttl_ms: client.options.ttl,
-                owner: client.options.owner.clone(),
+                ttl_ms: defaults.ttl,
+                owner: defaults.owner.clone(),
                 ..AcquireRequest::default()
             },
             key: None,
-            patience,
+            wait,
             auto_renew: true,
         });
-        Self { handle: client.handle.clone(), order: order.map_err(Error::from) }
+        Self { handle, options: options.map_err(Error::from) }
+    }
+
+    /// Applies a change, unless an earlier one failed.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut AcquireOptions) -> Result<(), Error>) {
+        if let Ok(options) = &mut self.options
+            && let Err(error) = change(options)
+        {
+            self.options = Err(error);
+        }
     }
 
     pub(crate) async fn send(self) -> Result<LockGuard, Error> {
-        self.handle.acquire(self.order?).await
+        self.handle.acquire(self.options?).await
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
-        self.order.as_ref().ok().map(|order| order.resource.as_str())
+        self.options.as_ref().ok().map(|options| options.resource.as_str())
     }
 
     pub(crate) fn mode(&self) -> Option<Mode> {
-        self.order.as_ref().ok().map(|order| order.request.mode)
+        self.options.as_ref().ok().map(|options| options.request.mode)
     }
 }

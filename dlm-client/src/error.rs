@@ -1,16 +1,16 @@
-//! The one error of the SDK.
+//! The error type of the crate.
 
 use std::fmt;
 
 use dlm_protocol::{Holder, InvalidValue, Problem, ProblemCode, ResourceName};
 
 use crate::loss::LossReason;
-use crate::transport::Failure;
+use crate::request_error::RequestError;
 
-/// What went wrong, for programs through its `is_…` methods and for people
-/// through its `Display`.
+/// The error of every operation in this crate.
 ///
-/// It never contains the id of a lease.
+/// Programs classify an error with its `is_*` methods; its `Display` output is
+/// for people. Neither `Display` nor `Debug` output contains a lease id.
 ///
 /// # Examples
 ///
@@ -21,16 +21,16 @@ use crate::transport::Failure;
 /// match client.lock("orders/42").wait(Duration::from_secs(2)).await {
 ///     Ok(guard) => drop(guard),
 ///     Err(error) if error.is_timeout() => println!("held by {:?}", error.holders()),
-///     Err(error) if error.is_retryable() => println!("later, perhaps: {error}"),
+///     Err(error) if error.is_retryable() => println!("try again later: {error}"),
 ///     Err(error) => return Err(error),
 /// }
 /// # Ok(())
 /// # }
 /// ```
-pub struct Error(Box<Inner>);
+pub struct Error(Box<ErrorInner>);
 
-struct Inner {
-    kind: Kind,
+struct ErrorInner {
+    kind: ErrorKind,
     message: String,
     retryable: bool,
     code: Option<ProblemCode>,
@@ -39,148 +39,152 @@ struct Inner {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ErrorKind {
     Invalid,
     Setup,
     Connect,
-    Broken,
+    ConnectionLost,
     Timeout,
     Held,
     Lost(LossReason),
     Unavailable,
-    Refused,
-    Unexpected,
+    Rejected,
+    UnexpectedReply,
     SecondGuard,
     Closed,
 }
 
 impl Error {
-    /// Time ran out: of a wait for a lock, or of a request.
+    /// The wait for a lock, a request, or [`Client::close`](crate::Client::close)
+    /// timed out.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        self.0.kind == Kind::Timeout
+        self.0.kind == ErrorKind::Timeout
     }
 
-    /// The lock is not held any more, or the lease of an idempotency key has
+    /// The lock is no longer held, or the lease or wait of an idempotency key has
     /// ended. [`loss_reason`](Self::loss_reason) says why.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        matches!(self.0.kind, Kind::Lost(_))
+        matches!(self.0.kind, ErrorKind::Lost(_))
     }
 
-    /// Somebody else holds the lock and no wait was asked for.
-    /// [`holders`](Self::holders) says who.
+    /// The lock is held by someone else and the request did not wait.
+    /// [`holders`](Self::holders) lists the holders.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        self.0.kind == Kind::Held
+        self.0.kind == ErrorKind::Held
     }
 
-    /// The same call may succeed later.
+    /// The same call may succeed when it is retried later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.retryable
     }
 
-    /// The server can't be reached, or the connection to it broke.
+    /// The client could not connect to the server, or the connection broke.
     #[must_use]
     pub fn is_connect(&self) -> bool {
-        matches!(self.0.kind, Kind::Connect | Kind::Broken)
+        matches!(self.0.kind, ErrorKind::Connect | ErrorKind::ConnectionLost)
     }
 
-    /// A value is outside its bounds; no repeat will help.
+    /// An argument is invalid. A retry gets the same error.
     #[must_use]
     pub fn is_invalid(&self) -> bool {
-        self.0.kind == Kind::Invalid
+        self.0.kind == ErrorKind::Invalid
     }
 
     /// The client was closed before or during the call.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.0.kind == Kind::Closed
+        self.0.kind == ErrorKind::Closed
     }
 
-    /// The lease or the idempotency key has a guard in this process already, or
-    /// one that is just being released.
+    /// The lease or the idempotency key already has a guard in this process, or
+    /// one whose release is still pending.
     #[must_use]
     pub fn is_second_guard(&self) -> bool {
-        self.0.kind == Kind::SecondGuard
+        self.0.kind == ErrorKind::SecondGuard
     }
 
-    /// What answered is not a dlm server, or one of a contract that this
-    /// version doesn't know.
+    /// The reply does not follow the wire contract: the address is not that of a
+    /// dlm server, or the server is too new for this version of the client.
     #[must_use]
     pub fn is_unexpected_reply(&self) -> bool {
-        self.0.kind == Kind::Unexpected
+        self.0.kind == ErrorKind::UnexpectedReply
     }
 
-    /// Why the lock was lost, where [`is_lost`](Self::is_lost).
+    /// Why the lock was lost; `Some` exactly if [`is_lost`](Self::is_lost).
     #[must_use]
     pub fn loss_reason(&self) -> Option<LossReason> {
         match self.0.kind {
-            Kind::Lost(reason) => Some(reason),
+            ErrorKind::Lost(reason) => Some(reason),
             _ => None,
         }
     }
 
-    /// The code of the server's answer, where the server refused.
+    /// The problem code of the server's reply, if the server rejected the request.
     #[must_use]
     pub fn code(&self) -> Option<ProblemCode> {
         self.0.code
     }
 
-    /// Who holds the lock, as far as the server said.
+    /// The current holders of the lock, if the server listed them; else empty.
     #[must_use]
     pub fn holders(&self) -> &[Holder] {
         &self.0.holders
     }
 
     pub(crate) fn lost(resource: impl fmt::Display, reason: LossReason) -> Self {
-        Self::new(Kind::Lost(reason), format!("the lock on `{resource}` is lost: {reason}"))
+        Self::new(ErrorKind::Lost(reason), format!("lost the lock on `{resource}`: {reason}"))
     }
 
     pub(crate) fn second_guard(resource: &ResourceName) -> Self {
-        let message = format!("this process has a guard for this lease or key of `{resource}` already");
-        Self::new(Kind::SecondGuard, message)
+        let message =
+            format!("this process already has a guard for this lease or idempotency key of `{resource}`");
+        Self::new(ErrorKind::SecondGuard, message)
     }
 
     pub(crate) fn closed() -> Self {
-        Self::new(Kind::Closed, "the client is closed".into())
+        Self::new(ErrorKind::Closed, "the client is closed".into())
     }
 
-    /// The wait for a lock ran out without an answer that says so.
-    pub(crate) fn waited_out(resource: &ResourceName, last: Option<Failure>) -> Self {
-        let mut error = Self::new(Kind::Timeout, format!("the wait for the lock on `{resource}` timed out"));
-        if let Some(last) = last {
+    /// The wait for a lock timed out at the client, without a reply that says so.
+    pub(crate) fn wait_timed_out(resource: &ResourceName, last_error: Option<RequestError>) -> Self {
+        let mut error =
+            Self::new(ErrorKind::Timeout, format!("timed out waiting for the lock on `{resource}`"));
+        if let Some(last) = last_error {
             let last = Self::from(last);
-            error.0.message = format!("{}; before that: {last}", error.0.message);
+            error.0.message = format!("{}; last error: {last}", error.0.message);
             error.0.source = Some(Box::new(last));
         }
         error.0.retryable = true;
         error
     }
 
-    pub(crate) fn flush_timed_out() -> Self {
-        Self::new(Kind::Timeout, "the client still has releases to send at the end of the time-out".into())
+    pub(crate) fn close_timed_out() -> Self {
+        let message = "closing timed out with releases still pending; the client keeps retrying them";
+        Self::new(ErrorKind::Timeout, message.into())
     }
 
     pub(crate) fn invalid(why: &str) -> Self {
-        Self::new(Kind::Invalid, why.into())
+        Self::new(ErrorKind::Invalid, why.into())
     }
 
-    pub(crate) fn address(address: &str, why: impl fmt::Display) -> Self {
-        Self::new(Kind::Invalid, format!("the server's address `{address}` can't be used: {why}"))
+    pub(crate) fn invalid_address(address: &str, why: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Invalid, format!("invalid server address `{address}`: {why}"))
     }
 
-    /// Something this machine lacks: certificates, a thread.
+    /// The machine lacks something the client needs, such as certificates.
     pub(crate) fn setup(what: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let source = source.into();
-        let mut error = Self::new(Kind::Setup, format!("{what}: {source}"));
+        let mut error = Self::new(ErrorKind::Setup, format!("{what}: {source}"));
         error.0.source = Some(source);
         error
     }
 
-    fn new(kind: Kind, message: String) -> Self {
-        Self(Box::new(Inner {
+    fn new(kind: ErrorKind, message: String) -> Self {
+        Self(Box::new(ErrorInner {
             kind,
             message,
             retryable: false,
@@ -190,22 +194,22 @@ impl Error {
         }))
     }
 
-    fn of_problem(problem: Problem) -> Self {
+    fn from_problem(problem: Problem) -> Self {
         let kind = match problem.code {
-            ProblemCode::LockHeld => Kind::Held,
-            ProblemCode::WaitTimeout => Kind::Timeout,
-            ProblemCode::LeaseEnded => Kind::Lost(LossReason::of(problem.reason)),
-            ProblemCode::NotHolder => Kind::Lost(LossReason::Unknown),
+            ProblemCode::LockHeld => ErrorKind::Held,
+            ProblemCode::WaitTimeout => ErrorKind::Timeout,
+            ProblemCode::LeaseEnded => ErrorKind::Lost(LossReason::from_end_reason(problem.reason)),
+            ProblemCode::NotHolder => ErrorKind::Lost(LossReason::Unknown),
             ProblemCode::InvalidRequest
             | ProblemCode::InvalidName
             | ProblemCode::InvalidCursor
-            | ProblemCode::IdempotencyKeyReused => Kind::Invalid,
-            ProblemCode::Unavailable | ProblemCode::QuotaExceeded => Kind::Unavailable,
-            ProblemCode::NotFound | ProblemCode::MethodNotAllowed => Kind::Unexpected,
-            _ => Kind::Refused,
+            | ProblemCode::IdempotencyKeyReused => ErrorKind::Invalid,
+            ProblemCode::Unavailable | ProblemCode::QuotaExceeded => ErrorKind::Unavailable,
+            ProblemCode::NotFound | ProblemCode::MethodNotAllowed => ErrorKind::UnexpectedReply,
+            _ => ErrorKind::Rejected,
         };
-        let retryable =
-            problem.status >= 500 || matches!(kind, Kind::Held | Kind::Timeout | Kind::Unavailable);
+        let retryable = problem.status >= 500
+            || matches!(kind, ErrorKind::Held | ErrorKind::Timeout | ErrorKind::Unavailable);
         let mut message = problem.detail;
         if message.is_empty() {
             message = problem.title;
@@ -221,16 +225,16 @@ impl Error {
     }
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        let retryable = failure.is_passing();
-        let message = failure.to_string();
-        let (kind, source) = match failure {
-            Failure::Problem { problem, .. } => return Self::of_problem(*problem),
-            Failure::Unreached(source) => (Kind::Connect, Some(source)),
-            Failure::Broken(source) => (Kind::Broken, Some(source)),
-            Failure::TimedOut(_) => (Kind::Timeout, None),
-            Failure::Unexpected { .. } => (Kind::Unexpected, None),
+impl From<RequestError> for Error {
+    fn from(error: RequestError) -> Self {
+        let retryable = error.is_transient();
+        let message = error.to_string();
+        let (kind, source) = match error {
+            RequestError::Problem { problem, .. } => return Self::from_problem(*problem),
+            RequestError::Connect(source) => (ErrorKind::Connect, Some(source)),
+            RequestError::ConnectionLost(source) => (ErrorKind::ConnectionLost, Some(source)),
+            RequestError::TimedOut(_) => (ErrorKind::Timeout, None),
+            RequestError::UnexpectedReply { .. } => (ErrorKind::UnexpectedReply, None),
         };
         let mut error = Self::new(kind, message);
         error.0.retryable = retryable;
@@ -241,7 +245,7 @@ impl From<Failure> for Error {
 
 impl From<InvalidValue> for Error {
     fn from(invalid: InvalidValue) -> Self {
-        let mut error = Self::new(Kind::Invalid, invalid.to_string());
+        let mut error = Self::new(ErrorKind::Invalid, invalid.to_string());
         error.0.source = Some(Box::new(invalid));
         error
     }

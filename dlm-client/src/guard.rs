@@ -1,3 +1,5 @@
+//! The guard of a held lock.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,31 +8,30 @@ use dlm_protocol::{FencingToken, Mode, Ttl};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug_span};
 
-use crate::clock::Moment;
+use crate::clock::BootInstant;
 use crate::detached::DetachedLease;
 use crate::error::Error;
-use crate::held::Held;
+use crate::held_lease::HeldLease;
 use crate::loss::{GuardState, LossReason};
 use crate::worker::Handle;
 
-/// A lock that is held, and released when the guard is dropped.
+/// A held lock, released when the guard is dropped.
 ///
-/// The client's own thread renews the lease behind it when a third of its TTL is
-/// over, unless [`auto_renew(false)`](crate::LockRequest::auto_renew) was asked
-/// for. A renewal that fails in passing is repeated until the guard's own
-/// deadline, which lies a little before the server's. Past it the guard is
-/// *lost*, and stays so.
+/// The client thread renews the lease after a third of its TTL, unless
+/// [`auto_renew(false)`](crate::LockRequest::auto_renew) was set. A renewal that
+/// fails with a transient error is retried until the guard's deadline, which is
+/// slightly before the server's. After the deadline the guard is *lost*, and stays
+/// lost.
 ///
 /// [`state`](Self::state), [`remaining`](Self::remaining) and
-/// [`live_token`](Self::live_token) compute from the clock at each call: they
-/// are right also in a process that was stopped for an hour a moment ago. No
-/// question about the past can protect a write that is on its way, though. For
-/// that, hand the [`fencing_token`](Self::fencing_token) to the storage with
-/// each write.
+/// [`live_token`](Self::live_token) compute from the clock at each call. They are
+/// correct even right after the process was suspended for an hour. But no check
+/// protects a write that is already on its way: pass the
+/// [`fencing_token`](Self::fencing_token) to the storage with each write.
 ///
-/// Dropping the guard never blocks, never awaits and needs no runtime: the
-/// client's thread releases the lease, and repeats that over failures until the
-/// lease would have expired anyway.
+/// Dropping the guard never blocks, never awaits and needs no runtime. The client
+/// thread releases the lease, with retries until the lease would have expired
+/// anyway.
 ///
 /// # Examples
 ///
@@ -40,43 +41,44 @@ use crate::worker::Handle;
 /// let client = dlm_client::Client::connect("http://127.0.0.1:7420").await?;
 /// let guard = client.lock("orders/42").await?;
 /// write(guard.fencing_token()).await;
-/// guard.release().await?; // or just drop it
+/// guard.release().await?; // or drop it
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "a lock is released as soon as its guard is dropped"]
+#[must_use = "the lock is released as soon as its guard is dropped"]
 #[clippy::has_significant_drop]
 pub struct LockGuard {
     handle: Handle,
-    held: Arc<Held>,
+    lease: Arc<HeldLease>,
 }
 
 impl LockGuard {
-    /// Over `socket` its lease was granted or renewed, or else over HTTP.
-    pub(crate) fn new(handle: Handle, held: Arc<Held>, socket: Option<u64>) -> Self {
-        handle.watch(&held, socket);
-        Self { handle, held }
+    /// Creates a guard and starts to renew its lease. `socket` is the session
+    /// socket that was up when the lease was granted, or `None` for HTTP.
+    pub(crate) fn new(handle: Handle, lease: Arc<HeldLease>, socket: Option<u64>) -> Self {
+        handle.watch(&lease, socket);
+        Self { handle, lease }
     }
 
-    /// The token of this grant, also when the guard is lost.
+    /// The fencing token of this grant. Available even when the guard is lost.
     ///
-    /// Each grant of a resource has a larger one than the grants before it. A
-    /// storage that remembers the largest token it has seen, and refuses writes
-    /// with a smaller one, refuses stale holders. The tokens of shared locks
-    /// tell their holders apart but don't order them.
+    /// Each grant of a resource has a larger token than the grants before it. A
+    /// storage that remembers the largest token it has seen and rejects writes with
+    /// smaller ones rejects stale holders. The tokens of shared locks identify
+    /// their holders but do not order them.
     ///
-    /// See [`live_token`](Self::live_token) for a token that is only given out
-    /// while the lock is held, and the example there.
+    /// [`live_token`](Self::live_token) returns the token only while the lock is
+    /// held.
     #[must_use]
     pub fn fencing_token(&self) -> FencingToken {
-        self.held.fencing_token
+        self.lease.fencing_token
     }
 
-    /// The token of this grant, if the lock is held at this instant.
+    /// The fencing token of this grant, if the lock is held at this instant.
     ///
     /// # Errors
     ///
-    /// [`is_lost`](Error::is_lost) when it is not.
+    /// [`is_lost`](Error::is_lost) if the lock is not held.
     ///
     /// # Examples
     ///
@@ -91,22 +93,22 @@ impl LockGuard {
     /// # }
     /// ```
     pub fn live_token(&self) -> Result<FencingToken, Error> {
-        match self.held.loss(Moment::now()) {
-            None => Ok(self.held.fencing_token),
-            Some(reason) => Err(Error::lost(&self.held.resource, reason)),
+        match self.lease.end_reason(BootInstant::now()) {
+            None => Ok(self.lease.fencing_token),
+            Some(reason) => Err(Error::lost(&self.lease.resource, reason)),
         }
     }
 
-    /// The name of what is locked.
+    /// The name of the locked resource.
     #[must_use]
     pub fn resource(&self) -> &str {
-        self.held.resource.as_str()
+        self.lease.resource.as_str()
     }
 
-    /// Exclusive or shared.
+    /// Whether the lock is exclusive or shared.
     #[must_use]
     pub fn mode(&self) -> Mode {
-        self.held.mode
+        self.lease.mode
     }
 
     /// Whether the lock is held at this instant.
@@ -118,35 +120,36 @@ impl LockGuard {
     /// use dlm_client::GuardState;
     ///
     /// match guard.state() {
-    ///     GuardState::Held => println!("for {:?} at least", guard.remaining()),
+    ///     GuardState::Held => println!("held for at least {:?}", guard.remaining()),
     ///     GuardState::Lost(reason) => println!("lost: {reason}"),
-    ///     _ => println!("given back"),
+    ///     _ => println!("released"),
     /// }
     /// # }
     /// ```
     #[must_use]
     pub fn state(&self) -> GuardState {
-        self.held.state(Moment::now())
+        self.lease.state(BootInstant::now())
     }
 
-    /// The time until the guard's own deadline if it is not renewed before;
-    /// zero when the guard is lost.
+    /// The time until the guard's deadline, at which it is lost unless it is
+    /// renewed before. Zero if the lock is not held.
     #[must_use]
     pub fn remaining(&self) -> Duration {
-        self.held.remaining(Moment::now())
+        self.lease.remaining(BootInstant::now())
     }
 
-    /// Waits until the guard holds the lock no more, and says why.
+    /// Waits until the guard no longer holds the lock, and returns why.
     ///
-    /// It answers once the lock is lost, and also when the guard is released,
-    /// dropped or detached ([`LossReason::Released`], [`LossReason::Detached`]):
-    /// whoever worked under the lock has to stop then too. The future is its
-    /// own master: it can outlive the guard, be asked for several times, and be
-    /// asked for after the fact.
+    /// The future completes when the lock is lost. It also completes when the guard
+    /// is released, dropped or detached ([`LossReason::Released`],
+    /// [`LossReason::Detached`]), because work under the lock has to stop then too.
+    ///
+    /// The future is independent of the guard: it can outlive the guard, there can
+    /// be any number of them, and one created after the loss completes at once.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it changes nothing.
+    /// Dropping the future has no effect on the guard.
     ///
     /// # Examples
     ///
@@ -157,40 +160,41 @@ impl LockGuard {
     /// # }
     /// ```
     pub fn lost(&self) -> impl Future<Output = LossReason> + Send + 'static + use<> {
-        let held = Arc::clone(&self.held);
-        async move { held.over().await }
+        let lease = Arc::clone(&self.lease);
+        async move { lease.wait_for_end().await }
     }
 
-    /// A token that is cancelled when [`lost`](Self::lost) answers. Cancelling
-    /// it does nothing to the guard.
+    /// A token that is cancelled when [`lost`](Self::lost) would complete.
+    /// Cancelling the token has no effect on the guard.
     ///
     /// # Examples
     ///
     /// ```no_run
     /// # async fn example(guard: dlm_client::LockGuard) {
     /// # async fn work() {}
-    /// // `None` when the lock is lost before the work is done.
+    /// // `None` if the lock is lost before the work is done.
     /// let done = guard.lost_token().run_until_cancelled(work()).await;
     /// # }
     /// ```
     #[must_use]
     pub fn lost_token(&self) -> CancellationToken {
-        self.held.token_of_loss()
+        self.lease.end_token()
     }
 
-    /// Renews the lease now, for `ttl` from now on. The TTL becomes the lease's
-    /// own, for later renewals too; an end that lies further away stands.
+    /// Renews the lease now, for `ttl` from now on: 100 ms to 24 hours.
+    ///
+    /// The TTL also applies to later automatic renewals. A renewal never shortens
+    /// the current term.
     ///
     /// # Errors
     ///
-    /// [`is_invalid`](Error::is_invalid) when the TTL is not between 100 ms and
-    /// a day; [`is_lost`](Error::is_lost) when the lock is lost. Failures in
-    /// passing are no errors here: the renewal is repeated until it is answered
-    /// or the guard is lost.
+    /// [`is_invalid`](Error::is_invalid) if the TTL is out of bounds;
+    /// [`is_lost`](Error::is_lost) if the lock is lost. Transient errors are not
+    /// reported: the renewal is retried until it succeeds or the guard is lost.
     ///
     /// # Cancel safety
     ///
-    /// When the future is dropped, the lease may be renewed or not.
+    /// If the future is dropped, the lease may or may not be renewed.
     ///
     /// # Examples
     ///
@@ -206,22 +210,22 @@ impl LockGuard {
     pub async fn renew(&self, ttl: Duration) -> Result<(), Error> {
         let ttl = Ttl::try_from(ttl)?;
         let span =
-            debug_span!("renew", resource = %self.held.resource, fencing_token = %self.held.fencing_token);
-        self.handle.renew(&self.held, ttl).instrument(span).await
+            debug_span!("renew", resource = %self.lease.resource, fencing_token = %self.lease.fencing_token);
+        self.handle.renew(&self.lease, ttl).instrument(span).await
     }
 
-    /// Releases the lock, and reports how that went.
+    /// Releases the lock and reports the result.
     ///
     /// # Errors
     ///
-    /// [`is_lost`](Error::is_lost) when the lock was lost before.
+    /// [`is_lost`](Error::is_lost) if the lock was lost before.
     /// [`is_connect`](Error::is_connect), [`is_timeout`](Error::is_timeout) and
-    /// others when the server could not be told within the time of a request;
-    /// the client's thread goes on trying until the lease expires.
+    /// others if the server could not be reached within the request timeout. The
+    /// client thread keeps retrying until the lease expires.
     ///
     /// # Cancel safety
     ///
-    /// The lock is released also when the future is dropped, even before it was
+    /// The lock is released even if the future is dropped, and even before it was
     /// first polled.
     ///
     /// # Examples
@@ -229,23 +233,22 @@ impl LockGuard {
     /// ```no_run
     /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
     /// match client.lock("orders/42").await?.release().await {
-    ///     Err(error) if error.is_lost() => println!("somebody else was at it: {error}"),
+    ///     Err(error) if error.is_lost() => println!("another holder may have interfered: {error}"),
     ///     released => released?,
     /// }
     /// # Ok(())
     /// # }
     /// ```
     pub async fn release(self) -> Result<(), Error> {
-        let span =
-            debug_span!("release", resource = %self.held.resource, fencing_token = %self.held.fencing_token);
-        self.handle.release(&self.held).instrument(span).await
+        let span = debug_span!("release", resource = %self.lease.resource, fencing_token = %self.lease.fencing_token);
+        self.handle.release(&self.lease).instrument(span).await
     }
 
-    /// Takes the lease out of the guard's hands: it is neither renewed nor
-    /// released any more, and lives to its expiry unless somebody
-    /// [`adopt`](crate::Client::adopt)s it.
+    /// Detaches the lease from the guard. The lease is no longer renewed or
+    /// released, and lives until it expires unless it is
+    /// [adopted](crate::Client::adopt).
     ///
-    /// For handing a lock to another process, or over a restart.
+    /// Use this to hand a lock to another process, or to keep it across a restart.
     ///
     /// # Examples
     ///
@@ -255,26 +258,26 @@ impl LockGuard {
     /// use dlm_client::DetachedLease;
     ///
     /// let lease: DetachedLease = client.lock("migration").await?.detach();
-    /// store(&lease); // it is serialisable; keep it as secret as a password
+    /// store(&lease); // it is serializable; keep it as secret as a password
     /// let guard = client.adopt(lease).await?;
     /// # Ok(())
     /// # }
     /// ```
     pub fn detach(self) -> DetachedLease {
-        let (resource, token) = (&self.held.resource, self.held.fencing_token);
+        let (resource, token) = (&self.lease.resource, self.lease.fencing_token);
         let _entered = debug_span!("detach", %resource, fencing_token = %token).entered();
         DetachedLease {
-            resource: self.held.resource.clone(),
-            lease_id: self.handle.detach(&self.held),
-            mode: self.held.mode,
-            fencing_token: self.held.fencing_token,
+            resource: self.lease.resource.clone(),
+            lease_id: self.handle.detach(&self.lease),
+            mode: self.lease.mode,
+            fencing_token: self.lease.fencing_token,
         }
     }
 }
 
 impl Drop for LockGuard {
     fn drop(&mut self) {
-        self.handle.give_back(&self.held);
+        self.handle.release_in_background(&self.lease);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Distributed locks in six lines: the client of the lock manager dlm.
+//! The Rust client of dlm, a distributed lock manager.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), dlm_client::Error> {
@@ -6,74 +6,112 @@
 //! # impl Storage { async fn write(&self, _: dlm_client::FencingToken, _: &str) {} }
 //! # let (storage, row) = (Storage, "");
 //! let client = dlm_client::Client::connect("http://127.0.0.1:7420").await?;
-//! let guard = client.lock("orders/42").await?; // waits its turn, renews itself, releases on drop
-//! storage.write(guard.fencing_token(), row).await; // a stale holder's write is refused by the token
-//! drop(guard);
-//! client.close(std::time::Duration::from_secs(5)).await?; // the release has been sent
+//! let guard = client.lock("orders/42").await?; // waits in a FIFO queue
+//! storage.write(guard.fencing_token(), row).await; // the storage rejects stale tokens
+//! drop(guard); // releases the lock
+//! client.close(std::time::Duration::from_secs(5)).await?; // waits for the release
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # What a lock promises
+//! [`Client::lock`] waits for a lock and returns a [`LockGuard`], which renews its
+//! lease automatically and releases it when dropped. [`Client::try_lock`] does not
+//! wait. [`Client::with_lock`] runs a closure under a lock and stops it if the lock
+//! is lost.
 //!
-//! A [`LockGuard`] knows before the server does that its lease is over, on a
-//! clock that nobody can set and that goes on while the machine sleeps. What no
-//! clock can prevent is that a process is stopped between its question and its
-//! write. So each grant has a [`FencingToken`] that is larger than the ones
-//! before: let the storage refuse smaller ones, or ask [`Client::check`].
+//! # Guarantees
 //!
-//! Anything may fail in between. An answer that is lost is asked for again with
-//! the same key, and gives the same lease. A renewal that fails is repeated
-//! until the guard's own deadline. A future that is dropped gives up its place
-//! in the queue. A release that can't be sent is repeated until the lease would
-//! have expired by itself.
+//! A guard knows before the server does that its lease is about to expire. Its
+//! deadline is computed from the send time of the request, with a safety margin for
+//! clock drift, on a clock that nobody can set and that keeps running while the
+//! machine is suspended.
 //!
-//! # Where it runs
+//! No clock can prevent a process from being paused between a check and a write.
+//! Therefore each grant has a [`FencingToken`] that is larger than all earlier ones.
+//! Let the storage reject smaller tokens, or ask the server with [`Client::check`].
 //!
-//! Connections, renewals and releases live in one thread of the client's own.
-//! The futures need no particular executor and no tokio runtime, and guards may
-//! be dropped anywhere.
+//! Network errors and server restarts do not lose locks:
 //!
-//! # What it logs
+//! - A request whose reply was lost is retried with the same idempotency key and
+//!   gets the same lease.
+//! - A failed renewal is retried until the guard's deadline.
+//! - A dropped lock request leaves the queue, and releases the lock if it was
+//!   granted meanwhile.
+//! - A failed release is retried until the lease would have expired.
 //!
-//! Each call has a [`tracing`] span. No message of the client contains the id of
-//! a lease, which is a capability. The WebSocket library beneath it, though,
-//! writes whole frames at the level `trace`, lease ids in them: where that level
-//! is on, turn it off there, as in `RUST_LOG=trace,tungstenite=off`.
+//! # The life of a guard
 //!
-//! # What may be added
+//! ```text
+//!                                renewed
+//!                                 ┌───┐
+//!                                 │   ▼
+//! lock, try_lock, adopt ────────▶ Held ──┬── deadline passed, or
+//!                                        │   lease ended at the server ──▶ Lost
+//!                                        ├── release, drop ──────────────▶ Released
+//!                                        └── detach ─────────────────────▶ Released
+//!                                                     (the lease lives on as a
+//!                                                      DetachedLease until it expires
+//!                                                      or is adopted)
+//! ```
 //!
-//! A newer server may send more than this version knows, which it reads over or
-//! gives as `Other`. The fields of statuses and events may become more in a
-//! version that is compatible: don't build or match them exhaustively.
+//! [`LockGuard::state`] returns the current state. [`LockGuard::lost`] and
+//! [`LockGuard::lost_token`] signal that the guard left the state *Held*, by whichever
+//! transition. Both final states stay as they are.
+//!
+//! # Threads and runtimes
+//!
+//! Each client owns one thread that performs all network operations, renewals and
+//! releases. The client's futures need neither tokio nor any other particular
+//! executor, and a guard can be dropped anywhere.
+//!
+//! # Logging
+//!
+//! Each public operation has a [`tracing`] span of the same name. Lease ids are
+//! capabilities, and this crate never logs them. However, the WebSocket library
+//! `tungstenite` logs whole frames, including lease ids, at the level `trace`. If
+//! that level is enabled, disable it for that crate, as in
+//! `RUST_LOG=trace,tungstenite=off`.
+//!
+//! # Compatibility
+//!
+//! The client ignores fields that a newer server adds, and maps unknown values to
+//! `Other`. Statuses and events may gain fields in a compatible release: do not
+//! construct them, and do not destructure them exhaustively.
 //!
 //! # Layout
 //!
-//! - `client`, `builder`: the [`Client`] and how it is made
-//! - `lock`, `draft`, `guard`, `detached`, `loss`: taking, holding and losing locks
-//! - `questions`: who holds a lock, whether a token is live, and ending a lease
-//! - `list`, `events`: the resources of a server, and what happens to them, as
-//!   streams
-//! - `error`: the one [`Error`]
-//! - `held`, `term`, `claims`, `clock`: what is known of a lease, and until when
-//! - `worker`: the client's thread: acquires, renewals, releases
-//! - `transport`, `retry`: the session and HTTP, answers and repeats
+//! From the top down; a module uses only modules below it.
+//!
+//! - `builder`, `admin`, `client`: the [`Client`] and its operations
+//! - `lock`, `draft`: lock requests
+//! - `acquire`, `adopt`: from a request, or a detached lease, to a guard
+//! - `list`, `events`: locks and events as streams
+//! - `guard`: the [`LockGuard`]
+//! - `worker`: the client thread: renewals and releases
+//! - `held_lease`, `term`, `reservation`: what is known about a lease, and until when
+//! - `transport`: the session, HTTP, and failover between servers
+//! - `retry`, `clock`, `defaults`: backoff, time, and default options
+//! - `error`, `request_error`, `loss`, `detached`: errors and public values
 #![deny(missing_docs)]
 
+mod acquire;
+mod admin;
+mod adopt;
 mod builder;
-mod claims;
 mod client;
 mod clock;
+mod defaults;
 mod detached;
 mod draft;
 mod error;
 mod events;
 mod guard;
-mod held;
+mod held_lease;
 mod list;
 mod lock;
 mod loss;
-mod questions;
+mod request_error;
+mod reservation;
 mod retry;
 mod term;
 mod transport;

@@ -1,52 +1,64 @@
+//! The list of locks, as a stream.
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::fmt::Write as _;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use dlm_protocol::{LockPage, LockStatus, StateFilter};
 use futures_util::{Stream, StreamExt};
 use tracing::{Instrument, debug_span};
 
-use crate::client::Client;
 use crate::error::Error;
-use crate::retry;
-use crate::transport::segment;
+use crate::transport::encode;
+use crate::worker::Handle;
 
-type Fetching = Pin<Box<dyn Future<Output = Result<LockPage, Error>> + Send>>;
+type PageFuture = Pin<Box<dyn Future<Output = Result<LockPage, Error>> + Send>>;
 
-/// A stream of the resources of a server, from [`Client::locks`].
+/// A stream of the status of locks, created by
+/// [`Client::locks`](crate::Client::locks).
 ///
-/// Their status is as of when the page was fetched, and without waiters. After
-/// an error the stream has ended.
+/// A status is as of when its page was fetched, and does not list waiters. The
+/// stream ends after an error.
 ///
 /// # Cancel safety
 ///
-/// Dropping what waits for the next one loses nothing.
+/// Dropping the future of [`next`](Self::next) loses no item.
 #[must_use = "nothing is fetched before the stream is polled"]
 pub struct Locks {
-    client: Client,
+    handle: Handle,
     prefix: String,
     state: StateFilter,
-    at: Place,
+    page: PageState,
     rows: VecDeque<LockStatus>,
     cursor: Option<String>,
 }
 
-enum Place {
-    /// Before the page after this name.
-    Before(Option<String>),
-    Fetching(Fetching),
-    End,
+enum PageState {
+    /// The next page starts after this name.
+    NotFetched {
+        after: Option<String>,
+    },
+    Fetching(PageFuture),
+    /// The last page was fetched, or an error occurred.
+    Done,
 }
 
 impl Locks {
-    pub(crate) fn new(client: Client) -> Self {
-        let (prefix, state) = (String::new(), StateFilter::default());
-        Self { client, prefix, state, at: Place::Before(None), rows: VecDeque::new(), cursor: None }
+    pub(crate) fn new(handle: Handle) -> Self {
+        Self {
+            handle,
+            prefix: String::new(),
+            state: StateFilter::default(),
+            page: PageState::NotFetched { after: None },
+            rows: VecDeque::new(),
+            cursor: None,
+        }
     }
 
-    /// Only those whose name begins so.
+    /// Lists only locks whose name starts with `prefix`.
     ///
     /// # Examples
     ///
@@ -61,7 +73,7 @@ impl Locks {
         self
     }
 
-    /// Only those in this state; held ones otherwise.
+    /// Lists only locks in this state. The default is [`StateFilter::Held`].
     ///
     /// # Examples
     ///
@@ -78,12 +90,13 @@ impl Locks {
         self
     }
 
-    /// Where to go on with the events of these resources: the place in the event
-    /// log of the *first* page; `None` before that is fetched.
+    /// The position of the *first* page in the event log, from which to continue
+    /// with [`events`](crate::Client::events). `None` before the first page is
+    /// fetched.
     ///
-    /// Pages are read one after the other while locks change. Who follows the
-    /// list with [`events`](Client::events) from here on misses nothing; an event
-    /// whose `version` is not above that of the row has been seen in the row.
+    /// Pages are fetched one after another while locks change. A subscriber that
+    /// resumes from this cursor misses no event. Ignore an event whose `version` is
+    /// not greater than the row's: the row already includes it.
     ///
     /// # Examples
     ///
@@ -119,14 +132,13 @@ impl Locks {
         self.cursor.as_deref()
     }
 
-    /// The next one; `None` at the end. The same as the method of
-    /// `futures::StreamExt`, for programs that have no other use for it.
+    /// Returns the next status, or `None` at the end. Equivalent to
+    /// `futures::StreamExt::next`, without the dependency.
     ///
     /// # Errors
     ///
     /// [`is_closed`](Error::is_closed), [`is_connect`](Error::is_connect),
-    /// [`is_timeout`](Error::is_timeout) and others when a page can't be
-    /// fetched.
+    /// [`is_timeout`](Error::is_timeout) and others if a page cannot be fetched.
     ///
     /// # Examples
     ///
@@ -143,22 +155,25 @@ impl Locks {
         StreamExt::next(self).await
     }
 
-    fn fetch(&self, after: Option<&str>) -> Fetching {
+    fn fetch(&self, after: Option<&str>) -> PageFuture {
         let mut query = format!("limit={}", dlm_protocol::limits::MAX_PAGE);
         let state = match self.state {
             StateFilter::Held => "held",
             StateFilter::Waiting => "waiting",
             StateFilter::All => "all",
         };
-        // Writing to a string can't fail.
-        let _ = write!(query, "&state={state}&prefix={}", segment(&self.prefix));
+        // Writing to a string cannot fail.
+        let _ = write!(query, "&state={state}&prefix={}", encode(&self.prefix));
         if let Some(after) = after {
-            let _ = write!(query, "&after={}", segment(after));
+            let _ = write!(query, "&after={}", encode(after));
         }
         let span = debug_span!("locks", prefix = self.prefix, state);
-        let handle = self.client.handle.clone();
-        let (shared, timeout) = self.client.asking();
-        let page = async move { Ok(retry::ask(timeout, || shared.transport.list(&query, timeout)).await?) };
+        let handle = self.handle.clone();
+        let context = Arc::clone(handle.context());
+        let page = async move {
+            let request = || context.transport.locks(&query, context.request_timeout);
+            Ok(context.with_retries(request).await?)
+        };
         Box::pin(async move { handle.call(page).await }.instrument(span))
     }
 }
@@ -171,23 +186,26 @@ impl Stream for Locks {
             if let Some(row) = self.rows.pop_front() {
                 return Poll::Ready(Some(Ok(row)));
             }
-            match &mut self.at {
-                Place::Before(after) => {
+            match &mut self.page {
+                PageState::NotFetched { after } => {
                     let after = after.take();
-                    self.at = Place::Fetching(self.fetch(after.as_deref()));
+                    self.page = PageState::Fetching(self.fetch(after.as_deref()));
                 }
-                Place::Fetching(page) => match ready!(page.as_mut().poll(cx)) {
+                PageState::Fetching(page) => match ready!(page.as_mut().poll(cx)) {
                     Ok(page) => {
                         self.rows = page.locks.into();
                         self.cursor.get_or_insert(page.cursor);
-                        self.at = page.next.map_or(Place::End, |next| Place::Before(Some(next)));
+                        self.page = match page.next {
+                            Some(next) => PageState::NotFetched { after: Some(next) },
+                            None => PageState::Done,
+                        };
                     }
                     Err(error) => {
-                        self.at = Place::End;
+                        self.page = PageState::Done;
                         return Poll::Ready(Some(Err(error)));
                     }
                 },
-                Place::End => return Poll::Ready(None),
+                PageState::Done => return Poll::Ready(None),
             }
         }
     }

@@ -1,3 +1,5 @@
+//! Lock requests: how a lock is asked for.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::IntoFuture;
@@ -8,44 +10,45 @@ use dlm_protocol::{IdempotencyKey, Metadata, Mode, Owner, Ttl, Wait};
 use futures_util::future::{Either, select};
 use tracing::{Instrument, debug_span};
 
-use crate::client::Client;
-use crate::draft::Draft;
+use crate::acquire::{AcquireOptions, WaitPolicy};
+use crate::defaults::LockDefaults;
+use crate::draft::RequestDraft;
 use crate::error::Error;
 use crate::guard::LockGuard;
-use crate::worker::{Order, Patience};
+use crate::worker::Handle;
 
-/// What a lock's future is called here.
-type Locking<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+type BoxedRequest<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
-/// A lock that is going to be waited for: made by [`Client::lock`], refined by
-/// its methods, sent by `.await`.
+/// A request for a lock that waits until the lock is granted.
 ///
-/// It goes on over connection errors and a server that is restarted, always
-/// with one key, so that a lost answer can't lock twice.
+/// Created by [`Client::lock`](crate::Client::lock), configured by its methods, and
+/// sent by `.await`.
 ///
-/// A server keeps a waiter for a day at most. One that waits longer, as long as
-/// it takes, begins anew then, at the end of the queue.
+/// The request is retried over connection errors and server restarts, always with
+/// the same idempotency key, so that a lost reply cannot acquire the lock twice.
+///
+/// A server keeps a waiter in the queue for at most 24 hours. A request without a
+/// [`wait`](Self::wait) limit rejoins the queue at its end after that.
 ///
 /// # Errors
 ///
-/// - [`is_invalid`](Error::is_invalid): a value is outside its bounds; the first
-///   that was is told when the request is awaited
-/// - [`is_timeout`](Error::is_timeout): the [`wait`](Self::wait) ran out, also
-///   when the server could not be reached meanwhile
-/// - [`is_held`](Error::is_held): with a wait of zero, somebody else holds the
-///   lock
-/// - [`is_lost`](Error::is_lost): the lease or the wait under a key of one's own
-///   has ended
-/// - [`is_second_guard`](Error::is_second_guard): the key of one's own is in use
-///   in this process
-/// - [`is_closed`](Error::is_closed): the client was closed
-/// - [`is_unexpected_reply`](Error::is_unexpected_reply): what answers is not a
-///   dlm server
+/// - [`is_invalid`](Error::is_invalid): an argument is invalid. The first such
+///   error is reported when the request is awaited.
+/// - [`is_timeout`](Error::is_timeout): the [`wait`](Self::wait) timed out, even if
+///   the server was unreachable meanwhile.
+/// - [`is_held`](Error::is_held): the wait is zero and someone else holds the lock.
+/// - [`is_lost`](Error::is_lost): the lease or wait under the given
+///   [`idempotency_key`](Self::idempotency_key) has ended.
+/// - [`is_second_guard`](Error::is_second_guard): the given idempotency key is in
+///   use in this process.
+/// - [`is_closed`](Error::is_closed): the client is closed.
+/// - [`is_unexpected_reply`](Error::is_unexpected_reply): the address is not that
+///   of a dlm server.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future gives up the place in the queue, and the lock if the
-/// grant was already on its way. The client's thread tells the server.
+/// Dropping the future leaves the queue, and releases the lock if the grant was
+/// already on its way. The client thread notifies the server in the background.
 ///
 /// # Examples
 ///
@@ -61,31 +64,32 @@ type Locking<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 ///     .owner("report-3")
 ///     .metadata([("ticket", "OPS-7")])
 ///     .await?;
-/// // A repeat of this, also after a restart, gets the same lease and no second one.
+/// // A retry of this, even after a restart of the process, gets the same lease.
 /// let job = client.lock("nightly").idempotency_key("nightly-2026-01-01").await?;
 /// # Ok(())
 /// # }
 /// ```
 #[must_use = "nothing is locked before the request is awaited"]
 pub struct LockRequest {
-    draft: Draft,
+    draft: RequestDraft,
 }
 
-/// A lock that is taken at once or not at all: made by [`Client::try_lock`],
-/// refined by its methods, sent by `.await`.
+/// A request for a lock that does not wait.
 ///
-/// A failure in passing is repeated a few times, within the client's request
-/// timeout.
+/// Created by [`Client::try_lock`](crate::Client::try_lock), configured by its
+/// methods, and sent by `.await`.
+///
+/// Transient errors are retried a few times within the client's request timeout.
 ///
 /// # Errors
 ///
-/// Those of [`LockRequest`], except that a lock that is held is `None` and not
-/// an error; and [`is_connect`](Error::is_connect) or
-/// [`is_timeout`](Error::is_timeout) when the server gives no answer.
+/// The errors of [`LockRequest`], except that a held lock is `None` and not an
+/// error. In addition, [`is_connect`](Error::is_connect) or
+/// [`is_timeout`](Error::is_timeout) if the server does not reply.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future gives up the lock if the grant was already on its way.
+/// Dropping the future releases the lock if the grant was already on its way.
 ///
 /// # Examples
 ///
@@ -94,133 +98,136 @@ pub struct LockRequest {
 /// use std::time::Duration;
 ///
 /// if let Some(guard) = client.try_lock("nightly").ttl(Duration::from_secs(10)).owner("api-7").await? {
-///     println!("this process does it, under token {}", guard.fencing_token());
+///     println!("running the job with token {}", guard.fencing_token());
 /// }
 /// # Ok(())
 /// # }
 /// ```
 #[must_use = "nothing is locked before the request is awaited"]
 pub struct TryLockRequest {
-    draft: Draft,
+    draft: RequestDraft,
 }
 
-macro_rules! refinements {
+macro_rules! request_options {
     ($request:ty) => {
         impl $request {
-            /// Shares the lock with other shared holders. It is exclusive
-            /// otherwise.
+            /// Requests a shared lock, which can be held together with other shared
+            /// locks. The default is exclusive.
             pub fn shared(self) -> Self {
-                self.with_order(|order| {
-                    order.request.mode = Mode::Shared;
+                self.configure(|options| {
+                    options.request.mode = Mode::Shared;
                     Ok(())
                 })
             }
 
-            /// How long the lease lives without a renewal: 100 ms to a day. The
-            /// client's default otherwise.
+            /// How long the lease lives without a renewal: 100 ms to 24 hours. The
+            /// default is the client's
+            /// [`default_ttl`](crate::ClientBuilder::default_ttl).
             pub fn ttl(self, ttl: Duration) -> Self {
-                self.with_order(|order| {
-                    order.request.ttl_ms = Ttl::try_from(ttl)?;
+                self.configure(|options| {
+                    options.request.ttl_ms = Ttl::try_from(ttl)?;
                     Ok(())
                 })
             }
 
-            /// Who locks, for people to read: at most 256 bytes without control
-            /// characters. The client's owner otherwise.
+            /// A label of the holder for people to read: at most 256 bytes without
+            /// control characters. The default is the client's
+            /// [`owner`](crate::ClientBuilder::owner).
             pub fn owner(self, owner: impl AsRef<str>) -> Self {
-                self.with_order(|order| {
-                    order.request.owner = Owner::try_from(owner.as_ref())?;
+                self.configure(|options| {
+                    options.request.owner = Owner::try_from(owner.as_ref())?;
                     Ok(())
                 })
             }
 
-            /// Shown beside the lease in status: at most 4 KiB in all. Replaces
-            /// what was given before.
+            /// Key-value pairs to show next to the lease in its status: at most
+            /// 4 KiB in total. Replaces earlier metadata.
             pub fn metadata<K: Into<String>, V: Into<String>>(
                 self,
                 pairs: impl IntoIterator<Item = (K, V)>,
             ) -> Self {
-                self.with_order(|order| {
+                self.configure(|options| {
                     let pairs = pairs.into_iter().map(|(key, value)| (key.into(), value.into()));
-                    order.request.metadata = Metadata::try_from(pairs.collect::<BTreeMap<_, _>>())?;
+                    options.request.metadata = Metadata::try_from(pairs.collect::<BTreeMap<_, _>>())?;
                     Ok(())
                 })
             }
 
-            /// Names this acquire, so that a repeat of it, also by another
-            /// process or after a restart, is given the same lease and never a
-            /// second one. 1 to 255 visible ASCII characters.
+            /// Identifies this request across retries: 1 to 255 visible ASCII
+            /// characters. Another request with the same key, for example from
+            /// another process or after a restart, gets the same lease and never a
+            /// second one. By default each request uses a new key.
             ///
-            /// Each request has a fresh key otherwise. A repeat has to have the
-            /// same mode, TTL, wait, owner and metadata; once the lease has
-            /// ended, it is told so ([`Error::is_lost`]).
+            /// A retry must use the same mode, TTL, wait, owner and metadata. Once
+            /// the lease has ended, a retry fails with [`Error::is_lost`].
             ///
-            /// Dropping the request before it is answered gives up whatever
-            /// there is under the key: also the place or the lease of another
-            /// process that uses the same one.
+            /// Dropping the request before it completes gives up whatever exists
+            /// under the key, including the place or lease of another process that
+            /// uses the same key.
             pub fn idempotency_key(self, key: impl AsRef<str>) -> Self {
-                self.with_order(|order| {
-                    order.key = Some(IdempotencyKey::try_from(key.as_ref())?);
+                self.configure(|options| {
+                    options.key = Some(IdempotencyKey::try_from(key.as_ref())?);
                     Ok(())
                 })
             }
 
-            /// Whether the client renews the lease by itself; it does otherwise.
-            /// Without, the guard is lost when the TTL has run out, unless
+            /// Whether the client renews the lease automatically; `true` by default.
+            /// If `false`, the guard is lost at the end of the TTL unless
             /// [`LockGuard::renew`] is called before.
             ///
-            /// Word that an operator ended the lease comes at once over the
-            /// connection that it was taken or last renewed over. When that one
-            /// breaks, a lease that is renewed by hand is not made known to the
-            /// next, since that would extend it: the loss shows at the next
-            /// [`LockGuard::renew`].
+            /// The server reports a force-release at once, over the connection that
+            /// the lease was acquired or last renewed over. If that connection
+            /// breaks, the client does not register a manually renewed lease with
+            /// the next one, because that would extend the lease. The loss then
+            /// shows at the next [`LockGuard::renew`].
             pub fn auto_renew(self, renew: bool) -> Self {
-                self.with_order(|order| {
-                    order.auto_renew = renew;
+                self.configure(|options| {
+                    options.auto_renew = renew;
                     Ok(())
                 })
             }
 
-            fn with_order(mut self, change: impl FnOnce(&mut Order) -> Result<(), Error>) -> Self {
-                self.draft.order = self.draft.order.and_then(|mut order| {
-                    change(&mut order)?;
-                    Ok(order)
-                });
+            fn configure(mut self, change: impl FnOnce(&mut AcquireOptions) -> Result<(), Error>) -> Self {
+                self.draft.change(change);
                 self
             }
         }
 
         impl fmt::Debug for $request {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($request)).field("order", &self.draft.order).finish_non_exhaustive()
+                f.debug_struct(stringify!($request))
+                    .field("options", &self.draft.options)
+                    .finish_non_exhaustive()
             }
         }
     };
 }
-refinements!(LockRequest);
-refinements!(TryLockRequest);
+request_options!(LockRequest);
+request_options!(TryLockRequest);
 
 impl LockRequest {
-    pub(crate) fn new(client: &Client, name: &str) -> Self {
-        Self { draft: Draft::new(client, name, Patience::Endless) }
+    pub(crate) fn new(handle: Handle, defaults: &LockDefaults, name: &str) -> Self {
+        Self { draft: RequestDraft::new(handle, defaults, name, WaitPolicy::Forever) }
     }
 
-    /// How long to wait for the lock: at most a day, counted from when the
-    /// request is awaited. As long as it takes otherwise. A wait of zero asks as
-    /// [`try_lock`](Client::try_lock) does.
+    /// How long to wait for the lock, from when the request is awaited: at most
+    /// 24 hours. By default the request waits until the lock is granted. A wait of
+    /// zero does not wait, like [`Client::try_lock`](crate::Client::try_lock).
     pub fn wait(self, wait: Duration) -> Self {
-        self.with_order(|order| {
+        self.configure(|options| {
             let wait = Wait::try_from(wait)?;
-            order.patience = if wait == Wait::default() { Patience::None } else { Patience::Until(wait) };
+            options.wait =
+                if wait == Wait::default() { WaitPolicy::NoWait } else { WaitPolicy::AtMost(wait) };
             Ok(())
         })
     }
 
-    /// Locks, does `work`, and releases; see [`Client::with_lock`].
+    /// Acquires the lock, runs `work`, and releases the lock. See
+    /// [`Client::with_lock`](crate::Client::with_lock).
     ///
     /// # Errors
     ///
-    /// Those of [`Client::with_lock`].
+    /// The errors of [`Client::with_lock`](crate::Client::with_lock).
     ///
     /// # Cancel safety
     ///
@@ -230,16 +237,17 @@ impl LockRequest {
     ///
     /// ```no_run
     /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
-    /// let lines = client.lock("reports").shared().with(async |_| 42).await?;
+    /// # async fn count_lines() -> u64 { 0 }
+    /// let lines = client.lock("reports").shared().with(async |_| count_lines().await).await?;
     /// # Ok(())
     /// # }
     /// ```
     pub async fn with<T>(self, work: impl AsyncFnOnce(&LockGuard) -> T) -> Result<T, Error> {
         let span = debug_span!("with_lock", resource = self.draft.name());
-        self.around(work).instrument(span).await
+        self.run(work).instrument(span).await
     }
 
-    async fn around<T>(self, work: impl AsyncFnOnce(&LockGuard) -> T) -> Result<T, Error> {
+    async fn run<T>(self, work: impl AsyncFnOnce(&LockGuard) -> T) -> Result<T, Error> {
         let guard = self.await?;
         let result = {
             let lost = pin!(guard.lost());
@@ -256,14 +264,14 @@ impl LockRequest {
 }
 
 impl TryLockRequest {
-    pub(crate) fn new(client: &Client, name: &str) -> Self {
-        Self { draft: Draft::new(client, name, Patience::None) }
+    pub(crate) fn new(handle: Handle, defaults: &LockDefaults, name: &str) -> Self {
+        Self { draft: RequestDraft::new(handle, defaults, name, WaitPolicy::NoWait) }
     }
 }
 
 impl IntoFuture for LockRequest {
     type Output = Result<LockGuard, Error>;
-    type IntoFuture = Locking<LockGuard>;
+    type IntoFuture = BoxedRequest<LockGuard>;
 
     fn into_future(self) -> Self::IntoFuture {
         let span = debug_span!("lock", resource = self.draft.name(), mode = ?self.draft.mode());
@@ -273,17 +281,17 @@ impl IntoFuture for LockRequest {
 
 impl IntoFuture for TryLockRequest {
     type Output = Result<Option<LockGuard>, Error>;
-    type IntoFuture = Locking<Option<LockGuard>>;
+    type IntoFuture = BoxedRequest<Option<LockGuard>>;
 
     fn into_future(self) -> Self::IntoFuture {
         let span = debug_span!("try_lock", resource = self.draft.name(), mode = ?self.draft.mode());
-        let taking = async {
+        let request = async {
             match self.draft.send().await {
                 Ok(guard) => Ok(Some(guard)),
                 Err(error) if error.is_held() => Ok(None),
                 Err(error) => Err(error),
             }
         };
-        Box::pin(taking.instrument(span))
+        Box::pin(request.instrument(span))
     }
 }

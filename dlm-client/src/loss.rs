@@ -1,10 +1,13 @@
-//! Why and whether a guard has ended.
+//! The state of a guard, and why it no longer holds its lock.
 
 use std::fmt;
 
 use dlm_protocol::EndReason;
 
 /// Why a guard no longer holds its lock.
+///
+/// Returned by [`LockGuard::lost`](crate::LockGuard::lost),
+/// [`GuardState::Lost`] and [`Error::loss_reason`](crate::Error::loss_reason).
 ///
 /// # Examples
 ///
@@ -13,7 +16,7 @@ use dlm_protocol::EndReason;
 /// use dlm_client::LossReason;
 ///
 /// match guard.lost().await {
-///     LossReason::ForceReleased => println!("an operator wants it to stop"),
+///     LossReason::ForceReleased => println!("stop: an operator ended the lease"),
 ///     reason => println!("stop: {reason}"),
 /// }
 /// # Ok(())
@@ -22,23 +25,25 @@ use dlm_protocol::EndReason;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LossReason {
-    /// The server says that the lease's time ran out.
+    /// The server reported that the lease expired.
     Expired,
-    /// An operator ended the lease.
+    /// An operator force-released the lease.
     ForceReleased,
-    /// The lease was released: by its guard, or by someone else who has its id.
+    /// The lease was released, through its guard or by another owner of its id.
     Released,
-    /// The guard was given out of hand with [`detach`](crate::LockGuard::detach).
+    /// The lease was detached from the guard with
+    /// [`detach`](crate::LockGuard::detach).
     Detached,
-    /// The guard's own deadline passed before the server answered a renewal, or
-    /// before there was one. The lease has ended there as well, or is about to.
+    /// The guard's deadline passed without a successful renewal. The lease has
+    /// expired at the server, or is about to.
     Deadline,
-    /// The server knows the lease no more, or never knew it.
+    /// The server does not know the lease: it ended too long ago to be
+    /// remembered, or was never granted by this server.
     Unknown,
 }
 
 impl LossReason {
-    pub(crate) fn of(reason: Option<EndReason>) -> Self {
+    pub(crate) fn from_end_reason(reason: Option<EndReason>) -> Self {
         match reason {
             Some(EndReason::Expired) => Self::Expired,
             Some(EndReason::ForceReleased) => Self::ForceReleased,
@@ -51,24 +56,27 @@ impl LossReason {
 impl fmt::Display for LossReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Expired => "its lease expired",
-            Self::ForceReleased => "an operator ended its lease",
-            Self::Released => "its lease was released",
-            Self::Detached => "its lease was detached from the guard",
-            Self::Deadline => "its own deadline passed before it was renewed",
-            Self::Unknown => "the server does not know its lease",
+            Self::Expired => "the lease expired",
+            Self::ForceReleased => "the lease was force-released",
+            Self::Released => "the lease was released",
+            Self::Detached => "the lease was detached from its guard",
+            Self::Deadline => "the lease was not renewed before the guard's deadline",
+            Self::Unknown => "the server does not know the lease",
         })
     }
 }
 
-/// Whether a guard holds its lock, at the instant of the question.
+/// Whether a guard holds its lock at the instant of the call.
+///
+/// Returned by [`LockGuard::state`](crate::LockGuard::state). A guard starts as
+/// [`Held`](Self::Held); both other states are final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GuardState {
-    /// It does.
+    /// The guard holds the lock.
     Held,
-    /// It does no longer, and never will again.
+    /// The guard lost the lock. A lost guard never holds it again.
     Lost(LossReason),
-    /// Its lease was given back or given out of hand through the guard.
+    /// The lease was released or detached through the guard.
     Released,
 }

@@ -1,23 +1,23 @@
-//! How long to wait before a request is repeated.
+//! Retries and their backoff.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder, Retryable};
 
-use crate::transport::Failure;
+use crate::request_error::RequestError;
 
-/// Repeats of a request that is not to wait, within its time.
-pub(crate) const REPEATS: usize = 3;
-const FIRST_DELAY: Duration = Duration::from_millis(25);
-const LONGEST_DELAY: Duration = Duration::from_secs(1);
+/// Retries of a request that must be answered soon, within its time budget.
+pub(crate) const MAX_RETRIES: usize = 3;
+const MIN_DELAY: Duration = Duration::from_millis(25);
+const MAX_DELAY: Duration = Duration::from_secs(1);
 
 fn schedule() -> ExponentialBuilder {
-    ExponentialBuilder::default().with_min_delay(FIRST_DELAY).with_max_delay(LONGEST_DELAY).with_jitter()
+    ExponentialBuilder::default().with_min_delay(MIN_DELAY).with_max_delay(MAX_DELAY).with_jitter()
 }
 
-/// Delays that grow from 25 ms to a second and have no end. Each is lengthened
-/// by a random part of itself, so that the clients of a server that comes back
-/// don't all come at once.
+/// An endless sequence of delays that grow from 25 ms to a second. Each is
+/// lengthened by random jitter, so that the clients of a restarted server do not
+/// all reconnect at once.
 #[derive(Debug)]
 pub(crate) struct Backoff(ExponentialBackoff);
 
@@ -26,27 +26,31 @@ impl Backoff {
         Self(schedule().without_max_times().build())
     }
 
-    /// The next delay, and not less than what the server asked for.
-    pub(crate) fn after(&mut self, failure: &Failure) -> Duration {
-        self.delay().max(failure.retry_after().unwrap_or_default())
+    /// The next delay, but at least the `Retry-After` of `error`.
+    pub(crate) fn next_delay_after(&mut self, error: &RequestError) -> Duration {
+        self.next_delay().max(error.retry_after().unwrap_or_default())
     }
 
     /// The next delay.
-    pub(crate) fn delay(&mut self) -> Duration {
-        self.0.next().unwrap_or(LONGEST_DELAY)
+    pub(crate) fn next_delay(&mut self) -> Duration {
+        self.0.next().unwrap_or(MAX_DELAY)
     }
 }
 
-/// Asks up to four times, while it fails in passing and for `budget` at most.
-pub(crate) async fn ask<T, F>(budget: Duration, mut request: impl FnMut() -> F) -> Result<T, Failure>
+/// Sends a request up to four times while its errors are transient, for at most
+/// `budget` in total.
+pub(crate) async fn with_retries<T, F>(
+    budget: Duration,
+    mut request: impl FnMut() -> F,
+) -> Result<T, RequestError>
 where
-    F: Future<Output = Result<T, Failure>>,
+    F: Future<Output = Result<T, RequestError>>,
 {
-    let asking = (|| request())
-        .retry(schedule().with_max_times(REPEATS))
-        .when(Failure::is_passing)
-        .adjust(|failure, delay| delay.map(|delay| delay.max(failure.retry_after().unwrap_or_default())));
-    tokio::time::timeout(budget, asking).await.unwrap_or(Err(Failure::TimedOut(budget)))
+    let attempts = (|| request())
+        .retry(schedule().with_max_times(MAX_RETRIES))
+        .when(RequestError::is_transient)
+        .adjust(|error, delay| delay.map(|delay| delay.max(error.retry_after().unwrap_or_default())));
+    tokio::time::timeout(budget, attempts).await.unwrap_or(Err(RequestError::TimedOut(budget)))
 }
 
 #[cfg(test)]
@@ -54,22 +58,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_grow_to_a_bound_and_never_end() {
+    fn delays_grow_to_a_maximum_and_never_run_out() {
         let mut backoff = Backoff::new();
-        assert!(backoff.delay() <= 2 * FIRST_DELAY);
+        assert!(backoff.next_delay() <= 2 * MIN_DELAY);
         for _ in 0..1_000 {
-            assert!(backoff.delay() <= 2 * LONGEST_DELAY);
+            assert!(backoff.next_delay() <= 2 * MAX_DELAY);
         }
-        assert!(backoff.delay() >= LONGEST_DELAY);
+        assert!(backoff.next_delay() >= MAX_DELAY);
     }
 
     #[test]
-    fn the_server_may_ask_for_a_longer_delay() {
-        let busy = Failure::Unexpected {
+    fn server_may_ask_for_a_longer_delay() {
+        let busy = RequestError::UnexpectedReply {
             status: 503,
             what: "busy".into(),
             retry_after: Some(Duration::from_secs(5)),
         };
-        assert_eq!(Backoff::new().after(&busy), Duration::from_secs(5));
+        assert_eq!(Backoff::new().next_delay_after(&busy), Duration::from_secs(5));
     }
 }

@@ -1,84 +1,90 @@
-//! When a lease ends, as its holder may count on it.
+//! The term of a lease as its holder may rely on it.
 
 use std::time::Duration;
 
 use dlm_protocol::Ttl;
 
-use crate::clock::Moment;
+use crate::clock::BootInstant;
 
-/// The part of the margin that does not grow: scheduling and rounding.
+/// The fixed part of the safety margin: scheduling and rounding.
 const MARGIN: Duration = Duration::from_millis(5);
-/// The part that grows: 0.2 % is twice what two quartz clocks drift apart.
+/// The proportional part of the safety margin: 1/500 is 0.2 %, twice the drift
+/// between two quartz clocks.
 const MARGIN_DIVISOR: u32 = 500;
-/// A lease is renewed when this part of its TTL is over.
+/// A lease is renewed after this fraction of its TTL.
 const RENEWAL_DIVISOR: u32 = 3;
-/// Renewals are put off to no later instant, but brought forward to the start
-/// of a slot of this part of the interval, so that many go in one request.
+/// Renewals are aligned to slots of this fraction of the renewal interval, so
+/// that many leases share one request. Alignment only makes a renewal earlier.
 const SLOTS: u32 = 16;
 
-/// A term of a lease: from a grant or a renewal to its end.
+/// A term of a lease: from a grant or renewal to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Term {
-    begun: Moment,
+    started_at: BootInstant,
     ttl: Duration,
-    deadline: Moment,
-    gone: Moment,
+    deadline: BootInstant,
+    expired_by: BootInstant,
 }
 
 impl Term {
-    /// The term that an answer told of.
+    /// Computes the term that a reply describes.
     ///
-    /// `sent` is the instant the attempt that was answered was sent, `answered`
-    /// the one its answer arrived, `elapsed_ms` what the server said: how long
-    /// after the arrival of the request the term began, at the least.
-    pub(crate) fn new(sent: Moment, answered: Moment, elapsed_ms: i64, ttl: Ttl) -> Self {
+    /// `sent_at` is when the answered attempt was sent, and `received_at` is when
+    /// its reply arrived. `elapsed_ms` is what the server reported: at most the
+    /// time between the arrival of the request and the start of the term.
+    pub(crate) fn new(sent_at: BootInstant, received_at: BootInstant, elapsed_ms: i64, ttl: Ttl) -> Self {
         let ttl = Duration::from(ttl);
         let elapsed = Duration::from_millis(elapsed_ms.unsigned_abs());
-        let (begun, waited) = if elapsed_ms < 0 {
-            (sent.minus(elapsed), Duration::ZERO)
+        let (started_at, waited) = if elapsed_ms < 0 {
+            (sent_at - elapsed, Duration::ZERO)
         } else {
-            // No term that the answer tells of begins after the answer.
-            let waited = elapsed.min(answered.since(sent));
-            (sent.plus(waited), waited)
+            // A term never starts after the reply that describes it.
+            let waited = elapsed.min(received_at.duration_since(sent_at));
+            (sent_at + waited, waited)
         };
         let margin = MARGIN + (waited + ttl) / MARGIN_DIVISOR;
-        Self { begun, ttl, deadline: begun.plus(ttl).minus(margin), gone: answered.plus(ttl).plus(margin) }
+        Self { started_at, ttl, deadline: started_at + ttl - margin, expired_by: received_at + ttl + margin }
     }
 
-    /// The guard's own deadline: until then the server keeps the lease.
-    pub(crate) fn deadline(&self) -> Moment {
+    /// The guard's deadline. The server keeps the lease at least until then.
+    pub(crate) fn deadline(&self) -> BootInstant {
         self.deadline
     }
 
-    /// From then on the server keeps the lease no more.
-    pub(crate) fn gone(&self) -> Moment {
-        self.gone
+    /// From this instant on, the server no longer keeps the lease.
+    pub(crate) fn expired_by(&self) -> BootInstant {
+        self.expired_by
     }
 
-    /// The lease's own TTL.
+    /// The lease's TTL.
     pub(crate) fn ttl(&self) -> Duration {
         self.ttl
     }
 
     /// This term, renewed into `next`. A renewal never moves the end to an
-    /// earlier instant, also when it makes the TTL shorter.
+    /// earlier instant, not even when it shortens the TTL.
     pub(crate) fn renewed(self, next: Self) -> Self {
-        Self { deadline: next.deadline.max(self.deadline), gone: next.gone.max(self.gone), ..next }
+        Self {
+            deadline: next.deadline.max(self.deadline),
+            expired_by: next.expired_by.max(self.expired_by),
+            ..next
+        }
     }
 
-    /// A renewal was sent and not answered: it may have begun a term until now.
-    pub(crate) fn perhaps_renewed(&mut self, now: Moment, ttl: Duration) {
-        self.gone = self.gone.max(now.plus(ttl));
+    /// Records that the outcome of a renewal is unknown: the server may have
+    /// started a new term at any time up to `now`.
+    pub(crate) fn renewal_outcome_unknown(&mut self, now: BootInstant, ttl: Duration) {
+        self.expired_by = self.expired_by.max(now + ttl);
     }
 
-    /// When to renew: after a third of the TTL, brought forward to a slot of a
-    /// grid that begins at `origin`.
-    pub(crate) fn renewal_due(&self, origin: Moment) -> Moment {
+    /// When to renew: after a third of the TTL, moved forward to the start of a
+    /// slot on a grid that begins at `origin`.
+    pub(crate) fn renewal_due(&self, origin: BootInstant) -> BootInstant {
         let interval = self.ttl / RENEWAL_DIVISOR;
-        let due = self.begun.plus(interval);
+        let due = self.started_at + interval;
         let slot = (interval / SLOTS).as_nanos().max(1);
-        let past_slot = due.since(origin).as_nanos() % slot;
-        due.minus(Duration::from_nanos(u64::try_from(past_slot).unwrap_or(0)))
+        let past_slot = due.duration_since(origin).as_nanos() % slot;
+        due - Duration::from_nanos(u64::try_from(past_slot).unwrap_or(0))
     }
 }
 
@@ -90,71 +96,71 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    fn term(sent: Moment, answered: Moment, elapsed_ms: i64, ttl_ms: u64) -> Term {
-        Term::new(sent, answered, elapsed_ms, Ttl::from_millis(ttl_ms).unwrap())
+    fn term(sent_at: BootInstant, received_at: BootInstant, elapsed_ms: i64, ttl_ms: u64) -> Term {
+        Term::new(sent_at, received_at, elapsed_ms, Ttl::from_millis(ttl_ms).unwrap())
     }
 
     #[test]
-    fn the_deadline_is_send_instant_and_elapsed_and_ttl_less_the_margin() {
-        let sent = Moment::now();
+    fn deadline_is_send_instant_plus_elapsed_plus_ttl_minus_margin() {
+        let sent_at = BootInstant::now();
         // margin: 5 ms + 0.2 % of (4 s + 30 s) = 73 ms
-        let term = term(sent, sent.plus(ms(4_500)), 4_000, 30_000);
-        assert_eq!(term.deadline(), sent.plus(ms(34_000 - 73)));
+        let term = term(sent_at, sent_at + ms(4_500), 4_000, 30_000);
+        assert_eq!(term.deadline(), sent_at + ms(34_000 - 73));
     }
 
     #[test]
-    fn a_repeat_whose_term_began_before_it_ends_earlier_and_has_no_wait_in_its_margin() {
-        let sent = Moment::now();
+    fn retry_of_an_earlier_grant_has_an_earlier_deadline_and_no_wait_in_its_margin() {
+        let sent_at = BootInstant::now();
         // margin: 5 ms + 0.2 % of 10 s = 25 ms
-        let term = term(sent, sent.plus(ms(1)), -3_000, 10_000);
-        assert_eq!(term.deadline(), sent.plus(ms(10_000 - 3_000 - 25)));
+        let term = term(sent_at, sent_at + ms(1), -3_000, 10_000);
+        assert_eq!(term.deadline(), sent_at + ms(10_000 - 3_000 - 25));
     }
 
     #[test]
-    fn an_elapsed_time_past_the_answer_is_not_believed() {
-        let sent = Moment::now();
-        let told = term(sent, sent.plus(ms(100)), i64::MAX, 1_000);
-        assert_eq!(told, term(sent, sent.plus(ms(100)), 100, 1_000));
-        let before_all = term(sent, sent.plus(ms(100)), i64::MIN, 1_000);
-        assert!(before_all.deadline() < sent);
+    fn elapsed_time_is_capped_at_the_round_trip() {
+        let sent_at = BootInstant::now();
+        let capped = term(sent_at, sent_at + ms(100), i64::MAX, 1_000);
+        assert_eq!(capped, term(sent_at, sent_at + ms(100), 100, 1_000));
+        let before_all = term(sent_at, sent_at + ms(100), i64::MIN, 1_000);
+        assert!(before_all.deadline() < sent_at);
     }
 
     #[test]
-    fn the_shortest_ttl_keeps_most_of_itself() {
-        let sent = Moment::now();
-        let term = term(sent, sent.plus(ms(1)), 0, 100);
-        assert_eq!(term.deadline(), sent.plus(Duration::from_micros(94_800)));
+    fn margin_leaves_most_of_the_shortest_ttl() {
+        let sent_at = BootInstant::now();
+        let term = term(sent_at, sent_at + ms(1), 0, 100);
+        assert_eq!(term.deadline(), sent_at + Duration::from_micros(94_800));
     }
 
     #[test]
-    fn a_renewal_with_a_shorter_ttl_keeps_the_later_deadline() {
-        let sent = Moment::now();
-        let long = term(sent, sent, 0, 30_000);
-        let short = term(sent.plus(ms(100)), sent.plus(ms(100)), 0, 1_000);
+    fn renewal_with_a_shorter_ttl_keeps_the_later_deadline() {
+        let sent_at = BootInstant::now();
+        let long = term(sent_at, sent_at, 0, 30_000);
+        let short = term(sent_at + ms(100), sent_at + ms(100), 0, 1_000);
         let renewed = long.renewed(short);
         assert_eq!(renewed.deadline(), long.deadline());
         assert_eq!(renewed.ttl(), ms(1_000));
     }
 
     #[test]
-    fn a_renewal_without_an_answer_moves_only_the_instant_the_lease_is_surely_gone() {
-        let sent = Moment::now();
-        let mut lease = term(sent, sent, 0, 1_000);
+    fn unknown_renewal_outcome_moves_the_latest_expiry_but_not_the_deadline() {
+        let sent_at = BootInstant::now();
+        let mut lease = term(sent_at, sent_at, 0, 1_000);
         let deadline = lease.deadline();
-        lease.perhaps_renewed(sent.plus(ms(600)), ms(1_000));
+        lease.renewal_outcome_unknown(sent_at + ms(600), ms(1_000));
         assert_eq!(lease.deadline(), deadline);
-        assert_eq!(lease.gone(), sent.plus(ms(1_600)));
+        assert_eq!(lease.expired_by(), sent_at + ms(1_600));
     }
 
     #[test]
-    fn renewals_of_one_ttl_fall_into_common_slots_and_are_never_late() {
-        let origin = Moment::now();
+    fn renewals_of_one_ttl_share_slots_and_are_never_late() {
+        let origin = BootInstant::now();
         let due: Vec<_> = (0..100)
             .map(|i| {
-                let sent = origin.plus(ms(100 * i));
-                let due = term(sent, sent, 0, 30_000).renewal_due(origin);
-                assert!(due <= sent.plus(ms(10_000)), "never late");
-                assert!(due > sent.plus(ms(9_300)), "brought forward by a slot at most");
+                let sent_at = origin + ms(100 * i);
+                let due = term(sent_at, sent_at, 0, 30_000).renewal_due(origin);
+                assert!(due <= sent_at + ms(10_000), "never late");
+                assert!(due > sent_at + ms(9_300), "at most one slot early");
                 due
             })
             .collect();

@@ -1,77 +1,51 @@
-//! What happens to locks, as a stream.
+//! Lock events, as a stream.
 
-mod reading;
+mod item;
+mod reader;
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use dlm_protocol::{Event, Renewal, ResourceName};
+use dlm_protocol::ResourceName;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tracing::{Instrument, debug_span};
 
-use crate::client::Client;
+pub use self::item::EventItem;
+use self::item::{EventSelection, ReceivedItem};
+use self::reader::EventReader;
 use crate::error::Error;
-use reading::Reading;
+use crate::worker::Handle;
 
-/// Items that wait for their reader; then no more are read from the server.
-const WAITING: usize = 256;
+/// The most items that are read ahead of the stream's consumer.
+const READ_AHEAD: usize = 256;
 
-/// What a stream of events yields; see [`Client::events`] for an example.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EventItem {
-    /// Something happened.
-    Event(Box<Event>),
-    /// All that had happened has been told; what follows happens from now on.
-    Synced,
-    /// A lease began a new term. Only where asked for, and only while the
-    /// stream is connected.
-    Renewed(Renewal),
-    /// The log does not reach back to where the stream was, or is another one:
-    /// something was missed. The stream goes on from now.
-    CursorLost,
-}
-
-/// A stream of events, from [`Client::events`].
+/// A stream of lock events, created by [`Client::events`](crate::Client::events).
 ///
-/// It connects when it is first polled, reconnects by itself, to another server
-/// if need be, and goes on where it was: each event comes once. Items are read
-/// from the server only as fast as they are taken from the stream.
+/// The stream connects when it is first polled. It reconnects automatically, to
+/// another server if necessary, and resumes where it was: each event is yielded
+/// exactly once. Items are read from the server only as fast as they are consumed.
 ///
 /// # Cancel safety
 ///
-/// Dropping what waits for the next item loses nothing.
-#[must_use = "nothing is asked before the stream is polled"]
+/// Dropping the future of [`next`](Self::next) loses no item.
+#[must_use = "the stream does not connect before it is polled"]
 pub struct Events {
-    client: Client,
-    filter: Filter,
+    handle: Handle,
+    selection: EventSelection,
     cursor: Option<String>,
-    items: Option<mpsc::Receiver<Told>>,
+    items: Option<mpsc::Receiver<ReceivedItem>>,
     ended: bool,
 }
 
-#[derive(Debug, Clone, Default)]
-struct Filter {
-    prefix: String,
-    resource: Option<ResourceName>,
-    renewals: bool,
-}
-
-/// An item, and where to resume behind it. A bookmark is a place alone.
-struct Told {
-    item: Option<Result<EventItem, Error>>,
-    cursor: Option<String>,
-}
-
 impl Events {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client, filter: Filter::default(), cursor: None, items: None, ended: false }
+    pub(crate) fn new(handle: Handle) -> Self {
+        Self { handle, selection: EventSelection::default(), cursor: None, items: None, ended: false }
     }
 
-    /// Only those of resources whose name begins so.
+    /// Selects resources whose name starts with `prefix`.
     ///
     /// # Examples
     ///
@@ -83,15 +57,15 @@ impl Events {
     /// # }
     /// ```
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.filter.prefix = prefix.into();
+        self.selection.prefix = prefix.into();
         self
     }
 
-    /// Only those of this resource.
+    /// Selects one resource.
     ///
     /// # Errors
     ///
-    /// [`is_invalid`](Error::is_invalid) for a bad name.
+    /// [`is_invalid`](Error::is_invalid) if the name is invalid.
     ///
     /// # Examples
     ///
@@ -103,18 +77,18 @@ impl Events {
     /// # }
     /// ```
     pub fn resource(mut self, name: impl AsRef<str>) -> Result<Self, Error> {
-        self.filter.resource = Some(ResourceName::try_from(name.as_ref())?);
+        self.selection.resource = Some(ResourceName::try_from(name.as_ref())?);
         Ok(self)
     }
 
-    /// Renewals as well, or not, which is the default; the example is that of
-    /// [`prefix`](Self::prefix).
+    /// Whether to include renewals as [`EventItem::Renewed`]; `false` by default. See
+    /// [`prefix`](Self::prefix) for an example.
     pub fn renewals(mut self, renewals: bool) -> Self {
-        self.filter.renewals = renewals;
+        self.selection.renewals = renewals;
         self
     }
 
-    /// From this [`cursor`](Self::cursor) on, rather than from now on.
+    /// Starts after this [`cursor`](Self::cursor). By default the stream starts now.
     ///
     /// # Examples
     ///
@@ -124,7 +98,7 @@ impl Events {
     /// let mut events = client.events().after(read());
     /// while let Some(item) = events.next().await {
     ///     println!("{:?}", item?);
-    ///     // A program that is started again goes on behind what it has seen.
+    ///     // A restarted program resumes after the last event it has seen.
     ///     events.cursor().map(store);
     /// }
     /// # Ok(())
@@ -135,22 +109,23 @@ impl Events {
         self
     }
 
-    /// Where to resume behind the last item that was yielded; `None` before the
-    /// first. It is good for every server of the service, and for
-    /// [`after`](Self::after), where the example is.
+    /// The position after the last yielded item, to pass to
+    /// [`after`](Self::after) later; `None` before the first item. The cursor is valid
+    /// at every server of the service.
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
     }
 
-    /// The next item; `None` after an error, which ends the stream. The same as
-    /// the method of `futures::StreamExt`, for programs that have no other use
-    /// for it.
+    /// Returns the next item, or `None` after an error, which ends the stream.
+    /// Equivalent to `futures::StreamExt::next`, without the dependency.
     ///
     /// # Errors
     ///
-    /// [`is_closed`](Error::is_closed), and what no repeat will help:
-    /// [`is_invalid`](Error::is_invalid), an answer that is not of a dlm server.
+    /// [`is_closed`](Error::is_closed), and errors that a retry cannot fix, such as
+    /// [`is_invalid`](Error::is_invalid) and
+    /// [`is_unexpected_reply`](Error::is_unexpected_reply). The stream reconnects
+    /// after transient errors and does not report them.
     ///
     /// # Examples
     ///
@@ -164,16 +139,21 @@ impl Events {
     /// # }
     /// ```
     pub async fn next(&mut self) -> Option<Result<EventItem, Error>> {
-        let span = debug_span!("next_event", prefix = self.filter.prefix, resource = ?self.filter.resource);
+        let span =
+            debug_span!("next_event", prefix = self.selection.prefix, resource = ?self.selection.resource);
         StreamExt::next(self).instrument(span).await
     }
 
-    fn start(&self) -> mpsc::Receiver<Told> {
-        let (tell, items) = mpsc::channel(WAITING);
-        let shared = Arc::clone(&self.client.handle.shared);
-        let span = debug_span!("events", prefix = self.filter.prefix, resource = ?self.filter.resource);
-        let reading = Reading { shared, filter: self.filter.clone(), cursor: self.cursor.clone(), tell };
-        self.client.handle.accompany(reading.run().instrument(span));
+    fn start(&self) -> mpsc::Receiver<ReceivedItem> {
+        let (items_sender, items) = mpsc::channel(READ_AHEAD);
+        let span = debug_span!("events", prefix = self.selection.prefix, resource = ?self.selection.resource);
+        let reader = EventReader {
+            context: Arc::clone(self.handle.context()),
+            selection: self.selection.clone(),
+            cursor: self.cursor.clone(),
+            items: items_sender,
+        };
+        self.handle.spawn_detached(reader.run().instrument(span));
         items
     }
 }
@@ -190,15 +170,15 @@ impl Stream for Events {
         }
         loop {
             let Some(items) = &mut self.items else { return Poll::Ready(None) };
-            let told = match items.poll_recv(cx) {
+            let received = match items.poll_recv(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(told)) => told,
-                Poll::Ready(None) => Told { item: Some(Err(Error::closed())), cursor: None },
+                Poll::Ready(Some(received)) => received,
+                Poll::Ready(None) => ReceivedItem { item: Some(Err(Error::closed())), cursor: None },
             };
-            if told.cursor.is_some() {
-                self.cursor = told.cursor;
+            if received.cursor.is_some() {
+                self.cursor = received.cursor;
             }
-            if let Some(item) = told.item {
+            if let Some(item) = received.item {
                 self.ended = item.is_err();
                 return Poll::Ready(Some(item));
             }
@@ -209,7 +189,7 @@ impl Stream for Events {
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Events")
-            .field("filter", &self.filter)
+            .field("selection", &self.selection)
             .field("cursor", &self.cursor)
             .finish_non_exhaustive()
     }

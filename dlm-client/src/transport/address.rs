@@ -1,4 +1,4 @@
-//! Where the server is.
+//! Server addresses and the URLs built from them.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use reqwest::Url;
 
 use crate::error::Error;
 
-/// What a path segment may show unencoded.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// The characters to percent-encode: all but the unreserved ones of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// The root of a server: `http://host:port`, perhaps with a path that a reverse
-/// proxy takes off again.
+/// The base URL of a server: `http://host:port`, optionally with a path that a
+/// reverse proxy strips.
 #[derive(Debug, Clone)]
 pub(crate) struct Address {
     root: Url,
@@ -21,24 +21,25 @@ pub(crate) struct Address {
 
 impl Address {
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let invalid = |why: &str| Error::address(text, why);
+        let invalid = |why: &str| Error::invalid_address(text, why);
         if !text.starts_with("http://") && !text.starts_with("https://") {
-            return Err(invalid("it must begin with http:// or https://"));
+            return Err(invalid("it must start with http:// or https://"));
         }
-        let url = Url::parse(text).map_err(|why| Error::address(text, why))?;
+        let url = Url::parse(text).map_err(|why| Error::invalid_address(text, why))?;
         if url.host_str().is_none_or(str::is_empty) {
             return Err(invalid("it has no host"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Error::address("(not shown)", "it must not carry credentials"));
+            return Err(Error::invalid_address("(redacted)", "it must not contain credentials"));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(invalid("it must not have a query or a fragment"));
+            return Err(invalid("it must not contain a query or a fragment"));
         }
         Ok(Self { text: url.as_str().trim_end_matches('/').into(), root: url })
     }
 
-    pub(crate) fn as_shared(&self) -> &Arc<str> {
+    /// The normalized address, without a trailing slash.
+    pub(crate) fn text(&self) -> &Arc<str> {
         &self.text
     }
 
@@ -48,24 +49,23 @@ impl Address {
 
     pub(crate) fn host_and_port(&self) -> (String, u16) {
         let host = self.root.host_str().unwrap_or_default();
-        // Brackets are the URL's way to write an IPv6 address.
+        // A URL writes an IPv6 address in brackets.
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         (host, self.root.port_or_known_default().unwrap_or(if self.is_tls() { 443 } else { 80 }))
     }
 
-    /// The address of a socket at `path`.
-    pub(crate) fn socket(&self, path: &str) -> String {
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let mut url = self.at(path);
-        if !query.is_empty() {
-            url.set_query(Some(query));
-        }
-        // `ws` and `wss` beside `http` and `https`.
+    /// The WebSocket URL of `path`, which starts with a slash and may have a query.
+    pub(crate) fn websocket_url(&self, path: &str) -> String {
+        let url = match path.split_once('?') {
+            Some((path, query)) => self.url_with_query(path, query),
+            None => self.url(path),
+        };
+        // `http` becomes `ws`, `https` becomes `wss`.
         url.as_str().replacen("http", "ws", 1)
     }
 
-    /// The address of `path`, which begins with a slash and is encoded.
-    pub(crate) fn at(&self, path: &str) -> Url {
+    /// The URL of `path`, which starts with a slash and is percent-encoded.
+    pub(crate) fn url(&self, path: &str) -> Url {
         let mut url = self.root.clone();
         match self.root.path() {
             "/" => url.set_path(path),
@@ -74,17 +74,24 @@ impl Address {
         url
     }
 
-    /// The address of an operation on a resource; of the resource itself when
+    /// The URL of `path` with a query, which is percent-encoded too.
+    pub(crate) fn url_with_query(&self, path: &str, query: &str) -> Url {
+        let mut url = self.url(path);
+        url.set_query(Some(query));
+        url
+    }
+
+    /// The URL of an operation on a resource, or of the resource itself if
     /// `operation` is empty.
-    pub(crate) fn of(&self, resource: &ResourceName, operation: &str) -> Url {
+    pub(crate) fn lock_url(&self, resource: &ResourceName, operation: &str) -> Url {
         let slash = if operation.is_empty() { "" } else { "/" };
-        self.at(&format!("/v1/locks/{}{slash}{operation}", segment(resource.as_str())))
+        self.url(&format!("/v1/locks/{}{slash}{operation}", encode(resource.as_str())))
     }
 }
 
-/// One percent-encoded segment of a path, or one value of a query.
-pub(crate) fn segment(text: &str) -> impl std::fmt::Display {
-    utf8_percent_encode(text, SEGMENT)
+/// Percent-encodes one path segment or query value.
+pub(crate) fn encode(text: &str) -> impl std::fmt::Display {
+    utf8_percent_encode(text, RESERVED)
 }
 
 #[cfg(test)]
@@ -92,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_one_segment_whatever_it_contains() {
+    fn resource_name_is_encoded_as_one_segment() {
         let address = Address::parse("http://127.0.0.1:7420/").unwrap();
         for (name, segment) in [
             ("orders/42", "orders%2F42"),
@@ -102,30 +109,30 @@ mod tests {
             ("...", "..."),
             ("a\\b", "a%5Cb"),
         ] {
-            let url = address.of(&ResourceName::try_from(name).unwrap(), "acquire");
+            let url = address.lock_url(&ResourceName::try_from(name).unwrap(), "acquire");
             assert_eq!(url.as_str(), format!("http://127.0.0.1:7420/v1/locks/{segment}/acquire"));
         }
     }
 
     #[test]
-    fn a_path_before_the_server_is_kept() {
+    fn base_path_is_kept() {
         let address = Address::parse("https://example.org/locks/").unwrap();
         assert!(address.is_tls());
-        assert_eq!(address.at("/readyz").as_str(), "https://example.org/locks/readyz");
+        assert_eq!(address.url("/readyz").as_str(), "https://example.org/locks/readyz");
     }
 
     #[test]
-    fn a_socket_has_the_scheme_of_its_own() {
+    fn websocket_url_uses_the_websocket_scheme() {
         let address = Address::parse("https://example.org/locks/").unwrap();
-        assert_eq!(address.socket("/v1/session"), "wss://example.org/locks/v1/session");
+        assert_eq!(address.websocket_url("/v1/session"), "wss://example.org/locks/v1/session");
         assert_eq!(address.host_and_port(), ("example.org".into(), 443));
         let address = Address::parse("http://[::1]:7420").unwrap();
-        assert_eq!(address.socket("/v1/events?after=a"), "ws://[::1]:7420/v1/events?after=a");
+        assert_eq!(address.websocket_url("/v1/events?after=a"), "ws://[::1]:7420/v1/events?after=a");
         assert_eq!(address.host_and_port(), ("::1".into(), 7420));
     }
 
     #[test]
-    fn addresses_that_lead_nowhere_are_refused() {
+    fn unusable_addresses_are_rejected() {
         let with_password = "http://user:hunter2@host";
         for text in
             ["", "127.0.0.1:7420", "localhost", "ftp://host", "http://", "http://host/?a=b", with_password]

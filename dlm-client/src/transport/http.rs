@@ -1,48 +1,43 @@
-//! The operations over HTTP, one request each.
+//! The HTTP client of one server.
 
 use std::time::Duration;
 
-use dlm_protocol::limits::MAX_HOLD_MS;
-use dlm_protocol::{
-    AcquireRequest, Cancelled, CheckRequest, Checked, EventPage, ForceReleaseRequest, ForceReleased,
-    IdempotencyKey, Lease, LeaseId, LockPage, LockStatus, Queued, ReleaseRequest, Released, RenewManyRequest,
-    RenewRequest, Renewed, ResourceName,
-};
+use dlm_protocol::IdempotencyKey;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::{Method, Request, StatusCode, Url};
+use reqwest::{Method, Request, Url};
 use rustls::ClientConfig;
 use serde::Serialize;
 
 use super::address::Address;
-use super::answer::Answer;
-use super::failure::Failure;
-use super::pool::Pool;
+use super::pool::ConnectionPool;
+use super::response::HttpResponse;
 use crate::error::Error;
+use crate::request_error::RequestError;
 
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// A server that is spoken to over HTTP.
+/// Sends HTTP requests to one server.
 #[derive(Debug)]
-pub(crate) struct Http {
+pub(crate) struct HttpClient {
     address: Address,
-    pool: Pool,
-    /// Renewals have connections of their own: a client that waits for so many
-    /// locks that it can open no more still keeps those it has.
-    renewals: Pool,
+    pool: ConnectionPool,
+    /// Renewals use separate connections, so that a client whose waiting acquires
+    /// use up all other connections still keeps the locks it holds.
+    renewal_pool: ConnectionPool,
 }
 
-/// The answer to an acquire that was not refused.
-#[derive(Debug)]
-pub(crate) enum Acquired {
-    Granted(Box<Lease>),
-    Queued(Box<Queued>),
+/// Which connections a request uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PoolKind {
+    General,
+    Renewals,
 }
 
-impl Http {
-    /// Gets ready to connect; connects with the first request.
+impl HttpClient {
+    /// Prepares to connect. The first request opens the first connection.
     pub(crate) fn new(address: Address) -> Result<Self, Error> {
-        let pool = Pool::new(address.is_tls())?;
-        Ok(Self { renewals: pool.another()?, pool, address })
+        let pool = ConnectionPool::new(address.is_tls())?;
+        Ok(Self { renewal_pool: pool.separate()?, pool, address })
     }
 
     pub(crate) fn address(&self) -> &Address {
@@ -53,149 +48,56 @@ impl Http {
         self.pool.tls()
     }
 
-    pub(crate) async fn acquire(
+    /// Sends a request and receives the whole response.
+    pub(super) async fn send(
         &self,
-        resource: &ResourceName,
-        key: &IdempotencyKey,
-        request: &AcquireRequest,
+        mut request: Request,
+        pool: PoolKind,
         timeout: Duration,
-    ) -> Result<Acquired, Failure> {
-        let mut http = post(self.address.of(resource, "acquire"), request)?;
-        http.headers_mut().insert(&IDEMPOTENCY_KEY, header(key)?);
-        // The server holds a request for so long at most.
-        let held = Duration::from(request.wait_ms).min(Duration::from_millis(MAX_HOLD_MS));
-        let timeout = held + timeout;
-        let answer = send(&self.pool, http, timeout).await?;
-        match answer.status {
-            StatusCode::OK => answer.json().map(Acquired::Granted),
-            StatusCode::ACCEPTED => answer.json().map(Acquired::Queued),
-            _ => Err(answer.failure()),
-        }
-    }
-
-    pub(crate) async fn cancel(
-        &self,
-        resource: &ResourceName,
-        key: &IdempotencyKey,
-        timeout: Duration,
-    ) -> Result<Cancelled, Failure> {
-        let mut http = Request::new(Method::POST, self.address.of(resource, "cancel"));
-        http.headers_mut().insert(&IDEMPOTENCY_KEY, header(key)?);
-        send(&self.pool, http, timeout).await?.read()
-    }
-
-    pub(crate) async fn renew(
-        &self,
-        resource: &ResourceName,
-        body: &RenewRequest,
-        timeout: Duration,
-    ) -> Result<Lease, Failure> {
-        let http = post(self.address.of(resource, "renew"), body)?;
-        send(&self.pool, http, timeout).await?.read()
-    }
-
-    pub(crate) async fn renew_many(
-        &self,
-        body: &RenewManyRequest,
-        timeout: Duration,
-    ) -> Result<Renewed, Failure> {
-        let http = post(self.address.at("/v1/renew"), body)?;
-        send(&self.renewals, http, timeout).await?.read()
-    }
-
-    pub(crate) async fn release(
-        &self,
-        resource: &ResourceName,
-        lease_id: &LeaseId,
-        timeout: Duration,
-    ) -> Result<Released, Failure> {
-        let body = ReleaseRequest { lease_id: lease_id.clone() };
-        let http = post(self.address.of(resource, "release"), &body)?;
-        send(&self.pool, http, timeout).await?.read()
-    }
-
-    pub(crate) async fn force_release(
-        &self,
-        resource: &ResourceName,
-        body: &ForceReleaseRequest,
-        timeout: Duration,
-    ) -> Result<ForceReleased, Failure> {
-        let http = post(self.address.of(resource, "force-release"), body)?;
-        send(&self.pool, http, timeout).await?.read()
-    }
-
-    pub(crate) async fn check(
-        &self,
-        resource: &ResourceName,
-        body: &CheckRequest,
-        timeout: Duration,
-    ) -> Result<Checked, Failure> {
-        let http = post(self.address.of(resource, "check"), body)?;
-        send(&self.pool, http, timeout).await?.read()
-    }
-
-    pub(crate) async fn status(
-        &self,
-        resource: &ResourceName,
-        timeout: Duration,
-    ) -> Result<LockStatus, Failure> {
-        let http = Request::new(Method::GET, self.address.of(resource, ""));
-        send(&self.pool, http, timeout).await?.read()
-    }
-
-    /// A page of the list.
-    pub(crate) async fn list(&self, query: &str, timeout: Duration) -> Result<LockPage, Failure> {
-        let mut url = self.address.at("/v1/locks");
-        url.set_query(Some(query));
-        let http = Request::new(Method::GET, url);
-        send(&self.pool, http, timeout).await?.read()
-    }
-
-    /// A page of the event log.
-    pub(crate) async fn events(&self, query: &str, timeout: Duration) -> Result<EventPage, Failure> {
-        let mut url = self.address.at("/v1/events");
-        url.set_query(Some(query));
-        let http = Request::new(Method::GET, url);
-        send(&self.pool, http, timeout).await?.read()
-    }
-
-    /// Asks whether the server is ready.
-    pub(crate) async fn ready(&self, timeout: Duration) -> Result<(), Failure> {
-        let http = Request::new(Method::GET, self.address.at("/readyz"));
-        let answer = send(&self.pool, http, timeout).await?;
-        if answer.status == StatusCode::OK { Ok(()) } else { Err(answer.failure()) }
+    ) -> Result<HttpResponse<impl AsRef<[u8]> + use<>>, RequestError> {
+        let pool = match pool {
+            PoolKind::General => &self.pool,
+            PoolKind::Renewals => &self.renewal_pool,
+        };
+        *request.timeout_mut() = Some(timeout);
+        let pooled = pool.client();
+        let response = async {
+            let mut response = pooled.client.execute(request).await?;
+            let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+            Ok(HttpResponse { status, headers, body: response.bytes().await? })
+        };
+        response.await.map_err(|error| {
+            let error = RequestError::from_http(error, timeout);
+            if matches!(error, RequestError::TimedOut(_)) {
+                pool.replace(&pooled);
+            }
+            error
+        })
     }
 }
 
-async fn send(
-    pool: &Pool,
-    mut request: Request,
-    timeout: Duration,
-) -> Result<Answer<impl AsRef<[u8]> + use<>>, Failure> {
-    *request.timeout_mut() = Some(timeout);
-    let connections = pool.connections();
-    let answer = async {
-        let mut response = connections.client.execute(request).await?;
-        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        Ok(Answer { status, headers, body: response.bytes().await? })
-    };
-    answer.await.map_err(|error| {
-        let failure = Failure::of(error, timeout);
-        if matches!(failure, Failure::TimedOut(_)) {
-            pool.give_up(&connections);
-        }
-        failure
-    })
+/// A `GET` request.
+pub(super) fn get(url: Url) -> Request {
+    Request::new(Method::GET, url)
 }
 
-fn post(url: Url, body: &impl Serialize) -> Result<Request, Failure> {
-    let mut http = Request::new(Method::POST, url);
-    let json = serde_json::to_vec(body).map_err(|why| Failure::unsendable(&why))?;
-    *http.body_mut() = Some(json.into());
-    http.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(http)
+/// A `POST` request with a JSON body.
+pub(super) fn post(url: Url, body: &impl Serialize) -> Result<Request, RequestError> {
+    let mut request = post_empty(url);
+    let json = serde_json::to_vec(body).map_err(|why| RequestError::unencodable(&why))?;
+    *request.body_mut() = Some(json.into());
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(request)
 }
 
-fn header(key: &IdempotencyKey) -> Result<HeaderValue, Failure> {
-    HeaderValue::from_str(key.as_str()).map_err(|why| Failure::unsendable(&why))
+/// A `POST` request without a body.
+pub(super) fn post_empty(url: Url) -> Request {
+    Request::new(Method::POST, url)
+}
+
+/// Adds the idempotency key to a request.
+pub(super) fn with_key(mut request: Request, key: &IdempotencyKey) -> Result<Request, RequestError> {
+    let value = HeaderValue::from_str(key.as_str()).map_err(|why| RequestError::unencodable(&why))?;
+    request.headers_mut().insert(&IDEMPOTENCY_KEY, value);
+    Ok(request)
 }

@@ -1,4 +1,8 @@
-/// How a client speaks to its server.
+//! The choice between the session socket and plain HTTP.
+
+/// Which transport a client uses.
+///
+/// Set with [`ClientBuilder::transport`](crate::ClientBuilder::transport).
 ///
 /// # Examples
 ///
@@ -6,7 +10,7 @@
 /// # async fn example() -> Result<(), dlm_client::Error> {
 /// use dlm_client::{Client, TransportKind};
 ///
-/// // Fails where something on the way forbids WebSockets.
+/// // Fails if the network does not allow WebSockets.
 /// let client = Client::builder().transport(TransportKind::Session).connect().await?;
 /// # Ok(())
 /// # }
@@ -14,13 +18,13 @@
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportKind {
-    /// Over one WebSocket while it is up, and over HTTP while it is not, such
-    /// as behind a proxy that forbids upgrades.
+    /// One WebSocket while it is up, and HTTP while it is not, for example behind
+    /// a proxy that does not allow upgrades. This is the default.
     #[default]
     Auto,
-    /// Over HTTP alone: a request each.
+    /// HTTP only: one request per operation.
     Http,
-    /// Over one WebSocket alone; what is asked while it is down waits for it.
-    /// Lists and force-releases go over HTTP all the same.
+    /// One WebSocket only. Operations wait while it is down. Lists and
+    /// force-releases always use HTTP.
     Session,
 }

@@ -1,25 +1,29 @@
-//! How operations get to a server and their answers back.
+//! Requests to the servers and their replies.
 //!
-//! - `route`, `kind`: which server, and which of the two ways
-//! - `session`: one socket for everything
-//! - `http`: a request each; `pool`, `answer`: its connections and answers
-//! - `socket`: how WebSockets are opened
-//! - `address`, `failure`: where servers are, and why an attempt failed
+//! From the top down:
+//!
+//! - `route`: the [`Transport`], which picks the server and the transport
+//! - `call`: the operations, with their session and HTTP forms
+//! - `session`: one WebSocket for all operations
+//! - `servers`: the servers, and failover between them
+//! - `socket`: opens WebSockets
+//! - `http`, `pool`, `response`: HTTP requests, connections and responses
+//! - `address`, `kind`: server addresses and the kinds of transport
 
 mod address;
-mod answer;
-mod failure;
+mod call;
 mod http;
 mod kind;
 mod pool;
+mod response;
 mod route;
+mod servers;
 mod session;
 mod socket;
 
-pub(crate) use address::{Address, segment};
-pub(crate) use failure::Failure;
-pub(crate) use http::Acquired;
+pub(crate) use address::{Address, encode};
+pub(crate) use call::Acquired;
 pub use kind::TransportKind;
 pub(crate) use route::Transport;
-pub(crate) use session::{News, serve as serve_session};
-pub(crate) use socket::{OpenError, Socket, open as open_socket};
+pub(crate) use session::SessionEvent;
+pub(crate) use socket::{OpenError, WebSocket, open as open_websocket};

@@ -1,4 +1,4 @@
-//! The pool of connections.
+//! The HTTP connection pool of one server.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,16 +10,16 @@ use rustls_platform_verifier::BuilderVerifierExt;
 
 use crate::error::Error;
 
-/// Connecting takes a round trip or two: what takes longer has been lost.
+/// Connecting takes a round trip or two. If it takes longer, a packet was lost.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Connections to the server, and the means to begin with new ones.
+/// A connection pool that can be replaced as a whole.
 ///
-/// When the network drops packets silently, every idle connection of the pool
-/// is dead and none of them knows. So an attempt that got no answer has the
-/// whole pool replaced.
+/// When the network drops packets silently, every idle connection of the pool is
+/// dead without knowing it. Therefore a request that times out replaces the whole
+/// pool.
 #[derive(Debug)]
-pub(crate) struct Pool {
+pub(crate) struct ConnectionPool {
     tls: ClientConfig,
     current: Mutex<Generation>,
 }
@@ -30,46 +30,47 @@ struct Generation {
     connections: reqwest::Client,
 }
 
-/// A pool as it was at some instant.
-pub(crate) struct Connections {
+/// The connections of one generation of the pool.
+pub(crate) struct PooledClient {
     pub(crate) client: reqwest::Client,
     generation: u64,
 }
 
-impl Pool {
+impl ConnectionPool {
     pub(crate) fn new(tls: bool) -> Result<Self, Error> {
-        Self::with(tls_config(tls).map_err(|why| Error::setup("TLS can't be set up", why))?)
+        Self::with(tls_config(tls).map_err(|why| Error::setup("could not set up TLS", why))?)
     }
 
-    /// One that shares nothing with this but the trust in certificates.
-    pub(crate) fn another(&self) -> Result<Self, Error> {
+    /// A separate pool with the same TLS configuration.
+    pub(crate) fn separate(&self) -> Result<Self, Error> {
         Self::with(self.tls.clone())
     }
 
     fn with(tls: ClientConfig) -> Result<Self, Error> {
-        let connections = connect(tls.clone()).map_err(|why| Error::setup("HTTP can't be set up", why))?;
+        let connections = connect(tls.clone()).map_err(|why| Error::setup("could not set up HTTP", why))?;
         Ok(Self { tls, current: Mutex::new(Generation { number: 0, connections }) })
     }
 
-    /// How TLS is done, for sockets.
+    /// The TLS configuration, for WebSockets.
     pub(crate) fn tls(&self) -> &ClientConfig {
         &self.tls
     }
 
-    pub(crate) fn connections(&self) -> Connections {
+    /// The current connections.
+    pub(crate) fn client(&self) -> PooledClient {
         let current = self.lock();
-        Connections { client: current.connections.clone(), generation: current.number }
+        PooledClient { client: current.connections.clone(), generation: current.number }
     }
 
-    /// Replaces the connections, unless somebody has done so already.
-    pub(crate) fn give_up(&self, dead: &Connections) {
+    /// Replaces the connections, unless `dead` was replaced already.
+    pub(crate) fn replace(&self, dead: &PooledClient) {
         let mut current = self.lock();
         if current.number != dead.generation {
             return;
         }
         match connect(self.tls.clone()) {
             Ok(connections) => *current = Generation { number: current.number + 1, connections },
-            Err(why) => tracing::warn!(%why, "the connections can't be replaced"),
+            Err(why) => tracing::warn!(%why, "connection pool replacement failed"),
         }
     }
 
@@ -78,11 +79,13 @@ impl Pool {
     }
 }
 
-/// No proxy, whatever the environment says: what stands there is meant for the
-/// web, and a lock server on the loopback or in the same network is not there.
-/// No redirects: the body carries a lease id. No HTTP/2: a waiting acquire
-/// occupies one of the few streams that a connection has, and what comes after
-/// the last one would wait behind locks that nobody releases.
+/// Creates a pool with the restrictions that a lock client needs.
+///
+/// - No proxy: proxies in the environment are meant for the web, not for a lock
+///   server on loopback or in the local network.
+/// - No redirects: request bodies contain lease ids.
+/// - No HTTP/2: each waiting acquire occupies a stream, and a connection has few.
+///   Renewals would queue behind acquires that wait for locks.
 fn connect(tls: ClientConfig) -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
@@ -93,9 +96,9 @@ fn connect(tls: ClientConfig) -> Result<reqwest::Client, reqwest::Error> {
         .build()
 }
 
-/// TLS for `https`, verified as the platform does it. For `http` one that
-/// trusts nobody: reqwest wants one, and a machine without certificates has no
-/// other.
+/// The TLS configuration: the platform's verifier for `https`, an empty root store
+/// for `http`. reqwest needs a configuration even for `http`, and the platform
+/// verifier fails on machines without certificates.
 fn tls_config(verified: bool) -> Result<ClientConfig, rustls::Error> {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?;

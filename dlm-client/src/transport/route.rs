@@ -1,130 +1,88 @@
-//! Which server, and which of the two ways to it.
+//! The choice of server and transport for each operation.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dlm_protocol::{
     AcquireRequest, Cancelled, CheckRequest, Checked, EventPage, ForceReleaseRequest, ForceReleased,
-    IdempotencyKey, Lease, LeaseId, LockPage, LockStatus, Metadata, Mode, Owner, Released, RenewManyRequest,
-    RenewRequest, Renewed, ResourceName, SessionBody, SessionOp, SessionRequest, Ttl, Wait,
+    IdempotencyKey, Lease, LeaseId, LockPage, LockStatus, Released, RenewManyRequest, RenewRequest, Renewed,
+    ResourceName,
 };
 
 use super::address::Address;
-use super::failure::{Failure, any_unavailable};
-use super::http::{Acquired, Http};
+use super::call::{Acquired, Call, CallReply};
 use super::kind::TransportKind;
-use super::session::Link;
+use super::servers::Servers;
+use super::session::{self, SessionEvent, SessionHandle};
 use crate::error::Error;
+use crate::request_error::RequestError;
 
-/// The ways to the servers of one service.
+/// The client's connections to its servers.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    servers: Vec<Http>,
-    /// The service's name in this process: all its servers.
-    name: Arc<str>,
-    current: AtomicUsize,
+    servers: Servers,
     kind: TransportKind,
-    link: Option<Link>,
+    session: Option<SessionHandle>,
 }
 
 impl Transport {
-    /// Gets ready to connect to any of these servers.
+    /// Prepares to connect to any of the servers.
     pub(crate) fn new(addresses: Vec<Address>, kind: TransportKind) -> Result<Self, Error> {
-        let names: Vec<&str> = addresses.iter().map(|address| &**address.as_shared()).collect();
-        let name = names.join(",").into();
-        let link = (kind != TransportKind::Http).then(Link::new);
-        let servers = addresses.into_iter().map(Http::new).collect::<Result<Vec<_>, _>>()?;
-        if servers.is_empty() {
-            return Err(Error::invalid("a client needs the address of a server"));
-        }
-        Ok(Self { servers, name, current: AtomicUsize::new(0), kind, link })
+        let session = (kind != TransportKind::Http).then(SessionHandle::new);
+        Ok(Self { servers: Servers::new(addresses)?, kind, session })
     }
 
+    pub(crate) fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    /// Identifies the service within this process.
     pub(crate) fn name(&self) -> &Arc<str> {
-        &self.name
+        self.servers.name()
     }
 
-    pub(super) fn link(&self) -> Option<&Link> {
-        self.link.as_ref()
-    }
-
-    /// How many servers there are.
-    pub(super) fn count(&self) -> usize {
-        self.servers.len()
-    }
-
-    /// The number of the session's socket, if one is up.
+    /// The number of the session's current socket, if one is up.
     pub(crate) fn socket(&self) -> Option<u64> {
-        self.link.as_ref().and_then(Link::socket)
+        self.session.as_ref().and_then(SessionHandle::socket)
     }
 
-    /// Waits for the session where there is no other way.
-    pub(crate) async fn until_usable(&self, timeout: Duration) -> Result<(), Failure> {
-        match (&self.link, self.kind) {
-            (Some(link), TransportKind::Session) => link.until_up(timeout).await,
+    /// Keeps the session connected until the client is dropped. Returns at once
+    /// if the client uses HTTP only.
+    pub(crate) async fn run_session(&self, notify: impl FnMut(SessionEvent)) {
+        if let Some(session) = &self.session {
+            session::run(&self.servers, session, notify).await;
+        }
+    }
+
+    /// Waits for the session if the client may not fall back to HTTP.
+    pub(crate) async fn wait_until_usable(&self, timeout: Duration) -> Result<(), RequestError> {
+        match (&self.session, self.kind) {
+            (Some(session), TransportKind::Session) => session.wait_until_up(timeout).await,
             _ => Ok(()),
         }
     }
 
-    /// The server in use.
-    pub(crate) fn server(&self) -> (usize, &Http) {
-        let index = self.current.load(Ordering::Relaxed);
-        (index, &self.servers[index])
-    }
-
-    /// The server with this number is of no use now: the next one is tried,
-    /// unless somebody has moved on already.
-    pub(crate) fn move_on(&self, from: usize) {
-        let next = (from + 1) % self.servers.len();
-        // Who lost the race has nothing to do.
-        let _ = self.current.compare_exchange(from, next, Ordering::Relaxed, Ordering::Relaxed);
-    }
-
-    async fn http<T>(&self, ask: impl AsyncFnOnce(&Http) -> Result<T, Failure>) -> Result<T, Failure> {
-        let (index, server) = self.server();
-        let answer = ask(server).await;
-        if answer.as_ref().is_err_and(Failure::is_of_the_server) {
-            self.move_on(index);
+    /// Waits until one of the servers reports that it is ready, trying each once.
+    pub(crate) async fn ready(&self, timeout: Duration) -> Result<(), RequestError> {
+        let mut ready = self.call(Call::Ready, timeout).await;
+        for _ in 1..self.servers.count() {
+            if ready.is_ok() {
+                break;
+            }
+            ready = self.call(Call::Ready, timeout).await;
         }
-        answer
+        ready
     }
 
-    /// The session, if it is the way now.
-    async fn session(&self, timeout: Duration) -> Result<Option<&Link>, Failure> {
-        match (&self.link, self.kind) {
-            (Some(link), _) if link.socket().is_some() => Ok(Some(link)),
-            (Some(link), TransportKind::Session) => link.until_up(timeout).await.map(|()| Some(link)),
-            _ => Ok(None),
-        }
-    }
-
-    /// An acquire; `timeout` is what it may take beyond its wait.
+    /// Sends an acquire. `timeout` is the time it may take beyond its wait.
     pub(crate) async fn acquire(
         &self,
         resource: &ResourceName,
         key: &IdempotencyKey,
         request: &AcquireRequest,
         timeout: Duration,
-    ) -> Result<Acquired, Failure> {
-        let Some(link) = self.session(timeout).await? else {
-            return self.http(async |http| http.acquire(resource, key, request, timeout).await).await;
-        };
-        let AcquireRequest { mode, ttl_ms, wait_ms, owner, metadata } = request;
-        let frame = SessionRequest {
-            resource: Some(resource.clone()),
-            idempotency_key: Some(key.clone()),
-            mode: (*mode != Mode::default()).then_some(*mode),
-            ttl_ms: (*ttl_ms != Ttl::default()).then_some(*ttl_ms),
-            wait_ms: (*wait_ms != Wait::default()).then_some(*wait_ms),
-            owner: (*owner != Owner::default()).then(|| owner.clone()),
-            metadata: (*metadata != Metadata::default()).then(|| metadata.clone()),
-            ..SessionRequest::new(0, SessionOp::Acquire)
-        };
-        match link.ask(frame, Duration::from(*wait_ms) + timeout).await? {
-            SessionBody::Lease(lease) => Ok(Acquired::Granted(lease)),
-            body => Err(unexpected(&body)),
-        }
+    ) -> Result<Acquired, RequestError> {
+        self.call(Call::Acquire { resource, key, request }, timeout).await
     }
 
     pub(crate) async fn cancel(
@@ -132,60 +90,25 @@ impl Transport {
         resource: &ResourceName,
         key: &IdempotencyKey,
         timeout: Duration,
-    ) -> Result<Cancelled, Failure> {
-        let Some(link) = self.session(timeout).await? else {
-            return self.http(async |http| http.cancel(resource, key, timeout).await).await;
-        };
-        let frame = SessionRequest {
-            resource: Some(resource.clone()),
-            idempotency_key: Some(key.clone()),
-            ..SessionRequest::new(0, SessionOp::Cancel)
-        };
-        match link.ask(frame, timeout).await? {
-            SessionBody::Cancel(cancelled) => Ok(cancelled),
-            body => Err(unexpected(&body)),
-        }
+    ) -> Result<Cancelled, RequestError> {
+        self.call(Call::Cancel { resource, key }, timeout).await
     }
 
     pub(crate) async fn renew(
         &self,
         resource: &ResourceName,
-        body: &RenewRequest,
+        request: &RenewRequest,
         timeout: Duration,
-    ) -> Result<Lease, Failure> {
-        let Some(link) = self.session(timeout).await? else {
-            return self.http(async |http| http.renew(resource, body, timeout).await).await;
-        };
-        let frame = SessionRequest {
-            resource: Some(resource.clone()),
-            lease_id: Some(body.lease_id.clone()),
-            ttl_ms: body.ttl_ms,
-            ..SessionRequest::new(0, SessionOp::Renew)
-        };
-        match link.ask(frame, timeout).await? {
-            SessionBody::Lease(lease) => Ok(*lease),
-            body => Err(unexpected(&body)),
-        }
+    ) -> Result<Lease, RequestError> {
+        self.call(Call::Renew { resource, request }, timeout).await
     }
 
     pub(crate) async fn renew_many(
         &self,
-        body: RenewManyRequest,
+        request: &RenewManyRequest,
         timeout: Duration,
-    ) -> Result<Renewed, Failure> {
-        let Some(link) = self.session(timeout).await? else {
-            let (index, _) = self.server();
-            let answer = self.http(async |http| http.renew_many(&body, timeout).await).await;
-            if answer.as_ref().is_ok_and(|renewed| any_unavailable(&renewed.results)) {
-                self.move_on(index);
-            }
-            return answer;
-        };
-        let frame = SessionRequest { leases: Some(body.leases), ..SessionRequest::new(0, SessionOp::Renew) };
-        match link.ask(frame, timeout).await? {
-            SessionBody::Results(results) => Ok(Renewed { results }),
-            body => Err(unexpected(&body)),
-        }
+    ) -> Result<Renewed, RequestError> {
+        self.call(Call::RenewMany { request }, timeout).await
     }
 
     pub(crate) async fn release(
@@ -193,91 +116,80 @@ impl Transport {
         resource: &ResourceName,
         lease_id: &LeaseId,
         timeout: Duration,
-    ) -> Result<Released, Failure> {
-        let Some(link) = self.session(timeout).await? else {
-            return self.http(async |http| http.release(resource, lease_id, timeout).await).await;
-        };
-        let frame = SessionRequest {
-            resource: Some(resource.clone()),
-            lease_id: Some(lease_id.clone()),
-            ..SessionRequest::new(0, SessionOp::Release)
-        };
-        match link.ask(frame, timeout).await? {
-            SessionBody::Released(released) => Ok(released),
-            body => Err(unexpected(&body)),
-        }
+    ) -> Result<Released, RequestError> {
+        self.call(Call::Release { resource, lease_id }, timeout).await
     }
 
     pub(crate) async fn check(
         &self,
         resource: &ResourceName,
-        body: &CheckRequest,
+        request: &CheckRequest,
         timeout: Duration,
-    ) -> Result<Checked, Failure> {
-        let Some(link) = self.session(timeout).await? else {
-            return self.http(async |http| http.check(resource, body, timeout).await).await;
-        };
-        let frame = SessionRequest {
-            resource: Some(resource.clone()),
-            fencing_token: Some(body.fencing_token),
-            ..SessionRequest::new(0, SessionOp::Check)
-        };
-        match link.ask(frame, timeout).await? {
-            SessionBody::Check(checked) => Ok(checked),
-            body => Err(unexpected(&body)),
-        }
+    ) -> Result<Checked, RequestError> {
+        self.call(Call::Check { resource, request }, timeout).await
     }
 
     pub(crate) async fn status(
         &self,
         resource: &ResourceName,
         timeout: Duration,
-    ) -> Result<LockStatus, Failure> {
-        let Some(link) = self.session(timeout).await? else {
-            return self.http(async |http| http.status(resource, timeout).await).await;
-        };
-        let frame =
-            SessionRequest { resource: Some(resource.clone()), ..SessionRequest::new(0, SessionOp::Status) };
-        match link.ask(frame, timeout).await? {
-            SessionBody::Status(status) => Ok(*status),
-            body => Err(unexpected(&body)),
-        }
+    ) -> Result<LockStatus, RequestError> {
+        self.call(Call::Status { resource }, timeout).await
     }
 
     pub(crate) async fn force_release(
         &self,
         resource: &ResourceName,
-        body: &ForceReleaseRequest,
+        request: &ForceReleaseRequest,
         timeout: Duration,
-    ) -> Result<ForceReleased, Failure> {
-        self.http(async |http| http.force_release(resource, body, timeout).await).await
+    ) -> Result<ForceReleased, RequestError> {
+        self.call(Call::ForceRelease { resource, request }, timeout).await
     }
 
-    /// A page of the list.
-    pub(crate) async fn list(&self, query: &str, timeout: Duration) -> Result<LockPage, Failure> {
-        self.http(async |http| http.list(query, timeout).await).await
+    /// Fetches a page of the list of locks.
+    pub(crate) async fn locks(&self, query: &str, timeout: Duration) -> Result<LockPage, RequestError> {
+        self.call(Call::ListLocks { query }, timeout).await
     }
 
-    /// A page of the event log.
-    pub(crate) async fn events(&self, query: &str, timeout: Duration) -> Result<EventPage, Failure> {
-        self.http(async |http| http.events(query, timeout).await).await
+    /// Fetches a page of the event log.
+    pub(crate) async fn events(&self, query: &str, timeout: Duration) -> Result<EventPage, RequestError> {
+        self.call(Call::ListEvents { query }, timeout).await
     }
 
-    /// Asks whether any of the servers is ready.
-    pub(crate) async fn ready(&self, timeout: Duration) -> Result<(), Failure> {
-        let mut asked = self.http(async |http| http.ready(timeout).await).await;
-        for _ in 1..self.servers.len() {
-            if asked.is_ok() {
-                break;
-            }
-            asked = self.http(async |http| http.ready(timeout).await).await;
+    /// Sends one attempt of a call: over the session if the call has a session
+    /// form and the session is usable, otherwise over HTTP to the current server.
+    async fn call<R: CallReply>(&self, call: Call<'_>, timeout: Duration) -> Result<R, RequestError> {
+        if call.session_op().is_some()
+            && let Some(session) = self.usable_session(timeout).await?
+            && let Some(request) = call.session_request()
+        {
+            let body = session.request(request, call.session_wait() + timeout).await?;
+            return R::from_session(body).ok_or_else(|| {
+                RequestError::unexpected_reply("the reply belongs to another operation".into())
+            });
         }
-        asked
+        let (index, server) = self.servers.current();
+        let request = call.http_request(server.address())?;
+        let response = server.send(request, call.pool(), call.http_wait() + timeout).await;
+        let reply = response.and_then(|response| R::from_http(&response));
+        let warrants_failover = match &reply {
+            Ok(reply) => reply.warrants_failover(),
+            Err(error) => error.warrants_failover(),
+        };
+        if warrants_failover {
+            self.servers.fail_over(index);
+        }
+        reply
     }
-}
 
-/// An answer of another operation.
-fn unexpected(body: &SessionBody) -> Failure {
-    let what = format!("an answer of another operation: {:?}", std::mem::discriminant(body));
-    Failure::Unexpected { status: 200, what, retry_after: None }
+    /// The session if it is up, or once it is up if there is no fallback to HTTP.
+    async fn usable_session(&self, timeout: Duration) -> Result<Option<&SessionHandle>, RequestError> {
+        match (&self.session, self.kind) {
+            (Some(session), _) if session.socket().is_some() => Ok(Some(session)),
+            (Some(session), TransportKind::Session) => {
+                session.wait_until_up(timeout).await.map(|()| Some(session))
+            }
+            _ => Ok(None),
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! How WebSockets are opened.
+//! Opens WebSockets to a server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,36 +17,36 @@ use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::address::Address;
-use super::failure::Cause;
+use crate::request_error::Cause;
 
-/// Opening takes a few round trips: what takes longer has been lost.
+/// Opening takes a few round trips. If it takes longer, a packet was lost.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Largest message that is read: the answer to a renewal of a thousand leases.
-const MAX_MESSAGE: usize = 16 * 1024 * 1024;
+/// The largest message to accept. The reply to a renewal of a thousand leases fits.
+const MAX_MESSAGE_SIZE: usize = 16 * 1024 * 1024;
 
-/// A connection, with or without TLS.
-pub(crate) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+/// A TCP connection, with or without TLS.
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
-pub(crate) type Socket = WebSocketStream<Box<dyn Connection>>;
+pub(crate) type WebSocket = WebSocketStream<Box<dyn ByteStream>>;
 
-/// Why there is no socket.
+/// Why a WebSocket could not be opened.
 #[derive(Debug)]
 pub(crate) enum OpenError {
-    /// Something answered, but does not open sockets: a proxy that forbids
-    /// upgrades, or a server that knows of none. With the status, if it is one.
-    Refused(Option<u16>),
-    /// No server answered.
+    /// Something replied but did not upgrade the connection, such as a proxy that
+    /// does not allow upgrades. Carries the HTTP status, if there was one.
+    Rejected(Option<u16>),
+    /// No server replied.
     Failed(Cause),
 }
 
-/// Opens a socket at a path of the server, with its subprotocol.
+/// Opens a WebSocket at `path` with the given subprotocol.
 pub(crate) async fn open(
     address: &Address,
     tls: &ClientConfig,
     path: &str,
     protocol: &'static str,
-) -> Result<Socket, OpenError> {
+) -> Result<WebSocket, OpenError> {
     let opening = tokio::time::timeout(OPEN_TIMEOUT, try_open(address, tls, path, protocol));
     opening.await.unwrap_or_else(|elapsed| Err(failed(elapsed)))
 }
@@ -56,31 +56,31 @@ async fn try_open(
     tls: &ClientConfig,
     path: &str,
     protocol: &'static str,
-) -> Result<Socket, OpenError> {
+) -> Result<WebSocket, OpenError> {
     let (host, port) = address.host_and_port();
     let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(failed)?;
-    // What is not sent at once is not worth waiting for.
+    // Frames are small and latency matters.
     tcp.set_nodelay(true).map_err(failed)?;
-    let connection: Box<dyn Connection> = if address.is_tls() {
+    let connection: Box<dyn ByteStream> = if address.is_tls() {
         let name = ServerName::try_from(host).map_err(failed)?;
         let connector = TlsConnector::from(Arc::new(tls.clone()));
         Box::new(connector.connect(name, tcp).await.map_err(failed)?)
     } else {
         Box::new(tcp)
     };
-    let mut request = address.socket(path).into_client_request().map_err(failed)?;
+    let mut request = address.websocket_url(path).into_client_request().map_err(failed)?;
     request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
     let config = WebSocketConfig::default()
         .read_buffer_size(64 * 1024)
-        .max_message_size(Some(MAX_MESSAGE))
-        .max_frame_size(Some(MAX_MESSAGE));
+        .max_message_size(Some(MAX_MESSAGE_SIZE))
+        .max_frame_size(Some(MAX_MESSAGE_SIZE));
     let opened = tokio_tungstenite::client_async_with_config(request, connection, Some(config)).await;
     match opened {
         Ok((socket, _)) => Ok(socket),
-        Err(WsError::Http(answer)) => Err(OpenError::Refused(Some(answer.status().as_u16()))),
-        // The connection ended before the answer: nothing was refused.
+        Err(WsError::Http(response)) => Err(OpenError::Rejected(Some(response.status().as_u16()))),
+        // The connection ended before a response arrived, so nothing was rejected.
         Err(error @ WsError::Protocol(ProtocolError::HandshakeIncomplete)) => Err(failed(error)),
-        Err(WsError::Protocol(_)) => Err(OpenError::Refused(None)),
+        Err(WsError::Protocol(_)) => Err(OpenError::Rejected(None)),
         Err(error) => Err(failed(error)),
     }
 }

@@ -1,23 +1,26 @@
-//! The client's own thread: renewals, releases and the connections live here,
-//! out of reach of what the application does to its own runtime.
+//! The client thread: renewals, releases and connections, independent of the
+//! application's own runtime.
 //!
-//! - `handle`: what clients and guards have of the thread
-//! - `run`: its loop
-//! - `renewals`: which lease is to be renewed when
-//! - `ends`: leases that ended before their guard was known
-//! - `batch`: one request that renews many
-//! - `acquire`: the way of one lock from the first request to its guard
-//! - `adopt`: a guard for a lease that is there already
-//! - `release`: giving leases and places back, over failures
+//! From the top down:
+//!
+//! - `run`: the thread and its event loop
+//! - `release`: ends guards and releases their leases, with retries
+//! - `renewals`: renews watched leases and detects losses
+//! - `schedule`: the watched guards and their next wake-up
+//! - `renewal_batch`: one request that renews many leases
+//! - `ended_leases`: leases that ended before their guard was watched
+//! - `handle`, `command`: how clients and guards reach the thread
+//! - `context`: what all tasks on the thread share
 
-mod acquire;
-mod adopt;
-mod batch;
-mod ends;
+mod command;
+mod context;
+mod ended_leases;
 mod handle;
 mod release;
+mod renewal_batch;
 mod renewals;
 mod run;
+mod schedule;
 
-pub(crate) use acquire::{Order, Patience};
-pub(crate) use handle::{Handle, Shared};
+pub(crate) use context::WorkerContext;
+pub(crate) use handle::Handle;

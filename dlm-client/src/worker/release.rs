@@ -1,94 +1,103 @@
-use std::sync::Arc;
-use std::time::Duration;
+//! Ends guards and releases their leases.
 
-use dlm_protocol::limits::AWAY_GRACE_MS;
-use dlm_protocol::{IdempotencyKey, ResourceName};
+use std::sync::Arc;
+
+use dlm_protocol::LeaseId;
 use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
-use super::handle::Shared;
-use crate::clock::{Moment, sleep_until};
+use super::command::{Command, PendingRelease};
+use super::context::WorkerContext;
+use super::handle::Handle;
+use crate::clock::{BootInstant, sleep_until};
 use crate::error::Error;
-use crate::held::{Claims, Held};
+use crate::held_lease::HeldLease;
 use crate::retry::Backoff;
-use crate::transport::Failure;
 
-/// A lease to give back.
-pub(super) struct Release {
-    pub(super) held: Arc<Held>,
-    /// Kept until the lease is gone, so that no new guard finds it dying.
-    pub(super) claims: Claims,
-    /// Who wants to know.
-    pub(super) done: Done,
+type ReleaseSender = oneshot::Sender<Result<(), Error>>;
+
+impl Handle {
+    /// Ends a guard, releases its lease, and reports the result.
+    pub(crate) async fn release(&self, lease: &Arc<HeldLease>) -> Result<(), Error> {
+        if let Some(reason) = lease.end_reason(BootInstant::now()) {
+            self.end_guard(lease, None);
+            return Err(Error::lost(&lease.resource, reason));
+        }
+        let (done, receiver) = oneshot::channel();
+        self.end_guard(lease, Some(done));
+        receiver.await.unwrap_or_else(|_| {
+            // Without a reply the guard was lost since the check above.
+            let reason = lease.end_reason(BootInstant::now());
+            Err(reason.map_or_else(Error::closed, |reason| Error::lost(&lease.resource, reason)))
+        })
+    }
+
+    /// Ends a guard and releases its lease in the background. Never blocks.
+    pub(crate) fn release_in_background(&self, lease: &Arc<HeldLease>) {
+        self.end_guard(lease, None);
+    }
+
+    /// Ends a guard and leaves its lease alone.
+    pub(crate) fn detach(&self, lease: &Arc<HeldLease>) -> LeaseId {
+        lease.detach(BootInstant::now());
+        self.send(Command::Unwatch(Arc::clone(lease)));
+        lease.lease_id.clone()
+    }
+
+    fn end_guard(&self, lease: &Arc<HeldLease>, done: Option<ReleaseSender>) {
+        // A guard that ended before usually has nothing left to release.
+        if let Some(reservations) = lease.release(BootInstant::now()) {
+            self.send(Command::Release(PendingRelease { lease: Arc::clone(lease), reservations, done }));
+        }
+    }
 }
 
-type Done = Option<oneshot::Sender<Result<(), Error>>>;
-
-/// Releases a lease, over failures, until it would have expired anyway. One who
-/// waits for it is told after the time of a request, however it stands then.
-pub(super) async fn release(shared: Arc<Shared>, release: Release) {
-    let Release { held, claims, mut done } = release;
-    let outcome = release_held(&shared, &held, &mut done).await;
-    // Before the news: who reads it may lock with the same key again.
-    drop(claims);
-    tell(&mut done, outcome);
+/// Releases a lease, with retries until it would have expired anyway. A caller
+/// that waits gets a result within the request timeout; retries continue after
+/// that.
+pub(super) async fn release(context: Arc<WorkerContext>, release: PendingRelease) {
+    let PendingRelease { lease, reservations, mut done } = release;
+    let result = release_with_retries(&context, &lease, &mut done).await;
+    // Before the result is sent: the caller may lock with the same key again.
+    drop(reservations);
+    report(&mut done, result);
 }
 
-async fn release_held(shared: &Shared, held: &Held, done: &mut Done) -> Result<(), Error> {
-    let told_by = Moment::now().plus(shared.request_timeout);
-    let gone = held.term().gone();
+async fn release_with_retries(
+    context: &WorkerContext,
+    lease: &HeldLease,
+    done: &mut Option<ReleaseSender>,
+) -> Result<(), Error> {
+    let report_by = BootInstant::now() + context.request_timeout;
+    let expired_by = lease.term().expired_by();
     let mut backoff = Backoff::new();
     loop {
-        let timeout = shared.request_timeout.min(gone.since(Moment::now()));
-        let failure = match shared.transport.release(&held.resource, &held.lease_id, timeout).await {
+        let timeout = context.request_timeout.min(expired_by.duration_since(BootInstant::now()));
+        let error = match context.transport.release(&lease.resource, &lease.lease_id, timeout).await {
             Ok(_) => return Ok(()),
-            Err(failure) => failure,
+            Err(error) => error,
         };
-        if is_final(&failure) {
-            return Err(failure.into());
+        if error.is_rejection() {
+            return Err(error.into());
         }
-        let next = Moment::now().plus(backoff.after(&failure));
-        if next >= gone {
-            warn!(resource = %held.resource, fencing_token = %held.fencing_token, %failure,
-                "a release could not be sent; the lease expires by itself");
-            return Err(failure.into());
+        let next_attempt = BootInstant::now() + backoff.next_delay_after(&error);
+        if next_attempt >= expired_by {
+            warn!(resource = %lease.resource, fencing_token = %lease.fencing_token, %error,
+                "release abandoned, lease expired");
+            return Err(error.into());
         }
-        debug!(resource = %held.resource, fencing_token = %held.fencing_token, %failure, "releasing again");
-        if next >= told_by {
-            tell(done, Err(failure.into()));
+        debug!(resource = %lease.resource, fencing_token = %lease.fencing_token, %error, "retrying release");
+        if next_attempt >= report_by {
+            report(done, Err(error.into()));
         }
-        sleep_until(next).await;
+        sleep_until(next_attempt).await;
     }
 }
 
-/// Gives up the place of an acquire in the queue, or the lease if the grant
-/// came first; over failures, until neither can be there any more.
-pub(super) async fn cancel(shared: &Shared, resource: &ResourceName, key: &IdempotencyKey, ttl: Duration) {
-    let gone = Moment::now().plus(ttl + Duration::from_millis(AWAY_GRACE_MS) + shared.request_timeout);
-    let mut backoff = Backoff::new();
-    loop {
-        match shared.transport.cancel(resource, key, shared.request_timeout).await {
-            Ok(cancelled) => return debug!(%resource, outcome = ?cancelled.outcome, "cancelled"),
-            Err(failure) if is_final(&failure) => return warn!(%resource, %failure, "not cancelled"),
-            Err(failure) => {
-                let next = Moment::now().plus(backoff.after(&failure));
-                if next >= gone {
-                    return warn!(%resource, %failure, "a cancel could not be sent");
-                }
-                sleep_until(next).await;
-            }
-        }
-    }
-}
-
-/// Whether the server has spoken: it will not say anything else next time.
-fn is_final(failure: &Failure) -> bool {
-    matches!(failure, Failure::Problem { problem, .. } if problem.status < 500) && !failure.is_passing()
-}
-
-fn tell(done: &mut Done, outcome: Result<(), Error>) {
+/// Sends the result to the caller, once.
+fn report(done: &mut Option<ReleaseSender>, result: Result<(), Error>) {
     if let Some(done) = done.take() {
-        // Nobody reads it when the release was given up.
-        let _ = done.send(outcome);
+        // The caller may have given up.
+        let _ = done.send(result);
     }
 }

@@ -1,277 +1,242 @@
-use std::collections::{BTreeSet, HashMap};
+//! Renews watched leases and detects lost ones.
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_protocol::{LeaseEnded, ProblemCode, RenewResult};
+use dlm_protocol::{LeaseEnded, ProblemCode, RenewResult, Ttl};
+use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
-use super::batch::{self, Answered, Batch, Item};
-use super::ends::{self, Ends};
-use super::handle::Ask;
-use crate::clock::Moment;
+use super::command::{Command, ManualRenewal};
+use super::ended_leases::{self, EndedLeases};
+use super::handle::Handle;
+use super::renewal_batch::{self, RenewalBatch, RenewalItem, RenewalOutcome};
+use super::schedule::{Schedule, WatchedGuard};
+use crate::clock::BootInstant;
 use crate::error::Error;
-use crate::held::Held;
+use crate::held_lease::HeldLease;
 use crate::loss::LossReason;
 use crate::retry::Backoff;
 use crate::term::Term;
 
-/// Shortest time that an attempt is given.
-const SHORTEST_TIMEOUT: Duration = Duration::from_millis(20);
+/// The shortest timeout of one renewal attempt.
+const MIN_TIMEOUT: Duration = Duration::from_millis(20);
 
-/// Which lease is to be renewed when, and which guard is lost when.
-pub(super) struct Renewals {
-    origin: Moment,
-    watched: HashMap<u64, Watched>,
-    wakes: BTreeSet<(Moment, u64)>,
-    ends: Ends,
+impl Handle {
+    /// Starts to renew the lease of a new guard and to watch its deadline.
+    pub(crate) fn watch(&self, lease: &Arc<HeldLease>, socket: Option<u64>) {
+        self.send(Command::Watch { lease: Arc::clone(lease), socket });
+    }
+
+    /// Renews a lease now, with retries until its guard is lost.
+    pub(crate) async fn renew(&self, lease: &Arc<HeldLease>, ttl: Ttl) -> Result<(), Error> {
+        let (done, receiver) = oneshot::channel();
+        self.send(Command::Renew(Arc::clone(lease), ManualRenewal { ttl, done }));
+        receiver.await.unwrap_or_else(|_| Err(Error::closed()))
+    }
 }
 
-struct Watched {
-    held: Arc<Held>,
-    wake: Moment,
-    renew_at: Option<Moment>,
-    on_the_way: bool,
-    backoff: Option<Backoff>,
-    asks: Vec<Ask>,
+/// Decides when each watched lease is renewed, and when its guard is lost.
+pub(super) struct Renewals {
+    /// The origin of the grid that renewals are aligned to.
+    origin: BootInstant,
+    schedule: Schedule,
+    ended: EndedLeases,
 }
 
 impl Renewals {
-    pub(super) fn new(origin: Moment) -> Self {
-        Self { origin, watched: HashMap::new(), wakes: BTreeSet::new(), ends: Ends::default() }
+    pub(super) fn new(origin: BootInstant) -> Self {
+        Self { origin, schedule: Schedule::default(), ended: EndedLeases::default() }
     }
 
     /// When there is something to do next.
-    pub(super) fn next_wake(&self) -> Option<Moment> {
-        self.wakes.first().map(|&(wake, _)| wake)
+    pub(super) fn next_wakeup(&self) -> Option<BootInstant> {
+        self.schedule.next_wakeup()
     }
 
-    /// Begins to mind a guard. One that is not `known` to the session is renewed
-    /// at once, which makes it so.
-    pub(super) fn watch(&mut self, held: Arc<Held>, known: bool, now: Moment) {
-        if let Some(reason) = self.ends.of(&held) {
-            held.lose(reason);
+    /// Starts to watch a guard. A lease that the session does not know is renewed
+    /// at once over the session, so that the server reports its end there.
+    pub(super) fn watch(&mut self, lease: Arc<HeldLease>, session_knows: bool, now: BootInstant) {
+        if let Some(reason) = self.ended.reason_for(&lease) {
+            lease.lose(reason);
         }
-        if held.loss(now).is_some() {
+        if lease.end_reason(now).is_some() {
             return;
         }
-        let term = held.term();
-        let watched = Watched {
-            renew_at: held.auto_renew.then(|| if known { term.renewal_due(self.origin) } else { now }),
-            wake: term.deadline(),
-            held,
-            on_the_way: false,
-            backoff: None,
-            asks: Vec::new(),
-        };
-        let id = watched.held.id;
-        self.wakes.insert((watched.wake, id));
-        self.watched.insert(id, watched);
-        self.rearm(id);
+        let due = if session_knows { lease.term().renewal_due(self.origin) } else { now };
+        let renew_at = lease.auto_renew.then_some(due);
+        self.schedule.insert(WatchedGuard::new(lease, renew_at));
     }
 
-    pub(super) fn forget(&mut self, held: &Held) {
-        if let Some(watched) = self.watched.remove(&held.id) {
-            self.wakes.remove(&(watched.wake, held.id));
-            watched.refuse(held.loss(Moment::now()).unwrap_or(LossReason::Released));
+    pub(super) fn unwatch(&mut self, lease: &HeldLease) {
+        if let Some(guard) = self.schedule.remove(lease.id) {
+            let reason = lease.end_reason(BootInstant::now()).unwrap_or(LossReason::Released);
+            fail_callers(lease, guard.callers, reason);
         }
     }
 
-    pub(super) fn ask(&mut self, held: &Held, ask: Ask, now: Moment) {
-        match self.watched.get_mut(&held.id) {
-            Some(watched) => {
-                watched.asks.push(ask);
-                watched.renew_at = Some(now);
-                self.rearm(held.id);
-            }
-            None => refuse(held, ask, held.loss(now).unwrap_or(LossReason::Unknown)),
+    /// Renews a lease on behalf of a caller.
+    pub(super) fn renew_now(&mut self, lease: &HeldLease, caller: ManualRenewal, now: BootInstant) {
+        let mut caller = Some(caller);
+        self.schedule.update(lease.id, |guard| {
+            guard.callers.extend(caller.take());
+            guard.renew_at = Some(now);
+        });
+        if let Some(caller) = caller {
+            // The guard is not watched, because it has ended.
+            let reason = lease.end_reason(now).unwrap_or(LossReason::Unknown);
+            fail_callers(lease, vec![caller], reason);
         }
     }
 
-    /// A new socket knows of no lease: one that is renewed over it is known.
-    pub(super) fn renew_all(&mut self, now: Moment) {
-        let renewed = self.watched.values_mut().filter(|watched| watched.held.auto_renew);
-        let ids: Vec<u64> = renewed
-            .map(|watched| {
-                watched.renew_at = Some(now);
-                watched.held.id
-            })
-            .collect();
-        for id in ids {
-            self.rearm(id);
+    /// Renews all automatically renewed leases: a new session socket does not know
+    /// any lease until it is renewed over it.
+    pub(super) fn renew_all(&mut self, now: BootInstant) {
+        for id in self.schedule.ids(|lease| lease.auto_renew) {
+            self.schedule.update(id, |guard| guard.renew_at = Some(now));
         }
     }
 
-    /// The server says that a lease has ended.
-    pub(super) fn ended(&mut self, ended: LeaseEnded, now: Moment) {
-        let ids: Vec<u64> = self
-            .watched
-            .values()
-            .filter(|watched| ends::is_of(&ended, &watched.held))
-            .map(|watched| watched.held.id)
-            .collect();
+    /// Handles the server's report that a lease has ended.
+    pub(super) fn lease_ended(&mut self, ended: LeaseEnded, now: BootInstant) {
+        let ids = self.schedule.ids(|lease| ended_leases::concerns(&ended, lease));
         for &id in &ids {
-            let reason = self.watched[&id].held.lose(LossReason::of(Some(ended.reason)));
-            self.lost(id, reason);
+            self.lost(id, |lease| lease.lose(LossReason::from_end_reason(Some(ended.reason))));
         }
         if ids.is_empty() {
-            self.ends.keep(ended, now);
+            self.ended.insert(ended, now);
         }
     }
 
-    /// Takes what is due: guards past their deadline are lost, leases whose
-    /// time has come go into batches.
-    pub(super) fn due(&mut self, now: Moment, longest_timeout: Duration) -> Vec<Batch> {
+    /// Handles due wake-ups: guards past their deadline are lost, and leases that
+    /// are due for renewal are returned in batches.
+    pub(super) fn take_due(&mut self, now: BootInstant, max_timeout: Duration) -> Vec<RenewalBatch> {
         let mut items = Vec::new();
-        while let Some(&(wake, id)) = self.wakes.first()
-            && wake <= now
-        {
-            let Some(watched) = self.watched.get_mut(&id) else {
-                self.wakes.pop_first();
-                continue;
-            };
-            if let Some(reason) = watched.held.loss(now) {
-                self.lost(id, reason);
+        while let Some(lease) = self.schedule.next_due(now) {
+            if let Some(reason) = lease.end_reason(now) {
+                self.lost(lease.id, |_| reason);
                 continue;
             }
-            // A third of what is left: a packet that is dropped in silence
-            // leaves time for two more attempts.
-            let timeout = longest_timeout.min(watched.held.remaining(now) / 3).max(SHORTEST_TIMEOUT);
-            watched.on_the_way = true;
-            watched.renew_at = None;
-            let asks = std::mem::take(&mut watched.asks);
-            items.push((timeout, Item { held: Arc::clone(&watched.held), asks }));
-            self.rearm(id);
+            // A third of the remaining time: if a packet is dropped silently,
+            // there is time for two more attempts.
+            let timeout = max_timeout.min(lease.remaining(now) / 3).max(MIN_TIMEOUT);
+            let callers = self.schedule.update(lease.id, |guard| {
+                guard.in_flight = true;
+                guard.renew_at = None;
+                std::mem::take(&mut guard.callers)
+            });
+            items.push((timeout, RenewalItem { lease, callers: callers.unwrap_or_default() }));
         }
-        batch::cut(items)
+        renewal_batch::into_batches(items)
     }
 
-    /// Takes the answer to a batch in: each lease for itself. Those that are not
-    /// `known` to the session after it are renewed again.
-    pub(super) fn answered(&mut self, answered: Answered, known: bool, now: Moment) {
-        let Answered { sent, items, outcome, .. } = answered;
-        match outcome {
+    /// Handles the outcome of a batch, lease by lease. Leases that the session does
+    /// not know after it are renewed again.
+    pub(super) fn complete(&mut self, outcome: RenewalOutcome, session_knows: bool, now: BootInstant) {
+        let RenewalOutcome { sent_at, items, results, .. } = outcome;
+        match results {
             Ok(results) => {
                 for (item, result) in items.into_iter().zip(results) {
-                    self.result(item, result, (sent, known), now);
+                    self.complete_item(item, result, (sent_at, session_knows), now);
                 }
             }
-            Err(failure) => {
-                warn!(leases = items.len(), %failure, "a renewal failed; it is repeated");
+            Err(error) => {
+                warn!(leases = items.len(), %error, "renewal failed, retrying");
                 for item in items {
-                    if failure.may_have_arrived() {
-                        item.held.perhaps_renewed(now, item.ttl().map(Duration::from));
+                    if error.may_have_been_delivered() {
+                        item.lease.renewal_outcome_unknown(now, item.ttl().map(Duration::from));
                     }
-                    self.again(item, failure.retry_after(), now);
+                    self.retry(item, error.retry_after(), now);
                 }
             }
         }
     }
 
-    fn result(&mut self, item: Item, result: RenewResult, (sent, known): (Moment, bool), now: Moment) {
+    fn complete_item(
+        &mut self,
+        item: RenewalItem,
+        result: RenewResult,
+        (sent_at, session_knows): (BootInstant, bool),
+        now: BootInstant,
+    ) {
         let problem = match result {
             RenewResult::Lease(lease) => {
-                let next = Term::new(sent, now, lease.elapsed_ms, lease.ttl_ms);
-                return match item.held.renewed(next, now) {
-                    Ok(term) => self.renewed(item, term, known, now),
-                    Err(reason) => self.gone(item, reason),
+                let next = Term::new(sent_at, now, lease.elapsed_ms, lease.ttl_ms);
+                return match item.lease.renewed(next, now) {
+                    Ok(term) => self.renewed(item, term, session_knows, now),
+                    Err(reason) => self.lost_item(item, reason),
                 };
             }
             RenewResult::Problem(problem) => problem,
         };
         match problem.code {
             ProblemCode::LeaseEnded => {
-                let reason = item.held.lose(LossReason::of(problem.reason));
-                self.gone(item, reason);
+                let reason = item.lease.lose(LossReason::from_end_reason(problem.reason));
+                self.lost_item(item, reason);
             }
             ProblemCode::NotHolder => {
-                let reason = item.held.lose(LossReason::Unknown);
-                self.gone(item, reason);
+                let reason = item.lease.lose(LossReason::Unknown);
+                self.lost_item(item, reason);
             }
             _ => {
-                warn!(resource = %item.held.resource, fencing_token = %item.held.fencing_token,
-                    detail = problem.detail, "a renewal failed; it is repeated");
-                self.again(item, problem.retry_after_ms.map(Duration::from_millis), now);
+                warn!(resource = %item.lease.resource, fencing_token = %item.lease.fencing_token,
+                    detail = problem.detail, "renewal failed, retrying");
+                self.retry(item, problem.retry_after_ms.map(Duration::from_millis), now);
             }
         }
     }
 
-    fn renewed(&mut self, item: Item, term: Term, known: bool, now: Moment) {
-        for ask in item.asks {
-            // Nobody reads it when the renewal was given up.
-            let _ = ask.done.send(Ok(()));
+    fn renewed(&mut self, item: RenewalItem, term: Term, session_knows: bool, now: BootInstant) {
+        for caller in item.callers {
+            // The caller may have given up.
+            let _ = caller.done.send(Ok(()));
         }
-        if let Some(watched) = self.watched.get_mut(&item.held.id) {
-            watched.on_the_way = false;
-            watched.backoff = None;
-            let due = if known { term.renewal_due(self.origin) } else { now };
-            watched.renew_at =
-                if watched.asks.is_empty() { watched.held.auto_renew.then_some(due) } else { Some(now) };
-            self.rearm(item.held.id);
-        }
+        let due = if session_knows { term.renewal_due(self.origin) } else { now };
+        self.schedule.update(item.lease.id, |guard| {
+            guard.in_flight = false;
+            guard.backoff = None;
+            guard.renew_at =
+                if guard.callers.is_empty() { guard.lease.auto_renew.then_some(due) } else { Some(now) };
+        });
     }
 
-    /// Has an item renewed again after a while that leaves time for it.
-    fn again(&mut self, item: Item, retry_after: Option<Duration>, now: Moment) {
-        let Some(watched) = self.watched.get_mut(&item.held.id) else {
-            let reason = item.held.loss(now).unwrap_or(LossReason::Unknown);
-            return refuse_all(&item.held, item.asks, reason);
-        };
-        let remaining = watched.held.remaining(now);
-        let delay = watched.backoff.get_or_insert_with(Backoff::new).delay().min(remaining / 4);
-        let delay = delay.max(retry_after.unwrap_or_default().min(remaining / 2));
-        watched.on_the_way = false;
-        watched.renew_at = Some(now.plus(delay));
-        watched.asks.splice(..0, item.asks);
-        self.rearm(item.held.id);
+    /// Schedules a retry, early enough to leave time for it before the deadline.
+    fn retry(&mut self, mut item: RenewalItem, retry_after: Option<Duration>, now: BootInstant) {
+        let callers = &mut item.callers;
+        self.schedule.update(item.lease.id, |guard| {
+            let remaining = guard.lease.remaining(now);
+            let delay = guard.backoff.get_or_insert_with(Backoff::new).next_delay().min(remaining / 4);
+            let delay = delay.max(retry_after.unwrap_or_default().min(remaining / 2));
+            guard.in_flight = false;
+            guard.renew_at = Some(now + delay);
+            guard.callers.splice(..0, callers.drain(..));
+        });
+        // Still here if the guard is not watched any more.
+        let reason = item.lease.end_reason(now).unwrap_or(LossReason::Unknown);
+        fail_callers(&item.lease, item.callers, reason);
     }
 
-    fn gone(&mut self, item: Item, reason: LossReason) {
-        refuse_all(&item.held, item.asks, reason);
-        self.lost(item.held.id, reason);
+    fn lost_item(&mut self, item: RenewalItem, reason: LossReason) {
+        fail_callers(&item.lease, item.callers, reason);
+        self.lost(item.lease.id, |_| reason);
     }
 
-    fn lost(&mut self, id: u64, reason: LossReason) {
-        if let Some(watched) = self.watched.remove(&id) {
-            self.wakes.remove(&(watched.wake, id));
-            let held = &watched.held;
-            if held.auto_renew {
-                warn!(resource = %held.resource, fencing_token = %held.fencing_token, %reason, "a lock is lost");
-            } else {
-                debug!(resource = %held.resource, fencing_token = %held.fencing_token, %reason, "a lock has ended");
-            }
-            watched.refuse(reason);
+    /// Stops to watch a guard that was lost, and reports the loss.
+    fn lost(&mut self, id: u64, reason: impl FnOnce(&HeldLease) -> LossReason) {
+        let Some(WatchedGuard { lease, callers, .. }) = self.schedule.remove(id) else { return };
+        let reason = reason(&lease);
+        if lease.auto_renew {
+            warn!(resource = %lease.resource, fencing_token = %lease.fencing_token, %reason, "lock lost");
+        } else {
+            debug!(resource = %lease.resource, fencing_token = %lease.fencing_token, %reason, "lock ended");
         }
-    }
-
-    /// Sets the wake-up of a lease by what it waits for.
-    fn rearm(&mut self, id: u64) {
-        let Some(watched) = self.watched.get_mut(&id) else { return };
-        let deadline = watched.held.term().deadline();
-        let wake = match watched.renew_at {
-            Some(renew_at) if !watched.on_the_way => renew_at.min(deadline),
-            _ => deadline,
-        };
-        if wake != watched.wake {
-            self.wakes.remove(&(watched.wake, id));
-            watched.wake = wake;
-            self.wakes.insert((wake, id));
-        }
+        fail_callers(&lease, callers, reason);
     }
 }
 
-impl Watched {
-    fn refuse(self, reason: LossReason) {
-        refuse_all(&self.held, self.asks, reason);
+fn fail_callers(lease: &HeldLease, callers: Vec<ManualRenewal>, reason: LossReason) {
+    for caller in callers {
+        // The caller may have given up.
+        let _ = caller.done.send(Err(Error::lost(&lease.resource, reason)));
     }
-}
-
-fn refuse_all(held: &Held, asks: Vec<Ask>, reason: LossReason) {
-    for ask in asks {
-        refuse(held, ask, reason);
-    }
-}
-
-fn refuse(held: &Held, ask: Ask, reason: LossReason) {
-    // Nobody reads it when the renewal was given up.
-    let _ = ask.done.send(Err(Error::lost(&held.resource, reason)));
 }

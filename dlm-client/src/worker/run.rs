@@ -1,37 +1,72 @@
+//! The client thread and its event loop.
+
 use std::future::pending;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::batch::{self, Answered};
-use super::handle::{Command, Shared};
+use super::command::Command;
+use super::context::WorkerContext;
+use super::handle::Handle;
 use super::release::release;
+use super::renewal_batch::{self, RenewalOutcome};
 use super::renewals::Renewals;
-use crate::clock::{Moment, nap};
+use crate::clock::{BootInstant, sleep_step};
 use crate::error::Error;
-use crate::transport::{News, serve_session};
+use crate::transport::{SessionEvent, Transport};
 
-/// Commands taken from the inbox at once.
-const COMMANDS: usize = 256;
+/// The most commands taken from the inbox at once.
+const MAX_COMMANDS: usize = 256;
 
 type Inbox = mpsc::UnboundedReceiver<Command>;
 
-/// The body of the thread.
-pub(super) fn thread(
-    shared: &Arc<Shared>,
+impl Handle {
+    /// Starts the thread.
+    pub(crate) async fn start(transport: Transport, request_timeout: Duration) -> Result<Self, Error> {
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let context =
+            Arc::new(WorkerContext { transport, request_timeout, closing: CancellationToken::new() });
+        let (started, start) = oneshot::channel();
+        let failed = |why| Error::setup("could not start the client thread", why);
+        std::thread::Builder::new()
+            .name("dlm-client".into())
+            .spawn({
+                let (context, commands) = (Arc::clone(&context), commands.downgrade());
+                move || run_thread(&context, inbox, &commands, started)
+            })
+            .map_err(failed)?;
+        start.await.map_err(|_| Error::closed())?.map_err(failed)?;
+        Ok(Self::new(commands, context))
+    }
+
+    /// Ends all waits for locks, and waits for pending releases for at most
+    /// `timeout`.
+    pub(crate) async fn close(&self, timeout: Duration) -> Result<(), Error> {
+        self.context().closing.cancel();
+        let (done, receiver) = oneshot::channel();
+        self.send(Command::Flush { timeout, done });
+        // A thread that has ended has no pending releases.
+        receiver.await.unwrap_or(Ok(()))
+    }
+}
+
+fn run_thread(
+    context: &Arc<WorkerContext>,
     inbox: Inbox,
-    news: &mpsc::WeakUnboundedSender<Command>,
+    commands: &mpsc::WeakUnboundedSender<Command>,
     started: oneshot::Sender<io::Result<()>>,
 ) {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
             let _ = started.send(Ok(()));
-            runtime.block_on(run(shared, inbox, news.clone()));
+            runtime.block_on(run(context, inbox, commands.clone()));
         }
         Err(why) => {
             let _ = started.send(Err(why));
@@ -39,143 +74,146 @@ pub(super) fn thread(
     }
 }
 
-async fn run(shared: &Arc<Shared>, mut inbox: Inbox, news: mpsc::WeakUnboundedSender<Command>) {
-    let mut worker = Worker {
-        shared,
+async fn run(context: &Arc<WorkerContext>, mut inbox: Inbox, commands: mpsc::WeakUnboundedSender<Command>) {
+    let mut worker = WorkerLoop {
+        context,
         tasks: TaskTracker::new(),
-        companions: TaskTracker::new(),
-        renewals: Renewals::new(Moment::now()),
-        on_the_way: FuturesUnordered::new(),
+        detached_tasks: TaskTracker::new(),
+        renewals: Renewals::new(BootInstant::now()),
+        in_flight: FuturesUnordered::new(),
         flushes: FuturesUnordered::new(),
     };
-    let session = Arc::clone(shared);
-    worker.companions.spawn(async move {
-        let tell = |told| {
-            // A client that is gone holds nothing that could be lost.
-            if let Some(commands) = news.upgrade() {
-                let _ = commands.send(Command::News(told));
+    let session_context = Arc::clone(context);
+    worker.detached_tasks.spawn(async move {
+        let notify = |event| {
+            // Without a sender all clients and guards are dropped.
+            if let Some(commands) = commands.upgrade() {
+                let _ = commands.send(Command::Session(event));
             }
         };
-        serve_session(&session.transport, tell).await;
+        session_context.transport.run_session(notify).await;
     });
-    let mut commands = Vec::with_capacity(COMMANDS);
+    let mut batch = Vec::with_capacity(MAX_COMMANDS);
     loop {
-        let wake = worker.renewals.next_wake();
+        let wakeup = worker.renewals.next_wakeup();
         tokio::select! {
-            taken = inbox.recv_many(&mut commands, COMMANDS) => {
-                if taken == 0 {
+            count = inbox.recv_many(&mut batch, MAX_COMMANDS) => {
+                if count == 0 {
                     break;
                 }
-                for command in commands.drain(..) {
-                    worker.obey(command);
+                for command in batch.drain(..) {
+                    worker.handle(command);
                 }
             }
-            Some(answered) = worker.on_the_way.next() => worker.answered(answered),
+            Some(outcome) = worker.in_flight.next() => worker.complete_renewals(outcome),
             Some(flush) = worker.flushes.next() => {
-                // What ended last may have left a release there, such as that of a
-                // guard that nobody takes any more.
+                // The task that ended last may have sent a release, such as that
+                // of a guard whose caller gave up.
                 while let Ok(command) = inbox.try_recv() {
-                    worker.obey(command);
+                    worker.handle(command);
                 }
-                worker.flushed(flush);
+                worker.check_flush(flush);
             }
-            () = nap_until(wake) => {}
+            () = sleep_towards(wakeup) => {}
         }
-        worker.renew_due();
+        worker.send_due_renewals();
     }
-    // No client and no guard is left; what they left to send is sent.
+    // All clients and guards are dropped. Finish their releases and cancels.
     worker.tasks.close();
     worker.tasks.wait().await;
 }
 
-/// Who waits for all releases to be sent, and until when.
-struct Flush {
-    until: Moment,
+/// A caller that waits for all tasks to complete.
+struct PendingFlush {
+    deadline: BootInstant,
     done: oneshot::Sender<Result<(), Error>>,
 }
 
-struct Worker<'a> {
-    shared: &'a Arc<Shared>,
+struct WorkerLoop<'a> {
+    context: &'a Arc<WorkerContext>,
     tasks: TaskTracker,
-    /// What lives as long as the thread does; nobody waits for it.
-    companions: TaskTracker,
+    /// Tasks that end with the thread. Nothing waits for them.
+    detached_tasks: TaskTracker,
     renewals: Renewals,
-    on_the_way: FuturesUnordered<BoxFuture<'static, Answered>>,
-    /// Not among the tasks, for which they wait.
-    flushes: FuturesUnordered<BoxFuture<'static, Flush>>,
+    in_flight: FuturesUnordered<BoxFuture<'static, RenewalOutcome>>,
+    /// Apart from `tasks`, which they wait for.
+    flushes: FuturesUnordered<BoxFuture<'static, PendingFlush>>,
 }
 
-impl Worker<'_> {
-    fn obey(&mut self, command: Command) {
+impl WorkerLoop<'_> {
+    fn handle(&mut self, command: Command) {
         match command {
-            Command::Run(work) => {
-                self.tasks.spawn(work);
+            Command::Spawn(task) => {
+                self.tasks.spawn(task);
             }
-            Command::Accompany(work) => {
-                self.companions.spawn(work);
+            Command::SpawnDetached(task) => {
+                self.detached_tasks.spawn(task);
             }
-            Command::News(News::Up) => self.renewals.renew_all(Moment::now()),
-            Command::News(News::LeaseEnded(ended)) => self.renewals.ended(ended, Moment::now()),
-            Command::Watch { held, socket } => {
-                let known = self.is_known_over(socket);
-                self.renewals.watch(held, known, Moment::now());
+            Command::Session(SessionEvent::Up) => self.renewals.renew_all(BootInstant::now()),
+            Command::Session(SessionEvent::LeaseEnded(ended)) => {
+                self.renewals.lease_ended(ended, BootInstant::now());
             }
-            Command::Forget(held) => self.renewals.forget(&held),
-            Command::Release(release_of) => {
-                self.renewals.forget(&release_of.held);
-                self.tasks.spawn(release(Arc::clone(self.shared), release_of));
+            Command::Watch { lease, socket } => {
+                let session_knows = self.session_knows(socket);
+                self.renewals.watch(lease, session_knows, BootInstant::now());
             }
-            Command::Renew(held, ask) => self.renewals.ask(&held, ask, Moment::now()),
+            Command::Unwatch(lease) => self.renewals.unwatch(&lease),
+            Command::Release(pending) => {
+                self.renewals.unwatch(&pending.lease);
+                self.tasks.spawn(release(Arc::clone(self.context), pending));
+            }
+            Command::Renew(lease, caller) => self.renewals.renew_now(&lease, caller, BootInstant::now()),
             Command::Flush { timeout, done } => {
                 self.tasks.close();
-                self.flush(Flush { until: Moment::now().plus(timeout), done });
+                self.flush(PendingFlush { deadline: BootInstant::now() + timeout, done });
             }
         }
     }
 
-    fn answered(&mut self, answered: Answered) {
-        let known = self.is_known_over(answered.socket);
-        self.renewals.answered(answered, known, Moment::now());
+    fn complete_renewals(&mut self, outcome: RenewalOutcome) {
+        let session_knows = self.session_knows(outcome.socket);
+        self.renewals.complete(outcome, session_knows, BootInstant::now());
     }
 
-    /// Whether the session, where one is up, knows of what was asked when
-    /// `socket` was: it tells of the end of these leases alone.
-    fn is_known_over(&self, socket: Option<u64>) -> bool {
-        let now = self.shared.transport.socket();
-        now.is_none() || now == socket
+    /// Whether the server associates a lease that was granted or renewed while
+    /// `socket` was up with the current socket. It reports the end of a lease only
+    /// to those sockets. True also if there is no socket.
+    fn session_knows(&self, socket: Option<u64>) -> bool {
+        let current = self.context.transport.socket();
+        current.is_none() || current == socket
     }
 
-    /// Waits for the tasks there are, for as long as is left.
-    fn flush(&self, flush: Flush) {
+    /// Waits for the current tasks, up to the deadline.
+    fn flush(&self, flush: PendingFlush) {
         let tasks = self.tasks.clone();
         self.flushes.push(Box::pin(async move {
-            let left = flush.until.since(Moment::now());
-            // Whether they have ended is looked at again.
-            let _ = tokio::time::timeout(left, tasks.wait()).await;
+            let timeout = flush.deadline.duration_since(BootInstant::now());
+            // `check_flush` checks whether they have completed.
+            let _ = tokio::time::timeout(timeout, tasks.wait()).await;
             flush
         }));
     }
 
-    fn flushed(&self, flush: Flush) {
-        let flushed = self.tasks.is_empty();
-        if !flushed && Moment::now() < flush.until {
+    fn check_flush(&self, flush: PendingFlush) {
+        let complete = self.tasks.is_empty();
+        if !complete && BootInstant::now() < flush.deadline {
             return self.flush(flush);
         }
-        // Nobody reads it when the close was given up.
-        let _ = flush.done.send(if flushed { Ok(()) } else { Err(Error::flush_timed_out()) });
+        // The caller may have given up.
+        let _ = flush.done.send(if complete { Ok(()) } else { Err(Error::close_timed_out()) });
     }
 
-    fn renew_due(&mut self) {
-        for batch in self.renewals.due(Moment::now(), self.shared.request_timeout) {
-            self.on_the_way.push(Box::pin(batch::send(Arc::clone(self.shared), batch)));
+    fn send_due_renewals(&mut self) {
+        for batch in self.renewals.take_due(BootInstant::now(), self.context.request_timeout) {
+            self.in_flight.push(Box::pin(renewal_batch::send(Arc::clone(self.context), batch)));
         }
     }
 }
 
-/// Until it is worth looking again.
-async fn nap_until(wake: Option<Moment>) {
-    match wake {
-        Some(wake) => tokio::time::sleep(nap(Moment::now(), wake)).await,
+/// Sleeps until `wakeup`, or until the clock must be read again on the way there.
+async fn sleep_towards(wakeup: Option<BootInstant>) {
+    match wakeup {
+        Some(wakeup) => tokio::time::sleep(sleep_step(BootInstant::now(), wakeup)).await,
         None => pending().await,
     }
 }

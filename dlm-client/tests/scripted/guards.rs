@@ -1,3 +1,5 @@
+//! Guards: detaching, adopting, and work under a lock.
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -7,11 +9,11 @@ use std::time::Duration;
 use dlm_client::{GuardState, LossReason, Mode};
 use serde_json::json;
 
-use crate::server::{Reply, Server, obliging, problem};
+use crate::server::{Reply, Server, accept_all, problem};
 
 const TTL: u64 = 30_000;
 
-/// An executor that knows nothing of tokio.
+/// A minimal executor, independent of tokio.
 fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {
@@ -30,8 +32,8 @@ fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 #[test]
-fn the_client_needs_no_runtime() {
-    let server = Server::start(obliging(TTL));
+fn client_needs_no_tokio_runtime() {
+    let server = Server::start(accept_all(TTL));
     block_on(async {
         let client = dlm_client::Client::connect(&server.url).await.unwrap();
         let guard = client.lock("orders/42").wait(Duration::from_secs(1)).await.unwrap();
@@ -46,8 +48,8 @@ fn the_client_needs_no_runtime() {
 }
 
 #[tokio::test]
-async fn a_detached_lease_is_left_alone_and_can_be_adopted_once() {
-    let server = Server::start(obliging(TTL));
+async fn detached_lease_is_not_released_and_can_be_adopted_once() {
+    let server = Server::start(accept_all(TTL));
     let client = server.client().await;
     let guard = client.lock("orders/42").await.unwrap();
     let lost = guard.lost();
@@ -63,11 +65,11 @@ async fn a_detached_lease_is_left_alone_and_can_be_adopted_once() {
 }
 
 #[tokio::test]
-async fn a_lease_that_has_ended_is_not_adopted() {
-    let mut oblige = obliging(TTL);
+async fn ended_lease_cannot_be_adopted() {
+    let mut accept = accept_all(TTL);
     let server = Server::start(move |request| match request.operation() {
         "renew" => Reply::Json(410, problem(410, "lease-ended", Some("expired"))),
-        _ => oblige(request),
+        _ => accept(request),
     });
     let client = server.client().await;
     let lease = client.lock("orders/42").await.unwrap().detach();
@@ -75,10 +77,10 @@ async fn a_lease_that_has_ended_is_not_adopted() {
 }
 
 #[tokio::test]
-async fn work_under_a_lock_gives_its_result_and_releases() {
-    let server = Server::start(obliging(TTL));
+async fn with_lock_returns_the_result_and_releases_the_lock() {
+    let server = Server::start(accept_all(TTL));
     let client = server.client().await;
-    // Spawned: the future is one that may move between threads.
+    // Spawned, to check that the future is `Send`.
     let work = tokio::spawn({
         let client = client.clone();
         async move {
@@ -95,14 +97,14 @@ async fn work_under_a_lock_gives_its_result_and_releases() {
 }
 
 #[tokio::test]
-async fn work_under_a_lock_stops_when_the_lock_is_lost() {
-    let mut oblige = obliging(300);
+async fn with_lock_stops_the_work_when_the_lock_is_lost() {
+    let mut accept = accept_all(300);
     let server = Server::start(move |request| match request.path.as_str() {
         "/v1/renew" => {
             let problem = problem(410, "lease-ended", Some("force_released"));
             Reply::Json(200, json!({"results": [{"problem": problem}]}))
         }
-        _ => oblige(request),
+        _ => accept(request),
     });
     let client = server.client().await;
     let outcome = client.with_lock("orders/42", async |_| std::future::pending::<()>().await).await;
@@ -110,13 +112,13 @@ async fn work_under_a_lock_stops_when_the_lock_is_lost() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_guard_is_told_to_those_who_watch_it() {
-    let server = Server::start(obliging(TTL));
+async fn lost_future_and_token_fire_when_the_guard_is_dropped() {
+    let server = Server::start(accept_all(TTL));
     let client = server.client().await;
     let guard = client.lock("orders/42").await.unwrap();
     let (lost, token) = (guard.lost(), guard.lost_token());
     guard.lost_token().cancel();
-    assert_eq!(guard.state(), GuardState::Held, "cancelling the token does nothing to the guard");
+    assert_eq!(guard.state(), GuardState::Held, "cancelling the token has no effect on the guard");
     assert!(!token.is_cancelled());
     drop(guard);
     assert_eq!(lost.await, LossReason::Released);
@@ -124,11 +126,11 @@ async fn the_end_of_a_guard_is_told_to_those_who_watch_it() {
 }
 
 #[tokio::test]
-async fn nothing_tells_the_lease_id() {
-    let server = Server::start(obliging(TTL));
+async fn debug_output_never_contains_the_lease_id() {
+    let server = Server::start(accept_all(TTL));
     let client = server.client().await;
     let guard = client.lock("orders/42").await.unwrap();
-    let told = format!("{client:?} {guard:?} {:?}", client.lock("a"));
+    let output = format!("{client:?} {guard:?} {:?}", client.lock("a"));
     let lease = guard.detach();
-    assert!(!format!("{told} {lease:?}").contains("lease-"), "{told} {lease:?}");
+    assert!(!format!("{output} {lease:?}").contains("lease-"), "{output} {lease:?}");
 }

@@ -1,23 +1,25 @@
+//! Releasing locks and closing the client.
+
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use crate::server::{Reply, Server, obliging, released};
+use crate::server::{Reply, Server, accept_all, released};
 
 const TTL: u64 = 30_000;
 const SOON: Duration = Duration::from_secs(5);
 
-/// Obliges, but answers releases as `release` says.
-fn releases(mut release: impl FnMut() -> Reply + Send + 'static) -> Server {
-    let mut oblige = obliging(TTL);
+/// Replies to releases with `release`, and accepts all other requests.
+fn release_replies(mut release: impl FnMut() -> Reply + Send + 'static) -> Server {
+    let mut accept = accept_all(TTL);
     Server::start(move |request| match request.operation() {
         "release" => release(),
-        _ => oblige(request),
+        _ => accept(request),
     })
 }
 
 #[test]
-fn a_guard_may_be_dropped_outside_a_runtime_in_a_panic_and_after_its_runtime_ended() {
-    let server = Server::start(obliging(TTL));
+fn guard_can_be_dropped_outside_a_runtime_in_a_panic_and_after_its_runtime() {
+    let server = Server::start(accept_all(TTL));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let client = runtime.block_on(server.client());
     let lock = || runtime.block_on(client.lock("orders/42").into_future()).unwrap();
@@ -26,7 +28,7 @@ fn a_guard_may_be_dropped_outside_a_runtime_in_a_panic_and_after_its_runtime_end
     let in_panic = lock();
     let panicked = std::thread::spawn(move || {
         let _guard = in_panic;
-        panic!("as the test wants");
+        panic!("expected by the test");
     });
     assert!(panicked.join().is_err());
     let (in_task, after) = (lock(), lock());
@@ -43,9 +45,9 @@ fn a_guard_may_be_dropped_outside_a_runtime_in_a_panic_and_after_its_runtime_end
 }
 
 #[tokio::test]
-async fn a_release_is_repeated_until_it_is_answered() {
+async fn release_is_retried_until_it_is_answered() {
     let mut attempts = 0;
-    let server = releases(move || {
+    let server = release_replies(move || {
         attempts += 1;
         if attempts < 4 { Reply::Cut } else { released() }
     });
@@ -55,16 +57,16 @@ async fn a_release_is_repeated_until_it_is_answered() {
 }
 
 #[tokio::test]
-async fn closing_sends_the_releases_that_are_left_and_ends_all_waiting() {
+async fn close_completes_pending_releases_and_ends_all_waits() {
     let mut grants = 0;
-    let mut oblige = obliging(TTL);
+    let mut accept = accept_all(TTL);
     let server = Server::start(move |request| match request.operation() {
         "acquire" => {
             grants += 1;
-            if grants > 20 { Reply::Silence } else { oblige(request) }
+            if grants > 20 { Reply::Silence } else { accept(request) }
         }
         "release" => Reply::After(Duration::from_millis(100), Box::new(released())),
-        _ => oblige(request),
+        _ => accept(request),
     });
     let client = server.client().await;
     let taking = (0..20).map(|_| client.lock("orders/42").into_future());
@@ -85,16 +87,16 @@ async fn closing_sends_the_releases_that_are_left_and_ends_all_waiting() {
 }
 
 #[tokio::test]
-async fn closing_says_when_releases_are_left() {
-    let server = releases(|| Reply::Silence);
+async fn close_times_out_if_releases_are_pending() {
+    let server = release_replies(|| Reply::Silence);
     let client = server.client().await;
     drop(client.lock("orders/42").await.unwrap());
     assert!(client.close(Duration::from_millis(100)).await.unwrap_err().is_timeout());
 }
 
 #[tokio::test]
-async fn the_last_release_is_sent_also_when_the_client_is_gone() {
-    let server = Server::start(obliging(TTL));
+async fn last_release_is_sent_even_if_the_client_is_dropped() {
+    let server = Server::start(accept_all(TTL));
     let client = server.client().await;
     let guard = client.lock("orders/42").await.unwrap();
     drop(client);
@@ -103,19 +105,19 @@ async fn the_last_release_is_sent_also_when_the_client_is_gone() {
 }
 
 #[tokio::test]
-async fn a_release_future_that_is_dropped_releases() {
-    let server = Server::start(obliging(TTL));
+async fn dropped_release_future_still_releases() {
+    let server = Server::start(accept_all(TTL));
     let client = server.client().await;
     drop(client.lock("orders/42").await.unwrap().release());
     server.wait_for("release", 1).await;
 }
 
 #[tokio::test]
-async fn closing_waits_for_the_release_of_a_guard_that_nobody_takes_any_more() {
-    let mut oblige = obliging(TTL);
+async fn close_waits_for_the_release_of_an_abandoned_adopt() {
+    let mut accept = accept_all(TTL);
     let server = Server::start(move |request| match request.operation() {
-        "renew" => Reply::After(Duration::from_millis(200), Box::new(oblige(request))),
-        _ => oblige(request),
+        "renew" => Reply::After(Duration::from_millis(200), Box::new(accept(request))),
+        _ => accept(request),
     });
     let client = server.client().await;
     let lease = client.lock("orders/42").await.unwrap().detach();

@@ -1,27 +1,29 @@
+//! Renewals and the loss of guards.
+
 use std::future::IntoFuture;
 use std::time::{Duration, Instant};
 
 use dlm_client::{GuardState, LossReason};
 use serde_json::json;
 
-use crate::server::{Reply, Server, lease, obliging, problem, renewed};
+use crate::server::{Reply, Server, accept_all, lease, problem, renewed};
 
 const TTL: Duration = Duration::from_millis(600);
 const TTL_MS: u64 = 600;
 
-/// Obliges, but answers renewals as `renewal` says.
-fn renewals(mut renewal: impl FnMut(&crate::server::Request) -> Reply + Send + 'static) -> Server {
-    let mut oblige = obliging(TTL_MS);
+/// Replies to renewals with `renewal`, and accepts all other requests.
+fn renewal_replies(mut renewal: impl FnMut(&crate::server::Request) -> Reply + Send + 'static) -> Server {
+    let mut accept = accept_all(TTL_MS);
     Server::start(move |request| match request.path.as_str() {
         "/v1/renew" => renewal(request),
-        _ => oblige(request),
+        _ => accept(request),
     })
 }
 
 #[tokio::test]
-async fn a_renewal_that_fails_in_passing_is_repeated_and_the_guard_lives() {
+async fn renewal_is_retried_after_transient_errors_and_the_guard_survives() {
     let mut attempts = 0;
-    let server = renewals(move |request| {
+    let server = renewal_replies(move |request| {
         attempts += 1;
         match attempts % 4 {
             1 => Reply::Cut,
@@ -37,19 +39,19 @@ async fn a_renewal_that_fails_in_passing_is_repeated_and_the_guard_lives() {
 }
 
 #[tokio::test]
-async fn a_guard_whose_server_falls_silent_is_lost_before_its_lease_ends() {
-    let server = renewals(|_| Reply::Silence);
+async fn guard_is_lost_before_its_lease_expires_if_the_server_falls_silent() {
+    let server = renewal_replies(|_| Reply::Silence);
     let client = server.client().await;
-    let asked_at = Instant::now();
+    let requested_at = Instant::now();
     let guard = client.lock("orders/42").ttl(TTL).await.unwrap();
     let granted_by = Instant::now();
 
     assert_eq!(guard.lost().await, LossReason::Deadline);
     let lost_at = Instant::now();
-    // The margin is 5 ms + 0.2 % of the TTL; the timer may be some late.
-    assert!(lost_at.duration_since(asked_at) >= Duration::from_millis(500));
+    // The margin is 5 ms + 0.2 % of the TTL; the timer may fire a little late.
+    assert!(lost_at.duration_since(requested_at) >= Duration::from_millis(500));
     assert!(lost_at.duration_since(granted_by) < TTL + Duration::from_millis(50));
-    assert!(server.seen_of("renew").len() >= 3, "one silence does not use up the TTL");
+    assert!(server.seen_of("renew").len() >= 3, "one lost reply does not use up the TTL");
 
     assert_eq!(guard.state(), GuardState::Lost(LossReason::Deadline));
     assert_eq!(guard.remaining(), Duration::ZERO);
@@ -57,15 +59,15 @@ async fn a_guard_whose_server_falls_silent_is_lost_before_its_lease_ends() {
     assert!(guard.lost_token().is_cancelled());
     assert!(guard.renew(TTL).await.unwrap_err().is_lost());
     assert_eq!(guard.release().await.unwrap_err().loss_reason(), Some(LossReason::Deadline));
-    // A renewal may have reached the server after all.
+    // The outcome of the renewals is unknown, so the lease is released.
     server.wait_for("release", 1).await;
 }
 
 #[tokio::test]
-async fn one_lost_lease_among_many_does_not_disturb_the_others() {
-    let (tell, doomed) = std::sync::mpsc::channel::<()>();
+async fn one_lost_lease_does_not_affect_the_others() {
+    let (doom, doomed) = std::sync::mpsc::channel::<()>();
     let mut victim = None;
-    let server = renewals(move |request| {
+    let server = renewal_replies(move |request| {
         let items = request.body["leases"].as_array().unwrap();
         if victim.is_none() && doomed.try_recv().is_ok() {
             victim = Some(items[0]["lease_id"].clone());
@@ -84,21 +86,21 @@ async fn one_lost_lease_among_many_does_not_disturb_the_others() {
     for _ in 0..20 {
         guards.push(client.lock("orders/42").ttl(TTL).await.unwrap());
     }
-    tell.send(()).unwrap();
+    doom.send(()).unwrap();
     let (reason, which, _) =
         futures_util::future::select_all(guards.iter().map(|g| Box::pin(g.lost()))).await;
     assert_eq!(reason, LossReason::ForceReleased);
     let lost = guards.remove(which);
-    assert_eq!(lost.lost().await, LossReason::ForceReleased, "also for one who asks later");
+    assert_eq!(lost.lost().await, LossReason::ForceReleased, "a later call gets the reason too");
 
-    let so_far = server.seen_of("renew").len();
-    server.wait_for("renew", so_far + 8).await;
+    let before = server.seen_of("renew").len();
+    server.wait_for("renew", before + 8).await;
     assert!(guards.iter().all(|guard| guard.state() == GuardState::Held));
 }
 
 #[tokio::test]
 async fn many_leases_are_renewed_in_few_requests() {
-    let server = renewals(|request| renewed(request, TTL_MS));
+    let server = renewal_replies(|request| renewed(request, TTL_MS));
     let client = server.client().await;
     let taking = (0..200).map(|_| client.lock("orders/42").ttl(TTL).into_future());
     let guards = futures_util::future::try_join_all(taking).await.unwrap();
@@ -110,8 +112,8 @@ async fn many_leases_are_renewed_in_few_requests() {
 }
 
 #[tokio::test]
-async fn an_application_that_starves_its_own_runtime_keeps_its_locks() {
-    let server = Server::start(obliging(TTL_MS));
+async fn blocked_runtime_does_not_lose_locks() {
+    let server = Server::start(accept_all(TTL_MS));
     let client = server.client().await;
     let guard = client.lock("orders/42").ttl(TTL).await.unwrap();
     std::thread::sleep(3 * TTL);
@@ -119,8 +121,8 @@ async fn an_application_that_starves_its_own_runtime_keeps_its_locks() {
 }
 
 #[tokio::test]
-async fn a_guard_that_is_renewed_by_hand_is_lost_when_nobody_does() {
-    let server = Server::start(obliging(TTL_MS));
+async fn manually_renewed_guard_is_lost_without_a_renewal() {
+    let server = Server::start(accept_all(TTL_MS));
     let client = server.client().await;
     let guard = client.lock("orders/42").ttl(TTL).auto_renew(false).await.unwrap();
     guard.renew(TTL).await.unwrap();
@@ -130,13 +132,13 @@ async fn a_guard_that_is_renewed_by_hand_is_lost_when_nobody_does() {
     let renewals = server.seen_of("renew");
     assert_eq!(renewals.len(), 1);
     assert_eq!(renewals[0].body["leases"][0]["ttl_ms"], TTL_MS);
-    assert_eq!(server.seen_of("release").len(), 0, "the lease ends by itself");
+    assert_eq!(server.seen_of("release").len(), 0, "the lease expires without a release");
 }
 
 #[tokio::test]
-async fn a_new_lock_after_a_loss_has_a_renewal_of_its_own() {
+async fn new_lock_after_a_loss_is_renewed() {
     let mut first = None;
-    let server = renewals(move |request| {
+    let server = renewal_replies(move |request| {
         let id = request.body["leases"][0]["lease_id"].clone();
         if *first.get_or_insert_with(|| id.clone()) == id {
             let problem = problem(410, "lease-ended", Some("expired"));

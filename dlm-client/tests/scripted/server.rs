@@ -1,4 +1,4 @@
-//! A server of one thread that answers what the test says.
+//! A scripted server on one thread.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::socket::session;
 
-/// A request as it arrived.
+/// A received request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) path: String,
@@ -25,62 +25,60 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// One that came over a session.
+    /// Converts a request that arrived over the session.
     pub(crate) fn of_frame(body: Value) -> Self {
         let path = format!("session/{}", body["op"].as_str().unwrap());
         let key = body["idempotency_key"].as_str().map(str::to_owned);
         Self { path, key, body, websocket_key: None }
     }
 
-    /// The last segment of the path: what is to be done.
+    /// The operation: the last segment of the path.
     pub(crate) fn operation(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 }
 
-/// What the script has the server do.
+/// How the script replies to an HTTP request.
 pub(crate) enum Reply {
     Json(u16, Value),
-    /// Any answer, with its media type and a `Retry-After`.
+    /// Any reply, with its media type and `Retry-After`.
     Other {
         status: u16,
         media_type: &'static str,
         retry_after: Option<u64>,
         body: String,
     },
-    /// Close the connection without an answer.
+    /// Close the connection without a reply.
     Cut,
-    /// Keep the connection open without an answer.
+    /// Keep the connection open without a reply.
     Silence,
-    /// Answer after a while.
+    /// Reply after a delay.
     After(Duration, Box<Reply>),
 }
 
 type Script = Box<dyn FnMut(&Request) -> Reply + Send>;
 
-/// What becomes of who opens a session.
-pub(crate) enum Session {
-    /// It is refused, as by a proxy that forbids upgrades.
+/// How the server handles a session upgrade.
+pub(crate) enum SessionMode {
+    /// Reject it, like a proxy that does not allow upgrades.
     Forbidden,
-    /// The connection is closed without an answer.
+    /// Close the connection without a reply.
     Cut,
-    /// It is opened after a while, and what is asked over it is answered as the
-    /// script says.
-    Open(Duration, Box<dyn FnMut(&Request) -> Said + Send>),
+    /// Open the session after a delay, and reply as the script says.
+    Open(Duration, Box<dyn FnMut(&Request) -> SessionScriptReply + Send>),
 }
 
-/// What a script has the server say over a session.
-pub(crate) enum Said {
-    /// A message; the number of what was asked is added.
-    Answer(Value),
-    /// Messages as they are.
+/// How the script replies to a request over the session.
+pub(crate) enum SessionScriptReply {
+    /// Send one message, with the id of the request added.
+    Reply(Value),
+    /// Send these messages as they are.
     Messages(Vec<Value>),
-    /// Nothing more, and on no other connection either, as when the process is
-    /// stopped.
+    /// Stop replying, on all connections, like a stopped process.
     Freeze,
 }
 
-/// The server; it ends with this.
+/// The running server. Stops when dropped.
 pub(crate) struct Server {
     pub(crate) url: String,
     seen: watch::Receiver<Vec<Request>>,
@@ -88,23 +86,28 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Answers each request but `readyz` as `script` says.
+    /// Starts a server that replies as `script` says, except to `readyz`. It does not
+    /// allow sessions.
     pub(crate) fn start(script: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
-        Self::with(Session::Forbidden, script)
+        Self::with(SessionMode::Forbidden, script)
     }
 
-    /// One whose session answers as `said` says, and which obliges over HTTP.
-    pub(crate) fn in_session(ttl_ms: u64, said: impl FnMut(&Request) -> Said + Send + 'static) -> Self {
-        Self::with(Session::Open(Duration::ZERO, Box::new(said)), obliging(ttl_ms))
+    /// Starts a server whose session replies as `script` says, and which accepts all
+    /// requests over HTTP.
+    pub(crate) fn in_session(
+        ttl_ms: u64,
+        script: impl FnMut(&Request) -> SessionScriptReply + Send + 'static,
+    ) -> Self {
+        Self::with(SessionMode::Open(Duration::ZERO, Box::new(script)), accept_all(ttl_ms))
     }
 
-    pub(crate) fn with(session: Session, script: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
+    pub(crate) fn with(session: SessionMode, script: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (seen_by, seen) = watch::channel(Vec::new());
         let (stop, stopped) = oneshot::channel();
-        let play = Arc::new(Play {
+        let state = Arc::new(ServerState {
             script: Mutex::new(Box::new(script)),
             session: Mutex::new(session),
             frozen: AtomicBool::new(false),
@@ -119,7 +122,7 @@ impl Server {
                     _ = stopped => {}
                     () = async {
                         while let Ok((stream, _)) = listener.accept().await {
-                            connections.spawn(serve(stream, Arc::clone(&play)));
+                            connections.spawn(serve(stream, Arc::clone(&state)));
                         }
                     } => {}
                 }
@@ -142,7 +145,7 @@ impl Server {
         self.seen().into_iter().filter(|request| request.operation() == operation).collect()
     }
 
-    /// Waits until `count` requests for an operation have come.
+    /// Waits until `count` requests for an operation have arrived.
     pub(crate) async fn wait_for(&self, operation: &str, count: usize) -> Vec<Request> {
         let arrived =
             |seen: &Vec<Request>| seen.iter().filter(|r| r.operation() == operation).count() >= count;
@@ -154,34 +157,35 @@ impl Server {
     }
 }
 
-pub(crate) struct Play {
+/// What all connections share.
+pub(crate) struct ServerState {
     script: Mutex<Script>,
-    pub(crate) session: Mutex<Session>,
+    pub(crate) session: Mutex<SessionMode>,
     pub(crate) frozen: AtomicBool,
     pub(crate) seen: watch::Sender<Vec<Request>>,
 }
 
-async fn serve(stream: TcpStream, play: Arc<Play>) {
+async fn serve(stream: TcpStream, state: Arc<ServerState>) {
     let mut stream = BufReader::new(stream);
     while let Ok(Some(request)) = read(&mut stream).await {
-        let reply = if play.frozen.load(Ordering::SeqCst) {
+        let reply = if state.frozen.load(Ordering::SeqCst) {
             Reply::Silence
         } else if request.path == "/readyz" {
             Reply::Json(200, json!({}))
         } else if request.path == "/v1/session" {
-            let refusal = match &*play.session.lock().unwrap() {
-                Session::Open(..) => None,
-                Session::Cut => Some(Reply::Cut),
-                Session::Forbidden => Some(Reply::Json(404, problem(404, "not-found", None))),
+            let rejection = match &*state.session.lock().unwrap() {
+                SessionMode::Open(..) => None,
+                SessionMode::Cut => Some(Reply::Cut),
+                SessionMode::Forbidden => Some(Reply::Json(404, problem(404, "not-found", None))),
             };
-            match refusal {
-                Some(refusal) => refusal,
-                None => return session(stream, Arc::clone(&play), &request).await,
+            match rejection {
+                Some(rejection) => rejection,
+                None => return session(stream, Arc::clone(&state), &request).await,
             }
         } else {
-            // The script first: who waits for a request may count on its effects.
-            let reply = (play.script.lock().unwrap())(&request);
-            play.seen.send_modify(|seen| seen.push(request));
+            // The script runs first, so that its effects are visible to `wait_for`.
+            let reply = (state.script.lock().unwrap())(&request);
+            state.seen.send_modify(|seen| seen.push(request));
             reply
         };
         if write(&mut stream, reply).await.is_err() {
@@ -231,13 +235,13 @@ async fn write(stream: &mut BufReader<TcpStream>, reply: Reply) -> io::Result<()
     stream.write_all(format!("{head}{retry_after}\r\n{body}").as_bytes()).await
 }
 
-/// An id that no other lease of the tests has.
+/// A lease id that is unique among the tests.
 pub(crate) fn new_lease_id() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     format!("lease-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A lease of `orders/42`.
+/// A lease on `orders/42`.
 pub(crate) fn lease(lease_id: &str, ttl_ms: u64) -> Value {
     json!({
         "resource": "orders/42", "lease_id": lease_id, "mode": "exclusive", "fencing_token": 7,
@@ -246,7 +250,7 @@ pub(crate) fn lease(lease_id: &str, ttl_ms: u64) -> Value {
     })
 }
 
-/// A grant of a lease that nobody has.
+/// A grant of a new lease.
 pub(crate) fn granted(ttl_ms: u64) -> Reply {
     Reply::Json(200, lease(&new_lease_id(), ttl_ms))
 }
@@ -262,7 +266,7 @@ pub(crate) fn problem(status: u16, code: &str, reason: Option<&str>) -> Value {
     problem
 }
 
-/// Answers a `POST /v1/renew` with each lease renewed.
+/// Replies to `POST /v1/renew` with every lease renewed.
 pub(crate) fn renewed(request: &Request, ttl_ms: u64) -> Reply {
     let leases = request.body["leases"].as_array().cloned().unwrap_or_default();
     let result = |item: &Value| json!({"lease": lease(item["lease_id"].as_str().unwrap(), ttl_ms)});
@@ -277,8 +281,8 @@ pub(crate) fn cancelled() -> Reply {
     Reply::Json(200, json!({"outcome": "cancelled"}))
 }
 
-/// Grants, renews and releases whatever it is asked to.
-pub(crate) fn obliging(ttl_ms: u64) -> impl FnMut(&Request) -> Reply {
+/// Accepts every request: grants, renews, releases and cancels.
+pub(crate) fn accept_all(ttl_ms: u64) -> impl FnMut(&Request) -> Reply {
     move |request| match request.path.as_str() {
         "/v1/renew" => renewed(request, ttl_ms),
         path if path.ends_with("/acquire") => granted(ttl_ms),

@@ -1,4 +1,4 @@
-//! The session of the scripted server.
+//! The session socket of the scripted server.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::server::{Play, Request, Said, Session, lease, new_lease_id};
+use crate::server::{Request, ServerState, SessionMode, SessionScriptReply, lease, new_lease_id};
 
-/// Carries one session until the client ends it.
-pub(crate) async fn session(mut stream: BufReader<TcpStream>, play: Arc<Play>, opening: &Request) {
-    let pause = match &*play.session.lock().unwrap() {
-        Session::Open(pause, _) => *pause,
-        Session::Forbidden | Session::Cut => Duration::ZERO,
+/// Serves one session until the client closes it.
+pub(crate) async fn session(mut stream: BufReader<TcpStream>, state: Arc<ServerState>, upgrade: &Request) {
+    let pause = match &*state.session.lock().unwrap() {
+        SessionMode::Open(pause, _) => *pause,
+        SessionMode::Forbidden | SessionMode::Cut => Duration::ZERO,
     };
     tokio::time::sleep(pause).await;
-    let accept = derive_accept_key(opening.websocket_key.as_deref().unwrap().as_bytes());
+    let accept = derive_accept_key(upgrade.websocket_key.as_deref().unwrap().as_bytes());
     let head = format!(
         "HTTP/1.1 101 x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: {accept}\r\n\
          sec-websocket-protocol: dlm.session.v1\r\n\r\n"
@@ -33,20 +33,20 @@ pub(crate) async fn session(mut stream: BufReader<TcpStream>, play: Arc<Play>, o
     while let Some(Ok(message)) = socket.next().await {
         let Message::Text(text) = message else { continue };
         let request = Request::of_frame(serde_json::from_str(&text).unwrap());
-        let said = match &mut *play.session.lock().unwrap() {
-            Session::Open(_, script) => script(&request),
-            Session::Forbidden | Session::Cut => return,
+        let reply = match &mut *state.session.lock().unwrap() {
+            SessionMode::Open(_, script) => script(&request),
+            SessionMode::Forbidden | SessionMode::Cut => return,
         };
         let id = request.body["id"].clone();
-        play.seen.send_modify(|seen| seen.push(request));
-        let messages = match said {
-            Said::Answer(mut answer) => {
-                answer["id"] = id;
-                vec![answer]
+        state.seen.send_modify(|seen| seen.push(request));
+        let messages = match reply {
+            SessionScriptReply::Reply(mut reply) => {
+                reply["id"] = id;
+                vec![reply]
             }
-            Said::Messages(messages) => messages,
-            Said::Freeze => {
-                play.frozen.store(true, Ordering::SeqCst);
+            SessionScriptReply::Messages(messages) => messages,
+            SessionScriptReply::Freeze => {
+                state.frozen.store(true, Ordering::SeqCst);
                 pending().await
             }
         };
@@ -61,11 +61,11 @@ pub(crate) async fn session(mut stream: BufReader<TcpStream>, play: Arc<Play>, o
     }
 }
 
-/// Grants, renews and releases over a session whatever it is asked to.
-pub(crate) fn obliging_frame(request: &Request, ttl_ms: u64) -> Said {
+/// Accepts every request over a session: grants, renews, releases and cancels.
+pub(crate) fn accept_frame(request: &Request, ttl_ms: u64) -> SessionScriptReply {
     let leases = request.body["leases"].as_array().cloned().unwrap_or_default();
     let renewed = |item: &Value| json!({"lease": lease(item["lease_id"].as_str().unwrap(), ttl_ms)});
-    Said::Answer(match request.operation() {
+    SessionScriptReply::Reply(match request.operation() {
         "acquire" => json!({"lease": lease(&new_lease_id(), ttl_ms)}),
         "renew" if leases.is_empty() => renewed(&request.body),
         "renew" => json!({"results": leases.iter().map(renewed).collect::<Vec<_>>()}),

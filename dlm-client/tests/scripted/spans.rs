@@ -1,3 +1,5 @@
+//! The tracing spans of public operations.
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -6,9 +8,9 @@ use serde_json::json;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use crate::server::{Reply, Server, obliging};
+use crate::server::{Reply, Server, accept_all};
 
-/// Notes the names of spans.
+/// Records the names of spans.
 #[derive(Default, Clone)]
 struct Names(Arc<Mutex<Vec<&'static str>>>);
 
@@ -28,10 +30,10 @@ impl Subscriber for Names {
 }
 
 #[tokio::test]
-async fn every_call_has_a_span_of_its_name() {
+async fn every_public_operation_has_a_span_of_its_name() {
     let names = Names::default();
     let _default = tracing::subscriber::set_default(names.clone());
-    let mut oblige = obliging(30_000);
+    let mut accept = accept_all(30_000);
     let server = Server::start(move |request| match request.path.as_str() {
         path if path.starts_with("/v1/events") => Reply::Json(200, json!({"events": [], "cursor": "c"})),
         path if path.starts_with("/v1/locks?") => {
@@ -40,7 +42,7 @@ async fn every_call_has_a_span_of_its_name() {
         path if path.ends_with("/check") => {
             Reply::Json(200, json!({"live": true, "mode": "shared", "current_token": 9}))
         }
-        _ => oblige(request),
+        _ => accept(request),
     });
     let client = server.client().await;
     let guard = client.lock("a").await.unwrap();

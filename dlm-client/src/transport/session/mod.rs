@@ -1,17 +1,22 @@
-//! The session: one socket for everything.
+//! The session: one WebSocket for all operations.
 //!
-//! Whatever is asked while the socket is up goes out together, in one write,
-//! and whatever has come is read together. The socket owns nothing: when it
-//! breaks, what was unanswered fails as an attempt and is repeated with the
-//! same keys.
+//! Operations that are submitted together are sent in one write, and replies that
+//! arrive together are read together. The socket owns no state: when it breaks,
+//! operations without a reply fail as attempts, and their callers retry them with
+//! the same keys.
 //!
-//! - `link`: what the rest of the client has of it
-//! - `serve`: connecting, again and again
-//! - `drive`: one socket while it lasts
+//! - `reconnect`: keeps a socket open, with failover and backoff
+//! - `connection`: one socket, from its opening to its end
+//! - `disconnect`: why a socket ended
+//! - `handle`: how the rest of the client submits operations
+//! - `event`: what the session reports on its own
 
-mod drive;
-mod link;
-mod serve;
+mod connection;
+mod disconnect;
+mod event;
+mod handle;
+mod reconnect;
 
-pub(crate) use link::Link;
-pub(crate) use serve::{News, serve};
+pub(crate) use event::SessionEvent;
+pub(crate) use handle::SessionHandle;
+pub(crate) use reconnect::run;

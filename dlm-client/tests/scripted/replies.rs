@@ -1,9 +1,11 @@
+//! How the client handles unusual replies and invalid arguments.
+
 use std::time::Duration;
 
 use dlm_client::{Client, FencingToken, ProblemCode, StateFilter};
 use serde_json::{Value, json};
 
-use crate::server::{Reply, Server, obliging, problem};
+use crate::server::{Reply, Server, accept_all, problem};
 
 fn page(title: &str) -> Reply {
     let body = format!("<html>{title}</html>");
@@ -11,7 +13,7 @@ fn page(title: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn an_answer_of_something_else_than_a_dlm_server_is_told_as_such() {
+async fn reply_of_another_server_is_an_unexpected_reply() {
     let server = Server::start(|_| page("please log in"));
     let client = server.client().await;
     for error in [
@@ -25,7 +27,7 @@ async fn an_answer_of_something_else_than_a_dlm_server_is_told_as_such() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_or_not_ready_is_told_at_once() {
+async fn connect_fails_at_once_if_the_server_is_unreachable() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = Client::connect(&format!("http://{free}")).await.unwrap_err();
     assert!(error.is_connect() && error.is_retryable(), "{error}");
@@ -34,15 +36,15 @@ async fn a_server_that_is_not_there_or_not_ready_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn an_https_address_gives_an_error_and_no_panic() {
+async fn unreachable_https_address_is_an_error_and_not_a_panic() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = Client::connect(&format!("https://{free}")).await.unwrap_err();
     assert!(!error.is_invalid(), "{error}");
 }
 
 #[tokio::test]
-async fn the_first_bad_value_is_told_when_the_request_is_awaited() {
-    let server = Server::start(obliging(30_000));
+async fn first_invalid_argument_is_reported_when_the_request_is_awaited() {
+    let server = Server::start(accept_all(30_000));
     let client = server.client().await;
     let error = client.lock("a\nb").ttl(Duration::ZERO).await.unwrap_err();
     assert!(error.is_invalid() && error.to_string().contains("resource name"), "{error}");
@@ -58,8 +60,8 @@ async fn the_first_bad_value_is_told_when_the_request_is_awaited() {
 }
 
 #[tokio::test]
-async fn what_the_client_adds_to_each_lock_can_be_said_once() {
-    let server = Server::start(obliging(5_000));
+async fn client_defaults_apply_to_each_lock_unless_overridden() {
+    let server = Server::start(accept_all(5_000));
     let builder = Client::builder().address(&server.url).owner("api-7").default_ttl(Duration::from_secs(5));
     let client = builder.connect().await.unwrap();
     drop(client.lock("a").await.unwrap());
@@ -70,7 +72,7 @@ async fn what_the_client_adds_to_each_lock_can_be_said_once() {
 }
 
 #[tokio::test]
-async fn a_question_is_repeated_over_a_failure_and_a_refusal_is_told() {
+async fn request_is_retried_after_a_lost_reply_and_a_rejection_is_reported() {
     let mut attempts = 0;
     let server = Server::start(move |request| {
         attempts += 1;
@@ -83,14 +85,14 @@ async fn a_question_is_repeated_over_a_failure_and_a_refusal_is_told() {
     let client = server.client().await;
     let token = FencingToken::new(7);
     assert!(client.check("orders/42", token).await.unwrap().live);
-    let error = client.force_release("orders/42", token, "host is gone").await.unwrap_err();
+    let error = client.force_release("orders/42", token, "the host is down").await.unwrap_err();
     assert_eq!(error.code(), Some(ProblemCode::HolderChanged));
     assert_eq!(error.to_string(), "it is holder-changed (request r1)");
     assert!(client.force_release("orders/42", token, "").await.unwrap_err().is_invalid());
 }
 
 #[tokio::test]
-async fn a_list_is_fetched_page_by_page() {
+async fn list_is_fetched_page_by_page() {
     let row = |name: &str| {
         json!({"resource": name, "state": "free", "mode": null, "current_token": 0, "queue_len": 0,
                "holders": [], "holder_count": 0, "version": 0})
@@ -111,7 +113,7 @@ async fn a_list_is_fetched_page_by_page() {
         names.push(status.unwrap().resource.to_string());
     }
     assert_eq!(names, ["a", "b/🔒", "c"]);
-    assert_eq!(locks.cursor(), Some("first"), "from where the whole list can be followed");
+    assert_eq!(locks.cursor(), Some("first"), "the cursor of the first page");
     let paths: Vec<String> = server.seen().into_iter().map(|request| request.path).collect();
     assert_eq!(paths[0], "/v1/locks?limit=1000&state=all&prefix=a%26b");
     assert_eq!(paths[1], "/v1/locks?limit=1000&state=all&prefix=a%26b&after=b%2F%F0%9F%94%92");

@@ -1,5 +1,6 @@
+//! Reads and administrative operations that need no lock.
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use dlm_protocol::{
     CheckRequest, Checked, FencingToken, ForceReleaseRequest, ForceReleased, LockStatus, Reason, ResourceName,
@@ -8,22 +9,19 @@ use tracing::{Instrument, debug_span};
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::retry;
-use crate::worker::Shared;
 
-/// What is asked of a server beside locks.
 impl Client {
-    /// Who holds `name` and who waits for it.
+    /// Returns the status of `name`: its state, holders and waiters.
     ///
     /// # Errors
     ///
-    /// [`is_invalid`](Error::is_invalid) for a bad name;
+    /// [`is_invalid`](Error::is_invalid) if the name is invalid;
     /// [`is_connect`](Error::is_connect), [`is_timeout`](Error::is_timeout) and
-    /// others when the server gives no answer, after a few repeats.
+    /// others if the server does not reply after a few retries.
     ///
     /// # Cancel safety
     ///
-    /// Safe: it only reads.
+    /// This method is cancel safe: it only reads.
     ///
     /// # Examples
     ///
@@ -37,25 +35,24 @@ impl Client {
     pub async fn status(&self, name: impl AsRef<str>) -> Result<LockStatus, Error> {
         let resource = ResourceName::try_from(name.as_ref())?;
         let span = debug_span!("status", %resource);
-        let (shared, timeout) = self.asking();
-        self.handle
-            .call(
-                async move { Ok(retry::ask(timeout, || shared.transport.status(&resource, timeout)).await?) },
-            )
-            .instrument(span)
-            .await
+        let context = Arc::clone(self.handle.context());
+        let status = async move {
+            let request = || context.transport.status(&resource, context.request_timeout);
+            Ok(context.with_retries(request).await?)
+        };
+        self.handle.call(status).instrument(span).await
     }
 
-    /// Whether `token` is that of a live lease on `name`: for a storage that
-    /// can't keep a fence of its own.
+    /// Checks whether `token` is the token of a live lease on `name`: for a storage
+    /// that cannot remember the largest token it has seen.
     ///
     /// # Errors
     ///
-    /// As of [`status`](Self::status).
+    /// The errors of [`status`](Self::status).
     ///
     /// # Cancel safety
     ///
-    /// Safe: it only reads.
+    /// This method is cancel safe: it only reads.
     ///
     /// # Examples
     ///
@@ -63,7 +60,7 @@ impl Client {
     /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
     /// # let token = dlm_client::FencingToken::new(42);
     /// if !client.check("orders/42", token).await?.live {
-    ///     println!("a stale holder: its write is refused");
+    ///     println!("write rejected: stale holder");
     /// }
     /// # Ok(())
     /// # }
@@ -72,38 +69,38 @@ impl Client {
         let resource = ResourceName::try_from(name.as_ref())?;
         let body = CheckRequest { fencing_token: token };
         let span = debug_span!("check", %resource, fencing_token = %token);
-        let (shared, timeout) = self.asking();
-        self.handle
-            .call(async move {
-                Ok(retry::ask(timeout, || shared.transport.check(&resource, &body, timeout)).await?)
-            })
-            .instrument(span)
-            .await
+        let context = Arc::clone(self.handle.context());
+        let check = async move {
+            let request = || context.transport.check(&resource, &body, context.request_timeout);
+            Ok(context.with_retries(request).await?)
+        };
+        self.handle.call(check).instrument(span).await
     }
 
-    /// Ends the one lease on `name` that has `token`, whoever holds it: for
-    /// operators, who say why in `reason` (1 to 1,024 bytes). The holder learns
-    /// of it at once over the session, or else at its next renewal. A repeat for
-    /// the same token gives the same answer.
+    /// Ends the lease on `name` that has `token`, whoever holds it. This is for
+    /// operators, who give a `reason` of 1 to 1,024 bytes.
+    ///
+    /// The holder is notified at once over the session, or else at its next
+    /// renewal. A retry with the same token gets the same reply.
     ///
     /// # Errors
     ///
     /// [`code`](Error::code) is
-    /// [`HolderChanged`](crate::ProblemCode::HolderChanged) when no live lease
-    /// has the token, with the [`holders`](Error::holders) there are now;
-    /// [`is_invalid`](Error::is_invalid) for a bad name or reason; otherwise as
-    /// of [`status`](Self::status).
+    /// [`HolderChanged`](crate::ProblemCode::HolderChanged) if no live lease has the
+    /// token; [`holders`](Error::holders) lists the current holders.
+    /// [`is_invalid`](Error::is_invalid) if the name or reason is invalid. Otherwise
+    /// the errors of [`status`](Self::status).
     ///
     /// # Cancel safety
     ///
-    /// When the future is dropped, the lease may be ended or not.
+    /// If the future is dropped, the lease may or may not be ended.
     ///
     /// # Examples
     ///
     /// ```no_run
     /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
     /// for holder in client.status("orders/42").await?.holders {
-    ///     client.force_release("orders/42", holder.fencing_token, "its host is gone").await?;
+    ///     client.force_release("orders/42", holder.fencing_token, "the host is down").await?;
     /// }
     /// # Ok(())
     /// # }
@@ -117,19 +114,11 @@ impl Client {
         let resource = ResourceName::try_from(name.as_ref())?;
         let body = ForceReleaseRequest { fencing_token: token, reason: Reason::try_from(reason.as_ref())? };
         let span = debug_span!("force_release", %resource, fencing_token = %token);
-        let (shared, timeout) = self.asking();
-        self.handle
-            .call(async move {
-                Ok(retry::ask(timeout, || shared.transport.force_release(&resource, &body, timeout)).await?)
-            })
-            .instrument(span)
-            .await
-    }
-
-    /// What a question to the server needs: the thread's things and its time.
-    pub(crate) fn asking(&self) -> (Arc<Shared>, Duration) {
-        let shared = Arc::clone(&self.handle.shared);
-        let timeout = shared.request_timeout;
-        (shared, timeout)
+        let context = Arc::clone(self.handle.context());
+        let force_release = async move {
+            let request = || context.transport.force_release(&resource, &body, context.request_timeout);
+            Ok(context.with_retries(request).await?)
+        };
+        self.handle.call(force_release).instrument(span).await
     }
 }

@@ -1,0 +1,187 @@
+//! One lock, through all attempts to acquire it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dlm_protocol::{AcquireRequest, IdempotencyKey, Lease, Wait};
+use tracing::debug;
+use uuid::Uuid;
+
+use super::attempt::{Attempt, NextStep};
+use super::options::{AcquireOptions, WaitPolicy};
+use crate::clock::{BootInstant, sleep};
+use crate::error::Error;
+use crate::guard::LockGuard;
+use crate::held_lease::HeldLease;
+use crate::request_error::RequestError;
+use crate::reservation::Reservation;
+use crate::retry::Backoff;
+use crate::term::Term;
+use crate::transport::Acquired;
+use crate::worker::Handle;
+
+/// After a longer wait the two clocks may have drifted apart by more than the
+/// margin allows, so the lease is renewed before it is handed out.
+const LONG_WAIT: Duration = Duration::from_secs(60);
+/// How long after the end of a wait the client still expects the server's reply
+/// that it timed out.
+const TIMEOUT_REPLY_GRACE: Duration = Duration::from_millis(50);
+
+pub(super) struct Acquisition<'a> {
+    handle: Handle,
+    options: &'a AcquireOptions,
+    key_reservation: Option<Reservation>,
+    started_at: BootInstant,
+    /// The attempt in progress.
+    attempt: Attempt,
+    /// The last transient error; cleared when the server replies that the request
+    /// is queued.
+    last_error: Option<RequestError>,
+}
+
+/// How an attempt ended without an error.
+enum AttemptOutcome {
+    Acquired(LockGuard),
+    /// The lease or wait of the attempt's key has ended. A new attempt with a new
+    /// key is needed.
+    KeyEnded,
+}
+
+impl<'a> Acquisition<'a> {
+    pub(super) fn new(
+        handle: Handle,
+        options: &'a AcquireOptions,
+        key_reservation: Option<Reservation>,
+    ) -> Result<Self, Error> {
+        let attempt = new_attempt(options, options.wait.server_wait())?;
+        let started_at = BootInstant::now();
+        Ok(Self { handle, options, key_reservation, started_at, attempt, last_error: None })
+    }
+
+    /// When to give up; `None` if the caller waits forever.
+    pub(super) fn deadline(&self) -> Option<BootInstant> {
+        match self.options.wait {
+            WaitPolicy::NoWait => Some(self.started_at + self.handle.context().request_timeout),
+            WaitPolicy::AtMost(wait) => Some(self.started_at + Duration::from(wait) + TIMEOUT_REPLY_GRACE),
+            WaitPolicy::Forever => None,
+        }
+    }
+
+    /// Makes attempts until the lock is acquired or an error is final.
+    pub(super) async fn run(&mut self) -> Result<LockGuard, Error> {
+        let mut backoff = Backoff::new();
+        loop {
+            let outcome = self.run_attempt().await?;
+            match outcome {
+                AttemptOutcome::Acquired(guard) => return Ok(guard),
+                AttemptOutcome::KeyEnded => {
+                    sleep(backoff.next_delay()).await;
+                    self.attempt = new_attempt(self.options, self.remaining_wait())?;
+                }
+            }
+        }
+    }
+
+    /// The error to report when the deadline has passed.
+    pub(super) fn timed_out(&mut self) -> Error {
+        match (self.options.wait, self.last_error.take()) {
+            (WaitPolicy::NoWait, Some(error)) => error.into(),
+            // The server did not reply; the lock was not waited for.
+            (WaitPolicy::NoWait, None) => {
+                RequestError::TimedOut(self.handle.context().request_timeout).into()
+            }
+            (_, last_error) => Error::wait_timed_out(&self.options.resource, last_error),
+        }
+    }
+
+    /// The key to cancel when the acquisition is over, because the server may hold
+    /// a place in the queue or a lease under it.
+    pub(super) fn abandoned_key(&self) -> Option<IdempotencyKey> {
+        self.attempt.may_be_held().then(|| self.attempt.key().clone())
+    }
+
+    /// Sends requests with one key until the attempt ends.
+    async fn run_attempt(&mut self) -> Result<AttemptOutcome, Error> {
+        let context = Arc::clone(self.handle.context());
+        let resource = &self.options.resource;
+        loop {
+            let (sent_at, socket) = (BootInstant::now(), context.transport.socket());
+            let (key, request) = self.attempt.start_request();
+            let reply = context.transport.acquire(resource, key, request, context.request_timeout).await;
+            let error = match reply {
+                Ok(Acquired::Granted(lease)) => {
+                    self.attempt.granted();
+                    return self.create_guard(*lease, sent_at, socket).await;
+                }
+                Ok(Acquired::Queued(queued)) => {
+                    debug!(%resource, position = queued.position, queue_len = queued.queue_len,
+                        "acquire queued");
+                    self.last_error = None;
+                    let held_for = BootInstant::now().duration_since(sent_at);
+                    sleep(self.attempt.queued(held_for)).await;
+                    continue;
+                }
+                Err(error) => error,
+            };
+            match self.attempt.failed(&error, self.options) {
+                NextStep::Retry { delay } => {
+                    self.last_error = Some(error);
+                    sleep(delay).await;
+                }
+                NextStep::NewAttempt => return Ok(AttemptOutcome::KeyEnded),
+                NextStep::Fail => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Creates the guard of a grant, if the lease is still live.
+    async fn create_guard(
+        &mut self,
+        lease: Lease,
+        sent_at: BootInstant,
+        socket: Option<u64>,
+    ) -> Result<AttemptOutcome, Error> {
+        let received_at = BootInstant::now();
+        let options = self.options;
+        let term = Term::new(sent_at, received_at, lease.elapsed_ms, lease.ttl_ms);
+        let Some(lease_reservation) = Reservation::lease(&lease.lease_id) else {
+            return Err(Error::second_guard(&options.resource));
+        };
+        let reservations = std::iter::once(lease_reservation).chain(self.key_reservation.take()).collect();
+        let lease = HeldLease::new(lease, term, options.auto_renew, reservations);
+        let guard = LockGuard::new(self.handle.clone(), Arc::new(lease), socket);
+        let live = if received_at.duration_since(self.started_at) > LONG_WAIT {
+            guard.renew(options.request.ttl_ms.into()).await
+        } else {
+            guard.live_token().map(drop)
+        };
+        match live {
+            Ok(()) => Ok(AttemptOutcome::Acquired(guard)),
+            // The lease ended before the caller saw it.
+            Err(error) if error.is_lost() && options.key.is_none() => Ok(AttemptOutcome::KeyEnded),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is left of the wait, for the next attempt.
+    fn remaining_wait(&self) -> Wait {
+        let wait = self.attempt.wait();
+        match self.deadline() {
+            Some(deadline) => {
+                let remaining = deadline.duration_since(BootInstant::now());
+                Wait::try_from(remaining).unwrap_or(wait).min(wait)
+            }
+            None => wait,
+        }
+    }
+}
+
+fn new_attempt(options: &AcquireOptions, wait: Wait) -> Result<Attempt, Error> {
+    let key = match &options.key {
+        Some(key) => key.clone(),
+        // Ordered by time, so that new keys are close together in the server's
+        // index.
+        None => IdempotencyKey::try_from(Uuid::now_v7().to_string())?,
+    };
+    Ok(Attempt::new(key, AcquireRequest { wait_ms: wait, ..options.request.clone() }))
+}

@@ -1,0 +1,137 @@
+//! Why one attempt of a request failed.
+
+use std::fmt;
+use std::time::Duration;
+
+use dlm_protocol::{Problem, ProblemCode};
+
+/// The underlying error of a failed attempt.
+pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// One failed attempt of a request, over HTTP or the session.
+#[derive(Debug)]
+pub(crate) enum RequestError {
+    /// The server replied with a problem.
+    Problem { problem: Box<Problem>, retry_after: Option<Duration> },
+    /// There was no connection, so the request was not sent.
+    Connect(Cause),
+    /// The connection broke before the reply arrived.
+    ConnectionLost(Cause),
+    /// No reply arrived within this time.
+    TimedOut(Duration),
+    /// The reply does not follow the wire contract.
+    UnexpectedReply { status: u16, what: String, retry_after: Option<Duration> },
+}
+
+impl RequestError {
+    /// Converts the error of an HTTP attempt that had `timeout` to complete.
+    pub(crate) fn from_http(error: reqwest::Error, timeout: Duration) -> Self {
+        // The URL may help an attacker and does not help the reader.
+        let error = error.without_url();
+        if error.is_connect() {
+            Self::Connect(error.into())
+        } else if error.is_timeout() {
+            Self::TimedOut(timeout)
+        } else {
+            Self::ConnectionLost(error.into())
+        }
+    }
+
+    /// Converts a problem that arrived over the session.
+    pub(crate) fn from_session_problem(problem: Box<Problem>) -> Self {
+        let may_retry = matches!(problem.code, ProblemCode::Unavailable | ProblemCode::QuotaExceeded);
+        let retry_after = problem.retry_after_ms.filter(|_| may_retry).map(Duration::from_millis);
+        Self::Problem { problem, retry_after }
+    }
+
+    /// The request could not be encoded. The protocol types rule this out; it is
+    /// reported as the rejection that the server would have sent.
+    pub(crate) fn unencodable(why: &dyn std::error::Error) -> Self {
+        let detail = format!("could not encode the request: {why}");
+        let problem = Problem::new(ProblemCode::InvalidRequest, 400, detail);
+        Self::Problem { problem: Box::new(problem), retry_after: None }
+    }
+
+    /// The reply arrived with a success status but could not be used.
+    pub(crate) fn unexpected_reply(what: String) -> Self {
+        Self::UnexpectedReply { status: 200, what, retry_after: None }
+    }
+
+    /// Whether a retry of the same request may succeed. Internal server errors
+    /// are excluded: they rarely go away, and the caller should see them.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::ConnectionLost(_) | Self::TimedOut(_) => true,
+            Self::Problem { problem, .. } => {
+                matches!(problem.code, ProblemCode::Unavailable | ProblemCode::QuotaExceeded)
+                    || is_transient_status(problem.status)
+            }
+            Self::UnexpectedReply { status, .. } => is_transient_status(*status),
+        }
+    }
+
+    /// Whether the server rejected the request for good: a retry would get the
+    /// same answer.
+    pub(crate) fn is_rejection(&self) -> bool {
+        matches!(self, Self::Problem { problem, .. } if problem.status < 500) && !self.is_transient()
+    }
+
+    /// Whether another server might be able to handle the request.
+    pub(crate) fn warrants_failover(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::ConnectionLost(_) | Self::TimedOut(_) => true,
+            Self::Problem { problem, .. } => problem.code == ProblemCode::Unavailable,
+            Self::UnexpectedReply { status, .. } => matches!(status, 502..=504),
+        }
+    }
+
+    /// Whether the request may have taken effect at the server.
+    pub(crate) fn may_have_been_delivered(&self) -> bool {
+        !matches!(self, Self::Connect(_))
+    }
+
+    /// The code of the server's problem.
+    pub(crate) fn code(&self) -> Option<ProblemCode> {
+        match self {
+            Self::Problem { problem, .. } => Some(problem.code),
+            _ => None,
+        }
+    }
+
+    /// The delay that the server asked for before a retry.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Problem { retry_after, .. } | Self::UnexpectedReply { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Problem { problem, .. } => write!(f, "{} ({})", problem.detail, problem.code.as_str()),
+            Self::Connect(error) => write!(f, "could not connect to the server: {}", root(&**error)),
+            Self::ConnectionLost(error) => {
+                write!(f, "the connection broke before the reply arrived: {}", root(&**error))
+            }
+            Self::TimedOut(timeout) => write!(f, "no reply from the server within {timeout:?}"),
+            Self::UnexpectedReply { status, what, .. } => {
+                write!(f, "unexpected reply, check that the address is a dlm server: status {status}, {what}")
+            }
+        }
+    }
+}
+
+fn is_transient_status(status: u16) -> bool {
+    matches!(status, 408 | 429 | 502 | 503 | 504)
+}
+
+/// The innermost cause. The errors around it only say where it happened.
+fn root<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a dyn std::error::Error {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause
+}

@@ -1,0 +1,11 @@
+//! What the session reports without being asked.
+
+use dlm_protocol::LeaseEnded;
+
+#[derive(Debug)]
+pub(crate) enum SessionEvent {
+    /// A new socket is up. The server does not associate any lease with it yet.
+    Up,
+    /// A lease expired or was force-released.
+    LeaseEnded(LeaseEnded),
+}

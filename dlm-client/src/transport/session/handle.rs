@@ -1,0 +1,138 @@
+//! The handle through which the client submits operations to the session.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use dlm_protocol::{SessionBody, SessionRequest};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock::BootInstant;
+use crate::request_error::RequestError;
+
+/// An operation that was submitted and not sent yet.
+#[derive(Debug)]
+pub(super) struct SubmittedRequest {
+    pub(super) request: SessionRequest,
+    pub(super) reply: oneshot::Sender<Result<SessionBody, RequestError>>,
+}
+
+/// A caller's request to check whether the server is alive.
+#[derive(Debug)]
+pub(super) enum LivenessCheck {
+    /// A reply is late: ping the server now.
+    Ping,
+    /// An operation sent at this instant timed out. The server is dead unless
+    /// something was received since.
+    TimedOut { sent_at: BootInstant },
+}
+
+/// The receiving ends of a [`SessionHandle`].
+#[derive(Debug)]
+pub(super) struct SessionInbox {
+    pub(super) requests: mpsc::UnboundedReceiver<SubmittedRequest>,
+    pub(super) liveness_checks: mpsc::UnboundedReceiver<LivenessCheck>,
+}
+
+/// Submits operations to the session.
+#[derive(Debug)]
+pub(crate) struct SessionHandle {
+    requests: mpsc::UnboundedSender<SubmittedRequest>,
+    liveness_checks: mpsc::UnboundedSender<LivenessCheck>,
+    inbox: Mutex<Option<SessionInbox>>,
+    state: watch::Sender<SessionState>,
+}
+
+#[derive(Debug)]
+enum SessionState {
+    /// A socket is up. Each socket has a higher number than the one before.
+    Up(u64),
+    /// No socket is up, for this reason.
+    Down(String),
+}
+
+impl SessionState {
+    fn socket(&self) -> Option<u64> {
+        match self {
+            Self::Up(number) => Some(*number),
+            Self::Down(_) => None,
+        }
+    }
+}
+
+impl SessionHandle {
+    pub(crate) fn new() -> Self {
+        let (requests, request_inbox) = mpsc::unbounded_channel();
+        let (liveness_checks, liveness_check_inbox) = mpsc::unbounded_channel();
+        let inbox = SessionInbox { requests: request_inbox, liveness_checks: liveness_check_inbox };
+        let state = watch::Sender::new(SessionState::Down("not connected yet".into()));
+        Self { requests, liveness_checks, inbox: Mutex::new(Some(inbox)), state }
+    }
+
+    /// The number of the socket that is up.
+    pub(crate) fn socket(&self) -> Option<u64> {
+        self.state.borrow().socket()
+    }
+
+    /// Waits until a socket is up, for at most `timeout`.
+    pub(crate) async fn wait_until_up(&self, timeout: Duration) -> Result<(), RequestError> {
+        let mut state = self.state.subscribe();
+        let waited = tokio::time::timeout(timeout, state.wait_for(|state| state.socket().is_some())).await;
+        if let Ok(Ok(_)) = waited {
+            return Ok(());
+        }
+        let why = match &*self.state.borrow() {
+            SessionState::Up(_) => "it came up too late",
+            SessionState::Down(why) => why,
+        }
+        .to_owned();
+        Err(RequestError::Connect(format!("no session with any server: {why}").into()))
+    }
+
+    /// Performs one operation.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the operation may still be performed. Its reply
+    /// is discarded.
+    pub(crate) async fn request(
+        &self,
+        request: SessionRequest,
+        timeout: Duration,
+    ) -> Result<SessionBody, RequestError> {
+        let (reply, mut receiver) = oneshot::channel();
+        let dropped = || RequestError::Connect("the client was dropped".into());
+        let sent_at = BootInstant::now();
+        self.requests.send(SubmittedRequest { request, reply }).map_err(|_| dropped())?;
+        let first_half = timeout / 2;
+        let mut received = tokio::time::timeout(first_half, &mut receiver).await;
+        if received.is_err() {
+            self.check_liveness(LivenessCheck::Ping);
+            received = tokio::time::timeout(timeout - first_half, receiver).await;
+        }
+        match received {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(_)) => Err(dropped()),
+            Err(_) => {
+                self.check_liveness(LivenessCheck::TimedOut { sent_at });
+                Err(RequestError::TimedOut(timeout))
+            }
+        }
+    }
+
+    pub(super) fn take_inbox(&self) -> Option<SessionInbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(super) fn set_up(&self, number: u64) {
+        self.state.send_replace(SessionState::Up(number));
+    }
+
+    pub(super) fn set_down(&self, why: String) {
+        self.state.send_replace(SessionState::Down(why));
+    }
+
+    fn check_liveness(&self, check: LivenessCheck) {
+        // A closed channel means that there is no socket to check.
+        let _ = self.liveness_checks.send(check);
+    }
+}

@@ -1,0 +1,109 @@
+//! Keeps a session socket open, with failover and backoff.
+
+use std::time::Duration;
+
+use dlm_protocol::SESSION_PROTOCOL;
+use tracing::{debug, info};
+
+use super::connection::SessionConnection;
+use super::disconnect::Disconnect;
+use super::event::SessionEvent;
+use super::handle::{SessionHandle, SessionInbox};
+use crate::request_error::RequestError;
+use crate::retry::Backoff;
+use crate::transport::servers::Servers;
+use crate::transport::socket::{OpenError, open};
+
+/// The first and the longest delay between attempts when every server rejects
+/// WebSockets.
+const MIN_REJECTED_DELAY: Duration = Duration::from_secs(1);
+const MAX_REJECTED_DELAY: Duration = Duration::from_secs(60);
+
+/// Keeps a session open until the client is dropped, and reports its events.
+pub(crate) async fn run(servers: &Servers, session: &SessionHandle, mut notify: impl FnMut(SessionEvent)) {
+    let Some(mut inbox) = session.take_inbox() else { return };
+    let mut backoff = Backoff::new();
+    let mut rejections = RejectionBackoff::new(servers.count());
+    let mut number = 0;
+    loop {
+        let (index, server) = servers.current();
+        let address = server.address().text();
+        let delay = match open(server.address(), server.tls(), "/v1/session", SESSION_PROTOCOL).await {
+            Ok(socket) => {
+                number += 1;
+                info!(%address, "session established");
+                rejections = RejectionBackoff::new(servers.count());
+                session.set_up(number);
+                notify(SessionEvent::Up);
+                let connection = SessionConnection::new(servers.count() > 1);
+                let reason = connection.run(socket, &mut inbox, &mut notify).await;
+                session.set_down(reason.to_string());
+                fail_submitted(&mut inbox);
+                match reason {
+                    Disconnect::ClientDropped => return,
+                    // All servers may be unavailable, so the backoff continues.
+                    Disconnect::Unavailable => {}
+                    _ => backoff = Backoff::new(),
+                }
+                debug!(%address, %reason, "session ended");
+                backoff.next_delay()
+            }
+            Err(OpenError::Rejected(status)) => {
+                debug!(%address, ?status, "session rejected");
+                session.set_down(describe_rejection(status));
+                match status {
+                    Some(502..=504) => backoff.next_delay(),
+                    _ => rejections.next_delay(&mut backoff),
+                }
+            }
+            Err(OpenError::Failed(error)) => {
+                debug!(%address, %error, "session connect failed");
+                session.set_down(error.to_string());
+                backoff.next_delay()
+            }
+        };
+        servers.fail_over(index);
+        tokio::time::sleep(delay).await;
+        fail_submitted(&mut inbox);
+    }
+}
+
+/// The backoff when servers reject WebSockets. A proxy in between rarely changes
+/// its mind, but there may be a path to another server without one.
+struct RejectionBackoff {
+    untried_servers: usize,
+    next: Duration,
+}
+
+impl RejectionBackoff {
+    fn new(servers: usize) -> Self {
+        Self { untried_servers: servers, next: MIN_REJECTED_DELAY }
+    }
+
+    fn next_delay(&mut self, backoff: &mut Backoff) -> Duration {
+        self.untried_servers = self.untried_servers.saturating_sub(1);
+        if self.untried_servers > 0 {
+            return backoff.next_delay();
+        }
+        let delay = self.next;
+        self.next = (delay * 2).min(MAX_REJECTED_DELAY);
+        delay
+    }
+}
+
+fn describe_rejection(status: Option<u16>) -> String {
+    match status {
+        Some(status) => format!("the WebSocket upgrade was rejected with status {status}"),
+        None => "the server does not accept WebSockets".into(),
+    }
+}
+
+/// Fails the operations that were submitted around the end of a socket. They were
+/// not sent.
+fn fail_submitted(inbox: &mut SessionInbox) {
+    while let Ok(submitted) = inbox.requests.try_recv() {
+        let error = RequestError::Connect("the session ended before the request was sent".into());
+        // The receiver may have given up.
+        let _ = submitted.reply.send(Err(error));
+    }
+}
