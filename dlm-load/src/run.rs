@@ -128,7 +128,10 @@ fn build_report(
         operations_per_batch: mean(metrics.of("dlm_batch_operations_sum"), batches),
         writer_load: metrics.of("dlm_writer_busy_seconds_total") / seconds,
         commit_ms: 1000.0
-            * mean(metrics.of("dlm_commit_seconds_sum"), metrics.of("dlm_commit_seconds_count")),
+            * mean(
+                metrics.of("dlm_commit_duration_seconds_sum"),
+                metrics.of("dlm_commit_duration_seconds_count"),
+            ),
         server_processors: metrics.server_cpu_seconds().map(|used| used / seconds),
         server_memory_kb: None,
         load_processors: metrics.own_cpu_seconds().map(|used| used / seconds),

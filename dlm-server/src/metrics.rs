@@ -1,5 +1,7 @@
-//! What the server counts, as Prometheus text. Never a resource's name or a
-//! lease id: neither is bounded, and the second is a secret.
+//! The server's metrics, in the Prometheus text formats.
+//!
+//! No label holds a resource name or a lease id: their number is unbounded, and
+//! lease ids are secret.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -34,16 +36,26 @@ impl EncodeLabelValue for KindLabel {
     }
 }
 
-/// What is spoken over a WebSocket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-pub(crate) enum SocketKind {
+/// The protocol of a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum SocketProtocol {
     Session,
     Events,
 }
 
+impl EncodeLabelValue for SocketProtocol {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        match self {
+            Self::Session => "session",
+            Self::Events => "events",
+        }
+        .encode(encoder)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SocketLabels {
-    kind: SocketKind,
+    protocol: SocketProtocol,
 }
 
 type Seconds = Counter<f64, AtomicU64>;
@@ -52,17 +64,17 @@ type Seconds = Counter<f64, AtomicU64>;
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
-    request_seconds: Histogram,
-    in_flight: Gauge<i64, AtomicI64>,
+    request_duration: Histogram,
+    requests_in_flight: Gauge<i64, AtomicI64>,
     connections: Gauge<i64, AtomicI64>,
-    sockets: Family<SocketLabels, Gauge<i64, AtomicI64>>,
-    readers_cut_off: Counter,
+    websocket_connections: Family<SocketLabels, Gauge<i64, AtomicI64>>,
+    event_subscribers_evicted: Counter,
     batch_operations: Histogram,
-    batch_seconds: Histogram,
-    commit_seconds: Histogram,
+    batch_duration: Histogram,
+    commit_duration: Histogram,
     batches_retried: Counter,
-    writer_busy_seconds: Seconds,
-    queue_depth: Gauge<i64, AtomicI64>,
+    writer_busy: Seconds,
+    writer_queue_depth: Gauge<i64, AtomicI64>,
     events: Family<EventLabels, Counter>,
 }
 
@@ -73,24 +85,24 @@ impl std::fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// Metrics that begin at zero.
+    /// Creates metrics that start at zero.
     #[must_use]
     pub fn new() -> Arc<Self> {
         let seconds = || Histogram::new(exponential_buckets(0.000_1, 2.0, 18));
         let mut metrics = Self {
             registry: Registry::with_prefix("dlm"),
             requests: Family::default(),
-            request_seconds: seconds(),
-            in_flight: Gauge::default(),
+            request_duration: seconds(),
+            requests_in_flight: Gauge::default(),
             connections: Gauge::default(),
-            sockets: Family::default(),
-            readers_cut_off: Counter::default(),
+            websocket_connections: Family::default(),
+            event_subscribers_evicted: Counter::default(),
             batch_operations: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
-            batch_seconds: seconds(),
-            commit_seconds: seconds(),
+            batch_duration: seconds(),
+            commit_duration: seconds(),
             batches_retried: Counter::default(),
-            writer_busy_seconds: Counter::default(),
-            queue_depth: Gauge::default(),
+            writer_busy: Counter::default(),
+            writer_queue_depth: Gauge::default(),
             events: Family::default(),
         };
         metrics.register();
@@ -99,64 +111,80 @@ impl Metrics {
 
     fn register(&mut self) {
         let registry = &mut self.registry;
-        registry.register("requests", "Requests answered, by operation and status", self.requests.clone());
         registry.register(
-            "request_seconds",
-            "Time from a request to its answer",
-            self.request_seconds.clone(),
+            "requests",
+            "Requests that were answered, by operation and status",
+            self.requests.clone(),
         );
-        registry.register("requests_in_flight", "Requests not answered yet", self.in_flight.clone());
-        registry.register("connections", "Open connections", self.connections.clone());
-        registry.register("sockets", "Open WebSockets, by what is spoken over them", self.sockets.clone());
         registry.register(
-            "readers_cut_off",
-            "Readers of the event stream that were too slow",
-            self.readers_cut_off.clone(),
+            "request_duration_seconds",
+            "Time from the arrival of a request to its response",
+            self.request_duration.clone(),
         );
-        registry.register("batch_operations", "Operations in one transaction", self.batch_operations.clone());
-        registry.register("batch_seconds", "Time of one transaction", self.batch_seconds.clone());
-        registry.register("commit_seconds", "Time of one commit", self.commit_seconds.clone());
         registry.register(
-            "batches_retried",
-            "Transactions that were run again",
-            self.batches_retried.clone(),
+            "requests_in_flight",
+            "Requests that have no response yet",
+            self.requests_in_flight.clone(),
         );
+        registry.register("connections", "Open TCP connections", self.connections.clone());
+        registry.register(
+            "websocket_connections",
+            "Open WebSockets, by protocol",
+            self.websocket_connections.clone(),
+        );
+        registry.register(
+            "event_subscribers_evicted",
+            "Subscribers to the event stream that were disconnected because they were too slow",
+            self.event_subscribers_evicted.clone(),
+        );
+        registry.register("batch_operations", "Operations per transaction", self.batch_operations.clone());
+        registry.register(
+            "batch_duration_seconds",
+            "Duration of a transaction, including its commit",
+            self.batch_duration.clone(),
+        );
+        registry.register("commit_duration_seconds", "Duration of a commit", self.commit_duration.clone());
+        registry.register("batches_retried", "Transactions that were retried", self.batches_retried.clone());
         registry.register(
             "writer_busy_seconds",
-            "Time in which the writer ran transactions",
-            self.writer_busy_seconds.clone(),
+            "Time that writers spent in transactions",
+            self.writer_busy.clone(),
         );
-        registry.register("queue_depth", "Operations waiting for the writer", self.queue_depth.clone());
-        registry.register("events", "Events of the log, by kind", self.events.clone());
+        registry.register(
+            "writer_queue_depth",
+            "Operations waiting for a writer",
+            self.writer_queue_depth.clone(),
+        );
+        registry.register("events", "Events written to the log, by kind", self.events.clone());
     }
 
-    /// All of it as Prometheus text, version 0.0.4.
+    /// Encodes the metrics in the Prometheus text format, version 0.0.4.
     #[must_use]
     pub fn text(&self) -> String {
         classic(&self.open_metrics())
     }
 
-    /// All of it as OpenMetrics text.
+    /// Encodes the metrics in the OpenMetrics text format.
     #[must_use]
     pub fn open_metrics(&self) -> String {
         let mut text = String::new();
         if let Err(error) = encode(&mut text, &self.registry) {
-            tracing::error!(%error, "the metrics can't be written");
+            tracing::error!(%error, "metrics could not be encoded");
         }
         text
     }
 
     pub(crate) fn request_started(&self) {
-        self.in_flight.inc();
+        self.requests_in_flight.inc();
     }
 
     pub(crate) fn request_ended(&self) {
-        self.in_flight.dec();
+        self.requests_in_flight.dec();
     }
 
     pub(crate) fn request_answered(&self, operation: &'static str, status: u16, seconds: f64) {
         self.requests.get_or_create(&RequestLabels { operation, status: u32::from(status) }).inc();
-        self.request_seconds.observe(seconds);
+        self.request_duration.observe(seconds);
     }
 
     pub(crate) fn connection_opened(&self) {
@@ -167,23 +195,23 @@ impl Metrics {
         self.connections.dec();
     }
 
-    pub(crate) fn socket_opened(&self, kind: SocketKind) {
-        self.sockets.get_or_create(&SocketLabels { kind }).inc();
+    pub(crate) fn socket_opened(&self, protocol: SocketProtocol) {
+        self.websocket_connections.get_or_create(&SocketLabels { protocol }).inc();
     }
 
-    pub(crate) fn socket_closed(&self, kind: SocketKind) {
-        self.sockets.get_or_create(&SocketLabels { kind }).dec();
+    pub(crate) fn socket_closed(&self, protocol: SocketProtocol) {
+        self.websocket_connections.get_or_create(&SocketLabels { protocol }).dec();
     }
 
-    pub(crate) fn reader_cut_off(&self) {
-        self.readers_cut_off.inc();
+    pub(crate) fn subscriber_evicted(&self) {
+        self.event_subscribers_evicted.inc();
     }
 
     pub(crate) fn batch(&self, operations: usize, seconds: f64, commit_seconds: f64) {
         self.batch_operations.observe(operations as f64);
-        self.batch_seconds.observe(seconds);
-        self.commit_seconds.observe(commit_seconds);
-        self.writer_busy_seconds.inc_by(seconds);
+        self.batch_duration.observe(seconds);
+        self.commit_duration.observe(commit_seconds);
+        self.writer_busy.inc_by(seconds);
     }
 
     pub(crate) fn batch_retried(&self) {
@@ -191,7 +219,7 @@ impl Metrics {
     }
 
     pub(crate) fn queue_depth(&self, operations: usize) {
-        self.queue_depth.set(i64::try_from(operations).unwrap_or(i64::MAX));
+        self.writer_queue_depth.set(i64::try_from(operations).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn events(&self, kind: EventKind) {
@@ -199,8 +227,8 @@ impl Metrics {
     }
 }
 
-/// OpenMetrics in the older format, where a counter is described under the name
-/// of its samples and nothing marks the end.
+/// Converts OpenMetrics text to the older format, which describes a counter under
+/// the name of its samples and has no end marker.
 fn classic(open: &str) -> String {
     let counter = |line| str::strip_prefix(line, "# TYPE ")?.strip_suffix(" counter");
     let counters: HashSet<&str> = open.lines().filter_map(counter).collect();
@@ -223,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_older_format_describes_counters_under_the_name_of_their_samples() {
+    fn the_classic_format_describes_a_counter_under_the_name_of_its_samples() {
         let metrics = Metrics::new();
         metrics.request_answered("acquire", 200, 0.001);
         let text = metrics.text();
@@ -231,13 +259,13 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "# HELP dlm_requests_total Requests answered, by operation and status.",
+                "# HELP dlm_requests_total Requests that were answered, by operation and status.",
                 "# TYPE dlm_requests_total counter",
                 "dlm_requests_total{operation=\"acquire\",status=\"200\"} 1",
             ]
         );
         assert!(text.contains("# TYPE dlm_connections gauge\n"), "{text}");
-        assert!(text.contains("# TYPE dlm_request_seconds histogram\n"), "{text}");
+        assert!(text.contains("# TYPE dlm_request_duration_seconds histogram\n"), "{text}");
         assert!(!text.contains("EOF"), "{text}");
         assert!(metrics.open_metrics().ends_with("# EOF\n"));
     }

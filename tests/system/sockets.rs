@@ -159,7 +159,7 @@ async fn server_drains_within_ten_seconds_despite_a_stuck_reader() {
         assert_eq!(other.next_event().await["type"], "event");
     }
     eventually("both event sockets are open", || async {
-        api.get("/metrics").await.text.contains("dlm_sockets{kind=\"Events\"} 2\n")
+        api.get("/metrics").await.text.contains("dlm_websocket_connections{protocol=\"events\"} 2\n")
     })
     .await;
     let started = now();

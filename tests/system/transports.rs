@@ -39,7 +39,7 @@ async fn silent_session_is_closed_after_ten_seconds() {
     // Never polled, so it does not answer pings.
     let silent = WebSocket::session(server.url()).await;
     let started = now();
-    let open = "dlm_sockets{kind=\"Session\"} 1";
+    let open = "dlm_websocket_connections{protocol=\"session\"} 1";
     assert!(server.api().get("/metrics").await.text.contains(open));
     eventually("the session is closed", || async { !server.api().get("/metrics").await.text.contains(open) })
         .await;

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{PING, Peer, Socket, Unsent, close, flush, write};
 use crate::feed::{LiveEvent, RenewalMessage};
-use crate::metrics::{Metrics, SocketKind};
+use crate::metrics::{Metrics, SocketProtocol};
 use crate::service::{Error, Subscription, SubscriptionEnd, SubscriptionItem};
 
 /// A peer that gave no sign of life for so long is gone.
@@ -49,8 +49,8 @@ impl From<SubscriptionEnd> for End {
 }
 
 impl Socket for EventSocket {
-    fn kind(&self) -> SocketKind {
-        SocketKind::Events
+    fn protocol(&self) -> SocketProtocol {
+        SocketProtocol::Events
     }
 
     async fn run(self, mut stream: HyperWebsocketStream, stop: CancellationToken) {
@@ -71,7 +71,7 @@ impl Socket for EventSocket {
             End::Ended(SubscriptionEnd::Failed(_)) => (code::GOING_AWAY, "the log can't be read now"),
         };
         if number == code::TOO_SLOW {
-            self.metrics.reader_cut_off();
+            self.metrics.subscriber_evicted();
         }
         close(stream, number, reason).await;
     }

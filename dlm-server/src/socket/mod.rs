@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::since_boot;
-use crate::metrics::{Metrics, SocketKind};
+use crate::metrics::{Metrics, SocketProtocol};
 
 pub(crate) use events::EventSocket;
 pub(crate) use session::SessionSocket;
@@ -72,14 +72,14 @@ impl Sockets {
     /// Serves a socket once its upgrade is done.
     pub(crate) fn serve(&self, upgrade: HyperWebsocket, place: OwnedSemaphorePermit, socket: impl Socket) {
         let (stop, metrics) = (self.stop.clone(), Arc::clone(&self.metrics));
-        let kind = socket.kind();
+        let protocol = socket.protocol();
         self.tracker.spawn(async move {
             let _place = place;
             match upgrade.await {
                 Ok(stream) => {
-                    metrics.socket_opened(kind);
+                    metrics.socket_opened(protocol);
                     socket.run(stream, stop).await;
-                    metrics.socket_closed(kind);
+                    metrics.socket_closed(protocol);
                 }
                 Err(error) => tracing::debug!(%error, "an upgrade failed"),
             }
@@ -101,7 +101,7 @@ impl Sockets {
 
 /// What is spoken over a socket.
 pub(crate) trait Socket: Send + 'static {
-    fn kind(&self) -> SocketKind;
+    fn protocol(&self) -> SocketProtocol;
     fn run(
         self,
         stream: HyperWebsocketStream,

@@ -23,7 +23,7 @@ use super::frame::{self, Asked};
 use super::room::{Room, Share};
 use super::{MAX_FRAME, PING, Peer, Socket, Unsent, close, flush, write};
 use crate::lease_watchers::LeaseEndedSender;
-use crate::metrics::SocketKind;
+use crate::metrics::SocketProtocol;
 use crate::problem::problem;
 use crate::service::{Error, Outcome, Principal, Service};
 
@@ -62,8 +62,8 @@ impl From<Unsent> for End {
 }
 
 impl Socket for SessionSocket {
-    fn kind(&self) -> SocketKind {
-        SocketKind::Session
+    fn protocol(&self) -> SocketProtocol {
+        SocketProtocol::Session
     }
 
     async fn run(self, mut stream: HyperWebsocketStream, stop: CancellationToken) {

@@ -85,7 +85,7 @@ async fn b47_slow_subscriber_is_evicted_and_resumes_without_a_gap() {
     let resuming = {
         let api = api.clone();
         spawn(async move {
-            let evicted = || async { api.get("/metrics").await.text.contains("dlm_readers_cut_off_total 1") };
+            let evicted = || async { api.get("/metrics").await.text.contains("dlm_event_subscribers_evicted_total 1") };
             eventually("the slow subscriber is evicted", evicted).await;
             let (mut seen, mut cursor) = (0, start);
             loop {

@@ -13,7 +13,7 @@ use crate::harness::{
 /// The number of open sessions of a server.
 async fn session_count(server: &TestServer) -> u64 {
     let metrics = server.api().get("/metrics").await.text;
-    let line = metrics.lines().find_map(|line| line.strip_prefix("dlm_sockets{kind=\"Session\"} "));
+    let line = metrics.lines().find_map(|line| line.strip_prefix("dlm_websocket_connections{protocol=\"session\"} "));
     line.map_or(0, |count| count.parse().unwrap())
 }
 
