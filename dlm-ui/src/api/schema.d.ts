@@ -1,4 +1,4 @@
-// Made from the OpenAPI of dlm-server by `npm run types`.
+// Generated from the OpenAPI document of dlm-server by `npm run types`. Do not edit.
 
 export interface paths {
     "/livez": {
