@@ -12,13 +12,13 @@ export default ts.config(
   {
     files: ['**/*.vue'],
     languageOptions: { parserOptions: { parser: ts.parser } },
-    // TypeScript sees what is not defined.
+    // TypeScript already reports undefined names.
     rules: { 'no-undef': 'off' },
   },
   {
     rules: {
       'no-console': 'error',
-      // What a lock is called is text, wherever it comes out.
+      // Lock names and owners come from clients and must always be rendered as text.
       'vue/no-v-html': 'error',
       'vue/multi-word-component-names': 'off',
       'vue/require-default-prop': 'off',

@@ -3,7 +3,7 @@ import { defineConfig } from '@playwright/test'
 export default defineConfig({
   testDir: 'tests',
   outputDir: 'test-results',
-  // Each test has a server of its own; the machine that runs them may be small.
+  // Each test starts its own server, and some measure latency.
   workers: 1,
   retries: 0,
   timeout: 60_000,

@@ -6,7 +6,7 @@ const server = process.env['DLM_SERVER'] ?? 'http://127.0.0.1:7420'
 export default defineConfig({
   plugins: [vue()],
   build: {
-    // The page may load nothing but files of its own server, so nothing is inlined as `data:`.
+    // The content security policy only allows files from the same origin, so no asset is inlined as a `data:` URL.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
@@ -17,7 +17,7 @@ export default defineConfig({
         ws: true,
         changeOrigin: true,
         rewriteWsOrigin: true,
-        // The server refuses pages of other origins, which this one is while it is worked on.
+        // The server rejects other origins, and the development server is one.
         configure: (proxy) => proxy.on('proxyReq', (request) => request.removeHeader('origin')),
       },
     },

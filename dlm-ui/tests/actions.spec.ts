@@ -1,7 +1,7 @@
-// What one can do from the page: force-release, and play.
+// Actions: force-release and the playground.
 import { expect, open, test } from './fixtures'
 
-test('a forced release ends the lease that was seen, with a reason', async ({ page, server }) => {
+test('a force-release ends the selected lease and records the reason', async ({ page, server }) => {
   await server.lock('job', { owner: 'dead-host', metadata: { pid: '7' } })
   await server.wait('job', 'next-in-line')
   await open(page, server, '/locks/job')
@@ -9,7 +9,7 @@ test('a forced release ends the lease that was seen, with a reason', async ({ pa
   const dialog = page.getByRole('alertdialog')
   await expect(dialog.getByRole('button', { name: 'Cancel' })).toBeFocused()
   await expect(dialog).toContainText('dead-host')
-  await expect(dialog).toContainText('The holder’s process goes on')
+  await expect(dialog).toContainText('The holder’s process keeps running')
   await expect(dialog).toContainText('next-in-line')
   const confirm = dialog.getByRole('button', { name: 'Force-release token 1' })
   await expect(confirm).toBeDisabled()
@@ -21,7 +21,7 @@ test('a forced release ends the lease that was seen, with a reason', async ({ pa
   await expect(page.getByTestId('event').filter({ hasText: 'force-released' })).toContainText('host is gone')
 })
 
-test('a forced release does nothing when the holder has changed', async ({ page, server }) => {
+test('a force-release does nothing if the holder has changed', async ({ page, server }) => {
   const first = await server.lock('job', { owner: 'first' })
   await open(page, server, '/locks/job')
   await page.getByRole('button', { name: 'Force-release…' }).click()
@@ -29,8 +29,8 @@ test('a forced release does nothing when the holder has changed', async ({ page,
   await dialog.getByLabel(/Reason/).fill('it hangs')
   await server.release(first)
   await server.lock('job', { owner: 'second' })
-  await expect(page.getByTestId('changed')).toContainText('nothing was done')
-  await expect(page.getByTestId('changed')).toContainText('second holds it with token 2')
+  await expect(page.getByTestId('changed')).toContainText('Nothing was released')
+  await expect(page.getByTestId('changed')).toContainText('held by second with token 2')
   await expect(dialog.getByRole('button', { name: /Force-release/ })).toBeHidden()
   await dialog.getByRole('button', { name: 'Close' }).click()
   await expect(page.getByTestId('holder')).toContainText('second')
@@ -38,75 +38,75 @@ test('a forced release does nothing when the holder has changed', async ({ page,
   expect(holders.map((holder) => holder.fencing_token)).toEqual([2])
 })
 
-test('the server has the last word on whether the holder has changed', async ({ page, server }) => {
+test('the server rejects a force-release if the holder changed unnoticed', async ({ page, server }) => {
   const first = await server.lock('job', { owner: 'first' })
   await open(page, server, '/locks/job')
   await page.getByRole('button', { name: 'Force-release…' }).click()
   const dialog = page.getByRole('alertdialog')
   await dialog.getByLabel(/Reason/).fill('it hangs')
-  // The page does not hear of the change before it asks.
+  // The holder changes while the request is in flight.
   await page.route('**/v1/locks/job/force-release', async (route) => {
     await server.release(first)
     await server.lock('job', { owner: 'second' })
     await route.continue()
   })
   await dialog.getByRole('button', { name: 'Force-release token 1' }).click()
-  await expect(page.getByTestId('changed')).toContainText('nothing was done')
+  await expect(page.getByTestId('changed')).toContainText('Nothing was released')
   const { holders } = await server.call<{ holders: { owner: string }[] }>('/v1/locks/job')
   expect(holders.map((holder) => holder.owner)).toEqual(['second'])
 })
 
-test('two panels of the playground contend for one lock', async ({ page, server }) => {
+test('two playground clients compete for one lock', async ({ page, server }) => {
   await open(page, server, '/playground?name=play')
-  const [a, b] = [page.getByTestId('player-a'), page.getByTestId('player-b')]
+  const [a, b] = [page.getByTestId('client-a'), page.getByTestId('client-b')]
   await a.getByRole('button', { name: 'Acquire' }).click()
-  await expect(a.getByTestId('phase')).toContainText('holds it with token 1')
+  await expect(a.getByTestId('phase')).toContainText('holding token 1')
   await b.getByRole('button', { name: 'Acquire' }).click()
-  await expect(b.getByTestId('phase')).toContainText('waits')
+  await expect(b.getByTestId('phase')).toContainText('waiting')
   await a.getByRole('button', { name: 'Release' }).click()
-  await expect(b.getByTestId('phase')).toContainText('holds it with token 2')
-  await expect(a.getByTestId('phase')).toContainText('token 1 was released')
+  await expect(b.getByTestId('phase')).toContainText('holding token 2')
+  await expect(a.getByTestId('phase')).toContainText('token 1 released')
   await expect(page.getByTestId('token')).toHaveText('2')
   await expect(page.getByTestId('event').filter({ hasText: 'granted' })).toHaveCount(2)
 })
 
-test('a lease of the playground is renewed, repeated by its key, and runs out', async ({ page, server }) => {
+test('a playground lease is renewed, returned again for its key, and expires', async ({ page, server }) => {
   await open(page, server, '/playground?name=play&a-ttl=8000')
-  const a = page.getByTestId('player-a')
-  const answers = a.getByRole('listitem')
+  const a = page.getByTestId('client-a')
+  const responses = a.getByRole('listitem')
   await a.getByRole('button', { name: 'Acquire' }).click()
   await a.getByRole('button', { name: 'Renew' }).click()
-  await expect(answers.first()).toContainText('8000 ms from now')
+  await expect(responses.first()).toContainText('TTL 8000 ms')
   await a.getByRole('button', { name: 'Repeat acquire' }).click()
-  await expect(answers.first()).toContainText('token 1, the same lease again')
-  await expect(a.getByTestId('phase')).toContainText('token 1 was expired', { timeout: 20_000 })
+  await expect(responses.first()).toContainText('token 1, same lease')
+  await expect(a.getByTestId('phase')).toContainText('token 1 expired', { timeout: 20_000 })
   await a.getByRole('button', { name: 'Repeat acquire' }).click()
-  await expect(answers.first()).toContainText('409 lease-ended')
+  await expect(responses.first()).toContainText('409 lease-ended')
   await a.getByRole('button', { name: 'New', exact: true }).click()
   await a.getByRole('button', { name: /cquire/ }).click()
-  await expect(a.getByTestId('phase')).toContainText('holds it with token 3')
+  await expect(a.getByTestId('phase')).toContainText('holding token 3')
 })
 
-test('the playground lets go of its lock when one turns to another', async ({ page, server }) => {
+test('switching the playground to another lock releases the held one', async ({ page, server }) => {
   await open(page, server, '/playground?name=play')
-  const a = page.getByTestId('player-a')
+  const a = page.getByTestId('client-a')
   await a.getByRole('button', { name: 'Acquire' }).click()
-  await expect(a.getByTestId('phase')).toContainText('holds it')
+  await expect(a.getByTestId('phase')).toContainText('holding token')
   await expect(page).toHaveURL(/a-key=play-/)
   await page.getByLabel('Lock', { exact: true }).fill('other')
   await page.getByLabel('Lock', { exact: true }).press('Enter')
-  await expect(a.getByTestId('phase')).toContainText('holds nothing')
+  await expect(a.getByTestId('phase')).toContainText('no lease')
   const state = async () => (await server.call<{ state: string }>('/v1/locks/play')).state
   await expect.poll(state).toBe('free')
 })
 
-test('a waiter of the playground gives up its place', async ({ page, server }) => {
+test('a playground waiter leaves the queue on cancel', async ({ page, server }) => {
   await server.lock('play', { owner: 'elsewhere' })
   await open(page, server, '/playground?name=play')
-  const a = page.getByTestId('player-a')
+  const a = page.getByTestId('client-a')
   await a.getByRole('button', { name: 'Acquire' }).click()
-  await expect(a.getByTestId('phase')).toContainText('waits')
+  await expect(a.getByTestId('phase')).toContainText('waiting')
   await a.getByRole('button', { name: 'Cancel' }).click()
-  await expect(a.getByTestId('phase')).toContainText('holds nothing')
+  await expect(a.getByTestId('phase')).toContainText('no lease')
   await expect(page.getByTestId('event').first()).toContainText('cancelled')
 })

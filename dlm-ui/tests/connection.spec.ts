@@ -1,8 +1,8 @@
-// The page says whether what it shows is what is so now.
+// The page reports whether its data is current.
 import { expect, open, test } from './fixtures'
 
 for (const path of ['/', '/locks', '/locks/a', '/events', '/playground?name=a']) {
-  test(`a server that is killed and comes back is told at ${path}`, async ({ page, server }) => {
+  test(`a server crash and restart are reported at ${path}`, async ({ page, server }) => {
     await server.lock('a', { owner: 'survivor' })
     await open(page, server, path)
     await server.kill()
@@ -20,53 +20,54 @@ for (const path of ['/', '/locks', '/locks/a', '/events', '/playground?name=a'])
   })
 }
 
-test('a cursor that was lost reloads by itself and says so', async ({ page, server }) => {
+test('an expired cursor triggers a reload and a notice', async ({ page, server }) => {
   await server.lock('a')
   await open(page, server, '/locks')
   await page.context().setOffline(true)
   await server.kill()
   await expect(page.getByTestId('live')).not.toHaveText('Live')
-  // Meanwhile the log is trimmed past the page's cursor.
+  // The log is trimmed beyond the page's cursor.
   await server.restart('--event-limit', '1')
   await server.release(await server.lock('b'))
-  const kept = async () => (await server.call<{ events: unknown[] }>('/v1/events?limit=1000')).events.length
-  await expect.poll(kept, { timeout: 30_000 }).toBe(1)
+  const eventCount = async () =>
+    (await server.call<{ events: unknown[] }>('/v1/events?limit=1000')).events.length
+  await expect.poll(eventCount, { timeout: 30_000 }).toBe(1)
   await server.lock('c', { owner: 'new' })
   await page.context().setOffline(false)
-  await expect(page.getByText('no longer had the events')).toBeVisible({ timeout: 15_000 })
+  await expect(page.getByText('no longer in the log')).toBeVisible({ timeout: 15_000 })
   await expect(page.getByRole('grid')).toContainText('new')
   await expect(page.getByTestId('live')).toHaveText('Live')
 })
 
-test('times are shown in UTC or local, relative or absolute, by the server’s clock', async ({
+test('times use the server’s clock and are shown as relative or absolute, UTC or local', async ({
   page,
   server,
 }) => {
   await server.lock('a')
-  // A browser whose clock is an hour behind.
+  // The browser's clock is an hour behind.
   await page.addInitScript(() => {
     const real = Date.now
     Date.now = () => real() - 3_600_000
   })
   await open(page, server, '/locks/a')
-  const when = page.getByTestId('event').first().locator('time')
-  await expect(when).toHaveText(/^\d+(\.\d)? (ms|s) ago$/)
+  const time = page.getByTestId('event').first().locator('time')
+  await expect(time).toHaveText(/^\d+(\.\d)? (ms|s) ago$/)
   await page.getByRole('button', { name: 'Settings' }).click()
-  await page.getByRole('radio', { name: 'Clock' }).click()
-  const at = new Date((await when.getAttribute('datetime')) ?? '')
-  await expect(when).toHaveText(at.toISOString().slice(11, 19))
+  await page.getByRole('radio', { name: 'Absolute' }).click()
+  const at = new Date((await time.getAttribute('datetime')) ?? '')
+  await expect(time).toHaveText(at.toISOString().slice(11, 19))
   await page.getByRole('radio', { name: 'Local' }).click()
-  await expect(when).toHaveText(at.toLocaleTimeString('sv-SE', { timeZone: 'Europe/Zurich' }))
+  await expect(time).toHaveText(at.toLocaleTimeString('sv-SE', { timeZone: 'Europe/Zurich' }))
 })
 
-test('a hidden page draws nothing and catches up when it is seen', async ({ page, server }) => {
+test('a hidden page renders nothing and catches up once visible', async ({ page, server }) => {
   await open(page, server, '/events')
   await page.evaluate(() => {
     Object.defineProperty(document, 'hidden', { configurable: true, get: () => true })
     document.dispatchEvent(new Event('visibilitychange'))
   })
   for (let number = 0; number < 5; number += 1) await server.lock(`hidden/${number}`)
-  // What is not hidden has it by then.
+  // By the time a visible page shows the events, the hidden one has received them.
   const other = await page.context().newPage()
   await other.goto(`${server.url}/events`)
   await expect(other.getByTestId('event')).toHaveCount(5)

@@ -3,7 +3,7 @@ import { TestServer } from './server'
 
 interface Fixtures {
   server: TestServer
-  /** Fails the test when the page asked anybody but its server, broke its policy, or failed. */
+  /** Fails the test on requests to other hosts, CSP violations, Vue warnings, and uncaught errors. */
   guard: undefined
 }
 
@@ -16,21 +16,22 @@ export const test = base.extend<Fixtures>({
   },
   guard: [
     async ({ page, server }, use) => {
-      const wrong: string[] = []
+      const violations: string[] = []
       page.on('request', (request) => {
         const { protocol, host } = new URL(request.url())
         if (protocol !== 'blob:' && host !== new URL(server.url).host)
-          wrong.push(`asked for ${request.url()}`)
+          violations.push(`request to ${request.url()}`)
       })
       page.on('websocket', (socket) => {
-        if (new URL(socket.url()).host !== new URL(server.url).host) wrong.push(`asked for ${socket.url()}`)
+        if (new URL(socket.url()).host !== new URL(server.url).host)
+          violations.push(`WebSocket to ${socket.url()}`)
       })
-      page.on('pageerror', (error) => wrong.push(`failed: ${error.message}`))
+      page.on('pageerror', (error) => violations.push(`uncaught error: ${error.message}`))
       page.on('console', (message) => {
-        if (/Content Security Policy|\[Vue warn\]/.test(message.text())) wrong.push(message.text())
+        if (/Content Security Policy|\[Vue warn\]/.test(message.text())) violations.push(message.text())
       })
       await use(undefined)
-      expect(wrong).toEqual([])
+      expect(violations).toEqual([])
     },
     { auto: true },
   ],
@@ -38,54 +39,54 @@ export const test = base.extend<Fixtures>({
 
 export { expect }
 
-/** Opens a view and waits until it is live. How long that takes a busy machine is no claim of a test. */
+/** Opens a view and waits until it is live. The timeout is generous, since the load time is not under test. */
 export async function open(page: Page, server: TestServer, path: string): Promise<void> {
   await page.goto(`${server.url}${path}`)
   await expect(page.getByTestId('live')).toHaveText('Live', { timeout: 15_000 })
 }
 
-/** Watches the page from now on for an element with this text; the result waits for it and tells when it was drawn. */
+/** Starts watching for an element with this text. The returned function resolves to the time when it was rendered. */
 export async function watchFor(page: Page, selector: string, text: RegExp): Promise<() => Promise<number>> {
-  const watching = await page.evaluateHandle(
+  const watcher = await page.evaluateHandle(
     ([selector, pattern]) => {
       const shown = new Promise<number>((resolve) => {
-        const wanted = new RegExp(pattern)
-        const look = () => {
-          const found = [...document.querySelectorAll(selector)].some((one) =>
-            wanted.test(one.textContent ?? ''),
+        const expected = new RegExp(pattern)
+        const check = () => {
+          const found = [...document.querySelectorAll(selector)].some((element) =>
+            expected.test(element.textContent ?? ''),
           )
           if (!found) return
-          changes.disconnect()
+          observer.disconnect()
           requestAnimationFrame(() => resolve(Date.now()))
         }
-        const changes = new MutationObserver(look)
-        changes.observe(document, { subtree: true, childList: true, characterData: true })
-        look()
+        const observer = new MutationObserver(check)
+        observer.observe(document, { subtree: true, childList: true, characterData: true })
+        check()
       })
       return { shown }
     },
     [selector, text.source] as const,
   )
-  return () => watching.evaluate(({ shown }) => shown)
+  return () => watcher.evaluate(({ shown }) => shown)
 }
 
 const SOON_MS = 300
-const TRIES = 3
+const MAX_ATTEMPTS = 3
 
 export interface Change {
-  /** What shows it. */
+  /** The element that shows the change. */
   selector: string
   text: RegExp
-  /** Has it happen. */
-  happens: () => Promise<unknown>
-  /** The lock and the kind of its event, by whose instant it is measured. */
+  /** Causes the change. */
+  trigger: () => Promise<unknown>
+  /** The lock and the kind of the event from whose time the delay is measured. */
   resource: string
   kind: string
 }
 
 /**
- * A change is on screen within 300 ms of its event. A busy machine is late now and then, and a page that is late is late
- * each time: the best of three counts. Each try makes another change.
+ * Expects a change to be on screen within 300 ms of its event. The best of three attempts counts: a busy machine is slow
+ * now and then, but a slow page is slow every time. Each attempt makes a new change.
  */
 export async function expectSoon(
   page: Page,
@@ -93,22 +94,23 @@ export async function expectSoon(
   change: (number: number) => Change | Promise<Change>,
 ): Promise<void> {
   const delays: number[] = []
-  for (let number = 1; number <= TRIES && !(Math.min(...delays) < SOON_MS); number += 1) {
-    const { selector, text, happens, resource, kind } = await change(number)
+  for (let number = 1; number <= MAX_ATTEMPTS && !(Math.min(...delays) < SOON_MS); number += 1) {
+    const { selector, text, trigger, resource, kind } = await change(number)
     const shown = await watchFor(page, selector, text)
-    await happens()
+    await trigger()
     const at = await shown()
     const { events } = await server.newestEvents(resource)
-    const event = events.findLast((one) => one.kind === kind)
-    if (!event) throw new Error(`${resource} was not ${kind}`)
+    const event = events.findLast((candidate) => candidate.kind === kind)
+    if (!event) throw new Error(`no ${kind} event for ${resource}`)
     delays.push(at - Date.parse(event.at))
   }
-  expect(Math.min(...delays), `of ${delays.join(', ')} ms`).toBeLessThan(SOON_MS)
+  expect(Math.min(...delays), `the best of ${delays.join(', ')} ms`).toBeLessThan(SOON_MS)
 }
 
-/** The best of a few tries at what is to be quick: a busy machine is slow now and then, a slow page each time. */
+/** The best of up to three measurements; stops at the first below the limit. */
 export async function bestOf(limit: number, measure: () => Promise<number>): Promise<number> {
   let best = Number.POSITIVE_INFINITY
-  for (let number = 0; number < TRIES && best >= limit; number += 1) best = Math.min(best, await measure())
+  for (let number = 0; number < MAX_ATTEMPTS && best >= limit; number += 1)
+    best = Math.min(best, await measure())
   return best
 }

@@ -1,13 +1,13 @@
-// Pictures of each view, to be looked at. They go to a folder that git ignores.
+// Takes screenshots of each view for visual review. The output folder is ignored by git.
 import { resolve } from 'node:path'
 import { expect, open, test } from './fixtures'
 import type { TestServer } from './server'
 
 const FOLDER = resolve(import.meta.dirname, '../screenshots')
 
-/** Something of everything. */
-async function scene(server: TestServer): Promise<void> {
-  server.work('dlm-load', 'handoff', '--workers', '4', '--seconds', '600')
+/** Creates locks in every state. */
+async function populate(server: TestServer): Promise<void> {
+  server.spawn('dlm-load', 'handoff', '--workers', '4', '--seconds', '600')
   for (const [name, owner, mode] of [
     ['billing/invoices/2026-11', 'billing-worker-3', 'exclusive'],
     ['orders/42', 'api-7', 'exclusive'],
@@ -42,9 +42,9 @@ async function scene(server: TestServer): Promise<void> {
   await server.wait('deploy/production', 'deploy-5')
 }
 
-test('pictures of each view', async ({ page, server }) => {
+test('screenshots of each view', async ({ page, server }) => {
   test.setTimeout(180_000)
-  await scene(server)
+  await populate(server)
   for (const theme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme: theme })
     for (const [name, path] of [
@@ -56,11 +56,11 @@ test('pictures of each view', async ({ page, server }) => {
     ] as const) {
       await open(page, server, path)
       if (name === 'playground') {
-        await page.getByTestId('player-a').getByRole('button', { name: 'Acquire' }).click()
-        await expect(page.getByTestId('player-a').getByTestId('phase')).toContainText('holds')
-        await page.getByTestId('player-b').getByRole('button', { name: 'Acquire' }).click()
+        await page.getByTestId('client-a').getByRole('button', { name: 'Acquire' }).click()
+        await expect(page.getByTestId('client-a').getByTestId('phase')).toContainText('holding')
+        await page.getByTestId('client-b').getByRole('button', { name: 'Acquire' }).click()
       }
-      // The first figures a second are there.
+      // Wait for the first per-second figures.
       await page.waitForTimeout(1_200)
       await page.screenshot({ path: resolve(FOLDER, `${name}-${theme}.png`) })
       await page.setViewportSize({ width: 360, height: 780 })

@@ -1,4 +1,4 @@
-// A real server with a database of its own, and real programs that work with it.
+// A dlm-server with its own database, and programs that use it.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 
 const target = process.env['CARGO_TARGET_DIR'] ?? resolve(import.meta.dirname, '../../target')
-const program = (name: string) => resolve(target, 'debug', name)
+const binary = (name: string) => resolve(target, 'debug', name)
 
 export interface Lease {
   resource: string
@@ -17,7 +17,7 @@ export interface Lease {
 export class TestServer {
   readonly #folder = mkdtempSync(join(tmpdir(), 'dlm-ui-'))
   #process: ChildProcess | null = null
-  #others: ChildProcess[] = []
+  #programs: ChildProcess[] = []
   url = ''
 
   static async start(...flags: string[]): Promise<TestServer> {
@@ -28,39 +28,41 @@ export class TestServer {
 
   async #run(listen: string, flags: string[]): Promise<void> {
     const database = `sqlite://${join(this.#folder, 'dlm.db')}`
-    const child = spawn(program('dlm-server'), ['--listen', listen, '--database-url', database, ...flags], {
+    const child = spawn(binary('dlm-server'), ['--listen', listen, '--database-url', database, ...flags], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, DLM_LOG: 'warn' },
     })
     this.#process = child
-    this.url = await new Promise<string>((found, failed) => {
-      child.once('error', failed)
-      child.once('exit', (code) => failed(new Error(`dlm-server ended with ${code} before it listened`)))
+    this.url = await new Promise<string>((resolve, reject) => {
+      child.once('error', reject)
+      child.once('exit', (code) =>
+        reject(new Error(`dlm-server exited with ${code} before it was listening`)),
+      )
       const lines = createInterface({ input: child.stdout })
       lines.on('line', (line) => {
         const url = /^listening on (http:.*)$/.exec(line)?.[1]
-        if (url) found(url)
+        if (url) resolve(url)
       })
     })
     child.removeAllListeners('exit')
   }
 
-  /** As `kill -9` does. */
+  /** Kills the server with SIGKILL. */
   async kill(): Promise<void> {
     const child = this.#process
     this.#process = null
-    if (child) await ended(child, 'SIGKILL')
+    if (child) await terminate(child, 'SIGKILL')
   }
 
-  /** Starts it again where it was. */
+  /** Restarts the server on the same address and database. */
   async restart(...flags: string[]): Promise<void> {
     await this.#run(new URL(this.url).host, flags)
   }
 
-  /** Runs a program that works with the server until the test ends. */
-  work(name: string, ...flags: string[]): ChildProcess {
-    const child = spawn(program(name), [...flags, '--server', this.url], { stdio: 'ignore' })
-    this.#others.push(child)
+  /** Runs a program against the server until the test ends. */
+  spawn(name: string, ...flags: string[]): ChildProcess {
+    const child = spawn(binary(name), [...flags, '--server', this.url], { stdio: 'ignore' })
+    this.#programs.push(child)
     return child
   }
 
@@ -91,21 +93,21 @@ export class TestServer {
     return this.call(`/v1/events?newest=true&limit=20&resource=${encodeURIComponent(resource)}`)
   }
 
-  /** Queues up, and goes on waiting until it is granted or the server is gone. */
+  /** Enqueues a waiter, which keeps waiting in the background until it is granted or the server stops. */
   async wait(name: string, owner: string): Promise<void> {
     const path = `/v1/locks/${encodeURIComponent(name)}`
     const { queue_len: before } = await this.call<{ queue_len: number }>(path)
     const key = { 'idempotency-key': `wait-${name.length}-${owner.length}-${Math.random()}` }
-    const again = async (): Promise<void> => {
-      const answer = await this.call<Partial<Lease>>(
+    const acquire = async (): Promise<void> => {
+      const response = await this.call<Partial<Lease>>(
         `${path}/acquire`,
         { ttl_ms: 60_000, wait_ms: 600_000, owner },
         key,
       )
-      if (!answer.lease_id) await again()
+      if (!response.lease_id) await acquire()
     }
     let failed: unknown = null
-    again().catch((error: unknown) => (failed = error))
+    acquire().catch((error: unknown) => (failed = error))
     for (;;) {
       const { queue_len: now } = await this.call<{ queue_len: number }>(path)
       if (now > before) return
@@ -115,15 +117,15 @@ export class TestServer {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#others.map((child) => ended(child, 'SIGKILL')))
+    await Promise.all(this.#programs.map((child) => terminate(child, 'SIGKILL')))
     await this.kill()
     rmSync(this.#folder, { recursive: true, force: true })
   }
 }
 
-async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+async function terminate(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
-  const end = new Promise((resolve) => child.once('exit', resolve))
+  const exited = new Promise((resolve) => child.once('exit', resolve))
   child.kill(signal)
-  await end
+  await exited
 }

@@ -1,42 +1,39 @@
-// Each view shows what is so, and what changes within 300 ms of its event.
+// Each view shows the current state, and changes within 300 ms of their event.
 import { expect, expectSoon, open, test } from './fixtures'
 
-test('the overview has the figures, the troubles first, and the most contended locks', async ({
-  page,
-  server,
-}) => {
+test('the overview shows statistics, alerts and the most contended locks', async ({ page, server }) => {
   await server.lock('orders/1', { owner: 'api-1' })
   await server.wait('orders/1', 'api-2')
   await server.wait('orders/1', 'api-3')
-  await server.lock('orders/2', { owner: 'gone', ttl_ms: 100 })
+  await server.lock('orders/2', { owner: 'crashed', ttl_ms: 100 })
   await open(page, server, '/')
   await expect(page.getByTestId('held')).toHaveText('1')
   await expect(page.getByTestId('waiting')).toHaveText('2')
-  const troubles = page.getByRole('region', { name: 'Look at these first' })
-  await expect(troubles).toContainText('orders/2')
-  await expect(troubles).toContainText('the lease of gone ran out')
+  const alerts = page.getByRole('region', { name: 'Needs attention' })
+  await expect(alerts).toContainText('orders/2')
+  await expect(alerts).toContainText('the lease of crashed expired')
   const contended = page.getByRole('region', { name: 'Most contended locks' })
   await expect(contended.getByRole('row').nth(1)).toContainText(/orders\/1\s*2.*api-1/)
 
   await expectSoon(page, server, (number) => ({
     selector: '[data-testid=held]',
     text: new RegExp(`^${1 + number}$`),
-    happens: () => server.lock(`more/${number}`),
+    trigger: () => server.lock(`more/${number}`),
     resource: `more/${number}`,
     kind: 'granted',
   }))
 })
 
-test('a long wait is a trouble', async ({ page, server }) => {
+test('a long wait raises an alert', async ({ page, server }) => {
   test.setTimeout(90_000)
   await server.lock('slow', { owner: 'stuck', ttl_ms: 120_000 })
   await server.wait('slow', 'patient')
   await open(page, server, '/')
-  const troubles = page.getByRole('region', { name: 'Look at these first' })
-  await expect(troubles).toContainText('patient has waited', { timeout: 45_000 })
+  const alerts = page.getByRole('region', { name: 'Needs attention' })
+  await expect(alerts).toContainText('patient has been waiting', { timeout: 45_000 })
 })
 
-test('the list of locks follows what happens', async ({ page, server }) => {
+test('the lock list follows events', async ({ page, server }) => {
   const first = await server.lock('a/1', { owner: 'api-1' })
   await open(page, server, '/locks')
   const grid = page.getByRole('grid', { name: 'Locks' })
@@ -47,7 +44,7 @@ test('the list of locks follows what happens', async ({ page, server }) => {
   await expectSoon(page, server, (number) => ({
     selector: '[role=grid] .name',
     text: new RegExp(`^b/${number}$`),
-    happens: async () => leases.push(await server.lock(`b/${number}`, { owner: 'api-2' })),
+    trigger: async () => leases.push(await server.lock(`b/${number}`, { owner: 'api-2' })),
     resource: `b/${number}`,
     kind: 'granted',
   }))
@@ -55,7 +52,7 @@ test('the list of locks follows what happens', async ({ page, server }) => {
   await expectSoon(page, server, (number) => ({
     selector: '[role=grid] .waiters',
     text: new RegExp(`^${number}$`),
-    happens: () => server.wait('c', `api-${number}`),
+    trigger: () => server.wait('c', `api-${number}`),
     resource: 'c',
     kind: 'queued',
   }))
@@ -65,34 +62,34 @@ test('the list of locks follows what happens', async ({ page, server }) => {
   await expect(page.getByTestId('count')).toHaveText('1 lock')
 })
 
-test('prefix, state and order of the list are in its address', async ({ page, server }) => {
+test('the prefix, state and sort order of the list are kept in the URL', async ({ page, server }) => {
   for (const name of ['a/1', 'a/2', 'b/1']) await server.lock(name)
   await server.wait('a/2', 'api-3')
   await open(page, server, '/locks')
-  await page.getByLabel('Name begins with').fill('a/')
+  await page.getByLabel('Name prefix').fill('a/')
   await expect(page).toHaveURL(/prefix=a/)
   await expect(page.getByTestId('count')).toHaveText('2 locks')
   await page.getByRole('button', { name: 'Waiters' }).click()
   await expect(page.getByRole('row').nth(1)).toContainText('a/2')
   await page.getByRole('button', { name: 'Waiters' }).click()
   await expect(page.getByRole('row').nth(1)).toContainText('a/1')
-  await page.getByRole('radio', { name: 'Waited for' }).click()
+  await page.getByRole('radio', { name: 'With waiters' }).click()
   await expect(page.getByTestId('count')).toHaveText('1 lock')
   await page.reload()
   await expect(page.getByTestId('count')).toHaveText('1 lock')
-  await expect(page.getByLabel('Name begins with')).toHaveValue('a/')
-  await expect(page.getByRole('radio', { name: 'Waited for' })).toBeChecked()
+  await expect(page.getByLabel('Name prefix')).toHaveValue('a/')
+  await expect(page.getByRole('radio', { name: 'With waiters' })).toBeChecked()
 })
 
-test('rows keep their places while one points at them', async ({ page, server }) => {
+test('rows keep their places while the pointer is over them', async ({ page, server }) => {
   await server.lock('b')
-  const going = await server.lock('c')
+  const released = await server.lock('c')
   await open(page, server, '/locks')
   const rows = page.getByRole('grid').getByRole('row')
   await expect(rows).toHaveCount(3)
   await rows.nth(1).hover()
   await server.lock('a')
-  await server.release(going)
+  await server.release(released)
   await expect(rows.nth(2)).toContainText('free')
   await expect(rows.nth(1)).toContainText('b')
   await page.mouse.move(5, 5)
@@ -100,7 +97,7 @@ test('rows keep their places while one points at them', async ({ page, server })
   await expect(rows).toHaveCount(3)
 })
 
-test('a lock shows its holder, its queue in order and its events', async ({ page, server }) => {
+test('a lock shows its holder, its queue in order, and its events', async ({ page, server }) => {
   await server.lock('orders/42', { owner: 'api-7', metadata: { job: 'nightly' } })
   for (const owner of ['first', 'second', 'third', 'fourth']) await server.wait('orders/42', owner)
   await open(page, server, '/locks/orders%2F42')
@@ -117,7 +114,7 @@ test('a lock shows its holder, its queue in order and its events', async ({ page
     return {
       selector: '[data-testid=holder]',
       text: new RegExp(`^${queue.shift()}`),
-      happens: () =>
+      trigger: () =>
         server.call('/v1/locks/orders%2F42/force-release', {
           fencing_token: current_token,
           reason: 'the next one',
@@ -132,19 +129,19 @@ test('a lock shows its holder, its queue in order and its events', async ({ page
   await expect(page.getByTestId('token')).toHaveText(String(1 + 2 * (4 - queue.length)))
 })
 
-test('the timeline has a bar for each holder, and says how each ended', async ({ page, server }) => {
+test('the timeline has a bar for each lease and shows how it ended', async ({ page, server }) => {
   await server.release(await server.lock('t', { owner: 'one' }))
   await server.lock('t', { owner: 'two', ttl_ms: 150 })
   await server.lock('t', { owner: 'three', wait_ms: 5_000 })
   await open(page, server, '/locks/t?span=1m')
-  const timeline = page.getByRole('region', { name: 'Who held it when' }).getByRole('listitem')
+  const timeline = page.getByRole('region', { name: 'Holders over time' }).getByRole('listitem')
   await expect(timeline.filter({ hasText: 'token 1: one' })).toContainText('released')
   await expect(timeline.filter({ hasText: 'token 2: two' })).toContainText('expired')
-  await expect(timeline.filter({ hasText: 'token 4: three' })).toContainText('holds it now')
+  await expect(timeline.filter({ hasText: 'token 4: three' })).toContainText('current holder')
   await expect(page.locator('.bar')).toHaveCount(3)
 })
 
-test('events are paused, counted, and go on without a gap', async ({ page, server }) => {
+test('paused events are counted and shown without a gap on resume', async ({ page, server }) => {
   await server.release(await server.lock('e/0'))
   await open(page, server, '/events')
   const rows = page.getByTestId('event')
@@ -154,7 +151,7 @@ test('events are paused, counted, and go on without a gap', async ({ page, serve
   await expectSoon(page, server, (number) => ({
     selector: '[data-testid=event]',
     text: new RegExp(`soon/${number}`),
-    happens: async () => {
+    trigger: async () => {
       await server.lock(`soon/${number}`)
       before += 1
     },
@@ -173,11 +170,11 @@ test('events are paused, counted, and go on without a gap', async ({ page, serve
   await expect(page.getByTestId('live')).toHaveText('Live')
 })
 
-test('one who was paused for long resumes from the cursor', async ({ page, server }) => {
+test('a long pause resumes from the cursor', async ({ page, server }) => {
   test.setTimeout(180_000)
   await page.goto(`${server.url}/events?prefix=e&paused=1`)
   await expect(page.getByTestId('live')).toHaveText('Paused')
-  const load = server.work('dlm-load', 'cycle', '--workers', '8', '--seconds', '2', '--warm-up', '0')
+  const load = server.spawn('dlm-load', 'cycle', '--workers', '8', '--seconds', '2', '--warm-up', '0')
   await new Promise((resolve) => load.once('exit', resolve))
   for (let number = 0; number < 700; number += 1) await server.release(await server.lock('e'))
   await expect(page.getByTestId('paused')).toHaveText('Paused · 1,400 new', { timeout: 30_000 })
@@ -190,13 +187,13 @@ test('one who was paused for long resumes from the cursor', async ({ page, serve
   expect(new Set(tokens).size).toBe(250)
 })
 
-test('events are filtered by kind and name, and exported as JSON lines', async ({ page, server }) => {
+test('events are filtered by kind and name, and exported as JSON Lines', async ({ page, server }) => {
   await server.release(await server.lock('a'))
   await server.lock('b')
   await open(page, server, '/events')
   await page.getByRole('button', { name: 'granted' }).click()
   await expect(page.getByTestId('event')).toHaveCount(2)
-  await page.getByLabel('Lock name begins with').fill('a')
+  await page.getByLabel('Lock name prefix').fill('a')
   await expect(page.getByTestId('event')).toHaveCount(1)
   await expect(page).toHaveURL(/kinds=granted/)
   const download = page.waitForEvent('download')

@@ -1,4 +1,4 @@
-// Programs that use the client contend for a lock, and each view shows who got it within 300 ms of the event.
+// Programs that use the client compete for a lock, and each view shows the new holder within 300 ms of the event.
 import type { ChildProcess } from 'node:child_process'
 import { expect, expectSoon, open, test } from './fixtures'
 import type { TestServer } from './server'
@@ -10,25 +10,25 @@ interface Status {
   waiters: { owner: string }[]
 }
 
-/** Starts a program that wants to lead, and waits until it has its turn or its place. */
+/** Starts a leader election candidate and waits until it holds the lock or is queued. */
 async function join(server: TestServer, name: string): Promise<ChildProcess> {
-  const child = server.work('leader', '--name', name, '--lock', LOCK, '--ttl-ms', '60000')
-  const there = async () => {
+  const child = server.spawn('leader', '--name', name, '--lock', LOCK, '--ttl-ms', '60000')
+  const participants = async () => {
     const { holders, waiters } = await server.call<Status>(`/v1/locks/${encodeURIComponent(LOCK)}`)
     return [...holders, ...waiters].map(({ owner }) => owner)
   }
-  await expect.poll(there, { timeout: 20_000, intervals: [50] }).toContain(name)
+  await expect.poll(participants, { timeout: 20_000, intervals: [50] }).toContain(name)
   return child
 }
 
-for (const [path, selector, shows] of [
+for (const [path, selector, pattern] of [
   ['/', '[aria-label="Most contended locks"] tr', (name: string) => `${LOCK}.*${name}`],
   ['/locks', '[role=grid] [role=row]', (name: string) => `${LOCK}.*${name}`],
   ['/locks/jobs%2Fleader', '[data-testid=holder]', (name: string) => `^${name}`],
   ['/events', '[data-testid=event]', (name: string) => `granted.*${name}`],
   ['/playground?name=jobs%2Fleader', '[data-testid=event]', (name: string) => `granted.*${name}`],
 ] as const) {
-  test(`who leads is on screen soon after the one before gave up, at ${path}`, async ({ page, server }) => {
+  test(`a new leader is shown soon after the previous one stops, at ${path}`, async ({ page, server }) => {
     const names = ['worker-1', 'worker-2', 'worker-3', 'worker-4', 'worker-5']
     const workers: ChildProcess[] = []
     for (const name of names) workers.push(await join(server, name))
@@ -36,20 +36,20 @@ for (const [path, selector, shows] of [
     await expect(page.getByText('worker-1').first()).toBeVisible()
     await expectSoon(page, server, (number) => ({
       selector,
-      text: new RegExp(shows(names[number] ?? '')),
-      happens: async () => workers[number - 1]?.kill('SIGINT'),
+      text: new RegExp(pattern(names[number] ?? '')),
+      trigger: async () => workers[number - 1]?.kill('SIGINT'),
       resource: LOCK,
       kind: 'granted',
     }))
   })
 }
 
-test('the playground waits behind a program, and holds the lock soon after that gave up', async ({
+test('the playground waits behind a program and holds the lock soon after it stops', async ({
   page,
   server,
 }) => {
   await open(page, server, '/playground?name=jobs%2Fleader&a-wait=60000')
-  const a = page.getByTestId('player-a')
+  const a = page.getByTestId('client-a')
   await expectSoon(page, server, async (number) => {
     const worker = await join(server, `worker-${number}`)
     if (number > 1) {
@@ -57,11 +57,11 @@ test('the playground waits behind a program, and holds the lock soon after that 
       await a.getByRole('button', { name: 'New', exact: true }).click()
     }
     await a.getByRole('button', { name: /cquire/ }).click()
-    await expect(a.getByTestId('phase')).toContainText('waits')
+    await expect(a.getByTestId('phase')).toContainText('waiting')
     return {
-      selector: '[data-testid=player-a] [data-testid=phase]',
-      text: /holds it/,
-      happens: async () => worker.kill('SIGINT'),
+      selector: '[data-testid=client-a] [data-testid=phase]',
+      text: /holding token/,
+      trigger: async () => worker.kill('SIGINT'),
       resource: LOCK,
       kind: 'granted',
     }

@@ -1,3 +1,4 @@
+import { MAX_HOLD_MS } from './limits'
 import type {
   AcquireRequest,
   EventPage,
@@ -12,7 +13,7 @@ import type {
   StateFilter,
 } from './types'
 
-/** The server, or what is in front of it, did not do what it was asked. */
+/** A response with an error status. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
@@ -28,70 +29,75 @@ export class ApiError extends Error {
   }
 }
 
-/** Nothing came back, or nothing that can be read. */
-export class AwayError extends Error {
+/** No response, a timeout, or a response that is not JSON. */
+export class UnreachableError extends Error {
   constructor() {
-    super('The server can’t be reached')
-    this.name = 'AwayError'
+    super('The server is unreachable')
+    this.name = 'UnreachableError'
   }
 }
 
-/** Whether what failed may succeed when it is asked again. */
-export function passes(error: unknown): boolean {
+/** Whether a retry of the failed request may succeed. */
+export function retryable(error: unknown): boolean {
   return (
-    error instanceof AwayError || (error instanceof ApiError && (error.status >= 500 || error.status === 429))
+    error instanceof UnreachableError ||
+    (error instanceof ApiError && (error.status >= 500 || error.status === 429))
   )
 }
 
-interface Options {
+interface RequestOptions {
   method?: 'GET' | 'POST'
   body?: unknown
   headers?: Record<string, string>
   signal?: AbortSignal
+  timeoutMs?: number
 }
 
-/** How long an answer may take that the server gives at once. */
-const PATIENCE_MS = 10_000
-/** The server holds a waiting request at most 20 s. */
-const HELD_MS = 30_000
+const REQUEST_TIMEOUT_MS = 10_000
+/** The server holds an acquire open for up to `MAX_HOLD_MS` before it responds. */
+const ACQUIRE_TIMEOUT_MS = MAX_HOLD_MS + REQUEST_TIMEOUT_MS
 
-async function call<T>(path: string, options: Options = {}, patience = PATIENCE_MS): Promise<T> {
-  const { method = 'GET', body, headers = {} } = options
-  const limit = AbortSignal.timeout(patience)
+async function call<T>(path: string, options: RequestOptions = {}): Promise<T> {
+  const { method = 'GET', body, headers = {}, timeoutMs = REQUEST_TIMEOUT_MS } = options
+  const timeout = AbortSignal.timeout(timeoutMs)
   const init: RequestInit = {
     method,
     headers: body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
-    signal: options.signal ? AbortSignal.any([options.signal, limit]) : limit,
+    signal: options.signal ? AbortSignal.any([options.signal, timeout]) : timeout,
   }
   if (body !== undefined) init.body = JSON.stringify(body)
   let response: Response
-  let answer: unknown
+  let result: unknown
   try {
     response = await fetch(path, init)
-    answer = await response.json()
+    result = await response.json()
   } catch (error) {
     if (options.signal?.aborted) throw error
-    throw new AwayError()
+    throw new UnreachableError()
   }
-  if (response.ok) return answer as T
-  const problem = isProblem(answer) ? answer : null
-  throw new ApiError(response.status, problem, problem?.detail ?? `The server answered ${response.status}`)
+  if (response.ok) return result as T
+  const problem = isProblem(result) ? result : null
+  throw new ApiError(
+    response.status,
+    problem,
+    problem?.detail ?? `The server responded with status ${response.status}`,
+  )
 }
 
-function isProblem(answer: unknown): answer is Problem {
-  return typeof answer === 'object' && answer !== null && 'code' in answer && 'detail' in answer
+function isProblem(value: unknown): value is Problem {
+  return typeof value === 'object' && value !== null && 'code' in value && 'detail' in value
 }
 
 function query(parameters: Record<string, string | number | boolean | null | undefined>): string {
-  const search = new URLSearchParams()
+  const params = new URLSearchParams()
   for (const [name, value] of Object.entries(parameters)) {
-    if (value !== null && value !== undefined && value !== '') search.set(name, String(value))
+    if (value !== null && value !== undefined && value !== '') params.set(name, String(value))
   }
-  const text = search.toString()
+  const text = params.toString()
   return text ? `?${text}` : ''
 }
 
-/** Where a lock is on the wire: its name is one segment, encoded once. */
+/** The API path of a lock. The name is a single percent-encoded segment. */
 export function lockPath(name: string): string {
   return `/v1/locks/${encodeURIComponent(name)}`
 }
@@ -105,7 +111,7 @@ export const api = {
 
   status: (name: string, signal?: AbortSignal) => call<LockStatus>(lockPath(name), { signal }),
 
-  /** The newest events that match, oldest first; `cursor` goes on from there. */
+  /** The newest matching events, oldest first. `cursor` continues after the last one. */
   newestEvents: (prefix: string, resource: string | null, limit: number, signal?: AbortSignal) =>
     call<EventPage>(`/v1/events${query({ prefix, resource, limit, newest: true })}`, { signal }),
 
@@ -116,11 +122,13 @@ export const api = {
     }),
 
   acquire: (name: string, key: string, request: AcquireRequest, signal?: AbortSignal) =>
-    call<Lease | Queued>(
-      `${lockPath(name)}/acquire`,
-      { method: 'POST', body: request, headers: { 'idempotency-key': key }, signal },
-      HELD_MS,
-    ),
+    call<Lease | Queued>(`${lockPath(name)}/acquire`, {
+      method: 'POST',
+      body: request,
+      headers: { 'idempotency-key': key },
+      signal,
+      timeoutMs: ACQUIRE_TIMEOUT_MS,
+    }),
 
   cancel: (name: string, key: string) =>
     call<{ outcome: string }>(`${lockPath(name)}/cancel`, {

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { EventSocket, type Gap, type StreamState, type Surroundings } from './eventSocket'
+import { EventSocket, type BrowserEnvironment, type Gap, type StreamState } from './eventSocket'
 import type { StreamMessage } from './types'
 
-/** What the browser's socket is to the one under test. */
+/** Stands in for the browser's WebSocket. */
 class FakeSocket {
   onopen: (() => void) | null = null
   onmessage: ((event: { data: string }) => void) | null = null
@@ -15,11 +15,11 @@ class FakeSocket {
     this.closed = true
   }
 
-  says(message: object): void {
+  emit(message: object): void {
     this.onmessage?.({ data: JSON.stringify(message) })
   }
 
-  breaks(code = 1006): void {
+  disconnect(code = 1006): void {
     this.onclose?.({ code })
   }
 }
@@ -31,43 +31,43 @@ let gaps: Gap[]
 let frames: (() => void)[]
 let hidden: boolean
 
-const surroundings: Surroundings = {
-  open: (url) => {
+const environment: BrowserEnvironment = {
+  openSocket: (url) => {
     const socket = new FakeSocket(new URL(url))
     sockets.push(socket)
     return socket as unknown as WebSocket
   },
-  soon: (task) => {
+  requestFrame: (task) => {
     frames.push(task)
-    return () => (frames = frames.filter((one) => one !== task))
+    return () => (frames = frames.filter((other) => other !== task))
   },
-  hidden: () => hidden,
+  isHidden: () => hidden,
   now: () => 0,
   random: () => 1,
-  base: () => 'ws://server',
+  baseUrl: () => 'ws://server',
 }
 
-function begin(cursor: string | null, filter = {}): EventSocket {
+function connect(cursor: string | null, filter = {}): EventSocket {
   const socket = new EventSocket(
     filter,
     {
       messages: (batch) => batches.push(batch),
       state: (state) => states.push(state),
-      gap: (why) => gaps.push(why),
+      gap: (gap) => gaps.push(gap),
     },
-    surroundings,
+    environment,
   )
   socket.start(cursor)
   return socket
 }
 
-function draw(): void {
-  const now = frames
+function runFrame(): void {
+  const due = frames
   frames = []
-  now.forEach((task) => task())
+  due.forEach((task) => task())
 }
 
-function last(): FakeSocket {
+function newestSocket(): FakeSocket {
   const socket = sockets.at(-1)
   if (!socket) throw new Error('no socket was opened')
   return socket
@@ -86,139 +86,139 @@ beforeEach(() => {
 })
 afterEach(() => vi.useRealTimers())
 
-test('it asks for what comes after the cursor, with its filter', () => {
-  begin('c 1', { prefix: 'orders/', renewals: true })
-  const query = last().url.searchParams
+test('the URL carries the cursor and the filter', () => {
+  connect('c 1', { prefix: 'orders/', renewals: true })
+  const query = newestSocket().url.searchParams
   expect(Object.fromEntries(query)).toEqual({ prefix: 'orders/', renewals: 'true', after: 'c 1' })
 })
 
-test('what comes between two drawings is handed out together', () => {
-  begin(null)
-  last().says({ type: 'synced', cursor: 'c0' })
-  last().says(event('c1'))
+test('messages between two frames are delivered as one batch', () => {
+  connect(null)
+  newestSocket().emit({ type: 'synced', cursor: 'c0' })
+  newestSocket().emit(event('c1'))
   expect(batches).toEqual([])
-  draw()
+  runFrame()
   expect(batches.map((batch) => batch.length)).toEqual([2])
   expect(states).toEqual(['connecting', 'live'])
 })
 
-test('it is live once it is synced, and replays before', () => {
-  begin('c0')
-  last().says(event('c1'))
-  draw()
+test('the state is replaying until the synced message, then live', () => {
+  connect('c0')
+  newestSocket().emit(event('c1'))
+  runFrame()
   expect(states.at(-1)).toBe('replaying')
-  last().says({ type: 'synced', cursor: 'c1' })
-  draw()
+  newestSocket().emit({ type: 'synced', cursor: 'c1' })
+  runFrame()
   expect(states.at(-1)).toBe('live')
 })
 
-test('after a break it resumes behind what was handed out', () => {
-  begin('c0')
-  last().says(event('c1'))
-  draw()
-  // This one was not: it is asked for again.
-  last().says(event('c2'))
-  last().breaks()
-  expect(states.at(-1)).toBe('away')
+test('reconnecting resumes after the last delivered message', () => {
+  connect('c0')
+  newestSocket().emit(event('c1'))
+  runFrame()
+  // Received but not delivered, so it must be replayed.
+  newestSocket().emit(event('c2'))
+  newestSocket().disconnect()
+  expect(states.at(-1)).toBe('reconnecting')
   vi.advanceTimersByTime(200)
   expect(sockets).toHaveLength(2)
-  expect(last().url.searchParams.get('after')).toBe('c1')
-  draw()
+  expect(newestSocket().url.searchParams.get('after')).toBe('c1')
+  runFrame()
   expect(batches).toHaveLength(1)
 })
 
-test('pauses grow while the server is away, and shrink when it was back', () => {
-  begin('c0')
-  const pauses: number[] = []
+test('backoff grows while the server is unreachable and resets after a delivery', () => {
+  connect('c0')
+  const delays: number[] = []
   for (let round = 0; round < 7; round += 1) {
     const before = sockets.length
-    last().breaks()
+    newestSocket().disconnect()
     let waited = 0
     while (sockets.length === before) {
       vi.advanceTimersByTime(50)
       waited += 50
     }
-    pauses.push(waited)
+    delays.push(waited)
   }
-  expect(pauses).toEqual([200, 400, 800, 1600, 3200, 5000, 5000])
-  last().says({ type: 'synced', cursor: 'c1' })
-  draw()
-  last().breaks()
+  expect(delays).toEqual([200, 400, 800, 1600, 3200, 5000, 5000])
+  newestSocket().emit({ type: 'synced', cursor: 'c1' })
+  runFrame()
+  newestSocket().disconnect()
   vi.advanceTimersByTime(200)
-  expect(last().url.searchParams.get('after')).toBe('c1')
+  expect(newestSocket().url.searchParams.get('after')).toBe('c1')
 })
 
-test('a server that says nothing for too long is left', () => {
-  begin(null)
-  last().says({ type: 'synced', cursor: 'c0' })
-  draw()
-  const silent = last()
+test('a silent connection is closed after the silence timeout', () => {
+  connect(null)
+  newestSocket().emit({ type: 'synced', cursor: 'c0' })
+  runFrame()
+  const silent = newestSocket()
   vi.advanceTimersByTime(14_000)
-  silent.says({ type: 'bookmark', cursor: 'c1' })
+  silent.emit({ type: 'bookmark', cursor: 'c1' })
   vi.advanceTimersByTime(14_999)
   expect(silent.closed).toBe(false)
   vi.advanceTimersByTime(1)
   expect(silent.closed).toBe(true)
-  expect(states.at(-1)).toBe('away')
+  expect(states.at(-1)).toBe('reconnecting')
 })
 
-test('a connection that is never answered is tried again', () => {
-  begin(null)
+test('a connection attempt that never opens times out and is retried', () => {
+  connect(null)
   vi.advanceTimersByTime(15_000)
-  expect(last().closed).toBe(true)
+  expect(newestSocket().closed).toBe(true)
   vi.advanceTimersByTime(200)
   expect(sockets).toHaveLength(2)
 })
 
-test.each([4400, 4410])('a cursor that is not taken (%i) is told, and not tried again', (code) => {
-  begin('c0')
-  last().breaks(code)
+test.each([4400, 4410])('a rejected cursor (close code %i) is reported and not retried', (code) => {
+  connect('c0')
+  newestSocket().disconnect(code)
   vi.advanceTimersByTime(60_000)
   expect(gaps).toEqual(['cursor-lost'])
   expect(sockets).toHaveLength(1)
 })
 
-test('one that falls too far behind is told so', () => {
-  begin('c0')
-  for (let number = 0; number <= 20_000; number += 1) last().says(event(`c${number}`))
-  expect(gaps).toEqual(['too-many'])
-  expect(last().closed).toBe(true)
+test('too many pending messages are reported as an overflow', () => {
+  connect('c0')
+  for (let number = 0; number <= 20_000; number += 1) newestSocket().emit(event(`c${number}`))
+  expect(gaps).toEqual(['overflow'])
+  expect(newestSocket().closed).toBe(true)
 })
 
-test('a hidden page is handed nothing, and everything once it is seen', () => {
-  const stream = begin('c0')
+test('nothing is delivered while the page is hidden, and everything once it is visible', () => {
+  const stream = connect('c0')
   hidden = true
-  last().says(event('c1'))
-  draw()
+  newestSocket().emit(event('c1'))
+  runFrame()
   expect(batches).toEqual([])
   hidden = false
   stream.wake()
-  draw()
+  runFrame()
   expect(batches).toHaveLength(1)
 })
 
-test('a page that is hidden for long lets go and resumes from its cursor', () => {
-  const stream = begin('c0')
-  last().says(event('c1'))
-  draw()
+test('a hidden page with too many pending messages disconnects and resumes from its cursor', () => {
+  const stream = connect('c0')
+  newestSocket().emit(event('c1'))
+  runFrame()
   hidden = true
-  for (let number = 2; number < 3_000; number += 1) last().says(event(`c${number}`))
-  expect(last().closed).toBe(true)
+  for (let number = 2; number < 3_000; number += 1) newestSocket().emit(event(`c${number}`))
+  expect(newestSocket().closed).toBe(true)
   vi.advanceTimersByTime(60_000)
   expect(sockets).toHaveLength(1)
   hidden = false
   stream.wake()
-  expect(last().url.searchParams.get('after')).toBe('c1')
+  expect(newestSocket().url.searchParams.get('after')).toBe('c1')
   expect(gaps).toEqual([])
 })
 
-test('one that was stopped hears nothing more', () => {
-  const stream = begin('c0')
-  const socket = last()
-  socket.says(event('c1'))
+test('a stopped stream delivers nothing', () => {
+  const stream = connect('c0')
+  const socket = newestSocket()
+  socket.emit(event('c1'))
   stream.stop()
-  draw()
-  socket.says(event('c2'))
+  runFrame()
+  socket.emit(event('c2'))
   vi.advanceTimersByTime(60_000)
   expect(batches).toEqual([])
   expect(sockets).toHaveLength(1)

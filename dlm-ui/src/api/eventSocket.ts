@@ -1,13 +1,14 @@
-// The event stream as a WebSocket that comes back by itself and resumes where it was.
+// A WebSocket client for the event stream that reconnects and resumes from its cursor.
 //
-// Messages are handed out in batches, one a frame at most, so that a burst costs one drawing. While the page is
-// hidden nothing is handed out; when too much has piled up the socket is closed and resumes once the page is seen.
+// Messages are delivered in batches, at most one per animation frame, so that a burst costs one render. Nothing is
+// delivered while the page is hidden; once too many messages are pending, the socket is closed and resumes when the
+// page becomes visible.
 import type { StreamMessage } from './types'
 
-export type StreamState = 'connecting' | 'replaying' | 'live' | 'away' | 'stopped'
+export type StreamState = 'connecting' | 'replaying' | 'live' | 'reconnecting' | 'stopped'
 
-/** Why what was shown can't be brought up to date event by event. */
-export type Gap = 'cursor-lost' | 'too-many'
+/** Why the stream can't continue event by event. */
+export type Gap = 'cursor-lost' | 'overflow'
 
 export interface StreamFilter {
   prefix?: string
@@ -18,63 +19,63 @@ export interface StreamFilter {
 export interface StreamHandlers {
   messages: (batch: StreamMessage[]) => void
   state: (state: StreamState) => void
-  /** The stream has stopped. Load anew and start it again from there. */
-  gap: (why: Gap) => void
+  /** The stream has stopped. Reload the data and start the stream again from the new cursor. */
+  gap: (gap: Gap) => void
 }
 
-/** The parts of the browser that it uses. */
-export interface Surroundings {
-  open: (url: string, protocol: string) => WebSocket
-  /** Runs a task before the next drawing; the result takes it back. */
-  soon: (task: () => void) => () => void
-  hidden: () => boolean
+/** The browser APIs that the socket depends on. */
+export interface BrowserEnvironment {
+  openSocket: (url: string, protocol: string) => WebSocket
+  /** Runs a task before the next frame. Returns a function that cancels it. */
+  requestFrame: (task: () => void) => () => void
+  isHidden: () => boolean
   now: () => number
   random: () => number
-  base: () => string
+  baseUrl: () => string
 }
 
-/** Close codes of the wire. */
+/** WebSocket close codes of the API. */
 const INVALID_CURSOR = 4400
 const CURSOR_EXPIRED = 4410
 const TOO_SLOW = 4429
-/** The server sends something at least every 10 s. */
-const SILENCE_MS = 15_000
-const FIRST_PAUSE_MS = 200
-const LONGEST_PAUSE_MS = 5_000
-/** Messages that may wait: a page that is that far behind is better loaded anew. */
-const MOST_WAITING = 20_000
-const MOST_WAITING_HIDDEN = 2_000
-/** How long one batch may keep the page busy. */
-const BATCH_MS = 8
+/** The server sends at least a bookmark every 10 s. */
+const SILENCE_TIMEOUT_MS = 15_000
+const MIN_BACKOFF_MS = 200
+const MAX_BACKOFF_MS = 5_000
+/** Beyond this many pending messages, a reload is cheaper than catching up. */
+const MAX_PENDING = 20_000
+const MAX_PENDING_HIDDEN = 2_000
+/** How long parsing one batch may block the main thread. */
+const BATCH_BUDGET_MS = 8
 
-export const browser: Surroundings = {
-  open: (url, protocol) => new WebSocket(url, protocol),
-  soon: (task) => {
+export const browserEnvironment: BrowserEnvironment = {
+  openSocket: (url, protocol) => new WebSocket(url, protocol),
+  requestFrame: (task) => {
     const handle = requestAnimationFrame(task)
     return () => cancelAnimationFrame(handle)
   },
-  hidden: () => document.hidden,
+  isHidden: () => document.hidden,
   now: () => performance.now(),
   random: () => Math.random(),
-  base: () => location.origin.replace(/^http/, 'ws'),
+  baseUrl: () => location.origin.replace(/^http/, 'ws'),
 }
 
 export class EventSocket {
   #socket: WebSocket | null = null
   #state: StreamState = 'stopped'
-  #waiting: string[] = []
-  #takeBack: (() => void) | null = null
-  #timer: ReturnType<typeof setTimeout> | undefined
-  #silence: ReturnType<typeof setTimeout> | undefined
+  #pending: string[] = []
+  #cancelFrame: (() => void) | null = null
+  #reconnectTimer: ReturnType<typeof setTimeout> | undefined
+  #silenceTimer: ReturnType<typeof setTimeout> | undefined
   #failures = 0
-  #heardAt = 0
-  /** Where to resume: behind what was handed out last. */
+  #lastActivityAt = 0
+  /** The cursor of the last delivered message. */
   #cursor: string | null = null
 
   constructor(
     private readonly filter: StreamFilter,
     private readonly handlers: StreamHandlers,
-    private readonly surroundings: Surroundings = browser,
+    private readonly environment: BrowserEnvironment = browserEnvironment,
   ) {}
 
   get cursor(): string | null {
@@ -85,111 +86,115 @@ export class EventSocket {
     return this.#state
   }
 
-  /** When the server was there last. */
-  get heardAt(): number {
-    return this.#heardAt
+  /** When the server was last known to be connected. */
+  get lastActivityAt(): number {
+    return this.#lastActivityAt
   }
 
-  /** Begins behind a cursor, or now. */
+  /** Streams the events after the cursor, or from now on if it is `null`. */
   start(cursor: string | null): void {
-    this.#drop()
+    this.#disconnect()
     this.#cursor = cursor
     this.#failures = 0
     this.#connect()
   }
 
   stop(): void {
-    this.#drop()
-    this.#become('stopped')
+    this.#disconnect()
+    this.#setState('stopped')
   }
 
-  /** The page is seen again, or the network is back: tries at once. */
+  /** Reconnects and delivers pending messages at once: the page became visible, or the network is back. */
   wake(): void {
     if (this.#state === 'stopped') return
-    if (this.#waiting.length > 0) this.#schedule()
+    if (this.#pending.length > 0) this.#scheduleDelivery()
     if (!this.#socket) {
-      clearTimeout(this.#timer)
+      clearTimeout(this.#reconnectTimer)
       this.#failures = 0
       this.#connect()
     }
   }
 
   #connect(): void {
-    if (this.#state !== 'away') this.#become('connecting')
+    if (this.#state !== 'reconnecting') this.#setState('connecting')
+    const socket = this.environment.openSocket(this.#url(), 'dlm.events.v1')
+    this.#socket = socket
+    this.#restartSilenceTimer()
+    let opened = false
+    socket.onopen = () => {
+      if (this.#socket !== socket) return
+      opened = true
+      this.#recordActivity()
+    }
+    socket.onmessage = (message: MessageEvent<string>) => {
+      if (this.#socket !== socket) return
+      this.#recordActivity()
+      this.#pending.push(message.data)
+      if (this.environment.isHidden() && this.#pending.length > MAX_PENDING_HIDDEN) {
+        this.#suspend()
+      } else if (this.#pending.length > MAX_PENDING) {
+        this.#fail('overflow')
+      } else {
+        this.#scheduleDelivery()
+      }
+    }
+    socket.onclose = (event) => {
+      if (this.#socket !== socket) return
+      // The connection was good until it closed, even if no message arrived for a while.
+      if (opened) this.#lastActivityAt = this.environment.now()
+      if (event.code === CURSOR_EXPIRED || event.code === INVALID_CURSOR) this.#fail('cursor-lost')
+      else if (event.code === TOO_SLOW && this.#pending.length > 0) this.#fail('overflow')
+      else this.#reconnectLater()
+    }
+  }
+
+  #url(): string {
     const { prefix, resource, renewals } = this.filter
     const query = new URLSearchParams()
     if (prefix) query.set('prefix', prefix)
     if (resource) query.set('resource', resource)
     if (renewals) query.set('renewals', 'true')
     if (this.#cursor !== null) query.set('after', this.#cursor)
-    const socket = this.surroundings.open(`${this.surroundings.base()}/v1/events?${query}`, 'dlm.events.v1')
-    this.#socket = socket
-    this.#waitForWord()
-    let there = false
-    socket.onopen = () => {
-      if (this.#socket !== socket) return
-      there = true
-      this.#listen()
-    }
-    socket.onmessage = (message: MessageEvent<string>) => {
-      if (this.#socket !== socket) return
-      this.#listen()
-      this.#waiting.push(message.data)
-      if (this.surroundings.hidden() && this.#waiting.length > MOST_WAITING_HIDDEN) {
-        this.#sleep()
-      } else if (this.#waiting.length > MOST_WAITING) {
-        this.#giveUp('too-many')
-      } else {
-        this.#schedule()
-      }
-    }
-    socket.onclose = (event) => {
-      if (this.#socket !== socket) return
-      // What had been said before the connection ended was heard.
-      if (there) this.#heardAt = this.surroundings.now()
-      if (event.code === CURSOR_EXPIRED || event.code === INVALID_CURSOR) this.#giveUp('cursor-lost')
-      else if (event.code === TOO_SLOW && this.#waiting.length > 0) this.#giveUp('too-many')
-      else this.#retry()
-    }
+    return `${this.environment.baseUrl()}/v1/events?${query}`
   }
 
-  /** Something was heard: the next silence counts from here. */
-  #listen(): void {
-    this.#heardAt = this.surroundings.now()
-    this.#waitForWord()
+  #recordActivity(): void {
+    this.#lastActivityAt = this.environment.now()
+    this.#restartSilenceTimer()
   }
 
-  #waitForWord(): void {
-    clearTimeout(this.#silence)
-    this.#silence = setTimeout(() => this.#retry(), SILENCE_MS)
+  #restartSilenceTimer(): void {
+    clearTimeout(this.#silenceTimer)
+    this.#silenceTimer = setTimeout(() => this.#reconnectLater(), SILENCE_TIMEOUT_MS)
   }
 
-  #retry(): void {
-    this.#drop()
-    this.#become('away')
-    const longest = Math.min(FIRST_PAUSE_MS * 2 ** this.#failures, LONGEST_PAUSE_MS)
+  #reconnectLater(): void {
+    this.#disconnect()
+    this.#setState('reconnecting')
+    const backoff = Math.min(MIN_BACKOFF_MS * 2 ** this.#failures, MAX_BACKOFF_MS)
     this.#failures += 1
-    this.#timer = setTimeout(() => this.#connect(), longest * (0.5 + this.surroundings.random() / 2))
+    const jitter = 0.5 + this.environment.random() / 2
+    this.#reconnectTimer = setTimeout(() => this.#connect(), backoff * jitter)
   }
 
-  /** Nobody looks: what was not handed out is asked for again later. */
-  #sleep(): void {
-    this.#drop()
-    this.#become('away')
+  /** Closes the socket until `wake`. Undelivered messages are replayed from the cursor. */
+  #suspend(): void {
+    this.#disconnect()
+    this.#setState('reconnecting')
   }
 
-  #giveUp(why: Gap): void {
-    this.#drop()
-    this.#become('stopped')
-    this.handlers.gap(why)
+  #fail(gap: Gap): void {
+    this.#disconnect()
+    this.#setState('stopped')
+    this.handlers.gap(gap)
   }
 
-  #drop(): void {
-    clearTimeout(this.#timer)
-    clearTimeout(this.#silence)
-    this.#takeBack?.()
-    this.#takeBack = null
-    this.#waiting = []
+  #disconnect(): void {
+    clearTimeout(this.#reconnectTimer)
+    clearTimeout(this.#silenceTimer)
+    this.#cancelFrame?.()
+    this.#cancelFrame = null
+    this.#pending = []
     const socket = this.#socket
     this.#socket = null
     if (socket) {
@@ -198,39 +203,37 @@ export class EventSocket {
     }
   }
 
-  #schedule(): void {
-    if (this.#takeBack || this.surroundings.hidden()) return
-    this.#takeBack = this.surroundings.soon(() => {
-      this.#takeBack = null
-      this.#handOut()
+  #scheduleDelivery(): void {
+    if (this.#cancelFrame || this.environment.isHidden()) return
+    this.#cancelFrame = this.environment.requestFrame(() => {
+      this.#cancelFrame = null
+      this.#deliver()
     })
   }
 
-  #handOut(): void {
-    if (this.surroundings.hidden()) return
-    const until = this.surroundings.now() + BATCH_MS
+  #deliver(): void {
+    if (this.environment.isHidden()) return
+    const deadline = this.environment.now() + BATCH_BUDGET_MS
     const batch: StreamMessage[] = []
-    let taken = 0
     let synced = false
-    for (const text of this.#waiting) {
-      taken += 1
+    for (const text of this.#pending) {
       const message = JSON.parse(text) as StreamMessage
       if ('cursor' in message) this.#cursor = message.cursor
       if (message.type === 'synced') synced = true
       batch.push(message)
-      if (taken % 64 === 0 && this.surroundings.now() >= until) break
+      if (batch.length % 64 === 0 && this.environment.now() >= deadline) break
     }
-    this.#waiting.splice(0, taken)
-    if (this.#waiting.length > 0) this.#schedule()
+    this.#pending.splice(0, batch.length)
+    if (this.#pending.length > 0) this.#scheduleDelivery()
     if (batch.length > 0) {
       this.#failures = 0
-      if (synced) this.#become('live')
-      else if (this.#state !== 'live') this.#become('replaying')
+      if (synced) this.#setState('live')
+      else if (this.#state !== 'live') this.#setState('replaying')
       this.handlers.messages(batch)
     }
   }
 
-  #become(state: StreamState): void {
+  #setState(state: StreamState): void {
     if (this.#state === state) return
     this.#state = state
     this.handlers.state(state)

@@ -1,4 +1,4 @@
-// The words of the wire. All of them are made from the server's description.
+// Short names for the generated wire types.
 import type { components } from './schema'
 
 type Schemas = components['schemas']
@@ -25,5 +25,5 @@ export type Renewal = Schemas['Renewal']
 export type StateFilter = Schemas['StateFilter']
 export type Waiter = Schemas['Waiter']
 
-/** What the event stream sends. */
+/** A message of the event stream. */
 export type StreamMessage = LockEvent | Renewal | Schemas['EventMark']

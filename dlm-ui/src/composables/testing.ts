@@ -1,16 +1,15 @@
-// What composables run in, for their tests: a scope that ends, stores of their own, a stream that says what it is told.
+// Helpers for testing composables: a fake event stream, a disposable scope, and control over time and responses.
 import { createPinia, setActivePinia } from 'pinia'
 import { effectScope } from 'vue'
 import { vi } from 'vitest'
-import type { StreamFilter, StreamHandlers } from '../api/eventSocket'
-import type { LockStatus } from '../api/types'
-import { row } from '../state/samples'
+import type { Gap, StreamFilter, StreamHandlers } from '../api/eventSocket'
+import type { StreamMessage } from '../api/types'
 
-/** Stands in for the socket; the newest one is the one that is open. */
+/** Stands in for `EventSocket`. At most one is open. */
 export class FakeStream {
-  static newest: FakeStream | null = null
+  static current: FakeStream | null = null
   cursor: string | null = null
-  heardAt = 0
+  lastActivityAt = 0
 
   constructor(
     readonly filter: StreamFilter,
@@ -19,77 +18,55 @@ export class FakeStream {
 
   start(cursor: string | null): void {
     this.cursor = cursor
-    FakeStream.newest = this
+    FakeStream.current = this
     this.handlers.state('live')
   }
 
   stop(): void {
-    if (FakeStream.newest === this) FakeStream.newest = null
+    if (FakeStream.current === this) FakeStream.current = null
   }
 
-  says(...messages: Parameters<StreamHandlers['messages']>[0]): void {
+  emit(...messages: StreamMessage[]): void {
     for (const message of messages) if ('cursor' in message) this.cursor = message.cursor
     this.handlers.messages(messages)
   }
 
-  gives(why: Parameters<StreamHandlers['gap']>[0]): void {
+  emitGap(gap: Gap): void {
     this.stop()
-    this.handlers.gap(why)
+    this.handlers.gap(gap)
   }
 }
 
-/** The stream that is open. */
+/** The open stream. */
 export function stream(): FakeStream {
-  if (!FakeStream.newest) throw new Error('no stream is open')
-  return FakeStream.newest
+  if (!FakeStream.current) throw new Error('no stream is open')
+  return FakeStream.current
 }
 
-export function inScope<T>(use: () => T): { made: T; end: () => void } {
+/** Runs a composable in its own effect scope with fresh stores. */
+export function inScope<T>(setup: () => T): { result: T; dispose: () => void } {
   setActivePinia(createPinia())
   const scope = effectScope()
-  const made = scope.run(use) as T
-  return { made, end: () => scope.stop() }
+  const result = scope.run(setup) as T
+  return { result, dispose: () => scope.stop() }
 }
 
-/** Lets what was answered arrive. */
+/** Advances the fake timers and flushes pending promises. */
 export async function settle(ms = 0): Promise<void> {
   await vi.advanceTimersByTimeAsync(ms)
 }
 
-/** An answer that comes when it is told to. */
-export function later<T>(): {
+/** A promise that the test resolves or rejects. */
+export function deferred<T>(): {
   promise: Promise<T>
-  answer: (value: T) => void
-  fail: (error: Error) => void
+  resolve: (value: T) => void
+  reject: (error: Error) => void
 } {
-  let answer!: (value: T) => void
-  let fail!: (error: Error) => void
-  const promise = new Promise<T>((resolve, reject) => {
-    answer = resolve
-    fail = reject
+  let resolve!: (value: T) => void
+  let reject!: (error: Error) => void
+  const promise = new Promise<T>((onResolve, onReject) => {
+    resolve = onResolve
+    reject = onReject
   })
-  return { promise, answer, fail }
-}
-
-export function held(resource: string, version: number, part: Partial<LockStatus> = {}): LockStatus {
-  return row({
-    resource,
-    version,
-    state: 'held',
-    mode: 'exclusive',
-    current_token: version,
-    holder_count: 1,
-    holders: [
-      {
-        mode: 'exclusive',
-        owner: 'one',
-        fencing_token: version,
-        ttl_ms: 30_000,
-        acquired_at: '2099-01-01T00:00:00.000Z',
-        expires_at: '2099-01-01T00:00:30.000Z',
-        metadata: {},
-      },
-    ],
-    ...part,
-  })
+  return { promise, resolve, reject }
 }

@@ -2,29 +2,29 @@ import { onScopeDispose } from 'vue'
 import { EventSocket, type StreamFilter, type StreamHandlers } from '../api/eventSocket'
 import { useConnection } from '../stores/connection'
 
-type Watched = Omit<StreamHandlers, 'state'> & Partial<Pick<StreamHandlers, 'state'>>
+type Handlers = Omit<StreamHandlers, 'state'> & Partial<Pick<StreamHandlers, 'state'>>
 
-/** An event stream that lives as long as its view, and by which the page knows whether it is live. */
-export function useEventStream(filter: () => StreamFilter, handlers: Watched) {
+/** An event stream that is stopped with its scope and reports its state to the connection store. */
+export function useEventStream(filter: () => StreamFilter, handlers: Handlers) {
   const connection = useConnection()
   let socket: EventSocket | null = null
 
   function start(cursor: string | null): void {
     socket?.stop()
-    const mine = new EventSocket(filter(), {
+    const current = new EventSocket(filter(), {
       messages: handlers.messages,
-      gap: (why) => {
-        connection.become('behind')
-        handlers.gap(why)
+      gap: (gap) => {
+        connection.setStatus('catching-up')
+        handlers.gap(gap)
       },
       state: (state) => {
-        if (state === 'live') connection.become('live')
-        else if (state === 'away') connection.become('away', mine.heardAt)
+        if (state === 'live') connection.setStatus('live')
+        else if (state === 'reconnecting') connection.setStatus('disconnected', current.lastActivityAt)
         handlers.state?.(state)
       },
     })
-    socket = mine
-    mine.start(cursor)
+    socket = current
+    current.start(cursor)
   }
 
   function stop(): void {

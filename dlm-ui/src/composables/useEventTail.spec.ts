@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { nextTick, ref } from 'vue'
 import { api } from '../api/client'
 import type { EventKind } from '../api/types'
-import { event, granted } from '../state/samples'
+import { event, granted } from '../state/testData'
 import { useConnection } from '../stores/connection'
 import { FakeStream, inScope, settle, stream } from './testing'
 import { useEventTail } from './useEventTail'
@@ -10,9 +10,9 @@ import { useEventTail } from './useEventTail'
 vi.mock('../api/eventSocket', async () => ({ EventSocket: (await import('./testing')).FakeStream }))
 
 const newest = vi.spyOn(api, 'newestEvents')
-let end: () => void
+let dispose: () => void
 
-async function begin() {
+async function setup() {
   const options = {
     prefix: ref(''),
     resource: ref(''),
@@ -20,10 +20,10 @@ async function begin() {
     paused: ref(false),
   }
   const scope = inScope(() => useEventTail(options))
-  end = scope.end
+  dispose = scope.dispose
   await settle()
-  const versions = () => scope.made.events.value.map((one) => one.version)
-  return { ...options, ...scope.made, versions }
+  const versions = () => scope.result.events.value.map((event) => event.version)
+  return { ...options, ...scope.result, versions }
 }
 
 beforeEach(() => {
@@ -32,54 +32,54 @@ beforeEach(() => {
   newest.mockResolvedValue({ events: [], cursor: 'c0' })
 })
 afterEach(() => {
-  end()
-  FakeStream.newest = null
+  dispose()
+  FakeStream.current = null
   vi.useRealTimers()
 })
 
-test('what is rare is not driven out by what is not wanted', async () => {
-  const { kinds, versions } = await begin()
+test('events of other kinds do not displace rare matching events', async () => {
+  const { kinds, versions } = await setup()
   kinds.value = ['expired']
   await settle()
   expect(newest).toHaveBeenCalledTimes(2)
-  stream().says(event('expired', 1))
-  for (let version = 2; version < 2_000; version += 1) stream().says(granted(version, version))
+  stream().emit(event('expired', 1))
+  for (let version = 2; version < 2_000; version += 1) stream().emit(granted(version, version))
   await settle(1_000)
   expect(versions()).toEqual([1])
 })
 
-test('who is paused keeps what is shown when the stream breaks off, and loads anew when going on', async () => {
-  const { paused, versions, heldBack } = await begin()
-  stream().says(granted(1, 1))
+test('a gap while paused keeps the list as it is, and resuming reloads it', async () => {
+  const { paused, versions, bufferedCount } = await setup()
+  stream().emit(granted(1, 1))
   await settle(200)
   paused.value = true
   await nextTick()
-  stream().says(granted(2, 2))
+  stream().emit(granted(2, 2))
   newest.mockResolvedValue({ events: [granted(8, 8), granted(9, 9)], cursor: 'c9' })
-  stream().gives('too-many')
+  stream().emitGap('overflow')
   await settle(10_000)
   expect(versions()).toEqual([1])
-  expect(heldBack.value).toBe(1)
-  expect(useConnection().link).toBe('paused')
+  expect(bufferedCount.value).toBe(1)
+  expect(useConnection().status).toBe('paused')
   paused.value = false
   await settle(200)
   expect(versions()).toEqual([9, 8])
-  expect(useConnection().link).toBe('live')
+  expect(useConnection().status).toBe('live')
 })
 
-test('one who pauses again and again is shown no event twice', async () => {
-  const { paused, versions } = await begin()
+test('pausing repeatedly shows no event twice', async () => {
+  const { paused, versions } = await setup()
   paused.value = true
   await nextTick()
-  stream().says(granted(1, 1))
+  stream().emit(granted(1, 1))
   paused.value = false
   await settle(200)
   paused.value = true
   await nextTick()
-  for (let version = 2; version < 1_500; version += 1) stream().says(granted(version, version))
+  for (let version = 2; version < 1_500; version += 1) stream().emit(granted(version, version))
   paused.value = false
   await settle(200)
-  // It resumes behind what was shown.
+  // The stream resumes after the last shown event.
   expect(stream().cursor).toBe('c1')
   expect(versions()).toEqual([1])
 })

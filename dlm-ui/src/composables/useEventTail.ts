@@ -1,152 +1,161 @@
-// The end of the event log as a list that grows: the newest events first, then what happens.
+// The tail of the event log as a live list: the newest events first.
 import { nextTick, onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
 import { api, type ApiError } from '../api/client'
+import type { Gap } from '../api/eventSocket'
+import { MAX_PAGE } from '../api/limits'
 import type { EventKind, LockEvent, StreamMessage } from '../api/types'
 import { useConnection } from '../stores/connection'
 import { useEventStream } from './useEventStream'
 import { useRetry } from './useRetry'
 
-const FIRST_LOAD = 200
-/** Where only some kinds are wanted, more is loaded to have enough of these. */
-const FIRST_LOAD_OF_SOME = 1_000
-const MOST_SHOWN = 500
-/** More than this is not kept for one who paused; the stream resumes from the cursor instead. */
-const MOST_HELD_BACK = 1_000
-/** When much happens the list is drawn this often, and loaded anew after this pause when it can't keep up. */
-const DRAW_MS = 150
-const DRAW_SHARE = 4
-const RELOAD_MS = 2_000
+const INITIAL_EVENTS = 200
+const MAX_SHOWN = 500
+/** Beyond this many events, a paused list stops buffering; on resume the stream restarts from the cursor instead. */
+const MAX_BUFFERED = 1_000
+const DRAW_INTERVAL_MS = 150
+/** The pause after a draw, as a multiple of its duration, so that incoming events are still processed. */
+const DRAW_COST_FACTOR = 4
+/** The interval between reloads while events arrive too fast. */
+const RELOAD_INTERVAL_MS = 2_000
 
-export interface TailOptions {
+export interface EventTailOptions {
   prefix: Ref<string>
   resource: Ref<string>
+  /** The kinds to show; empty for all. */
   kinds: Ref<readonly EventKind[]>
   paused: Ref<boolean>
 }
 
-export function useEventTail({ prefix, resource, kinds, paused }: TailOptions) {
+export function useEventTail({ prefix, resource, kinds, paused }: EventTailOptions) {
   const connection = useConnection()
   /** Newest first. */
   const events = shallowRef<LockEvent[]>([])
-  /** How many came since it was loaded. */
-  const arrived = ref(0)
+  /** The number of events shown since the list was loaded. */
+  const receivedCount = ref(0)
   const loaded = ref(false)
-  const refused = ref<string | null>(null)
-  /** How many came since it was paused. */
-  const heldBack = ref(0)
-  let kept: LockEvent[] = []
+  const error = ref<string | null>(null)
+  /** The number of events received while paused. */
+  const bufferedCount = ref(0)
+  let buffered: LockEvent[] = []
   let undrawn: LockEvent[] = []
-  let drawing: ReturnType<typeof setTimeout> | undefined
-  let reloading: ReturnType<typeof setTimeout> | undefined
-  let drawNext = Number.NEGATIVE_INFINITY
-  let resumeAt: string | null = null
-  /** While it was paused, the stream broke off for good. */
-  let broken = false
+  let drawTimer: ReturnType<typeof setTimeout> | undefined
+  let reloadTimer: ReturnType<typeof setTimeout> | undefined
+  let nextDrawAt = Number.NEGATIVE_INFINITY
+  let resumeCursor: string | null = null
+  /** The stream ended with a gap while paused. */
+  let gapWhilePaused = false
 
-  const wanted = (event: LockEvent) => kinds.value.length === 0 || kinds.value.includes(event.kind)
+  const matchesKinds = (event: LockEvent) => kinds.value.length === 0 || kinds.value.includes(event.kind)
 
-  const { load } = useRetry((error: ApiError) => {
-    refused.value = error.message
+  const { load } = useRetry((failure: ApiError) => {
+    error.value = failure.message
     loaded.value = true
   })
   const stream = useEventStream(() => ({ prefix: prefix.value, resource: resource.value }), {
-    messages: take,
+    messages: handleMessages,
     state: (state) => {
-      if (state === 'live' && paused.value) connection.become('paused')
+      if (state === 'live' && paused.value) connection.setStatus('paused')
     },
-    gap: (why) => {
-      if (paused.value) {
-        // What one looks at stays until one resumes.
-        broken = true
-        connection.become('paused')
-      } else if (why === 'cursor-lost') {
-        connection.notice = 'The server no longer had the events since the last look; the newest were loaded.'
-        reload()
-      } else {
-        connection.fallBehind('Too much happens to show each event; the newest are loaded every few seconds.')
-        reloading = setTimeout(reload, RELOAD_MS)
-      }
-    },
+    gap: handleGap,
   })
 
   function reload(): void {
-    clearTimeout(reloading)
+    clearTimeout(reloadTimer)
     stream.stop()
-    clearHeldBack()
+    clearBuffer()
     undrawn = []
-    broken = false
+    gapWhilePaused = false
     void load(async (signal) => {
-      const most = kinds.value.length === 0 ? FIRST_LOAD : FIRST_LOAD_OF_SOME
-      const page = await api.newestEvents(prefix.value, resource.value, most, signal)
-      events.value = page.events.filter(wanted).reverse().slice(0, MOST_SHOWN)
-      arrived.value = 0
-      resumeAt = page.cursor
+      // The server does not filter by kind, so load more to find enough matching events.
+      const limit = kinds.value.length === 0 ? INITIAL_EVENTS : MAX_PAGE
+      const page = await api.newestEvents(prefix.value, resource.value, limit, signal)
+      events.value = page.events.filter(matchesKinds).reverse().slice(0, MAX_SHOWN)
+      receivedCount.value = 0
+      resumeCursor = page.cursor
       loaded.value = true
-      refused.value = null
+      error.value = null
       stream.start(page.cursor)
     })
   }
 
-  function take(batch: StreamMessage[]): void {
-    // Those that are not wanted must not take the place of those that are.
-    const happened = batch.filter((message) => message.type === 'event').filter(wanted)
+  function handleMessages(batch: StreamMessage[]): void {
+    // Filter first: events of other kinds must not displace matching ones.
+    const received = batch.filter((message) => message.type === 'event').filter(matchesKinds)
     if (!paused.value) {
-      show(happened)
+      show(received)
       return
     }
-    heldBack.value += happened.length
-    if (kept.length <= MOST_HELD_BACK) kept.push(...happened)
+    bufferedCount.value += received.length
+    if (buffered.length <= MAX_BUFFERED) buffered.push(...received)
   }
 
-  function show(happened: readonly LockEvent[]): void {
-    if (happened.length === 0) return
-    undrawn.push(...happened)
-    drawing ??= setTimeout(() => void draw(), Math.max(0, drawNext - performance.now()))
+  function handleGap(gap: Gap): void {
+    if (paused.value) {
+      // A paused list stays as it is until it is resumed.
+      gapWhilePaused = true
+      connection.setStatus('paused')
+    } else if (gap === 'cursor-lost') {
+      connection.notice = 'Some events are no longer in the log. The newest events were loaded.'
+      reload()
+    } else {
+      connection.reportOverload(
+        'Events arrive too fast to show each one. Loading the newest every few seconds.',
+      )
+      reloadTimer = setTimeout(reload, RELOAD_INTERVAL_MS)
+    }
+  }
+
+  function show(received: readonly LockEvent[]): void {
+    if (received.length === 0) return
+    undrawn.push(...received)
+    drawTimer ??= setTimeout(() => void draw(), Math.max(0, nextDrawAt - performance.now()))
   }
 
   async function draw(): Promise<void> {
-    drawing = undefined
-    const before = performance.now()
-    events.value = [...undrawn.slice(-MOST_SHOWN).reverse(), ...events.value].slice(0, MOST_SHOWN)
-    arrived.value += undrawn.length
+    drawTimer = undefined
+    const startedAt = performance.now()
+    events.value = [...undrawn.slice(-MAX_SHOWN).reverse(), ...events.value].slice(0, MAX_SHOWN)
+    receivedCount.value += undrawn.length
     undrawn = []
-    drawNext = before + DRAW_MS
+    nextDrawAt = startedAt + DRAW_INTERVAL_MS
     await nextTick()
-    // Drawing leaves most of the time to taking in what comes.
-    drawNext = Math.max(drawNext, performance.now() + DRAW_SHARE * (performance.now() - before))
+    const finishedAt = performance.now()
+    nextDrawAt = Math.max(nextDrawAt, finishedAt + DRAW_COST_FACTOR * (finishedAt - startedAt))
   }
 
-  function clearHeldBack(): void {
-    kept = []
-    heldBack.value = 0
+  function clearBuffer(): void {
+    buffered = []
+    bufferedCount.value = 0
   }
 
-  watch(paused, (now) => {
-    if (now) {
-      resumeAt = stream.cursor() ?? resumeAt
-      if (connection.link === 'live') connection.become('paused')
-      return
-    }
-    if (broken) {
+  function pause(): void {
+    resumeCursor = stream.cursor() ?? resumeCursor
+    if (connection.status === 'live') connection.setStatus('paused')
+  }
+
+  function resume(): void {
+    if (gapWhilePaused) {
       reload()
       return
     }
-    const overflowed = kept.length > MOST_HELD_BACK
-    const missed = kept
-    clearHeldBack()
+    const overflowed = buffered.length > MAX_BUFFERED
+    const missed = buffered
+    clearBuffer()
     if (overflowed) {
-      stream.start(resumeAt)
+      stream.start(resumeCursor)
     } else {
       show(missed)
-      if (connection.link === 'paused') connection.become('live')
+      if (connection.status === 'paused') connection.setStatus('live')
     }
-  })
+  }
+
+  watch(paused, (now) => (now ? pause() : resume()))
   watch([prefix, resource, () => kinds.value.join()], reload)
   onScopeDispose(() => {
-    clearTimeout(drawing)
-    clearTimeout(reloading)
+    clearTimeout(drawTimer)
+    clearTimeout(reloadTimer)
   })
   reload()
 
-  return { events, arrived, loaded, refused, heldBack }
+  return { events, receivedCount, loaded, error, bufferedCount }
 }

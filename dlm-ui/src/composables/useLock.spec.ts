@@ -1,24 +1,24 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { ref } from 'vue'
-import { api, AwayError } from '../api/client'
+import { api, UnreachableError } from '../api/client'
 import type { LockStatus } from '../api/types'
-import { granted } from '../state/samples'
+import { granted, held } from '../state/testData'
 import { useClock } from '../stores/clock'
-import { FakeStream, held, inScope, later, settle, stream } from './testing'
+import { deferred, FakeStream, inScope, settle, stream } from './testing'
 import { useLock } from './useLock'
 
 vi.mock('../api/eventSocket', async () => ({ EventSocket: (await import('./testing')).FakeStream }))
 
 const status = vi.spyOn(api, 'status')
-let end: () => void
+let dispose: () => void
 
-async function begin(first: LockStatus) {
+async function setup(first: LockStatus) {
   vi.spyOn(api, 'newestEvents').mockResolvedValue({ events: [], cursor: 'c0' })
   status.mockResolvedValueOnce(first)
   const scope = inScope(() => useLock(ref('a')))
-  end = scope.end
+  dispose = scope.dispose
   await settle()
-  return scope.made
+  return scope.result
 }
 
 beforeEach(() => {
@@ -26,64 +26,64 @@ beforeEach(() => {
   status.mockReset()
 })
 afterEach(() => {
-  end()
-  FakeStream.newest = null
+  dispose()
+  FakeStream.current = null
   vi.useRealTimers()
 })
 
-test('a lock to which something happens all the time is shown as it goes on, over a slow way too', async () => {
-  const lock = await begin(held('a', 1))
+test('a lock that changes constantly is kept up to date even over a slow connection', async () => {
+  const lock = await setup(held('a', 1))
   status.mockImplementation(async () => {
     const version = 1 + status.mock.calls.length
     await new Promise((resolve) => setTimeout(resolve, 400))
     return held('a', version)
   })
   for (let version = 2; version < 40; version += 1) {
-    stream().says(granted(version, version))
+    stream().emit(granted(version, version))
     await settle(50)
   }
   expect(lock.status.value?.version).toBeGreaterThan(3)
 })
 
-test('one question is asked at a time, and asked again for what happened meanwhile', async () => {
-  const lock = await begin(held('a', 1))
-  const slow = later<LockStatus>()
+test('at most one request is in flight, and events during it trigger another', async () => {
+  const lock = await setup(held('a', 1))
+  const slow = deferred<LockStatus>()
   status.mockReturnValueOnce(slow.promise).mockResolvedValue(held('a', 3))
-  stream().says(granted(2, 2))
+  stream().emit(granted(2, 2))
   await settle(200)
-  stream().says(granted(3, 3))
+  stream().emit(granted(3, 3))
   await settle(500)
   expect(status).toHaveBeenCalledTimes(2)
-  slow.answer(held('a', 2))
+  slow.resolve(held('a', 2))
   await settle(200)
   expect(status).toHaveBeenCalledTimes(3)
   expect(lock.status.value?.version).toBe(3)
 })
 
-test('an older answer does not take the place of what was loaded since', async () => {
-  const lock = await begin(held('a', 1))
-  const slow = later<LockStatus>()
+test('an older response does not replace newer data', async () => {
+  const lock = await setup(held('a', 1))
+  const slow = deferred<LockStatus>()
   status.mockReturnValueOnce(slow.promise).mockResolvedValue(held('a', 5))
-  stream().says(granted(2, 2))
+  stream().emit(granted(2, 2))
   await settle(200)
-  stream().gives('cursor-lost')
+  stream().emitGap('cursor-lost')
   await settle()
   expect(lock.status.value?.version).toBe(5)
-  slow.answer(held('a', 2))
+  slow.resolve(held('a', 2))
   await settle()
   expect(lock.status.value?.version).toBe(5)
 })
 
-test('what could not be asked for is asked for again', async () => {
-  const lock = await begin(held('a', 1))
-  status.mockRejectedValueOnce(new AwayError()).mockResolvedValue(held('a', 2))
-  stream().says(granted(2, 2))
+test('a failed request is retried', async () => {
+  const lock = await setup(held('a', 1))
+  status.mockRejectedValueOnce(new UnreachableError()).mockResolvedValue(held('a', 2))
+  stream().emit(granted(2, 2))
   await settle(3_000)
   expect(lock.status.value?.version).toBe(2)
 })
 
-test('a lease whose time is up is asked for, since its renewals may go to another server', async () => {
-  const lock = await begin(held('a', 1))
+test('an overdue lease is fetched, since it may have been renewed through another server', async () => {
+  const lock = await setup(held('a', 1))
   const renewed = held('a', 1)
   renewed.holders = renewed.holders.map((holder) => ({ ...holder, expires_at: '2099-01-01T00:05:00.000Z' }))
   status.mockResolvedValue(renewed)

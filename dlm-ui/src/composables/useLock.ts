@@ -1,39 +1,39 @@
-// One lock as it is: its status, asked for anew whenever something happened to it, and its newest events.
+// The status of one lock, fetched again after each of its events, and its newest events.
 import { onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
-import { api, passes, type ApiError } from '../api/client'
+import { api, retryable, type ApiError } from '../api/client'
 import type { LockEvent, LockStatus, StreamMessage } from '../api/types'
-import { applyRenewal, newer } from '../state/rows'
+import { applyRenewal, mergeStatus } from '../state/rows'
 import { useConnection } from '../stores/connection'
 import { useEventStream } from './useEventStream'
-import { useOverdue } from './useOverdue'
+import { useOverdueLeases } from './useOverdueLeases'
 import { useRetry } from './useRetry'
 
-const MOST_EVENTS = 500
-/** A lock that is busy is asked for this often at most; and this long after it could not be. */
-const REFRESH_MS = 100
-const AGAIN_MS = 1_000
+const MAX_EVENTS = 500
+/** Minimum interval between fetches of the status. */
+const REFRESH_INTERVAL_MS = 100
+const RETRY_DELAY_MS = 1_000
 
 export function useLock(name: Ref<string>) {
   const connection = useConnection()
   const status = shallowRef<LockStatus | null>(null)
   /** Oldest first. */
   const events = shallowRef<LockEvent[]>([])
-  const refused = ref<string | null>(null)
+  const error = ref<string | null>(null)
   let notBefore = Number.NEGATIVE_INFINITY
   let timer: ReturnType<typeof setTimeout> | undefined
-  let asking = false
-  /** What is under way may be answered without what happened since. */
-  let again = false
-  let ended = false
+  let inFlight = false
+  /** An event arrived during the request in flight, whose response may not include it. */
+  let refreshAgain = false
+  let disposed = false
 
-  const { load } = useRetry((error: ApiError) => {
-    refused.value = error.message
+  const { load } = useRetry((failure: ApiError) => {
+    error.value = failure.message
   })
   const stream = useEventStream(() => ({ resource: name.value, renewals: true }), {
-    messages: take,
-    gap: (why) => {
-      if (why === 'cursor-lost') {
-        connection.notice = 'The server no longer had the events since the last look; they were loaded anew.'
+    messages: handleMessages,
+    gap: (gap) => {
+      if (gap === 'cursor-lost') {
+        connection.notice = 'Some events are no longer in the log. The lock was reloaded.'
       }
       reload()
     },
@@ -42,20 +42,20 @@ export function useLock(name: Ref<string>) {
   function reload(): void {
     stream.stop()
     void load(async (signal) => {
-      const page = await api.newestEvents('', name.value, MOST_EVENTS, signal)
-      const fresh = await api.status(name.value, signal)
-      refused.value = null
+      const page = await api.newestEvents('', name.value, MAX_EVENTS, signal)
+      const fetched = await api.status(name.value, signal)
+      error.value = null
       events.value = page.events
-      status.value = fresh
+      status.value = fetched
       stream.start(page.cursor)
     })
   }
 
-  function take(batch: StreamMessage[]): void {
-    const happened = batch.filter((message) => message.type === 'event')
-    if (happened.length > 0) {
-      events.value = [...events.value, ...happened].slice(-MOST_EVENTS)
-      if (happened.some((event) => event.version > (status.value?.version ?? 0))) refreshSoon()
+  function handleMessages(batch: StreamMessage[]): void {
+    const received = batch.filter((message) => message.type === 'event')
+    if (received.length > 0) {
+      events.value = [...events.value, ...received].slice(-MAX_EVENTS)
+      if (received.some((event) => event.version > (status.value?.version ?? 0))) scheduleRefresh()
     }
     for (const message of batch) {
       if (message.type !== 'renewed' || !status.value) continue
@@ -63,45 +63,45 @@ export function useLock(name: Ref<string>) {
     }
   }
 
-  function refreshSoon(): void {
-    if (asking) again = true
+  function scheduleRefresh(): void {
+    if (inFlight) refreshAgain = true
     else timer ??= setTimeout(() => void refresh(), Math.max(0, notBefore - performance.now()))
   }
 
-  /** One question at a time: on a slow way the answers would overtake each other. */
+  /** Fetches the status. Only one request is in flight, so that responses can't overtake each other. */
   async function refresh(): Promise<void> {
     clearTimeout(timer)
     timer = undefined
-    if (asking) {
-      again = true
+    if (inFlight) {
+      refreshAgain = true
       return
     }
-    asking = true
-    again = false
-    notBefore = performance.now() + REFRESH_MS
+    inFlight = true
+    refreshAgain = false
+    notBefore = performance.now() + REFRESH_INTERVAL_MS
     try {
-      const fresh = await api.status(name.value)
-      if (fresh.resource === name.value) status.value = newer(status.value, fresh)
-    } catch (error) {
-      again = passes(error)
-      notBefore = performance.now() + AGAIN_MS
+      const fetched = await api.status(name.value)
+      if (fetched.resource === name.value) status.value = mergeStatus(status.value, fetched)
+    } catch (failure) {
+      refreshAgain = retryable(failure)
+      notBefore = performance.now() + RETRY_DELAY_MS
     } finally {
-      asking = false
+      inFlight = false
     }
-    if (again && !ended) refreshSoon()
+    if (refreshAgain && !disposed) scheduleRefresh()
   }
 
-  useOverdue(() => (status.value ? [status.value] : []), refreshSoon)
+  useOverdueLeases(() => (status.value ? [status.value] : []), scheduleRefresh)
   watch(name, () => {
     status.value = null
     events.value = []
     reload()
   })
   onScopeDispose(() => {
-    ended = true
+    disposed = true
     clearTimeout(timer)
   })
   reload()
 
-  return { status, events, refused, refresh }
+  return { status, events, error, refresh }
 }

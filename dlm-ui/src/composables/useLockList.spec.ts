@@ -1,33 +1,33 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { nextTick, ref, shallowRef } from 'vue'
-import { api, AwayError } from '../api/client'
+import { api, UnreachableError } from '../api/client'
 import type { LockPage, LockStatus, StateFilter } from '../api/types'
-import { event, granted } from '../state/samples'
-import type { Sort } from '../state/order'
+import type { Sort } from '../state/sort'
+import { event, granted, held } from '../state/testData'
 import { useConnection } from '../stores/connection'
-import { FakeStream, held, inScope, later, settle, stream } from './testing'
+import { deferred, FakeStream, inScope, settle, stream } from './testing'
 import { useLockList } from './useLockList'
 
 vi.mock('../api/eventSocket', async () => ({ EventSocket: (await import('./testing')).FakeStream }))
 
 const status = vi.spyOn(api, 'status')
 const list = vi.spyOn(api, 'list')
-let end: () => void
+let dispose: () => void
 
 const page = (locks: LockStatus[], next: string | null = null): LockPage => ({ locks, next, cursor: 'c0' })
 
-function begin(state: StateFilter = 'held') {
+function setup(state: StateFilter = 'held') {
   const options = {
     prefix: ref(''),
     filter: ref(state),
-    sort: ref<Sort>({ key: 'name', descending: false }),
-    still: ref(false),
-    inSight: shallowRef<string[]>([]),
+    sort: ref<Sort>({ key: 'name', reversed: false }),
+    frozen: ref(false),
+    visibleNames: shallowRef<string[]>([]),
   }
   const scope = inScope(() => useLockList(options))
-  end = scope.end
-  const names = () => scope.made.ordered.value.map((row) => row.resource)
-  return { ...options, ...scope.made, names }
+  dispose = scope.dispose
+  const names = () => scope.result.ordered.value.map((row) => row.resource)
+  return { ...options, ...scope.result, names }
 }
 
 beforeEach(() => {
@@ -36,88 +36,88 @@ beforeEach(() => {
   list.mockReset()
 })
 afterEach(() => {
-  end()
-  FakeStream.newest = null
+  dispose()
+  FakeStream.current = null
   vi.useRealTimers()
 })
 
-test('a row that could not be asked for is asked for again', async () => {
+test('a failed row fetch is retried', async () => {
   list.mockResolvedValue(page([held('a', 1)]))
-  status.mockRejectedValueOnce(new AwayError()).mockResolvedValue(held('a', 4, { current_token: 9 }))
-  const { ordered } = begin()
+  status.mockRejectedValueOnce(new UnreachableError()).mockResolvedValue(held('a', 4, { current_token: 9 }))
+  const { ordered } = setup()
   await settle()
-  stream().says(granted(4, 9))
+  stream().emit(granted(4, 9))
   await settle(1_000)
   expect(status).toHaveBeenCalledTimes(2)
   expect(ordered.value[0]?.current_token).toBe(9)
 })
 
-test('a pointer that rests on a list does not keep it from loading', async () => {
-  const second = later<LockPage>()
+test('a frozen list still loads its remaining pages', async () => {
+  const second = deferred<LockPage>()
   list.mockResolvedValueOnce(page([held('a', 1)], 'a')).mockReturnValueOnce(second.promise)
-  const { names, still } = begin()
+  const { names, frozen } = setup()
   await settle()
-  still.value = true
-  second.answer(page([held('b', 1)]))
+  frozen.value = true
+  second.resolve(page([held('b', 1)]))
   await settle(100)
   expect(names()).toEqual(['a', 'b'])
 })
 
-test('while it loads, rows come in under a pointer too', async () => {
-  const third = later<LockPage>()
+test('rows are added to a frozen list until it is complete', async () => {
+  const third = deferred<LockPage>()
   list
     .mockResolvedValueOnce(page([held('a', 1)], 'a'))
     .mockResolvedValueOnce(page([held('b', 1)], 'b'))
     .mockReturnValueOnce(third.promise)
-  const { names, still } = begin()
-  still.value = true
+  const { names, frozen } = setup()
+  frozen.value = true
   await settle(100)
   expect(names()).toEqual(['a', 'b'])
 })
 
-test('a lock that was released while it was asked for does not come back', async () => {
+test('a lock released during its fetch is not added', async () => {
   list.mockResolvedValue(page([]))
-  const slow = later<LockStatus>()
+  const slow = deferred<LockStatus>()
   status.mockReturnValueOnce(slow.promise).mockResolvedValue(held('b', 3, { state: 'free', holder_count: 0 }))
-  const { names } = begin()
+  const { names } = setup()
   await settle()
-  stream().says(granted(2, 2, { resource: 'b', queue_len: 1 }))
+  stream().emit(granted(2, 2, { resource: 'b', queue_len: 1 }))
   await settle(300)
   expect(status).toHaveBeenCalledTimes(1)
-  stream().says(event('released', 3, { resource: 'b', fencing_token: 2 }))
-  slow.answer(held('b', 2))
+  stream().emit(event('released', 3, { resource: 'b', fencing_token: 2 }))
+  slow.resolve(held('b', 2))
   await settle(1_000)
   expect(names()).toEqual([])
 })
 
-test('a lock that is always busy is in the list all the same', async () => {
+test('a lock that changes constantly stays in the list', async () => {
   list.mockResolvedValue(page([]))
   let version = 1
   status.mockImplementation(async (name) => {
-    const asked = held(name, version, { queue_len: 1 })
+    const fetched = held(name, version, { queue_len: 1 })
     await new Promise((resolve) => setTimeout(resolve, 100))
-    return asked
+    return fetched
   })
-  const { names } = begin()
+  const { names } = setup()
   await settle()
-  for (let turn = 0; turn < 100; turn += 1) {
-    stream().says(
+  for (let round = 0; round < 100; round += 1) {
+    stream().emit(
       event('released', version + 1, { resource: 'b', fencing_token: version, queue_len: 1 }),
       granted(version + 2, version + 1, { resource: 'b', waiter_id: 'w', queue_len: 1 }),
     )
     version += 2
     await settle(20)
-    if (turn > 50) expect(names()).toEqual(['b'])
+    if (round > 50) expect(names()).toEqual(['b'])
   }
 })
 
-test('an answer is taken in without waiting for the others that were asked for', async () => {
+test('a fetched row shows without waiting for slower fetches', async () => {
   list.mockResolvedValue(page([]))
-  const slow = later<LockStatus>()
+  const slow = deferred<LockStatus>()
   status.mockImplementation((name) => (name === 'slow' ? slow.promise : Promise.resolve(held(name, 2))))
-  const { names } = begin()
+  const { names } = setup()
   await settle()
-  stream().says(
+  stream().emit(
     granted(2, 1, { resource: 'slow', queue_len: 1 }),
     granted(2, 1, { resource: 'b', queue_len: 1 }),
   )
@@ -125,71 +125,71 @@ test('an answer is taken in without waiting for the others that were asked for',
   expect(names()).toEqual(['b'])
 })
 
-test('an answer about another list is dropped', async () => {
+test('a row fetched for a previous filter is dropped', async () => {
   list.mockResolvedValue(page([]))
-  const slow = later<LockStatus>()
+  const slow = deferred<LockStatus>()
   status.mockReturnValueOnce(slow.promise)
-  const { names, prefix } = begin()
+  const { names, prefix } = setup()
   await settle()
-  stream().says(granted(2, 1, { resource: 'b', queue_len: 1 }))
+  stream().emit(granted(2, 1, { resource: 'b', queue_len: 1 }))
   await settle(300)
   prefix.value = 'x'
   await settle(10)
-  slow.answer(held('b', 2))
+  slow.resolve(held('b', 2))
   await settle(300)
   expect(names()).toEqual([])
 })
 
-test('of those waited for, what nobody waits for is not asked about, and what is seen is asked about first', async () => {
-  list.mockResolvedValue(page([held('seen', 1, { queue_len: 2 })]))
+test('locks without waiters are not fetched for the waiting list, and visible rows are fetched first', async () => {
+  list.mockResolvedValue(page([held('visible', 1, { queue_len: 2 })]))
   status.mockImplementation((name) => Promise.resolve(held(name, 9, { queue_len: 1 })))
-  const { inSight } = begin('waiting')
+  const { visibleNames } = setup('waiting')
   await settle()
-  inSight.value = ['seen']
+  visibleNames.value = ['visible']
   for (let number = 0; number < 50; number += 1) {
-    stream().says(granted(2, 1, { resource: `idle/${number}` }))
-    stream().says(event('queued', 2, { resource: `busy/${number}`, queue_len: 1 }))
+    stream().emit(granted(2, 1, { resource: `idle/${number}` }))
+    stream().emit(event('queued', 2, { resource: `busy/${number}`, queue_len: 1 }))
   }
-  stream().says(event('cancelled', 2, { resource: 'seen', waiter_id: 'w', queue_len: 1 }))
+  stream().emit(event('cancelled', 2, { resource: 'visible', waiter_id: 'w', queue_len: 1 }))
   await settle(200)
-  const asked = status.mock.calls.map(([name]) => name)
-  expect(asked[0]).toBe('seen')
-  expect(asked.filter((name) => name.startsWith('idle/'))).toEqual([])
+  const fetched = status.mock.calls.map(([name]) => name)
+  expect(fetched[0]).toBe('visible')
+  expect(fetched.filter((name) => name.startsWith('idle/'))).toEqual([])
 })
 
-test('a list that could not keep up says so, and is shown anew when all of it is there', async () => {
+test('an overloaded list reports it and swaps in the reloaded rows once they are complete', async () => {
   list.mockResolvedValue(page([held('a', 1), held('b', 1)]))
-  const { names } = begin()
+  const { names } = setup()
   const connection = useConnection()
   await settle()
-  stream().gives('too-many')
-  expect(connection.link).toBe('behind')
+  stream().emitGap('overflow')
+  expect(connection.status).toBe('catching-up')
   expect(connection.stale).toBe(true)
-  const second = later<LockPage>()
+  const second = deferred<LockPage>()
   list.mockReset()
   list.mockResolvedValueOnce(page([held('a', 5)], 'a')).mockReturnValueOnce(second.promise)
   await settle(3_500)
   expect(names()).toEqual(['a', 'b'])
-  second.answer(page([held('c', 1)]))
+  second.resolve(page([held('c', 1)]))
   await settle(100)
   expect(names()).toEqual(['a', 'c'])
-  expect(connection.link).toBe('live')
-  expect(connection.notice).toContain('Too much')
+  expect(connection.status).toBe('live')
+  expect(connection.notice).toContain('too fast')
   await settle(15_000)
   expect(connection.notice).toBeNull()
 })
 
-test('rows keep their places while one points at them', async () => {
+test('rows of a frozen list keep their places', async () => {
   list.mockResolvedValue(page([held('b', 1), held('c', 1)]))
-  const { names, ordered, still } = begin()
+  const { names, ordered, frozen } = setup()
   await settle(50)
-  still.value = true
+  frozen.value = true
   await nextTick()
-  stream().says(granted(1, 1, { resource: 'a' }), event('released', 2, { resource: 'c', fencing_token: 1 }))
+  stream().emit(granted(1, 1, { resource: 'a' }), event('released', 2, { resource: 'c', fencing_token: 1 }))
   await settle(50)
   expect(names()).toEqual(['b', 'c'])
   expect(ordered.value[1]?.state).toBe('free')
-  still.value = false
+  frozen.value = false
   await settle(50)
   expect(names()).toEqual(['a', 'b'])
 })

@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { api, AwayError } from '../api/client'
+import { api, UnreachableError } from '../api/client'
 import type { Overview } from '../api/types'
 import { useClock } from '../stores/clock'
 import { useConnection } from '../stores/connection'
-import { inScope, later, settle } from './testing'
+import { deferred, inScope, settle } from './testing'
 import { useOverview } from './useOverview'
 
-const asked = vi.spyOn(api, 'overview')
-let end: () => void
+const request = vi.spyOn(api, 'overview')
+let dispose: () => void
 
 function overview(held: number): Overview {
   return {
@@ -26,51 +26,51 @@ function overview(held: number): Overview {
   }
 }
 
-function begin() {
+function setup() {
   const scope = inScope(useOverview)
-  end = scope.end
-  return scope.made
+  dispose = scope.dispose
+  return scope.result
 }
 
 beforeEach(() => {
   vi.useFakeTimers()
-  asked.mockReset()
+  request.mockReset()
 })
 afterEach(() => {
-  end()
+  dispose()
   vi.useRealTimers()
 })
 
-test('a page that is hidden and seen again while it asks goes on asking once at a time', async () => {
-  const slow = later<Overview>()
-  asked.mockReturnValueOnce(slow.promise).mockImplementation(() => Promise.resolve(overview(2)))
-  begin()
-  for (let time = 0; time < 3; time += 1) {
+test('visibility changes during a request do not start parallel polling', async () => {
+  const slow = deferred<Overview>()
+  request.mockReturnValueOnce(slow.promise).mockImplementation(() => Promise.resolve(overview(2)))
+  setup()
+  for (let round = 0; round < 3; round += 1) {
     document.dispatchEvent(new Event('visibilitychange'))
     await settle(20)
   }
-  expect(asked).toHaveBeenCalledTimes(1)
-  slow.answer(overview(1))
+  expect(request).toHaveBeenCalledTimes(1)
+  slow.resolve(overview(1))
   await settle()
-  asked.mockClear()
+  request.mockClear()
   await settle(1_500)
-  expect(asked.mock.calls.length).toBeLessThanOrEqual(10)
+  expect(request.mock.calls.length).toBeLessThanOrEqual(10)
 })
 
-test('what is shown is stale since the last answer, not since the failure', async () => {
-  asked.mockResolvedValueOnce(overview(1))
-  const { overview: shown } = begin()
+test('data is stale since the last response, not since the failure', async () => {
+  request.mockResolvedValueOnce(overview(1))
+  const { overview: shown } = setup()
   await settle()
   expect(shown.value?.held).toBe(1)
-  const answeredAt = performance.now()
-  const silent = later<Overview>()
-  asked.mockReturnValueOnce(silent.promise).mockRejectedValue(new AwayError())
+  const respondedAt = performance.now()
+  const hanging = deferred<Overview>()
+  request.mockReturnValueOnce(hanging.promise).mockRejectedValue(new UnreachableError())
   await settle(10_000)
-  silent.fail(new AwayError())
+  hanging.reject(new UnreachableError())
   await settle()
   const connection = useConnection()
   const clock = useClock()
   clock.now = performance.now() + clock.offset
-  expect(connection.link).toBe('away')
-  expect(connection.staleSince).toBe(answeredAt + clock.offset)
+  expect(connection.status).toBe('disconnected')
+  expect(connection.staleSince).toBe(respondedAt + clock.offset)
 })

@@ -1,71 +1,73 @@
-// The figures of all locks, which the server computes once for all who look.
+// Polls the overview, which the server computes once for all clients.
 import { onScopeDispose, ref, shallowRef } from 'vue'
-import { api, ApiError, AwayError } from '../api/client'
+import { api, ApiError, UnreachableError } from '../api/client'
+import { OVERVIEW_SECONDS } from '../api/limits'
 import type { Overview } from '../api/types'
 import { mergeSeconds } from '../state/seconds'
 import { useClock } from '../stores/clock'
 import { useConnection } from '../stores/connection'
 
-const EVERY_MS = 150
-/** After a failure. */
-const AGAIN_MS = 1_000
-/** What is new since the last look, with some to spare. */
-const FEW_SECONDS = 10
-export const ALL_SECONDS = 300
+const POLL_INTERVAL_MS = 150
+const RETRY_DELAY_MS = 1_000
+/** Enough to cover the time since the previous poll. */
+const RECENT_SECONDS = 10
 
 export function useOverview() {
   const connection = useConnection()
   const clock = useClock()
   const overview = shallowRef<Overview | null>(null)
-  const refused = ref<string | null>(null)
+  const error = ref<string | null>(null)
   let timer: ReturnType<typeof setTimeout> | undefined
-  let ended = false
-  let looking = false
-  let answeredAt = performance.now()
+  let disposed = false
+  let inFlight = false
+  let respondedAt = performance.now()
 
-  async function look(): Promise<void> {
-    if (looking) return
-    looking = true
+  async function poll(): Promise<void> {
+    if (inFlight) return
+    inFlight = true
+    const sentAt = performance.now()
+    let delay = POLL_INTERVAL_MS
+    try {
+      const fresh = await api.overview(missingSeconds())
+      if (disposed) return
+      respondedAt = performance.now()
+      clock.addSample(fresh.at, sentAt, respondedAt)
+      const known = overview.value?.seconds ?? []
+      overview.value = { ...fresh, seconds: mergeSeconds(known, fresh.seconds, OVERVIEW_SECONDS) }
+      error.value = null
+      connection.setStatus('live')
+    } catch (failure) {
+      if (disposed) return
+      delay = RETRY_DELAY_MS
+      connection.setStatus('disconnected', respondedAt)
+      if (failure instanceof ApiError && failure.status < 500) error.value = failure.message
+      else if (!(failure instanceof UnreachableError) && !(failure instanceof ApiError)) throw failure
+    } finally {
+      inFlight = false
+    }
+    schedule(delay)
+  }
+
+  function missingSeconds(): number {
     const last = overview.value?.seconds.at(-1)
     const behind = last ? clock.now - Date.parse(last.at) : Number.POSITIVE_INFINITY
-    const seconds = behind < (FEW_SECONDS - 2) * 1000 ? FEW_SECONDS : ALL_SECONDS
-    const sentAt = performance.now()
-    let pause = EVERY_MS
-    try {
-      const fresh = await api.overview(seconds)
-      if (ended) return
-      answeredAt = performance.now()
-      clock.take(fresh.at, sentAt, answeredAt)
-      const known = overview.value?.seconds ?? []
-      overview.value = { ...fresh, seconds: mergeSeconds(known, fresh.seconds, ALL_SECONDS) }
-      refused.value = null
-      connection.become('live')
-    } catch (error) {
-      if (ended) return
-      pause = AGAIN_MS
-      connection.become('away', answeredAt)
-      if (error instanceof ApiError && error.status < 500) refused.value = error.message
-      else if (!(error instanceof AwayError) && !(error instanceof ApiError)) throw error
-    } finally {
-      looking = false
-    }
-    next(pause)
+    return behind < (RECENT_SECONDS - 2) * 1000 ? RECENT_SECONDS : OVERVIEW_SECONDS
   }
 
-  function next(pause: number): void {
+  function schedule(delay: number): void {
     clearTimeout(timer)
-    // A page that nobody sees asks for nothing.
-    if (!document.hidden) timer = setTimeout(() => void look(), pause)
+    // A hidden page does not poll.
+    if (!document.hidden) timer = setTimeout(() => void poll(), delay)
   }
 
-  const seen = () => next(0)
-  document.addEventListener('visibilitychange', seen)
+  const onVisibilityChange = () => schedule(0)
+  document.addEventListener('visibilitychange', onVisibilityChange)
   onScopeDispose(() => {
-    ended = true
+    disposed = true
     clearTimeout(timer)
-    document.removeEventListener('visibilitychange', seen)
+    document.removeEventListener('visibilitychange', onVisibilityChange)
   })
-  void look()
+  void poll()
 
-  return { overview, refused }
+  return { overview, error }
 }

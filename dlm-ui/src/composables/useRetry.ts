@@ -1,36 +1,36 @@
 import { onScopeDispose } from 'vue'
-import { ApiError, passes } from '../api/client'
+import { ApiError, retryable } from '../api/client'
 import { useConnection } from '../stores/connection'
 
-const FIRST_PAUSE_MS = 250
-const LONGEST_PAUSE_MS = 5_000
+const MIN_BACKOFF_MS = 250
+const MAX_BACKOFF_MS = 5_000
 
 /**
- * Loads until it succeeds or another load takes its place. What the server refuses is not asked for again: it goes to
- * `refused`.
+ * Runs a load with exponential backoff until it succeeds or a newer load replaces it. An error that a retry can't fix is
+ * passed to `onError`.
  */
-export function useRetry(refused: (error: ApiError) => void) {
+export function useRetry(onError: (error: ApiError) => void) {
   const connection = useConnection()
   let current: AbortController | null = null
 
   async function load(task: (signal: AbortSignal) => Promise<void>): Promise<void> {
     current?.abort()
-    const mine = new AbortController()
-    current = mine
-    for (let failures = 0; !mine.signal.aborted; failures += 1) {
+    const controller = new AbortController()
+    current = controller
+    for (let failures = 0; !controller.signal.aborted; failures += 1) {
       try {
-        await task(mine.signal)
+        await task(controller.signal)
         return
       } catch (error) {
-        if (mine.signal.aborted) return
-        if (!passes(error)) {
+        if (controller.signal.aborted) return
+        if (!retryable(error)) {
           if (!(error instanceof ApiError)) throw error
-          connection.become('idle')
-          refused(error)
+          connection.setStatus('idle')
+          onError(error)
           return
         }
-        connection.become('away')
-        await pause(Math.min(FIRST_PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS), mine.signal)
+        connection.setStatus('disconnected')
+        await sleep(Math.min(MIN_BACKOFF_MS * 2 ** failures, MAX_BACKOFF_MS), controller.signal)
       }
     }
   }
@@ -39,7 +39,8 @@ export function useRetry(refused: (error: ApiError) => void) {
   return { load }
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+/** Resolves after the backoff with jitter, or when aborted. */
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms * (0.5 + Math.random() / 2))
     signal.addEventListener('abort', () => {

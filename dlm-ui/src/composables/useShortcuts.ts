@@ -1,23 +1,22 @@
 import { onScopeDispose } from 'vue'
 import { useSettings } from '../stores/settings'
 
-/** Keys that do something anywhere on the page, except where one types. */
-export function useShortcuts(keys: Record<string, (event: KeyboardEvent) => void>): void {
+/** Page-wide single-key shortcuts. Ignored while a text field or a dialog has the focus. */
+export function useShortcuts(shortcuts: Record<string, (event: KeyboardEvent) => void>): void {
   const settings = useSettings()
-  const pressed = (event: KeyboardEvent) => {
+  const onKeydown = (event: KeyboardEvent) => {
     if (settings.keys === 'off' || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented)
       return
     const target = event.target
     if (target instanceof HTMLElement && target.closest('input, textarea, select, [contenteditable]')) return
-    // Space is how a button is pressed.
+    // Space activates the focused button.
     if (event.key === ' ' && target instanceof HTMLElement && target.closest('button')) return
-    // A dialog has the keyboard to itself.
     if (document.querySelector('[role="dialog"], [role="alertdialog"]')) return
-    const action = keys[event.key]
+    const action = shortcuts[event.key]
     if (!action) return
     event.preventDefault()
     action(event)
   }
-  window.addEventListener('keydown', pressed)
-  onScopeDispose(() => window.removeEventListener('keydown', pressed))
+  window.addEventListener('keydown', onKeydown)
+  onScopeDispose(() => window.removeEventListener('keydown', onKeydown))
 }

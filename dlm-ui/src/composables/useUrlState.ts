@@ -1,49 +1,56 @@
 import { computed, type WritableComputedRef } from 'vue'
 import { useRoute, useRouter } from 'vue-router'
 
+/** Converts a value to and from a query parameter. `parse` returns `null` for invalid input. */
 interface Codec<T> {
-  read: (text: string) => T | null
-  write: (value: T) => string
+  parse: (text: string) => T | null
+  format: (value: T) => string
 }
 
-export const text: Codec<string> = { read: (value) => value, write: (value) => value }
-export const flag: Codec<boolean> = { read: (value) => value === '1', write: (value) => (value ? '1' : '0') }
-
-export function oneOf<T extends string>(known: readonly T[]): Codec<T> {
-  return { read: (value) => known.find((one) => one === value) ?? null, write: (value) => value }
+export const text: Codec<string> = { parse: (value) => value, format: (value) => value }
+export const flag: Codec<boolean> = {
+  parse: (value) => value === '1',
+  format: (value) => (value ? '1' : '0'),
 }
 
-export function whole(from: number, to: number): Codec<number> {
+export function oneOf<T extends string>(options: readonly T[]): Codec<T> {
   return {
-    read: (value) => {
+    parse: (value) => options.find((option) => option === value) ?? null,
+    format: (value) => value,
+  }
+}
+
+export function integer(min: number, max: number): Codec<number> {
+  return {
+    parse: (value) => {
       const number = /^\d{1,12}$/.test(value) ? Number(value) : Number.NaN
-      return number >= from && number <= to ? number : null
+      return number >= min && number <= max ? number : null
     },
-    write: String,
+    format: String,
   }
 }
 
-export function visibleAscii(longest: number): Codec<string> {
+export function visibleAscii(maxLength: number): Codec<string> {
   return {
-    read: (value) => (/^[!-~]+$/.test(value) && value.length <= longest ? value : null),
-    write: (value) => value,
+    parse: (value) => (/^[!-~]+$/.test(value) && value.length <= maxLength ? value : null),
+    format: (value) => value,
   }
 }
 
-/** A part of a view's state that lives in its address; the default is left out of it. */
-export function useUrlState<T>(name: string, codec: Codec<T>, otherwise: T): WritableComputedRef<T> {
+/** View state stored in a query parameter. The default value is omitted from the URL. */
+export function useUrlState<T>(name: string, codec: Codec<T>, defaultValue: T): WritableComputedRef<T> {
   const route = useRoute()
   const router = useRouter()
   return computed({
     get: () => {
       const value = route.query[name]
-      return (typeof value === 'string' ? codec.read(value) : null) ?? otherwise
+      return (typeof value === 'string' ? codec.parse(value) : null) ?? defaultValue
     },
     set: (value) => {
       const { query } = router.currentRoute.value
-      // What is undefined is left out of the address.
-      const written = value === otherwise ? undefined : codec.write(value)
-      void router.replace({ query: { ...query, [name]: written } })
+      // The router omits undefined parameters.
+      const parameter = value === defaultValue ? undefined : codec.format(value)
+      void router.replace({ query: { ...query, [name]: parameter } })
     },
   })
 }

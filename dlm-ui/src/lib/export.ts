@@ -1,4 +1,4 @@
-/** Has the browser save values as a file with one JSON text a line. */
+/** Downloads values as a JSON Lines file. */
 export function saveJsonLines(name: string, values: readonly unknown[]): void {
   const url = URL.createObjectURL(new Blob([jsonLines(values)], { type: 'application/jsonl' }))
   const link = document.createElement('a')

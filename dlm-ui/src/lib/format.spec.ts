@@ -12,23 +12,23 @@ test.each([
   [192_000, '3 min 12 s'],
   [7_500_000, '2 h 5 min'],
   [273_600_000, '3 d 4 h'],
-])('%d ms is %s', (ms, words) => {
-  expect(duration(ms)).toBe(words)
+])('%d ms is formatted as %s', (ms, expected) => {
+  expect(duration(ms)).toBe(expected)
 })
 
-test('a countdown never says nothing is left while something is', () => {
+test('a countdown shows zero only at zero', () => {
   expect(countdown(1)).toBe('0.1 s')
   expect(countdown(0)).toBe('0.0 s')
   expect(countdown(30_000)).toBe('30 s')
 })
 
-test('an instant has its day unless it is today', () => {
+test('a time of day includes the date unless it is today', () => {
   const noon = Date.UTC(2026, 0, 2, 12, 0, 5, 7)
   expect(clockTime(noon, 'utc', noon + 1)).toBe('12:00:05')
   expect(clockTime(noon, 'utc', noon + 86_400_000)).toBe('2026-01-02 12:00:05')
   expect(fullTime(noon, 'utc')).toBe('2026-01-02 12:00:05.007 UTC')
 })
 
-test('rates are short', () => {
+test('rates have one decimal below ten and none above', () => {
   expect([0, 0.3, 9.96, 1234.4].map(rate)).toEqual(['0', '0.3', '10.0', '1,234'])
 })

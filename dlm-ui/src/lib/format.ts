@@ -1,4 +1,4 @@
-/** A duration for people: two units at most. */
+/** A human-readable duration with at most two units. */
 export function duration(ms: number): string {
   const abs = Math.max(0, ms)
   if (abs < 1000) return `${Math.floor(abs)} ms`
@@ -12,7 +12,7 @@ export function duration(ms: number): string {
   return pair(Math.floor(hours / 24), 'd', hours % 24, 'h')
 }
 
-/** Whole seconds only: for what is counted as one looks on. */
+/** A remaining time. Unlike `duration`, it rounds up and shows `0.0 s` only at zero. */
 export function countdown(ms: number): string {
   return ms < 1000 ? `${Math.max(0, Math.ceil(ms / 100) / 10).toFixed(1)} s` : duration(ms)
 }
@@ -25,7 +25,7 @@ export function count(value: number): string {
   return value.toLocaleString('en')
 }
 
-/** Events a second. */
+/** A rate per second. */
 export function rate(value: number): string {
   if (value === 0) return '0'
   return value < 10 ? value.toFixed(1) : count(Math.round(value))
@@ -33,31 +33,32 @@ export function rate(value: number): string {
 
 export type Zone = 'utc' | 'local'
 
-/** An instant as a clock shows it; with its day unless that is today. */
+/** A time of day, preceded by the date unless that is today. */
 export function clockTime(ms: number, zone: Zone, now: number): string {
-  const day = dayOf(ms, zone)
-  const time = part(ms, zone, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' })
-  return day === dayOf(now, zone) ? time : `${day} ${time}`
+  const date = dateOf(ms, zone)
+  const time = timeOf(ms, zone)
+  return date === dateOf(now, zone) ? time : `${date} ${time}`
 }
 
-/** An instant to the millisecond, with its zone. */
+/** A timestamp with milliseconds and time zone. */
 export function fullTime(ms: number, zone: Zone): string {
   if (zone === 'utc') return new Date(ms).toISOString().replace('T', ' ').replace('Z', ' UTC')
   const fraction = String(((ms % 1000) + 1000) % 1000).padStart(3, '0')
-  const time = part(ms, zone, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' })
-  return `${dayOf(ms, zone)} ${time}.${fraction} local`
+  const time = timeOf(ms, zone)
+  return `${dateOf(ms, zone)} ${time}.${fraction} local`
 }
 
-function dayOf(ms: number, zone: Zone): string {
-  // Sweden writes dates as ISO 8601 does.
+function dateOf(ms: number, zone: Zone): string {
+  // The Swedish locale formats dates as ISO 8601.
   return new Date(ms).toLocaleDateString('sv-SE', zone === 'utc' ? { timeZone: 'UTC' } : {})
 }
 
-function part(ms: number, zone: Zone, options: Intl.DateTimeFormatOptions): string {
+function timeOf(ms: number, zone: Zone): string {
+  const options = { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' } as const
   return new Date(ms).toLocaleTimeString('sv-SE', zone === 'utc' ? { ...options, timeZone: 'UTC' } : options)
 }
 
-/** What an operator reads for an owner that gave no name. */
+/** The display name of an owner, which may be empty. */
 export function ownerName(owner: string): string {
-  return owner === '' ? 'no owner given' : owner
+  return owner === '' ? 'no owner' : owner
 }

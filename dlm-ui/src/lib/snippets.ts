@@ -1,11 +1,13 @@
-// How to take a lock from elsewhere, ready to be copied.
+// Code snippets for acquiring and inspecting a lock.
 
-/** Text as one word of a POSIX shell. */
-export function shellWord(text: string): string {
+import { DEFAULT_TTL_MS } from '../api/limits'
+
+/** Quotes text as one word for a POSIX shell. */
+export function shellQuote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`
 }
 
-/** Text as a Rust string literal. */
+/** Quotes text as a Rust string literal. */
 export function rustLiteral(text: string): string {
   const escaped = text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')
   return `"${escaped}"`
@@ -14,14 +16,14 @@ export function rustLiteral(text: string): string {
 export function curlAcquire(origin: string, name: string): string {
   const url = `${origin}/v1/locks/${encodeURIComponent(name)}/acquire`
   return [
-    `curl -sS ${shellWord(url)} \\`,
+    `curl -sS ${shellQuote(url)} \\`,
     `  -H 'content-type: application/json' \\`,
-    `  -d '{"ttl_ms": 30000, "wait_ms": 5000, "owner": "me"}'`,
+    `  -d '{"ttl_ms": ${DEFAULT_TTL_MS}, "wait_ms": 5000, "owner": "me"}'`,
   ].join('\n')
 }
 
 export function curlStatus(origin: string, name: string): string {
-  return `curl -sS ${shellWord(`${origin}/v1/locks/${encodeURIComponent(name)}`)}`
+  return `curl -sS ${shellQuote(`${origin}/v1/locks/${encodeURIComponent(name)}`)}`
 }
 
 export function rustLock(origin: string, name: string): string {

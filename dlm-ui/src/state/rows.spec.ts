@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest'
 import type { LockEvent, LockStatus } from '../api/types'
-import { applyEvent, applyRenewal, leavesOut, matches, newer, rowOf } from './rows'
-import { event, granted, row } from './samples'
+import { applyEvent, applyRenewal, failsFilter, matchesFilter, mergeStatus, rowFromEvent } from './rows'
+import { event, granted, row } from './testData'
 
-function after(start: LockStatus, ...events: LockEvent[]): LockStatus {
-  return events.reduce((now, one) => applyEvent(now, one)?.row ?? now, start)
+function applyAll(start: LockStatus, ...events: LockEvent[]): LockStatus {
+  return events.reduce((current, next) => applyEvent(current, next)?.row ?? current, start)
 }
 
-test('a row follows its holders', () => {
-  const held = after(row(), granted(1, 1, { owner: 'api-7' }))
+test('grants and releases update the holders of a row', () => {
+  const held = applyAll(row(), granted(1, 1, { owner: 'api-7' }))
   expect(held).toMatchObject({
     state: 'held',
     mode: 'exclusive',
@@ -17,37 +17,37 @@ test('a row follows its holders', () => {
     version: 1,
   })
   expect(held.holders[0]).toMatchObject({ owner: 'api-7', fencing_token: 1, ttl_ms: 30_000 })
-  const free = after(held, event('released', 2, { fencing_token: 1, current_token: 1 }))
+  const free = applyAll(held, event('released', 2, { fencing_token: 1, current_token: 1 }))
   expect(free).toMatchObject({ state: 'free', mode: null, holder_count: 0, holders: [], current_token: 1 })
 })
 
-test('of several shared holders the one that ends goes', () => {
+test('the end of a shared lease removes only its own holder', () => {
   const shared = { mode: 'shared' } as const
-  const two = after(row(), granted(1, 1, shared), granted(2, 2, shared))
-  const one = after(two, event('expired', 3, { ...shared, fencing_token: 1, current_token: 3 }))
+  const two = applyAll(row(), granted(1, 1, shared), granted(2, 2, shared))
+  const one = applyAll(two, event('expired', 3, { ...shared, fencing_token: 1, current_token: 3 }))
   expect(one).toMatchObject({ state: 'held', mode: 'shared', holder_count: 1, current_token: 3 })
   expect(one.holders.map((holder) => holder.fencing_token)).toEqual([2])
 })
 
-test('an event that the row knows of changes nothing', () => {
-  const held = after(row({ version: 4 }), granted(5, 2))
+test('an event that the row already includes is ignored', () => {
+  const held = applyAll(row({ version: 4 }), granted(5, 2))
   expect(applyEvent(held, granted(5, 2))).toBeNull()
   expect(applyEvent(held, event('released', 4, { fencing_token: 1 }))).toBeNull()
 })
 
-test('events that are applied twice, or mixed with older ones, come to the same', () => {
-  const story = [
+test('applying events is idempotent, also when older events are mixed in', () => {
+  const history = [
     granted(1, 1),
     event('queued', 2, { waiter_id: 'w2', queue_len: 1, current_token: 1 }),
     event('released', 3, { fencing_token: 1, current_token: 1, queue_len: 1 }),
     granted(4, 2, { waiter_id: 'w2' }),
   ]
-  const once = after(row(), ...story)
-  expect(after(once, ...story)).toEqual(once)
-  expect(after(after(row(), ...story.slice(0, 2)), ...story)).toEqual(once)
+  const once = applyAll(row(), ...history)
+  expect(applyAll(once, ...history)).toEqual(once)
+  expect(applyAll(applyAll(row(), ...history.slice(0, 2)), ...history)).toEqual(once)
 })
 
-test('the oldest wait is known while it can be, and else asked for', () => {
+test('the oldest wait is tracked from events, and fetched when its waiter leaves', () => {
   const first = event('queued', 2, { waiter_id: 'w2', queue_len: 1 })
   const one = applyEvent(row({ version: 1 }), first)
   expect(one).toMatchObject({ incomplete: false, row: { oldest_enqueued_at: first.at } })
@@ -59,12 +59,12 @@ test('the oldest wait is known while it can be, and else asked for', () => {
   expect(none).toMatchObject({ incomplete: false, row: { oldest_enqueued_at: null, queue_len: 0 } })
 })
 
-test('a gap between versions has the row asked for anew', () => {
+test('a version gap marks the row as incomplete', () => {
   expect(applyEvent(row({ version: 1 }), granted(3, 2))?.incomplete).toBe(true)
 })
 
-test('a renewal moves the end of its own lease, and never back', () => {
-  const held = after(row(), granted(1, 7))
+test('a renewal extends only its own lease and never shortens it', () => {
+  const held = applyAll(row(), granted(1, 7))
   const later = {
     type: 'renewed',
     resource: 'a',
@@ -76,41 +76,46 @@ test('a renewal moves the end of its own lease, and never back', () => {
   expect(applyRenewal(held, { ...later, expires_at: '2001-01-01T00:00:00.000Z' })).toBeNull()
 })
 
-test('a lock that was never seen is known from an exclusive grant, and from nothing else', () => {
-  expect(rowOf(granted(9, 4))).toMatchObject({ state: 'held', holder_count: 1, version: 9, current_token: 4 })
-  expect(rowOf(granted(9, 4, { mode: 'shared' }))).toBeNull()
-  expect(rowOf(event('queued', 9, { queue_len: 1 }))).toBeNull()
+test('only an exclusive grant is enough to build a row for an unknown lock', () => {
+  expect(rowFromEvent(granted(9, 4))).toMatchObject({
+    state: 'held',
+    holder_count: 1,
+    version: 9,
+    current_token: 4,
+  })
+  expect(rowFromEvent(granted(9, 4, { mode: 'shared' }))).toBeNull()
+  expect(rowFromEvent(event('queued', 9, { queue_len: 1 }))).toBeNull()
 })
 
-test('a filter takes what belongs to it', () => {
-  const held = after(row(), granted(1, 1))
-  const waited = { ...held, queue_len: 2 }
-  expect([row(), held, waited].map((one) => matches(one, 'held'))).toEqual([false, true, true])
-  expect([row(), held, waited].map((one) => matches(one, 'waiting'))).toEqual([false, false, true])
-  expect([row(), held, waited].map((one) => matches(one, 'all'))).toEqual([true, true, true])
+test('filters select held, contended or all locks', () => {
+  const held = applyAll(row(), granted(1, 1))
+  const contended = { ...held, queue_len: 2 }
+  expect([row(), held, contended].map((lock) => matchesFilter(lock, 'held'))).toEqual([false, true, true])
+  expect([row(), held, contended].map((lock) => matchesFilter(lock, 'waiting'))).toEqual([false, false, true])
+  expect([row(), held, contended].map((lock) => matchesFilter(lock, 'all'))).toEqual([true, true, true])
 })
 
-test('an answer takes the place of what is known unless it is older', () => {
-  const known = after(row(), granted(1, 1), granted(2, 2, { mode: 'shared' }))
-  const answer = after(row(), granted(1, 1))
-  expect(newer(known, answer)).toBe(known)
-  expect(newer(answer, known)).toBe(known)
-  expect(newer(null, answer)).toBe(answer)
-  const until = '2099-01-01T00:00:00.000Z'
-  const renewed = applyRenewal(answer, {
+test('a fetched status replaces the known row unless it is older', () => {
+  const known = applyAll(row(), granted(1, 1), granted(2, 2, { mode: 'shared' }))
+  const fetched = applyAll(row(), granted(1, 1))
+  expect(mergeStatus(known, fetched)).toBe(known)
+  expect(mergeStatus(fetched, known)).toBe(known)
+  expect(mergeStatus(null, fetched)).toBe(fetched)
+  const expiry = '2099-01-01T00:00:00.000Z'
+  const renewed = applyRenewal(fetched, {
     type: 'renewed',
     resource: 'a',
     fencing_token: 1,
-    expires_at: until,
+    expires_at: expiry,
   })
-  expect(newer(renewed, answer).holders[0]?.expires_at).toBe(until)
+  expect(mergeStatus(renewed, fetched).holders[0]?.expires_at).toBe(expiry)
 })
 
-test('an event can say that its lock does not belong into a list', () => {
+test('an event can prove that its lock fails the filter', () => {
   const released = event('released', 2, { fencing_token: 1, queue_len: 1 })
-  expect(leavesOut(released, 'held')).toBe(true)
-  expect(leavesOut({ ...released, mode: 'shared' }, 'held')).toBe(false)
-  expect(leavesOut(released, 'waiting')).toBe(false)
-  expect(leavesOut({ ...released, queue_len: 0 }, 'waiting')).toBe(true)
-  expect(leavesOut(released, 'all')).toBe(false)
+  expect(failsFilter(released, 'held')).toBe(true)
+  expect(failsFilter({ ...released, mode: 'shared' }, 'held')).toBe(false)
+  expect(failsFilter(released, 'waiting')).toBe(false)
+  expect(failsFilter({ ...released, queue_len: 0 }, 'waiting')).toBe(true)
+  expect(failsFilter(released, 'all')).toBe(false)
 })

@@ -1,25 +1,25 @@
-// What a list of locks is after events: the rules by which a row follows them. No lock rule is here; an event says
-// what happened, and where it does not say enough the row is asked for anew.
+// Applies events to the rows of a lock list. This is not a copy of the lock rules: an event says what happened, and when
+// it does not carry enough information, the row has to be fetched again.
 import type { EventKind, LockEvent, LockStatus, Renewal, StateFilter } from '../api/types'
 
-const ENDS: ReadonlySet<EventKind> = new Set(['released', 'expired', 'force_released'])
+const END_KINDS: ReadonlySet<EventKind> = new Set(['released', 'expired', 'force_released'])
 
-/** What became of a row. */
-export interface Applied {
+/** The result of applying an event to a row. */
+export interface AppliedEvent {
   row: LockStatus
-  /** The event did not tell everything: ask the server for the row. */
+  /** The event did not carry enough information: fetch the row from the server. */
   incomplete: boolean
 }
 
-/** Whether a lock belongs into a list with this filter. */
-export function matches(row: LockStatus, filter: StateFilter): boolean {
+/** Whether a row passes the list's filter. */
+export function matchesFilter(row: LockStatus, filter: StateFilter): boolean {
   if (filter === 'held') return row.state === 'held'
   if (filter === 'waiting') return row.queue_len > 0
   return true
 }
 
-/** The row after an event; `null` when the row knew of it. */
-export function applyEvent(row: LockStatus, event: LockEvent): Applied | null {
+/** Applies an event to a row. Returns `null` if the row already includes it. */
+export function applyEvent(row: LockStatus, event: LockEvent): AppliedEvent | null {
   if (event.version <= row.version) return null
   const next: LockStatus = {
     ...row,
@@ -30,7 +30,7 @@ export function applyEvent(row: LockStatus, event: LockEvent): Applied | null {
   let incomplete = event.version > row.version + 1
   switch (event.kind) {
     case 'granted':
-      next.holders = [...row.holders, holderOf(event)]
+      next.holders = [...row.holders, holderFromEvent(event)]
       next.holder_count = row.holder_count + 1
       break
     case 'released':
@@ -48,28 +48,31 @@ export function applyEvent(row: LockStatus, event: LockEvent): Applied | null {
   return { row: next, incomplete }
 }
 
-/** What is shown of a lock once it was asked for: the answer may be older than what was heard meanwhile. */
-export function newer(known: LockStatus | null | undefined, answer: LockStatus): LockStatus {
-  if (!known || known.version < answer.version) return answer
-  if (known.version > answer.version) return known
-  const terms = new Map(known.holders.map((holder) => [holder.fencing_token, holder.expires_at]))
-  const holders = answer.holders.map((holder) => {
-    const until = terms.get(holder.fencing_token) ?? ''
-    return until > holder.expires_at ? { ...holder, expires_at: until } : holder
+/**
+ * Merges a fetched status with the known row. The higher version wins, since events may have arrived during the fetch;
+ * at the same version each holder keeps the later expiry, since renewals do not change the version.
+ */
+export function mergeStatus(known: LockStatus | null | undefined, fetched: LockStatus): LockStatus {
+  if (!known || known.version < fetched.version) return fetched
+  if (known.version > fetched.version) return known
+  const expiries = new Map(known.holders.map((holder) => [holder.fencing_token, holder.expires_at]))
+  const holders = fetched.holders.map((holder) => {
+    const expiry = expiries.get(holder.fencing_token) ?? ''
+    return expiry > holder.expires_at ? { ...holder, expires_at: expiry } : holder
   })
-  return { ...answer, holders }
+  return { ...fetched, holders }
 }
 
-/** Whether a lock that is not in the list surely does not belong into it after this event. */
-export function leavesOut(event: LockEvent, filter: StateFilter): boolean {
+/** Whether the event alone proves that its lock fails the filter. */
+export function failsFilter(event: LockEvent, filter: StateFilter): boolean {
   if (filter === 'waiting') return event.queue_len === 0
-  if (filter === 'held') return event.mode === 'exclusive' && ENDS.has(event.kind)
+  if (filter === 'held') return event.mode === 'exclusive' && END_KINDS.has(event.kind)
   return false
 }
 
-/** A row made of the first event seen of a lock; `null` where the event does not tell enough. */
-export function rowOf(event: LockEvent): LockStatus | null {
-  // An exclusive grant leaves one holder, whoever was there before.
+/** Builds a row from the first event seen for a lock. Returns `null` if the event does not carry enough information. */
+export function rowFromEvent(event: LockEvent): LockStatus | null {
+  // After an exclusive grant there is exactly one holder. With waiters, the oldest wait would be missing.
   if (event.kind !== 'granted' || event.mode !== 'exclusive' || event.queue_len > 0) return null
   return {
     resource: event.resource,
@@ -77,7 +80,7 @@ export function rowOf(event: LockEvent): LockStatus | null {
     mode: event.mode,
     current_token: event.current_token,
     queue_len: 0,
-    holders: [holderOf(event)],
+    holders: [holderFromEvent(event)],
     waiters: [],
     holder_count: 1,
     version: event.version,
@@ -86,15 +89,15 @@ export function rowOf(event: LockEvent): LockStatus | null {
   }
 }
 
-/** The row after a renewal; `null` when it is not about a holder that is shown. */
+/** Applies a renewal to a row. Returns `null` if it does not extend the term of a listed holder. */
 export function applyRenewal(row: LockStatus, renewal: Renewal): LockStatus | null {
-  const at = row.holders.findIndex((holder) => holder.fencing_token === renewal.fencing_token)
-  const holder = row.holders[at]
+  const index = row.holders.findIndex((holder) => holder.fencing_token === renewal.fencing_token)
+  const holder = row.holders[index]
   if (!holder || holder.expires_at >= renewal.expires_at) return null
-  return { ...row, holders: row.holders.with(at, { ...holder, expires_at: renewal.expires_at }) }
+  return { ...row, holders: row.holders.with(index, { ...holder, expires_at: renewal.expires_at }) }
 }
 
-function holderOf(event: LockEvent): LockStatus['holders'][number] {
+function holderFromEvent(event: LockEvent): LockStatus['holders'][number] {
   return {
     mode: event.mode,
     owner: event.owner,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { OverviewSecond } from '../api/types'
-import { mergeSeconds, perSecond } from './seconds'
+import { mergeSeconds, ratePerSecond } from './seconds'
 
 function second(number: number, granted = 0): OverviewSecond {
   return {
@@ -17,15 +17,15 @@ function second(number: number, granted = 0): OverviewSecond {
   }
 }
 
-test('what came replaces what was known of the same seconds, and the oldest go', () => {
+test('fresh seconds replace known ones, and the oldest are dropped', () => {
   const known = [second(1, 1), second(2, 2), second(3, 3)]
   const merged = mergeSeconds(known, [second(3, 9), second(4, 4)], 3)
   expect(merged.map(({ granted }) => granted)).toEqual([2, 9, 4])
   expect(mergeSeconds(known, [], 3)).toEqual(known)
 })
 
-test('a rate is the mean of the last seconds', () => {
+test('a rate is the mean of the most recent seconds', () => {
   const seconds = [second(1, 100), second(2, 4), second(3, 2)]
-  expect(perSecond(seconds, ({ granted }) => granted, 2)).toBe(3)
-  expect(perSecond([], ({ granted }) => granted)).toBe(0)
+  expect(ratePerSecond(seconds, ({ granted }) => granted, 2)).toBe(3)
+  expect(ratePerSecond([], ({ granted }) => granted)).toBe(0)
 })

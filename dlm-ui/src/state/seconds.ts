@@ -1,22 +1,22 @@
 import type { OverviewSecond } from '../api/types'
 
-/** Seconds that are known with those that came, which are newer or the same made whole; the newest `most`. */
+/** Replaces the known seconds that `fresh` covers, and keeps the newest `limit`. */
 export function mergeSeconds(
   known: readonly OverviewSecond[],
   fresh: readonly OverviewSecond[],
-  most: number,
+  limit: number,
 ): OverviewSecond[] {
   const first = fresh[0]
   if (!first) return [...known]
-  return [...known.filter((second) => second.at < first.at), ...fresh].slice(-most)
+  return [...known.filter((second) => second.at < first.at), ...fresh].slice(-limit)
 }
 
-/** How many of something there were a second, over the last few whole seconds. */
-export function perSecond(
+/** The mean of a per-second count over the last `window` complete seconds. */
+export function ratePerSecond(
   seconds: readonly OverviewSecond[],
-  of: (second: OverviewSecond) => number,
-  over = 10,
+  value: (second: OverviewSecond) => number,
+  window = 10,
 ): number {
-  const last = seconds.slice(-over)
-  return last.length === 0 ? 0 : last.reduce((sum, second) => sum + of(second), 0) / last.length
+  const recent = seconds.slice(-window)
+  return recent.length === 0 ? 0 : recent.reduce((sum, second) => sum + value(second), 0) / recent.length
 }

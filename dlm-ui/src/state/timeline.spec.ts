@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
-import { event, granted, row } from './samples'
-import { holds, knownFrom, ticks } from './timeline'
+import { event, granted, row } from './testData'
+import { buildHolds, historyStart, ticks } from './timeline'
 
 const end = (kind: 'released' | 'expired' | 'force_released', version: number, token: number, part = {}) =>
   event(kind, version, { fencing_token: token, ...part })
 
-test('each hold has its beginning, its end and how it ended', () => {
-  const found = holds(
+test('each hold has its start, its end and its end reason', () => {
+  const found = buildHolds(
     [
       granted(1, 1, { owner: 'one' }),
       end('released', 3, 1),
@@ -28,11 +28,11 @@ test('each hold has its beginning, its end and how it ended', () => {
   expect(new Set(found.map(({ lane }) => lane))).toEqual(new Set([0]))
 })
 
-test('a hold that began before what is known is open to the left', () => {
-  expect(holds([end('released', 3, 1)], null)).toMatchObject([{ token: 1, from: null, end: 'released' }])
+test('a hold without a grant event has no start', () => {
+  expect(buildHolds([end('released', 3, 1)], null)).toMatchObject([{ token: 1, from: null, end: 'released' }])
 })
 
-test('a holder whose grant is no longer in the log is known from the status', () => {
+test('a holder whose grant is no longer in the log is taken from the status', () => {
   const status = row({
     holders: [
       {
@@ -46,33 +46,35 @@ test('a holder whose grant is no longer in the log is known from the status', ()
       },
     ],
   })
-  expect(holds([], status)).toMatchObject([{ token: 9, owner: 'old', from: Date.UTC(2026, 0, 1), to: null }])
+  expect(buildHolds([], status)).toMatchObject([
+    { token: 9, owner: 'old', from: Date.UTC(2026, 0, 1), to: null },
+  ])
 })
 
-test('shared holds lie beside each other and lanes are used again', () => {
+test('overlapping shared holds get different lanes, and lanes are reused', () => {
   const shared = { mode: 'shared' } as const
-  const found = holds(
+  const found = buildHolds(
     [granted(1, 1, shared), granted(2, 2, shared), end('released', 3, 1), granted(4, 3, shared)],
     null,
   )
   expect(found.map(({ lane }) => lane)).toEqual([0, 1, 0])
 })
 
-test('what happened before the first event that is known is not known, unless that was the first of all', () => {
+test('the history starts at the first loaded event, unless that is the first event of the lock', () => {
   const now = 1_900_000_000_000
   const later = granted(5, 3)
-  expect(knownFrom([granted(1, 1), granted(5, 3)], row({ version: 5 }), now)).toBeNull()
-  expect(knownFrom([later], row({ version: 5 }), now)).toBe(Date.parse(later.at))
-  expect(knownFrom([], row({ version: 5 }), now)).toBe(now)
-  expect(knownFrom([], row(), now)).toBeNull()
+  expect(historyStart([granted(1, 1), granted(5, 3)], row({ version: 5 }), now)).toBeNull()
+  expect(historyStart([later], row({ version: 5 }), now)).toBe(Date.parse(later.at))
+  expect(historyStart([], row({ version: 5 }), now)).toBe(now)
+  expect(historyStart([], row(), now)).toBeNull()
 })
 
-test('an axis has a handful of marks at round times', () => {
+test('an axis has a few ticks at round times', () => {
   for (const span of [1, 10, 60, 600, 3600, 86_400, 30 * 86_400]) {
     const from = 1_800_000_123_456
-    const marks = ticks(from, from + span * 1000)
-    expect(marks.length).toBeLessThanOrEqual(7)
-    expect(marks.every((mark) => mark >= from && mark % 1000 === 0)).toBe(true)
-    if (span > 1) expect(marks.length).toBeGreaterThanOrEqual(2)
+    const result = ticks(from, from + span * 1000)
+    expect(result.length).toBeLessThanOrEqual(7)
+    expect(result.every((tick) => tick >= from && tick % 1000 === 0)).toBe(true)
+    if (span > 1) expect(result.length).toBeGreaterThanOrEqual(2)
   }
 })

@@ -1,23 +1,23 @@
-// Who held a lock when, from its events.
+// The holds of a lock over time, derived from its events.
 import type { EventKind, LockEvent, LockStatus } from '../api/types'
 
 export interface Hold {
   token: number
   owner: string
   shared: boolean
-  /** Milliseconds since the epoch; `null` when it began before what is known. */
+  /** Milliseconds since the epoch; `null` if the hold began before the known history. */
   from: number | null
-  /** `null` while it lasts. */
+  /** `null` while the lock is held. */
   to: number | null
   end: Extract<EventKind, 'released' | 'expired' | 'force_released'> | null
-  /** The operator's, of a forced end. */
+  /** The operator's reason for a force-release. */
   reason: string | null
-  /** Shared holds lie beside each other. */
+  /** The row of the bar; overlapping shared holds get different lanes. */
   lane: number
 }
 
-/** The holds in the order in which they began. */
-export function holds(events: readonly LockEvent[], status: LockStatus | null): Hold[] {
+/** All holds, in the order in which they began. */
+export function buildHolds(events: readonly LockEvent[], status: LockStatus | null): Hold[] {
   const byToken = new Map<number, Hold>()
   for (const event of events) {
     const token = event.fencing_token
@@ -25,13 +25,13 @@ export function holds(events: readonly LockEvent[], status: LockStatus | null): 
     const at = Date.parse(event.at)
     switch (event.kind) {
       case 'granted':
-        byToken.set(token, hold(token, event.owner, event.mode === 'shared', at))
+        byToken.set(token, newHold(token, event.owner, event.mode === 'shared', at))
         break
       case 'released':
       case 'expired':
       case 'force_released': {
-        const one = byToken.get(token) ?? hold(token, event.owner, event.mode === 'shared', null)
-        byToken.set(token, { ...one, to: at, end: event.kind, reason: event.reason ?? null })
+        const ended = byToken.get(token) ?? newHold(token, event.owner, event.mode === 'shared', null)
+        byToken.set(token, { ...ended, to: at, end: event.kind, reason: event.reason ?? null })
         break
       }
     }
@@ -39,17 +39,17 @@ export function holds(events: readonly LockEvent[], status: LockStatus | null): 
   for (const holder of status?.holders ?? []) {
     const { fencing_token: token, owner, mode, acquired_at } = holder
     if (!byToken.has(token))
-      byToken.set(token, hold(token, owner, mode === 'shared', Date.parse(acquired_at)))
+      byToken.set(token, newHold(token, owner, mode === 'shared', Date.parse(acquired_at)))
   }
   const ordered = [...byToken.values()].sort((a, b) => (a.from ?? 0) - (b.from ?? 0) || a.token - b.token)
-  return intoLanes(ordered)
+  return assignLanes(ordered)
 }
 
 /**
- * From when on the events tell everything; `null` when they always do. Before that the lock may have been held by
- * anybody: older events were not loaded, or are no longer in the log.
+ * The start of the known history; `null` if the history is complete. Earlier events were not loaded or are no longer in
+ * the log, so the lock may have been held before.
  */
-export function knownFrom(
+export function historyStart(
   events: readonly LockEvent[],
   status: LockStatus | null,
   now: number,
@@ -59,28 +59,28 @@ export function knownFrom(
   return (status?.version ?? 0) === 0 ? null : now
 }
 
-function hold(token: number, owner: string, shared: boolean, from: number | null): Hold {
+function newHold(token: number, owner: string, shared: boolean, from: number | null): Hold {
   return { token, owner, shared, from, to: null, end: null, reason: null, lane: 0 }
 }
 
-/** Gives each hold the first lane that is free when it begins. */
-function intoLanes(ordered: readonly Hold[]): Hold[] {
+/** Assigns each hold the first lane that is free when it begins. */
+function assignLanes(ordered: readonly Hold[]): Hold[] {
   const busyUntil: number[] = []
-  return ordered.map((one) => {
-    const from = one.from ?? Number.NEGATIVE_INFINITY
+  return ordered.map((hold) => {
+    const from = hold.from ?? Number.NEGATIVE_INFINITY
     let lane = busyUntil.findIndex((until) => until <= from)
     if (lane < 0) lane = busyUntil.length
-    busyUntil[lane] = one.to ?? Number.POSITIVE_INFINITY
-    return { ...one, lane }
+    busyUntil[lane] = hold.to ?? Number.POSITIVE_INFINITY
+    return { ...hold, lane }
   })
 }
 
-/** Instants for the marks of an axis, at round times, a handful of them. */
-export function ticks(from: number, to: number, most = 6): number[] {
+/** Axis ticks at round times, about `max` of them. */
+export function ticks(from: number, to: number, max = 6): number[] {
   const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400]
   const span = (to - from) / 1000
   const step =
-    (STEPS.find((seconds) => span / seconds <= most) ?? Math.ceil(span / most / 86_400) * 86_400) * 1000
+    (STEPS.find((seconds) => span / seconds <= max) ?? Math.ceil(span / max / 86_400) * 86_400) * 1000
   const result: number[] = []
   for (let at = Math.ceil(from / step) * step; at <= to; at += step) result.push(at)
   return result

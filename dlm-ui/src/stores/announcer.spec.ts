@@ -8,25 +8,25 @@ beforeEach(() => {
 })
 afterEach(() => vi.useRealTimers())
 
-test('a change that was taken back before it was said is not said', () => {
+test('a change that is reverted before it is announced is not announced', () => {
   const announcer = useAnnouncer()
-  announcer.summarise('1 lock')
+  announcer.summarize('1 lock')
   vi.advanceTimersByTime(1_000)
   expect(announcer.message).toBe('1 lock')
-  announcer.summarise('2 locks')
-  announcer.summarise('1 lock')
+  announcer.summarize('2 locks')
+  announcer.summarize('1 lock')
   vi.advanceTimersByTime(20_000)
   expect(announcer.message).toBe('1 lock')
 })
 
-test('what somebody did is said at once, and summaries now and then', () => {
+test('action results are announced immediately, summaries at most once per interval', () => {
   const announcer = useAnnouncer()
-  announcer.say('it was ended')
-  expect(announcer.message).toBe('it was ended')
-  announcer.summarise('1 lock')
+  announcer.announce('Lease ended')
+  expect(announcer.message).toBe('Lease ended')
+  announcer.summarize('1 lock')
   vi.advanceTimersByTime(2_000)
-  announcer.summarise('2 locks')
-  expect(announcer.message).toBe('it was ended')
+  announcer.summarize('2 locks')
+  expect(announcer.message).toBe('Lease ended')
   vi.advanceTimersByTime(8_000)
   expect(announcer.message).toBe('2 locks')
 })

@@ -1,26 +1,29 @@
 import { defineStore } from 'pinia'
 import { ref } from 'vue'
 
-/** So often at most a screen reader is told what changed. */
-const EVERY_MS = 8_000
+/** Minimum interval between announced summaries. */
+const SUMMARY_INTERVAL_MS = 8_000
+/** A summary that changes back within this time is not announced. */
+const SUMMARY_DELAY_MS = 500
 
-/** What a screen reader says of changes, when it has nothing else to say. */
+/** The text of the page's live region, which screen readers announce. */
 export const useAnnouncer = defineStore('announcer', () => {
   const message = ref('')
-  let last = Number.NEGATIVE_INFINITY
+  let lastAnnounced = Number.NEGATIVE_INFINITY
   let pending: string | null = null
   let timer: ReturnType<typeof setTimeout> | undefined
 
-  /** A summary that is worth saying now and then; a newer one takes its place. */
-  function summarise(text: string): void {
+  /** Announces a summary of the page at the next opportunity. A newer summary replaces a pending one. */
+  function summarize(text: string): void {
     clearTimeout(timer)
     pending = text === message.value ? null : text
     if (pending === null) return
-    timer = setTimeout(flush, Math.max(500, last + EVERY_MS - Date.now()))
+    const next = lastAnnounced + SUMMARY_INTERVAL_MS - Date.now()
+    timer = setTimeout(flush, Math.max(SUMMARY_DELAY_MS, next))
   }
 
-  /** The outcome of what somebody did: said at once. */
-  function say(text: string): void {
+  /** Announces the result of a user action immediately. */
+  function announce(text: string): void {
     pending = text
     flush()
   }
@@ -30,8 +33,8 @@ export const useAnnouncer = defineStore('announcer', () => {
     if (pending === null) return
     message.value = pending
     pending = null
-    last = Date.now()
+    lastAnnounced = Date.now()
   }
 
-  return { message, summarise, say }
+  return { message, summarize, announce }
 })

@@ -2,72 +2,74 @@ import { defineStore } from 'pinia'
 import { ref } from 'vue'
 import { api } from '../api/client'
 
-/** The clock is asked again after this long: the two may run apart. */
-const AGAIN_MS = 60_000
+/** Samples older than this are replaced: the two clocks drift apart. */
+const SAMPLE_MAX_AGE_MS = 60_000
+const SYNC_CHECK_MS = 5_000
 const TICK_MS = 250
-const LEAP_MS = 1_000
+/** A larger jump of the wall clock against the monotonic clock invalidates the sample. */
+const JUMP_THRESHOLD_MS = 1_000
 
-/** The server's clock: what all times on the page are computed from. */
+/** The server's clock, from which all displayed times are computed. */
 export const useClock = defineStore('clock', () => {
-  /** The server's now less the browser's steady clock (`performance.now()`), which nobody sets, in milliseconds. */
-  const offset = ref(wallAhead())
-  /** The server's now; it ticks four times a second while the page is seen. */
+  /** The server's time minus the browser's monotonic clock (`performance.now()`), in milliseconds. */
+  const offset = ref(wallClockOffset())
+  /** The server's current time. Updated four times per second while the page is visible. */
   const now = ref(performance.now() + offset.value)
-  let ahead = wallAhead()
-  let best = Number.POSITIVE_INFINITY
-  let taken = Number.NEGATIVE_INFINITY
+  let lastWallClockOffset = wallClockOffset()
+  let bestRoundTrip = Number.POSITIVE_INFINITY
+  let sampledAt = Number.NEGATIVE_INFINITY
 
-  /** Takes a reading of the server's clock: the shorter its way, the better it is. */
-  function take(serverAt: string, sentAt: number, answeredAt: number): void {
-    const way = answeredAt - sentAt
-    if (way > best && answeredAt - taken < AGAIN_MS) return
-    best = way
-    taken = answeredAt
-    offset.value = Date.parse(serverAt) - (sentAt + way / 2)
+  /** Adds a sample of the server's clock. The shorter the round trip, the more accurate the sample. */
+  function addSample(serverTime: string, sentAt: number, receivedAt: number): void {
+    const roundTrip = receivedAt - sentAt
+    if (roundTrip > bestRoundTrip && receivedAt - sampledAt < SAMPLE_MAX_AGE_MS) return
+    bestRoundTrip = roundTrip
+    sampledAt = receivedAt
+    offset.value = Date.parse(serverTime) - (sentAt + roundTrip / 2)
   }
 
   async function sync(): Promise<void> {
-    if (performance.now() - taken < AGAIN_MS) return
+    if (performance.now() - sampledAt < SAMPLE_MAX_AGE_MS) return
     const sentAt = performance.now()
     try {
       const { at } = await api.overview(0)
-      take(at, sentAt, performance.now())
+      addSample(at, sentAt, performance.now())
     } catch {
-      // The server is away; the last reading stands.
+      // The server is unreachable: keep the last sample.
     }
   }
 
   function tick(): void {
-    if (Math.abs(wallAhead() - ahead) > LEAP_MS) {
-      // The computer slept, in which the steady clock may stand still, or somebody set its clock.
-      ahead = wallAhead()
-      taken = Number.NEGATIVE_INFINITY
+    if (Math.abs(wallClockOffset() - lastWallClockOffset) > JUMP_THRESHOLD_MS) {
+      // The wall clock was set, or the computer slept, during which the monotonic clock may have stopped.
+      lastWallClockOffset = wallClockOffset()
+      sampledAt = Number.NEGATIVE_INFINITY
       void sync()
     }
     if (!document.hidden) now.value = performance.now() + offset.value
   }
 
-  /** Starts the clock; the result stops it. */
+  /** Starts the clock and returns a function that stops it. */
   function run(): () => void {
-    const ticking = setInterval(tick, TICK_MS)
-    const syncing = setInterval(() => void sync(), 5_000)
-    const seen = () => {
+    const tickTimer = setInterval(tick, TICK_MS)
+    const syncTimer = setInterval(() => void sync(), SYNC_CHECK_MS)
+    const onVisibilityChange = () => {
       tick()
       void sync()
     }
-    document.addEventListener('visibilitychange', seen)
+    document.addEventListener('visibilitychange', onVisibilityChange)
     void sync().then(tick)
     return () => {
-      clearInterval(ticking)
-      clearInterval(syncing)
-      document.removeEventListener('visibilitychange', seen)
+      clearInterval(tickTimer)
+      clearInterval(syncTimer)
+      document.removeEventListener('visibilitychange', onVisibilityChange)
     }
   }
 
-  return { offset, now, take, sync, run }
+  return { offset, now, addSample, sync, run }
 })
 
-/** The browser's wall clock less its steady one. */
-function wallAhead(): number {
+/** The browser's wall clock minus its monotonic clock. */
+function wallClockOffset(): number {
   return Date.now() - performance.now()
 }

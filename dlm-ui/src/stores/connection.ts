@@ -2,51 +2,53 @@ import { defineStore } from 'pinia'
 import { computed, ref } from 'vue'
 import { useClock } from './clock'
 
-/** `behind`: the server is there, and the page could not keep up; `idle`: nothing is followed. */
-export type Link = 'idle' | 'loading' | 'live' | 'paused' | 'behind' | 'away'
+/** `catching-up`: connected, but events arrive faster than the page applies them. `idle`: the view streams nothing. */
+export type ConnectionStatus = 'idle' | 'loading' | 'live' | 'paused' | 'catching-up' | 'disconnected'
 
-/** So long a break is not yet worth greying the page for. */
-const BRIEF_MS = 2_000
-/** Who kept up for so long is no longer behind. */
-const CALM_MS = 10_000
+/** The page does not report an interruption shorter than this as stale. */
+const STALE_AFTER_MS = 2_000
+/** The overload notice is cleared once the page has been live for this long. */
+const RECOVERED_AFTER_MS = 10_000
 
-/** Whether what is on the page is what is so now. */
+/** Whether the page shows current data. */
 export const useConnection = defineStore('connection', () => {
   const clock = useClock()
-  const link = ref<Link>('loading')
-  /** The server's clock when the connection was last good. */
+  const status = ref<ConnectionStatus>('loading')
+  /** When the connection was last good, by the server's clock. */
   const lastGood = ref<number | null>(null)
-  /** Something that happened to the connection, for people to read. */
+  /** A message about the connection for the operator. */
   const notice = ref<string | null>(null)
 
-  let passing: string | null = null
-  let calming: ReturnType<typeof setTimeout> | undefined
+  let overloadNotice: string | null = null
+  let recoveryTimer: ReturnType<typeof setTimeout> | undefined
 
-  /** `heardAt` is when the server was heard last, by the browser's steady clock. */
-  function become(next: Link, heardAt = performance.now()): void {
-    if (next === 'away' && link.value !== 'away') lastGood.value = heardAt + clock.offset
+  /** `lastContactAt` is the time of the last contact with the server, by `performance.now()`. */
+  function setStatus(next: ConnectionStatus, lastContactAt = performance.now()): void {
+    if (next === 'disconnected' && status.value !== 'disconnected') {
+      lastGood.value = lastContactAt + clock.offset
+    }
     if (next === 'live') lastGood.value = null
-    if (next === 'live' && link.value !== 'live') calming = setTimeout(calm, CALM_MS)
-    else if (next !== 'live') clearTimeout(calming)
-    link.value = next
+    if (next === 'live' && status.value !== 'live') recoveryTimer = setTimeout(recover, RECOVERED_AFTER_MS)
+    else if (next !== 'live') clearTimeout(recoveryTimer)
+    status.value = next
   }
 
-  /** Too much happens to show all of it; the notice goes once the page keeps up. */
-  function fallBehind(why: string): void {
-    notice.value = passing = why
+  /** Shows a notice that clears itself once the page keeps up again. */
+  function reportOverload(message: string): void {
+    notice.value = overloadNotice = message
   }
 
-  function calm(): void {
-    if (notice.value === passing) notice.value = null
-    passing = null
+  function recover(): void {
+    if (notice.value === overloadNotice) notice.value = null
+    overloadNotice = null
   }
 
   const staleSince = computed(() =>
-    link.value === 'away' && lastGood.value !== null && clock.now - lastGood.value > BRIEF_MS
+    status.value === 'disconnected' && lastGood.value !== null && clock.now - lastGood.value > STALE_AFTER_MS
       ? lastGood.value
       : null,
   )
-  const stale = computed(() => link.value === 'away' || link.value === 'behind')
+  const stale = computed(() => status.value === 'disconnected' || status.value === 'catching-up')
 
-  return { link, notice, staleSince, stale, become, fallBehind }
+  return { status, notice, staleSince, stale, setStatus, reportOverload }
 })

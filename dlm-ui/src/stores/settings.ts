@@ -6,17 +6,17 @@ export type Theme = 'system' | 'light' | 'dark'
 export type TimeStyle = 'relative' | 'absolute'
 
 const THEMES: readonly Theme[] = ['system', 'light', 'dark']
-const STYLES: readonly TimeStyle[] = ['relative', 'absolute']
+const TIME_STYLES: readonly TimeStyle[] = ['relative', 'absolute']
 const ZONES: readonly Zone[] = ['utc', 'local']
-const KEYS = ['on', 'off'] as const
+const SWITCH = ['on', 'off'] as const
 
-/** How one likes to see the page; kept by the browser. */
+/** Display preferences, stored in the browser. */
 export const useSettings = defineStore('settings', () => {
-  const theme = ref(kept('theme', THEMES, 'system'))
-  const times = ref(kept('times', STYLES, 'relative'))
-  const zone = ref(kept('zone', ZONES, 'utc'))
-  /** Keys without Ctrl or Alt: who speaks to the computer, or hits keys by accident, does without. */
-  const keys = ref<(typeof KEYS)[number]>(kept('keys', KEYS, 'on'))
+  const theme = ref(load('theme', THEMES, 'system'))
+  const times = ref(load('times', TIME_STYLES, 'relative'))
+  const zone = ref(load('zone', ZONES, 'utc'))
+  /** Single-key shortcuts interfere with speech input and are easy to hit by accident, so they can be turned off. */
+  const keys = ref<(typeof SWITCH)[number]>(load('keys', SWITCH, 'on'))
 
   watchEffect(() => {
     const root = document.documentElement
@@ -24,25 +24,25 @@ export const useSettings = defineStore('settings', () => {
     else root.dataset['theme'] = theme.value
   })
   for (const [name, setting] of Object.entries({ theme, times, zone, keys })) {
-    watch(setting, (value) => keep(name, value))
+    watch(setting, (value) => save(name, value))
   }
   return { theme, times, zone, keys }
 })
 
-function kept<T extends string>(name: string, known: readonly T[], otherwise: T): T {
+function load<T extends string>(name: string, allowed: readonly T[], fallback: T): T {
   try {
     const value = localStorage.getItem(`dlm.${name}`)
-    return known.find((one) => one === value) ?? otherwise
+    return allowed.find((option) => option === value) ?? fallback
   } catch {
-    // The browser may refuse to keep anything for this page.
-    return otherwise
+    // The browser may deny access to local storage.
+    return fallback
   }
 }
 
-function keep(name: string, value: string): void {
+function save(name: string, value: string): void {
   try {
     localStorage.setItem(`dlm.${name}`, value)
   } catch {
-    // It holds until the page is left, then.
+    // The setting then applies until the page is closed.
   }
 }

@@ -1,41 +1,41 @@
-// The columns of the table of locks.
+// The columns of the lock table.
 import { rowSortingFeature, tableFeatures, type ColumnDef } from '@tanstack/vue-table'
 import { h, type VNodeChild } from 'vue'
 import { RouterLink } from 'vue-router'
 import type { Holder, LockStatus } from '../../api/types'
+import ElapsedTime from '../../components/ElapsedTime.vue'
 import Icon from '../../components/Icon.vue'
-import SinceText from '../../components/SinceText.vue'
 import StateBadge from '../../components/StateBadge.vue'
 import TtlBar from '../../components/TtlBar.vue'
 import { count, ownerName } from '../../lib/format'
-import type { SortKey } from '../../state/order'
+import type { SortKey } from '../../state/sort'
 
 export const features = tableFeatures({ rowSortingFeature })
 
 export type LockColumn = ColumnDef<typeof features, LockStatus>
 
-const none = () => h('span', { class: 'soft' }, '–')
+const none = () => h('span', { class: 'muted' }, '–')
 
-function ofHolder(row: LockStatus, show: (holder: Holder) => VNodeChild): VNodeChild {
+function firstHolder(row: LockStatus, render: (holder: Holder) => VNodeChild): VNodeChild {
   const holder = row.holders[0]
-  return holder ? show(holder) : none()
+  return holder ? render(holder) : none()
 }
 
-function holder(row: LockStatus): VNodeChild {
-  return ofHolder(row, ({ owner }) =>
-    h('span', { class: owner ? 'clip' : 'clip soft', title: owner }, [
+function holderCell(row: LockStatus): VNodeChild {
+  return firstHolder(row, ({ owner }) =>
+    h('span', { class: owner ? 'clip' : 'clip muted', title: owner }, [
       ownerName(owner),
-      row.holder_count > 1 ? h('span', { class: 'soft' }, ` +${count(row.holder_count - 1)}`) : null,
+      row.holder_count > 1 ? h('span', { class: 'muted' }, ` +${count(row.holder_count - 1)}`) : null,
     ]),
   )
 }
 
-/** The id of a column that one can sort by is its sort key. */
+/** The id of a sortable column is its sort key. */
 interface Column {
   id: SortKey | 'state' | 'mode' | 'holder'
   header: string
   cell: (row: LockStatus) => VNodeChild
-  end?: boolean
+  alignEnd?: boolean
 }
 
 const COLUMNS: Column[] = [
@@ -63,36 +63,36 @@ const COLUMNS: Column[] = [
         ? h('span', { class: 'shared-mode' }, [h(Icon, { name: 'shared' }), ' shared'])
         : (row.mode ?? none()),
   },
-  { id: 'holder', header: 'Holder', cell: holder },
+  { id: 'holder', header: 'Holder', cell: holderCell },
   {
     id: 'token',
     header: 'Token',
     cell: (row) => h('span', { class: 'number' }, String(row.current_token)),
-    end: true,
+    alignEnd: true,
   },
   {
     id: 'held',
     header: 'Held for',
-    cell: (row) => ofHolder(row, ({ acquired_at }) => h(SinceText, { at: acquired_at })),
-    end: true,
+    cell: (row) => firstHolder(row, ({ acquired_at }) => h(ElapsedTime, { at: acquired_at })),
+    alignEnd: true,
   },
   {
     id: 'left',
     header: 'Time left',
     cell: (row) =>
-      ofHolder(row, ({ expires_at, ttl_ms }) => h(TtlBar, { expiresAt: expires_at, ttlMs: ttl_ms })),
+      firstHolder(row, ({ expires_at, ttl_ms }) => h(TtlBar, { expiresAt: expires_at, ttlMs: ttl_ms })),
   },
   {
     id: 'waiters',
     header: 'Waiters',
     cell: (row) => (row.queue_len > 0 ? h('strong', { class: 'number' }, count(row.queue_len)) : none()),
-    end: true,
+    alignEnd: true,
   },
   {
     id: 'oldest',
     header: 'Oldest wait',
-    cell: (row) => (row.oldest_enqueued_at ? h(SinceText, { at: row.oldest_enqueued_at }) : none()),
-    end: true,
+    cell: (row) => (row.oldest_enqueued_at ? h(ElapsedTime, { at: row.oldest_enqueued_at }) : none()),
+    alignEnd: true,
   },
 ]
 
@@ -103,4 +103,6 @@ export const columns: LockColumn[] = COLUMNS.map(({ id, header, cell }) => ({
   cell: ({ row }) => cell(row.original),
 }))
 
-export const END_COLUMNS: ReadonlySet<string> = new Set(COLUMNS.filter(({ end }) => end).map(({ id }) => id))
+export const END_ALIGNED_COLUMNS: ReadonlySet<string> = new Set(
+  COLUMNS.filter(({ alignEnd }) => alignEnd).map(({ id }) => id),
+)

@@ -1,0 +1,46 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { inScope, settle } from './testing'
+import { useDrawScheduler } from './useDrawScheduler'
+
+const draw = vi.fn()
+let scheduler: ReturnType<typeof useDrawScheduler>
+let dispose: () => void
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  draw.mockReset()
+  ;({ result: scheduler, dispose } = inScope(() => useDrawScheduler(draw)))
+})
+afterEach(() => {
+  dispose()
+  vi.useRealTimers()
+})
+
+test('requests within one frame cause one draw', async () => {
+  scheduler.schedule()
+  scheduler.schedule()
+  await settle(15)
+  expect(draw).not.toHaveBeenCalled()
+  await settle(100)
+  expect(draw).toHaveBeenCalledTimes(1)
+})
+
+test('an expensive draw delays the next one by ten times its duration', async () => {
+  draw.mockImplementationOnce(() => vi.setSystemTime(Date.now() + 50))
+  const now = vi.spyOn(performance, 'now').mockImplementation(() => Date.now())
+  scheduler.schedule()
+  await settle(16)
+  scheduler.schedule()
+  await settle(499)
+  expect(draw).toHaveBeenCalledTimes(1)
+  await settle(1)
+  expect(draw).toHaveBeenCalledTimes(2)
+  now.mockRestore()
+})
+
+test('a disposed scheduler does not draw', async () => {
+  scheduler.schedule()
+  dispose()
+  await settle(100)
+  expect(draw).not.toHaveBeenCalled()
+})
