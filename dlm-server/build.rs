@@ -1,9 +1,9 @@
-//! Has the server built again when the UI was.
+//! Rebuilds the server when the UI was rebuilt.
 
 fn main() {
     let pages = "../dlm-ui/dist";
-    // Cargo can only watch what is there. Where it can't be made, the sources
-    // are read-only, and nothing will be built there later either.
+    // Cargo watches only paths that exist. If the folder can't be created, the
+    // sources are read-only, and no UI will be built there.
     std::fs::create_dir_all(pages).ok();
     println!("cargo::rerun-if-changed={pages}");
 }

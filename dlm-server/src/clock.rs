@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use dlm_engine::Micros;
 use rustix::time::{ClockId, clock_gettime};
 
-/// Starts at the wall clock and then goes on by itself: no step of the wall
-/// clock reaches a lease while the process lives, and time in which the
-/// machine was suspended counts.
+/// A clock that is set to the wall clock at start and runs on its own from then
+/// on. Steps of the wall clock do not affect leases while the process runs. Time
+/// in which the machine was suspended counts.
 #[derive(Debug, Clone)]
 pub(crate) struct Clock {
     origin: Micros,
@@ -15,15 +15,15 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// A clock that is never before `last`, the last instant that was stored.
+    /// Starts a clock that is never before `last`, the last stored instant.
     pub(crate) fn start(last: Micros) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "the one place where the deciding clock is set")]
+        #[expect(clippy::disallowed_methods, reason = "the only place that sets the deciding clock")]
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let wall = Micros(i64::try_from(wall.as_micros()).unwrap_or(i64::MAX));
         if wall < last {
             tracing::warn!(
                 behind_ms = (last.0 - wall.0) / 1000,
-                "the wall clock is behind the last stored instant; going on from that"
+                "wall clock is behind the last stored instant; continuing from that instant"
             );
         }
         Self { origin: wall.max(last), started: since_boot() }
@@ -35,8 +35,7 @@ impl Clock {
     }
 }
 
-/// Time since the machine started, suspended time included. For durations
-/// alone.
+/// Time since boot, including suspended time. Only for measuring durations.
 pub(crate) fn since_boot() -> Duration {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let clock = ClockId::Boottime;
@@ -51,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clock_goes_on_from_the_last_stored_instant_when_the_wall_is_behind() {
+    fn the_clock_continues_from_the_last_stored_instant_if_the_wall_clock_is_behind() {
         let last = Micros(i64::MAX / 2);
         let clock = Clock::start(last);
         assert!(clock.now() >= last);

@@ -1,24 +1,29 @@
-//! Structured logs on standard error.
+//! Structured logging to standard error.
 
 use std::io;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
-/// How a line of the log is written.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Starts to log what the filter lets through (`info`, `dlm_server=debug`, …).
+/// Starts logging to standard error. `filter` selects what is logged, for example
+/// `info` or `dlm_server=debug`.
 ///
 /// # Errors
 ///
-/// When the filter can't be read.
+/// Returns an error if the filter is not valid.
+///
+/// # Panics
+///
+/// Panics if a global tracing subscriber is already set.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), ParseError> {
     let filter = EnvFilter::builder().parse(filter)?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);

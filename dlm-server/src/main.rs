@@ -1,4 +1,4 @@
-//! The server as a program.
+//! The `dlm-server` binary.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,8 +11,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// A batch makes and drops thousands of small things, at which the system's
-/// allocator took a tenth of the server's time.
+/// A batch makes thousands of small allocations. With the system's allocator they
+/// took a tenth of the server's time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -24,7 +24,7 @@ struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// Where to listen; port 0 picks a free one.
+    /// The address to listen on; port 0 picks a free port.
     #[arg(long, env = "DLM_LISTEN", default_value = "127.0.0.1:7420")]
     listen: String,
 
@@ -38,60 +38,60 @@ struct Arguments {
     )]
     database_url: String,
 
-    /// How many connections to Postgres write, each for its share of the names.
+    /// The number of Postgres connections that write, each for a share of the
+    /// resource names.
     #[arg(long, env = "DLM_WRITERS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     writers: u16,
 
-    /// How long a resource that nobody uses is remembered, such as `24h`. Its
-    /// fencing tokens go on growing all the same.
+    /// How long an idle resource is kept, for example `24h`. Its fencing tokens
+    /// keep growing after it was deleted.
     #[arg(long, env = "DLM_IDLE_RETENTION", default_value = "24h", value_parser = humantime::parse_duration)]
     idle_retention: Duration,
 
-    /// How old events of the log get, such as `7d`.
+    /// The maximum age of events in the log, for example `7d`.
     #[arg(long, env = "DLM_EVENT_RETENTION", default_value = "7d", value_parser = humantime::parse_duration)]
     event_retention: Duration,
 
-    /// How many events the log keeps.
+    /// The maximum number of events in the log.
     #[arg(long, env = "DLM_EVENT_LIMIT", default_value_t = 10_000_000)]
     event_limit: u64,
 
-    /// A file with at least 32 bytes to sign lease ids with; by default the
-    /// database keeps a secret of its own.
+    /// A file with the secret that signs lease ids, at least 32 bytes; by default
+    /// a random secret is generated and stored in the database.
     #[arg(long, env = "DLM_SECRET_FILE")]
     secret_file: Option<PathBuf>,
 
-    /// Listen on an address that other machines reach, although nobody is
-    /// asked who they are.
+    /// Allow a listen address that is reachable from other machines, without
+    /// authentication.
     #[arg(long, env = "DLM_INSECURE_NO_AUTH")]
     insecure_no_auth: bool,
 
-    /// A name, without a port, that the server answers to besides loopback names
-    /// and the address it listens on; may be given several times, or with
-    /// commas between them.
+    /// A host name, without a port, that requests may use besides loopback names
+    /// and the listen address; may be repeated, or a comma-separated list.
     #[arg(long = "allowed-host", env = "DLM_ALLOWED_HOST", value_delimiter = ',', value_name = "NAME")]
     allowed_hosts: Vec<String>,
 
-    /// How a line of the log is written.
+    /// The format of log lines.
     #[arg(long, env = "DLM_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
 
-    /// What is logged, to standard error: `info`, `dlm_server=debug`, …
+    /// What to log to standard error, for example `info` or `dlm_server=debug`.
     #[arg(long = "log", env = "DLM_LOG", default_value = "info")]
     log: String,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Prints the description of the API, OpenAPI 3.1, which a server has at
+    /// Print the OpenAPI 3.1 description of the API, which a server publishes at
     /// `/openapi.json`.
     Openapi,
-    /// Makes a database that comes from a backup, or from a failover that lost
-    /// commits, safe to serve: tokens never repeat, old lease ids and cursors
-    /// hold no more, and leases that were live in it are ended. No server may be
-    /// at work on it.
+    /// Make a database from a backup, or from a failover that lost commits, safe
+    /// to serve: fencing tokens never repeat, old lease ids and cursors become
+    /// invalid, and leases that are live in the backup are ended. Stop all
+    /// servers on the database first.
     Restore {
-        /// How far above the highest token of the backup all counters go on: more
-        /// than all grants, expiries and force-releases since.
+        /// How far above the highest token of the backup all counters continue:
+        /// more than all grants, expiries and force-releases since the backup.
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
         raise_tokens: u32,
     },
@@ -104,27 +104,27 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if let Err(error) = start_logging(arguments.log_format, &arguments.log) {
-        return refuse(&format!("the log filter {:?} can't be read: {error}", arguments.log));
+        return fail(&format!("the log filter {:?} is not valid: {error}", arguments.log));
     }
     raise_open_files();
-    // The writer has a thread of its own; these only translate.
+    // Writers have their own threads; these two only run the transports.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     match runtime {
         Ok(runtime) => {
             let ran = runtime.block_on(run(arguments));
-            // What still asks a database that does not answer is not waited for.
+            // Do not wait for calls to a database that does not answer.
             runtime.shutdown_background();
             match ran {
                 Ok(true) => ExitCode::SUCCESS,
-                Ok(false) => refuse("not all commits were finished"),
-                Err(error) => refuse(&error.to_string()),
+                Ok(false) => fail("not all commits were finished before the shutdown deadline"),
+                Err(error) => fail(&error.to_string()),
             }
         }
-        Err(error) => refuse(&format!("no runtime: {error}")),
+        Err(error) => fail(&format!("could not start the runtime: {error}")),
     }
 }
 
-/// Tells whether everything was finished.
+/// Returns whether all commits were finished.
 async fn run(arguments: Arguments) -> Result<bool, StartError> {
     let server = Server::builder()
         .listen(arguments.listen)
@@ -139,19 +139,17 @@ async fn run(arguments: Arguments) -> Result<bool, StartError> {
     if let Some(Command::Restore { raise_tokens }) = arguments.command {
         let restored = server.restore(raise_tokens).await?;
         announce(&format!(
-            "all tokens go on {raise_tokens} above the highest of the backup, of which {} leases are ended",
+            "all token counters continue {raise_tokens} above the highest in the backup; {} leases were ended",
             restored.leases_ended
         ));
         return Ok(true);
     }
     let server = server.bind().await?;
     let stop = CancellationToken::new();
-    let asked = stop.clone();
-    let failed = |source| StartError::Listen { address: "signals".into(), source };
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     announce(&format!("listening on http://{}", server.local_addr()));
-    let serving = server.run(stop);
+    let serving = server.run(stop.clone());
     tokio::pin!(serving);
     tokio::select! {
         finished = serving.as_mut() => return Ok(finished),
@@ -159,14 +157,14 @@ async fn run(arguments: Arguments) -> Result<bool, StartError> {
         _ = interrupt.recv() => {}
     }
     tracing::info!("draining");
-    asked.cancel();
+    stop.cancel();
     let finished = serving.await;
     tracing::info!("stopped");
     Ok(finished)
 }
 
-/// Each connection is a file, and systems start programs with a limit that is
-/// far below what they may have.
+/// Raises the limit of open files to its maximum. Every connection is a file, and
+/// the default limit is far below what is allowed.
 fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {
@@ -174,11 +172,11 @@ fn raise_open_files() {
     }
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, allowed = limit.current, "the limit of open files could not be raised");
+        tracing::warn!(%error, allowed = limit.current, "open file limit could not be raised");
     }
 }
 
-/// Whoever started the server may wait for this line.
+/// Prints a line to standard output, where a parent process may wait for it.
 fn announce(line: &str) {
     let mut output = std::io::stdout();
     if writeln!(output, "{line}").and_then(|()| output.flush()).is_err() {
@@ -186,7 +184,7 @@ fn announce(line: &str) {
     }
 }
 
-fn refuse(why: &str) -> ExitCode {
+fn fail(why: &str) -> ExitCode {
     let mut output = std::io::stderr();
     writeln!(output, "dlm-server: {why}").ok();
     ExitCode::FAILURE

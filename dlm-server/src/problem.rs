@@ -1,10 +1,10 @@
-//! Refusals and failures as problems, the same for every transport.
+//! Errors of the service as problems (RFC 9457), the same for every transport.
 
 use dlm_protocol::{Lease, Problem, ProblemCode, RenewResult};
 
 use crate::service::Error;
 
-/// The one place that knows which refusal has which status and code.
+/// Maps an error to the code and status of its problem.
 pub(crate) fn problem(error: Error) -> Problem {
     let (code, status) = match &error {
         Error::LockHeld { .. } => (ProblemCode::LockHeld, 423),
@@ -40,7 +40,7 @@ pub(crate) fn problem(error: Error) -> Problem {
     problem
 }
 
-/// One result of a renewal of several.
+/// One result of a renewal of several leases.
 pub(crate) fn renew_result(result: Result<Lease, Error>) -> RenewResult {
     match result {
         Ok(lease) => RenewResult::Lease(Box::new(lease)),
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lease_that_ended_is_gone_for_its_id_and_a_conflict_for_its_key() {
+    fn an_ended_lease_is_410_for_its_id_and_409_for_its_key() {
         let ended = |by_key| Error::LeaseEnded { reason: dlm_protocol::EndReason::Expired, by_key };
         assert_eq!(problem(ended(true)).status, 409);
         assert_eq!(problem(ended(false)).status, 410);

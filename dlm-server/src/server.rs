@@ -1,4 +1,4 @@
-//! A whole server: its store, its listener, and its end.
+//! A complete server: its options, its listener and its shutdown.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -9,41 +9,47 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::since_boot;
-use crate::http::{self, Front, Hosts};
+use crate::http::{self, App, Hosts};
 use crate::metrics::Metrics;
 use crate::service::{OpenError, Service, ServiceOptions};
 
-/// Why a server can't be started.
+/// Why a server could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The listen address can't be understood.
-    #[error("the listen address {0} is not a host and a port")]
+    /// The listen address is not valid.
+    #[error("the listen address {0} is not a valid host and port")]
     Address(String),
-    /// Everyone on the network could take and free every lock.
+    /// The address is reachable from other machines, and no authentication is
+    /// configured.
     #[error(
-        "{0} can be reached from other machines, and nobody is asked who they are: everyone could take and free every \
-         lock. Listen on a loopback address, or say --insecure-no-auth if that is meant"
+        "{0} is reachable from other machines and no authentication is configured: anyone could acquire and release \
+         every lock. Listen on a loopback address, or pass --insecure-no-auth to allow this"
     )]
     NotLoopback(SocketAddr),
-    /// The address can't be listened on.
-    #[error("{address} can't be listened on: {source}")]
+    /// The server could not listen on the address.
+    #[error("could not listen on {address}: {source}")]
     Listen {
         /// The address.
         address: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The store can't be opened.
+    /// A signal handler could not be installed.
+    #[error("could not install a signal handler: {0}")]
+    Signals(io::Error),
+    /// The store could not be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
 }
 
-/// How long the end may take, with a second for the process to go.
-const END_WITHIN: Duration = Duration::from_secs(9);
-/// Writers on a Postgres that nothing else is said of.
+/// Time limit of a shutdown. It leaves the process a second to exit.
+const SHUTDOWN_WITHIN: Duration = Duration::from_secs(9);
+/// The default number of Postgres writers.
 const DEFAULT_WRITERS: usize = 2;
 
-/// What a server is started with.
+/// Configures and starts a [`Server`].
+///
+/// # Examples
 ///
 /// ```no_run
 /// use dlm_server::Server;
@@ -67,79 +73,84 @@ pub struct ServerBuilder {
 }
 
 impl ServerBuilder {
-    /// `host:port`; `127.0.0.1:7420` by default. Port 0 picks a free one.
+    /// The address to listen on, `host:port`. Port 0 picks a free port. The
+    /// default is `127.0.0.1:7420`.
     pub fn listen(mut self, listen: impl Into<String>) -> Self {
         self.listen = listen.into();
         self
     }
 
-    /// `sqlite://path` or `postgres://…`; `sqlite://dlm.db` by default.
+    /// The database, `sqlite://path` or `postgres://…`. The default is
+    /// `sqlite://dlm.db`.
     pub fn database_url(mut self, url: impl Into<String>) -> Self {
         self.service.database_url = url.into();
         self
     }
 
-    /// How many connections to Postgres write, each for its share of the
-    /// names; 2 by default. SQLite has one writer.
+    /// The number of Postgres connections that write, each for a share of the
+    /// resource names. The default is 2. SQLite has a single writer.
     pub fn writers(mut self, writers: usize) -> Self {
         self.service.writers = writers;
         self
     }
 
-    /// How long a resource that nobody uses is remembered; a day by default.
-    /// Its tokens go on growing all the same.
+    /// How long an idle resource is kept. Its fencing tokens keep growing after
+    /// it was deleted. The default is one day.
     pub fn idle_retention(mut self, retention: Duration) -> Self {
         self.service.idle_retention = retention;
         self
     }
 
-    /// How old events get; seven days by default.
+    /// The maximum age of events in the log. The default is seven days.
     pub fn event_retention(mut self, retention: Duration) -> Self {
         self.service.event_retention = retention;
         self
     }
 
-    /// How many events are kept; ten million by default.
+    /// The maximum number of events in the log. The default is ten million.
     pub fn event_limit(mut self, events: u64) -> Self {
         self.service.event_limit = events;
         self
     }
 
-    /// A file with at least 32 bytes: the secret that lease ids are signed
-    /// with. By default the database keeps one of its own.
+    /// A file with the secret that signs lease ids, at least 32 bytes. By
+    /// default a random secret is generated and stored in the database.
     pub fn secret_file(mut self, path: Option<PathBuf>) -> Self {
         self.service.secret_file = path;
         self
     }
 
-    /// Allows addresses that other machines reach.
+    /// Allows a listen address that is reachable from other machines, without
+    /// authentication. The default is `false`.
     pub fn insecure_no_auth(mut self, insecure: bool) -> Self {
         self.insecure_no_auth = insecure;
         self
     }
 
-    /// Names, without a port, that the server answers to besides loopback names
-    /// and the one it listens on: those it has behind a proxy, or in DNS.
+    /// Host names, without a port, that requests may use besides loopback names
+    /// and the listen address: for example the names of the server in DNS or
+    /// behind a proxy.
     pub fn allowed_hosts(mut self, hosts: impl IntoIterator<Item = String>) -> Self {
         self.allowed_hosts = hosts.into_iter().collect();
         self
     }
 
-    /// Makes a database that comes from a backup safe to serve, instead of
-    /// serving it; see [`restore`](crate::restore).
+    /// Makes a database from a backup safe to serve, instead of serving it. See
+    /// [`restore`](crate::restore).
     ///
     /// # Errors
     ///
-    /// With what the operator has to change.
+    /// Returns an error that tells the operator what to change.
     pub async fn restore(self, raise_tokens: u32) -> Result<crate::Restored, StartError> {
         Ok(crate::restore(self.service, raise_tokens).await?)
     }
 
-    /// Opens the store and listens.
+    /// Opens the store and starts to listen. Connections are accepted once
+    /// [`Server::run`] is called.
     ///
     /// # Errors
     ///
-    /// With what the operator has to change.
+    /// Returns an error that tells the operator what to change.
     pub async fn bind(self) -> Result<Server, StartError> {
         let address = resolve(&self.listen)?;
         if !address.ip().is_loopback() && !self.insecure_no_auth {
@@ -151,27 +162,28 @@ impl ServerBuilder {
         let metrics = Metrics::new();
         let service = Service::open(self.service, metrics.clone()).await?;
         let hosts = Hosts::new(&self.listen, local_addr, &self.allowed_hosts);
-        let front = Front::new(service.clone(), hosts, metrics);
-        Ok(Server { listener, local_addr, service, front })
+        let app = App::new(service.clone(), hosts, metrics);
+        Ok(Server { listener, local_addr, service, app })
     }
 }
 
 fn resolve(listen: &str) -> Result<SocketAddr, StartError> {
-    let bad = || StartError::Address(listen.to_owned());
-    listen.to_socket_addrs().map_err(|_| bad())?.next().ok_or_else(bad)
+    let invalid = || StartError::Address(listen.to_owned());
+    listen.to_socket_addrs().map_err(|_| invalid())?.next().ok_or_else(invalid)
 }
 
-/// A server that listens and is ready to [`run`](Server::run).
+/// A server that listens and is ready to [`run`](Server::run). It must run within
+/// a tokio runtime.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
     service: Service,
-    front: Front,
+    app: App,
 }
 
 impl Server {
-    /// A server with the defaults.
+    /// Returns a builder with the default options.
     pub fn builder() -> ServerBuilder {
         ServerBuilder {
             listen: "127.0.0.1:7420".into(),
@@ -188,29 +200,35 @@ impl Server {
         }
     }
 
-    /// Where it listens.
+    /// The address that the server listens on.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// The service behind it, for use in this process.
+    /// The service behind the transports, for use within this process.
     #[must_use]
     pub fn service(&self) -> &Service {
         &self.service
     }
 
-    /// Serves until `stop` is cancelled, then drains: waiters are told that
-    /// they are still queued, answers under way are sent, commits finished. That
-    /// takes ten seconds at most; tells whether all commits were finished.
+    /// Serves until `stop` is cancelled, and then drains: waiters get a response
+    /// that they are still queued, WebSockets are closed with 1012, requests in
+    /// flight and commits are finished. Draining takes at most ten seconds.
+    /// Returns whether all commits were finished.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: dropping the future abandons connections and skips the
+    /// drain. Cancel `stop` instead.
     pub async fn run(self, stop: CancellationToken) -> bool {
         let mut draining_since = since_boot();
         let draining = || {
             draining_since = since_boot();
             self.service.drain();
         };
-        http::serve(self.listener, self.front, stop, draining).await;
+        http::serve(self.listener, self.app, stop, draining).await;
         let drained = since_boot().saturating_sub(draining_since);
-        self.service.close_within(END_WITHIN.saturating_sub(drained)).await
+        self.service.close_within(SHUTDOWN_WITHIN.saturating_sub(drained)).await
     }
 }

@@ -1,4 +1,4 @@
-//! Reading a body within its limits.
+//! Reads request bodies within their limits.
 
 use std::time::Duration;
 
@@ -9,39 +9,41 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use serde::de::DeserializeOwned;
 
-use super::reply::Refused;
+use super::response::Rejection;
 
-/// A caller that needs longer to send its few kilobytes is gone.
+/// How long a body may take to arrive.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// What is too large is read up to this and thrown away.
-const MOST_DISCARDED: u64 = 8 * 1024 * 1024;
+/// A body that is too large is read and discarded up to this size. A client that
+/// is still sending when the connection closes may never see the response.
+const MAX_DISCARDED: u64 = 8 * 1024 * 1024;
 
 /// Reads a whole body of at most `limit` bytes.
-pub(super) async fn read(body: Incoming, limit: usize) -> Result<Bytes, Refused> {
+pub(super) async fn read(body: Incoming, limit: usize) -> Result<Bytes, Rejection> {
     let too_large =
-        || Refused::new(ProblemCode::BodyTooLarge, 413, format!("the body must be at most {limit} bytes"));
+        || Rejection::new(ProblemCode::BodyTooLarge, 413, format!("the body must be at most {limit} bytes"));
     match tokio::time::timeout(READ_TIMEOUT, collect(body, limit)).await {
         Ok(Collected::Whole(bytes)) => Ok(bytes),
         Ok(Collected::Discarded) => Err(too_large()),
-        Ok(Collected::LeftUnread) => Err(too_large().closing()),
-        Ok(Collected::Broken) => Err(Refused::invalid("the body ended early").closing()),
-        Err(_) => Err(Refused::new(ProblemCode::RequestTimeout, 408, "the body took too long").closing()),
+        Ok(Collected::Unread) => Err(too_large().closing()),
+        Ok(Collected::Broken) => Err(Rejection::invalid("the body is incomplete").closing()),
+        Err(_) => {
+            Err(Rejection::new(ProblemCode::RequestTimeout, 408, "the body did not arrive in time").closing())
+        }
     }
 }
 
 enum Collected {
     Whole(Bytes),
-    /// Too large, and read to its end: one who is still sending when the
-    /// connection is closed may never see the answer.
+    /// Too large, and read to its end.
     Discarded,
-    /// So large that it is not even read.
-    LeftUnread,
+    /// Too large to read to its end.
+    Unread,
     Broken,
 }
 
 async fn collect(mut body: Incoming, limit: usize) -> Collected {
-    if body.size_hint().lower() > MOST_DISCARDED {
-        return Collected::LeftUnread;
+    if body.size_hint().lower() > MAX_DISCARDED {
+        return Collected::Unread;
     }
     let mut whole = BytesMut::new();
     let mut seen = 0_u64;
@@ -49,8 +51,8 @@ async fn collect(mut body: Incoming, limit: usize) -> Collected {
         let Ok(frame) = frame else { return Collected::Broken };
         let Some(data) = frame.data_ref() else { continue };
         seen += data.len() as u64;
-        if seen > MOST_DISCARDED {
-            return Collected::LeftUnread;
+        if seen > MAX_DISCARDED {
+            return Collected::Unread;
         }
         if seen <= limit as u64 {
             whole.extend_from_slice(data);
@@ -59,17 +61,18 @@ async fn collect(mut body: Incoming, limit: usize) -> Collected {
     if seen > limit as u64 { Collected::Discarded } else { Collected::Whole(whole.freeze()) }
 }
 
-/// A body as the type of its operation.
-pub(super) fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Refused> {
+/// Deserializes a JSON body.
+pub(super) fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Rejection> {
     if !is_json(headers) {
         let detail = "the body must be `application/json`";
-        return Err(Refused::new(ProblemCode::UnsupportedMediaType, 415, detail));
+        return Err(Rejection::new(ProblemCode::UnsupportedMediaType, 415, detail));
     }
-    // serde would take an array for an object's fields in their order.
+    // serde would accept an array of the fields in order.
     if body.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| *byte != b'{') {
-        return Err(Refused::invalid("the body must be a JSON object"));
+        return Err(Rejection::invalid("the body must be a JSON object"));
     }
-    serde_json::from_slice(body).map_err(|error| Refused::invalid(format!("the body can't be read: {error}")))
+    serde_json::from_slice(body)
+        .map_err(|error| Rejection::invalid(format!("the body is not valid: {error}")))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -87,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_known_by_its_media_type() {
+    fn only_the_json_media_type_is_accepted() {
         for (value, json) in [
             ("application/json", true),
             ("Application/JSON; charset=UTF-8", true),

@@ -1,7 +1,9 @@
-//! For whom the server answers: a page of another site must not reach a server
-//! that listens on loopback, neither by a name that was pointed here (`Host`)
-//! nor from its own address (`Origin`, and `Sec-Fetch-Site` where a browser
-//! sends no origin: for an image, a script or a form that only reads).
+//! Checks the host and the origin of a request.
+//!
+//! A page of another site must not reach a server on loopback. `Host` rejects
+//! DNS rebinding: a foreign name that resolves to this server. `Origin` rejects
+//! cross-origin requests; `Sec-Fetch-Site` does so where browsers send no
+//! origin, as for images, scripts and forms that use GET.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,39 +12,40 @@ use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use hyper::http::uri::Authority;
 use hyper::{Request, Uri};
 
-use super::reply::Refused;
+use super::response::Rejection;
 use super::ui;
 
-/// Where the page that asks comes from, seen from here; browsers alone send it.
+/// How the origin of the requesting page relates to this server. Only browsers
+/// send it.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
-/// The names that the server answers to.
+/// The hosts that the server accepts in requests.
 #[derive(Debug)]
 pub(crate) struct Hosts {
     names: Vec<String>,
     addresses: Vec<IpAddr>,
-    /// It listens on all addresses of the machine. Only names can be pointed
-    /// somewhere by others, so any address in numbers will do.
+    /// Any IP address is accepted, because the server listens on all addresses
+    /// of the machine. Only names can be used for DNS rebinding.
     all_addresses: bool,
 }
 
 impl Hosts {
-    /// `listen` as it was given, and what it was resolved to; `others` as the
-    /// operator added them.
-    pub(crate) fn new(listen: &str, resolved: SocketAddr, others: &[String]) -> Self {
+    /// `listen` is the configured address, `resolved` what it resolved to, and
+    /// `allowed` the names that the operator added.
+    pub(crate) fn new(listen: &str, resolved: SocketAddr, allowed: &[String]) -> Self {
         let mut hosts = Self {
             names: vec!["localhost".into()],
             addresses: vec![resolved.ip()],
             all_addresses: resolved.ip().is_unspecified(),
         };
-        let given = listen.parse::<Authority>().ok();
-        let given = given.iter().map(|authority| authority.host().to_owned());
-        let others = others.iter().map(|other| match other.parse::<Authority>() {
+        let listen = listen.parse::<Authority>().ok();
+        let listen = listen.iter().map(|authority| authority.host().to_owned());
+        let allowed = allowed.iter().map(|host| match host.parse::<Authority>() {
             Ok(authority) => authority.host().to_owned(),
-            Err(_) => other.clone(),
+            Err(_) => host.clone(),
         });
-        for host in given.chain(others) {
+        for host in listen.chain(allowed) {
             match address(&host) {
                 Some(address) => hosts.addresses.push(address),
                 None => hosts.names.push(name(&host)),
@@ -51,27 +54,28 @@ impl Hosts {
         hosts
     }
 
-    /// Refuses a request that is not meant for this server, or that a page of
-    /// another one sends.
-    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), Refused> {
-        let asked = authority(request.uri(), request.headers())?;
-        if !self.has(asked.host()) {
+    /// Rejects a request for another host, or from a page of another origin.
+    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), Rejection> {
+        let authority = authority(request.uri(), request.headers())?;
+        if !self.accepts(authority.host()) {
             let detail = format!(
-                "this server does not answer for the host {:?}; start it with `--allowed-host {}` if it should",
-                asked.host(),
-                asked.host()
+                "this server does not accept requests for the host {:?}; to allow it, start the server with \
+                 `--allowed-host {}`",
+                authority.host(),
+                authority.host()
             );
-            return Err(Refused::new(ProblemCode::HostNotAllowed, 421, detail));
+            return Err(Rejection::new(ProblemCode::HostNotAllowed, 421, detail));
         }
-        let own = request.headers().get_all(ORIGIN).iter().all(|origin| is_own(origin, &asked));
-        if own && (is_from_here(request.headers()) || is_link_to_page(request)) {
+        let same_origin =
+            request.headers().get_all(ORIGIN).iter().all(|origin| is_same_origin(origin, &authority));
+        if same_origin && (is_same_site(request.headers()) || is_link_to_page(request)) {
             return Ok(());
         }
-        let detail = "a page of another origin may not use this server";
-        Err(Refused::new(ProblemCode::OriginNotAllowed, 403, detail))
+        let detail = "pages of other origins may not use this server";
+        Err(Rejection::new(ProblemCode::OriginNotAllowed, 403, detail))
     }
 
-    fn has(&self, host: &str) -> bool {
+    fn accepts(&self, host: &str) -> bool {
         match address(host) {
             Some(address) => self.all_addresses || address.is_loopback() || self.addresses.contains(&address),
             None => self.names.contains(&name(host)),
@@ -79,8 +83,9 @@ impl Hosts {
     }
 }
 
-/// Whom the request is for: HTTP/2 says it in its address, HTTP/1 in a header.
-fn authority(uri: &Uri, headers: &HeaderMap) -> Result<Authority, Refused> {
+/// The host that the request is for: in the URI with HTTP/2, in a header with
+/// HTTP/1.
+fn authority(uri: &Uri, headers: &HeaderMap) -> Result<Authority, Rejection> {
     if let Some(authority) = uri.authority() {
         return Ok(authority.clone());
     }
@@ -88,23 +93,24 @@ fn authority(uri: &Uri, headers: &HeaderMap) -> Result<Authority, Refused> {
     let only = values.next().filter(|_| values.next().is_none());
     only.and_then(|value| Authority::try_from(value.as_bytes()).ok())
         .filter(|authority| !authority.as_str().contains('@'))
-        .ok_or_else(|| Refused::invalid("the request needs one valid `Host` header"))
+        .ok_or_else(|| Rejection::invalid("the request needs exactly one valid `Host` header"))
 }
 
-/// Browsers write the origin as the page's scheme and what they send as `Host`.
-fn is_own(origin: &HeaderValue, host: &Authority) -> bool {
+/// Whether an origin is the scheme of a page followed by the `Host` of the
+/// request, as browsers send it for pages of this server.
+fn is_same_origin(origin: &HeaderValue, host: &Authority) -> bool {
     let origin = origin.to_str().unwrap_or("");
     let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     rest.is_some_and(|rest| rest.eq_ignore_ascii_case(host.as_str()))
 }
 
-/// Whether no browser says that a page of another origin asks. `none` is the
-/// user: an address that was typed, a bookmark.
-fn is_from_here(headers: &HeaderMap) -> bool {
+/// Whether no browser reports a page of another origin. `none` is the user: a
+/// typed address or a bookmark.
+fn is_same_site(headers: &HeaderMap) -> bool {
     headers.get_all(FETCH_SITE).iter().all(|site| site == "same-origin" || site == "none")
 }
 
-/// A link to a view may stand in any page.
+/// Any page may link to a view of the UI.
 fn is_link_to_page<B>(request: &Request<B>) -> bool {
     let mut modes = request.headers().get_all(FETCH_MODE).iter();
     modes.all(|mode| mode == "navigate")
@@ -125,85 +131,85 @@ fn name(host: &str) -> String {
 mod tests {
     use super::*;
 
-    fn hosts(listen: &str, resolved: &str, others: &[&str]) -> Hosts {
-        let others: Vec<String> = others.iter().map(ToString::to_string).collect();
-        Hosts::new(listen, resolved.parse().unwrap(), &others)
+    fn hosts(listen: &str, resolved: &str, allowed: &[&str]) -> Hosts {
+        let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+        Hosts::new(listen, resolved.parse().unwrap(), &allowed)
     }
 
-    fn answer(hosts: &Hosts, host: &str, origin: Option<&str>) -> u16 {
+    fn status(hosts: &Hosts, host: &str, origin: Option<&str>) -> u16 {
         let mut request = Request::get("/v1/locks").header(HOST, host);
         if let Some(origin) = origin {
             request = request.header(ORIGIN, origin);
         }
-        hosts.check(&request.body(()).unwrap()).map_or_else(|refused| refused.status(), |()| 200)
+        hosts.check(&request.body(()).unwrap()).map_or_else(|rejection| rejection.status(), |()| 200)
     }
 
     #[test]
-    fn a_server_on_loopback_answers_to_loopback_names_alone() {
+    fn a_server_on_loopback_accepts_only_loopback_names() {
         let hosts = hosts("127.0.0.1:7420", "127.0.0.1:7420", &[]);
         for host in ["127.0.0.1:7420", "localhost", "LOCALHOST:80", "localhost.", "[::1]:7420", "127.8.8.8"] {
-            assert_eq!(answer(&hosts, host, None), 200, "{host}");
+            assert_eq!(status(&hosts, host, None), 200, "{host}");
         }
         for host in ["evil.example", "localhost.evil.example", "10.0.0.1", "127.0.0.1.evil.example"] {
-            assert_eq!(answer(&hosts, host, None), 421, "{host}");
+            assert_eq!(status(&hosts, host, None), 421, "{host}");
         }
         for host in ["", "x@localhost", "a b"] {
-            assert_eq!(answer(&hosts, host, None), 400, "{host}");
+            assert_eq!(status(&hosts, host, None), 400, "{host}");
         }
     }
 
     #[test]
-    fn other_names_are_those_it_was_told() {
+    fn the_listen_address_and_allowed_hosts_are_accepted() {
         let hosts = hosts("locks.internal:7420", "10.0.0.7:7420", &["dlm.example:443", "10.9.9.9"]);
         for host in ["locks.internal:7420", "10.0.0.7:7420", "DLM.example:443", "10.9.9.9"] {
-            assert_eq!(answer(&hosts, host, None), 200, "{host}");
+            assert_eq!(status(&hosts, host, None), 200, "{host}");
         }
-        assert_eq!(answer(&hosts, "10.0.0.8", None), 421);
+        assert_eq!(status(&hosts, "10.0.0.8", None), 421);
     }
 
     #[test]
-    fn on_all_addresses_every_number_will_do_but_no_name() {
+    fn a_server_on_all_addresses_accepts_any_ip_address_but_no_name() {
         let hosts = hosts("0.0.0.0:7420", "0.0.0.0:7420", &[]);
-        assert_eq!(answer(&hosts, "10.1.2.3:7420", None), 200);
-        assert_eq!(answer(&hosts, "[fe80::1]:7420", None), 200);
-        assert_eq!(answer(&hosts, "rebound.example", None), 421);
+        assert_eq!(status(&hosts, "10.1.2.3:7420", None), 200);
+        assert_eq!(status(&hosts, "[fe80::1]:7420", None), 200);
+        assert_eq!(status(&hosts, "rebound.example", None), 421);
     }
 
     #[test]
-    fn a_page_is_answered_where_it_comes_from_here() {
+    fn only_pages_of_the_same_origin_are_accepted() {
         let hosts = hosts("127.0.0.1:7420", "127.0.0.1:7420", &[]);
         for origin in ["http://localhost:7420", "https://localhost:7420"] {
-            assert_eq!(answer(&hosts, "localhost:7420", Some(origin)), 200, "{origin}");
+            assert_eq!(status(&hosts, "localhost:7420", Some(origin)), 200, "{origin}");
         }
         for origin in ["null", "http://localhost", "http://localhost:7421", "http://127.0.0.1:7420", ""] {
-            assert_eq!(answer(&hosts, "localhost:7420", Some(origin)), 403, "{origin}");
+            assert_eq!(status(&hosts, "localhost:7420", Some(origin)), 403, "{origin}");
         }
     }
 
     #[test]
-    fn a_page_elsewhere_reaches_nothing_without_an_origin_either() {
+    fn a_cross_site_request_without_an_origin_is_rejected() {
         let hosts = hosts("127.0.0.1:7420", "127.0.0.1:7420", &[]);
-        let answer = |path: &str, site: &str, mode: &str| {
+        let status = |path: &str, site: &str, mode: &str| {
             let request = Request::get(path).header(HOST, "localhost:7420");
             let request = request.header(FETCH_SITE, site).header(FETCH_MODE, mode);
-            hosts.check(&request.body(()).unwrap()).map_or_else(|refused| refused.status(), |()| 200)
+            hosts.check(&request.body(()).unwrap()).map_or_else(|rejection| rejection.status(), |()| 200)
         };
         for path in ["/v1/locks", "/v1/events", "/openapi.json", "/metrics", "/icon.svg", "/"] {
             for site in ["cross-site", "same-site", ""] {
-                assert_eq!(answer(path, site, "no-cors"), 403, "{path} {site}");
+                assert_eq!(status(path, site, "no-cors"), 403, "{path} {site}");
             }
             for site in ["same-origin", "none"] {
-                assert_eq!(answer(path, site, "no-cors"), 200, "{path} {site}");
+                assert_eq!(status(path, site, "no-cors"), 200, "{path} {site}");
             }
         }
         for path in ["/", "/locks", "/locks/orders%2F42", "/events", "/playground"] {
-            assert_eq!(answer(path, "cross-site", "navigate"), 200, "a link to {path}");
+            assert_eq!(status(path, "cross-site", "navigate"), 200, "a link to {path}");
         }
-        assert_eq!(answer("/v1/locks", "cross-site", "navigate"), 403);
+        assert_eq!(status("/v1/locks", "cross-site", "navigate"), 403);
     }
 
     #[test]
-    fn what_is_said_twice_is_not_trusted() {
+    fn repeated_host_or_origin_headers_are_rejected() {
         let hosts = hosts("127.0.0.1:1", "127.0.0.1:1", &[]);
         let request = Request::get("/").header(HOST, "localhost").header(HOST, "evil.example");
         assert_eq!(hosts.check(&request.body(()).unwrap()).unwrap_err().status(), 400);

@@ -1,29 +1,31 @@
-//! The HTTP transport: it translates, and nothing else.
+//! The HTTP transport. It translates between HTTP and the service, and nothing
+//! else.
 //!
-//! - `route`: which address is which operation
-//! - `request`: a request's path, query, headers and body as an operation
+//! - `serve`: connections, their limits and their shutdown
+//! - `app`: one request, from its route to its response
+//! - `hosts`: the host names and origins that are accepted
+//! - `route`: the table of routes
+//! - `request`: decodes path, query, headers and body into an operation
 //! - `query`: query strings
-//! - `body`: reading a body within its limits
-//! - `reply`: outcomes and problems as responses
-//! - `front`: one request from its route to its response
-//! - `hosts`: for whom the server answers
-//! - `ui`: the pages that are built in
+//! - `body`: reads a body within its limits
+//! - `response`: outcomes and problems as responses
 //! - `upgrade`: requests that become WebSockets
-//! - `serve`: connections, their limits, and how they end
+//! - `ui`: the embedded pages
+//! - `openapi`: the published description of the API
 
+mod app;
 mod body;
-mod front;
 mod hosts;
 mod openapi;
 mod query;
-mod reply;
 mod request;
+mod response;
 mod route;
 mod serve;
 mod ui;
 mod upgrade;
 
-pub(crate) use front::Front;
+pub(crate) use app::App;
 pub(crate) use hosts::Hosts;
 pub use openapi::document as openapi_document;
 pub(crate) use serve::serve;

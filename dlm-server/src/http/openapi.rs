@@ -1,4 +1,5 @@
-//! The API as OpenAPI 3.1, from the routes and the wire types.
+//! The OpenAPI 3.1 description of the API, generated from the routes and the wire
+//! types.
 
 use dlm_protocol as wire;
 use serde_json::{Map, Value, json};
@@ -6,7 +7,7 @@ use utoipa::OpenApi;
 
 use super::route::{ROUTES, Route};
 
-/// The schemas of the wire types; the paths come from the routes.
+/// The schemas of the wire types. The paths come from the routes.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "dlm", description = "A distributed lock manager", license(name = "MIT OR Apache-2.0")),
@@ -65,85 +66,93 @@ use super::route::{ROUTES, Route};
 )]
 struct Schemas;
 
-/// What a route takes and gives.
-struct Described {
+/// The description of a route.
+struct RouteDescription {
     summary: &'static str,
+    /// The schema of the request body.
     body: Option<&'static str>,
-    /// Status, meaning, schema.
-    replies: &'static [(&'static str, &'static str, &'static str)],
+    /// Status, description and schema of each response.
+    responses: &'static [(&'static str, &'static str, &'static str)],
     query: &'static [&'static str],
+    /// Whether the `Idempotency-Key` header is required; `None` if the route does
+    /// not take it.
     key: Option<bool>,
 }
 
 const NO_QUERY: &[&str] = &[];
 
-fn described(route: Route) -> Described {
-    let of = |summary, body, replies| Described { summary, body, replies, query: NO_QUERY, key: None };
+fn describe(route: Route) -> RouteDescription {
+    let of =
+        |summary, body, responses| RouteDescription { summary, body, responses, query: NO_QUERY, key: None };
     match route {
-        Route::Acquire => Described {
+        Route::Acquire => RouteDescription {
             key: Some(false),
             ..of(
-                "Take the lock, or wait for it",
+                "Acquire the lock, or wait for it",
                 Some("AcquireRequest"),
                 &[
                     ("200", "The lease", "Lease"),
-                    ("202", "Still queued; send the same request again", "Queued"),
-                    ("409", "What the key named has ended", "Problem"),
+                    ("202", "Still queued; repeat the request with its key to keep waiting", "Queued"),
+                    ("409", "The lease or wait of this key has ended", "Problem"),
                     ("422", "The key was used with other parameters", "Problem"),
-                    ("423", "The lock is held, or the wait ran out", "Problem"),
+                    ("423", "The lock is held, or the wait timed out", "Problem"),
                 ],
             )
         },
-        Route::Cancel => Described {
+        Route::Cancel => RouteDescription {
             key: Some(true),
-            ..of("Give up an acquire, wherever it is", None, &[("200", "What the cancel did", "Cancelled")])
+            ..of(
+                "Cancel an acquire, whether it waits or was granted",
+                None,
+                &[("200", "The effect of the cancel", "Cancelled")],
+            )
         },
         Route::Renew => of(
-            "Begin a new term",
+            "Renew the lease",
             Some("RenewRequest"),
             &[
                 ("200", "The lease with its new term", "Lease"),
-                ("403", "The id was never given out for this resource", "Problem"),
+                ("403", "The lease id was never issued for this resource", "Problem"),
                 ("410", "The lease has ended", "Problem"),
             ],
         ),
         Route::RenewMany => of(
-            "Begin new terms of up to 1,000 leases",
+            "Renew up to 1,000 leases",
             Some("RenewManyRequest"),
-            &[("200", "One result a lease, in order", "Renewed")],
+            &[("200", "One result per lease, in request order", "Renewed")],
         ),
         Route::Release => of(
-            "End the lease",
+            "Release the lease",
             Some("ReleaseRequest"),
             &[
-                ("200", "It has ended; a repeat gives the same", "Released"),
-                ("403", "The id was never given out for this resource", "Problem"),
-                ("410", "The lease had ended otherwise before", "Problem"),
+                ("200", "The lease was released; a repeat returns the same", "Released"),
+                ("403", "The lease id was never issued for this resource", "Problem"),
+                ("410", "The lease had expired or was force-released", "Problem"),
             ],
         ),
         Route::ForceRelease => of(
-            "End somebody's lease",
+            "End the lease of another holder",
             Some("ForceReleaseRequest"),
             &[
-                ("200", "The lease that was ended; a repeat gives the same", "ForceReleased"),
+                ("200", "The lease that was ended; a repeat returns the same", "ForceReleased"),
                 ("409", "No live lease has that token", "Problem"),
             ],
         ),
         Route::Check => of(
-            "Is this the token of a live lease?",
+            "Check whether a fencing token belongs to a live lease",
             Some("CheckRequest"),
-            &[("200", "Whether it is, and the counter", "Checked")],
+            &[("200", "Whether the lease is live, and the current token", "Checked")],
         ),
-        Route::Status => of("One lock", None, &[("200", "Its state", "LockStatus")]),
-        Route::List => Described {
+        Route::Status => of("Get the status of a lock", None, &[("200", "The status", "LockStatus")]),
+        Route::List => RouteDescription {
             query: &["prefix", "state", "limit", "after"],
-            ..of("The locks, by name", None, &[("200", "A page", "LockPage")])
+            ..of("List locks, ordered by name", None, &[("200", "A page", "LockPage")])
         },
-        Route::Events => Described {
+        Route::Events => RouteDescription {
             query: &["after", "prefix", "resource", "limit", "newest", "renewals"],
             ..of(
-                "The event log: a page, or a WebSocket (`dlm.events.v1`) that goes on; `limit` and \
-                 `newest` are for the page, `renewals` for the socket",
+                "Read the event log: a page, or a WebSocket (`dlm.events.v1`) that continues with live events. \
+                 `limit` and `newest` apply to the page, `renewals` to the WebSocket",
                 None,
                 &[
                     ("200", "A page", "EventPage"),
@@ -152,46 +161,48 @@ fn described(route: Route) -> Described {
                         "The event stream: each message is an `Event`, an `EventMark` or a `Renewal`",
                         "",
                     ),
-                    ("400", "The cursor is not one of this log", "Problem"),
+                    ("400", "The cursor was not issued for this log", "Problem"),
                     ("410", "The cursor is older than the log", "Problem"),
                 ],
             )
         },
-        Route::Overview => Described {
+        Route::Overview => RouteDescription {
             query: &["seconds"],
-            ..of("All locks at a glance", None, &[("200", "The overview", "Overview")])
+            ..of("Get a summary of all locks", None, &[("200", "The overview", "Overview")])
         },
         Route::Session => of(
-            "A WebSocket (`dlm.session.v1`) for many operations at once: a `SessionRequest` a frame, \
-             answered by its `id` and one member of `SessionBody`; `LeaseEnded` comes unasked",
+            "Open a WebSocket (`dlm.session.v1`) for many concurrent operations: each frame is a `SessionRequest`, \
+             its reply has the same `id` and one member of `SessionBody`. The server sends `LeaseEnded` on its own",
             None,
-            &[("101", "The session", ""), ("426", "The request is no upgrade", "Problem")],
+            &[("101", "The session", ""), ("426", "The request is not an upgrade", "Problem")],
         ),
-        Route::Livez => of("Is the process alive?", None, &[("200", "It is", "")]),
-        Route::Readyz => {
-            of("Can it serve?", None, &[("200", "It can", ""), ("503", "It can't now", "Problem")])
-        }
+        Route::Livez => of("Check that the process is alive", None, &[("200", "It is alive", "")]),
+        Route::Readyz => of(
+            "Check that the server is ready",
+            None,
+            &[("200", "It is ready", ""), ("503", "It is not ready", "Problem")],
+        ),
         Route::Metrics => of(
-            "Prometheus metrics",
+            "Get the metrics",
             None,
-            &[("200", "Prometheus text, or OpenMetrics where that is accepted", "")],
+            &[("200", "Prometheus text, or OpenMetrics if the client accepts it", "")],
         ),
-        Route::OpenApi => of("This document", None, &[("200", "OpenAPI 3.1", "")]),
+        Route::OpenApi => of("Get this document", None, &[("200", "OpenAPI 3.1", "")]),
     }
 }
 
-/// The description of the API, OpenAPI 3.1, as JSON text.
+/// The OpenAPI 3.1 description of the API, as JSON text.
 #[must_use]
 pub fn document() -> String {
     let mut document = serde_json::to_value(Schemas::openapi()).unwrap_or_else(|error| {
-        tracing::error!(%error, "the schemas can't be written");
+        tracing::error!(%error, "OpenAPI schemas could not be serialized");
         json!({})
     });
     let mut paths = Map::new();
     for (method, path, route) in &ROUTES {
-        let described = described(*route);
-        let address = paths.entry(*path).or_insert_with(|| json!({}));
-        address[method.as_str().to_ascii_lowercase()] = operation(path, *route, &described);
+        let description = describe(*route);
+        let operations = paths.entry(*path).or_insert_with(|| json!({}));
+        operations[method.as_str().to_ascii_lowercase()] = operation(path, *route, &description);
     }
     document["info"]["version"] = json!(env!("CARGO_PKG_VERSION"));
     document["paths"] = Value::Object(paths);
@@ -225,8 +236,8 @@ fn limits() -> Value {
     })
 }
 
-/// What the derived schemas don't say: the `type` by which messages of the
-/// event stream are told apart, and that an acquire needs none of its fields.
+/// Adds what the derived schemas lack: the `type` tag of the messages of the event
+/// stream, and that all fields of an acquire are optional.
 fn complete(schemas: &mut Value) {
     for (name, tag) in [("Event", "event"), ("Renewal", "renewed")] {
         schemas[name]["properties"]["type"] = json!({"type": "string", "enum": [tag]});
@@ -236,7 +247,7 @@ fn complete(schemas: &mut Value) {
     }
     schemas["EventMark"] = json!({
         "type": "object",
-        "description": "A place in the event stream: resume from here.",
+        "description": "A position in the event stream to resume from.",
         "required": ["type", "cursor"],
         "properties": {
             "type": {"type": "string", "enum": ["synced", "bookmark"]},
@@ -248,20 +259,20 @@ fn complete(schemas: &mut Value) {
     }
 }
 
-fn operation(path: &str, route: Route, described: &Described) -> Value {
+fn operation(path: &str, route: Route, description: &RouteDescription) -> Value {
     let mut parameters = Vec::new();
     if path.contains("{name}") {
         parameters.push(json!({
             "name": "name", "in": "path", "required": true, "schema": schema("ResourceName"),
-            "description": "The resource's name as one percent-encoded segment",
+            "description": "The resource name as one percent-encoded segment",
         }));
     }
-    if let Some(required) = described.key {
+    if let Some(required) = description.key {
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": required, "schema": schema("IdempotencyKey"),
         }));
     }
-    for name in described.query {
+    for name in description.query {
         let schema = match *name {
             "limit" => json!({
                 "type": "integer", "minimum": 1, "maximum": wire::limits::MAX_PAGE, "default": wire::limits::DEFAULT_PAGE,
@@ -277,14 +288,14 @@ fn operation(path: &str, route: Route, described: &Described) -> Value {
         parameters.push(json!({"name": name, "in": "query", "schema": schema}));
     }
     let mut responses = Map::new();
-    for (status, meaning, schema) in described.replies {
-        responses.insert((*status).into(), response(meaning, schema));
+    for (status, text, schema) in description.responses {
+        responses.insert((*status).into(), response(text, schema));
     }
     responses.insert("default".into(), response("A problem", "Problem"));
     let mut operation = json!({
-        "operationId": route.name(), "summary": described.summary, "parameters": parameters, "responses": responses,
+        "operationId": route.name(), "summary": description.summary, "parameters": parameters, "responses": responses,
     });
-    if let Some(body) = described.body {
+    if let Some(body) = description.body {
         operation["requestBody"] = json!({
             "required": route != Route::Acquire,
             "content": {"application/json": {"schema": schema(body)}},
@@ -297,13 +308,13 @@ fn schema(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
-fn response(meaning: &str, name: &str) -> Value {
+fn response(description: &str, name: &str) -> Value {
     let media = match name {
-        "" => return json!({"description": meaning}),
+        "" => return json!({"description": description}),
         "Problem" => "application/problem+json",
         _ => "application/json",
     };
-    json!({"description": meaning, "content": {media: {"schema": schema(name)}}})
+    json!({"description": description, "content": {media: {"schema": schema(name)}}})
 }
 
 #[cfg(test)]
@@ -311,7 +322,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_schemas_tell_messages_of_the_stream_apart() {
+    fn the_messages_of_the_event_stream_have_a_type_tag() {
         let document: Value = serde_json::from_str(&document()).unwrap();
         let schemas = &document["components"]["schemas"];
         for (name, tag) in [("Event", "event"), ("Renewal", "renewed"), ("EventMark", "synced")] {
@@ -341,12 +352,12 @@ mod tests {
     }
 
     #[test]
-    fn every_route_is_described_and_every_schema_is_there() {
+    fn every_route_is_described_and_every_referenced_schema_exists() {
         let document: Value = serde_json::from_str(&document()).unwrap();
         assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
         for (method, path, route) in &ROUTES {
-            let described = &document["paths"][path][method.as_str().to_ascii_lowercase()];
-            assert_eq!(described["operationId"], route.name(), "{method} {path}");
+            let operation = &document["paths"][path][method.as_str().to_ascii_lowercase()];
+            assert_eq!(operation["operationId"], route.name(), "{method} {path}");
         }
         let text = document.to_string();
         for reference in text.split("\"#/components/schemas/").skip(1) {

@@ -1,27 +1,27 @@
-//! Query strings: each parameter at most once, none unknown.
+//! Query strings. Unknown and repeated parameters are rejected.
 
 use percent_encoding::percent_decode_str;
 
-use super::reply::Refused;
+use super::response::Rejection;
 
 /// The parameters of a query, decoded.
 #[derive(Debug)]
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
-    pub(super) fn parse(query: Option<&str>, known: &[&str]) -> Result<Self, Refused> {
+    pub(super) fn parse(query: Option<&str>, known: &[&str]) -> Result<Self, Rejection> {
         let mut parameters: Vec<(String, String)> = Vec::new();
         for pair in query.unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (decode(name)?, decode(value)?);
             if !known.contains(&name.as_str()) {
-                return Err(Refused::invalid(format!(
-                    "unknown query parameter `{name}`; known are {}",
+                return Err(Rejection::invalid(format!(
+                    "unknown query parameter `{name}`; the known ones are {}",
                     known.join(", ")
                 )));
             }
             if parameters.iter().any(|(other, _)| *other == name) {
-                return Err(Refused::invalid(format!("query parameter `{name}` is there twice")));
+                return Err(Rejection::invalid(format!("query parameter `{name}` is given twice")));
             }
             parameters.push((name, value));
         }
@@ -34,12 +34,12 @@ impl Query {
     }
 }
 
-fn decode(text: &str) -> Result<String, Refused> {
+fn decode(text: &str) -> Result<String, Rejection> {
     let text = text.replace('+', " ");
     let decoded = percent_decode_str(&text).decode_utf8();
-    let decoded = decoded.map_err(|_| Refused::invalid("the query is not UTF-8"))?;
+    let decoded = decoded.map_err(|_| Rejection::invalid("the query is not UTF-8"))?;
     if decoded.contains('\0') {
-        return Err(Refused::invalid("the query must not contain U+0000"));
+        return Err(Rejection::invalid("the query must not contain U+0000"));
     }
     Ok(decoded.into_owned())
 }
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_and_repeated_parameters_are_refused() {
+    fn unknown_and_repeated_parameters_are_rejected() {
         for query in ["prefx=a", "prefix=a&prefix=b", "prefix=%ff", "prefix=%00"] {
             assert!(Query::parse(Some(query), &["prefix"]).is_err(), "{query}");
         }

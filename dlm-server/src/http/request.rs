@@ -1,4 +1,4 @@
-//! A request's path, query, headers and body as an operation.
+//! Decodes a request's path, query, headers and body into an operation.
 
 use bytes::Bytes;
 use dlm_protocol::limits::{
@@ -14,19 +14,19 @@ use percent_encoding::percent_decode_str;
 
 use super::body;
 use super::query::Query;
-use super::reply::Refused;
+use super::response::Rejection;
 use super::route::Route;
 use crate::service::{EventFilter, EventsQuery, ListQuery, Operation};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// Decodes a request of a route that is an operation; `None` for the others.
+/// Decodes the operation of a request; `None` for routes that are none.
 pub(super) async fn operation(
     route: Route,
     name: Option<&str>,
     parts: &Parts,
     incoming: Incoming,
-) -> Result<Option<Operation>, Refused> {
+) -> Result<Option<Operation>, Rejection> {
     let resource = || resource(name);
     let headers = &parts.headers;
     let query = |known: &[&str]| Query::parse(parts.uri.query(), known);
@@ -45,7 +45,7 @@ pub(super) async fn operation(
             let bytes = body::read(incoming, MAX_RENEW_BODY_BYTES).await?;
             let request: RenewManyRequest = body::parse(headers, &bytes)?;
             if request.leases.len() > MAX_RENEWALS {
-                return Err(Refused::invalid(format!("`leases` must hold at most {MAX_RENEWALS} leases")));
+                return Err(Rejection::invalid(format!("`leases` must hold at most {MAX_RENEWALS} leases")));
             }
             Operation::RenewMany { leases: request.leases }
         }
@@ -60,9 +60,9 @@ pub(super) async fn operation(
         | Route::Check => {
             query(&[])?;
             let resource = resource()?;
-            let none_sent = incoming.is_end_stream();
+            let without_body = incoming.is_end_stream();
             let bytes = body::read(incoming, MAX_BODY_BYTES).await?;
-            of_resource(route, resource, headers, &bytes, none_sent)?
+            of_resource(route, resource, headers, &bytes, without_body)?
         }
     };
     Ok(Some(operation))
@@ -73,36 +73,36 @@ fn of_resource(
     resource: ResourceName,
     headers: &HeaderMap,
     bytes: &Bytes,
-    none_sent: bool,
-) -> Result<Operation, Refused> {
+    without_body: bool,
+) -> Result<Operation, Rejection> {
     Ok(match route {
         Route::Acquire => {
-            let request = if none_sent { AcquireRequest::default() } else { body::parse(headers, bytes)? };
+            let request = if without_body { AcquireRequest::default() } else { body::parse(headers, bytes)? };
             Operation::Acquire { resource, key: key(headers)?, request }
         }
         Route::Cancel => {
-            if !none_sent {
-                body::parse::<Nothing>(headers, bytes)?;
+            if !without_body {
+                body::parse::<EmptyBody>(headers, bytes)?;
             }
-            let missing = || Refused::invalid("a cancel needs the `Idempotency-Key` of its acquire");
+            let missing = || Rejection::invalid("a cancel needs the `Idempotency-Key` header of its acquire");
             Operation::Cancel { resource, key: key(headers)?.ok_or_else(missing)? }
         }
         Route::Renew => Operation::Renew { resource, request: body::parse(headers, bytes)? },
         Route::Release => Operation::Release { resource, request: body::parse(headers, bytes)? },
         Route::ForceRelease => Operation::ForceRelease { resource, request: body::parse(headers, bytes)? },
         Route::Check => Operation::Check { resource, request: body::parse(headers, bytes)? },
-        _ => return Err(Refused::not_found()),
+        _ => return Err(Rejection::not_found()),
     })
 }
 
-/// The body of an operation that has no fields.
+/// The body of an operation without fields.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+struct EmptyBody {}
 
-/// The name in a path: one segment, decoded once.
-fn resource(segment: Option<&str>) -> Result<ResourceName, Refused> {
-    let invalid = |why: String| Refused::new(ProblemCode::InvalidName, 400, why);
+/// Decodes the resource name, one segment of the path, once.
+fn resource(segment: Option<&str>) -> Result<ResourceName, Rejection> {
+    let invalid = |why: String| Rejection::new(ProblemCode::InvalidName, 400, why);
     let segment = segment.unwrap_or("");
     let bytes = segment.as_bytes();
     for (index, byte) in bytes.iter().enumerate() {
@@ -110,7 +110,7 @@ fn resource(segment: Option<&str>) -> Result<ResourceName, Refused> {
             bytes.get(index + 1..index + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
         if *byte == b'%' && !escaped {
             return Err(invalid(
-                "the resource name in the path has a `%` that no two hexadecimal digits follow".into(),
+                "the resource name in the path has a `%` without two hexadecimal digits".into(),
             ));
         }
     }
@@ -120,22 +120,22 @@ fn resource(segment: Option<&str>) -> Result<ResourceName, Refused> {
     ResourceName::try_from(name.as_ref()).map_err(|error| invalid(error.to_string()))
 }
 
-fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Refused> {
+fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Rejection> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Refused::invalid("the header `Idempotency-Key` is there twice"));
+        return Err(Rejection::invalid("the header `Idempotency-Key` is given twice"));
     }
     let text = value.to_str().unwrap_or("");
-    IdempotencyKey::try_from(text).map(Some).map_err(|error| Refused::invalid(error.to_string()))
+    IdempotencyKey::try_from(text).map(Some).map_err(|error| Rejection::invalid(error.to_string()))
 }
 
-fn list(mut query: Query) -> Result<ListQuery, Refused> {
+fn list(mut query: Query) -> Result<ListQuery, Rejection> {
     let state = match query.take("state").as_deref() {
         None | Some("held") => StateFilter::Held,
         Some("waiting") => StateFilter::Waiting,
         Some("all") => StateFilter::All,
-        Some(_) => return Err(Refused::invalid("`state` must be `held`, `waiting` or `all`")),
+        Some(_) => return Err(Rejection::invalid("`state` must be `held`, `waiting` or `all`")),
     };
     Ok(ListQuery {
         prefix: query.take("prefix").unwrap_or_default(),
@@ -145,11 +145,11 @@ fn list(mut query: Query) -> Result<ListQuery, Refused> {
     })
 }
 
-fn events(mut query: Query) -> Result<EventsQuery, Refused> {
+fn events(mut query: Query) -> Result<EventsQuery, Rejection> {
     let newest = flag(&mut query, "newest")?;
     let after = query.take("after");
     if newest && after.is_some() {
-        return Err(Refused::invalid("`newest` asks for the end of the log: it goes without `after`"));
+        return Err(Rejection::invalid("`newest` and `after` can't be combined"));
     }
     Ok(EventsQuery {
         prefix: query.take("prefix").unwrap_or_default(),
@@ -160,23 +160,23 @@ fn events(mut query: Query) -> Result<EventsQuery, Refused> {
     })
 }
 
-fn flag(query: &mut Query, name: &str) -> Result<bool, Refused> {
+fn flag(query: &mut Query, name: &str) -> Result<bool, Rejection> {
     match query.take(name).as_deref() {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
-        Some(_) => Err(Refused::invalid(format!("`{name}` must be `true` or `false`"))),
+        Some(_) => Err(Rejection::invalid(format!("`{name}` must be `true` or `false`"))),
     }
 }
 
-fn seconds(mut query: Query) -> Result<usize, Refused> {
+fn seconds(mut query: Query) -> Result<usize, Rejection> {
     let Some(text) = query.take("seconds") else { return Ok(OVERVIEW_SECONDS) };
     match text.parse() {
         Ok(seconds) if seconds <= OVERVIEW_SECONDS => Ok(seconds),
-        _ => Err(Refused::invalid(format!("`seconds` must be 0 to {OVERVIEW_SECONDS}"))),
+        _ => Err(Rejection::invalid(format!("`seconds` must be 0 to {OVERVIEW_SECONDS}"))),
     }
 }
 
-/// What an event socket asks for.
+/// The query of an event socket.
 pub(super) struct EventStream {
     pub(super) after: Option<String>,
     pub(super) filter: EventFilter,
@@ -184,7 +184,7 @@ pub(super) struct EventStream {
 }
 
 /// Decodes the query of an event socket.
-pub(super) fn event_stream(query: Option<&str>) -> Result<EventStream, Refused> {
+pub(super) fn event_stream(query: Option<&str>) -> Result<EventStream, Rejection> {
     let mut query = Query::parse(query, &["after", "prefix", "resource", "renewals"])?;
     let renewals = flag(&mut query, "renewals")?;
     let prefix = query.take("prefix").unwrap_or_default();
@@ -192,16 +192,16 @@ pub(super) fn event_stream(query: Option<&str>) -> Result<EventStream, Refused> 
     Ok(EventStream { after: query.take("after"), filter, renewals })
 }
 
-fn resource_filter(query: &mut Query) -> Result<Option<ResourceName>, Refused> {
+fn resource_filter(query: &mut Query) -> Result<Option<ResourceName>, Rejection> {
     let resource = query.take("resource").map(ResourceName::try_from).transpose();
-    resource.map_err(|error| Refused::new(ProblemCode::InvalidName, 400, error.to_string()))
+    resource.map_err(|error| Rejection::new(ProblemCode::InvalidName, 400, error.to_string()))
 }
 
-fn limit(query: &mut Query) -> Result<usize, Refused> {
+fn limit(query: &mut Query) -> Result<usize, Rejection> {
     let Some(text) = query.take("limit") else { return Ok(DEFAULT_PAGE) };
     match text.parse() {
         Ok(limit) if (1..=MAX_PAGE).contains(&limit) => Ok(limit),
-        _ => Err(Refused::invalid(format!("`limit` must be 1 to {MAX_PAGE}"))),
+        _ => Err(Rejection::invalid(format!("`limit` must be 1 to {MAX_PAGE}"))),
     }
 }
 
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_one_segment_decoded_once() {
+    fn a_resource_name_is_decoded_once() {
         for (segment, name) in [
             ("orders%2F42", "orders/42"),
             ("a%252Fb", "a%2Fb"),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_is_no_name_is_refused() {
+    fn an_invalid_resource_name_is_rejected() {
         for segment in ["", "..", "%2e%2E", ".", "%", "%4", "%zz", "%ff", "a%00b", "a%0Ab"] {
             assert!(resource(Some(segment)).is_err(), "{segment}");
         }

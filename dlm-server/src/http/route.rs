@@ -1,9 +1,11 @@
-//! Which address is which operation.
+//! The table of routes.
+
+use std::collections::BTreeSet;
 
 use hyper::Method;
 use matchit::Router;
 
-/// What an address and a method ask for.
+/// A path and a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Route {
     Acquire,
@@ -24,7 +26,7 @@ pub(super) enum Route {
     OpenApi,
 }
 
-/// Every route there is.
+/// All routes.
 pub(super) const ROUTES: [(Method, &str, Route); 16] = [
     (Method::POST, "/v1/locks/{name}/acquire", Route::Acquire),
     (Method::POST, "/v1/locks/{name}/cancel", Route::Cancel),
@@ -68,55 +70,55 @@ impl Route {
     }
 }
 
-/// What answers at one address.
+/// The methods of one path.
 #[derive(Debug, Clone)]
-struct Address {
+struct Endpoint {
     methods: Vec<(Method, Route)>,
 }
 
-/// What an address and a method lead to.
+/// The result of a lookup.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found<'a> {
-    /// A route, with the name in its path as it was sent.
+pub(super) enum RouteMatch<'a> {
+    /// A route, and the resource name in its path, still encoded.
     Route(Route, Option<&'a str>),
-    /// The address answers these methods.
-    OtherMethods(String),
-    Nothing,
+    /// The path exists, but allows only these methods.
+    MethodNotAllowed(String),
+    NotFound,
 }
 
 #[derive(Debug)]
-pub(super) struct Routes(Router<Address>);
+pub(super) struct Routes(Router<Endpoint>);
 
 impl Routes {
     pub(super) fn new() -> Self {
         let mut router = Router::new();
-        for (path, _) in addresses() {
+        for path in paths() {
             let methods = ROUTES.iter().filter(|route| route.1 == path);
             let methods: Vec<_> = methods.map(|(method, _, route)| (method.clone(), *route)).collect();
-            let address = Address { methods };
-            let fits = "the routes don't contradict each other";
-            // An empty name is a bad one, not another address.
+            let endpoint = Endpoint { methods };
+            let no_conflict = "the routes do not conflict";
+            // An empty name is an invalid name, not an unknown path.
             if path.contains("{name}") {
-                router.insert(path.replace("{name}", ""), address.clone()).expect(fits);
+                router.insert(path.replace("{name}", ""), endpoint.clone()).expect(no_conflict);
             }
-            router.insert(path, address).expect(fits);
+            router.insert(path, endpoint).expect(no_conflict);
         }
         Self(router)
     }
 
-    pub(super) fn find<'a>(&self, method: &Method, path: &'a str) -> Found<'a> {
-        let Ok(found) = self.0.at(path) else { return Found::Nothing };
-        // What answers GET answers HEAD; the body is left out on the way.
+    pub(super) fn find<'a>(&self, method: &Method, path: &'a str) -> RouteMatch<'a> {
+        let Ok(found) = self.0.at(path) else { return RouteMatch::NotFound };
+        // A GET route also handles HEAD; hyper omits the body.
         let method = if method == Method::HEAD { &Method::GET } else { method };
-        match found.value.methods.iter().find(|(answered, _)| answered == method) {
-            Some((_, route)) => Found::Route(*route, found.params.get("name")),
-            None => Found::OtherMethods(allowed(&found.value.methods)),
+        match found.value.methods.iter().find(|(allowed, _)| allowed == method) {
+            Some((_, route)) => RouteMatch::Route(*route, found.params.get("name")),
+            None => RouteMatch::MethodNotAllowed(allowed(&found.value.methods)),
         }
     }
 }
 
-fn addresses() -> std::collections::BTreeMap<&'static str, ()> {
-    ROUTES.iter().map(|(_, path, _)| (*path, ())).collect()
+fn paths() -> BTreeSet<&'static str> {
+    ROUTES.iter().map(|(_, path, _)| *path).collect()
 }
 
 fn allowed(methods: &[(Method, Route)]) -> String {
@@ -132,29 +134,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_of_any_name_is_reachable() {
+    fn a_lock_is_reachable_whatever_its_name() {
         let routes = Routes::new();
         for name in ["acquire", "locks", "renew", "orders%2F42", "a.b"] {
             let path = format!("/v1/locks/{name}");
-            assert_eq!(routes.find(&Method::GET, &path), Found::Route(Route::Status, Some(name)));
+            assert_eq!(routes.find(&Method::GET, &path), RouteMatch::Route(Route::Status, Some(name)));
         }
     }
 
     #[test]
-    fn an_empty_name_is_still_a_name() {
+    fn an_empty_name_still_matches_the_route() {
         let routes = Routes::new();
         let found = routes.find(&Method::POST, "/v1/locks//acquire");
-        assert_eq!(found, Found::Route(Route::Acquire, None));
-        assert_eq!(routes.find(&Method::GET, "/v1/locks/"), Found::Route(Route::Status, None));
-        assert_eq!(routes.find(&Method::GET, "/v1/locks"), Found::Route(Route::List, None));
+        assert_eq!(found, RouteMatch::Route(Route::Acquire, None));
+        assert_eq!(routes.find(&Method::GET, "/v1/locks/"), RouteMatch::Route(Route::Status, None));
+        assert_eq!(routes.find(&Method::GET, "/v1/locks"), RouteMatch::Route(Route::List, None));
     }
 
     #[test]
-    fn an_address_tells_which_methods_it_answers() {
+    fn a_path_reports_the_methods_it_allows() {
         let routes = Routes::new();
-        assert_eq!(routes.find(&Method::DELETE, "/v1/locks/a"), Found::OtherMethods("GET, HEAD".into()));
-        assert_eq!(routes.find(&Method::GET, "/v1/locks/a/acquire"), Found::OtherMethods("POST".into()));
-        assert_eq!(routes.find(&Method::GET, "/v1/lock/a"), Found::Nothing);
-        assert_eq!(routes.find(&Method::HEAD, "/livez"), Found::Route(Route::Livez, None));
+        assert_eq!(
+            routes.find(&Method::DELETE, "/v1/locks/a"),
+            RouteMatch::MethodNotAllowed("GET, HEAD".into())
+        );
+        assert_eq!(
+            routes.find(&Method::GET, "/v1/locks/a/acquire"),
+            RouteMatch::MethodNotAllowed("POST".into())
+        );
+        assert_eq!(routes.find(&Method::GET, "/v1/lock/a"), RouteMatch::NotFound);
+        assert_eq!(routes.find(&Method::HEAD, "/livez"), RouteMatch::Route(Route::Livez, None));
     }
 }

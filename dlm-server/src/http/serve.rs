@@ -1,7 +1,8 @@
-//! Connections: how many, how long they may take, and how they end.
+//! Connections: their number, their timeouts and their shutdown.
 
 use std::convert::Infallible;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::service::service_fn;
@@ -12,58 +13,56 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::front::Front;
+use super::app::App;
 
-/// Most connections at a time. A waiter over HTTP keeps one.
+/// Maximum open connections. A waiter over HTTP occupies one.
 const MAX_CONNECTIONS: usize = 20_000;
-/// From accepting a connection to knowing which protocol it speaks.
+/// Time from accepting a connection until its protocol is known.
 const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(10);
-/// From there, or from the last answer, to the end of a request's headers.
+/// Time from there, or from the previous response, to the end of a request's
+/// headers.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(75);
-/// How long answers and sockets that are under way at a shutdown may take.
+/// How long requests in flight and WebSockets may take to end at shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
-/// After the system could not give us a connection.
+/// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// What HTTP/2 begins with; everything else is taken for HTTP/1.
+/// The connection preface of HTTP/2. A connection that begins otherwise is
+/// HTTP/1.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Serves connections until `stop`, then lets those under way end.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    front: Front,
-    stop: CancellationToken,
-    draining: impl FnOnce(),
-) {
+/// Serves connections until `stop` is cancelled, calls `draining`, and waits for
+/// requests in flight to end.
+pub(crate) async fn serve(listener: TcpListener, app: App, stop: CancellationToken, draining: impl FnOnce()) {
     let connections = TaskTracker::new();
-    let places = std::sync::Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let abort = CancellationToken::new();
     loop {
         let accepted = tokio::select! {
-            place = std::sync::Arc::clone(&places).acquire_owned() => {
-                let Ok(place) = place else { break };
+            permit = Arc::clone(&permits).acquire_owned() => {
+                let Ok(permit) = permit else { break };
                 tokio::select! {
-                    accepted = listener.accept() => accepted.map(|(stream, _)| (stream, place)),
+                    accepted = listener.accept() => accepted.map(|(stream, _)| (stream, permit)),
                     () = stop.cancelled() => break,
                 }
             }
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, place)) => {
-                let (front, stop, abort) = (front.clone(), stop.clone(), abort.clone());
+            Ok((stream, permit)) => {
+                let (app, stop, abort) = (app.clone(), stop.clone(), abort.clone());
                 connections.spawn(async move {
-                    front.metrics().connection_opened();
+                    app.metrics().connection_opened();
                     tokio::select! {
-                        () = connection(stream, front.clone(), stop) => {}
+                        () = connection(stream, app.clone(), stop) => {}
                         () = abort.cancelled() => {}
                     }
-                    front.metrics().connection_closed();
-                    drop(place);
+                    app.metrics().connection_closed();
+                    drop(permit);
                 });
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::error!(%error, "a connection could not be accepted");
+                tracing::error!(%error, "accept failed");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -71,22 +70,21 @@ pub(crate) async fn serve(
     drop(listener);
     draining();
     connections.close();
-    let ended = async { tokio::join!(front.sockets().close(), connections.wait()) };
+    let ended = async { tokio::join!(app.sockets().close(), connections.wait()) };
     if tokio::time::timeout(DRAIN_TIMEOUT, ended).await.is_err() {
-        let (left, sockets) = (connections.len(), front.sockets().len());
-        tracing::warn!(left, sockets, "connections were cut off");
+        let (pending, sockets) = (connections.len(), app.sockets().len());
+        tracing::warn!(pending, sockets, "connections missed the shutdown deadline");
         abort.cancel();
         connections.wait().await;
     }
 }
 
-async fn connection(stream: TcpStream, front: Front, stop: CancellationToken) {
+async fn connection(stream: TcpStream, app: App, stop: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "no TCP_NODELAY");
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     tokio::select! {
-        // hyper limits the time of a request's headers, but not the time
-        // before it knows which protocol they are in.
+        // hyper's timeout for headers starts only once it knows the protocol.
         known = tokio::time::timeout(FIRST_BYTES_TIMEOUT, first_bytes(&stream)) => {
             if !matches!(known, Ok(Ok(()))) {
                 return;
@@ -95,8 +93,8 @@ async fn connection(stream: TcpStream, front: Front, stop: CancellationToken) {
         () = stop.cancelled() => return,
     }
     let service = service_fn(move |request| {
-        let front = front.clone();
-        async move { Ok::<_, Infallible>(front.answer(request).await) }
+        let app = app.clone();
+        async move { Ok::<_, Infallible>(app.handle(request).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_TIMEOUT).max_headers(64);
@@ -111,11 +109,11 @@ async fn connection(stream: TcpStream, front: Front, stop: CancellationToken) {
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended");
+        tracing::debug!(%error, "connection failed");
     }
 }
 
-/// Waits until the bytes that have come say which protocol this is.
+/// Waits until enough bytes have arrived to tell the protocol.
 async fn first_bytes(stream: &TcpStream) -> io::Result<()> {
     let mut bytes = [0; PREFACE.len()];
     loop {
@@ -126,7 +124,7 @@ async fn first_bytes(stream: &TcpStream) -> io::Result<()> {
         if !PREFACE.starts_with(&bytes[..read]) || read == PREFACE.len() {
             return Ok(());
         }
-        // A peek answers at once while it sees the same bytes.
+        // A peek returns at once as long as there are any bytes.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The pages of the UI, which are built into the program.
+//! The pages of the UI, which are embedded in the binary.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use hyper::header::{
 use hyper::{Method, Response, StatusCode};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-use super::reply::{Refused, Reply};
+use super::response::{HttpResponse, Rejection};
 
 #[derive(RustEmbed)]
 #[folder = "../dlm-ui/dist"]
@@ -19,9 +19,9 @@ use super::reply::{Refused, Reply};
 struct Files;
 
 const PAGE: &str = "index.html";
-/// What a build without the UI shows in its place.
+/// The page of a build without the UI.
 const NO_UI: &str = include_str!("no_ui.html");
-/// Files whose names change with what is in them.
+/// Files whose names contain a hash of their content.
 const HASHED: &str = "assets/";
 
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -29,12 +29,13 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 );
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
-/// Answers for a path that is no route of the API, if the UI has something
-/// there.
-pub(super) fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Result<Reply, Refused> {
+/// Handles a path that is no route of the API.
+pub(super) fn handle(method: &Method, path: &str, headers: &HeaderMap) -> Result<HttpResponse, Rejection> {
     if !matches!(*method, Method::GET | Method::HEAD) {
-        let refused = || Refused::method_not_allowed("GET, HEAD".into());
-        return Err(if is_page(path) { refused() } else { Refused::not_found() });
+        return Err(match is_page(path) {
+            true => Rejection::method_not_allowed("GET, HEAD".into()),
+            false => Rejection::not_found(),
+        });
     }
     let name = path.strip_prefix('/').unwrap_or(path);
     if is_page(path) {
@@ -42,30 +43,30 @@ pub(super) fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Result
     }
     match Files::get(name) {
         Some(found) if name != PAGE => Ok(file(found, name, headers)),
-        _ => Err(Refused::not_found()),
+        _ => Err(Rejection::not_found()),
     }
 }
 
-/// Whether the UI has a view at this path. It is asked for by the view's own
-/// address too: when it is reloaded, or opened from a link.
+/// Whether the UI has a view at this path. All views are served the same page,
+/// so that they can be reloaded and linked to.
 pub(super) fn is_page(path: &str) -> bool {
     matches!(path, "/" | "/locks" | "/events" | "/playground")
         || path.strip_prefix("/locks/").is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
 
-fn page(built_in: Option<EmbeddedFile>, headers: &HeaderMap) -> Reply {
-    match built_in {
+fn page(embedded: Option<EmbeddedFile>, headers: &HeaderMap) -> HttpResponse {
+    match embedded {
         Some(page) => file(page, PAGE, headers),
         None => text(NO_UI),
     }
 }
 
-fn file(found: EmbeddedFile, name: &str, headers: &HeaderMap) -> Reply {
+fn file(found: EmbeddedFile, name: &str, headers: &HeaderMap) -> HttpResponse {
     let tag = etag(&found.metadata.sha256_hash());
-    let mut reply = if is_known(headers, &tag) {
-        let mut reply = Response::new(Full::default());
-        *reply.status_mut() = StatusCode::NOT_MODIFIED;
-        reply
+    let mut response = if is_cached(headers, &tag) {
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
     } else {
         let body = match found.data {
             Cow::Borrowed(bytes) => Bytes::from_static(bytes),
@@ -80,7 +81,7 @@ fn file(found: EmbeddedFile, name: &str, headers: &HeaderMap) -> Reply {
         HeaderValue::try_from(media)
     };
     let caching = if name.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let headers = reply.headers_mut();
+    let headers = response.headers_mut();
     if let Ok(media) = media {
         headers.insert(CONTENT_TYPE, media);
     }
@@ -88,29 +89,31 @@ fn file(found: EmbeddedFile, name: &str, headers: &HeaderMap) -> Reply {
         headers.insert(ETAG, tag);
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
-    guard(headers);
-    reply
+    add_security_headers(headers);
+    response
 }
 
-/// Whether the browser has the file already.
-fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+/// Whether the browser's cached copy is current.
+fn is_cached(headers: &HeaderMap, tag: &str) -> bool {
     let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or("");
-    // A proxy that compresses makes the tag a weak one.
-    known.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
+    // A proxy that compresses turns the tag into a weak one.
+    known
+        .split(',')
+        .map(str::trim)
+        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
-fn text(page: &'static str) -> Reply {
-    let mut reply = Response::new(Full::new(Bytes::from_static(page.as_bytes())));
-    let headers = reply.headers_mut();
+fn text(page: &'static str) -> HttpResponse {
+    let mut response = Response::new(Full::new(Bytes::from_static(page.as_bytes())));
+    let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    guard(headers);
-    reply
+    add_security_headers(headers);
+    response
 }
 
-/// A page may load what this server has and nothing else, and stands in no
-/// other page.
-fn guard(headers: &mut HeaderMap) {
+/// Lets a page load only from this server, and forbids framing it.
+fn add_security_headers(headers: &mut HeaderMap) {
     headers.insert(CONTENT_SECURITY_POLICY, POLICY);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -127,29 +130,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_browser_that_has_the_file_is_not_sent_it_again() {
+    fn a_cached_file_is_not_sent_again() {
         for (known, is) in
             [("\"a\"", true), ("W/\"a\"", true), ("\"b\", \"a\"", true), ("*", true), ("\"b\"", false)]
         {
             let headers = HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::from_static(known))]);
-            assert_eq!(is_known(&headers, "\"a\""), is, "{known}");
+            assert_eq!(is_cached(&headers, "\"a\""), is, "{known}");
         }
-        assert!(!is_known(&HeaderMap::new(), "\"a\""));
+        assert!(!is_cached(&HeaderMap::new(), "\"a\""));
     }
 
     #[test]
-    fn a_build_without_the_ui_has_a_page_that_says_how_to_build_it() {
-        let reply = page(None, &HeaderMap::new());
-        assert_eq!(reply.status(), StatusCode::OK);
-        assert_eq!(reply.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
-        assert_eq!(reply.headers()[CONTENT_SECURITY_POLICY], POLICY);
+    fn a_build_without_the_ui_explains_how_to_build_it() {
+        let response = page(None, &HeaderMap::new());
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
+        assert_eq!(response.headers()[CONTENT_SECURITY_POLICY], POLICY);
         assert!(NO_UI.contains("npm run build"));
-        // The policy has no place for styles and scripts in the page.
+        // The policy forbids inline styles and scripts.
         assert!(!NO_UI.contains("<style") && !NO_UI.contains("<script") && !NO_UI.contains("style="));
     }
 
     #[test]
-    fn the_views_have_pages_and_nothing_else_has() {
+    fn only_the_views_of_the_ui_have_pages() {
         for path in ["/", "/locks", "/locks/orders%2F42", "/locks/a.b", "/events", "/playground"] {
             assert!(is_page(path), "{path}");
         }

@@ -7,78 +7,79 @@ use hyper::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use hyper_tungstenite::{is_upgrade_request, upgrade};
 
 use super::query::Query;
-use super::reply::{Refused, Reply};
 use super::request;
+use super::response::{HttpResponse, Rejection};
 use super::route::Route;
 use crate::service::{Error, Principal, Service};
 use crate::socket::{EventSocket, MAX_READ, SessionSocket, Socket, Sockets, config, offers};
 
-/// A reader of events sends nothing but pongs.
-const MAX_READER_FRAME: usize = 4096;
+/// An event subscriber sends nothing but control frames.
+const MAX_SUBSCRIBER_FRAME: usize = 4096;
 
-/// Whether this request asks for a socket.
+/// Whether this is a request for a WebSocket.
 pub(super) fn is_socket(route: Route, request: &Request<Incoming>) -> bool {
     route == Route::Session || (route == Route::Events && is_upgrade_request(request))
 }
 
-/// Answers a request for a socket, which is served from then on.
-pub(super) async fn answer(
+/// Handles a request for a WebSocket, which is served in its own task from then
+/// on.
+pub(super) async fn handle(
     route: Route,
     mut request: Request<Incoming>,
     sockets: &Sockets,
     service: &Service,
     principal: &Principal,
-) -> Result<Reply, Refused> {
+) -> Result<HttpResponse, Rejection> {
     if !is_upgrade_request(&request) {
-        let mut refused = Refused::new(ProblemCode::UpgradeRequired, 426, "this address is a WebSocket");
-        refused.add_header(UPGRADE, HeaderValue::from_static("websocket"));
-        return Err(refused);
+        let mut rejection = Rejection::new(ProblemCode::UpgradeRequired, 426, "this path is a WebSocket");
+        rejection.add_header(UPGRADE, HeaderValue::from_static("websocket"));
+        return Err(rejection);
     }
     match route {
         Route::Session => {
             Query::parse(request.uri().query(), &[])?;
             let socket = SessionSocket { service: service.clone(), principal: principal.clone() };
-            begin(&mut request, SESSION_PROTOCOL, MAX_READ, sockets, socket)
+            upgrade_to(&mut request, SESSION_PROTOCOL, MAX_READ, sockets, socket)
         }
         _ => {
-            let asked = request::event_stream(request.uri().query())?;
-            let subscription = service.subscribe(asked.after.as_deref(), asked.filter).await;
-            // A bad cursor is told by the socket, so that there is one place
-            // where those who follow look for it.
+            let query = request::event_stream(request.uri().query())?;
+            let subscription = service.subscribe(query.after.as_deref(), query.filter).await;
+            // A bad cursor is reported by the close code of the socket, so that
+            // subscribers have to handle it in one place.
             if let Err(error @ (Error::Unavailable { .. } | Error::Internal)) = subscription {
                 return Err(error.into());
             }
-            let renewals = asked.renewals.then(|| service.subscribe_to_renewals());
+            let renewals = query.renewals.then(|| service.subscribe_to_renewals());
             let socket = EventSocket { subscription, renewals, metrics: sockets.metrics() };
-            begin(&mut request, EVENTS_PROTOCOL, MAX_READER_FRAME, sockets, socket)
+            upgrade_to(&mut request, EVENTS_PROTOCOL, MAX_SUBSCRIBER_FRAME, sockets, socket)
         }
     }
 }
 
-fn begin(
+fn upgrade_to(
     request: &mut Request<Incoming>,
     protocol: &'static str,
     max_message: usize,
     sockets: &Sockets,
     socket: impl Socket,
-) -> Result<Reply, Refused> {
-    // One that names no protocol gets the only one there is here; one that
-    // names others does not mean this one.
-    let named = request.headers().contains_key(SEC_WEBSOCKET_PROTOCOL);
+) -> Result<HttpResponse, Rejection> {
+    // A client that offers no subprotocol gets the only one of this path. A
+    // client that offers only others is rejected.
+    let offers_any = request.headers().contains_key(SEC_WEBSOCKET_PROTOCOL);
     let offered = offers(request.headers(), protocol);
-    if named && !offered {
-        return Err(Refused::invalid(format!("the subprotocol of this address is `{protocol}`")));
+    if offers_any && !offered {
+        return Err(Rejection::invalid(format!("the subprotocol of this path is `{protocol}`")));
     }
     let full = Error::Unavailable {
-        why: "too many sockets are open",
+        why: "too many WebSockets are open",
         retry_after: std::time::Duration::from_secs(1),
     };
-    let place = sockets.place().ok_or(full)?;
-    let (mut reply, socket_to_be) = upgrade(request, Some(config(max_message)))
-        .map_err(|error| Refused::invalid(format!("the upgrade can't be read: {error}")))?;
+    let permit = sockets.permit().ok_or(full)?;
+    let (mut response, upgraded) = upgrade(request, Some(config(max_message)))
+        .map_err(|error| Rejection::invalid(format!("the upgrade request is not valid: {error}")))?;
     if offered {
-        reply.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
+        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
     }
-    sockets.serve(socket_to_be, place, socket);
-    Ok(reply)
+    sockets.serve(upgraded, permit, socket);
+    Ok(response)
 }

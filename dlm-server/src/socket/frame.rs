@@ -1,4 +1,4 @@
-//! Frames of a session as operations.
+//! Decodes the frames of a session.
 
 use dlm_protocol::limits::MAX_RENEWALS;
 use dlm_protocol::{
@@ -9,59 +9,54 @@ use serde::Deserialize;
 
 use crate::service::{Error, Operation};
 
-/// What a frame asks for.
+/// The operation of a frame.
 #[derive(Debug)]
-pub(super) enum Asked {
-    /// Answered once, at its grant or at its deadline.
-    Acquire {
-        resource: ResourceName,
-        key: IdempotencyKey,
-        request: AcquireRequest,
-    },
-    /// Done behind everything that was asked of the resource before.
-    Status {
-        resource: ResourceName,
-    },
-    Operation(Operation),
+pub(super) enum SessionOperation {
+    /// Gets a single reply, at the grant or at the deadline.
+    Acquire { resource: ResourceName, key: IdempotencyKey, request: AcquireRequest },
+    /// Executed after every earlier operation on the resource.
+    Status { resource: ResourceName },
+    /// Executed like over HTTP.
+    Plain(Operation),
 }
 
-/// A frame that can't be done: the id, if it can be read, and why.
-pub(super) struct Unread {
+/// Why a frame is rejected, with its id as far as it can be decoded.
+pub(super) struct FrameError {
     pub(super) id: Option<u64>,
     pub(super) why: Error,
 }
 
-/// Reads one frame.
-pub(super) fn read(text: &str) -> Result<(u64, Asked), Unread> {
+/// Decodes a frame.
+pub(super) fn decode(text: &str) -> Result<(u64, SessionOperation), FrameError> {
     let request: SessionRequest = serde_json::from_str(text).map_err(|error| {
-        // What can be read of it all the same.
+        // The fields that say more about the error than serde does.
         #[derive(Default, Deserialize)]
-        struct Part {
+        struct Partial {
             #[serde(default)]
             id: Option<u64>,
             #[serde(default)]
             resource: Option<String>,
         }
-        let Part { id, resource } = serde_json::from_str(text).unwrap_or_default();
+        let Partial { id, resource } = serde_json::from_str(text).unwrap_or_default();
         let why = match resource.map(ResourceName::try_from) {
             Some(Err(bad)) => Error::InvalidName { why: bad.to_string() },
-            _ => invalid(format!("the frame can't be read: {error}")),
+            _ => invalid(format!("the frame is not valid: {error}")),
         };
-        Unread { id, why }
+        FrameError { id, why }
     })?;
     let id = request.id;
-    asked(request).map(|asked| (id, asked)).map_err(|why| Unread { id: Some(id), why })
+    operation(request).map(|operation| (id, operation)).map_err(|why| FrameError { id: Some(id), why })
 }
 
 fn invalid(what: impl Into<String>) -> Error {
     Error::Invalid { what: what.into() }
 }
 
-fn asked(mut frame: SessionRequest) -> Result<Asked, Error> {
-    let asked = match frame.op {
-        SessionOp::Acquire => Asked::Acquire {
-            resource: needed(frame.resource.take(), "resource")?,
-            key: needed(frame.idempotency_key.take(), "idempotency_key")?,
+fn operation(mut frame: SessionRequest) -> Result<SessionOperation, Error> {
+    let operation = match frame.op {
+        SessionOp::Acquire => SessionOperation::Acquire {
+            resource: required(frame.resource.take(), "resource")?,
+            key: required(frame.idempotency_key.take(), "idempotency_key")?,
             request: AcquireRequest {
                 mode: frame.mode.take().unwrap_or_default(),
                 ttl_ms: frame.ttl_ms.take().unwrap_or_default(),
@@ -70,42 +65,44 @@ fn asked(mut frame: SessionRequest) -> Result<Asked, Error> {
                 metadata: frame.metadata.take().unwrap_or_default(),
             },
         },
-        SessionOp::Cancel => Asked::Operation(Operation::Cancel {
-            resource: needed(frame.resource.take(), "resource")?,
-            key: needed(frame.idempotency_key.take(), "idempotency_key")?,
+        SessionOp::Cancel => SessionOperation::Plain(Operation::Cancel {
+            resource: required(frame.resource.take(), "resource")?,
+            key: required(frame.idempotency_key.take(), "idempotency_key")?,
         }),
         SessionOp::Renew => match frame.leases.take() {
             Some(leases) if leases.len() > MAX_RENEWALS => {
                 return Err(invalid(format!("`leases` must hold at most {MAX_RENEWALS} leases")));
             }
-            Some(leases) => Asked::Operation(Operation::RenewMany { leases }),
-            None => Asked::Operation(Operation::Renew {
-                resource: needed(frame.resource.take(), "resource")?,
+            Some(leases) => SessionOperation::Plain(Operation::RenewMany { leases }),
+            None => SessionOperation::Plain(Operation::Renew {
+                resource: required(frame.resource.take(), "resource")?,
                 request: RenewRequest {
-                    lease_id: needed(frame.lease_id.take(), "lease_id")?,
+                    lease_id: required(frame.lease_id.take(), "lease_id")?,
                     ttl_ms: frame.ttl_ms.take(),
                 },
             }),
         },
-        SessionOp::Release => Asked::Operation(Operation::Release {
-            resource: needed(frame.resource.take(), "resource")?,
-            request: ReleaseRequest { lease_id: needed(frame.lease_id.take(), "lease_id")? },
+        SessionOp::Release => SessionOperation::Plain(Operation::Release {
+            resource: required(frame.resource.take(), "resource")?,
+            request: ReleaseRequest { lease_id: required(frame.lease_id.take(), "lease_id")? },
         }),
-        SessionOp::Check => Asked::Operation(Operation::Check {
-            resource: needed(frame.resource.take(), "resource")?,
-            request: CheckRequest { fencing_token: needed(frame.fencing_token.take(), "fencing_token")? },
+        SessionOp::Check => SessionOperation::Plain(Operation::Check {
+            resource: required(frame.resource.take(), "resource")?,
+            request: CheckRequest { fencing_token: required(frame.fencing_token.take(), "fencing_token")? },
         }),
-        SessionOp::Status => Asked::Status { resource: needed(frame.resource.take(), "resource")? },
+        SessionOp::Status => {
+            SessionOperation::Status { resource: required(frame.resource.take(), "resource")? }
+        }
     };
-    // What an operation has no use for is as good as misspelt.
+    // A field that the operation does not have may be a misspelt one.
     if frame == SessionRequest::new(frame.id, frame.op) {
-        Ok(asked)
+        Ok(operation)
     } else {
         Err(invalid("the frame has fields that its operation does not have"))
     }
 }
 
-fn needed<T>(field: Option<T>, name: &str) -> Result<T, Error> {
+fn required<T>(field: Option<T>, name: &str) -> Result<T, Error> {
     field.ok_or_else(|| invalid(format!("`{name}` is missing")))
 }
 
@@ -113,28 +110,28 @@ fn needed<T>(field: Option<T>, name: &str) -> Result<T, Error> {
 mod tests {
     use super::*;
 
-    fn refused(text: &str) -> (Option<u64>, String) {
-        match read(text) {
-            Ok((_, asked)) => panic!("{asked:?}"),
-            Err(unread) => (unread.id, unread.why.to_string()),
+    fn rejection(text: &str) -> (Option<u64>, String) {
+        match decode(text) {
+            Ok((_, operation)) => panic!("{operation:?}"),
+            Err(error) => (error.id, error.why.to_string()),
         }
     }
 
     #[test]
-    fn a_frame_that_can_t_be_read_is_told_with_its_id_where_that_can_be() {
-        assert_eq!(refused("{").0, None);
-        assert_eq!(refused(r#"{"id": -1, "op": "status"}"#).0, None);
-        assert_eq!(refused(r#"{"id": 3, "op": "fly"}"#).0, Some(3));
-        assert_eq!(refused(r#"{"id": 3, "op": "status", "resource": ".."}"#).0, Some(3));
+    fn an_invalid_frame_is_rejected_with_its_id_where_possible() {
+        assert_eq!(rejection("{").0, None);
+        assert_eq!(rejection(r#"{"id": -1, "op": "status"}"#).0, None);
+        assert_eq!(rejection(r#"{"id": 3, "op": "fly"}"#).0, Some(3));
+        assert_eq!(rejection(r#"{"id": 3, "op": "status", "resource": ".."}"#).0, Some(3));
     }
 
     #[test]
-    fn each_operation_has_its_fields_and_no_others() {
-        let (_, why) = refused(r#"{"id": 1, "op": "acquire", "resource": "a"}"#);
+    fn each_operation_accepts_only_its_own_fields() {
+        let (_, why) = rejection(r#"{"id": 1, "op": "acquire", "resource": "a"}"#);
         assert_eq!(why, "`idempotency_key` is missing");
-        refused(r#"{"id": 1, "op": "release", "resource": "a", "lease_id": "x", "ttl_ms": 1000}"#);
-        refused(r#"{"id": 1, "op": "renew", "leases": [], "resource": "a"}"#);
+        rejection(r#"{"id": 1, "op": "release", "resource": "a", "lease_id": "x", "ttl_ms": 1000}"#);
+        rejection(r#"{"id": 1, "op": "renew", "leases": [], "resource": "a"}"#);
         let text = r#"{"id": 1, "op": "acquire", "resource": "a", "idempotency_key": "k", "wait_ms": 5}"#;
-        assert!(matches!(read(text), Ok((1, Asked::Acquire { .. }))));
+        assert!(matches!(decode(text), Ok((1, SessionOperation::Acquire { .. }))));
     }
 }

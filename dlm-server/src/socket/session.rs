@@ -1,14 +1,14 @@
-//! The session: many operations at once over one connection.
+//! The session: many concurrent operations over one WebSocket.
 //!
-//! All frames that have come are handed in before anything is waited for, and
-//! all answers that are ready are written and sent together: one busy peer pays
-//! for hundreds of operations with a few system calls.
+//! All frames that have arrived are enqueued before anything is awaited, and all
+//! replies that are ready are sent together. So a busy peer costs few system
+//! calls for hundreds of operations.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::time::Duration;
 
-use dlm_protocol::{ProblemCode, RenewResult, SessionBody, SessionMessage, close as code};
+use dlm_protocol::{ProblemCode, RenewResult, SessionBody, SessionMessage};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use hyper_tungstenite::HyperWebsocketStream;
@@ -19,46 +19,33 @@ use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::frame::{self, Asked};
-use super::room::{Room, Share};
-use super::{MAX_FRAME, PING, Peer, Socket, Unsent, close, flush, write};
+use super::frame::{self, SessionOperation};
+use super::quota::{Permit, SessionQuota};
+use super::{CloseReason, MAX_FRAME, PING_INTERVAL, PeerLiveness, SendError, Socket, close, flush, write};
 use crate::lease_watchers::LeaseEndedSender;
 use crate::metrics::SocketProtocol;
-use crate::problem::problem;
-use crate::service::{Error, Outcome, Principal, Service};
+use crate::problem::{problem, renew_result};
+use crate::service::{Error, Operation, Outcome, Principal, Service};
 
-/// A peer that gave no sign of life for so long is gone.
-const SILENCE: Duration = Duration::from_secs(10);
-/// Most frames that are handed in before answers are looked at, and most answers
-/// that are written before they are sent.
-const MOST_FRAMES: usize = 512;
+/// A peer that has been silent for this long is dead.
+const LIVENESS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum frames enqueued before replies are handled. Replies are sent at the
+/// latest when twice as many are ready.
+const MAX_FRAMES: usize = 512;
 
-type Pending = Pin<Box<dyn Future<Output = Answer> + Send>>;
+type Pending = Pin<Box<dyn Future<Output = SessionReply> + Send>>;
 
-/// What became of an operation.
-struct Answer {
+/// The result of an operation.
+struct SessionReply {
     id: u64,
-    share: Share,
+    permit: Permit,
     result: Result<SessionBody, Error>,
 }
 
-/// One session.
+/// The socket of one session.
 pub(crate) struct SessionSocket {
     pub(crate) service: Service,
     pub(crate) principal: Principal,
-}
-
-/// Why a session ends.
-enum End {
-    GoingAway,
-    TooLarge,
-    PeerLeft,
-}
-
-impl From<Unsent> for End {
-    fn from(_: Unsent) -> Self {
-        Self::PeerLeft
-    }
 }
 
 impl Socket for SessionSocket {
@@ -67,188 +54,183 @@ impl Socket for SessionSocket {
     }
 
     async fn run(self, mut stream: HyperWebsocketStream, stop: CancellationToken) {
-        let (told, ended) = mpsc::unbounded_channel();
+        let (lease_ended, ended) = mpsc::unbounded_channel();
         let session = Session {
             service: self.service,
             principal: self.principal,
-            told,
+            lease_ended,
             pending: FuturesUnordered::new(),
-            room: Room::default(),
+            quota: SessionQuota::default(),
             ready: VecDeque::new(),
             id: Uuid::now_v7().to_string(),
         };
-        match session.serve(&mut stream, ended, &stop).await {
-            End::PeerLeft => {}
-            End::GoingAway => close(stream, code::GOING_AWAY, "the server goes away").await,
-            End::TooLarge => close(stream, 1009, "a frame must be at most 1 MiB").await,
-        }
+        let reason = session.serve(&mut stream, ended, &stop).await;
+        close(stream, reason).await;
     }
 }
 
 struct Session {
     service: Service,
     principal: Principal,
-    told: LeaseEndedSender,
+    lease_ended: LeaseEndedSender,
     pending: FuturesUnordered<Pending>,
-    room: Room,
-    /// Answers that are to be sent.
+    quota: SessionQuota,
+    /// Messages to send.
     ready: VecDeque<SessionMessage>,
-    /// Names the session in problems.
+    /// Identifies the session in request ids.
     id: String,
 }
 
 impl Session {
+    /// Serves the session until its socket has to be closed.
     async fn serve(
         mut self,
         stream: &mut HyperWebsocketStream,
         mut ended: mpsc::UnboundedReceiver<dlm_protocol::LeaseEnded>,
         stop: &CancellationToken,
-    ) -> End {
-        let mut peer = Peer::new();
-        let mut tick = interval(PING);
+    ) -> CloseReason {
+        let mut peer = PeerLiveness::new();
+        let mut tick = interval(PING_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                // Frames come before the silence: they may have waited while
-                // answers were sent. Answers have their turn below.
+                // Frames before the timeout: they may have arrived while replies
+                // were sent. Replies are handled below in any case.
                 biased;
-                () = stop.cancelled() => return End::GoingAway,
+                () = stop.cancelled() => return CloseReason::GoingAway,
                 _ = tick.tick() => {
-                    if let Err(unsent) = write(stream, Message::Ping(Bytes::new())).await {
-                        return unsent.into();
-                    }
-                    if let Err(unsent) = flush(stream).await {
-                        return unsent.into();
+                    if ping(stream).await.is_err() {
+                        return CloseReason::PeerLeft;
                     }
                 }
                 Some(lease) = ended.recv() => self.ready.push_back(SessionMessage::LeaseEnded(lease)),
                 frame = stream.next() => {
-                    peer.heard();
+                    peer.active();
                     let mut next = Some(frame);
                     let mut frames = 0;
                     while let Some(frame) = next {
-                        if let Err(end) = self.take(frame) {
-                            return end;
+                        if let Err(reason) = self.handle(frame) {
+                            return reason;
                         }
                         frames += 1;
-                        next = if frames < MOST_FRAMES { stream.next().now_or_never() } else { None };
+                        next = if frames < MAX_FRAMES { stream.next().now_or_never() } else { None };
                     }
                 }
-                Some(answer) = self.pending.next() => self.answered(answer),
-                () = peer.silent(SILENCE) => return End::PeerLeft,
+                Some(reply) = self.pending.next() => self.complete(reply),
+                () = peer.timed_out(LIVENESS_TIMEOUT) => return CloseReason::PeerLeft,
             }
-            while self.ready.len() < 2 * MOST_FRAMES
-                && let Some(Some(answer)) = self.pending.next().now_or_never()
+            while self.ready.len() < 2 * MAX_FRAMES
+                && let Some(Some(reply)) = self.pending.next().now_or_never()
             {
-                self.answered(answer);
+                self.complete(reply);
             }
-            if let Err(unsent) = self.send(stream).await {
-                return unsent.into();
+            if self.send_ready(stream).await.is_err() {
+                return CloseReason::PeerLeft;
             }
         }
     }
 
-    /// Sends all answers that are ready.
-    async fn send(&mut self, stream: &mut HyperWebsocketStream) -> Result<(), Unsent> {
+    /// Sends all messages that are ready.
+    async fn send_ready(&mut self, stream: &mut HyperWebsocketStream) -> Result<(), SendError> {
         if self.ready.is_empty() {
             return Ok(());
         }
         while let Some(message) = self.ready.pop_front() {
             match serde_json::to_string(&message) {
                 Ok(text) => write(stream, Message::Text(text.into())).await?,
-                Err(error) => tracing::error!(%error, "an answer can't be written"),
+                Err(error) => tracing::error!(%error, "reply could not be serialized"),
             }
         }
         flush(stream).await
     }
 
-    /// Hands in what a frame asks. The operation is on its way when this
-    /// returns, so that frames on one resource are done in their order.
-    fn take(&mut self, frame: Option<Result<Message, WsError>>) -> Result<(), End> {
+    /// Handles a frame. The operation is enqueued when this returns, so frames on
+    /// one resource are executed in the order received.
+    fn handle(&mut self, frame: Option<Result<Message, WsError>>) -> Result<(), CloseReason> {
         let text = match frame {
-            Some(Ok(Message::Text(text))) if text.len() > MAX_FRAME => return Err(End::TooLarge),
+            Some(Ok(Message::Text(text))) if text.len() > MAX_FRAME => {
+                return Err(CloseReason::FrameTooLarge);
+            }
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Binary(_))) => {
                 let why = Error::Invalid { what: "a frame must be text".into() };
-                self.refuse(None, why);
+                self.reject(None, why);
                 return Ok(());
             }
-            Some(Ok(Message::Close(_))) | None => return Err(End::PeerLeft),
+            Some(Ok(Message::Close(_))) | None => return Err(CloseReason::PeerLeft),
             Some(Ok(_)) => return Ok(()),
-            Some(Err(WsError::Capacity(CapacityError::MessageTooLong { .. }))) => return Err(End::TooLarge),
-            Some(Err(_)) => return Err(End::PeerLeft),
+            Some(Err(WsError::Capacity(CapacityError::MessageTooLong { .. }))) => {
+                return Err(CloseReason::FrameTooLarge);
+            }
+            Some(Err(_)) => return Err(CloseReason::PeerLeft),
         };
-        match frame::read(&text) {
-            Ok((id, asked)) => match self.room.take(&asked) {
-                Ok(share) => {
-                    let mut operation = self.operation(id, share, asked);
-                    match (&mut operation).now_or_never() {
-                        Some(answer) => self.answered(answer),
-                        None => self.pending.push(operation),
+        match frame::decode(&text) {
+            Ok((id, operation)) => match self.quota.acquire(&operation) {
+                Ok(permit) => {
+                    let mut executing = self.execute(id, permit, operation);
+                    // The first poll enqueues the operation.
+                    match (&mut executing).now_or_never() {
+                        Some(reply) => self.complete(reply),
+                        None => self.pending.push(executing),
                     }
                 }
-                Err(full) => self.refuse(Some(id), full),
+                Err(exceeded) => self.reject(Some(id), exceeded),
             },
-            Err(unread) => self.refuse(unread.id, unread.why),
+            Err(error) => self.reject(error.id, error.why),
         }
         Ok(())
     }
 
-    fn operation(&self, id: u64, share: Share, asked: Asked) -> Pending {
+    fn execute(&self, id: u64, permit: Permit, operation: SessionOperation) -> Pending {
         let (service, principal) = (self.service.clone(), self.principal.clone());
-        let answer = move |result| Answer { id, share, result };
-        match asked {
-            Asked::Acquire { resource, key, request } => {
-                let told = self.told.clone();
-                Box::pin(async move {
-                    let lease = service.acquire_throughout(&principal, resource, key, request).await;
-                    let lease = lease.inspect(|lease| service.watch(lease, &told));
-                    answer(lease.map(|lease| SessionBody::Lease(Box::new(lease))))
-                })
-            }
-            Asked::Status { resource } => Box::pin(async move {
-                // Everything before it on the resource shows.
+        let lease_ended = self.lease_ended.clone();
+        let reply = move |result| SessionReply { id, permit, result };
+        match operation {
+            SessionOperation::Acquire { resource, key, request } => Box::pin(async move {
+                let lease = service.acquire_throughout(&principal, resource, key, request).await;
+                let lease = lease.inspect(|lease| service.watch(lease, &lease_ended));
+                reply(lease.map(|lease| SessionBody::Lease(Box::new(lease))))
+            }),
+            SessionOperation::Status { resource } => Box::pin(async move {
                 let status = async {
                     service.settled(&resource).await?;
-                    service.call(&principal, crate::service::Operation::Status { resource }).await
+                    service.call(&principal, Operation::Status { resource }).await
                 };
-                answer(status.await.and_then(body))
+                reply(status.await.and_then(body))
             }),
-            Asked::Operation(operation) => {
-                let told = self.told.clone();
-                Box::pin(async move {
-                    let outcome = service.call(&principal, operation).await;
-                    match &outcome {
-                        Ok(Outcome::Lease(lease)) => service.watch(lease, &told),
-                        Ok(Outcome::Renewed(results)) => {
-                            results.iter().flatten().for_each(|lease| service.watch(lease, &told));
-                        }
-                        _ => {}
+            SessionOperation::Plain(operation) => Box::pin(async move {
+                let outcome = service.call(&principal, operation).await;
+                match &outcome {
+                    Ok(Outcome::Lease(lease)) => service.watch(lease, &lease_ended),
+                    Ok(Outcome::Renewed(results)) => {
+                        results.iter().flatten().for_each(|lease| service.watch(lease, &lease_ended));
                     }
-                    answer(outcome.and_then(body))
-                })
-            }
+                    _ => {}
+                }
+                reply(outcome.and_then(body))
+            }),
         }
     }
 
-    fn answered(&mut self, answer: Answer) {
-        self.room.give_back(answer.share);
-        match answer.result {
+    /// Queues the reply of an operation.
+    fn complete(&mut self, reply: SessionReply) {
+        self.quota.release(reply.permit);
+        match reply.result {
             Ok(mut body) => {
                 if let SessionBody::Results(results) = &mut body {
                     for result in results {
                         if let RenewResult::Problem(problem) = result {
-                            problem.request_id = self.request_id(Some(answer.id));
+                            problem.request_id = self.request_id(Some(reply.id));
                         }
                     }
                 }
-                self.ready.push_back(SessionMessage::Reply { id: Some(answer.id), body });
+                self.ready.push_back(SessionMessage::Reply { id: Some(reply.id), body });
             }
-            Err(why) => self.refuse(Some(answer.id), why),
+            Err(why) => self.reject(Some(reply.id), why),
         }
     }
 
-    /// Names an operation in problems.
+    /// The request id of an operation, for problems.
     fn request_id(&self, id: Option<u64>) -> String {
         match id {
             Some(id) => format!("{}/{id}", self.id),
@@ -256,24 +238,27 @@ impl Session {
         }
     }
 
-    fn refuse(&mut self, id: Option<u64>, why: Error) {
+    fn reject(&mut self, id: Option<u64>, why: Error) {
         let mut problem = problem(why);
         if problem.code == ProblemCode::InternalError {
-            tracing::warn!(session = self.id, id, "an operation of a session failed");
+            tracing::warn!(session = self.id, id, "session operation failed");
         }
         problem.request_id = self.request_id(id);
         self.ready.push_back(SessionMessage::Reply { id, body: SessionBody::Problem(Box::new(problem)) });
     }
 }
 
-/// An outcome as the member of its reply.
+async fn ping(stream: &mut HyperWebsocketStream) -> Result<(), SendError> {
+    write(stream, Message::Ping(Bytes::new())).await?;
+    flush(stream).await
+}
+
+/// The member of a reply that holds an outcome.
 fn body(outcome: Outcome) -> Result<SessionBody, Error> {
     Ok(match outcome {
         Outcome::Lease(lease) => SessionBody::Lease(lease),
         Outcome::Cancelled(cancelled) => SessionBody::Cancel(cancelled),
-        Outcome::Renewed(results) => {
-            SessionBody::Results(results.into_iter().map(crate::problem::renew_result).collect())
-        }
+        Outcome::Renewed(results) => SessionBody::Results(results.into_iter().map(renew_result).collect()),
         Outcome::Released(released) => SessionBody::Released(released),
         Outcome::Checked(checked) => SessionBody::Check(checked),
         Outcome::Status(status) => SessionBody::Status(status),

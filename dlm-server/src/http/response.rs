@@ -13,21 +13,21 @@ use serde::Serialize;
 use crate::problem::{problem, renew_result};
 use crate::service::{Error, Outcome};
 
-pub(super) type Reply = Response<Full<Bytes>>;
+pub(super) type HttpResponse = Response<Full<Bytes>>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// What is meant for programs loads nothing and stands in no page.
+/// A response for programs loads nothing and may not be framed.
 const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// A request that the transport, or the service, refused.
+/// A request that the transport or the service rejected.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(super) struct Rejection {
     problem: Box<Problem>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-impl Refused {
+impl Rejection {
     pub(super) fn new(code: ProblemCode, status: u16, detail: impl Into<String>) -> Self {
         Self { problem: Box::new(Problem::new(code, status, detail)), headers: Vec::new() }
     }
@@ -37,19 +37,19 @@ impl Refused {
     }
 
     pub(super) fn not_found() -> Self {
-        Self::new(ProblemCode::NotFound, 404, "nothing is at this address")
+        Self::new(ProblemCode::NotFound, 404, "there is nothing at this path")
     }
 
     pub(super) fn method_not_allowed(allow: String) -> Self {
-        let detail = format!("this address answers {allow}");
-        let mut refused = Self::new(ProblemCode::MethodNotAllowed, 405, detail);
+        let detail = format!("this path allows {allow}");
+        let mut rejection = Self::new(ProblemCode::MethodNotAllowed, 405, detail);
         if let Ok(allow) = HeaderValue::try_from(allow) {
-            refused.add_header(ALLOW, allow);
+            rejection.add_header(ALLOW, allow);
         }
-        refused
+        rejection
     }
 
-    /// The rest of the request was not read: the connection can't go on.
+    /// Closes the connection, because the rest of the request was not read.
     pub(super) fn closing(mut self) -> Self {
         self.add_header(CONNECTION, HeaderValue::from_static("close"));
         self
@@ -63,26 +63,26 @@ impl Refused {
         self.problem.status
     }
 
-    pub(super) fn into_reply(mut self, request_id: &str) -> Reply {
+    pub(super) fn into_response(mut self, request_id: &str) -> HttpResponse {
         self.problem.request_id = request_id.to_owned();
-        let mut reply = json(self.problem.status, PROBLEM, &self.problem);
-        let headers = reply.headers_mut();
+        let mut response = json(self.problem.status, PROBLEM, &self.problem);
+        let headers = response.headers_mut();
         if let Some(ms) = self.problem.retry_after_ms.filter(|_| matches!(self.problem.status, 429 | 503)) {
             headers.insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1000).max(1)));
         }
         headers.extend(self.headers);
-        reply
+        response
     }
 }
 
-impl From<Error> for Refused {
+impl From<Error> for Rejection {
     fn from(error: Error) -> Self {
         Self { problem: Box::new(problem(error)), headers: Vec::new() }
     }
 }
 
-/// An outcome as the body of its operation.
-pub(super) fn outcome(outcome: Outcome, request_id: &str) -> Reply {
+/// Encodes an outcome.
+pub(super) fn outcome(outcome: Outcome, request_id: &str) -> HttpResponse {
     match outcome {
         Outcome::Lease(lease) => json(200, JSON, &lease),
         Outcome::Queued(queued) => json(202, JSON, &queued),
@@ -106,30 +106,30 @@ pub(super) fn outcome(outcome: Outcome, request_id: &str) -> Reply {
     }
 }
 
-fn json(status: u16, content_type: HeaderValue, body: &impl Serialize) -> Reply {
+fn json(status: u16, content_type: HeaderValue, body: &impl Serialize) -> HttpResponse {
     match serde_json::to_vec(body) {
         Ok(body) => bytes(status, content_type, Bytes::from(body)),
         Err(error) => {
-            tracing::error!(%error, "an answer can't be written");
+            tracing::error!(%error, "response could not be serialized");
             bytes(500, PROBLEM, Bytes::new())
         }
     }
 }
 
-/// A response whose body is text of this type.
-pub(super) fn text(content_type: &'static str, body: impl Into<Bytes>) -> Reply {
+/// A response with a text body.
+pub(super) fn text(content_type: &'static str, body: impl Into<Bytes>) -> HttpResponse {
     bytes(200, HeaderValue::from_static(content_type), body.into())
 }
 
-fn bytes(status: u16, content_type: HeaderValue, body: Bytes) -> Reply {
-    let mut reply = Response::new(Full::new(body));
-    *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = reply.headers_mut();
+fn bytes(status: u16, content_type: HeaderValue, body: Bytes) -> HttpResponse {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CONTENT_SECURITY_POLICY, POLICY);
-    reply
+    response
 }
 
 #[cfg(test)]
@@ -138,11 +138,11 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn an_unavailable_server_says_when_to_come_back() {
+    fn an_unavailable_response_says_when_to_retry() {
         let error = Error::Unavailable { why: "down", retry_after: Duration::from_millis(1200) };
-        let reply = Refused::from(error).into_reply("r-1");
-        assert_eq!(reply.status(), 503);
-        assert_eq!(reply.headers()[RETRY_AFTER], "2");
-        assert_eq!(reply.headers()[CONTENT_TYPE], "application/problem+json");
+        let response = Rejection::from(error).into_response("r-1");
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()[RETRY_AFTER], "2");
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
     }
 }

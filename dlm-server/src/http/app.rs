@@ -1,4 +1,4 @@
-//! One request, from its route to its response.
+//! Handles one request, from its route to its response.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use hyper::{HeaderMap, Request};
 use uuid::Uuid;
 
 use super::hosts::Hosts;
-use super::reply::{self, Refused, Reply};
 use super::request;
-use super::route::{Found, Route, Routes};
+use super::response::{self, HttpResponse, Rejection};
+use super::route::{Route, RouteMatch, Routes};
 use super::{openapi, ui, upgrade};
 use crate::clock::since_boot;
 use crate::metrics::Metrics;
@@ -23,12 +23,12 @@ use crate::service::{Error, Principal, Service};
 use crate::socket::Sockets;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const LONGEST_REQUEST_ID: usize = 128;
+const MAX_REQUEST_ID: usize = 128;
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What answers requests.
+/// Handles requests. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Front(Arc<Inner>);
+pub(crate) struct App(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -41,7 +41,7 @@ struct Inner {
     principal: Principal,
 }
 
-impl Front {
+impl App {
     pub(crate) fn new(service: Service, hosts: Hosts, metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(Inner {
             service,
@@ -62,53 +62,57 @@ impl Front {
         &self.0.sockets
     }
 
-    /// Answers a request. Dropping the future says that the caller hung up:
-    /// what was handed to the writer is done all the same.
-    pub(super) async fn answer(self, request: Request<Incoming>) -> Reply {
+    /// Handles a request.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future means that the caller hung up. An operation that was
+    /// handed to a writer completes anyway.
+    pub(super) async fn handle(self, request: Request<Incoming>) -> HttpResponse {
         let started = since_boot();
         let request_id = request_id(request.headers());
         let _in_flight = InFlight::new(&self.0.metrics);
-        let answer = async {
+        let handle = async {
             match self.0.hosts.check(&request) {
                 Ok(()) => self.route(request, &request_id).await,
-                Err(refused) => ("none", Err(refused)),
+                Err(rejection) => ("none", Err(rejection)),
             }
         };
-        let (operation, answered) = AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
-            tracing::error!("a request ended in a panic");
+        let (operation, result) = AssertUnwindSafe(handle).catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!("request handler panicked");
             ("none", Err(Error::Internal.into()))
         });
         let seconds = (since_boot().saturating_sub(started)).as_secs_f64();
-        let status = answered.as_ref().map_or_else(Refused::status, |reply| reply.status().as_u16());
+        let status = result.as_ref().map_or_else(Rejection::status, |response| response.status().as_u16());
         let id = request_id.to_str().unwrap_or("");
         if status >= 500 {
-            tracing::warn!(request_id = id, operation, status, seconds, "a request failed");
+            tracing::warn!(request_id = id, operation, status, seconds, "request failed");
         } else {
-            tracing::debug!(request_id = id, operation, status, seconds, "answered");
+            tracing::debug!(request_id = id, operation, status, seconds, "request answered");
         }
         self.0.metrics.request_answered(operation, status, seconds);
-        let mut reply = answered.unwrap_or_else(|refused| refused.into_reply(id));
-        reply.headers_mut().insert(REQUEST_ID, request_id);
-        reply
+        let mut response = result.unwrap_or_else(|rejection| rejection.into_response(id));
+        response.headers_mut().insert(REQUEST_ID, request_id);
+        response
     }
 
     async fn route(
         &self,
         request: Request<Incoming>,
         request_id: &HeaderValue,
-    ) -> (&'static str, Result<Reply, Refused>) {
+    ) -> (&'static str, Result<HttpResponse, Rejection>) {
         let path = request.uri().path().to_owned();
         match self.0.routes.find(request.method(), &path) {
-            Found::Route(route, _) if upgrade::is_socket(route, &request) => {
+            RouteMatch::Route(route, _) if upgrade::is_socket(route, &request) => {
                 let Inner { sockets, service, principal, .. } = &*self.0;
-                (route.name(), upgrade::answer(route, request, sockets, service, principal).await)
+                (route.name(), upgrade::handle(route, request, sockets, service, principal).await)
             }
-            Found::Route(route, name) => {
+            RouteMatch::Route(route, name) => {
                 let (parts, body) = request.into_parts();
                 (route.name(), self.dispatch(route, name, &parts, body, request_id).await)
             }
-            Found::OtherMethods(allow) => ("none", Err(Refused::method_not_allowed(allow))),
-            Found::Nothing => ("ui", ui::answer(request.method(), &path, request.headers())),
+            RouteMatch::MethodNotAllowed(allow) => ("none", Err(Rejection::method_not_allowed(allow))),
+            RouteMatch::NotFound => ("ui", ui::handle(request.method(), &path, request.headers())),
         }
     }
 
@@ -119,33 +123,32 @@ impl Front {
         parts: &Parts,
         body: Incoming,
         request_id: &HeaderValue,
-    ) -> Result<Reply, Refused> {
+    ) -> Result<HttpResponse, Rejection> {
         let inner = &*self.0;
         if let Some(operation) = request::operation(route, name, parts, body).await? {
             let outcome = inner.service.call(&inner.principal, operation).await?;
-            return Ok(reply::outcome(outcome, request_id.to_str().unwrap_or("")));
+            return Ok(response::outcome(outcome, request_id.to_str().unwrap_or("")));
         }
         match route {
-            Route::Livez => Ok(reply::text("text/plain; charset=utf-8", "ok\n")),
+            Route::Livez => Ok(response::text("text/plain; charset=utf-8", "ok\n")),
             Route::Readyz => {
-                // A store that does not answer is not ready either.
                 let slow =
                     || Error::Unavailable { why: "the store is slow", retry_after: Duration::from_secs(1) };
                 let ready = tokio::time::timeout(Duration::from_secs(2), inner.service.ready()).await;
                 ready.unwrap_or_else(|_| Err(slow()))?;
-                Ok(reply::text("text/plain; charset=utf-8", "ready\n"))
+                Ok(response::text("text/plain; charset=utf-8", "ready\n"))
             }
             Route::Metrics => Ok(match wants_open_metrics(&parts.headers) {
-                true => reply::text(OPEN_METRICS, inner.metrics.open_metrics()),
-                false => reply::text("text/plain; version=0.0.4; charset=utf-8", inner.metrics.text()),
+                true => response::text(OPEN_METRICS, inner.metrics.open_metrics()),
+                false => response::text("text/plain; version=0.0.4; charset=utf-8", inner.metrics.text()),
             }),
-            Route::OpenApi => Ok(reply::text("application/json", inner.openapi.clone())),
-            _ => Err(Refused::new(ProblemCode::InternalError, 500, "this address has no answer")),
+            Route::OpenApi => Ok(response::text("application/json", inner.openapi.clone())),
+            _ => Err(Rejection::new(ProblemCode::InternalError, 500, "this route has no handler")),
         }
     }
 }
 
-/// Counts a request as long as it is not answered, also when it is dropped.
+/// Counts a request as in flight until it is dropped.
 struct InFlight<'a>(&'a Metrics);
 
 impl<'a> InFlight<'a> {
@@ -169,13 +172,13 @@ fn wants_open_metrics(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The caller's id of the request if it is a sane one, else one of our own.
+/// The caller's request id if it is short visible ASCII, else a new one.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
-    let sane = |value: &&HeaderValue| {
+    let acceptable = |value: &&HeaderValue| {
         let bytes = value.as_bytes();
-        (1..=LONGEST_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+        (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
     };
-    headers.get(REQUEST_ID).filter(sane).cloned().unwrap_or_else(|| {
+    headers.get(REQUEST_ID).filter(acceptable).cloned().unwrap_or_else(|| {
         HeaderValue::try_from(Uuid::now_v7().to_string())
             .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
     })
