@@ -8,7 +8,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Is the process alive? */
+        /** Check that the process is alive */
         get: operations["livez"];
         put?: never;
         post?: never;
@@ -25,7 +25,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Prometheus metrics */
+        /** Get the metrics */
         get: operations["metrics"];
         put?: never;
         post?: never;
@@ -42,7 +42,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** This document */
+        /** Get this document */
         get: operations["openapi"];
         put?: never;
         post?: never;
@@ -59,7 +59,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Can it serve? */
+        /** Check that the server is ready */
         get: operations["readyz"];
         put?: never;
         post?: never;
@@ -76,7 +76,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The event log: a page, or a WebSocket (`dlm.events.v1`) that goes on; `limit` and `newest` are for the page, `renewals` for the socket */
+        /** Read the event log: a page, or a WebSocket (`dlm.events.v1`) that continues with live events. `limit` and `newest` apply to the page, `renewals` to the WebSocket */
         get: operations["events"];
         put?: never;
         post?: never;
@@ -93,7 +93,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The locks, by name */
+        /** List locks, ordered by name */
         get: operations["list"];
         put?: never;
         post?: never;
@@ -110,7 +110,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One lock */
+        /** Get the status of a lock */
         get: operations["status"];
         put?: never;
         post?: never;
@@ -129,7 +129,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Take the lock, or wait for it */
+        /** Acquire the lock, or wait for it */
         post: operations["acquire"];
         delete?: never;
         options?: never;
@@ -146,7 +146,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Give up an acquire, wherever it is */
+        /** Cancel an acquire, whether it waits or was granted */
         post: operations["cancel"];
         delete?: never;
         options?: never;
@@ -163,7 +163,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Is this the token of a live lease? */
+        /** Check whether a fencing token belongs to a live lease */
         post: operations["check"];
         delete?: never;
         options?: never;
@@ -180,7 +180,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** End somebody's lease */
+        /** End the lease of another holder */
         post: operations["force_release"];
         delete?: never;
         options?: never;
@@ -197,7 +197,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** End the lease */
+        /** Release the lease */
         post: operations["release"];
         delete?: never;
         options?: never;
@@ -214,7 +214,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Begin a new term */
+        /** Renew the lease */
         post: operations["renew"];
         delete?: never;
         options?: never;
@@ -229,7 +229,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** All locks at a glance */
+        /** Get a summary of all locks */
         get: operations["overview"];
         put?: never;
         post?: never;
@@ -248,7 +248,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Begin new terms of up to 1,000 leases */
+        /** Renew up to 1,000 leases */
         post: operations["renew_many"];
         delete?: never;
         options?: never;
@@ -263,7 +263,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A WebSocket (`dlm.session.v1`) for many operations at once: a `SessionRequest` a frame, answered by its `id` and one member of `SessionBody`; `LeaseEnded` comes unasked */
+        /** Open a WebSocket (`dlm.session.v1`) for many concurrent operations: each frame is a `SessionRequest`, its reply has the same `id` and one member of `SessionBody`. The server sends `LeaseEnded` on its own */
         get: operations["session"];
         put?: never;
         post?: never;
@@ -417,7 +417,7 @@ export interface components {
          * @enum {string}
          */
         EventKind: "queued" | "granted" | "released" | "expired" | "force_released" | "cancelled" | "wait_timed_out";
-        /** @description A place in the event stream: resume from here. */
+        /** @description A position in the event stream to resume from. */
         EventMark: {
             cursor: string;
             /** @enum {string} */
@@ -1009,7 +1009,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is */
+            /** @description It is alive */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1036,7 +1036,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Prometheus text, or OpenMetrics where that is accepted */
+            /** @description Prometheus text, or OpenMetrics if the client accepts it */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1090,14 +1090,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It can */
+            /** @description It is ready */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description It can't now */
+            /** @description It is not ready */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1149,7 +1149,7 @@ export interface operations {
                     "application/json": components["schemas"]["EventPage"];
                 };
             };
-            /** @description The cursor is not one of this log */
+            /** @description The cursor was not issued for this log */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1217,14 +1217,14 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The resource's name as one percent-encoded segment */
+                /** @description The resource name as one percent-encoded segment */
                 name: components["schemas"]["ResourceName"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Its state */
+            /** @description The status */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1251,7 +1251,7 @@ export interface operations {
                 "Idempotency-Key"?: components["schemas"]["IdempotencyKey"];
             };
             path: {
-                /** @description The resource's name as one percent-encoded segment */
+                /** @description The resource name as one percent-encoded segment */
                 name: components["schemas"]["ResourceName"];
             };
             cookie?: never;
@@ -1271,7 +1271,7 @@ export interface operations {
                     "application/json": components["schemas"]["Lease"];
                 };
             };
-            /** @description Still queued; send the same request again */
+            /** @description Still queued; repeat the request with its key to keep waiting */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -1280,7 +1280,7 @@ export interface operations {
                     "application/json": components["schemas"]["Queued"];
                 };
             };
-            /** @description What the key named has ended */
+            /** @description The lease or wait of this key has ended */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1298,7 +1298,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The lock is held, or the wait ran out */
+            /** @description The lock is held, or the wait timed out */
             423: {
                 headers: {
                     [name: string]: unknown;
@@ -1325,14 +1325,14 @@ export interface operations {
                 "Idempotency-Key": components["schemas"]["IdempotencyKey"];
             };
             path: {
-                /** @description The resource's name as one percent-encoded segment */
+                /** @description The resource name as one percent-encoded segment */
                 name: components["schemas"]["ResourceName"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description What the cancel did */
+            /** @description The effect of the cancel */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1357,7 +1357,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The resource's name as one percent-encoded segment */
+                /** @description The resource name as one percent-encoded segment */
                 name: components["schemas"]["ResourceName"];
             };
             cookie?: never;
@@ -1368,7 +1368,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Whether it is, and the counter */
+            /** @description Whether the lease is live, and the current token */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1393,7 +1393,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The resource's name as one percent-encoded segment */
+                /** @description The resource name as one percent-encoded segment */
                 name: components["schemas"]["ResourceName"];
             };
             cookie?: never;
@@ -1404,7 +1404,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The lease that was ended; a repeat gives the same */
+            /** @description The lease that was ended; a repeat returns the same */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1438,7 +1438,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The resource's name as one percent-encoded segment */
+                /** @description The resource name as one percent-encoded segment */
                 name: components["schemas"]["ResourceName"];
             };
             cookie?: never;
@@ -1449,7 +1449,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It has ended; a repeat gives the same */
+            /** @description The lease was released; a repeat returns the same */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1458,7 +1458,7 @@ export interface operations {
                     "application/json": components["schemas"]["Released"];
                 };
             };
-            /** @description The id was never given out for this resource */
+            /** @description The lease id was never issued for this resource */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1467,7 +1467,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The lease had ended otherwise before */
+            /** @description The lease had expired or was force-released */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -1492,7 +1492,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The resource's name as one percent-encoded segment */
+                /** @description The resource name as one percent-encoded segment */
                 name: components["schemas"]["ResourceName"];
             };
             cookie?: never;
@@ -1512,7 +1512,7 @@ export interface operations {
                     "application/json": components["schemas"]["Lease"];
                 };
             };
-            /** @description The id was never given out for this resource */
+            /** @description The lease id was never issued for this resource */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1585,7 +1585,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description One result a lease, in order */
+            /** @description One result per lease, in request order */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1621,7 +1621,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The request is no upgrade */
+            /** @description The request is not an upgrade */
             426: {
                 headers: {
                     [name: string]: unknown;
