@@ -5,7 +5,8 @@
 //! and [`Cluster`] is the set of replicas that share the store.
 //!
 //! - `sqlite`, `postgres`: the databases
-//! - `schema`, `claim_columns`, `rows`, `queries`: what both have in common
+//! - `schema`, `claim_columns`, `rows`: the tables, and the engine's types
+//! - `statement`, `queries`, `views`: the SQL that both databases share
 //! - `read`: what readers see; `cluster`: replicas and their messages
 //! - `single_node`: the cluster of a store that belongs to one process
 //! - `error`: what can go wrong
@@ -13,6 +14,7 @@
 //! **Architecture Invariant:** once [`Store::commit`] returns `Ok`, everything
 //! written since [`Store::begin`] is durable; otherwise all of it is, or none.
 
+mod claim_columns;
 mod cluster;
 mod error;
 mod postgres;
@@ -22,6 +24,8 @@ mod rows;
 mod schema;
 mod single_node;
 mod sqlite;
+mod statement;
+mod views;
 
 use std::sync::Arc;
 
@@ -31,7 +35,6 @@ pub(crate) use cluster::{Cluster, Heartbeat, PeerMessage};
 pub use error::OpenError;
 pub(crate) use error::StoreError;
 pub use read::ListQuery;
-use read::TOP;
 pub(crate) use read::{DueWork, KeyRange, LockCounts, LogHead, LogPage, LogRow, Reader, ResourceView};
 
 /// A resource's name, shared between a writer and its store.

@@ -1,16 +1,17 @@
-//! Rows of the databases and the engine's types, into each other.
+//! Rows as diesel reads them, and their conversion into the engine's types.
 
 use std::sync::Arc;
 
 use diesel::prelude::*;
 use dlm_engine::{
-    CancelOutcome, Claim, ClaimChange, ClaimKey, EndReason, Lease, Micros, Mode, Phase, Presence, QueueEntry,
-    ReplicaId, Request, Resource, ResourceRecord, Tombstone,
+    CancelOutcome, Claim, ClaimKey, EndReason, Lease, Micros, Mode, Phase, Presence, QueueEntry, ReplicaId,
+    Request, Resource, ResourceRecord, Tombstone,
 };
 
 use super::schema::{claims, resources};
 use super::{LoadedResource, StoreError};
 
+/// A resource.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = resources)]
 pub(super) struct ResourceRow {
@@ -26,16 +27,18 @@ pub(super) struct ResourceRow {
 }
 
 impl ResourceRow {
-    /// The key of the exclusive holder, if there is one.
+    /// The key of the exclusive holder, if any.
     pub(super) fn holder(&self) -> Option<ClaimKey> {
         Some(ClaimKey::new(self.holder_principal.as_deref()?, self.holder_key.as_deref()?))
     }
 
-    /// The resource with its live claims.
+    /// The resource with its live claims. The caller sets the revision.
     pub(super) fn into_loaded(self, live: Vec<Claim>) -> Result<LoadedResource, StoreError> {
         if live.len() as i64 != self.holder_count {
-            let (found, name) = (live.len(), &self.name);
-            return Err(StoreError::Corrupt(format!("{found} holders of {name:?} are stored")));
+            let (found, expected, name) = (live.len(), self.holder_count, &self.name);
+            return Err(StoreError::Corrupt(format!(
+                "{name:?} has {found} live claims instead of {expected}"
+            )));
         }
         Ok(LoadedResource {
             stored_check_at: Some(Micros(self.check_at)),
@@ -56,117 +59,7 @@ impl ResourceRow {
     }
 }
 
-/// A value of a row as it is written.
-#[derive(Debug)]
-pub(super) enum Value<'a> {
-    Int(Option<i64>),
-    Text(Option<&'a str>),
-}
-
-impl From<i64> for Value<'_> {
-    fn from(value: i64) -> Self {
-        Self::Int(Some(value))
-    }
-}
-
-impl From<u64> for Value<'_> {
-    fn from(value: u64) -> Self {
-        Self::Int(Some(value as i64))
-    }
-}
-
-impl From<Option<i64>> for Value<'_> {
-    fn from(value: Option<i64>) -> Self {
-        Self::Int(value)
-    }
-}
-
-impl From<Option<i16>> for Value<'_> {
-    fn from(value: Option<i16>) -> Self {
-        Self::Int(value.map(i64::from))
-    }
-}
-
-impl From<Option<bool>> for Value<'_> {
-    fn from(value: Option<bool>) -> Self {
-        Self::Int(value.map(i64::from))
-    }
-}
-
-impl<'a> From<&'a str> for Value<'a> {
-    fn from(value: &'a str) -> Self {
-        Self::Text(Some(value))
-    }
-}
-
-impl<'a> From<Option<&'a str>> for Value<'a> {
-    fn from(value: Option<&'a str>) -> Self {
-        Self::Text(value)
-    }
-}
-
-/// A claim as it is written.
-pub(super) struct NewClaim<'a> {
-    /// What never changes: its key and what was asked.
-    pub(super) asked: [Value<'a>; 8],
-    /// What changes, in the order of the statements that write all of it.
-    pub(super) state: [Value<'a>; 18],
-}
-
-impl<'a> NewClaim<'a> {
-    pub(super) fn of(resource: &'a str, change: &'a ClaimChange) -> Self {
-        let claim = &change.claim;
-        let request = claim.request.as_deref();
-        let entry = claim.queue_entry();
-        let lease = claim.lease();
-        let ended = match &claim.phase {
-            Phase::Ended(ended) => Some(ended),
-            _ => None,
-        };
-        let (replica, away_since) = match entry.map(|entry| entry.presence) {
-            Some(Presence::Parked(replica)) => (Some(replica.0), None),
-            Some(Presence::Away(since)) => (None, Some(since.0)),
-            None => (None, None),
-        };
-        let token = lease.map(|lease| lease.token as i64);
-        let live_shared = ended.is_none() && claim.mode() == Mode::Shared;
-        let forced = ended.is_some_and(|ended| ended.reason == EndReason::ForceReleased);
-        Self {
-            asked: [
-                resource.into(),
-                (&*claim.key.principal).into(),
-                (&*claim.key.key).into(),
-                request.map(|request| request.mode == Mode::Shared).into(),
-                request.map(|request| request.ttl_ms as i64).into(),
-                request.map(|request| request.wait_ms as i64).into(),
-                request.map(|request| &*request.owner).into(),
-                request.map(|request| &*request.metadata).into(),
-            ],
-            state: [
-                entry.map(|entry| entry.ticket as i64).into(),
-                entry.map(|entry| entry.enqueued_at.0).into(),
-                entry.map(|entry| entry.deadline.0).into(),
-                replica.into(),
-                away_since.into(),
-                change.check_at.map(|check_at| check_at.0).into(),
-                token.into(),
-                lease.and_then(|lease| lease.ticket).map(|ticket| ticket as i64).into(),
-                lease.map(|lease| lease.granted_at.0).into(),
-                lease.map(|lease| lease.term_at.0).into(),
-                lease.map(|lease| lease.ttl_ms as i64).into(),
-                lease.map(|lease| lease.expires_at.0).into(),
-                token.filter(|_| live_shared).into(),
-                ended.map(|ended| ended.ended_at.0).into(),
-                ended.map(|ended| end_code(ended.reason)).into(),
-                ended.map(|ended| ended.current_token as i64).into(),
-                token.filter(|_| forced).into(),
-                ended.and_then(|ended| ended.cancel).map(cancel_code).into(),
-            ],
-        }
-    }
-}
-
-/// A claim as it is read.
+/// A claim.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = claims)]
 pub(super) struct ClaimRow {
@@ -200,8 +93,7 @@ impl ClaimRow {
     }
 
     pub(super) fn into_claim(self) -> Result<Claim, StoreError> {
-        self.read()
-            .ok_or_else(|| StoreError::Corrupt("a row of claims is neither waiting, live nor ended".into()))
+        self.read().ok_or_else(|| StoreError::Corrupt("a claim is neither waiting, live nor ended".into()))
     }
 
     fn read(self) -> Option<Claim> {

@@ -1,30 +1,33 @@
 //! The statements of a batch.
 
+use std::sync::LazyLock;
+
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
-use super::bulk::statements;
+use crate::store::claim_columns::{ALL, ClaimColumn, Getter, KEY, STATE, concat, list, names, placeholders};
+use crate::store::statement::{Statement, statements};
 
-/// Of a resource that was locked.
+/// The row of a resource that was locked.
 pub(super) type LockedRow =
     (Text, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, Nullable<Text>, Nullable<Text>);
 
 statements! {
-    LockFree -> LockedRow = "SELECT name, revision, version, token, touched_at, check_at, queue_len, holder_count, \
-        holder_principal, holder_key FROM resources WHERE name = ANY(?) FOR UPDATE SKIP LOCKED";
-    LockAll -> LockedRow = "SELECT name, revision, version, token, touched_at, check_at, queue_len, holder_count, \
-        holder_principal, holder_key FROM resources WHERE name = ANY(?) ORDER BY name FOR UPDATE";
-    /// Of names that were not locked: whether there is a row, and their floor,
-    /// both as of one instant.
-    Missing -> (Text, Bool, BigInt, BigInt) = "SELECT asked.name, resources.name IS NOT NULL, \
+    LockSkipping -> LockedRow = "SELECT name, revision, version, token, touched_at, check_at, queue_len, \
+        holder_count, holder_principal, holder_key FROM resources WHERE name = ANY(?) FOR UPDATE SKIP LOCKED";
+    LockWaiting -> LockedRow = "SELECT name, revision, version, token, touched_at, check_at, queue_len, \
+        holder_count, holder_principal, holder_key FROM resources WHERE name = ANY(?) ORDER BY name FOR UPDATE";
+    /// For names that were not locked: whether there is a row, and their floor,
+    /// read from one snapshot.
+    ReadFloors -> (Text, Bool, BigInt, BigInt) = "SELECT asked.name, resources.name IS NOT NULL, \
         coalesce(floors.token, 0), coalesce(floors.version, 0) FROM unnest(?, ?) AS asked (name, bucket) \
         LEFT JOIN resources ON resources.name = asked.name LEFT JOIN floors ON floors.bucket = asked.bucket";
-    /// In a statement of its own, after the locks: what waited for a lock must
-    /// not go by the time at which it began to wait. From here on locks are
-    /// waited for as usual, whatever the wait for those of the resources was.
+    /// A separate statement, after the locks: an operation that waited for a
+    /// lock must not be judged by the time at which it started to wait. It also
+    /// ends the short lock timeout of batches that wait for resources.
     ClockAndNumber -> (BigInt, BigInt, Text) =
         "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, nextval('batches'), \
         set_config('lock_timeout', '250ms', true)";
-    /// Not one whose name was used and forgotten again since its floor was read.
+    /// Skips a name that was created and deleted since its floor was read.
     InsertResources -> () = "INSERT INTO resources (name, revision, version, token, touched_at, check_at, queue_len, \
         holder_count, holder_principal, holder_key) \
         SELECT new.name, 1, new.version, new.token, new.touched_at, new.check_at, new.queue_len, new.holder_count, \
@@ -32,43 +35,56 @@ statements! {
         FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS new (name, bucket, floor, version, token, touched_at, \
         check_at, queue_len, holder_count, holder_principal, holder_key) \
         WHERE NOT EXISTS (SELECT FROM floors WHERE floors.bucket = new.bucket AND floors.token > new.floor)";
-    ForgetResources -> () = "DELETE FROM resources WHERE name = ANY(?)";
+    DeleteResources -> () = "DELETE FROM resources WHERE name = ANY(?)";
     RaiseFloors -> () = "INSERT INTO floors (bucket, token, version) \
         SELECT bucket, max(token), max(version) FROM unnest(?, ?, ?) AS new (bucket, token, version) \
         GROUP BY bucket ORDER BY bucket \
         ON CONFLICT (bucket) DO UPDATE SET token = greatest(floors.token, excluded.token), \
         version = greatest(floors.version, excluded.version)";
-    /// All of a batch that is not new or forgotten resources, in one round trip:
-    /// what changed of resources, those of whose claims alone something changed,
-    /// new claims, changed claims, the events if there are any, the marker.
-    /// Answers how many rows there were of each but the events.
-    WriteBatch -> (BigInt, BigInt, BigInt, BigInt, BigInt) = "WITH changed AS (UPDATE resources SET \
-        revision = revision + 1, version = new.version, token = new.token, touched_at = new.touched_at, check_at = new.check_at, queue_len = new.queue_len, \
-        holder_count = new.holder_count, holder_principal = new.holder_principal, holder_key = new.holder_key \
+    AddMarker -> () = "INSERT INTO writers (id, replica, batch, at) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING";
+    /// Waits for a transaction whose COMMIT is still in progress.
+    ReadMarker -> BigInt = "SELECT batch FROM writers WHERE id = ? FOR UPDATE";
+    DeleteKeys -> () = "DELETE FROM claims WHERE (key, resource, principal) > (?, ?, ?) \
+        AND (key, resource, principal) <= (?, ?, ?) AND ended_at < ?";
+}
+
+/// Everything that a batch writes, except new and deleted resources, in one
+/// round trip. Its parameters are the changed resources, the names of resources
+/// of which only claims changed, [`INSERTED`] of new claims, [`UPDATED`] of
+/// changed claims, the batch's number, instant, number of events and events,
+/// and the writer's id. Returns how many resources were changed and touched,
+/// how many claims inserted and updated, and how many markers updated.
+pub(super) struct WriteBatch;
+
+/// What is written of a new claim.
+pub(super) const INSERTED: [ClaimColumn; 26] = ALL;
+
+/// What is written of a changed claim.
+pub(super) const UPDATED: [ClaimColumn; 21] = concat(KEY, STATE);
+
+impl Statement for WriteBatch {
+    type Row = (BigInt, BigInt, BigInt, BigInt, BigInt);
+
+    fn sql() -> &'static str {
+        static SQL: LazyLock<String> = LazyLock::new(write_batch);
+        &SQL
+    }
+}
+
+fn write_batch() -> String {
+    format!(
+        "WITH changed AS (UPDATE resources SET \
+        revision = revision + 1, version = new.version, token = new.token, touched_at = new.touched_at, \
+        check_at = new.check_at, queue_len = new.queue_len, holder_count = new.holder_count, \
+        holder_principal = new.holder_principal, holder_key = new.holder_key \
         FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?) AS new (name, version, token, touched_at, check_at, queue_len, \
         holder_count, holder_principal, holder_key) WHERE resources.name = new.name RETURNING 1), \
         touched AS (UPDATE resources SET revision = revision + 1 FROM unnest(?) AS new (name) \
             WHERE resources.name = new.name RETURNING 1), \
-        inserted AS (INSERT INTO claims (resource, principal, key, shared, ttl_asked_ms, wait_ms, owner, metadata, \
-        ticket, enqueued_at, deadline, replica, away_since, check_at, token, waited_ticket, granted_at, term_at, \
-        ttl_ms, expires_at, shared_token, ended_at, end_reason, current_token, forced_token, cancel) \
-        SELECT resource, principal, key, shared <> 0, ttl_asked_ms, wait_ms, owner, metadata, \
-        ticket, enqueued_at, deadline, replica, away_since, check_at, token, waited_ticket, granted_at, term_at, \
-        ttl_ms, expires_at, shared_token, ended_at, end_reason, current_token, forced_token, cancel \
-        FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS new (resource, \
-        principal, key, shared, ttl_asked_ms, wait_ms, owner, metadata, ticket, enqueued_at, deadline, replica, \
-        away_since, check_at, token, waited_ticket, granted_at, term_at, ttl_ms, expires_at, shared_token, ended_at, \
-        end_reason, current_token, forced_token, cancel) RETURNING 1), \
-        updated AS (UPDATE claims SET ticket = new.ticket, enqueued_at = new.enqueued_at, \
-        deadline = new.deadline, replica = new.replica, away_since = new.away_since, check_at = new.check_at, \
-        token = new.token, waited_ticket = new.waited_ticket, granted_at = new.granted_at, term_at = new.term_at, \
-        ttl_ms = new.ttl_ms, expires_at = new.expires_at, shared_token = new.shared_token, \
-        ended_at = new.ended_at, end_reason = new.end_reason, current_token = new.current_token, \
-        forced_token = new.forced_token, cancel = new.cancel \
-        FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) AS new (resource, principal, key, \
-        ticket, enqueued_at, deadline, replica, away_since, check_at, token, waited_ticket, granted_at, term_at, \
-        ttl_ms, expires_at, shared_token, ended_at, end_reason, current_token, forced_token, cancel) \
-        WHERE claims.key = new.key AND claims.resource = new.resource AND claims.principal = new.principal \
+        inserted AS (INSERT INTO claims ({inserted}) SELECT {inserted_values} \
+            FROM unnest({inserted_params}) AS new ({inserted}) RETURNING 1), \
+        updated AS (UPDATE claims SET {assignments} FROM unnest({updated_params}) AS new ({updated}) \
+            WHERE claims.key = new.key AND claims.resource = new.resource AND claims.principal = new.principal \
             RETURNING 1), \
         batch AS (SELECT number, at, count, events \
             FROM (VALUES (?, ?, ?, ?)) AS batch (number, at, count, events)), \
@@ -78,10 +94,34 @@ statements! {
         marked AS (UPDATE writers SET batch = batch.number, at = batch.at FROM batch WHERE writers.id = ? \
             RETURNING 1) \
         SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM touched), (SELECT count(*) FROM inserted), \
-        (SELECT count(*) FROM updated), (SELECT count(*) FROM marked)";
-    AddMarker -> () = "INSERT INTO writers (id, replica, batch, at) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING";
-    /// Waits for a transaction whose COMMIT is still under way.
-    ReadMarker -> BigInt = "SELECT batch FROM writers WHERE id = ? FOR UPDATE";
-    PurgeClaims -> () = "DELETE FROM claims WHERE (key, resource, principal) > (?, ?, ?) \
-        AND (key, resource, principal) <= (?, ?, ?) AND ended_at < ?";
+        (SELECT count(*) FROM updated), (SELECT count(*) FROM marked)",
+        inserted = names(&INSERTED),
+        inserted_values = list(&INSERTED, new_value),
+        inserted_params = placeholders(&INSERTED),
+        assignments = list(&STATE, |column| format!("{} = {}", column.name, new_value(column))),
+        updated = names(&UPDATED),
+        updated_params = placeholders(&UPDATED),
+    )
+}
+
+/// Booleans are sent as integers.
+fn new_value(column: &ClaimColumn) -> String {
+    match column.get {
+        Getter::Bool(_) => format!("new.{} <> 0", column.name),
+        Getter::Int(_) | Getter::Text(_) => format!("new.{}", column.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_of_a_claim_has_a_parameter() {
+        let resources = 9 + 1;
+        let batch = 4 + 1;
+        let expected = resources + INSERTED.len() + UPDATED.len() + batch;
+        assert_eq!(WriteBatch::sql().matches('?').count(), expected);
+        assert!(WriteBatch::sql().contains("new.shared <> 0, new.ttl_asked_ms"));
+    }
 }

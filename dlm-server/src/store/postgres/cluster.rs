@@ -10,10 +10,11 @@ use diesel::pg::PgConnection;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use dlm_engine::{ClaimKey, Micros, ReplicaId, Replicas};
 
-use super::bulk::{self, Column, statements};
+use super::bulk::{self, Param};
 use super::connection::{CommitDurability, ConnectOptions, Reconnecting};
 use super::{log, now, peer_wire};
 use crate::clock::since_boot;
+use crate::store::statement::statements;
 use crate::store::{Cluster, Heartbeat, Name, PeerMessage, StoreError, new_replica_id};
 
 /// A replica without a heartbeat for this long is declared dead.
@@ -158,8 +159,8 @@ impl Cluster for PostgresCluster {
                 let dead_before: Vec<Option<i64>> =
                     bulk::load::<RecordHeartbeat, _>(connection, vec![self.me.0.into(), now.into()])?;
                 if lock(&self.regularity).record(since_boot()) {
-                    let columns = vec![now.into(), (now - micros(DEAD_AFTER)).into()];
-                    bulk::run::<DeclareDead>(connection, columns)?;
+                    let params = vec![now.into(), (now - micros(DEAD_AFTER)).into()];
+                    bulk::run::<DeclareDead>(connection, params)?;
                     bulk::run::<DeleteDead>(connection, vec![(now - micros(DELETE_AFTER)).into()])?;
                 }
                 let replicas = bulk::load::<ReadReplicas, _>(connection, Vec::new())?;
@@ -219,13 +220,13 @@ impl Cluster for PostgresCluster {
     }
 
     fn ended_waits(&self, parked: &[(Name, ClaimKey)]) -> Result<Vec<(Name, ClaimKey)>, StoreError> {
-        let columns = vec![
-            Column::texts(parked.iter().map(|(_, key)| &*key.key)),
-            Column::texts(parked.iter().map(|(name, _)| &**name)),
-            Column::texts(parked.iter().map(|(_, key)| &*key.principal)),
+        let params = vec![
+            Param::texts(parked.iter().map(|(_, key)| &*key.key)),
+            Param::texts(parked.iter().map(|(name, _)| &**name)),
+            Param::texts(parked.iter().map(|(_, key)| &*key.principal)),
         ];
         let rows: Vec<(String, String, String)> =
-            lock(&self.polls).with(|connection| Ok(bulk::load::<EndedWaits, _>(connection, columns)?))?;
+            lock(&self.polls).with(|connection| Ok(bulk::load::<EndedWaits, _>(connection, params)?))?;
         Ok(rows
             .into_iter()
             .map(|(name, principal, key)| (Name::from(name), ClaimKey::new(principal, key)))

@@ -1,27 +1,27 @@
-//! What a batch writes, column by column, as bulk statements take it.
+//! What a batch writes, column by column.
 
-use dlm_engine::{ClaimChange, ClaimKey, Floor, RowChange};
+use dlm_engine::{ClaimKey, Floor, ResourceRecord, RowChange};
 
-use super::bulk::Column;
-use crate::store::rows::{NewClaim, Value};
+use super::bulk::Param;
+use crate::store::claim_columns::{ClaimColumn, ClaimRecord, Getter};
 use crate::store::{Name, ResourceWrite};
 
-pub(super) type NewRow<'a> = (&'a Name, &'a dlm_engine::ResourceRecord, &'a Option<ClaimKey>);
+pub(super) type NewRow<'a> = (&'a Name, &'a ResourceRecord, &'a Option<ClaimKey>);
 
 /// The rows of a batch, by what happens to them.
 #[derive(Default)]
 pub(super) struct Rows<'a> {
     pub(super) new: Vec<NewRow<'a>>,
     pub(super) changed: Vec<NewRow<'a>>,
-    /// Something of their claims alone.
+    /// Resources of which only claims changed.
     pub(super) touched: Vec<&'a Name>,
     pub(super) deleted: Vec<(&'a Name, Floor)>,
-    pub(super) inserted: Vec<(&'a Name, &'a ClaimChange)>,
-    pub(super) updated: Vec<(&'a Name, &'a ClaimChange)>,
+    pub(super) inserted: Vec<ClaimRecord<'a>>,
+    pub(super) updated: Vec<ClaimRecord<'a>>,
 }
 
 impl<'a> Rows<'a> {
-    /// Always in one order, so that no two batches wait for each other.
+    /// Sorts the rows, so that no two batches wait for each other.
     pub(super) fn of(writes: &'a [ResourceWrite<'a>]) -> Self {
         let mut rows = Self::default();
         let mut writes: Vec<&ResourceWrite<'_>> = writes.iter().collect();
@@ -37,71 +37,41 @@ impl<'a> Rows<'a> {
             }
             for change in &write.claims {
                 let claims = if change.insert { &mut rows.inserted } else { &mut rows.updated };
-                claims.push((write.name, change));
+                claims.push(ClaimRecord::new(write.name, change));
             }
         }
-        rows.inserted.sort_by(|(_, one), (_, other)| one.claim.key.key.cmp(&other.claim.key.key));
+        rows.inserted.sort_by(|one, other| one.claim.key.key.cmp(&other.claim.key.key));
         rows
-    }
-
-    pub(super) fn new_claims(&self) -> Vec<Column<'a>> {
-        columns::<26>(
-            &[0, 1, 2, 6, 7],
-            self.inserted.iter().map(|(name, change)| {
-                let NewClaim { asked, state } = NewClaim::of(name, change);
-                asked.into_iter().chain(state)
-            }),
-        )
-    }
-
-    pub(super) fn old_claims(&self) -> Vec<Column<'a>> {
-        columns::<21>(
-            &[0, 1, 2],
-            self.updated.iter().map(|(name, change)| {
-                let NewClaim { asked, state } = NewClaim::of(name, change);
-                asked.into_iter().take(3).chain(state)
-            }),
-        )
     }
 }
 
-/// Rows of resources, column by column.
-pub(super) fn row_columns<'a>(rows: &[NewRow<'a>]) -> Vec<Column<'a>> {
-    let ints =
-        |of: fn(&dlm_engine::ResourceRecord) -> i64| Column::ints(rows.iter().map(|(_, row, _)| of(row)));
+/// The columns of resources.
+pub(super) fn resource_params<'a>(rows: &[NewRow<'a>]) -> Vec<Param<'a>> {
+    let ints = |get: fn(&ResourceRecord) -> i64| Param::ints(rows.iter().map(|(_, row, _)| get(row)));
+    let holders = |get: fn(&ClaimKey) -> &str| {
+        Param::Texts(rows.iter().map(|(_, _, holder)| holder.as_ref().map(get)).collect())
+    };
     vec![
-        Column::texts(rows.iter().map(|(name, ..)| &***name)),
+        Param::texts(rows.iter().map(|(name, ..)| &***name)),
         ints(|row| row.version as i64),
         ints(|row| row.token as i64),
         ints(|row| row.touched_at.0),
         ints(|row| row.check_at.0),
         ints(|row| row.queue_len as i64),
         ints(|row| row.holder_count as i64),
-        Column::Texts(rows.iter().map(|(_, _, holder)| holder.as_ref().map(|key| &*key.principal)).collect()),
-        Column::Texts(rows.iter().map(|(_, _, holder)| holder.as_ref().map(|key| &*key.key)).collect()),
+        holders(|key| &key.principal),
+        holders(|key| &key.key),
     ]
 }
 
-/// Rows of claims, column by column; `texts` says which columns are text.
-fn columns<'a, const N: usize>(
-    texts: &[usize],
-    rows: impl Iterator<Item = impl Iterator<Item = Value<'a>>>,
-) -> Vec<Column<'a>> {
-    let column = |index| match texts.contains(&index) {
-        true => Column::Texts(Vec::new()),
-        false => Column::Ints(Vec::new()),
-    };
-    let mut columns: Vec<Column<'a>> = (0..N).map(column).collect();
-    for row in rows {
-        for (column, value) in columns.iter_mut().zip(row) {
-            match (column, value) {
-                (Column::Texts(texts), Value::Text(text)) => texts.push(text),
-                (Column::Texts(texts), Value::Int(_)) => texts.push(None),
-                (Column::Ints(ints), Value::Int(int)) => ints.push(int),
-                (Column::Ints(ints), Value::Text(_)) => ints.push(None),
-                (Column::Int(_) | Column::Text(_), _) => {}
-            }
-        }
-    }
-    columns
+/// These columns of claims.
+pub(super) fn claim_params<'a>(
+    columns: &[ClaimColumn],
+    claims: &[ClaimRecord<'a>],
+) -> impl Iterator<Item = Param<'a>> {
+    columns.iter().map(|column| match column.get {
+        Getter::Int(get) => Param::Ints(claims.iter().map(get).collect()),
+        Getter::Bool(get) => Param::Ints(claims.iter().map(|claim| get(claim).map(i64::from)).collect()),
+        Getter::Text(get) => Param::Texts(claims.iter().map(get).collect()),
+    })
 }

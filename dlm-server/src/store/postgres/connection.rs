@@ -4,8 +4,9 @@ use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 
-use super::bulk::{self, statements};
+use super::bulk;
 use crate::store::StoreError;
+use crate::store::statement::statements;
 
 statements! {
     MessageLanguage -> diesel::sql_types::Text = "SELECT current_setting('lc_messages')";

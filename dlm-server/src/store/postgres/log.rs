@@ -10,7 +10,8 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 
-use super::bulk::{self, statements};
+use super::bulk;
+use crate::store::statement::statements;
 use crate::store::{LogHead, LogPage, LogRow, LogTrim, OldLogRow, StoreError};
 
 /// Most batches that get their place at a time.

@@ -1,23 +1,21 @@
 //! The store that several servers share: Postgres.
 //!
-//! - `options`: connections, and how they are made again
+//! - `connection`: how connections are set up, and how they reconnect
 //! - `bulk`: statements over many rows at once
-//! - `writer`: the connection of a writer; `batch_sql`: its statements,
-//!   `columns`: what they are given
-//! - `reader`: a pool of connections that see what is committed
-//! - `log`: how batches get their place in the event log
-//! - `cluster`: the replicas, and the words between them
+//! - `writer`: the connection of a writer; `loading`: how it locks and loads
+//!   resources; `batch_sql`, `columns`: its statements and their parameters
+//! - `reader`: a pool of connections for reads
+//! - `log`: how batches get their positions in the event log
+//! - `cluster`: the replicas; `peer_wire`: the messages between them
 
 mod batch_sql;
 mod bulk;
 mod cluster;
 mod columns;
 mod connection;
+mod loading;
 mod log;
 mod peer_wire;
-mod queries {
-    crate::store::queries::read_queries!(diesel::pg::PgConnection);
-}
 mod reader;
 mod writer;
 
@@ -30,8 +28,8 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use dlm_engine::Micros;
 
 use super::schema::meta;
+use super::statement::statements;
 use super::{Cluster, Identity, OpenError, OpenStore, Store, StoreError};
-use bulk::statements;
 use connection::{CommitDurability, ConnectOptions};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/postgres");
@@ -63,7 +61,7 @@ pub(super) fn open(url: &str, writers: usize) -> Result<OpenStore, OpenError> {
     // The writers' markers belong to a replica that is known.
     cluster.heartbeat().map_err(|error| failed(&error))?;
     let mut stores: Vec<Box<dyn Store>> = Vec::new();
-    for number in 0..writers.clamp(1, writer::MOST) {
+    for number in 0..writers.clamp(1, writer::MAX_WRITERS) {
         let store = writer::PostgresStore::open(options.clone(), cluster.me(), number)
             .map_err(|error| failed(&error))?;
         stores.push(Box::new(store));

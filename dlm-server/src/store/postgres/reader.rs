@@ -1,4 +1,4 @@
-//! What is committed, for those who don't write.
+//! A pool of connections for reads.
 
 use std::time::Duration;
 
@@ -8,24 +8,24 @@ use diesel::sql_types::{BigInt, Text};
 use dlm_engine::{ClaimKey, Micros};
 use dlm_protocol::limits::AWAY_GRACE_MS;
 
-use super::bulk::{self, statements};
+use super::bulk;
 use super::connection::{CommitDurability, ConnectOptions, prepare};
-use super::{log, now, queries};
+use super::{log, now};
+use crate::store::statement::statements;
 use crate::store::{
     ClaimRowKey, DueWork, KeyRange, ListQuery, LockCounts, LogHead, LogPage, Name, Reader, ResourceView,
-    StoreError,
+    StoreError, views,
 };
 
-/// Reads are short; more would only contend for the processors.
+/// Reads are short. More connections would only compete for CPU time.
 const READERS: u32 = 4;
 
 statements! {
-    /// Waiters of replicas that are gone, whose rows tell the sweeper to come
-    /// later than they are due.
+    /// Waiters of dead replicas whose check instant is later than they are due.
     Orphans -> (Text, Text, Text) = "SELECT claims.resource, claims.principal, claims.key FROM replicas \
         JOIN claims ON claims.replica = replicas.id \
         WHERE replicas.gone_since IS NOT NULL AND claims.check_at > replicas.gone_since + ? LIMIT ?";
-    Stretches -> (Text, Text, Text, BigInt) = "SELECT resource, principal, key, \
+    ReadKeyRange -> (Text, Text, Text, BigInt) = "SELECT resource, principal, key, \
         coalesce((ended_at < ?)::int::bigint, 0) FROM claims \
         WHERE (key, resource, principal) > (?, ?, ?) ORDER BY key, resource, principal LIMIT ?";
 }
@@ -58,7 +58,7 @@ impl PostgresReader {
         self.pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
-    /// Reads one state of the database.
+    /// Reads from one snapshot.
     fn read<T>(
         &self,
         read: impl FnOnce(&mut PgConnection) -> Result<T, StoreError>,
@@ -73,23 +73,23 @@ impl Reader for PostgresReader {
     }
 
     fn view(&self, name: &Name) -> Result<(ResourceView, LogHead), StoreError> {
-        self.read(|connection| Ok((queries::view(connection, name)?, log::head(connection)?)))
+        self.read(|connection| Ok((views::view(connection, name)?, log::head(connection)?)))
     }
 
     fn queue_position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError> {
-        self.read(|connection| queries::queue_position(connection, name, key))
+        self.read(|connection| views::queue_position(connection, name, key))
     }
 
     fn list(&self, query: &ListQuery) -> Result<(Vec<ResourceView>, LogHead), StoreError> {
-        self.read(|connection| Ok((queries::list(connection, query)?, log::head(connection)?)))
+        self.read(|connection| Ok((views::list(connection, query)?, log::head(connection)?)))
     }
 
     fn lock_counts(&self, long: Micros) -> Result<LockCounts, StoreError> {
-        self.read(|connection| queries::lock_counts(connection, long))
+        self.read(|connection| views::lock_counts(connection, long))
     }
 
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {
-        // What was committed before the question is in the answer.
+        // The page contains everything committed before the call.
         log::assign_positions(&mut *self.connection()?)?;
         self.read(|connection| log::read(connection, from, limit))
     }
@@ -98,15 +98,11 @@ impl Reader for PostgresReader {
         self.read(|connection| {
             let now = now(connection)?;
             let by = Micros(now.0.saturating_sub(i64::try_from(behind.as_micros()).unwrap_or(i64::MAX)));
-            let (resources, mut waiters, next) = queries::due_work(connection, by, limit)?;
+            let views::Due { resources, mut waiters, next } = views::due(connection, by, limit)?;
             let grace = (AWAY_GRACE_MS * 1000) as i64;
             let orphans: Vec<(String, String, String)> =
                 bulk::load::<Orphans, _>(connection, vec![grace.into(), limit.into()])?;
-            waiters.extend(
-                orphans
-                    .into_iter()
-                    .map(|(resource, principal, key)| (Name::from(resource), ClaimKey::new(principal, key))),
-            );
+            waiters.extend(orphans.into_iter().map(views::waiter));
             Ok(DueWork { now, resources, waiters, next })
         })
     }
@@ -119,9 +115,9 @@ impl Reader for PostgresReader {
     ) -> Result<Option<KeyRange>, StoreError> {
         let start = ClaimRowKey::or_first(after);
         let (key, resource, principal) = (&*start.key, &*start.resource, &*start.principal);
-        let columns = vec![cutoff.0.into(), key.into(), resource.into(), principal.into(), limit.into()];
+        let params = vec![cutoff.0.into(), key.into(), resource.into(), principal.into(), limit.into()];
         let rows: Vec<(String, String, String, i64)> =
-            bulk::load::<Stretches, _>(&mut *self.connection()?, columns)?;
+            bulk::load::<ReadKeyRange, _>(&mut *self.connection()?, params)?;
         let expired = rows.iter().map(|row| row.3).sum();
         let more = rows.len() as i64 == limit;
         Ok(rows.into_iter().next_back().map(|(resource, principal, key, _)| KeyRange {

@@ -1,59 +1,54 @@
 //! The connection of a writer.
 //!
-//! A batch locks its resources, in one statement; loads what another replica
-//! changed; asks the clock; and writes what it changed, in one statement, with
-//! one more for new resources: a round trip costs more than what it asks for.
-//! Rows are always inserted in the order of their names, so that no two batches
-//! wait for each other.
+//! A batch locks its resources in one statement, loads those that another
+//! replica changed, reads the clock, and writes all changes in one statement,
+//! with one more for new resources: a round trip costs more than the work. Rows
+//! are always inserted in the order of their names, so that no two batches wait
+//! for each other.
 
-use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
-use diesel::prelude::*;
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use dlm_engine::{Claim, Floor, Micros, Need, ReplicaId, Resource};
+use diesel::result::{DatabaseErrorKind, Error as DieselError, QueryResult};
+use dlm_engine::{Floor, Micros, Need, ReplicaId, Resource};
 
 use super::batch_sql::{
-    AddMarker, ClockAndNumber, ForgetResources, InsertResources, LockAll, LockFree, Missing, PurgeClaims,
-    RaiseFloors, ReadMarker, WriteBatch,
+    AddMarker, ClockAndNumber, DeleteKeys, DeleteResources, INSERTED, InsertResources, RaiseFloors,
+    ReadMarker, UPDATED, WriteBatch,
 };
-use super::bulk::{self, Column};
-use super::columns::{NewRow, Rows, row_columns};
+use super::bulk::{self, Param};
+use super::columns::{NewRow, Rows, claim_params, resource_params};
 use super::connection::{CommitDurability, ConnectOptions};
-use super::{log, queries};
+use super::loading::{self, Floors};
+use super::log;
 use crate::clock::since_boot;
-use crate::store::rows::{ClaimRow, ResourceRow};
-use crate::store::schema::claims;
 use crate::store::{
-    BatchWrite, CachedVersion, ClaimRowKey, KeyDeletion, LoadedResource, LockResult, LockTarget, LockWait,
-    LogTrim, Name, Store, StoreError, floor_bucket,
+    BatchWrite, ClaimRowKey, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, Store, StoreError,
+    floor_bucket, views,
 };
 
-/// How many waiters are loaded at once.
-const WAITERS_LOADED: i64 = 64;
-/// How long the outcome of a commit is waited for.
-const OUTCOME_WITHIN: Duration = Duration::from_secs(3);
+/// How long to wait for the outcome of a commit.
+const OUTCOME_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Most writers of a server: their markers are told apart by it.
-pub(super) const MOST: usize = 64;
+/// Most writers of a server. It distinguishes their markers.
+pub(super) const MAX_WRITERS: usize = 64;
 
-/// Other replicas' batches take a few milliseconds. One that is stopped keeps
-/// its locks for seconds; all that while the operations on other resources must
-/// not wait for it.
-const BEGIN_AND_WAIT: &str = "BEGIN; SET LOCAL lock_timeout = '20ms'";
+/// Batches of other replicas take a few milliseconds, but a replica that is
+/// stopped keeps its locks for seconds. Operations on other resources must not
+/// wait that long.
+const BEGIN_WAITING: &str = "BEGIN; SET LOCAL lock_timeout = '20ms'";
 
 pub(super) struct PostgresStore {
     options: ConnectOptions,
     connection: PgConnection,
     replica: ReplicaId,
-    /// Names this writer's marker.
+    /// Identifies this writer's marker row.
     id: i64,
-    /// Of the open transaction: its number, and the floors of names that have
-    /// no row.
+    /// The number of the batch in the open transaction.
     number: i64,
-    absent: HashMap<Name, Floor>,
+    /// The floors that the open transaction has read.
+    floors: Floors,
 }
 
 impl PostgresStore {
@@ -63,8 +58,8 @@ impl PostgresStore {
         number: usize,
     ) -> Result<Self, StoreError> {
         let connection = options.connect(CommitDurability::Durable)?;
-        let id = replica.0.wrapping_mul(MOST as i64).wrapping_add(number as i64);
-        let mut store = Self { options, connection, replica, id, number: 0, absent: HashMap::new() };
+        let id = replica.0.wrapping_mul(MAX_WRITERS as i64).wrapping_add(number as i64);
+        let mut store = Self { options, connection, replica, id, number: 0, floors: Floors::new() };
         store.add_marker()?;
         Ok(store)
     }
@@ -74,99 +69,29 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// A resource that has a row, with its live claims.
-    fn loaded(
-        &self,
-        (revision, row): (i64, ResourceRow),
-        live: &mut HashMap<Name, Vec<Claim>>,
-    ) -> Result<LockResult, StoreError> {
-        let live = live.remove(&*row.name).unwrap_or_default();
-        Ok(LockResult::Loaded(Box::new(LoadedResource {
-            revision: revision as u64,
-            ..row.into_loaded(live)?
-        })))
-    }
-
-    /// The live claims of these resources, by resource.
-    fn live_claims<'a>(
-        &mut self,
-        rows: impl Iterator<Item = &'a ResourceRow>,
-    ) -> Result<HashMap<Name, Vec<Claim>>, StoreError> {
-        let mut holders = HashSet::new();
-        let mut shared = Vec::new();
-        for row in rows {
-            match row.holder() {
-                Some(key) => drop(holders.insert((row.name.clone(), key))),
-                None if row.holder_count > 0 => shared.push(row.name.as_str()),
-                None => {}
-            }
-        }
-        let mut found: Vec<(String, ClaimRow)> = Vec::new();
-        if !holders.is_empty() {
-            let names: Vec<&str> = holders.iter().map(|(name, _)| name.as_str()).collect();
-            let keys: Vec<&str> = holders.iter().map(|(_, key)| &*key.key).collect();
-            let rows: Vec<(String, ClaimRow)> = claims::table
-                .filter(claims::key.eq_any(keys))
-                .filter(claims::resource.eq_any(names))
-                .select((claims::resource, ClaimRow::as_select()))
-                .load(&mut self.connection)?;
-            found.extend(rows.into_iter().filter(|(name, row)| holders.contains(&(name.clone(), row.key()))));
-        }
-        if !shared.is_empty() {
-            let rows: Vec<(String, ClaimRow)> = claims::table
-                .filter(claims::resource.eq_any(shared))
-                .filter(claims::shared_token.gt(0))
-                .select((claims::resource, ClaimRow::as_select()))
-                .load(&mut self.connection)?;
-            found.extend(rows);
-        }
-        let mut live: HashMap<Name, Vec<Claim>> = HashMap::new();
-        for (name, row) in found {
-            live.entry(Name::from(name)).or_default().push(row.into_claim()?);
-        }
-        Ok(live)
-    }
-
-    /// Names without a row that was locked: new ones, and those that another
-    /// replica is at.
-    fn missing(&mut self, names: &[&Name]) -> Result<(), StoreError> {
-        let columns = vec![
-            Column::texts(names.iter().map(|name| &***name)),
-            Column::ints(names.iter().map(|name| floor_bucket(name))),
-        ];
-        let rows: Vec<(String, bool, i64, i64)> = bulk::load::<Missing, _>(&mut self.connection, columns)?;
-        for (name, there, token, version) in rows {
-            if !there {
-                let floor = Floor { token: token as u64, version: version as u64 };
-                self.absent.insert(Name::from(name), floor);
-            }
-        }
-        Ok(())
-    }
-
     fn insert_resources(&mut self, new: &[NewRow<'_>]) -> Result<(), StoreError> {
-        let floor = |name: &Name| self.absent.get(name).copied().unwrap_or_default().token as i64;
-        let mut columns = row_columns(new);
-        columns.insert(1, Column::ints(new.iter().map(|(name, ..)| floor_bucket(name))));
-        columns.insert(2, Column::ints(new.iter().map(|(name, ..)| floor(name))));
-        let inserted = or_exists(bulk::run::<InsertResources>(&mut self.connection, columns))?;
+        let floor = |name: &Name| self.floors.get(name).copied().unwrap_or_default().token as i64;
+        let mut params = resource_params(new);
+        params.insert(1, Param::ints(new.iter().map(|(name, ..)| floor_bucket(name))));
+        params.insert(2, Param::ints(new.iter().map(|(name, ..)| floor(name))));
+        let inserted = or_exists(bulk::run::<InsertResources>(&mut self.connection, params))?;
         if inserted == new.len() { Ok(()) } else { Err(StoreError::KeyExists) }
     }
 
     fn delete_resources(&mut self, deleted: &[(&Name, Floor)]) -> Result<(), StoreError> {
-        let names = Column::texts(deleted.iter().map(|(name, _)| &***name));
-        bulk::run::<ForgetResources>(&mut self.connection, vec![names])?;
+        let names = Param::texts(deleted.iter().map(|(name, _)| &***name));
+        bulk::run::<DeleteResources>(&mut self.connection, vec![names])?;
         let floors = vec![
-            Column::ints(deleted.iter().map(|(name, _)| floor_bucket(name))),
-            Column::ints(deleted.iter().map(|(_, floor)| floor.token as i64)),
-            Column::ints(deleted.iter().map(|(_, floor)| floor.version as i64)),
+            Param::ints(deleted.iter().map(|(name, _)| floor_bucket(name))),
+            Param::ints(deleted.iter().map(|(_, floor)| floor.token as i64)),
+            Param::ints(deleted.iter().map(|(_, floor)| floor.version as i64)),
         ];
         bulk::run::<RaiseFloors>(&mut self.connection, floors)?;
         Ok(())
     }
 }
 
-/// Another replica may have been faster with the same new name or key.
+/// Another replica may have inserted the same name or key first.
 fn or_exists<T>(inserted: QueryResult<T>) -> Result<T, StoreError> {
     match inserted {
         Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Err(StoreError::KeyExists),
@@ -176,10 +101,10 @@ fn or_exists<T>(inserted: QueryResult<T>) -> Result<T, StoreError> {
 
 impl Store for PostgresStore {
     fn begin(&mut self, lock_wait: LockWait) -> Result<(), StoreError> {
-        self.absent.clear();
+        self.floors.clear();
         Ok(self.connection.batch_execute(match lock_wait {
             LockWait::Skip => "BEGIN",
-            LockWait::Wait => BEGIN_AND_WAIT,
+            LockWait::Wait => BEGIN_WAITING,
         })?)
     }
 
@@ -188,93 +113,26 @@ impl Store for PostgresStore {
         targets: &[LockTarget<'_>],
         lock_wait: LockWait,
     ) -> Result<Vec<LockResult>, StoreError> {
-        type Row = (String, i64, i64, i64, i64, i64, i64, i64, Option<String>, Option<String>);
-        let names = vec![Column::texts(targets.iter().map(|target| &**target.name))];
-        let rows: Vec<Row> = match lock_wait {
-            LockWait::Skip => bulk::load::<LockFree, _>(&mut self.connection, names)?,
-            LockWait::Wait => match bulk::load::<LockAll, _>(&mut self.connection, names) {
-                Ok(rows) => rows,
-                Err(DieselError::DatabaseError(_, info)) if info.message().contains("lock timeout") => {
-                    self.rollback();
-                    self.begin(lock_wait)?;
-                    return Ok(targets.iter().map(|_| LockResult::LockedElsewhere).collect());
-                }
-                Err(error) => return Err(error.into()),
-            },
-        };
-        let mut locked: HashMap<String, (i64, ResourceRow)> = HashMap::with_capacity(rows.len());
-        for (name, revision, version, token, touched_at, check_at, queue_len, holder_count, by, key) in rows {
-            let row = ResourceRow {
-                name: name.clone(),
-                version,
-                token,
-                touched_at,
-                check_at,
-                queue_len,
-                holder_count,
-                holder_principal: by,
-                holder_key: key,
-            };
-            locked.insert(name, (revision, row));
+        if let Some(results) = loading::lock(&mut self.connection, targets, lock_wait, &mut self.floors)? {
+            return Ok(results);
         }
-        let is_current = |target: &LockTarget<'_>, (revision, row): &(i64, ResourceRow)| {
-            target.cached == Some(CachedVersion { revision: *revision as u64, version: row.version as u64 })
-        };
-        let missing: Vec<&Name> =
-            targets.iter().map(|target| target.name).filter(|name| !locked.contains_key(&***name)).collect();
-        if !missing.is_empty() {
-            self.missing(&missing)?;
-        }
-        let stale = targets.iter().filter_map(|target| {
-            let found = locked.get(&**target.name)?;
-            (!is_current(target, found)).then_some(&found.1)
-        });
-        let mut live = self.live_claims(stale)?;
-        let mut answers = Vec::with_capacity(targets.len());
-        for target in targets {
-            answers.push(match locked.remove(&**target.name) {
-                Some(found) if is_current(target, &found) => LockResult::Unchanged,
-                Some(found) => self.loaded(found, &mut live)?,
-                None => match self.absent.get(target.name) {
-                    Some(floor) => LockResult::Loaded(Box::new(LoadedResource {
-                        resource: Resource::absent(*floor),
-                        stored_check_at: None,
-                        revision: 0,
-                    })),
-                    None => LockResult::LockedElsewhere,
-                },
-            });
-        }
-        Ok(answers)
+        self.rollback();
+        self.begin(lock_wait)?;
+        Ok(targets.iter().map(|_| LockResult::LockedElsewhere).collect())
     }
 
     fn now(&mut self) -> Result<Micros, StoreError> {
         let rows: Vec<(i64, i64, String)> =
             bulk::load::<ClockAndNumber, _>(&mut self.connection, Vec::new())?;
         let &[(now, number, _)] = &rows[..] else {
-            return Err(StoreError::Corrupt("the database has no clock".into()));
+            return Err(StoreError::Corrupt("the clock query returned no row".into()));
         };
         self.number = number;
         Ok(Micros(now))
     }
 
     fn provide(&mut self, name: &Name, need: Need, resource: &mut Resource) -> Result<(), StoreError> {
-        match need {
-            Need::Claim(key) => {
-                let claim = queries::claim(&mut self.connection, name, &key)?;
-                resource.provide_claim(key, claim);
-            }
-            Need::Waiters { after } => {
-                let waiters = queries::waiters(&mut self.connection, name, after as i64, WAITERS_LOADED)?;
-                let all = (waiters.len() as i64) < WAITERS_LOADED;
-                resource.provide_waiters(waiters, all);
-            }
-            Need::ForceReleased { token } => {
-                let claim = queries::force_released(&mut self.connection, name, token)?;
-                resource.provide_force_released(token, claim);
-            }
-        }
-        Ok(())
+        views::provide(&mut self.connection, name, need, resource)
     }
 
     fn write(&mut self, batch: &BatchWrite<'_>) -> Result<i64, StoreError> {
@@ -286,14 +144,14 @@ impl Store for PostgresStore {
             self.delete_resources(&rows.deleted)?;
         }
         let (events, count) = batch.events.unwrap_or_default();
-        let mut columns = row_columns(&rows.changed);
-        columns.push(Column::texts(rows.touched.iter().map(|name| &***name)));
-        columns.extend(rows.new_claims());
-        columns.extend(rows.old_claims());
-        columns.extend([self.number.into(), batch.now.0.into(), (count as i64).into(), events.into()]);
-        columns.push(self.id.into());
+        let mut params = resource_params(&rows.changed);
+        params.push(Param::texts(rows.touched.iter().map(|name| &***name)));
+        params.extend(claim_params(&INSERTED, &rows.inserted));
+        params.extend(claim_params(&UPDATED, &rows.updated));
+        params.extend([self.number.into(), batch.now.0.into(), (count as i64).into(), events.into()]);
+        params.push(self.id.into());
         let written: Vec<(i64, i64, i64, i64, i64)> =
-            or_exists(bulk::load::<WriteBatch, _>(&mut self.connection, columns))?;
+            or_exists(bulk::load::<WriteBatch, _>(&mut self.connection, params))?;
         let expected = (rows.changed.len(), rows.touched.len(), rows.inserted.len(), rows.updated.len());
         match written[..] {
             [(changed, touched, inserted, updated, 1)]
@@ -301,9 +159,9 @@ impl Store for PostgresStore {
             {
                 Ok(self.number)
             }
-            // It was missed for so long that its marker is gone.
-            [(.., 0)] => Err(StoreError::Unavailable("this writer is not known any more".into())),
-            // What was locked or looked up has gone all the same: the batch runs again.
+            // This replica was declared dead so long ago that its rows were deleted.
+            [(.., 0)] => Err(StoreError::Unavailable("the writer's marker row was deleted".into())),
+            // A locked resource or a known claim was deleted all the same. A retry reads it again.
             _ => Err(StoreError::NotCommitted),
         }
     }
@@ -313,7 +171,7 @@ impl Store for PostgresStore {
     }
 
     fn rollback(&mut self) {
-        // A connection that is gone has rolled back by itself.
+        // A lost connection has rolled back already.
         if let Err(error) = self.connection.batch_execute("ROLLBACK") {
             tracing::debug!(%error, "nothing to roll back");
         }
@@ -325,14 +183,14 @@ impl Store for PostgresStore {
     }
 
     fn last_batch(&mut self) -> Result<i64, StoreError> {
-        let until = since_boot() + OUTCOME_WITHIN;
+        let deadline = since_boot() + OUTCOME_TIMEOUT;
         loop {
             let read: QueryResult<Vec<i64>> =
                 bulk::load::<ReadMarker, _>(&mut self.connection, vec![self.id.into()]);
             match read {
                 Ok(rows) => return Ok(rows.first().copied().unwrap_or(0)),
                 Err(DieselError::DatabaseError(_, info))
-                    if info.message().contains("lock timeout") && since_boot() < until => {}
+                    if info.message().contains("lock timeout") && since_boot() < deadline => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -341,7 +199,7 @@ impl Store for PostgresStore {
     fn delete_keys(&mut self, deletion: &KeyDeletion) -> Result<usize, StoreError> {
         let start = ClaimRowKey::or_first(deletion.after.as_ref());
         let last = &deletion.last;
-        let columns = vec![
+        let params = vec![
             (&*start.key).into(),
             (&*start.resource).into(),
             (&*start.principal).into(),
@@ -350,7 +208,7 @@ impl Store for PostgresStore {
             (&*last.principal).into(),
             deletion.cutoff.0.into(),
         ];
-        Ok(bulk::run::<PurgeClaims>(&mut self.connection, columns)?)
+        Ok(bulk::run::<DeleteKeys>(&mut self.connection, params)?)
     }
 
     fn trim_log(&mut self, trim: &LogTrim) -> Result<usize, StoreError> {

@@ -1,28 +1,76 @@
-//! Statements with a fixed text, prepared once.
-//!
-//! diesel prepares its own updates and upserts each time they run, since their
-//! text may differ; parsing them would cost more than running them.
+//! The writer's statements, prepared once.
+
+use std::array;
+use std::marker::PhantomData;
+use std::sync::LazyLock;
 
 use diesel::RunQueryDsl;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
-use std::marker::PhantomData;
 
-use crate::store::rows::Value;
+use crate::store::claim_columns::{
+    ALL, ClaimColumn, ClaimRecord, END, Getter, KEY, NEW_LEASE, RENEWAL, STATE, concat, list, names,
+    placeholders,
+};
+use crate::store::statement::{Statement, bind_all, statements};
 
-/// The text of a statement; each `?` takes the next value.
-pub(super) trait Statement: 'static {
-    const SQL: &'static str;
+/// A parameter of a statement.
+#[derive(Debug)]
+pub(super) enum Value<'a> {
+    Int(Option<i64>),
+    Text(Option<&'a str>),
 }
 
-/// Runs a statement with its values. Returns how many rows it changed.
+impl From<i64> for Value<'_> {
+    fn from(value: i64) -> Self {
+        Self::Int(Some(value))
+    }
+}
+
+impl From<u64> for Value<'_> {
+    fn from(value: u64) -> Self {
+        Self::Int(Some(value as i64))
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(value: &'a str) -> Self {
+        Self::Text(Some(value))
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Value<'a> {
+    fn from(value: Option<&'a str>) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl<'a> Value<'a> {
+    fn of(column: &ClaimColumn, record: &ClaimRecord<'a>) -> Self {
+        match column.get {
+            Getter::Int(get) => Self::Int(get(record)),
+            Getter::Bool(get) => Self::Int(get(record).map(i64::from)),
+            Getter::Text(get) => Self::Text(get(record)),
+        }
+    }
+}
+
+/// Runs a statement. Returns the number of changed rows.
 pub(super) fn run<S: Statement, const N: usize>(
     connection: &mut SqliteConnection,
     values: [Value<'_>; N],
 ) -> QueryResult<usize> {
     Fixed::<S, N> { values, statement: PhantomData }.execute(connection)
+}
+
+/// Runs a statement that writes a claim. Returns the number of changed rows.
+pub(super) fn run_claim<S: ClaimStatement<N>, const N: usize>(
+    connection: &mut SqliteConnection,
+    record: &ClaimRecord<'_>,
+) -> QueryResult<usize> {
+    run::<S, N>(connection, array::from_fn(|index| Value::of(&S::COLUMNS[index], record)))
 }
 
 struct Fixed<'a, S, const N: usize> {
@@ -38,59 +86,70 @@ impl<S: Statement, const N: usize> QueryId for Fixed<'_, S, N> {
 impl<S, const N: usize> RunQueryDsl<SqliteConnection> for Fixed<'_, S, N> {}
 
 impl<S: Statement, const N: usize> QueryFragment<Sqlite> for Fixed<'_, S, N> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let mut values = self.values.iter();
-        for (index, part) in S::SQL.split('?').enumerate() {
-            if index > 0 {
-                match values.next() {
-                    Some(Value::Int(value)) => out.push_bind_param::<Nullable<BigInt>, _>(value)?,
-                    Some(Value::Text(value)) => out.push_bind_param::<Nullable<Text>, _>(value)?,
-                    None => {
-                        let missing = format!("a value is missing for: {}", S::SQL);
-                        return Err(diesel::result::Error::QueryBuilderError(missing.into()));
-                    }
-                }
-            }
-            out.push_sql(part);
-        }
-        Ok(())
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        bind_all(S::sql(), &self.values, out, |out, value| match value {
+            Value::Int(value) => out.push_bind_param::<Nullable<BigInt>, _>(value),
+            Value::Text(value) => out.push_bind_param::<Nullable<Text>, _>(value),
+        })
     }
 }
 
-macro_rules! statements {
-    ($($name:ident = $sql:expr;)*) => {
+statements! {
+    UpdateResource -> () = "UPDATE resources SET version = ?, token = ?, touched_at = ?, queue_len = ?, \
+        holder_count = ?, holder_principal = ?, holder_key = ? WHERE name = ?";
+    UpdateResourceAndCheck -> () = "UPDATE resources SET version = ?, token = ?, touched_at = ?, queue_len = ?, \
+        holder_count = ?, holder_principal = ?, holder_key = ?, check_at = ? WHERE name = ?";
+    InsertResource -> () = "INSERT INTO resources (version, token, touched_at, queue_len, holder_count, \
+        holder_principal, holder_key, check_at, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    MarkBatch -> () = "INSERT INTO writers (id, batch, at) VALUES (?, ?, ?) \
+        ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = excluded.at";
+}
+
+/// A statement whose parameters are columns of a claim.
+pub(super) trait ClaimStatement<const N: usize>: Statement {
+    const COLUMNS: &'static [ClaimColumn; N];
+}
+
+macro_rules! claim_statements {
+    ($($(#[$doc:meta])* $name:ident: $count:literal = $text:ident($columns:expr);)*) => {
         $(
+            $(#[$doc])*
             pub(super) struct $name;
+
             impl Statement for $name {
-                const SQL: &'static str = $sql;
+                type Row = ();
+
+                fn sql() -> &'static str {
+                    static SQL: LazyLock<String> = LazyLock::new(|| $text($name::COLUMNS));
+                    &SQL
+                }
+            }
+
+            impl ClaimStatement<$count> for $name {
+                const COLUMNS: &'static [ClaimColumn; $count] = &$columns;
             }
         )*
     };
 }
 
-statements! {
-    UpdateResource = "UPDATE resources SET version = ?, token = ?, touched_at = ?, queue_len = ?, holder_count = ?, \
-        holder_principal = ?, holder_key = ? WHERE name = ?";
-    UpdateResourceAndCheck = "UPDATE resources SET version = ?, token = ?, touched_at = ?, queue_len = ?, \
-        holder_count = ?, holder_principal = ?, holder_key = ?, check_at = ? WHERE name = ?";
-    InsertResource = "INSERT INTO resources (version, token, touched_at, queue_len, holder_count, holder_principal, \
-        holder_key, check_at, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    // A new lease without a wait: what is not named is NULL.
-    InsertLease = "INSERT INTO claims (resource, principal, key, shared, ttl_asked_ms, wait_ms, owner, metadata, \
-        token, granted_at, term_at, ttl_ms, expires_at, shared_token) \
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    InsertClaim = "INSERT INTO claims (ticket, enqueued_at, deadline, replica, away_since, check_at, token, \
-        waited_ticket, granted_at, term_at, ttl_ms, expires_at, shared_token, ended_at, end_reason, current_token, \
-        forced_token, cancel, resource, principal, key, shared, ttl_asked_ms, wait_ms, owner, metadata) \
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    UpdateClaim = "UPDATE claims SET ticket = ?, enqueued_at = ?, deadline = ?, replica = ?, away_since = ?, \
-        check_at = ?, token = ?, waited_ticket = ?, granted_at = ?, term_at = ?, ttl_ms = ?, expires_at = ?, \
-        shared_token = ?, ended_at = ?, end_reason = ?, current_token = ?, forced_token = ?, cancel = ? \
-        WHERE resource = ? AND principal = ? AND key = ?";
-    RenewClaim = "UPDATE claims SET term_at = ?, ttl_ms = ?, expires_at = ? \
-        WHERE resource = ? AND principal = ? AND key = ?";
-    EndClaim = "UPDATE claims SET ended_at = ?, end_reason = ?, current_token = ?, cancel = ? \
-        WHERE resource = ? AND principal = ? AND key = ?";
-    MarkBatch = "INSERT INTO writers (id, batch, at) VALUES (?, ?, ?) \
-        ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = excluded.at";
+claim_statements! {
+    InsertClaim: 26 = insert(ALL);
+    InsertLease: 14 = insert(NEW_LEASE);
+    UpdateClaim: 21 = update(concat(STATE, KEY));
+    /// Touches no index.
+    RenewClaim: 6 = update(concat(RENEWAL, KEY));
+    /// Touches no index.
+    EndClaim: 7 = update(concat(END, KEY));
+}
+
+fn insert(columns: &[ClaimColumn]) -> String {
+    format!("INSERT INTO claims ({}) VALUES ({})", names(columns), placeholders(columns))
+}
+
+/// Sets all columns but the primary key, which comes last.
+fn update(columns: &[ClaimColumn]) -> String {
+    let (changed, key) = columns.split_at(columns.len() - KEY.len());
+    let changed = list(changed, |column| format!("{} = ?", column.name));
+    let key: Vec<_> = key.iter().map(|column| format!("{} = ?", column.name)).collect();
+    format!("UPDATE claims SET {changed} WHERE {}", key.join(" AND "))
 }

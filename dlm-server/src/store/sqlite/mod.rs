@@ -2,13 +2,11 @@
 //! process.
 //!
 //! - `writer`: the connection of the only writer
-//! - `fixed`: its statements, prepared once
+//! - `claims`: how it writes claims; `fixed`: its statements, prepared once
 //! - `reader`: a pool of read-only connections
 
+mod claims;
 mod fixed;
-mod queries {
-    crate::store::queries::read_queries!(diesel::sqlite::SqliteConnection);
-}
 mod reader;
 mod writer;
 
@@ -61,7 +59,7 @@ impl DatabasePath {
         Ok(connection)
     }
 
-    fn failed(&self, why: impl ToString) -> OpenError {
+    fn failed(&self, why: &dyn std::fmt::Display) -> OpenError {
         OpenError::Database { path: self.0.clone(), why: why.to_string() }
     }
 }
@@ -70,17 +68,17 @@ impl DatabasePath {
 pub(super) fn open(rest: &str) -> Result<OpenStore, OpenError> {
     let path = DatabasePath::parse(rest)?;
     let lock = lock_file(&path)?;
-    let mut connection = path.connect().map_err(|error| path.failed(error))?;
+    let mut connection = path.connect().map_err(|error| path.failed(&error))?;
     connection.run_pending_migrations(MIGRATIONS).map_err(|error| OpenError::Migration(error.to_string()))?;
-    let identity = identify(&mut connection).map_err(|error| path.failed(error))?;
+    let identity = identify(&mut connection).map_err(|error| path.failed(&error))?;
     let clock = Clock::start(identity.last_at);
-    let reader = reader::SqliteReader::open(&path, clock.clone()).map_err(|error| path.failed(error))?;
+    let reader = reader::SqliteReader::open(&path, clock.clone()).map_err(|error| path.failed(&error))?;
     let ready_at = clock.now();
     let mut store = writer::SqliteStore::new(path.clone(), connection, clock, lock)
-        .map_err(|error| path.failed(error))?;
+        .map_err(|error| path.failed(&error))?;
     // Waiters parked at an earlier run are away from now on.
     let away_until = ready_at.plus_ms(AWAY_GRACE_MS);
-    store.check_waiters_by(away_until).map_err(|error| path.failed(error))?;
+    store.check_waiters_by(away_until).map_err(|error| path.failed(&error))?;
     Ok(OpenStore {
         stores: vec![Box::new(store)],
         reader: Arc::new(reader),
@@ -94,7 +92,7 @@ pub(super) fn restore(rest: &str, raise: i64) -> Result<(), OpenError> {
     // Migrates the database and locks it against other servers.
     let locked = open(rest)?;
     let path = DatabasePath::parse(rest)?;
-    let failed = |error: StoreError| path.failed(error);
+    let failed = |error: StoreError| path.failed(&error);
     let mut connection = path.connect().map_err(failed)?;
     let (secret, log_id) = (super::random::<32>().map_err(failed)?, super::random::<8>().map_err(failed)?);
     let restored = connection.immediate_transaction(|connection| {

@@ -1,4 +1,4 @@
-//! What is committed, for those who don't write.
+//! A pool of read-only connections.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnectio
 use diesel::sql_types::{BigInt, Text};
 use dlm_engine::{ClaimKey, Micros};
 
-use super::{DatabasePath, PRAGMAS, log_trimmed, queries};
+use super::{DatabasePath, PRAGMAS, log_trimmed};
 use crate::clock::Clock;
 use crate::store::schema::{log, writers};
 use crate::store::{
     ClaimRowKey, DueWork, KeyDeletion, KeyRange, ListQuery, LockCounts, LogHead, LogPage, LogRow, Name,
-    Reader, ResourceView, StoreError,
+    Reader, ResourceView, StoreError, views,
 };
 
-/// Reads are short; more would only contend for the processors.
+/// Reads are short. More connections would only compete for CPU time.
 const READERS: u32 = 4;
 
 pub(super) struct SqliteReader {
@@ -50,6 +50,15 @@ impl SqliteReader {
     fn connection(&self) -> Result<PooledConnection<ConnectionManager<SqliteConnection>>, StoreError> {
         self.pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))
     }
+
+    /// Reads from one snapshot.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let connection = &mut *self.connection()?;
+        connection.transaction(read)
+    }
 }
 
 impl Reader for SqliteReader {
@@ -58,24 +67,23 @@ impl Reader for SqliteReader {
     }
 
     fn view(&self, name: &Name) -> Result<(ResourceView, LogHead), StoreError> {
-        self.connection()?.transaction(|connection| Ok((queries::view(connection, name)?, head(connection)?)))
+        self.read(|connection| Ok((views::view(connection, name)?, head(connection)?)))
     }
 
     fn queue_position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError> {
-        self.connection()?.transaction(|connection| queries::queue_position(connection, name, key))
+        self.read(|connection| views::queue_position(connection, name, key))
     }
 
     fn list(&self, query: &ListQuery) -> Result<(Vec<ResourceView>, LogHead), StoreError> {
-        self.connection()?
-            .transaction(|connection| Ok((queries::list(connection, query)?, head(connection)?)))
+        self.read(|connection| Ok((views::list(connection, query)?, head(connection)?)))
     }
 
     fn lock_counts(&self, long: Micros) -> Result<LockCounts, StoreError> {
-        self.connection()?.transaction(|connection| queries::lock_counts(connection, long))
+        self.read(|connection| views::lock_counts(connection, long))
     }
 
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {
-        self.connection()?.transaction(|connection| {
+        self.read(|connection| {
             let rows: Vec<(i64, String)> = log::table
                 .filter(log::position.ge(from))
                 .order(log::position)
@@ -91,8 +99,8 @@ impl Reader for SqliteReader {
     fn due_work(&self, behind: Duration, limit: i64) -> Result<DueWork, StoreError> {
         let now = self.clock.now();
         let by = Micros(now.0.saturating_sub(i64::try_from(behind.as_micros()).unwrap_or(i64::MAX)));
-        self.connection()?.transaction(|connection| {
-            let (resources, waiters, next) = queries::due_work(connection, by, limit)?;
+        self.read(|connection| {
+            let views::Due { resources, waiters, next } = views::due(connection, by, limit)?;
             Ok(DueWork { now, resources, waiters, next })
         })
     }
@@ -154,7 +162,7 @@ pub(super) fn delete_keys(
     .execute(connection)?)
 }
 
-/// How many events the log ever had.
+/// The number of events ever logged.
 pub(super) fn log_upto(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
     let last: Option<i64> =
         log::table.order(log::position.desc()).select(log::upto).first(connection).optional()?;

@@ -1,46 +1,38 @@
-//! The one connection that writes.
+//! The connection of the only writer.
 
 use std::collections::HashMap;
 use std::fs::File;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use dlm_engine::{
-    ClaimChange, ClaimKey, EndReason, Floor, Micros, Mode, Need, Phase, Resource, ResourceRecord, RowChange,
-};
+use dlm_engine::{ClaimKey, Floor, Micros, Need, Resource, ResourceRecord, RowChange};
 
-use super::fixed::{
-    self, EndClaim, InsertClaim, InsertLease, InsertResource, MarkBatch, RenewClaim, UpdateClaim,
-    UpdateResource, UpdateResourceAndCheck,
-};
-use super::log_trimmed;
-use super::{DatabasePath, queries, reader};
+use super::claims::{self, one_row};
+use super::fixed::{self, InsertResource, MarkBatch, UpdateResource, UpdateResourceAndCheck};
+use super::{DatabasePath, log_trimmed, reader};
 use crate::clock::Clock;
-use crate::store::rows::{NewClaim, ResourceRow, Value, cancel_code, end_code};
-use crate::store::schema::{claims, floors, log, resources, writers};
+use crate::store::queries::Queries;
+use crate::store::schema::{floors, log, resources, writers};
 use crate::store::{
     BatchWrite, KeyDeletion, LoadedResource, LockResult, LockTarget, LockWait, LogTrim, Name, OldLogRow,
-    ResourceWrite, Store, StoreError, floor_bucket,
+    ResourceWrite, Store, StoreError, floor_bucket, schema, views,
 };
 
-/// The only writer there is.
+/// The id of the only writer.
 const WRITER: i64 = 0;
-/// How many waiters are loaded at once.
-const WAITERS_LOADED: i64 = 64;
 
 pub(super) struct SqliteStore {
     path: DatabasePath,
     connection: SqliteConnection,
     clock: Clock,
-    /// Few and read for every new name: kept in memory.
+    /// All floors. There are few, and every new name needs one.
     floors: HashMap<i64, Floor>,
     last_batch: i64,
-    /// How many events the log ever had.
+    /// The number of events ever logged.
     upto: i64,
-    /// The same two as the open transaction leaves them.
-    open: Option<(i64, i64)>,
-    /// Held as long as the store lives.
+    /// The new values of these two once the open transaction commits.
+    uncommitted: Option<(i64, i64)>,
+    /// Locked until the store is dropped.
     _lock: File,
 }
 
@@ -58,7 +50,7 @@ impl SqliteStore {
             floors: HashMap::new(),
             last_batch: 0,
             upto: 0,
-            open: None,
+            uncommitted: None,
             _lock: lock,
         };
         store.last_batch()?;
@@ -72,6 +64,7 @@ impl SqliteStore {
 
     /// Moves the check instants of all waiters to `due_at` at the latest.
     pub(super) fn check_waiters_by(&mut self, due_at: Micros) -> Result<(), StoreError> {
+        use schema::claims;
         diesel::update(claims::table.filter(claims::check_at.gt(due_at.0)))
             .set(claims::check_at.eq(due_at.0))
             .execute(&mut self.connection)?;
@@ -79,12 +72,7 @@ impl SqliteStore {
     }
 
     fn load(&mut self, name: &Name) -> Result<LoadedResource, StoreError> {
-        let row = resources::table
-            .find(&**name)
-            .select(ResourceRow::as_select())
-            .first(&mut self.connection)
-            .optional()?;
-        let Some(row) = row else {
+        let Some(row) = self.connection.resource(name)? else {
             let floor = self.floors.get(&floor_bucket(name)).copied().unwrap_or_default();
             return Ok(LoadedResource {
                 resource: Resource::absent(floor),
@@ -92,18 +80,12 @@ impl SqliteStore {
                 revision: 0,
             });
         };
-        let live = match row.holder() {
-            Some(key) => queries::claim(&mut self.connection, name, &key)?.into_iter().collect(),
-            None if row.holder_count > 0 => {
-                queries::shared_holders(&mut self.connection, name, row.holder_count)?
-            }
-            None => Vec::new(),
-        };
+        let live = views::holders(&mut self.connection, &row, row.holder_count)?;
         row.into_loaded(live)
     }
 
-    /// A floor that was raised by a batch which then failed is too high, which
-    /// does no harm.
+    /// Deletes an idle resource and raises its floor. If the batch fails, the
+    /// floor in memory is higher than the stored one, which is harmless.
     fn delete_resource(&mut self, name: &str, floor: Floor) -> Result<(), StoreError> {
         let bucket = floor_bucket(name);
         let raised = self.floors.entry(bucket).or_default();
@@ -125,7 +107,7 @@ impl SqliteStore {
             }
             RowChange::Delete(floor) => self.delete_resource(write.name, *floor)?,
         }
-        write.claims.iter().try_for_each(|change| self.write_claim(write.name, change))
+        write.claims.iter().try_for_each(|change| claims::write(&mut self.connection, write.name, change))
     }
 
     fn write_row(
@@ -142,7 +124,7 @@ impl SqliteStore {
         let check_at = row.check_at.0;
         let connection = &mut self.connection;
         let written = match stored_check_at {
-            // An index is written when its column is named, changed or not.
+            // SQLite writes an index whenever its column is set, changed or not.
             Some(stored) if stored.0 == check_at => fixed::run::<UpdateResource, _>(
                 connection,
                 [version, token, touched_at, queue_len, holder_count, principal, key, name.into()],
@@ -167,113 +149,13 @@ impl SqliteStore {
         };
         one_row(written)
     }
-
-    fn write_claim(&mut self, name: &str, change: &ClaimChange) -> Result<(), StoreError> {
-        let claim = &change.claim;
-        let connection = &mut self.connection;
-        if change.insert {
-            return insert_claim(connection, name, change);
-        }
-        let (name, principal, key) = (name.into(), (&*claim.key.principal).into(), (&*claim.key.key).into());
-        // The two changes that happen most touch no index.
-        let written = match &claim.phase {
-            Phase::Live(lease) if change.was_live => fixed::run::<RenewClaim, _>(
-                connection,
-                [
-                    lease.term_at.0.into(),
-                    lease.ttl_ms.into(),
-                    lease.expires_at.0.into(),
-                    name,
-                    principal,
-                    key,
-                ],
-            )?,
-            Phase::Ended(ended)
-                if change.was_live
-                    && claim.mode() == Mode::Exclusive
-                    && ended.reason != EndReason::ForceReleased =>
-            {
-                let cancel = ended.cancel.map(cancel_code).into();
-                let reason = Some(end_code(ended.reason)).into();
-                fixed::run::<EndClaim, _>(
-                    connection,
-                    [
-                        ended.ended_at.0.into(),
-                        reason,
-                        ended.current_token.into(),
-                        cancel,
-                        name,
-                        principal,
-                        key,
-                    ],
-                )?
-            }
-            _ => {
-                let mut state = NewClaim::of("", change).state.into_iter();
-                let mut names = [name, principal, key].into_iter();
-                let values = std::array::from_fn::<_, 21, _>(|_| {
-                    state.next().or_else(|| names.next()).unwrap_or(Value::Int(None))
-                });
-                fixed::run::<UpdateClaim, _>(connection, values)?
-            }
-        };
-        one_row(written)
-    }
-}
-
-fn insert_claim(
-    connection: &mut SqliteConnection,
-    name: &str,
-    change: &ClaimChange,
-) -> Result<(), StoreError> {
-    let NewClaim { asked, state } = NewClaim::of(name, change);
-    let inserted = if matches!(&change.claim.phase, Phase::Live(lease) if lease.ticket.is_none()) {
-        let [resource, principal, key, shared, ttl_asked, wait, owner, metadata] = asked;
-        let [_, _, _, _, _, _, token, _, granted_at, term_at, ttl, expires_at, shared_token, ..] = state;
-        fixed::run::<InsertLease, _>(
-            connection,
-            [
-                resource,
-                principal,
-                key,
-                shared,
-                ttl_asked,
-                wait,
-                owner,
-                metadata,
-                token,
-                granted_at,
-                term_at,
-                ttl,
-                expires_at,
-                shared_token,
-            ],
-        )
-    } else {
-        let mut values = state.into_iter().chain(asked);
-        let values = std::array::from_fn::<_, 26, _>(|_| values.next().unwrap_or(Value::Int(None)));
-        fixed::run::<InsertClaim, _>(connection, values)
-    };
-    match inserted {
-        Ok(written) => one_row(written),
-        Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Err(StoreError::KeyExists),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn one_row(written: usize) -> Result<(), StoreError> {
-    if written == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::Corrupt(format!("{written} rows were written instead of one")))
-    }
 }
 
 impl Store for SqliteStore {
     fn begin(&mut self, _lock_wait: LockWait) -> Result<(), StoreError> {
+        self.uncommitted = None;
         // A deferred transaction that reads before it writes can fail at once,
-        // whatever the time-out.
-        self.open = None;
+        // without waiting for the busy timeout.
         Ok(self.connection.batch_execute("BEGIN IMMEDIATE")?)
     }
 
@@ -282,7 +164,7 @@ impl Store for SqliteStore {
         targets: &[LockTarget<'_>],
         _lock_wait: LockWait,
     ) -> Result<Vec<LockResult>, StoreError> {
-        // The file belongs to this process: what is in memory is what is stored.
+        // The file belongs to this process, so the writer's copy is current.
         let lock = |target: &LockTarget<'_>| match target.cached {
             Some(_) => Ok(LockResult::Unchanged),
             None => self.load(target.name).map(|loaded| LockResult::Loaded(Box::new(loaded))),
@@ -295,30 +177,15 @@ impl Store for SqliteStore {
     }
 
     fn provide(&mut self, name: &Name, need: Need, resource: &mut Resource) -> Result<(), StoreError> {
-        match need {
-            Need::Claim(key) => {
-                let claim = queries::claim(&mut self.connection, name, &key)?;
-                resource.provide_claim(key, claim);
-            }
-            Need::Waiters { after } => {
-                let waiters = queries::waiters(&mut self.connection, name, after as i64, WAITERS_LOADED)?;
-                let all = (waiters.len() as i64) < WAITERS_LOADED;
-                resource.provide_waiters(waiters, all);
-            }
-            Need::ForceReleased { token } => {
-                let claim = queries::force_released(&mut self.connection, name, token)?;
-                resource.provide_force_released(token, claim);
-            }
-        }
-        Ok(())
+        views::provide(&mut self.connection, name, need, resource)
     }
 
     fn write(&mut self, batch: &BatchWrite<'_>) -> Result<i64, StoreError> {
         for write in batch.writes {
             self.write_one(write)?;
         }
-        // Commits are one after the other, so a batch's number is its place in
-        // the log as well.
+        // Batches commit one after the other, so a batch's number is also its
+        // position in the log.
         let number = self.last_batch + 1;
         let mut upto = self.upto;
         if let Some((events, count)) = batch.events {
@@ -332,18 +199,18 @@ impl Store for SqliteStore {
             diesel::insert_into(log::table).values(row).execute(&mut self.connection)?;
         }
         fixed::run::<MarkBatch, _>(&mut self.connection, [WRITER.into(), number.into(), batch.now.0.into()])?;
-        self.open = Some((number, upto));
+        self.uncommitted = Some((number, upto));
         Ok(number)
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
         self.connection.batch_execute("COMMIT")?;
-        (self.last_batch, self.upto) = self.open.take().unwrap_or((self.last_batch, self.upto));
+        (self.last_batch, self.upto) = self.uncommitted.take().unwrap_or((self.last_batch, self.upto));
         Ok(())
     }
 
     fn rollback(&mut self) {
-        // Where SQLite has rolled back by itself there is nothing left to do.
+        // It fails when SQLite has rolled back already.
         if let Err(error) = self.connection.batch_execute("ROLLBACK") {
             tracing::debug!(%error, "nothing to roll back");
         }
@@ -375,14 +242,14 @@ impl Store for SqliteStore {
             .load(&mut self.connection)?;
         let row = |(position, at, upto)| OldLogRow { position, at, upto };
         let rows: Vec<OldLogRow> = rows.into_iter().map(row).collect();
-        let Some((going, last)) = trim.select(&rows, self.upto) else { return Ok(0) };
-        let upto = rows[going - 1].upto;
+        let Some((count, last)) = trim.select(&rows, self.upto) else { return Ok(0) };
+        let upto = rows[count - 1].upto;
         self.connection.immediate_transaction(|connection| {
             diesel::delete(log::table.filter(log::position.le(last))).execute(connection)?;
             diesel::update(log_trimmed::table)
                 .set((log_trimmed::position.eq(last), log_trimmed::upto.eq(upto)))
                 .execute(connection)?;
-            Ok(going)
+            Ok(count)
         })
     }
 }
