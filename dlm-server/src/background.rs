@@ -106,7 +106,9 @@ impl Background {
         {
             tokio::time::sleep(JOIN_POLL).await;
         }
-        threads.into_iter().map(Thread::join).fold(true, |all, finished| all && finished)
+        // Join all of them: each one logs how it ended.
+        let finished: Vec<bool> = threads.into_iter().map(Thread::join).collect();
+        !finished.contains(&false)
     }
 
     fn threads(&self) -> std::sync::MutexGuard<'_, Vec<Thread>> {

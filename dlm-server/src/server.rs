@@ -88,7 +88,8 @@ impl ServerBuilder {
     }
 
     /// The number of Postgres connections that write, each for a share of the
-    /// resource names. The default is 2. SQLite has a single writer.
+    /// resource names; clamped to 1 to 64. The default is 2. SQLite has a single
+    /// writer.
     pub fn writers(mut self, writers: usize) -> Self {
         self.service.writers = writers;
         self

@@ -27,7 +27,7 @@ pub struct ServiceOptions {
     /// `sqlite://path` or `postgres://…`.
     pub database_url: String,
     /// How many connections to Postgres write, each for a share of the resource
-    /// names. SQLite has a single writer.
+    /// names; clamped to 1 to 64. SQLite has a single writer.
     pub writers: usize,
     /// How long an idle resource is kept.
     pub idle_retention: Duration,

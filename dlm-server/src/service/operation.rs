@@ -39,7 +39,8 @@ pub enum Operation {
     Events(EventsQuery),
     /// Summarizes all locks.
     Overview {
-        /// How many seconds of history to include.
+        /// How many seconds of history to include, at most
+        /// [`dlm_protocol::limits::OVERVIEW_SECONDS`]; the transport checks it.
         seconds: usize,
     },
 }

@@ -26,8 +26,8 @@ pub struct Restored {
 /// - Every token counter, including those of names that the backup does not
 ///   contain, continues `raise_tokens` above the highest counter in the backup.
 ///   Choose a number larger than all grants, expiries and force-releases since
-///   the backup, over all locks. The counter of a single name says nothing:
-///   names share counters once idle resources have been deleted.
+///   the backup, over all locks. Do not go by the counter of a single name: names
+///   share counters once idle resources have been deleted.
 /// - Lease ids and cursors issued before become invalid.
 /// - Leases that are live in the backup are force-released. Their holders could
 ///   not renew them.

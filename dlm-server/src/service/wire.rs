@@ -68,8 +68,8 @@ pub(super) fn holder(claim: &Claim) -> Result<Holder, StoreError> {
     })
 }
 
-/// The holders that a refusal reports, and after how many milliseconds a retry
-/// makes sense: at the first expiry.
+/// The holders that a refusal reports, and the milliseconds until a retry can
+/// succeed: until the first expiry.
 pub(super) fn refused(snapshot: &Snapshot, now: Micros) -> Result<(Vec<Holder>, u64), StoreError> {
     let holders = snapshot.holders.iter().map(|claim| holder(claim)).collect::<Result<_, _>>()?;
     let first_expiry = snapshot.holders.iter().filter_map(|claim| Some(claim.lease()?.expires_at)).min();

@@ -37,8 +37,8 @@ const MAX_ROWS: i64 = 4096;
 /// The wait percentiles cover the waits that ended in this many seconds.
 const WAITS_OVER: Second = 60;
 
-/// How long a failure is the answer for everyone, so that callers do not pile up
-/// on a database that is unavailable.
+/// How long a failure is cached, so that callers do not pile up on a database
+/// that is unavailable.
 const FAILURE_CACHED_FOR: Duration = Duration::from_secs(1);
 
 /// The last overview and the history it was computed from.
