@@ -1,9 +1,9 @@
 // Checks that imports inside a crate run one way.
 //
-// For each crate, `LAYERS` lists the top-level modules from top to bottom. A
-// module may use modules of lower layers only; modules in one layer may not use
-// each other. So no circle of modules is possible. `lib.rs` and `main.rs` stand
-// above all layers.
+// For each crate, or module of a crate, `LAYERS` lists its modules from top to
+// bottom. A module may use modules of lower layers only; modules in one layer may
+// not use each other. So no circle of modules is possible. `lib.rs`, `main.rs` and
+// `mod.rs` stand above all layers.
 
 import { readFileSync, readdirSync } from "node:fs"
 import { join, relative } from "node:path"
@@ -23,34 +23,66 @@ const LAYERS = {
         ["background"],
         ["clock", "logging", "metrics"],
     ],
+    "dlm-client": [
+        ["builder", "admin"],
+        ["client"],
+        ["lock"],
+        ["draft"],
+        ["acquire", "adopt", "list", "events"],
+        ["guard"],
+        ["worker"],
+        ["held_lease"],
+        ["term", "reservation", "transport"],
+        ["clock", "retry", "error"],
+        ["request_error", "loss", "defaults", "detached"],
+    ],
+    "dlm-client/acquire": [["acquisition"], ["attempt", "cancel"], ["options"]],
+    "dlm-client/events": [["reader"], ["item"]],
+    "dlm-client/transport": [
+        ["route"],
+        ["call", "session"],
+        ["servers", "socket"],
+        ["http"],
+        ["pool", "response", "address", "kind"],
+    ],
+    "dlm-client/transport/session": [["reconnect"], ["connection"], ["disconnect", "event", "handle"]],
+    "dlm-client/worker": [
+        ["run"],
+        ["release", "renewals"],
+        ["handle", "renewal_batch", "schedule", "ended_leases"],
+        ["command", "context"],
+    ],
 }
 
 let failed = false
-for (const [crate, layers] of Object.entries(LAYERS)) {
-    for (const problem of check(crate, layers)) {
-        console.error(`${crate}: ${problem}`)
+for (const [parent, layers] of Object.entries(LAYERS)) {
+    for (const problem of check(parent, layers)) {
+        console.error(`${parent}: ${problem}`)
         failed = true
     }
 }
 process.exit(failed ? 1 : 0)
 
-function check(crate, layers) {
-    const source = join(crate, "src")
+// `parent` is a crate, or a module of a crate as in `dlm-client/transport`.
+function check(parent, layers) {
+    const [crate, ...modules] = parent.split("/")
+    const source = join(crate, "src", ...modules)
+    const root = ["crate", ...modules].join("::")
     const layerOf = new Map(layers.flatMap((modules, layer) => modules.map((module) => [module, layer])))
-    const reexports = reexportsOf(readFileSync(join(source, "lib.rs"), "utf8"))
+    const reexports = reexportsOf(readFileSync(join(source, modules.length > 0 ? "mod.rs" : "lib.rs"), "utf8"))
     const problems = []
     const found = new Set()
     for (const file of rustFiles(source)) {
         // `store/postgres/mod.rs` is the module `store::postgres`.
         const path = relative(source, file).replace(/(\/mod)?\.rs$/, "").split("/")
         const module = path[0]
-        if (path.length === 1 && ["lib", "main"].includes(module)) continue
+        if (path.length === 1 && ["lib", "main", "mod"].includes(module)) continue
         found.add(module)
         if (!layerOf.has(module)) continue
-        for (const name of rootNames(readFileSync(file, "utf8"), path.length)) {
+        for (const name of namesUsed(readFileSync(file, "utf8"), root, path.length)) {
             const used = layerOf.has(name) ? name : reexports.get(name)
             if (used === undefined) {
-                problems.push(`${relative(crate, file)} uses crate::${name}, which is in no layer`)
+                problems.push(`${relative(crate, file)} uses ${root}::${name}, which is in no layer`)
             } else if (used !== module && layerOf.get(used) <= layerOf.get(module)) {
                 problems.push(`${relative(crate, file)} uses ${used}, which is not below ${module}`)
             }
@@ -73,13 +105,13 @@ function rustFiles(folder) {
     })
 }
 
-// The names at the root of the crate that a file of a module at this depth
-// uses: through `crate::`, or through as many `super::` as lead to the root.
-function rootNames(text, depth) {
+// The names in `root`, a crate or a module, that a file this deep inside it uses:
+// through its path, or through as many `super::` as lead to it.
+function namesUsed(text, root, depth) {
     const code = withoutCommentsAndTests(text)
-    const root = new RegExp(String.raw`(?<![\w:$])(?:crate::|(?:super::){${depth}}(?!super::))(\w+|\{)`, "g")
+    const use = new RegExp(String.raw`(?<![\w:$])(?:${root}::|(?:super::){${depth}}(?!super::))(\w+|\{)`, "g")
     const names = new Set()
-    for (const match of code.matchAll(root)) {
+    for (const match of code.matchAll(use)) {
         if (match[1] !== "{") names.add(match[1])
         else groupItems(code, match.index + match[0].length).forEach((item) => names.add(item))
     }
@@ -107,7 +139,7 @@ function groupItems(code, start) {
 // What `lib.rs` re-exports: the public name, and the module it comes from.
 function reexportsOf(lib) {
     const reexports = new Map()
-    for (const [, module, names] of lib.matchAll(/pub(?:\(crate\))? use (\w+)::(?:\w+::)*(\{[^}]*\}|\w[^;]*);/g)) {
+    for (const [, module, names] of lib.matchAll(/pub(?:\(crate\))? use (?:self::)?(\w+)::(?:\w+::)*(\{[^}]*\}|\w[^;]*);/g)) {
         for (const name of names.replace(/[{}]/g, "").split(",")) {
             const shown = name.trim().split(/ as |::/).pop().trim()
             if (shown) reexports.set(shown, module)
