@@ -8,7 +8,7 @@ use tracing::{Instrument, debug_span};
 use crate::client::Client;
 use crate::defaults::LockDefaults;
 use crate::error::Error;
-use crate::transport::{Address, Transport, TransportKind};
+use crate::transport::{ServerAddress, Transport, TransportKind};
 use crate::worker::Handle;
 
 const DEFAULT_ADDRESS: &str = "http://127.0.0.1:7420";
@@ -191,8 +191,11 @@ impl ClientBuilder {
     /// If the future is dropped, no connection or thread remains.
     pub async fn connect(self) -> Result<Client, Error> {
         let ClientSettings { defaults, request_timeout } = self.settings?;
-        let addresses =
-            self.addresses.iter().map(|address| Address::parse(address)).collect::<Result<Vec<_>, _>>()?;
+        let addresses = self
+            .addresses
+            .iter()
+            .map(|address| ServerAddress::parse(address))
+            .collect::<Result<Vec<_>, _>>()?;
         let transport = Transport::new(addresses, self.transport)?;
         let span = debug_span!("connect", address = %transport.name());
         async {

@@ -20,7 +20,7 @@ const WARN_AFTER_RETRIES: usize = 3;
 pub(super) struct Attempt {
     key: IdempotencyKey,
     request: AcquireRequest,
-    server_state: ServerState,
+    key_state: KeyState,
     /// Requests sent, including the one in flight.
     requests: usize,
     /// Retries after transient errors. A request that follows a reply that the
@@ -31,7 +31,7 @@ pub(super) struct Attempt {
 
 /// What the server may hold under the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ServerState {
+enum KeyState {
     /// Nothing, or a lease that the client has received.
     Nothing,
     /// The first request is in flight.
@@ -53,14 +53,7 @@ pub(super) enum NextStep {
 
 impl Attempt {
     pub(super) fn new(key: IdempotencyKey, request: AcquireRequest) -> Self {
-        Self {
-            key,
-            request,
-            server_state: ServerState::Nothing,
-            requests: 0,
-            retries: 0,
-            backoff: Backoff::new(),
-        }
+        Self { key, request, key_state: KeyState::Nothing, requests: 0, retries: 0, backoff: Backoff::new() }
     }
 
     pub(super) fn key(&self) -> &IdempotencyKey {
@@ -75,13 +68,13 @@ impl Attempt {
     /// Whether the server may hold a place in the queue or a lease that the client
     /// has not received.
     pub(super) fn may_be_held(&self) -> bool {
-        self.server_state != ServerState::Nothing
+        self.key_state != KeyState::Nothing
     }
 
     /// Records that a request is about to be sent, and returns it.
     pub(super) fn start_request(&mut self) -> (&IdempotencyKey, &AcquireRequest) {
-        if self.server_state == ServerState::Nothing {
-            self.server_state = ServerState::InFlight;
+        if self.key_state == KeyState::Nothing {
+            self.key_state = KeyState::InFlight;
         }
         self.requests += 1;
         (&self.key, &self.request)
@@ -89,13 +82,13 @@ impl Attempt {
 
     /// Records that the client has received the lease.
     pub(super) fn granted(&mut self) {
-        self.server_state = ServerState::Nothing;
+        self.key_state = KeyState::Nothing;
     }
 
     /// Records a reply that the acquire is still queued. Returns the delay before
     /// the next request.
     pub(super) fn queued(&mut self, held_for: Duration) -> Duration {
-        self.server_state = ServerState::MayHold;
+        self.key_state = KeyState::MayHold;
         if held_for < SHORT_HOLD {
             return self.backoff.next_delay();
         }
@@ -106,9 +99,9 @@ impl Attempt {
     /// Records an error and decides what to do next.
     pub(super) fn failed(&mut self, error: &RequestError, options: &AcquireOptions) -> NextStep {
         if error.may_have_been_delivered() {
-            self.server_state = ServerState::MayHold;
-        } else if self.server_state == ServerState::InFlight {
-            self.server_state = ServerState::Nothing;
+            self.key_state = KeyState::MayHold;
+        } else if self.key_state == KeyState::InFlight {
+            self.key_state = KeyState::Nothing;
         }
         if error.is_transient() && self.retries < options.wait.max_retries() {
             let delay = self.backoff.next_delay_after(error);
@@ -121,7 +114,7 @@ impl Attempt {
         }
         let code = error.code();
         if code.is_some_and(leaves_nothing) {
-            self.server_state = ServerState::Nothing;
+            self.key_state = KeyState::Nothing;
         }
         // The caller's own key must not be replaced.
         if options.key.is_some() {

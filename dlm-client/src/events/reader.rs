@@ -14,7 +14,7 @@ use super::item::{EventItem, EventSelection, ReceivedItem};
 use crate::error::Error;
 use crate::request_error::RequestError;
 use crate::retry::Backoff;
-use crate::transport::{OpenError, WebSocket, encode, open_websocket};
+use crate::transport::{UpgradeError, WebSocketConnection, encode, open_websocket};
 use crate::worker::WorkerContext;
 
 /// A socket without a message for this long is dead: the server pings every 5 s
@@ -65,7 +65,7 @@ impl EventReader {
             let opened = open_websocket(server.address(), server.tls(), &path, EVENTS_PROTOCOL).await;
             // No failover when an open socket breaks: the server may be fine for
             // the rest of the client, and reopening the socket shows whether it is.
-            if let Err(OpenError::Failed(_) | OpenError::Rejected(Some(502..=504))) = &opened {
+            if let Err(UpgradeError::Failed(_) | UpgradeError::Rejected(Some(502..=504))) = &opened {
                 self.context.transport.servers().fail_over(index);
             }
             let reason = match opened {
@@ -74,10 +74,10 @@ impl EventReader {
                     self.read_socket(socket).await
                 }
                 // A page request gets the reason in its reply.
-                Err(OpenError::Rejected(Some(400))) => {
+                Err(UpgradeError::Rejected(Some(400))) => {
                     self.read_page(None).await.map_or_else(|reason| reason, |_| StopReason::Disconnected)
                 }
-                Err(OpenError::Rejected(status)) if !matches!(status, Some(502..=504)) => {
+                Err(UpgradeError::Rejected(status)) if !matches!(status, Some(502..=504)) => {
                     self.poll_pages().await
                 }
                 Err(error) => {
@@ -119,7 +119,7 @@ impl EventReader {
         self.items.send(received).await.map_err(|_| StopReason::StreamDropped)
     }
 
-    async fn read_socket(&mut self, mut socket: WebSocket) -> StopReason {
+    async fn read_socket(&mut self, mut socket: WebSocketConnection) -> StopReason {
         loop {
             let Ok(message) = tokio::time::timeout(SILENCE_TIMEOUT, socket.next()).await else {
                 return StopReason::Disconnected;

@@ -14,12 +14,12 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b
 /// The base URL of a server: `http://host:port`, optionally with a path that a
 /// reverse proxy strips.
 #[derive(Debug, Clone)]
-pub(crate) struct Address {
+pub(crate) struct ServerAddress {
     root: Url,
     text: Arc<str>,
 }
 
-impl Address {
+impl ServerAddress {
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let invalid = |why: &str| Error::invalid_address(text, why);
         if !text.starts_with("http://") && !text.starts_with("https://") {
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn resource_name_is_encoded_as_one_segment() {
-        let address = Address::parse("http://127.0.0.1:7420/").unwrap();
+        let address = ServerAddress::parse("http://127.0.0.1:7420/").unwrap();
         for (name, segment) in [
             ("orders/42", "orders%2F42"),
             ("%2F", "%252F"),
@@ -116,17 +116,17 @@ mod tests {
 
     #[test]
     fn base_path_is_kept() {
-        let address = Address::parse("https://example.org/locks/").unwrap();
+        let address = ServerAddress::parse("https://example.org/locks/").unwrap();
         assert!(address.is_tls());
         assert_eq!(address.url("/readyz").as_str(), "https://example.org/locks/readyz");
     }
 
     #[test]
     fn websocket_url_uses_the_websocket_scheme() {
-        let address = Address::parse("https://example.org/locks/").unwrap();
+        let address = ServerAddress::parse("https://example.org/locks/").unwrap();
         assert_eq!(address.websocket_url("/v1/session"), "wss://example.org/locks/v1/session");
         assert_eq!(address.host_and_port(), ("example.org".into(), 443));
-        let address = Address::parse("http://[::1]:7420").unwrap();
+        let address = ServerAddress::parse("http://[::1]:7420").unwrap();
         assert_eq!(address.websocket_url("/v1/events?after=a"), "ws://[::1]:7420/v1/events?after=a");
         assert_eq!(address.host_and_port(), ("::1".into(), 7420));
     }
@@ -137,7 +137,7 @@ mod tests {
         for text in
             ["", "127.0.0.1:7420", "localhost", "ftp://host", "http://", "http://host/?a=b", with_password]
         {
-            let error = Address::parse(text).unwrap_err();
+            let error = ServerAddress::parse(text).unwrap_err();
             assert!(error.is_invalid(), "{text}");
             assert!(!error.to_string().contains("hunter2"));
         }

@@ -11,7 +11,7 @@ use dlm_protocol::{
 };
 use reqwest::{Request, StatusCode};
 
-use super::address::Address;
+use super::address::ServerAddress;
 use super::http::{PoolKind, get, post, post_empty, with_key};
 use super::response::HttpResponse;
 use super::servers::any_unavailable;
@@ -84,7 +84,7 @@ impl Call<'_> {
     }
 
     /// The HTTP request to the server at `address`.
-    pub(super) fn http_request(&self, address: &Address) -> Result<Request, RequestError> {
+    pub(super) fn http_request(&self, address: &ServerAddress) -> Result<Request, RequestError> {
         match *self {
             Self::Acquire { resource, key, request } => {
                 with_key(post(address.lock_url(resource, "acquire"), request)?, key)

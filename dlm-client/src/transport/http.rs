@@ -8,7 +8,7 @@ use reqwest::{Method, Request, Url};
 use rustls::ClientConfig;
 use serde::Serialize;
 
-use super::address::Address;
+use super::address::ServerAddress;
 use super::pool::ConnectionPool;
 use super::response::HttpResponse;
 use crate::error::Error;
@@ -19,7 +19,7 @@ static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Sends HTTP requests to one server.
 #[derive(Debug)]
 pub(crate) struct HttpClient {
-    address: Address,
+    address: ServerAddress,
     pool: ConnectionPool,
     /// Renewals use separate connections, so that a client whose waiting acquires
     /// use up all other connections still keeps the locks it holds.
@@ -35,12 +35,12 @@ pub(super) enum PoolKind {
 
 impl HttpClient {
     /// Prepares to connect. The first request opens the first connection.
-    pub(crate) fn new(address: Address) -> Result<Self, Error> {
+    pub(crate) fn new(address: ServerAddress) -> Result<Self, Error> {
         let pool = ConnectionPool::new(address.is_tls())?;
         Ok(Self { renewal_pool: pool.separate()?, pool, address })
     }
 
-    pub(crate) fn address(&self) -> &Address {
+    pub(crate) fn address(&self) -> &ServerAddress {
         &self.address
     }
 

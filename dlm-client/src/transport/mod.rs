@@ -21,9 +21,9 @@ mod servers;
 mod session;
 mod socket;
 
-pub(crate) use address::{Address, encode};
+pub(crate) use address::{ServerAddress, encode};
 pub(crate) use call::Acquired;
 pub use kind::TransportKind;
 pub(crate) use route::Transport;
 pub(crate) use session::SessionEvent;
-pub(crate) use socket::{OpenError, WebSocket, open as open_websocket};
+pub(crate) use socket::{UpgradeError, WebSocketConnection, open as open_websocket};

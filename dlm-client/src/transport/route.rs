@@ -9,10 +9,10 @@ use dlm_protocol::{
     ResourceName,
 };
 
-use super::address::Address;
+use super::address::ServerAddress;
 use super::call::{Acquired, Call, CallReply};
 use super::kind::TransportKind;
-use super::servers::Servers;
+use super::servers::ServerList;
 use super::session::{self, SessionEvent, SessionHandle};
 use crate::error::Error;
 use crate::request_error::RequestError;
@@ -20,19 +20,19 @@ use crate::request_error::RequestError;
 /// The client's connections to its servers.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    servers: Servers,
+    servers: ServerList,
     kind: TransportKind,
     session: Option<SessionHandle>,
 }
 
 impl Transport {
     /// Prepares to connect to any of the servers.
-    pub(crate) fn new(addresses: Vec<Address>, kind: TransportKind) -> Result<Self, Error> {
+    pub(crate) fn new(addresses: Vec<ServerAddress>, kind: TransportKind) -> Result<Self, Error> {
         let session = (kind != TransportKind::Http).then(SessionHandle::new);
-        Ok(Self { servers: Servers::new(addresses)?, kind, session })
+        Ok(Self { servers: ServerList::new(addresses)?, kind, session })
     }
 
-    pub(crate) fn servers(&self) -> &Servers {
+    pub(crate) fn servers(&self) -> &ServerList {
         &self.servers
     }
 

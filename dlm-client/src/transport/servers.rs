@@ -5,21 +5,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dlm_protocol::{ProblemCode, RenewResult};
 
-use super::address::Address;
+use super::address::ServerAddress;
 use super::http::HttpClient;
 use crate::error::Error;
 
 /// The servers of one service. The client uses one of them at a time and fails
 /// over to the next.
 #[derive(Debug)]
-pub(crate) struct Servers {
+pub(crate) struct ServerList {
     clients: Vec<HttpClient>,
     name: Arc<str>,
     current: AtomicUsize,
 }
 
-impl Servers {
-    pub(crate) fn new(addresses: Vec<Address>) -> Result<Self, Error> {
+impl ServerList {
+    pub(crate) fn new(addresses: Vec<ServerAddress>) -> Result<Self, Error> {
         if addresses.is_empty() {
             return Err(Error::invalid("a client needs at least one server address"));
         }

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-use super::address::Address;
+use super::address::ServerAddress;
 use crate::request_error::Cause;
 
 /// Opening takes a few round trips. If it takes longer, a packet was lost.
@@ -28,11 +28,11 @@ const MAX_MESSAGE_SIZE: usize = 16 * 1024 * 1024;
 pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
-pub(crate) type WebSocket = WebSocketStream<Box<dyn ByteStream>>;
+pub(crate) type WebSocketConnection = WebSocketStream<Box<dyn ByteStream>>;
 
 /// Why a WebSocket could not be opened.
 #[derive(Debug)]
-pub(crate) enum OpenError {
+pub(crate) enum UpgradeError {
     /// Something replied but did not upgrade the connection, such as a proxy that
     /// does not allow upgrades. Carries the HTTP status, if there was one.
     Rejected(Option<u16>),
@@ -42,21 +42,21 @@ pub(crate) enum OpenError {
 
 /// Opens a WebSocket at `path` with the given subprotocol.
 pub(crate) async fn open(
-    address: &Address,
+    address: &ServerAddress,
     tls: &ClientConfig,
     path: &str,
     protocol: &'static str,
-) -> Result<WebSocket, OpenError> {
+) -> Result<WebSocketConnection, UpgradeError> {
     let opening = tokio::time::timeout(OPEN_TIMEOUT, try_open(address, tls, path, protocol));
     opening.await.unwrap_or_else(|elapsed| Err(failed(elapsed)))
 }
 
 async fn try_open(
-    address: &Address,
+    address: &ServerAddress,
     tls: &ClientConfig,
     path: &str,
     protocol: &'static str,
-) -> Result<WebSocket, OpenError> {
+) -> Result<WebSocketConnection, UpgradeError> {
     let (host, port) = address.host_and_port();
     let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(failed)?;
     // Frames are small and latency matters.
@@ -77,14 +77,14 @@ async fn try_open(
     let opened = tokio_tungstenite::client_async_with_config(request, connection, Some(config)).await;
     match opened {
         Ok((socket, _)) => Ok(socket),
-        Err(WsError::Http(response)) => Err(OpenError::Rejected(Some(response.status().as_u16()))),
+        Err(WsError::Http(response)) => Err(UpgradeError::Rejected(Some(response.status().as_u16()))),
         // The connection ended before a response arrived, so nothing was rejected.
         Err(error @ WsError::Protocol(ProtocolError::HandshakeIncomplete)) => Err(failed(error)),
-        Err(WsError::Protocol(_)) => Err(OpenError::Rejected(None)),
+        Err(WsError::Protocol(_)) => Err(UpgradeError::Rejected(None)),
         Err(error) => Err(failed(error)),
     }
 }
 
-fn failed(cause: impl Into<Cause>) -> OpenError {
-    OpenError::Failed(cause.into())
+fn failed(cause: impl Into<Cause>) -> UpgradeError {
+    UpgradeError::Failed(cause.into())
 }

@@ -12,7 +12,7 @@ use crate::held_lease::HeldLease;
 use crate::reservation::Reservation;
 use crate::transport::SessionEvent;
 
-pub(super) enum Command {
+pub(super) enum WorkerCommand {
     /// Spawn a task that closing the client waits for.
     Spawn(BoxFuture<'static, ()>),
     /// Spawn a task that ends with the thread.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument;
 
-use super::command::Command;
+use super::command::WorkerCommand;
 use super::context::WorkerContext;
 use crate::error::Error;
 
@@ -15,12 +15,12 @@ use crate::error::Error;
 /// Operations stand beside their implementation, in further `impl Handle` blocks.
 #[derive(Debug, Clone)]
 pub(crate) struct Handle {
-    commands: mpsc::UnboundedSender<Command>,
+    commands: mpsc::UnboundedSender<WorkerCommand>,
     context: Arc<WorkerContext>,
 }
 
 impl Handle {
-    pub(super) fn new(commands: mpsc::UnboundedSender<Command>, context: Arc<WorkerContext>) -> Self {
+    pub(super) fn new(commands: mpsc::UnboundedSender<WorkerCommand>, context: Arc<WorkerContext>) -> Self {
         Self { commands, context }
     }
 
@@ -59,18 +59,18 @@ impl Handle {
             return Err(Error::closed());
         }
         let (reply, receiver) = oneshot::channel();
-        self.send(Command::Spawn(Box::pin(work(reply).in_current_span())));
+        self.send(WorkerCommand::Spawn(Box::pin(work(reply).in_current_span())));
         receiver.await.unwrap_or_else(|_| Err(Error::closed()))
     }
 
     /// Spawns a task that ends with the thread.
     pub(crate) fn spawn_detached(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.send(Command::SpawnDetached(Box::pin(task.in_current_span())));
+        self.send(WorkerCommand::SpawnDetached(Box::pin(task.in_current_span())));
     }
 
     /// Sends a command. If the thread has ended, the command is dropped: guards
     /// are then lost at their deadlines, and leases expire at the server.
-    pub(super) fn send(&self, command: Command) {
+    pub(super) fn send(&self, command: WorkerCommand) {
         let _ = self.commands.send(command);
     }
 }

@@ -6,7 +6,7 @@ use dlm_protocol::LeaseId;
 use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
-use super::command::{Command, PendingRelease};
+use super::command::{PendingRelease, WorkerCommand};
 use super::context::WorkerContext;
 use super::handle::Handle;
 use crate::clock::{BootInstant, sleep_until};
@@ -40,14 +40,18 @@ impl Handle {
     /// Ends a guard and leaves its lease alone.
     pub(crate) fn detach(&self, lease: &Arc<HeldLease>) -> LeaseId {
         lease.detach(BootInstant::now());
-        self.send(Command::Unwatch(Arc::clone(lease)));
+        self.send(WorkerCommand::Unwatch(Arc::clone(lease)));
         lease.lease_id.clone()
     }
 
     fn end_guard(&self, lease: &Arc<HeldLease>, done: Option<ReleaseSender>) {
         // A guard that ended before usually has nothing left to release.
         if let Some(reservations) = lease.release(BootInstant::now()) {
-            self.send(Command::Release(PendingRelease { lease: Arc::clone(lease), reservations, done }));
+            self.send(WorkerCommand::Release(PendingRelease {
+                lease: Arc::clone(lease),
+                reservations,
+                done,
+            }));
         }
     }
 }

@@ -7,7 +7,7 @@ use dlm_protocol::{LeaseEnded, ProblemCode, RenewResult, Ttl};
 use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
-use super::command::{Command, ManualRenewal};
+use super::command::{ManualRenewal, WorkerCommand};
 use super::ended_leases::{self, EndedLeases};
 use super::handle::Handle;
 use super::renewal_batch::{self, RenewalBatch, RenewalItem, RenewalOutcome};
@@ -25,26 +25,26 @@ const MIN_TIMEOUT: Duration = Duration::from_millis(20);
 impl Handle {
     /// Starts to renew the lease of a new guard and to watch its deadline.
     pub(crate) fn watch(&self, lease: &Arc<HeldLease>, socket: Option<u64>) {
-        self.send(Command::Watch { lease: Arc::clone(lease), socket });
+        self.send(WorkerCommand::Watch { lease: Arc::clone(lease), socket });
     }
 
     /// Renews a lease now, with retries until its guard is lost.
     pub(crate) async fn renew(&self, lease: &Arc<HeldLease>, ttl: Ttl) -> Result<(), Error> {
         let (done, receiver) = oneshot::channel();
-        self.send(Command::Renew(Arc::clone(lease), ManualRenewal { ttl, done }));
+        self.send(WorkerCommand::Renew(Arc::clone(lease), ManualRenewal { ttl, done }));
         receiver.await.unwrap_or_else(|_| Err(Error::closed()))
     }
 }
 
 /// Decides when each watched lease is renewed, and when its guard is lost.
-pub(super) struct Renewals {
+pub(super) struct Renewer {
     /// The origin of the grid that renewals are aligned to.
     origin: BootInstant,
     schedule: Schedule,
     ended: EndedLeases,
 }
 
-impl Renewals {
+impl Renewer {
     pub(super) fn new(origin: BootInstant) -> Self {
         Self { origin, schedule: Schedule::default(), ended: EndedLeases::default() }
     }

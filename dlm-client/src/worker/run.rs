@@ -12,12 +12,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::command::Command;
+use super::command::WorkerCommand;
 use super::context::WorkerContext;
 use super::handle::Handle;
 use super::release::release;
 use super::renewal_batch::{self, RenewalOutcome};
-use super::renewals::Renewals;
+use super::renewals::Renewer;
 use crate::clock::{BootInstant, sleep_step};
 use crate::error::Error;
 use crate::transport::{SessionEvent, Transport};
@@ -25,7 +25,7 @@ use crate::transport::{SessionEvent, Transport};
 /// The most commands taken from the inbox at once.
 const MAX_COMMANDS: usize = 256;
 
-type Inbox = mpsc::UnboundedReceiver<Command>;
+type Inbox = mpsc::UnboundedReceiver<WorkerCommand>;
 
 impl Handle {
     /// Starts the thread.
@@ -51,7 +51,7 @@ impl Handle {
     pub(crate) async fn close(&self, timeout: Duration) -> Result<(), Error> {
         self.context().closing.cancel();
         let (done, receiver) = oneshot::channel();
-        self.send(Command::Flush { timeout, done });
+        self.send(WorkerCommand::Flush { timeout, done });
         // A thread that has ended has no pending releases.
         receiver.await.unwrap_or(Ok(()))
     }
@@ -60,7 +60,7 @@ impl Handle {
 fn run_thread(
     context: &Arc<WorkerContext>,
     inbox: Inbox,
-    commands: &mpsc::WeakUnboundedSender<Command>,
+    commands: &mpsc::WeakUnboundedSender<WorkerCommand>,
     started: oneshot::Sender<io::Result<()>>,
 ) {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -74,12 +74,16 @@ fn run_thread(
     }
 }
 
-async fn run(context: &Arc<WorkerContext>, mut inbox: Inbox, commands: mpsc::WeakUnboundedSender<Command>) {
+async fn run(
+    context: &Arc<WorkerContext>,
+    mut inbox: Inbox,
+    commands: mpsc::WeakUnboundedSender<WorkerCommand>,
+) {
     let mut worker = WorkerLoop {
         context,
         tasks: TaskTracker::new(),
         detached_tasks: TaskTracker::new(),
-        renewals: Renewals::new(BootInstant::now()),
+        renewals: Renewer::new(BootInstant::now()),
         in_flight: FuturesUnordered::new(),
         flushes: FuturesUnordered::new(),
     };
@@ -88,7 +92,7 @@ async fn run(context: &Arc<WorkerContext>, mut inbox: Inbox, commands: mpsc::Wea
         let notify = |event| {
             // Without a sender all clients and guards are dropped.
             if let Some(commands) = commands.upgrade() {
-                let _ = commands.send(Command::Session(event));
+                let _ = commands.send(WorkerCommand::Session(event));
             }
         };
         session_context.transport.run_session(notify).await;
@@ -134,36 +138,38 @@ struct WorkerLoop<'a> {
     tasks: TaskTracker,
     /// Tasks that end with the thread. Nothing waits for them.
     detached_tasks: TaskTracker,
-    renewals: Renewals,
+    renewals: Renewer,
     in_flight: FuturesUnordered<BoxFuture<'static, RenewalOutcome>>,
     /// Apart from `tasks`, which they wait for.
     flushes: FuturesUnordered<BoxFuture<'static, PendingFlush>>,
 }
 
 impl WorkerLoop<'_> {
-    fn handle(&mut self, command: Command) {
+    fn handle(&mut self, command: WorkerCommand) {
         match command {
-            Command::Spawn(task) => {
+            WorkerCommand::Spawn(task) => {
                 self.tasks.spawn(task);
             }
-            Command::SpawnDetached(task) => {
+            WorkerCommand::SpawnDetached(task) => {
                 self.detached_tasks.spawn(task);
             }
-            Command::Session(SessionEvent::Up) => self.renewals.renew_all(BootInstant::now()),
-            Command::Session(SessionEvent::LeaseEnded(ended)) => {
+            WorkerCommand::Session(SessionEvent::Up) => self.renewals.renew_all(BootInstant::now()),
+            WorkerCommand::Session(SessionEvent::LeaseEnded(ended)) => {
                 self.renewals.lease_ended(ended, BootInstant::now());
             }
-            Command::Watch { lease, socket } => {
+            WorkerCommand::Watch { lease, socket } => {
                 let session_knows = self.session_knows(socket);
                 self.renewals.watch(lease, session_knows, BootInstant::now());
             }
-            Command::Unwatch(lease) => self.renewals.unwatch(&lease),
-            Command::Release(pending) => {
+            WorkerCommand::Unwatch(lease) => self.renewals.unwatch(&lease),
+            WorkerCommand::Release(pending) => {
                 self.renewals.unwatch(&pending.lease);
                 self.tasks.spawn(release(Arc::clone(self.context), pending));
             }
-            Command::Renew(lease, caller) => self.renewals.renew_now(&lease, caller, BootInstant::now()),
-            Command::Flush { timeout, done } => {
+            WorkerCommand::Renew(lease, caller) => {
+                self.renewals.renew_now(&lease, caller, BootInstant::now());
+            }
+            WorkerCommand::Flush { timeout, done } => {
                 self.tasks.close();
                 self.flush(PendingFlush { deadline: BootInstant::now() + timeout, done });
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use dlm_client::{GuardState, LossReason, Mode};
 use serde_json::json;
 
-use crate::server::{Reply, Server, accept_all, problem};
+use crate::server::{ScriptedReply, ScriptedServer, accept_all, problem};
 
 const TTL: u64 = 30_000;
 
@@ -33,7 +33,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
 #[test]
 fn client_needs_no_tokio_runtime() {
-    let server = Server::start(accept_all(TTL));
+    let server = ScriptedServer::start(accept_all(TTL));
     block_on(async {
         let client = dlm_client::Client::connect(&server.url).await.unwrap();
         let guard = client.lock("orders/42").wait(Duration::from_secs(1)).await.unwrap();
@@ -49,7 +49,7 @@ fn client_needs_no_tokio_runtime() {
 
 #[tokio::test]
 async fn detached_lease_is_not_released_and_can_be_adopted_once() {
-    let server = Server::start(accept_all(TTL));
+    let server = ScriptedServer::start(accept_all(TTL));
     let client = server.client().await;
     let guard = client.lock("orders/42").await.unwrap();
     let lost = guard.lost();
@@ -67,8 +67,8 @@ async fn detached_lease_is_not_released_and_can_be_adopted_once() {
 #[tokio::test]
 async fn ended_lease_cannot_be_adopted() {
     let mut accept = accept_all(TTL);
-    let server = Server::start(move |request| match request.operation() {
-        "renew" => Reply::Json(410, problem(410, "lease-ended", Some("expired"))),
+    let server = ScriptedServer::start(move |request| match request.operation() {
+        "renew" => ScriptedReply::Json(410, problem(410, "lease-ended", Some("expired"))),
         _ => accept(request),
     });
     let client = server.client().await;
@@ -78,7 +78,7 @@ async fn ended_lease_cannot_be_adopted() {
 
 #[tokio::test]
 async fn with_lock_returns_the_result_and_releases_the_lock() {
-    let server = Server::start(accept_all(TTL));
+    let server = ScriptedServer::start(accept_all(TTL));
     let client = server.client().await;
     // Spawned, to check that the future is `Send`.
     let work = tokio::spawn({
@@ -99,10 +99,10 @@ async fn with_lock_returns_the_result_and_releases_the_lock() {
 #[tokio::test]
 async fn with_lock_stops_the_work_when_the_lock_is_lost() {
     let mut accept = accept_all(300);
-    let server = Server::start(move |request| match request.path.as_str() {
+    let server = ScriptedServer::start(move |request| match request.path.as_str() {
         "/v1/renew" => {
             let problem = problem(410, "lease-ended", Some("force_released"));
-            Reply::Json(200, json!({"results": [{"problem": problem}]}))
+            ScriptedReply::Json(200, json!({"results": [{"problem": problem}]}))
         }
         _ => accept(request),
     });
@@ -113,7 +113,7 @@ async fn with_lock_stops_the_work_when_the_lock_is_lost() {
 
 #[tokio::test]
 async fn lost_future_and_token_fire_when_the_guard_is_dropped() {
-    let server = Server::start(accept_all(TTL));
+    let server = ScriptedServer::start(accept_all(TTL));
     let client = server.client().await;
     let guard = client.lock("orders/42").await.unwrap();
     let (lost, token) = (guard.lost(), guard.lost_token());
@@ -127,7 +127,7 @@ async fn lost_future_and_token_fire_when_the_guard_is_dropped() {
 
 #[tokio::test]
 async fn debug_output_never_contains_the_lease_id() {
-    let server = Server::start(accept_all(TTL));
+    let server = ScriptedServer::start(accept_all(TTL));
     let client = server.client().await;
     let guard = client.lock("orders/42").await.unwrap();
     let output = format!("{client:?} {guard:?} {:?}", client.lock("a"));

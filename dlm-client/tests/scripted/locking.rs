@@ -6,29 +6,32 @@ use std::time::{Duration, Instant};
 use dlm_client::Client;
 use serde_json::json;
 
-use crate::server::{Reply, Server, accept_all, cancelled, granted, problem};
+use crate::server::{ScriptedReply, ScriptedServer, accept_all, cancelled, granted, problem};
 
 const TTL: u64 = 30_000;
 
 /// Replies to the acquires in order, repeating the last reply, and accepts all other
 /// requests.
-fn acquire_replies(mut replies: Vec<Box<dyn Fn() -> Reply + Send>>) -> Server {
+fn acquire_replies(mut replies: Vec<Box<dyn Fn() -> ScriptedReply + Send>>) -> ScriptedServer {
     let mut accept = accept_all(TTL);
-    Server::start(move |request| match request.operation() {
+    ScriptedServer::start(move |request| match request.operation() {
         "acquire" if replies.len() > 1 => replies.remove(0)(),
         "acquire" => replies[0](),
         _ => accept(request),
     })
 }
 
-fn ended(reason: &'static str) -> Box<dyn Fn() -> Reply + Send> {
-    Box::new(move || Reply::Json(409, problem(409, "lease-ended", Some(reason))))
+fn ended(reason: &'static str) -> Box<dyn Fn() -> ScriptedReply + Send> {
+    Box::new(move || ScriptedReply::Json(409, problem(409, "lease-ended", Some(reason))))
 }
 
 #[tokio::test]
 async fn lost_reply_is_retried_with_the_same_key_and_body() {
-    let server =
-        acquire_replies(vec![Box::new(|| Reply::Cut), Box::new(|| Reply::Cut), Box::new(|| granted(TTL))]);
+    let server = acquire_replies(vec![
+        Box::new(|| ScriptedReply::Cut),
+        Box::new(|| ScriptedReply::Cut),
+        Box::new(|| granted(TTL)),
+    ]);
     let client = server.client().await;
     let guard = client.lock("orders/42").metadata([("job", "nightly")]).await.unwrap();
 
@@ -43,9 +46,9 @@ async fn lost_reply_is_retried_with_the_same_key_and_body() {
 #[tokio::test]
 async fn queued_waiter_continues_to_wait_with_the_same_key() {
     let queued = || {
-        Reply::After(
+        ScriptedReply::After(
             Duration::from_millis(20),
-            Box::new(Reply::Json(
+            Box::new(ScriptedReply::Json(
                 202,
                 json!({"position": 1, "queue_len": 1, "holders": [], "idempotency_key": "k"}),
             )),
@@ -64,7 +67,8 @@ async fn queued_waiter_continues_to_wait_with_the_same_key() {
 #[tokio::test]
 async fn key_whose_lease_ended_before_the_reply_arrived_is_replaced() {
     for reason in ["expired", "away"] {
-        let server = acquire_replies(vec![Box::new(|| Reply::Cut), ended(reason), Box::new(|| granted(TTL))]);
+        let server =
+            acquire_replies(vec![Box::new(|| ScriptedReply::Cut), ended(reason), Box::new(|| granted(TTL))]);
         let client = server.client().await;
         let guard = client.lock("orders/42").await.unwrap();
         let requests = server.seen_of("acquire");
@@ -76,7 +80,7 @@ async fn key_whose_lease_ended_before_the_reply_arrived_is_replaced() {
 
 #[tokio::test]
 async fn ended_lease_of_a_caller_chosen_key_is_an_error() {
-    let server = acquire_replies(vec![Box::new(|| Reply::Cut), ended("expired")]);
+    let server = acquire_replies(vec![Box::new(|| ScriptedReply::Cut), ended("expired")]);
     let client = server.client().await;
     let error = client.lock("orders/42").idempotency_key("job-7").await.unwrap_err();
     assert!(error.is_lost(), "{error}");
@@ -86,7 +90,7 @@ async fn ended_lease_of_a_caller_chosen_key_is_an_error() {
 
 #[tokio::test]
 async fn caller_chosen_key_has_at_most_one_guard() {
-    let server = Server::start(accept_all(TTL));
+    let server = ScriptedServer::start(accept_all(TTL));
     let client = server.client().await;
     let first = client.lock("orders/42").idempotency_key("only-one").await.unwrap();
     let second = client.lock("orders/42").idempotency_key("only-one").await.unwrap_err();
@@ -99,8 +103,8 @@ async fn caller_chosen_key_has_at_most_one_guard() {
 
 #[tokio::test]
 async fn wait_times_out_even_if_the_server_is_silent_or_unreachable() {
-    let silent = acquire_replies(vec![Box::new(|| Reply::Silence)]);
-    let unreachable = Server::start(accept_all(TTL));
+    let silent = acquire_replies(vec![Box::new(|| ScriptedReply::Silence)]);
+    let unreachable = ScriptedServer::start(accept_all(TTL));
     let (with_silent, with_unreachable) = (silent.client().await, unreachable.client().await);
     drop(unreachable);
 
@@ -117,7 +121,7 @@ async fn wait_times_out_even_if_the_server_is_silent_or_unreachable() {
 
 #[tokio::test]
 async fn retry_waits_for_the_retry_after_of_the_server() {
-    let busy = || Reply::Other {
+    let busy = || ScriptedReply::Other {
         status: 503,
         media_type: "application/problem+json",
         retry_after: Some(1),
@@ -133,7 +137,7 @@ async fn retry_waits_for_the_retry_after_of_the_server() {
 
 #[tokio::test]
 async fn dropped_waiter_cancels_its_key() {
-    let server = acquire_replies(vec![Box::new(|| Reply::Silence)]);
+    let server = acquire_replies(vec![Box::new(|| ScriptedReply::Silence)]);
     let client = server.client().await;
     let waiting = tokio::spawn(client.lock("orders/42").into_future());
     let requests = server.wait_for("acquire", 1).await;
@@ -145,11 +149,11 @@ async fn dropped_waiter_cancels_its_key() {
 #[tokio::test]
 async fn cancel_is_retried_until_it_is_answered() {
     let mut cancels = 0;
-    let server = Server::start(move |request| match request.operation() {
-        "acquire" => Reply::Silence,
+    let server = ScriptedServer::start(move |request| match request.operation() {
+        "acquire" => ScriptedReply::Silence,
         _ => {
             cancels += 1;
-            if cancels < 3 { Reply::Cut } else { cancelled() }
+            if cancels < 3 { ScriptedReply::Cut } else { cancelled() }
         }
     });
     let client = server.client().await;
@@ -163,7 +167,7 @@ async fn cancel_is_retried_until_it_is_answered() {
 
 #[tokio::test]
 async fn grant_of_a_dropped_request_is_released() {
-    let server = Server::start(accept_all(300));
+    let server = ScriptedServer::start(accept_all(300));
     let client = server.client().await;
     let mut waiting = client.lock("orders/42").into_future();
     let first = futures_util::poll!(waiting.as_mut());
@@ -176,7 +180,7 @@ async fn grant_of_a_dropped_request_is_released() {
 
 #[tokio::test]
 async fn try_lock_of_a_held_lock_returns_none() {
-    let held = || Reply::Json(423, problem(423, "lock-held", None));
+    let held = || ScriptedReply::Json(423, problem(423, "lock-held", None));
     let server = acquire_replies(vec![Box::new(held)]);
     let client = server.client().await;
     assert!(client.try_lock("orders/42").await.unwrap().is_none());
@@ -187,7 +191,7 @@ async fn try_lock_of_a_held_lock_returns_none() {
 
 #[tokio::test]
 async fn try_lock_reports_an_unreachable_server_soon() {
-    let server = Server::start(accept_all(TTL));
+    let server = ScriptedServer::start(accept_all(TTL));
     let client = server.client().await;
     drop(server);
     let begun = Instant::now();
@@ -199,7 +203,7 @@ async fn try_lock_reports_an_unreachable_server_soon() {
 
 #[tokio::test]
 async fn try_lock_reports_a_silent_server_as_a_request_timeout() {
-    let server = acquire_replies(vec![Box::new(|| Reply::Silence)]);
+    let server = acquire_replies(vec![Box::new(|| ScriptedReply::Silence)]);
     let timeout = Duration::from_millis(300);
     let client = Client::builder().address(&server.url).request_timeout(timeout).connect().await.unwrap();
     let error = client.try_lock("orders/42").await.unwrap_err();

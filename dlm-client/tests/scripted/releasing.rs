@@ -3,15 +3,15 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use crate::server::{Reply, Server, accept_all, released};
+use crate::server::{ScriptedReply, ScriptedServer, accept_all, released};
 
 const TTL: u64 = 30_000;
 const SOON: Duration = Duration::from_secs(5);
 
 /// Replies to releases with `release`, and accepts all other requests.
-fn release_replies(mut release: impl FnMut() -> Reply + Send + 'static) -> Server {
+fn release_replies(mut release: impl FnMut() -> ScriptedReply + Send + 'static) -> ScriptedServer {
     let mut accept = accept_all(TTL);
-    Server::start(move |request| match request.operation() {
+    ScriptedServer::start(move |request| match request.operation() {
         "release" => release(),
         _ => accept(request),
     })
@@ -19,7 +19,7 @@ fn release_replies(mut release: impl FnMut() -> Reply + Send + 'static) -> Serve
 
 #[test]
 fn guard_can_be_dropped_outside_a_runtime_in_a_panic_and_after_its_runtime() {
-    let server = Server::start(accept_all(TTL));
+    let server = ScriptedServer::start(accept_all(TTL));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let client = runtime.block_on(server.client());
     let lock = || runtime.block_on(client.lock("orders/42").into_future()).unwrap();
@@ -49,7 +49,7 @@ async fn release_is_retried_until_it_is_answered() {
     let mut attempts = 0;
     let server = release_replies(move || {
         attempts += 1;
-        if attempts < 4 { Reply::Cut } else { released() }
+        if attempts < 4 { ScriptedReply::Cut } else { released() }
     });
     let client = server.client().await;
     client.lock("orders/42").await.unwrap().release().await.unwrap();
@@ -60,12 +60,12 @@ async fn release_is_retried_until_it_is_answered() {
 async fn close_completes_pending_releases_and_ends_all_waits() {
     let mut grants = 0;
     let mut accept = accept_all(TTL);
-    let server = Server::start(move |request| match request.operation() {
+    let server = ScriptedServer::start(move |request| match request.operation() {
         "acquire" => {
             grants += 1;
-            if grants > 20 { Reply::Silence } else { accept(request) }
+            if grants > 20 { ScriptedReply::Silence } else { accept(request) }
         }
-        "release" => Reply::After(Duration::from_millis(100), Box::new(released())),
+        "release" => ScriptedReply::After(Duration::from_millis(100), Box::new(released())),
         _ => accept(request),
     });
     let client = server.client().await;
@@ -88,7 +88,7 @@ async fn close_completes_pending_releases_and_ends_all_waits() {
 
 #[tokio::test]
 async fn close_times_out_if_releases_are_pending() {
-    let server = release_replies(|| Reply::Silence);
+    let server = release_replies(|| ScriptedReply::Silence);
     let client = server.client().await;
     drop(client.lock("orders/42").await.unwrap());
     assert!(client.close(Duration::from_millis(100)).await.unwrap_err().is_timeout());
@@ -96,7 +96,7 @@ async fn close_times_out_if_releases_are_pending() {
 
 #[tokio::test]
 async fn last_release_is_sent_even_if_the_client_is_dropped() {
-    let server = Server::start(accept_all(TTL));
+    let server = ScriptedServer::start(accept_all(TTL));
     let client = server.client().await;
     let guard = client.lock("orders/42").await.unwrap();
     drop(client);
@@ -106,7 +106,7 @@ async fn last_release_is_sent_even_if_the_client_is_dropped() {
 
 #[tokio::test]
 async fn dropped_release_future_still_releases() {
-    let server = Server::start(accept_all(TTL));
+    let server = ScriptedServer::start(accept_all(TTL));
     let client = server.client().await;
     drop(client.lock("orders/42").await.unwrap().release());
     server.wait_for("release", 1).await;
@@ -115,8 +115,8 @@ async fn dropped_release_future_still_releases() {
 #[tokio::test]
 async fn close_waits_for_the_release_of_an_abandoned_adopt() {
     let mut accept = accept_all(TTL);
-    let server = Server::start(move |request| match request.operation() {
-        "renew" => Reply::After(Duration::from_millis(200), Box::new(accept(request))),
+    let server = ScriptedServer::start(move |request| match request.operation() {
+        "renew" => ScriptedReply::After(Duration::from_millis(200), Box::new(accept(request))),
         _ => accept(request),
     });
     let client = server.client().await;

@@ -6,15 +6,17 @@ use std::time::{Duration, Instant};
 use dlm_client::{GuardState, LossReason};
 use serde_json::json;
 
-use crate::server::{Reply, Server, accept_all, lease, problem, renewed};
+use crate::server::{ScriptedReply, ScriptedServer, accept_all, lease, problem, renewed};
 
 const TTL: Duration = Duration::from_millis(600);
 const TTL_MS: u64 = 600;
 
 /// Replies to renewals with `renewal`, and accepts all other requests.
-fn renewal_replies(mut renewal: impl FnMut(&crate::server::Request) -> Reply + Send + 'static) -> Server {
+fn renewal_replies(
+    mut renewal: impl FnMut(&crate::server::ReceivedRequest) -> ScriptedReply + Send + 'static,
+) -> ScriptedServer {
     let mut accept = accept_all(TTL_MS);
-    Server::start(move |request| match request.path.as_str() {
+    ScriptedServer::start(move |request| match request.path.as_str() {
         "/v1/renew" => renewal(request),
         _ => accept(request),
     })
@@ -26,9 +28,14 @@ async fn renewal_is_retried_after_transient_errors_and_the_guard_survives() {
     let server = renewal_replies(move |request| {
         attempts += 1;
         match attempts % 4 {
-            1 => Reply::Cut,
-            2 => Reply::Json(503, problem(503, "unavailable", None)),
-            3 => Reply::Other { status: 200, media_type: "text/html", retry_after: None, body: "?".into() },
+            1 => ScriptedReply::Cut,
+            2 => ScriptedReply::Json(503, problem(503, "unavailable", None)),
+            3 => ScriptedReply::Other {
+                status: 200,
+                media_type: "text/html",
+                retry_after: None,
+                body: "?".into(),
+            },
             _ => renewed(request, TTL_MS),
         }
     });
@@ -40,7 +47,7 @@ async fn renewal_is_retried_after_transient_errors_and_the_guard_survives() {
 
 #[tokio::test]
 async fn guard_is_lost_before_its_lease_expires_if_the_server_falls_silent() {
-    let server = renewal_replies(|_| Reply::Silence);
+    let server = renewal_replies(|_| ScriptedReply::Silence);
     let client = server.client().await;
     let requested_at = Instant::now();
     let guard = client.lock("orders/42").ttl(TTL).await.unwrap();
@@ -79,7 +86,7 @@ async fn one_lost_lease_does_not_affect_the_others() {
                 json!({"lease": lease(item["lease_id"].as_str().unwrap(), TTL_MS)})
             }
         });
-        Reply::Json(200, json!({"results": results.collect::<Vec<_>>()}))
+        ScriptedReply::Json(200, json!({"results": results.collect::<Vec<_>>()}))
     });
     let client = server.client().await;
     let mut guards = Vec::new();
@@ -113,7 +120,7 @@ async fn many_leases_are_renewed_in_few_requests() {
 
 #[tokio::test]
 async fn blocked_runtime_does_not_lose_locks() {
-    let server = Server::start(accept_all(TTL_MS));
+    let server = ScriptedServer::start(accept_all(TTL_MS));
     let client = server.client().await;
     let guard = client.lock("orders/42").ttl(TTL).await.unwrap();
     std::thread::sleep(3 * TTL);
@@ -122,7 +129,7 @@ async fn blocked_runtime_does_not_lose_locks() {
 
 #[tokio::test]
 async fn manually_renewed_guard_is_lost_without_a_renewal() {
-    let server = Server::start(accept_all(TTL_MS));
+    let server = ScriptedServer::start(accept_all(TTL_MS));
     let client = server.client().await;
     let guard = client.lock("orders/42").ttl(TTL).auto_renew(false).await.unwrap();
     guard.renew(TTL).await.unwrap();
@@ -142,7 +149,7 @@ async fn new_lock_after_a_loss_is_renewed() {
         let id = request.body["leases"][0]["lease_id"].clone();
         if *first.get_or_insert_with(|| id.clone()) == id {
             let problem = problem(410, "lease-ended", Some("expired"));
-            return Reply::Json(200, json!({"results": [{"problem": problem}]}));
+            return ScriptedReply::Json(200, json!({"results": [{"problem": problem}]}));
         }
         renewed(request, TTL_MS)
     });

@@ -5,16 +5,16 @@ use std::time::Duration;
 use dlm_client::{Client, FencingToken, ProblemCode, StateFilter};
 use serde_json::{Value, json};
 
-use crate::server::{Reply, Server, accept_all, problem};
+use crate::server::{ScriptedReply, ScriptedServer, accept_all, problem};
 
-fn page(title: &str) -> Reply {
+fn page(title: &str) -> ScriptedReply {
     let body = format!("<html>{title}</html>");
-    Reply::Other { status: 200, media_type: "text/html", retry_after: None, body }
+    ScriptedReply::Other { status: 200, media_type: "text/html", retry_after: None, body }
 }
 
 #[tokio::test]
 async fn reply_of_another_server_is_an_unexpected_reply() {
-    let server = Server::start(|_| page("please log in"));
+    let server = ScriptedServer::start(|_| page("please log in"));
     let client = server.client().await;
     for error in [
         client.lock("orders/42").await.unwrap_err(),
@@ -44,7 +44,7 @@ async fn unreachable_https_address_is_an_error_and_not_a_panic() {
 
 #[tokio::test]
 async fn first_invalid_argument_is_reported_when_the_request_is_awaited() {
-    let server = Server::start(accept_all(30_000));
+    let server = ScriptedServer::start(accept_all(30_000));
     let client = server.client().await;
     let error = client.lock("a\nb").ttl(Duration::ZERO).await.unwrap_err();
     assert!(error.is_invalid() && error.to_string().contains("resource name"), "{error}");
@@ -61,7 +61,7 @@ async fn first_invalid_argument_is_reported_when_the_request_is_awaited() {
 
 #[tokio::test]
 async fn client_defaults_apply_to_each_lock_unless_overridden() {
-    let server = Server::start(accept_all(5_000));
+    let server = ScriptedServer::start(accept_all(5_000));
     let builder = Client::builder().address(&server.url).owner("api-7").default_ttl(Duration::from_secs(5));
     let client = builder.connect().await.unwrap();
     drop(client.lock("a").await.unwrap());
@@ -74,12 +74,12 @@ async fn client_defaults_apply_to_each_lock_unless_overridden() {
 #[tokio::test]
 async fn request_is_retried_after_a_lost_reply_and_a_rejection_is_reported() {
     let mut attempts = 0;
-    let server = Server::start(move |request| {
+    let server = ScriptedServer::start(move |request| {
         attempts += 1;
         match request.operation() {
-            _ if attempts == 1 => Reply::Cut,
-            "check" => Reply::Json(200, json!({"live": true, "mode": "shared", "current_token": 9})),
-            _ => Reply::Json(409, problem(409, "holder-changed", None)),
+            _ if attempts == 1 => ScriptedReply::Cut,
+            "check" => ScriptedReply::Json(200, json!({"live": true, "mode": "shared", "current_token": 9})),
+            _ => ScriptedReply::Json(409, problem(409, "holder-changed", None)),
         }
     });
     let client = server.client().await;
@@ -97,13 +97,13 @@ async fn list_is_fetched_page_by_page() {
         json!({"resource": name, "state": "free", "mode": null, "current_token": 0, "queue_len": 0,
                "holders": [], "holder_count": 0, "version": 0})
     };
-    let server = Server::start(move |request| {
+    let server = ScriptedServer::start(move |request| {
         let (locks, next, cursor) = if request.path.contains("after=") {
             (vec![row("c")], None, "second")
         } else {
             (vec![row("a"), row("b/🔒")], Some("b/🔒"), "first")
         };
-        Reply::Json(200, json!({"locks": locks, "next": next, "cursor": cursor}))
+        ScriptedReply::Json(200, json!({"locks": locks, "next": next, "cursor": cursor}))
     });
     let client = server.client().await;
     let mut locks = client.locks().prefix("a&b").state(StateFilter::All);

@@ -17,14 +17,14 @@ use crate::socket::session;
 
 /// A received request.
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
+pub(crate) struct ReceivedRequest {
     pub(crate) path: String,
     pub(crate) key: Option<String>,
     pub(crate) body: Value,
     pub(crate) websocket_key: Option<String>,
 }
 
-impl Request {
+impl ReceivedRequest {
     /// Converts a request that arrived over the session.
     pub(crate) fn of_frame(body: Value) -> Self {
         let path = format!("session/{}", body["op"].as_str().unwrap());
@@ -39,7 +39,7 @@ impl Request {
 }
 
 /// How the script replies to an HTTP request.
-pub(crate) enum Reply {
+pub(crate) enum ScriptedReply {
     Json(u16, Value),
     /// Any reply, with its media type and `Retry-After`.
     Other {
@@ -53,10 +53,10 @@ pub(crate) enum Reply {
     /// Keep the connection open without a reply.
     Silence,
     /// Reply after a delay.
-    After(Duration, Box<Reply>),
+    After(Duration, Box<ScriptedReply>),
 }
 
-type Script = Box<dyn FnMut(&Request) -> Reply + Send>;
+type Script = Box<dyn FnMut(&ReceivedRequest) -> ScriptedReply + Send>;
 
 /// How the server handles a session upgrade.
 pub(crate) enum SessionMode {
@@ -65,11 +65,11 @@ pub(crate) enum SessionMode {
     /// Close the connection without a reply.
     Cut,
     /// Open the session after a delay, and reply as the script says.
-    Open(Duration, Box<dyn FnMut(&Request) -> SessionScriptReply + Send>),
+    Open(Duration, Box<dyn FnMut(&ReceivedRequest) -> ScriptedFrames + Send>),
 }
 
 /// How the script replies to a request over the session.
-pub(crate) enum SessionScriptReply {
+pub(crate) enum ScriptedFrames {
     /// Send one message, with the id of the request added.
     Reply(Value),
     /// Send these messages as they are.
@@ -79,16 +79,16 @@ pub(crate) enum SessionScriptReply {
 }
 
 /// The running server. Stops when dropped.
-pub(crate) struct Server {
+pub(crate) struct ScriptedServer {
     pub(crate) url: String,
-    seen: watch::Receiver<Vec<Request>>,
+    seen: watch::Receiver<Vec<ReceivedRequest>>,
     _stop: oneshot::Sender<()>,
 }
 
-impl Server {
+impl ScriptedServer {
     /// Starts a server that replies as `script` says, except to `readyz`. It does not
     /// allow sessions.
-    pub(crate) fn start(script: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
+    pub(crate) fn start(script: impl FnMut(&ReceivedRequest) -> ScriptedReply + Send + 'static) -> Self {
         Self::with(SessionMode::Forbidden, script)
     }
 
@@ -96,18 +96,21 @@ impl Server {
     /// requests over HTTP.
     pub(crate) fn in_session(
         ttl_ms: u64,
-        script: impl FnMut(&Request) -> SessionScriptReply + Send + 'static,
+        script: impl FnMut(&ReceivedRequest) -> ScriptedFrames + Send + 'static,
     ) -> Self {
         Self::with(SessionMode::Open(Duration::ZERO, Box::new(script)), accept_all(ttl_ms))
     }
 
-    pub(crate) fn with(session: SessionMode, script: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
+    pub(crate) fn with(
+        session: SessionMode,
+        script: impl FnMut(&ReceivedRequest) -> ScriptedReply + Send + 'static,
+    ) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (seen_by, seen) = watch::channel(Vec::new());
         let (stop, stopped) = oneshot::channel();
-        let state = Arc::new(ServerState {
+        let state = Arc::new(ScriptState {
             script: Mutex::new(Box::new(script)),
             session: Mutex::new(session),
             frozen: AtomicBool::new(false),
@@ -136,19 +139,19 @@ impl Server {
     }
 
     /// All requests so far.
-    pub(crate) fn seen(&self) -> Vec<Request> {
+    pub(crate) fn seen(&self) -> Vec<ReceivedRequest> {
         self.seen.borrow().clone()
     }
 
     /// The requests for one operation so far.
-    pub(crate) fn seen_of(&self, operation: &str) -> Vec<Request> {
+    pub(crate) fn seen_of(&self, operation: &str) -> Vec<ReceivedRequest> {
         self.seen().into_iter().filter(|request| request.operation() == operation).collect()
     }
 
     /// Waits until `count` requests for an operation have arrived.
-    pub(crate) async fn wait_for(&self, operation: &str, count: usize) -> Vec<Request> {
+    pub(crate) async fn wait_for(&self, operation: &str, count: usize) -> Vec<ReceivedRequest> {
         let arrived =
-            |seen: &Vec<Request>| seen.iter().filter(|r| r.operation() == operation).count() >= count;
+            |seen: &Vec<ReceivedRequest>| seen.iter().filter(|r| r.operation() == operation).count() >= count;
         let waited = tokio::time::timeout(Duration::from_secs(20), async {
             self.seen.clone().wait_for(arrived).await.map(drop)
         });
@@ -158,25 +161,25 @@ impl Server {
 }
 
 /// What all connections share.
-pub(crate) struct ServerState {
+pub(crate) struct ScriptState {
     script: Mutex<Script>,
     pub(crate) session: Mutex<SessionMode>,
     pub(crate) frozen: AtomicBool,
-    pub(crate) seen: watch::Sender<Vec<Request>>,
+    pub(crate) seen: watch::Sender<Vec<ReceivedRequest>>,
 }
 
-async fn serve(stream: TcpStream, state: Arc<ServerState>) {
+async fn serve(stream: TcpStream, state: Arc<ScriptState>) {
     let mut stream = BufReader::new(stream);
     while let Ok(Some(request)) = read(&mut stream).await {
         let reply = if state.frozen.load(Ordering::SeqCst) {
-            Reply::Silence
+            ScriptedReply::Silence
         } else if request.path == "/readyz" {
-            Reply::Json(200, json!({}))
+            ScriptedReply::Json(200, json!({}))
         } else if request.path == "/v1/session" {
             let rejection = match &*state.session.lock().unwrap() {
                 SessionMode::Open(..) => None,
-                SessionMode::Cut => Some(Reply::Cut),
-                SessionMode::Forbidden => Some(Reply::Json(404, problem(404, "not-found", None))),
+                SessionMode::Cut => Some(ScriptedReply::Cut),
+                SessionMode::Forbidden => Some(ScriptedReply::Json(404, problem(404, "not-found", None))),
             };
             match rejection {
                 Some(rejection) => rejection,
@@ -194,7 +197,7 @@ async fn serve(stream: TcpStream, state: Arc<ServerState>) {
     }
 }
 
-async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> {
+async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<ReceivedRequest>> {
     let mut first = String::new();
     if stream.read_line(&mut first).await? == 0 {
         return Ok(None);
@@ -212,19 +215,21 @@ async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> 
     stream.read_exact(&mut body).await?;
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let (key, websocket_key) = (headers.remove("idempotency-key"), headers.remove("sec-websocket-key"));
-    Ok(Some(Request { path, key, body, websocket_key }))
+    Ok(Some(ReceivedRequest { path, key, body, websocket_key }))
 }
 
-async fn write(stream: &mut BufReader<TcpStream>, reply: Reply) -> io::Result<()> {
+async fn write(stream: &mut BufReader<TcpStream>, reply: ScriptedReply) -> io::Result<()> {
     let (status, media_type, retry_after, body) = match reply {
-        Reply::Json(status, body) => {
+        ScriptedReply::Json(status, body) => {
             let media_type = if status < 400 { "application/json" } else { "application/problem+json" };
             (status, media_type, None, body.to_string())
         }
-        Reply::Other { status, media_type, retry_after, body } => (status, media_type, retry_after, body),
-        Reply::Cut => return Err(io::ErrorKind::ConnectionAborted.into()),
-        Reply::Silence => std::future::pending().await,
-        Reply::After(pause, reply) => {
+        ScriptedReply::Other { status, media_type, retry_after, body } => {
+            (status, media_type, retry_after, body)
+        }
+        ScriptedReply::Cut => return Err(io::ErrorKind::ConnectionAborted.into()),
+        ScriptedReply::Silence => std::future::pending().await,
+        ScriptedReply::After(pause, reply) => {
             tokio::time::sleep(pause).await;
             return Box::pin(write(stream, *reply)).await;
         }
@@ -251,8 +256,8 @@ pub(crate) fn lease(lease_id: &str, ttl_ms: u64) -> Value {
 }
 
 /// A grant of a new lease.
-pub(crate) fn granted(ttl_ms: u64) -> Reply {
-    Reply::Json(200, lease(&new_lease_id(), ttl_ms))
+pub(crate) fn granted(ttl_ms: u64) -> ScriptedReply {
+    ScriptedReply::Json(200, lease(&new_lease_id(), ttl_ms))
 }
 
 pub(crate) fn problem(status: u16, code: &str, reason: Option<&str>) -> Value {
@@ -267,27 +272,27 @@ pub(crate) fn problem(status: u16, code: &str, reason: Option<&str>) -> Value {
 }
 
 /// Replies to `POST /v1/renew` with every lease renewed.
-pub(crate) fn renewed(request: &Request, ttl_ms: u64) -> Reply {
+pub(crate) fn renewed(request: &ReceivedRequest, ttl_ms: u64) -> ScriptedReply {
     let leases = request.body["leases"].as_array().cloned().unwrap_or_default();
     let result = |item: &Value| json!({"lease": lease(item["lease_id"].as_str().unwrap(), ttl_ms)});
-    Reply::Json(200, json!({"results": leases.iter().map(result).collect::<Vec<_>>()}))
+    ScriptedReply::Json(200, json!({"results": leases.iter().map(result).collect::<Vec<_>>()}))
 }
 
-pub(crate) fn released() -> Reply {
-    Reply::Json(200, json!({"released": true, "fencing_token": 7}))
+pub(crate) fn released() -> ScriptedReply {
+    ScriptedReply::Json(200, json!({"released": true, "fencing_token": 7}))
 }
 
-pub(crate) fn cancelled() -> Reply {
-    Reply::Json(200, json!({"outcome": "cancelled"}))
+pub(crate) fn cancelled() -> ScriptedReply {
+    ScriptedReply::Json(200, json!({"outcome": "cancelled"}))
 }
 
 /// Accepts every request: grants, renews, releases and cancels.
-pub(crate) fn accept_all(ttl_ms: u64) -> impl FnMut(&Request) -> Reply {
+pub(crate) fn accept_all(ttl_ms: u64) -> impl FnMut(&ReceivedRequest) -> ScriptedReply {
     move |request| match request.path.as_str() {
         "/v1/renew" => renewed(request, ttl_ms),
         path if path.ends_with("/acquire") => granted(ttl_ms),
         path if path.ends_with("/renew") => {
-            Reply::Json(200, lease(request.body["lease_id"].as_str().unwrap(), ttl_ms))
+            ScriptedReply::Json(200, lease(request.body["lease_id"].as_str().unwrap(), ttl_ms))
         }
         path if path.ends_with("/cancel") => cancelled(),
         _ => released(),

@@ -7,7 +7,7 @@ use dlm_client::{Client, GuardState, LossReason, TransportKind};
 use serde_json::json;
 
 use crate::server::{
-    Reply, Server, SessionMode, SessionScriptReply, accept_all, lease, new_lease_id, problem,
+    ScriptedFrames, ScriptedReply, ScriptedServer, SessionMode, accept_all, lease, new_lease_id, problem,
 };
 use crate::socket::accept_frame;
 
@@ -15,11 +15,11 @@ const TTL: Duration = Duration::from_millis(2_000);
 const TTL_MS: u64 = 2_000;
 
 /// A server that accepts all requests, over a session.
-fn healthy_server(ttl_ms: u64) -> Server {
-    Server::in_session(ttl_ms, move |request| accept_frame(request, ttl_ms))
+fn healthy_server(ttl_ms: u64) -> ScriptedServer {
+    ScriptedServer::in_session(ttl_ms, move |request| accept_frame(request, ttl_ms))
 }
 
-async fn session_client(servers: &[&Server]) -> Client {
+async fn session_client(servers: &[&ScriptedServer]) -> Client {
     let builder = Client::builder().addresses(servers.iter().map(|server| server.url.clone()));
     // Otherwise the first requests could use HTTP.
     builder.transport(TransportKind::Session).connect().await.unwrap()
@@ -27,8 +27,8 @@ async fn session_client(servers: &[&Server]) -> Client {
 
 #[tokio::test]
 async fn locks_survive_a_silent_server_if_there_is_another() {
-    let silent = Server::in_session(TTL_MS, |request| match request.operation() {
-        "renew" => SessionScriptReply::Freeze,
+    let silent = ScriptedServer::in_session(TTL_MS, |request| match request.operation() {
+        "renew" => ScriptedFrames::Freeze,
         _ => accept_frame(request, TTL_MS),
     });
     let other = healthy_server(TTL_MS);
@@ -40,7 +40,7 @@ async fn locks_survive_a_silent_server_if_there_is_another() {
 
 #[tokio::test]
 async fn wait_continues_at_another_server_if_the_first_falls_silent() {
-    let silent = Server::in_session(TTL_MS, |_| SessionScriptReply::Freeze);
+    let silent = ScriptedServer::in_session(TTL_MS, |_| ScriptedFrames::Freeze);
     let other = healthy_server(TTL_MS);
     let client = session_client(&[&silent, &other]).await;
     let guard = client.lock("orders/42").ttl(TTL).await.unwrap();
@@ -52,11 +52,11 @@ async fn wait_continues_at_another_server_if_the_first_falls_silent() {
 #[tokio::test]
 async fn late_reply_does_not_end_the_session_of_a_live_server() {
     let mut renewals = 0;
-    let server = Server::in_session(TTL_MS, move |request| match request.operation() {
-        "acquire" if request.body["resource"] == "waits" => SessionScriptReply::Messages(vec![]),
+    let server = ScriptedServer::in_session(TTL_MS, move |request| match request.operation() {
+        "acquire" if request.body["resource"] == "waits" => ScriptedFrames::Messages(vec![]),
         "renew" => {
             renewals += 1;
-            if renewals == 1 { SessionScriptReply::Messages(vec![]) } else { accept_frame(request, TTL_MS) }
+            if renewals == 1 { ScriptedFrames::Messages(vec![]) } else { accept_frame(request, TTL_MS) }
         }
         _ => accept_frame(request, TTL_MS),
     });
@@ -73,9 +73,9 @@ async fn late_reply_does_not_end_the_session_of_a_live_server() {
 async fn client_fails_over_from_a_server_without_its_database() {
     for operation in ["acquire", "renew"] {
         let unavailable = problem(503, "unavailable", None);
-        let without = Server::in_session(TTL_MS, move |request| match request.operation() {
-            "acquire" if operation == "acquire" => SessionScriptReply::Reply(json!({"problem": unavailable})),
-            "renew" => SessionScriptReply::Reply(json!({"results": [{"problem": unavailable}]})),
+        let without = ScriptedServer::in_session(TTL_MS, move |request| match request.operation() {
+            "acquire" if operation == "acquire" => ScriptedFrames::Reply(json!({"problem": unavailable})),
+            "renew" => ScriptedFrames::Reply(json!({"results": [{"problem": unavailable}]})),
             _ => accept_frame(request, TTL_MS),
         });
         let other = healthy_server(TTL_MS);
@@ -90,7 +90,7 @@ async fn client_fails_over_from_a_server_without_its_database() {
 #[tokio::test]
 async fn session_is_opened_at_another_server_if_one_rejects_it() {
     for rejection in [SessionMode::Forbidden, SessionMode::Cut] {
-        let rejecting = Server::with(rejection, accept_all(TTL_MS));
+        let rejecting = ScriptedServer::with(rejection, accept_all(TTL_MS));
         let other = healthy_server(TTL_MS);
         let begun = Instant::now();
         let client = session_client(&[&rejecting, &other]).await;
@@ -102,7 +102,7 @@ async fn session_is_opened_at_another_server_if_one_rejects_it() {
 
 #[tokio::test]
 async fn connect_fails_at_once_if_the_session_is_rejected() {
-    let server = Server::start(accept_all(TTL_MS));
+    let server = ScriptedServer::start(accept_all(TTL_MS));
     let builder = Client::builder().address(&server.url).transport(TransportKind::Session);
     let error = builder.request_timeout(Duration::from_millis(500)).connect().await.unwrap_err();
     assert!(error.is_connect() && error.to_string().contains("status 404"), "{error}");
@@ -110,9 +110,9 @@ async fn connect_fails_at_once_if_the_session_is_rejected() {
 
 #[tokio::test]
 async fn undecodable_reply_is_an_error_and_an_unknown_message_is_ignored() {
-    let server = Server::in_session(30_000, |request| match request.operation() {
-        "check" => SessionScriptReply::Reply(json!({"check": {"live": "perhaps"}})),
-        "acquire" => SessionScriptReply::Messages(vec![
+    let server = ScriptedServer::in_session(30_000, |request| match request.operation() {
+        "check" => ScriptedFrames::Reply(json!({"check": {"live": "perhaps"}})),
+        "acquire" => ScriptedFrames::Messages(vec![
             json!({"id": request.body["id"], "not_yet_known": {}}),
             json!({"id": request.body["id"], "lease": lease(&new_lease_id(), 30_000)}),
         ]),
@@ -126,11 +126,11 @@ async fn undecodable_reply_is_an_error_and_an_unknown_message_is_ignored() {
 
 #[tokio::test]
 async fn lease_end_sent_right_after_the_grant_reaches_the_guard() {
-    let server = Server::in_session(30_000, |request| match request.operation() {
+    let server = ScriptedServer::in_session(30_000, |request| match request.operation() {
         "acquire" => {
             let granted = json!({"id": request.body["id"], "lease": lease(&new_lease_id(), 30_000)});
             let ended = json!({"resource": "orders/42", "fencing_token": 7, "reason": "force_released"});
-            SessionScriptReply::Messages(vec![granted, json!({"lease_ended": ended})])
+            ScriptedFrames::Messages(vec![granted, json!({"lease_ended": ended})])
         }
         _ => accept_frame(request, 30_000),
     });
@@ -145,21 +145,21 @@ async fn lease_end_sent_right_after_the_grant_reaches_the_guard() {
 }
 
 /// A server whose session comes up while a request for `slow` is in flight over HTTP.
-fn server_with_late_session(slow: &'static str) -> Server {
+fn server_with_late_session(slow: &'static str) -> ScriptedServer {
     let mut accept = accept_all(30_000);
     let session =
         SessionMode::Open(Duration::from_millis(200), Box::new(|request| accept_frame(request, 30_000)));
-    Server::with(session, move |request| {
+    ScriptedServer::with(session, move |request| {
         let reply = accept(request);
         if request.operation() == slow {
-            Reply::After(Duration::from_millis(500), Box::new(reply))
+            ScriptedReply::After(Duration::from_millis(500), Box::new(reply))
         } else {
             reply
         }
     })
 }
 
-async fn wait_for_renewal_over_session(server: &Server) {
+async fn wait_for_renewal_over_session(server: &ScriptedServer) {
     for _ in 0..100 {
         if server.seen_of("renew").iter().any(|request| request.path == "session/renew") {
             return;

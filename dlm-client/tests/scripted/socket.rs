@@ -14,10 +14,14 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::server::{Request, ServerState, SessionMode, SessionScriptReply, lease, new_lease_id};
+use crate::server::{ReceivedRequest, ScriptState, ScriptedFrames, SessionMode, lease, new_lease_id};
 
 /// Serves one session until the client closes it.
-pub(crate) async fn session(mut stream: BufReader<TcpStream>, state: Arc<ServerState>, upgrade: &Request) {
+pub(crate) async fn session(
+    mut stream: BufReader<TcpStream>,
+    state: Arc<ScriptState>,
+    upgrade: &ReceivedRequest,
+) {
     let pause = match &*state.session.lock().unwrap() {
         SessionMode::Open(pause, _) => *pause,
         SessionMode::Forbidden | SessionMode::Cut => Duration::ZERO,
@@ -32,7 +36,7 @@ pub(crate) async fn session(mut stream: BufReader<TcpStream>, state: Arc<ServerS
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
     while let Some(Ok(message)) = socket.next().await {
         let Message::Text(text) = message else { continue };
-        let request = Request::of_frame(serde_json::from_str(&text).unwrap());
+        let request = ReceivedRequest::of_frame(serde_json::from_str(&text).unwrap());
         let reply = match &mut *state.session.lock().unwrap() {
             SessionMode::Open(_, script) => script(&request),
             SessionMode::Forbidden | SessionMode::Cut => return,
@@ -40,12 +44,12 @@ pub(crate) async fn session(mut stream: BufReader<TcpStream>, state: Arc<ServerS
         let id = request.body["id"].clone();
         state.seen.send_modify(|seen| seen.push(request));
         let messages = match reply {
-            SessionScriptReply::Reply(mut reply) => {
+            ScriptedFrames::Reply(mut reply) => {
                 reply["id"] = id;
                 vec![reply]
             }
-            SessionScriptReply::Messages(messages) => messages,
-            SessionScriptReply::Freeze => {
+            ScriptedFrames::Messages(messages) => messages,
+            ScriptedFrames::Freeze => {
                 state.frozen.store(true, Ordering::SeqCst);
                 pending().await
             }
@@ -62,10 +66,10 @@ pub(crate) async fn session(mut stream: BufReader<TcpStream>, state: Arc<ServerS
 }
 
 /// Accepts every request over a session: grants, renews, releases and cancels.
-pub(crate) fn accept_frame(request: &Request, ttl_ms: u64) -> SessionScriptReply {
+pub(crate) fn accept_frame(request: &ReceivedRequest, ttl_ms: u64) -> ScriptedFrames {
     let leases = request.body["leases"].as_array().cloned().unwrap_or_default();
     let renewed = |item: &Value| json!({"lease": lease(item["lease_id"].as_str().unwrap(), ttl_ms)});
-    SessionScriptReply::Reply(match request.operation() {
+    ScriptedFrames::Reply(match request.operation() {
         "acquire" => json!({"lease": lease(&new_lease_id(), ttl_ms)}),
         "renew" if leases.is_empty() => renewed(&request.body),
         "renew" => json!({"results": leases.iter().map(renewed).collect::<Vec<_>>()}),

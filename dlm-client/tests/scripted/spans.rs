@@ -8,7 +8,7 @@ use serde_json::json;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use crate::server::{Reply, Server, accept_all};
+use crate::server::{ScriptedReply, ScriptedServer, accept_all};
 
 /// Records the names of spans.
 #[derive(Default, Clone)]
@@ -34,13 +34,15 @@ async fn every_public_operation_has_a_span_of_its_name() {
     let names = Names::default();
     let _default = tracing::subscriber::set_default(names.clone());
     let mut accept = accept_all(30_000);
-    let server = Server::start(move |request| match request.path.as_str() {
-        path if path.starts_with("/v1/events") => Reply::Json(200, json!({"events": [], "cursor": "c"})),
+    let server = ScriptedServer::start(move |request| match request.path.as_str() {
+        path if path.starts_with("/v1/events") => {
+            ScriptedReply::Json(200, json!({"events": [], "cursor": "c"}))
+        }
         path if path.starts_with("/v1/locks?") => {
-            Reply::Json(200, json!({"locks": [], "next": null, "cursor": "c"}))
+            ScriptedReply::Json(200, json!({"locks": [], "next": null, "cursor": "c"}))
         }
         path if path.ends_with("/check") => {
-            Reply::Json(200, json!({"live": true, "mode": "shared", "current_token": 9}))
+            ScriptedReply::Json(200, json!({"live": true, "mode": "shared", "current_token": 9}))
         }
         _ => accept(request),
     });

@@ -19,7 +19,7 @@ use super::handle::{LivenessCheck, SessionInbox, SubmittedRequest};
 use crate::clock::BootInstant;
 use crate::request_error::RequestError;
 use crate::transport::servers::any_unavailable;
-use crate::transport::socket::WebSocket;
+use crate::transport::socket::WebSocketConnection;
 
 const PING_INTERVAL: Duration = Duration::from_secs(1);
 /// The server is dead after this many consecutive pings without an answer. Pings
@@ -59,7 +59,7 @@ impl SessionConnection {
     /// flight fail then.
     pub(super) async fn run(
         mut self,
-        socket: WebSocket,
+        socket: WebSocketConnection,
         inbox: &mut SessionInbox,
         notify: &mut impl FnMut(SessionEvent),
     ) -> Disconnect {
@@ -73,7 +73,7 @@ impl SessionConnection {
 
     async fn run_until_disconnect(
         &mut self,
-        socket: WebSocket,
+        socket: WebSocketConnection,
         inbox: &mut SessionInbox,
         notify: &mut impl FnMut(SessionEvent),
     ) -> Disconnect {
@@ -228,7 +228,7 @@ impl SessionConnection {
 ///
 /// If the future is dropped, no message is lost or written twice.
 async fn write_all(
-    sink: &mut SplitSink<WebSocket, Message>,
+    sink: &mut SplitSink<WebSocketConnection, Message>,
     outbox: &mut VecDeque<Message>,
 ) -> Result<(), WsError> {
     while !outbox.is_empty() {

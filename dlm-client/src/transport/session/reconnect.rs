@@ -11,8 +11,8 @@ use super::event::SessionEvent;
 use super::handle::{SessionHandle, SessionInbox};
 use crate::request_error::RequestError;
 use crate::retry::Backoff;
-use crate::transport::servers::Servers;
-use crate::transport::socket::{OpenError, open};
+use crate::transport::servers::ServerList;
+use crate::transport::socket::{UpgradeError, open};
 
 /// The first and the longest delay between attempts when every server rejects
 /// WebSockets.
@@ -20,7 +20,7 @@ const MIN_REJECTED_DELAY: Duration = Duration::from_secs(1);
 const MAX_REJECTED_DELAY: Duration = Duration::from_secs(60);
 
 /// Keeps a session open until the client is dropped, and reports its events.
-pub(crate) async fn run(servers: &Servers, session: &SessionHandle, mut notify: impl FnMut(SessionEvent)) {
+pub(crate) async fn run(servers: &ServerList, session: &SessionHandle, mut notify: impl FnMut(SessionEvent)) {
     let Some(mut inbox) = session.take_inbox() else { return };
     let mut backoff = Backoff::new();
     let mut rejections = RejectionBackoff::new(servers.count());
@@ -48,7 +48,7 @@ pub(crate) async fn run(servers: &Servers, session: &SessionHandle, mut notify: 
                 debug!(%address, %reason, "session ended");
                 backoff.next_delay()
             }
-            Err(OpenError::Rejected(status)) => {
+            Err(UpgradeError::Rejected(status)) => {
                 debug!(%address, ?status, "session rejected");
                 session.set_down(describe_rejection(status));
                 match status {
@@ -56,7 +56,7 @@ pub(crate) async fn run(servers: &Servers, session: &SessionHandle, mut notify: 
                     _ => rejections.next_delay(&mut backoff),
                 }
             }
-            Err(OpenError::Failed(error)) => {
+            Err(UpgradeError::Failed(error)) => {
                 debug!(%address, %error, "session connect failed");
                 session.set_down(error.to_string());
                 backoff.next_delay()
