@@ -90,7 +90,7 @@ async fn end_in_every_way(api: &Api) -> Vec<EndedLease> {
             "forced" => drop(api.force_release(&name, &lease["fencing_token"]).await.ok()),
             "cancelled" => assert_eq!(api.cancel(&name, &key).await.ok()["outcome"], "released"),
             _ => {
-                eventually("the lease expires", || async { api.status(&name).await["state"] == "free" }).await
+                eventually("the lease expires", || async { api.status(&name).await["state"] == "free" }).await;
             }
         }
         ended.push(EndedLease { name, key, lease, reason_by_key, reason_by_id });

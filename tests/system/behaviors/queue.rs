@@ -38,13 +38,13 @@ async fn b03_waiting_writer_is_granted_before_later_readers() {
     let written = writer.await.unwrap().ok();
     assert_eq!(written["mode"], "exclusive");
     api.release("a", &written).await.ok();
-    let read = join_all(late).await.into_iter().map(|answer| answer.unwrap().ok()).collect::<Vec<_>>();
+    let leases = join_all(late).await.into_iter().map(|response| response.unwrap().ok()).collect::<Vec<_>>();
     assert_eq!(
         api.status("a").await["holder_count"],
         2,
         "the readers behind the writer are granted together"
     );
-    for lease in &read {
+    for lease in &leases {
         api.release("a", lease).await.ok();
     }
     last.await.unwrap().ok();
@@ -79,9 +79,9 @@ async fn b07_cancelled_acquire_leaves_no_orphan() {
         );
         assert_eq!(api.cancel("a", &key).await.ok()["outcome"], *outcome, "a retry gets the same outcome");
         api.acquire("a", &Acquire::exclusive().wait(20_000).key(&key)).await.ended(409, "cancelled");
-        let answer = waiter.await.unwrap();
+        let response = waiter.await.unwrap();
         if outcome == "cancelled" {
-            answer.ended(409, "cancelled");
+            response.ended(409, "cancelled");
         }
     }
     let both = ["cancelled", "released"].map(|outcome| outcomes.remove(outcome).unwrap_or(0));

@@ -104,10 +104,10 @@ impl<B: Backend, T: ApiTransport> ServerProcess<B, T> {
             match RunningServer::start(&url, &listen, &self.arguments, &self.environment, logs) {
                 Ok(process) => return self.process = process,
                 // Another process may have taken the port as an ephemeral one.
-                Err(why) if why.contains("can't be listened on") && super::now() < until => {
+                Err(error) if error.contains("can't be listened on") && super::now() < until => {
                     std::thread::sleep(Duration::from_millis(50));
                 }
-                Err(why) => panic!("the server did not restart: {why}"),
+                Err(error) => panic!("the server did not restart: {error}"),
             }
         }
     }
