@@ -104,7 +104,7 @@ impl<B: Backend, T: ApiTransport> ServerProcess<B, T> {
             match RunningServer::start(&url, &listen, &self.arguments, &self.environment, logs) {
                 Ok(process) => return self.process = process,
                 // Another process may have taken the port as an ephemeral one.
-                Err(error) if error.contains("can't be listened on") && super::now() < until => {
+                Err(error) if error.contains("could not listen on") && super::now() < until => {
                     std::thread::sleep(Duration::from_millis(50));
                 }
                 Err(error) => panic!("the server did not restart: {error}"),
