@@ -108,7 +108,7 @@ impl Attempt {
             if self.retries == WARN_AFTER_RETRIES {
                 warn!(resource = %options.resource, %error, "acquire unanswered, still retrying");
             }
-            debug!(resource = %options.resource, %error, ?delay, "retrying acquire");
+            debug!(resource = %options.resource, %error, ?delay, "acquire failed, retrying");
             self.retries += 1;
             return NextStep::Retry { delay };
         }

@@ -90,7 +90,7 @@ async fn release_with_retries(
                 "release abandoned, lease expired");
             return Err(error.into());
         }
-        debug!(resource = %lease.resource, fencing_token = %lease.fencing_token, %error, "retrying release");
+        debug!(resource = %lease.resource, fencing_token = %lease.fencing_token, %error, "release failed, retrying");
         if next_attempt >= report_by {
             report(done, Err(error.into()));
         }
