@@ -1,10 +1,10 @@
-//! The store and the lock rules without HTTP: callers that acquire and release
-//! their own locks as fast as they are answered, on a real file with full
-//! sync. Every cycle writes what it writes in production: the resource, the
-//! claim with its key, both events.
+//! Throughput of the service without HTTP: each caller acquires and releases its
+//! own lock in a loop, on a file with full sync. A cycle writes the same rows as
+//! in production: the resource, the claim with its key, and two events.
 //!
-//! `cargo bench -p dlm-server --bench store -- [callers…]`; on SQLite, or on the
-//! database that `DLM_BENCH_DATABASE_URL` names, with `DLM_BENCH_WRITERS`.
+//! `cargo bench -p dlm-server --bench store -- [callers…]`. The default database
+//! is a SQLite file. `DLM_BENCH_DATABASE_URL` selects another, and
+//! `DLM_BENCH_WRITERS` the number of writers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use dlm_server::{Metrics, Operation, Outcome, Principal, Service, ServiceOptions
 const MEASURED: Duration = Duration::from_secs(5);
 
 fn main() {
-    let asked: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
-    let callers = if asked.is_empty() { vec![1, 64, 256] } else { asked };
+    let requested: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let callers = if requested.is_empty() { vec![1, 64, 256] } else { requested };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -27,17 +27,17 @@ fn main() {
     for callers in callers {
         for new_names in [false, true] {
             let cycles = runtime.block_on(measure(callers, new_names));
-            let names = if new_names { "ever new names" } else { "own names" };
-            println!("{callers:>4} callers, {names:<14}: {:>8.0} cycles/s", cycles / MEASURED.as_secs_f64());
+            let names = if new_names { "new name per cycle" } else { "one name each" };
+            println!("{callers:>4} callers, {names:<18}: {:>8.0} cycles/s", cycles / MEASURED.as_secs_f64());
         }
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark spawns its callers and takes the time")]
+#[expect(clippy::disallowed_methods, reason = "a benchmark spawns its callers and reads the clock")]
 async fn measure(callers: usize, new_names: bool) -> f64 {
-    // Beside the build, on a real disk: a temporary folder may be in memory.
+    // In the build directory: the system's temporary directory may be in memory.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let directory = tempfile::tempdir_in(target).expect("a folder");
+    let directory = tempfile::tempdir_in(target).expect("a temporary directory");
     let sqlite = format!("sqlite://{}", directory.path().join("bench.db").display());
     let writers = std::env::var("DLM_BENCH_WRITERS").ok().and_then(|writers| writers.parse().ok());
     let options = ServiceOptions {

@@ -40,7 +40,7 @@ pub enum OpenError {
     Database { path: String, why: String },
     #[error("could not open the Postgres database: {why}")]
     Postgres { why: String },
-    #[error("{0} running servers use the database: stop them first")]
+    #[error("the database is in use by {0} running servers: stop them first")]
     InService(usize),
     #[error("could not migrate the database: {0}")]
     Migration(String),

@@ -1,4 +1,4 @@
-//! The tables, as the migrations make them.
+//! The tables that both databases have, for diesel.
 
 diesel::table! {
     meta (name) {

@@ -1,22 +1,21 @@
 //! One transaction, from its tasks to its commit.
 
-use std::collections::{HashMap, HashSet};
-
 use std::sync::Arc;
 
 use dlm_engine::{ClaimKey, Context, Effects, Event, KeyLookup, Micros, Op, Refusal, Reply, Request, Wake};
 
-use super::job::{Execute, Leave, RequestId};
+use super::job::{Execute, Leave};
+use super::open_requests::OpenRequests;
 use super::thread::WriterState;
 use crate::clock::since_boot;
 use crate::log::LoggedEvent;
 use crate::store::{BatchWrite, LockWait, Name, StoreError};
 
-/// One job of a batch.
+/// A job of a batch.
 pub(super) enum Task {
     Execute(Execute),
     Leave(Leave),
-    Recheck { name: Name, key: ClaimKey, asked: Arc<Request> },
+    Recheck { name: Name, key: ClaimKey, request: Arc<Request> },
 }
 
 impl Task {
@@ -29,32 +28,26 @@ impl Task {
     }
 }
 
-/// What a task came to; it counts once the batch is committed.
+/// The result of a task. It is valid once the batch has committed.
 pub(super) struct Executed {
     pub(super) result: Result<Reply, Refusal>,
     pub(super) wakes: Vec<Wake>,
 }
 
-/// A batch that is committed, to be told to its callers.
+/// The results of a committed batch, to be delivered.
 pub(super) struct Committed {
     pub(super) now: Micros,
-    /// One a task, in their order; `None` where another replica is at the
-    /// resource, so that the task has to wait.
+    /// One per task, in order. `None` if another replica has locked the
+    /// resource, so the task has to be deferred.
     pub(super) executed: Vec<Option<Executed>>,
     pub(super) events: Vec<(Name, Event)>,
+    /// When the sweeper first has to check any of the resources.
     pub(super) first_check: Micros,
 }
 
-/// Who holds requests open, as the tasks of an uncommitted batch have it.
-#[derive(Default)]
-struct OpenRequests {
-    joined: HashMap<(Name, dlm_engine::ClaimKey), Vec<RequestId>>,
-    left: HashSet<RequestId>,
-}
-
 impl WriterState {
-    /// Runs all tasks in one transaction. After an error nothing of it is
-    /// stored and nothing of it is in memory.
+    /// Executes all tasks in one transaction. After an error, none of its changes
+    /// are in memory, and none are stored unless the commit outcome is unknown.
     pub(super) fn attempt(
         &mut self,
         tasks: &[Task],
@@ -77,7 +70,7 @@ impl WriterState {
         };
         let written = since_boot();
         if let Err(error) = self.store.commit() {
-            self.outcome_of(batch, &error)?;
+            self.resolve_outcome(batch, &error)?;
         }
         let done = since_boot();
         committed.first_check = self.cache.committed();
@@ -92,8 +85,8 @@ impl WriterState {
         lock_wait: LockWait,
     ) -> Result<Committed, StoreError> {
         self.cache.lock(tasks.iter().map(Task::name), &mut *self.store, lock_wait)?;
-        // After the rows are locked, so that no renewal passes by an expiry
-        // while it waits for one.
+        // After the rows are locked: a renewal that waited for a lock must not
+        // revive a lease that expired meanwhile.
         let now = self.store.now()?;
         let replicas = self.membership.current();
         let context = Context { now, replicas: &replicas, limits: &self.limits, key_lookup };
@@ -109,12 +102,12 @@ impl WriterState {
             }
             let op = match task {
                 Task::Execute(execute) => &execute.op,
-                Task::Recheck { key, asked, .. } => {
-                    &Op::Acquire { key: key.clone(), request: Arc::clone(asked) }
+                Task::Recheck { key, request, .. } => {
+                    &Op::Acquire { key: key.clone(), request: Arc::clone(request) }
                 }
                 Task::Leave(leave) => {
-                    let last = open_requests.leave(&self.parked, leave);
-                    if !last {
+                    let was_last = open_requests.depart(&self.parked, leave);
+                    if !was_last {
                         executed.push(Some(Executed { result: Ok(Reply::Left), wakes: Vec::new() }));
                         continue;
                     }
@@ -122,7 +115,7 @@ impl WriterState {
                 }
             };
             let Some(resource) = self.cache.resource(name) else {
-                return Err(StoreError::Corrupt("what was locked is not in memory".into()));
+                return Err(StoreError::Corrupt("a locked resource is not in memory".into()));
             };
             let result = loop {
                 match resource.execute(op, &context, &mut effects) {
@@ -140,8 +133,8 @@ impl WriterState {
         Ok(Committed { now, executed, events, first_check: Micros::MAX })
     }
 
-    /// Writes what the tasks changed. Returns the batch's number, if there was
-    /// anything to write.
+    /// Writes what the tasks changed. Returns the number of the batch, or `None`
+    /// if there was nothing to write.
     fn write(&mut self, executed: &Committed) -> Result<Option<i64>, StoreError> {
         let writes = self.cache.writes();
         if writes.is_empty() {
@@ -155,11 +148,11 @@ impl WriterState {
         self.store.write(&batch).map(Some)
     }
 
-    /// A COMMIT failed, which does not say whether it took place: the marker
-    /// on a new connection does. Running the batch again blindly would let a
-    /// keyless acquire meet its own ghost.
-    fn outcome_of(&mut self, batch: Option<i64>, error: &StoreError) -> Result<(), StoreError> {
-        tracing::error!(%error, "a commit failed; looking whether it took place");
+    /// Finds out whether a COMMIT that failed was applied, from the marker row on
+    /// a new connection. A blind retry could apply the batch twice: an acquire,
+    /// for example, would meet its own lease.
+    fn resolve_outcome(&mut self, batch: Option<i64>, error: &StoreError) -> Result<(), StoreError> {
+        tracing::error!(%error, "commit failed; checking whether it was applied");
         self.store.rollback();
         self.cache.failed();
         if !self.reconnect() {
@@ -170,30 +163,5 @@ impl WriterState {
             return Ok(());
         }
         Err(StoreError::NotCommitted)
-    }
-}
-
-impl OpenRequests {
-    fn join(&mut self, name: &Name, key: &dlm_engine::ClaimKey, request: RequestId) {
-        self.joined.entry((Name::clone(name), key.clone())).or_default().push(request);
-    }
-
-    /// One request is gone. Tells whether it was there, or may have been, and the
-    /// last of its claim's.
-    fn leave(&mut self, parked: &super::parked::Parked, leave: &Leave) -> bool {
-        let joined = self.joined.get(&(Name::clone(&leave.name), leave.key.clone()));
-        let mut there = leave.request.is_none();
-        let mut others = false;
-        for request in
-            parked.requests(&leave.name, &leave.key).into_iter().chain(joined.into_iter().flatten().copied())
-        {
-            if Some(request) == leave.request {
-                there = true;
-            } else if !self.left.contains(&request) {
-                others = true;
-            }
-        }
-        self.left.extend(leave.request);
-        there && !others
     }
 }

@@ -1,4 +1,4 @@
-//! The resources between batches.
+//! The resources kept in memory between batches.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -9,92 +9,99 @@ use crate::store::{
     CachedVersion, LoadedResource, LockResult, LockTarget, LockWait, Name, ResourceWrite, Store, StoreError,
 };
 
-/// Most resources kept that could as well be read again.
-const MAX_KEPT: usize = 50_000;
+/// Most resources kept that may be evicted.
+const MAX_EVICTABLE: usize = 50_000;
 
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) resource: Resource,
+struct Entry {
+    resource: Resource,
     stored_check_at: Option<Micros>,
     revision: u64,
-    touched: bool,
-    /// It was used since its turn to go came last.
+    /// Locked by the open batch.
+    locked: bool,
+    /// Used since it was last considered for eviction.
     used: bool,
-    /// It has a turn to go.
-    has_turn: bool,
+    in_eviction_queue: bool,
 }
 
-/// What the store holds of the resources in use, and what the open batch
-/// changed of it.
+/// The stored state of the resources in use, and what the open batch changed.
 ///
-/// What nobody holds and nobody waits for goes when there is much of it. Where
-/// others write too, everything does: the end of a lease may never be seen here.
+/// Idle resources are evicted when there are many, in second-chance order. On a
+/// store that other replicas write to, all resources may be evicted, since the
+/// end of a lease may never be seen here.
 #[derive(Debug)]
 pub(super) struct Cache {
-    /// Whether the store belongs to this process alone.
-    alone: bool,
+    /// Whether the store belongs to this process.
+    single_node: bool,
     entries: HashMap<Name, Entry>,
-    touched: Vec<Name>,
-    /// Whose turn it is to go, unless it was used since.
-    turns: VecDeque<Name>,
+    /// The resources that the open batch has locked.
+    locked: Vec<Name>,
+    eviction_queue: VecDeque<Name>,
 }
 
 impl Cache {
-    pub(super) fn new(alone: bool) -> Self {
-        Self { alone, entries: HashMap::new(), touched: Vec::new(), turns: VecDeque::new() }
+    pub(super) fn new(single_node: bool) -> Self {
+        Self { single_node, entries: HashMap::new(), locked: Vec::new(), eviction_queue: VecDeque::new() }
     }
 
-    /// Forgets everything.
+    /// Evicts everything.
     pub(super) fn clear(&mut self) {
-        *self = Self::new(self.alone);
+        *self = Self::new(self.single_node);
     }
 
-    /// Has these resources locked for the open batch, and loaded.
+    /// Locks these resources for the open batch, and loads those that changed.
     pub(super) fn lock<'a>(
         &mut self,
         names: impl Iterator<Item = &'a Name>,
         store: &mut dyn Store,
         lock_wait: LockWait,
     ) -> Result<(), StoreError> {
-        let mut asked = HashSet::new();
-        let names: Vec<&Name> = names.filter(|name| asked.insert(Arc::clone(name))).collect();
+        let mut seen = HashSet::new();
+        let names: Vec<&Name> = names.filter(|name| seen.insert(Arc::clone(name))).collect();
         let cached = |name: &Name| {
             let entry = self.entries.get(name)?;
             Some(CachedVersion { revision: entry.revision, version: entry.resource.to_record().version })
         };
         let targets: Vec<_> = names.iter().map(|name| LockTarget { name, cached: cached(name) }).collect();
-        let locked = store.lock(&targets, lock_wait)?;
-        for (name, locked) in names.into_iter().zip(locked) {
-            match locked {
+        let results = store.lock(&targets, lock_wait)?;
+        for (name, result) in names.into_iter().zip(results) {
+            match result {
                 LockResult::LockedElsewhere => continue,
                 LockResult::Unchanged => {}
                 LockResult::Loaded(loaded) => {
                     let LoadedResource { resource, stored_check_at, revision } = *loaded;
-                    let has_turn = self.entries.get(name).is_some_and(|entry| entry.has_turn);
-                    let entry =
-                        Entry { resource, stored_check_at, revision, touched: false, used: true, has_turn };
+                    let in_eviction_queue =
+                        self.entries.get(name).is_some_and(|entry| entry.in_eviction_queue);
+                    let entry = Entry {
+                        resource,
+                        stored_check_at,
+                        revision,
+                        locked: false,
+                        used: true,
+                        in_eviction_queue,
+                    };
                     self.entries.insert(Name::clone(name), entry);
                 }
             }
             if let Some(entry) = self.entries.get_mut(name) {
-                entry.touched = true;
+                entry.locked = true;
                 entry.used = true;
-                self.touched.push(Name::clone(name));
+                self.locked.push(Name::clone(name));
             }
         }
         Ok(())
     }
 
-    /// Whether the open batch may change it.
+    /// Whether the open batch has locked this resource.
     pub(super) fn is_locked(&self, name: &Name) -> bool {
-        self.entries.get(name).is_some_and(|entry| entry.touched)
+        self.entries.get(name).is_some_and(|entry| entry.locked)
     }
 
     pub(super) fn resource(&mut self, name: &Name) -> Option<&mut Resource> {
         self.entries.get_mut(name).map(|entry| &mut entry.resource)
     }
 
-    /// What the open batch changed, each resource once.
+    /// What the open batch changed, one write per resource.
     pub(super) fn writes(&self) -> Vec<ResourceWrite<'_>> {
         let changed = |name| {
             let (name, entry) = self.entries.get_key_value::<Name>(name)?;
@@ -108,16 +115,16 @@ impl Cache {
                 claims,
             })
         };
-        self.touched.iter().filter_map(changed).collect()
+        self.locked.iter().filter_map(changed).collect()
     }
 
-    /// The batch is committed. Returns the first instant at which the sweeper
-    /// has to look at any of it.
+    /// Keeps the changes of the open batch, which has committed. Returns when the
+    /// sweeper first has to check any of its resources.
     pub(super) fn committed(&mut self) -> Micros {
         let mut first = Micros::MAX;
-        for name in std::mem::take(&mut self.touched) {
+        for name in std::mem::take(&mut self.locked) {
             let Some(entry) = self.entries.get_mut(&name) else { continue };
-            entry.touched = false;
+            entry.locked = false;
             let claims = entry.resource.claim_changes();
             first = claims.filter_map(|change| change.check_at).fold(first, Micros::min);
             let row_changed = entry.resource.row_change() != RowChange::Keep;
@@ -128,34 +135,34 @@ impl Cache {
                 entry.stored_check_at = Some(entry.resource.check_at());
                 first = first.min(entry.resource.check_at());
             }
-            let remembered = entry.resource.committed();
-            // One that was never written costs a read when it is asked for again.
-            if !remembered || (entry.stored_check_at.is_none() && entry.resource.is_idle()) {
+            let exists = entry.resource.committed();
+            // A name that was only looked up is not worth keeping.
+            if !exists || (entry.stored_check_at.is_none() && entry.resource.is_idle()) {
                 self.entries.remove(&name);
-            } else if !entry.has_turn && (!self.alone || entry.resource.is_idle()) {
-                entry.has_turn = true;
-                self.turns.push_back(name);
+            } else if !entry.in_eviction_queue && (!self.single_node || entry.resource.is_idle()) {
+                entry.in_eviction_queue = true;
+                self.eviction_queue.push_back(name);
             }
         }
         self.evict();
         first
     }
 
-    /// The batch is not committed: what it touched is not what is stored.
+    /// Discards the resources of the open batch, which has failed.
     pub(super) fn failed(&mut self) {
-        for name in std::mem::take(&mut self.touched) {
+        for name in std::mem::take(&mut self.locked) {
             self.entries.remove(&name);
         }
     }
 
     fn evict(&mut self) {
-        while self.turns.len() > MAX_KEPT {
-            let Some(name) = self.turns.pop_front() else { return };
+        while self.eviction_queue.len() > MAX_EVICTABLE {
+            let Some(name) = self.eviction_queue.pop_front() else { return };
             let Some(entry) = self.entries.get_mut(&name) else { continue };
-            if self.alone && !entry.resource.is_idle() {
-                entry.has_turn = false;
+            if self.single_node && !entry.resource.is_idle() {
+                entry.in_eviction_queue = false;
             } else if std::mem::take(&mut entry.used) {
-                self.turns.push_back(name);
+                self.eviction_queue.push_back(name);
             } else {
                 self.entries.remove(&name);
             }

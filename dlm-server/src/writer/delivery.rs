@@ -1,4 +1,4 @@
-//! Answers and wakes, once a batch is committed.
+//! Replies and wakes after the commit.
 
 use dlm_engine::{ClaimKey, Event, EventKind, Micros, Op, Refusal, Reply, WaitOutcome, Wake};
 use dlm_protocol::EndReason;
@@ -11,10 +11,11 @@ use crate::log::event_kind;
 use crate::store::{Name, PeerMessage};
 
 impl WriterState {
-    /// Tells everyone, in the order in which it was done: who joined the queue
-    /// is parked before a later operation of the batch wakes it.
+    /// Sends the replies, wakes and messages of a batch. It goes through the
+    /// tasks in order: a request that was queued is parked before a later task
+    /// of the batch wakes it.
     pub(super) fn deliver(&mut self, tasks: Vec<Task>, committed: Committed) {
-        let mut messages = self.tell_of(&committed.events);
+        let mut messages = self.publish(&committed.events);
         self.next_check.schedule(committed.first_check);
         let me = self.membership.current().local();
         for (task, executed) in tasks.into_iter().zip(committed.executed) {
@@ -24,28 +25,25 @@ impl WriterState {
             };
             let name = match task {
                 Task::Recheck { name, key, .. } => {
-                    self.recheck(&name, &key, executed.result);
+                    self.complete_recheck(&name, &key, executed.result);
                     name
                 }
                 Task::Execute(execute) => {
                     let name = Name::clone(&execute.name);
-                    self.answer(execute, executed.result, committed.now);
+                    self.reply_or_park(execute, executed.result, committed.now);
                     name
                 }
                 Task::Leave(leave) => {
-                    if let Some(waiting) = self.parked.take_one(&leave) {
-                        waiting.caller.reply(Ok(Completion::StillQueued), waiting.first_now);
+                    if let Some(parked) = self.parked.take_request(&leave) {
+                        parked.caller.reply(Ok(Completion::StillQueued), parked.first_now);
                     }
                     leave.name
                 }
             };
             for wake in executed.wakes {
                 if let Some(replica) = wake.parked_at.filter(|replica| *replica != me) {
-                    messages.push(PeerMessage::WaitEnded {
-                        replica,
-                        name: Name::clone(&name),
-                        key: wake.key.clone(),
-                    });
+                    let (name, key) = (Name::clone(&name), wake.key.clone());
+                    messages.push(PeerMessage::WaitEnded { replica, name, key });
                 }
                 self.wake(&name, &wake);
             }
@@ -55,9 +53,9 @@ impl WriterState {
         }
     }
 
-    /// Tells of what happened: those who count and those who follow, and the
-    /// holders whose lease ended. Returns what other replicas have to know.
-    fn tell_of(&self, events: &[(Name, Event)]) -> Vec<PeerMessage> {
+    /// Publishes events to the metrics, the feed and the lease watchers. Returns
+    /// the messages for peers.
+    fn publish(&self, events: &[(Name, Event)]) -> Vec<PeerMessage> {
         if !events.is_empty() {
             self.feed.wake();
         }
@@ -79,21 +77,21 @@ impl WriterState {
         messages
     }
 
-    /// Answers those who wait for a claim that was looked at again.
-    fn recheck(&mut self, name: &Name, key: &ClaimKey, result: Result<Reply, Refusal>) {
+    /// Replies to the requests of a rechecked claim, unless it is still queued.
+    fn complete_recheck(&mut self, name: &Name, key: &ClaimKey, result: Result<Reply, Refusal>) {
         let outcome = match result {
             Ok(Reply::Queued) => return,
             Ok(reply) => Ok(reply),
             Err(refusal) => Err(OperationError::Refused(refusal)),
         };
-        for waiting in self.parked.take(name, key) {
-            waiting.caller.reply(outcome.clone().map(Completion::Reply), waiting.first_now);
+        for parked in self.parked.take(name, key) {
+            parked.caller.reply(outcome.clone().map(Completion::Reply), parked.first_now);
         }
     }
 
-    fn answer(&mut self, execute: Execute, result: Result<Reply, Refusal>, now: Micros) {
+    fn reply_or_park(&mut self, execute: Execute, result: Result<Reply, Refusal>, now: Micros) {
         let Execute { name, op, caller } = execute;
-        self.answered += usize::from(!matches!(result, Ok(Reply::Queued)));
+        self.replied += usize::from(!matches!(result, Ok(Reply::Queued)));
         match (result, op) {
             (Ok(Reply::Queued), Op::Acquire { key, request }) => {
                 self.parked.park(&name, &key, &request, ParkedRequest { caller, first_now: now });
@@ -109,13 +107,13 @@ impl WriterState {
     }
 
     fn wake(&mut self, name: &Name, wake: &Wake) {
-        for waiting in self.parked.take(name, &wake.key) {
-            self.answered += 1;
+        for parked in self.parked.take(name, &wake.key) {
+            self.replied += 1;
             let outcome = match &wake.outcome {
                 WaitOutcome::Granted(claim) => Ok(Completion::Reply(Reply::Lease(claim.clone()))),
                 WaitOutcome::Ended(refusal) => Err(OperationError::Refused(refusal.clone())),
             };
-            waiting.caller.reply(outcome, waiting.first_now);
+            parked.caller.reply(outcome, parked.first_now);
         }
     }
 }

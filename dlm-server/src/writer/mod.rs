@@ -25,7 +25,9 @@ mod deferred;
 mod delivery;
 mod job;
 mod next_check;
+mod open_requests;
 mod parked;
+mod retry;
 mod thread;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -189,10 +191,10 @@ pub(crate) fn start(
         queues.push(JobQueue { jobs, length: Arc::clone(&length) });
         let state = WriterState {
             store,
-            answered: 0,
+            replied: 0,
             cache: Cache::new(!dependencies.cluster.is_shared()),
             deferred: DeferredTasks::default(),
-            left: Vec::new(),
+            pending_leaves: Vec::new(),
             parked: Arc::clone(&dependencies.parked),
             lease_watchers: Arc::clone(&dependencies.lease_watchers),
             feed: dependencies.feed.clone(),

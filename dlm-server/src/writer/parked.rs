@@ -1,4 +1,4 @@
-//! Who waits at this server to be woken.
+//! The requests that wait at this server for a lock.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,63 +8,65 @@ use dlm_engine::{ClaimKey, Micros, Request};
 use super::job::{Caller, Leave, RequestId};
 use crate::store::Name;
 
-/// One request that is held open.
+/// A request that is held open.
 #[derive(Debug)]
 pub(super) struct ParkedRequest {
     pub(super) caller: Caller,
+    /// The deciding clock in the transaction that queued the request.
     pub(super) first_now: Micros,
 }
 
+/// A claim, and the requests that wait for it.
 #[derive(Debug)]
 struct ParkedClaim {
-    asked: Arc<Request>,
+    request: Arc<Request>,
     held_open: Vec<ParkedRequest>,
 }
 
-/// The requests held open, by the claim they wait for. Several requests with
-/// one key wait together. Shared by the writers and by those who hear of waits
-/// that ended elsewhere.
+/// The parked requests, by claim. Several requests with one key wait for the
+/// same claim. Shared by the writers and by the tasks that learn of waits that
+/// ended at a peer.
 #[derive(Debug, Default)]
 pub(crate) struct Parked(Mutex<HashMap<(Name, ClaimKey), ParkedClaim>>);
 
 impl Parked {
-    pub(super) fn park(&self, name: &Name, key: &ClaimKey, asked: &Arc<Request>, waiting: ParkedRequest) {
-        let new = || ParkedClaim { asked: Arc::clone(asked), held_open: Vec::new() };
-        let mut waits = self.lock();
-        waits.entry((Name::clone(name), key.clone())).or_insert_with(new).held_open.push(waiting);
+    pub(super) fn park(&self, name: &Name, key: &ClaimKey, request: &Arc<Request>, parked: ParkedRequest) {
+        let new = || ParkedClaim { request: Arc::clone(request), held_open: Vec::new() };
+        let mut claims = self.lock();
+        claims.entry((Name::clone(name), key.clone())).or_insert_with(new).held_open.push(parked);
     }
 
-    /// Takes all that wait for a claim.
+    /// Takes all requests that wait for a claim.
     pub(super) fn take(&self, name: &Name, key: &ClaimKey) -> Vec<ParkedRequest> {
-        self.lock().remove(&(Name::clone(name), key.clone())).map(|wait| wait.held_open).unwrap_or_default()
+        self.lock().remove(&(Name::clone(name), key.clone())).map(|claim| claim.held_open).unwrap_or_default()
     }
 
     /// Takes the request that leaves.
-    pub(super) fn take_one(&self, leave: &Leave) -> Option<ParkedRequest> {
-        let place = (Name::clone(&leave.name), leave.key.clone());
-        let mut waits = self.lock();
-        let wait = waits.get_mut(&place)?;
-        let index =
-            wait.held_open.iter().position(|waiting| Some(waiting.caller.request) == leave.request)?;
-        let taken = wait.held_open.swap_remove(index);
-        if wait.held_open.is_empty() {
-            waits.remove(&place);
+    pub(super) fn take_request(&self, leave: &Leave) -> Option<ParkedRequest> {
+        let claim_key = (Name::clone(&leave.name), leave.key.clone());
+        let mut claims = self.lock();
+        let claim = claims.get_mut(&claim_key)?;
+        let index = claim.held_open.iter().position(|parked| Some(parked.caller.request) == leave.request)?;
+        let taken = claim.held_open.swap_remove(index);
+        if claim.held_open.is_empty() {
+            claims.remove(&claim_key);
         }
         Some(taken)
     }
 
+    /// The requests that wait for a claim.
     pub(super) fn requests(&self, name: &Name, key: &ClaimKey) -> Vec<RequestId> {
-        let waits = self.lock();
-        let wait = waits.get(&(Name::clone(name), key.clone()));
-        wait.into_iter().flat_map(|wait| &wait.held_open).map(|waiting| waiting.caller.request).collect()
+        let claims = self.lock();
+        let claim = claims.get(&(Name::clone(name), key.clone()));
+        claim.into_iter().flat_map(|claim| &claim.held_open).map(|parked| parked.caller.request).collect()
     }
 
-    /// What those who wait for a claim asked.
-    pub(super) fn asked(&self, name: &Name, key: &ClaimKey) -> Option<Arc<Request>> {
-        self.lock().get(&(Name::clone(name), key.clone())).map(|wait| Arc::clone(&wait.asked))
+    /// What a parked claim requested.
+    pub(super) fn request_of(&self, name: &Name, key: &ClaimKey) -> Option<Arc<Request>> {
+        self.lock().get(&(Name::clone(name), key.clone())).map(|claim| Arc::clone(&claim.request))
     }
 
-    /// All that is waited for.
+    /// All parked claims.
     pub(crate) fn all(&self) -> Vec<(Name, ClaimKey)> {
         self.lock().keys().cloned().collect()
     }

@@ -1,69 +1,68 @@
--- Instants are integers: microseconds since the epoch, UTC. The views at the
--- end show them readable. Text is ordered by its bytes, in any locale.
+-- Instants are integers: microseconds since the Unix epoch. The views at the end
+-- format them. Text is ordered by its bytes in any locale.
 
--- What the database is told once: the secret of the lease ids, the id of the
--- event log.
+-- The identity of the database, generated once: the secret that signs lease ids,
+-- and the id of the event log.
 CREATE TABLE meta (
     name  TEXT COLLATE "C" PRIMARY KEY,
     value BYTEA NOT NULL
 );
 
--- One row a resource. It is what writers lock, and it is written once a batch.
--- Half a page is left free, so that an update stays on its page and no index
--- is touched.
+-- One row per resource. Writers lock it, and write it once per batch. Half of
+-- each page is left free, so that updates stay on their page and touch no index.
 CREATE TABLE resources (
     name             TEXT COLLATE "C" PRIMARY KEY,
-    -- Grows with every write of anything of the resource: what a writer has in
-    -- memory holds as long as it has this revision.
+    -- Grows with every write to the resource or its claims. A writer's copy in
+    -- memory is valid while its revision and version are these.
     revision         BIGINT NOT NULL,
     version          BIGINT NOT NULL,
     token            BIGINT NOT NULL,
     touched_at       BIGINT NOT NULL,
-    -- At or before the first instant at which something is due. It moves when
-    -- the sweeper has been, so that a renewal touches no index.
+    -- At or before the first instant at which something is due. Only the sweeper
+    -- moves it to a later instant, so that a renewal touches no index.
     check_at         BIGINT NOT NULL,
     queue_len        BIGINT NOT NULL,
     holder_count     BIGINT NOT NULL,
-    -- The claim of the exclusive holder; shared ones are found by their index.
+    -- The claim of the exclusive holder. Shared claims have an index.
     holder_principal TEXT COLLATE "C",
     holder_key       TEXT COLLATE "C"
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX resources_check ON resources (check_at);
 
--- One row an acquire, through its life: waiting, live, ended. The ended row is
--- the tombstone of its key. The key comes first: the client's keys grow with
--- time, so the index entries of a batch land on the same few pages.
+-- One row per acquire, through its life: waiting, live, ended. The ended row is
+-- the tombstone of its key. The primary key starts with the key: the client's
+-- keys grow with time, so the index entries of a batch land on the same few pages.
 CREATE TABLE claims (
     resource      TEXT COLLATE "C" NOT NULL,
     principal     TEXT COLLATE "C" NOT NULL,
     key           TEXT COLLATE "C" NOT NULL,
-    -- As first sent; NULL when it was cancelled before it arrived.
+    -- The request as first sent. NULL if it was cancelled before it arrived.
     shared        BOOLEAN,
     ttl_asked_ms  BIGINT,
     wait_ms       BIGINT,
     owner         TEXT,
     metadata      TEXT,
-    -- While it waits.
+    -- Set while the claim is waiting.
     ticket        BIGINT,
     enqueued_at   BIGINT,
     deadline      BIGINT,
     replica       BIGINT,
     away_since    BIGINT,
     check_at      BIGINT,
-    -- Once it was granted.
+    -- Set once the claim was granted.
     token         BIGINT,
     waited_ticket BIGINT,
     granted_at    BIGINT,
     term_at       BIGINT,
     ttl_ms        BIGINT,
     expires_at    BIGINT,
-    -- The token again, while it is a live shared lease.
+    -- The token of a live shared lease, for its index.
     shared_token  BIGINT,
-    -- Once it has ended.
+    -- Set once the claim has ended.
     ended_at      BIGINT,
     end_reason    SMALLINT,
     current_token BIGINT,
-    -- The token again, once it was force-released.
+    -- The token of a force-released lease, for its index.
     forced_token  BIGINT,
     cancel        SMALLINT,
     PRIMARY KEY (key, resource, principal)
@@ -74,18 +73,18 @@ CREATE INDEX claims_replica ON claims (replica) WHERE replica IS NOT NULL;
 CREATE INDEX claims_shared ON claims (resource, shared_token) WHERE shared_token IS NOT NULL;
 CREATE INDEX claims_forced ON claims (resource, forced_token) WHERE forced_token IS NOT NULL;
 
--- Where the counters of forgotten names go on, by hash bucket of the name.
+-- Where the counters of deleted resources continue, by hash bucket of the name.
 CREATE TABLE floors (
     bucket  BIGINT PRIMARY KEY,
     token   BIGINT NOT NULL,
     version BIGINT NOT NULL
 );
 
--- The number of a batch is taken once it holds all its row locks: for one
--- resource, numbers grow in the order of the commits.
+-- A batch takes its number once it holds all its row locks. For any one
+-- resource, numbers grow in commit order.
 CREATE SEQUENCE batches;
 
--- The events of each batch, in order, as a JSON array, and how many.
+-- The events of each batch: a JSON array in order, and their number.
 CREATE TABLE batch_events (
     batch  BIGINT PRIMARY KEY,
     at     BIGINT NOT NULL,
@@ -93,21 +92,21 @@ CREATE TABLE batch_events (
     events TEXT NOT NULL
 );
 
--- Batches that are committed and have no place in the log yet.
+-- Committed batches that have no position in the log yet.
 CREATE TABLE unplaced (
     batch BIGINT PRIMARY KEY
 ) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 
--- The event log: batches in the order in which they became visible, and how
--- many events the log ever had up to and with them.
+-- The event log: batches in the order in which they were assigned a position,
+-- and the number of events ever logged up to and including each.
 CREATE TABLE log (
     position BIGINT PRIMARY KEY,
     batch    BIGINT NOT NULL,
     upto     BIGINT NOT NULL
 );
 
--- One row: the last position of the log, how many events it ever had, and the
--- last position that was forgotten. Who gives batches their places locks it.
+-- One row: the last position of the log, the number of events ever logged, and
+-- the last position that was trimmed. It is locked to assign positions.
 CREATE TABLE log_ends (
     head    BIGINT NOT NULL,
     upto    BIGINT NOT NULL,
@@ -115,16 +114,16 @@ CREATE TABLE log_ends (
 ) WITH (fillfactor = 20);
 INSERT INTO log_ends (head, upto, trimmed) VALUES (0, 0, 0);
 
--- The servers that share this database, each run of each.
+-- The replicas that share this database: one row per run of a server.
 CREATE TABLE replicas (
     id         BIGINT PRIMARY KEY,
     seen_at    BIGINT NOT NULL,
-    -- Since when it has been missed.
+    -- When it was declared dead.
     gone_since BIGINT
 ) WITH (fillfactor = 20);
 
--- The last batch of each writer: after a COMMIT of unknown outcome it says
--- what became of it.
+-- The marker rows: the last batch of each writer. After a COMMIT of unknown
+-- outcome the marker tells whether it was applied.
 CREATE TABLE writers (
     id      BIGINT PRIMARY KEY,
     replica BIGINT NOT NULL REFERENCES replicas (id) ON DELETE CASCADE,

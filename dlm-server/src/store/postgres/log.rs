@@ -1,10 +1,10 @@
-//! How batches get their place in the event log.
+//! How batches get their positions in the event log.
 //!
 //! A batch takes its number while it holds its row locks, but becomes visible
-//! when it is committed, which may be in another order. So a place in the log
-//! is given afterwards, to the batches that are visible, in the order of their
-//! numbers: a position that was once read never gains a predecessor, and a
-//! transaction that goes on for long holds up nobody but itself.
+//! when it commits, which may be in another order. So positions are assigned
+//! after the commit, to all visible batches in the order of their numbers. A
+//! position that has been read never gains a predecessor, and a long transaction
+//! delays no batch but its own.
 
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -14,12 +14,12 @@ use super::bulk;
 use crate::store::statement::statements;
 use crate::store::{LogHead, LogPage, LogRow, LogTrim, OldLogRow, StoreError};
 
-/// Most batches that get their place at a time.
+/// Most batches that are assigned a position in one transaction.
 const MAX_ASSIGNED: i64 = 10_000;
 
 statements! {
-    Unplaced -> Bool = "SELECT EXISTS (SELECT FROM unplaced)";
-    /// One at a time, over all replicas.
+    AnyUnplaced -> Bool = "SELECT EXISTS (SELECT FROM unplaced)";
+    /// Serializes the assignment across replicas.
     LockEnds -> (BigInt, BigInt) = "SELECT head, upto FROM log_ends FOR UPDATE";
     AssignPositions -> () = "WITH ready AS (DELETE FROM unplaced WHERE batch IN \
             (SELECT batch FROM unplaced ORDER BY batch LIMIT ?) RETURNING batch), \
@@ -31,16 +31,16 @@ statements! {
     ReadEnds -> (BigInt, BigInt, BigInt) = "SELECT head, upto, trimmed FROM log_ends";
     ReadLog -> (BigInt, Text) = "SELECT position, events FROM log JOIN batch_events USING (batch) \
         WHERE position >= ? ORDER BY position LIMIT ?";
-    Oldest -> (BigInt, BigInt, BigInt) = "SELECT position, at, upto FROM log JOIN batch_events USING (batch) \
+    ReadOldest -> (BigInt, BigInt, BigInt) = "SELECT position, at, upto FROM log JOIN batch_events USING (batch) \
         ORDER BY position LIMIT ?";
-    Trimmed -> () = "WITH gone AS (DELETE FROM log WHERE position <= ? RETURNING batch), \
-        gone_too AS (DELETE FROM batch_events USING gone WHERE batch_events.batch = gone.batch) \
+    TrimLog -> () = "WITH trimmed_rows AS (DELETE FROM log WHERE position <= ? RETURNING batch), \
+        trimmed_events AS (DELETE FROM batch_events USING trimmed_rows WHERE batch_events.batch = trimmed_rows.batch) \
         UPDATE log_ends SET trimmed = greatest(trimmed, ?)";
 }
 
-/// Gives the batches that are visible their places.
+/// Assigns visible batches their positions.
 pub(super) fn assign_positions(connection: &mut PgConnection) -> Result<(), StoreError> {
-    let unplaced: Vec<bool> = bulk::load::<Unplaced, _>(connection, Vec::new())?;
+    let unplaced: Vec<bool> = bulk::load::<AnyUnplaced, _>(connection, Vec::new())?;
     if unplaced != [true] {
         return Ok(());
     }
@@ -52,12 +52,13 @@ pub(super) fn assign_positions(connection: &mut PgConnection) -> Result<(), Stor
     })
 }
 
-/// The end of the log.
+/// The last position of the log.
 pub(super) fn head(connection: &mut PgConnection) -> Result<LogHead, StoreError> {
     ends(connection).map(|(head, ..)| LogHead(head))
 }
 
-/// Rows from this position on, in a transaction that sees one state.
+/// Reads rows from this position on. Call it in a transaction that reads from
+/// one snapshot.
 pub(super) fn read(connection: &mut PgConnection, from: i64, limit: i64) -> Result<LogPage, StoreError> {
     let rows: Vec<(i64, String)> = bulk::load::<ReadLog, _>(connection, vec![from.into(), limit.into()])?;
     let (head, _, trimmed) = ends(connection)?;
@@ -65,15 +66,15 @@ pub(super) fn read(connection: &mut PgConnection, from: i64, limit: i64) -> Resu
     Ok(LogPage { rows, head: LogHead(head), trimmed })
 }
 
-/// Forgets the oldest rows.
+/// Trims the oldest rows.
 pub(super) fn trim(connection: &mut PgConnection, trim: &LogTrim) -> Result<usize, StoreError> {
-    let rows: Vec<(i64, i64, i64)> = bulk::load::<Oldest, _>(connection, vec![trim.limit.into()])?;
+    let rows: Vec<(i64, i64, i64)> = bulk::load::<ReadOldest, _>(connection, vec![trim.limit.into()])?;
     let rows: Vec<_> =
         rows.into_iter().map(|(position, at, upto)| OldLogRow { position, at, upto }).collect();
     let (_, upto, _) = ends(connection)?;
-    let Some((going, last)) = trim.select(&rows, upto) else { return Ok(0) };
-    bulk::run::<Trimmed>(connection, vec![last.into(), last.into()])?;
-    Ok(going)
+    let Some((count, last)) = trim.select(&rows, upto) else { return Ok(0) };
+    bulk::run::<TrimLog>(connection, vec![last.into(), last.into()])?;
+    Ok(count)
 }
 
 fn ends(connection: &mut PgConnection) -> Result<(i64, i64, i64), StoreError> {
@@ -82,5 +83,5 @@ fn ends(connection: &mut PgConnection) -> Result<(i64, i64, i64), StoreError> {
 }
 
 fn no_ends() -> StoreError {
-    StoreError::Corrupt("the log has no ends".into())
+    StoreError::Corrupt("the table log_ends is empty".into())
 }

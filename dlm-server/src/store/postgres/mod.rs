@@ -34,8 +34,8 @@ use connection::{CommitDurability, ConnectOptions};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/postgres");
 
-/// Held while the tables are brought to this version, so that servers may
-/// start at once. Any number that nobody else uses.
+/// The advisory lock held during the migration, so that servers may start at
+/// the same time. An arbitrary number.
 const MIGRATION_LOCK: i64 = 0x646c_6d00;
 
 statements! {
@@ -45,10 +45,13 @@ statements! {
 /// The database's clock.
 fn now(connection: &mut PgConnection) -> Result<Micros, StoreError> {
     let rows: Vec<i64> = bulk::load::<Now, _>(connection, Vec::new())?;
-    rows.first().copied().map(Micros).ok_or_else(|| StoreError::Corrupt("the database has no clock".into()))
+    rows.first()
+        .copied()
+        .map(Micros)
+        .ok_or_else(|| StoreError::Corrupt("the clock query returned no row".into()))
 }
 
-/// Opens the database that a `postgres:` URL names, with so many writers.
+/// See [`super::open`].
 pub(super) fn open(url: &str, writers: usize) -> Result<OpenStore, OpenError> {
     let options = ConnectOptions::new(url);
     let failed = |error: &StoreError| OpenError::Postgres { why: error.to_string() };
@@ -58,7 +61,7 @@ pub(super) fn open(url: &str, writers: usize) -> Result<OpenStore, OpenError> {
     let identity = identify(&mut connection).map_err(|error| failed(&error))?;
     let reader = reader::PostgresReader::open(&options).map_err(|why| OpenError::Postgres { why })?;
     let cluster = cluster::PostgresCluster::new(&options).map_err(|error| failed(&error))?;
-    // The writers' markers belong to a replica that is known.
+    // Marker rows refer to the row of their replica.
     cluster.heartbeat().map_err(|error| failed(&error))?;
     let mut stores: Vec<Box<dyn Store>> = Vec::new();
     for number in 0..writers.clamp(1, writer::MAX_WRITERS) {
@@ -111,17 +114,18 @@ fn migrate(connection: &mut PgConnection) -> Result<(), OpenError> {
         .map_err(|error| failed(&error))
 }
 
-/// Reads who this database is; a new one is told.
+/// Reads the identity of the database, or generates it if the database is new.
 fn identify(connection: &mut PgConnection) -> Result<Identity, StoreError> {
     let (secret, log_id) = (super::random::<32>()?, super::random::<8>()?);
-    let secret = keep(connection, "secret", &secret)?;
-    let log_id = keep(connection, "log_id", &log_id)?;
-    let log_id = log_id.try_into().map_err(|_| StoreError::Corrupt("the id of the log is damaged".into()))?;
+    let secret = read_or_insert(connection, "secret", &secret)?;
+    let log_id = read_or_insert(connection, "log_id", &log_id)?;
+    let log_id =
+        log_id.try_into().map_err(|_| StoreError::Corrupt("the log id is not 8 bytes long".into()))?;
     Ok(Identity { secret, log_id: u64::from_be_bytes(log_id), last_at: Micros(0) })
 }
 
-/// What is kept under this name, from now on `value` when there is nothing.
-fn keep(connection: &mut PgConnection, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+/// Returns the value stored under a name, and stores `value` if there is none.
+fn read_or_insert(connection: &mut PgConnection, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
     let row = (meta::name.eq(name), meta::value.eq(value));
     diesel::insert_into(meta::table).values(row).on_conflict_do_nothing().execute(connection)?;
     Ok(meta::table.find(name).select(meta::value).first(connection)?)

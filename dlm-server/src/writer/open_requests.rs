@@ -1,0 +1,45 @@
+//! Which requests are open, as the tasks of an uncommitted batch see it.
+
+use std::collections::{HashMap, HashSet};
+
+use dlm_engine::ClaimKey;
+
+use super::job::{Leave, RequestId};
+use super::parked::Parked;
+use crate::store::Name;
+
+/// The requests that joined or departed in an uncommitted batch. Together with
+/// [`Parked`], which changes only after the commit, they tell which requests of
+/// a claim are open.
+#[derive(Default)]
+pub(super) struct OpenRequests {
+    joined: HashMap<(Name, ClaimKey), Vec<RequestId>>,
+    departed: HashSet<RequestId>,
+}
+
+impl OpenRequests {
+    /// The request was queued.
+    pub(super) fn join(&mut self, name: &Name, key: &ClaimKey, request: RequestId) {
+        self.joined.entry((Name::clone(name), key.clone())).or_default().push(request);
+    }
+
+    /// The request departs. Returns whether its claim has no open request from
+    /// now on. A request that was not open changes nothing, unless it is
+    /// unknown whether it was.
+    pub(super) fn depart(&mut self, parked: &Parked, leave: &Leave) -> bool {
+        let joined = self.joined.get(&(Name::clone(&leave.name), leave.key.clone()));
+        let mut was_open = leave.request.is_none();
+        let mut others = false;
+        for request in
+            parked.requests(&leave.name, &leave.key).into_iter().chain(joined.into_iter().flatten().copied())
+        {
+            if Some(request) == leave.request {
+                was_open = true;
+            } else if !self.departed.contains(&request) {
+                others = true;
+            }
+        }
+        self.departed.extend(leave.request);
+        was_open && !others
+    }
+}

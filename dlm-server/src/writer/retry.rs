@@ -1,0 +1,126 @@
+//! What happens when a transaction fails: retry, reconnect, or fail its tasks.
+
+use std::time::Duration;
+
+use backoff::ExponentialBackoff;
+use dlm_engine::{KeyLookup, Micros};
+
+use super::batch::Task;
+use super::job::{Leave, OperationError};
+use super::thread::WriterState;
+use crate::store::{LockWait, StoreError};
+
+/// Most attempts of a batch that other replicas keep from committing.
+const MAX_ATTEMPTS: usize = 10;
+/// How long a writer tries to reconnect before it fails the operations that
+/// wait for it.
+const RECONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+impl WriterState {
+    /// Runs a batch to its end: all of its tasks receive a reply, are parked or
+    /// are deferred.
+    pub(super) fn run(&mut self, tasks: Vec<Task>, lock_wait: LockWait) {
+        if tasks.is_empty() {
+            return;
+        }
+        let mut key_lookup = KeyLookup::AssumeNew;
+        let mut reconnected = false;
+        for _ in 0..MAX_ATTEMPTS {
+            match self.attempt(&tasks, key_lookup, lock_wait) {
+                Ok(committed) => return self.deliver(tasks, committed),
+                // A key in the batch was used before, or another replica was
+                // faster with a new name. The next attempt looks up every key.
+                Err(StoreError::KeyExists | StoreError::NotCommitted) => {}
+                // The connection may have died since it was last used. Nothing
+                // was committed.
+                Err(StoreError::Unavailable(why)) if !reconnected => {
+                    tracing::warn!(why, "database connection failed");
+                    reconnected = true;
+                    if !self.reconnect() {
+                        return self.fail(tasks, &OperationError::Unavailable);
+                    }
+                }
+                Err(error @ (StoreError::Unavailable(_) | StoreError::CommitOutcomeUnknown)) => {
+                    tracing::error!(%error, operations = tasks.len(), "batch failed");
+                    return self.fail(tasks, &OperationError::Unavailable);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, operations = tasks.len(), "batch rejected; retrying its operations one by one");
+                    self.metrics.batch_retried();
+                    return self.run_one_by_one(tasks);
+                }
+            }
+            self.metrics.batch_retried();
+            key_lookup = KeyLookup::Required;
+        }
+        tracing::error!(
+            operations = tasks.len(),
+            attempts = MAX_ATTEMPTS,
+            "batch failed after too many retries"
+        );
+        self.fail(tasks, &OperationError::Unavailable);
+    }
+
+    /// The database rejected the data of an operation. Only that one fails.
+    fn run_one_by_one(&mut self, tasks: Vec<Task>) {
+        for task in tasks {
+            let task = vec![task];
+            let attempt = |state: &mut Self| state.attempt(&task, KeyLookup::Required, LockWait::Wait);
+            let mut result = attempt(self);
+            for _ in 1..MAX_ATTEMPTS {
+                // Another replica was faster with a new name.
+                if !matches!(result, Err(StoreError::KeyExists | StoreError::NotCommitted)) {
+                    break;
+                }
+                result = attempt(self);
+            }
+            match result {
+                Ok(committed) => self.deliver(task, committed),
+                Err(error) => {
+                    tracing::error!(%error, "operation failed");
+                    let error = match error {
+                        StoreError::Unavailable(_)
+                        | StoreError::CommitOutcomeUnknown
+                        | StoreError::NotCommitted
+                        | StoreError::KeyExists => OperationError::Unavailable,
+                        StoreError::Rejected(_) | StoreError::Corrupt(_) => OperationError::Internal,
+                    };
+                    self.fail(task, &error);
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, tasks: Vec<Task>, error: &OperationError) {
+        for task in tasks {
+            match task {
+                Task::Execute(execute) => execute.caller.reply(Err(error.clone()), Micros::MAX),
+                Task::Leave(leave) => {
+                    if let Some(parked) = self.parked.take_request(&leave) {
+                        parked.caller.reply(Err(error.clone()), parked.first_now);
+                    }
+                    self.pending_leaves.push(Leave { request: None, ..leave });
+                }
+                // Parked claims are rechecked periodically.
+                Task::Recheck { .. } => {}
+            }
+        }
+    }
+
+    /// Reconnects to the database. Clears the cache, which may no longer match
+    /// what is stored.
+    pub(super) fn reconnect(&mut self) -> bool {
+        self.cache.clear();
+        let policy = ExponentialBackoff {
+            initial_interval: Duration::from_millis(20),
+            max_elapsed_time: Some(RECONNECT_TIMEOUT),
+            ..ExponentialBackoff::default()
+        };
+        let store = &mut self.store;
+        let connected = backoff::retry(policy, || store.reconnect().map_err(backoff::Error::transient));
+        if let Err(error) = &connected {
+            tracing::error!(%error, "reconnect failed");
+        }
+        connected.is_ok()
+    }
+}
