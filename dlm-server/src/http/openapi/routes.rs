@@ -1,0 +1,128 @@
+//! The descriptions of the routes.
+
+use crate::http::route::Route;
+
+/// The description of a route.
+pub(super) struct RouteDescription {
+    pub(super) summary: &'static str,
+    /// The schema of the request body.
+    pub(super) body: Option<&'static str>,
+    /// Status, description and schema of each response.
+    pub(super) responses: &'static [(&'static str, &'static str, &'static str)],
+    pub(super) query: &'static [&'static str],
+    /// Whether the `Idempotency-Key` header is required; `None` if the route does
+    /// not take it.
+    pub(super) key: Option<bool>,
+}
+
+const NO_QUERY: &[&str] = &[];
+
+pub(super) fn describe(route: Route) -> RouteDescription {
+    let of =
+        |summary, body, responses| RouteDescription { summary, body, responses, query: NO_QUERY, key: None };
+    match route {
+        Route::Acquire => RouteDescription {
+            key: Some(false),
+            ..of(
+                "Acquire the lock, or wait for it",
+                Some("AcquireRequest"),
+                &[
+                    ("200", "The lease", "Lease"),
+                    ("202", "Still queued; repeat the request with its key to keep waiting", "Queued"),
+                    ("409", "The lease or wait of this key has ended", "Problem"),
+                    ("422", "The key was used with other parameters", "Problem"),
+                    ("423", "The lock is held, or the wait timed out", "Problem"),
+                ],
+            )
+        },
+        Route::Cancel => RouteDescription {
+            key: Some(true),
+            ..of(
+                "Cancel an acquire, whether it waits or was granted",
+                None,
+                &[("200", "The effect of the cancel", "Cancelled")],
+            )
+        },
+        Route::Renew => of(
+            "Renew the lease",
+            Some("RenewRequest"),
+            &[
+                ("200", "The lease with its new term", "Lease"),
+                ("403", "The lease id was never issued for this resource", "Problem"),
+                ("410", "The lease has ended", "Problem"),
+            ],
+        ),
+        Route::RenewMany => of(
+            "Renew up to 1,000 leases",
+            Some("RenewManyRequest"),
+            &[("200", "One result per lease, in request order", "Renewed")],
+        ),
+        Route::Release => of(
+            "Release the lease",
+            Some("ReleaseRequest"),
+            &[
+                ("200", "The lease was released; a repeat returns the same", "Released"),
+                ("403", "The lease id was never issued for this resource", "Problem"),
+                ("410", "The lease had expired or was force-released", "Problem"),
+            ],
+        ),
+        Route::ForceRelease => of(
+            "End the lease of another holder",
+            Some("ForceReleaseRequest"),
+            &[
+                ("200", "The lease that was ended; a repeat returns the same", "ForceReleased"),
+                ("409", "No live lease has that token", "Problem"),
+            ],
+        ),
+        Route::Check => of(
+            "Check whether a fencing token belongs to a live lease",
+            Some("CheckRequest"),
+            &[("200", "Whether the lease is live, and the current token", "Checked")],
+        ),
+        Route::Status => of("Get the status of a lock", None, &[("200", "The status", "LockStatus")]),
+        Route::List => RouteDescription {
+            query: &["prefix", "state", "limit", "after"],
+            ..of("List locks, ordered by name", None, &[("200", "A page", "LockPage")])
+        },
+        Route::Events => RouteDescription {
+            query: &["after", "prefix", "resource", "limit", "newest", "renewals"],
+            ..of(
+                "Read the event log: a page, or a WebSocket (`dlm.events.v1`) that continues with live events. \
+                 `limit` and `newest` apply to the page, `renewals` to the WebSocket",
+                None,
+                &[
+                    ("200", "A page", "EventPage"),
+                    (
+                        "101",
+                        "The event stream: each message is an `Event`, an `EventMark` or a `Renewal`",
+                        "",
+                    ),
+                    ("400", "The cursor was not issued for this log", "Problem"),
+                    ("410", "The cursor is older than the log", "Problem"),
+                ],
+            )
+        },
+        Route::Overview => RouteDescription {
+            query: &["seconds"],
+            ..of("Get a summary of all locks", None, &[("200", "The overview", "Overview")])
+        },
+        Route::Session => of(
+            "Open a WebSocket (`dlm.session.v1`) for many concurrent operations: each frame is a `SessionRequest`, \
+             its reply has the same `id` and one member of `SessionBody`. The server sends `LeaseEnded` on its own",
+            None,
+            &[("101", "The session", ""), ("426", "The request is not an upgrade", "Problem")],
+        ),
+        Route::Livez => of("Check that the process is alive", None, &[("200", "It is alive", "")]),
+        Route::Readyz => of(
+            "Check that the server is ready",
+            None,
+            &[("200", "It is ready", ""), ("503", "It is not ready", "Problem")],
+        ),
+        Route::Metrics => of(
+            "Get the metrics",
+            None,
+            &[("200", "Prometheus text, or OpenMetrics if the client accepts it", "")],
+        ),
+        Route::OpenApi => of("Get this document", None, &[("200", "OpenAPI 3.1", "")]),
+    }
+}
