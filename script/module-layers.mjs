@@ -21,7 +21,8 @@ const LAYERS = {
         ["log", "lease_watchers", "membership"],
         ["store"],
         ["background"],
-        ["clock", "logging", "metrics"],
+        ["clock", "metrics"],
+        ["logging"],
     ],
     "dlm-client": [
         ["builder", "admin"],

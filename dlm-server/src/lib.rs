@@ -19,9 +19,9 @@
 //! - `lease_watchers`: the sockets to notify when a lease ends
 //! - `membership`: the replicas that share the store
 //! - `store`: persistence, one module per database
-//! - `background`: spawns and joins tasks and threads
-//! - `metrics`, `logging`, `clock`: the server's metrics, its log, the deciding
-//!   clock
+//! - `background`: starts, supervises and joins threads
+//! - `metrics`, `clock`: the server's metrics, and the deciding clock
+//! - `logging`: its log
 
 mod background;
 mod clock;
@@ -41,9 +41,9 @@ mod tasks;
 mod writer;
 
 pub use http::openapi_document as openapi;
-pub use logging::{LogFormat, start as start_logging};
+pub use logging::{LogFormat, Logging, LoggingError, start as start_logging};
 pub use metrics::Metrics;
-pub use server::{Server, ServerBuilder, StartError};
+pub use server::{RunError, Server, ServerBuilder, StartError};
 pub use service::{
     Error, EventsQuery, ListQuery, OpenError, Operation, Outcome, Principal, Restored, Service,
     ServiceOptions, restore,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use dlm_server::{LogFormat, Server, StartError, start_logging};
+use dlm_server::{LogFormat, Logging, Server, StartError, start_logging};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -99,12 +99,19 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let logging = match start_logging(arguments.log_format, &arguments.log) {
+        Ok(logging) => logging,
+        Err(error) => {
+            // Without logging there is only standard error itself.
+            writeln!(std::io::stderr(), "dlm-server: {error}").ok();
+            return ExitCode::FAILURE;
+        }
+    };
     if let Some(Command::Openapi) = arguments.command {
-        announce(&dlm_server::openapi());
-        return ExitCode::SUCCESS;
-    }
-    if let Err(error) = start_logging(arguments.log_format, &arguments.log) {
-        return fail(&format!("the log filter {:?} is not valid: {error}", arguments.log));
+        return match print(&dlm_server::openapi()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&logging, &format!("could not write to standard output: {error}")),
+        };
     }
     raise_open_files();
     // Writers have their own threads; these two only run the transports.
@@ -115,17 +122,15 @@ fn main() -> ExitCode {
             // Do not wait for calls to a database that does not answer.
             runtime.shutdown_background();
             match ran {
-                Ok(true) => ExitCode::SUCCESS,
-                Ok(false) => fail("not all commits were finished before the shutdown deadline"),
-                Err(error) => fail(&error.to_string()),
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(&logging, &error.to_string()),
             }
         }
-        Err(error) => fail(&format!("could not start the runtime: {error}")),
+        Err(error) => fail(&logging, &format!("could not start the runtime: {error}")),
     }
 }
 
-/// Returns whether all commits were finished.
-async fn run(arguments: Arguments) -> Result<bool, StartError> {
+async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::builder()
         .listen(arguments.listen)
         .database_url(arguments.database_url)
@@ -142,25 +147,27 @@ async fn run(arguments: Arguments) -> Result<bool, StartError> {
             "all token counters continue {raise_tokens} above the highest in the backup; {} leases were ended",
             restored.leases_ended
         ));
-        return Ok(true);
+        return Ok(());
     }
     let server = server.bind().await?;
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
-    announce(&format!("listening on http://{}", server.local_addr()));
+    let line = format!("listening on http://{}", server.local_addr());
+    // Not awaited: nobody may be reading standard output.
+    tokio::task::spawn_blocking(move || announce(&line));
     let serving = server.run(stop.clone());
     tokio::pin!(serving);
     tokio::select! {
-        finished = serving.as_mut() => return Ok(finished),
+        ended = serving.as_mut() => return Ok(ended?),
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     tracing::info!("draining");
     stop.cancel();
-    let finished = serving.await;
+    serving.await?;
     tracing::info!("stopped");
-    Ok(finished)
+    Ok(())
 }
 
 /// Raises the limit of open files to its maximum. Every connection is a file, and
@@ -178,14 +185,20 @@ fn raise_open_files() {
 
 /// Prints a line to standard output, where a parent process may wait for it.
 fn announce(line: &str) {
-    let mut output = std::io::stdout();
-    if writeln!(output, "{line}").and_then(|()| output.flush()).is_err() {
+    if print(line).is_err() {
         tracing::info!("{line}");
     }
 }
 
-fn fail(why: &str) -> ExitCode {
-    let mut output = std::io::stderr();
-    writeln!(output, "dlm-server: {why}").ok();
+fn print(line: &str) -> std::io::Result<()> {
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{line}")?;
+    output.flush()
+}
+
+/// Says why the process fails, without blocking on a standard error that nobody
+/// reads.
+fn fail(logging: &Logging, why: &str) -> ExitCode {
+    logging.write_line(&format!("dlm-server: {why}"));
     ExitCode::FAILURE
 }

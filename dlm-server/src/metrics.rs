@@ -16,6 +16,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::logging::lines_dropped;
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     operation: &'static str,
@@ -25,6 +27,11 @@ struct RequestLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EventLabels {
     kind: KindLabel,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TaskLabels {
+    task: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,6 +83,7 @@ pub struct Metrics {
     writer_busy: Seconds,
     writer_queue_depth: Gauge<i64, AtomicI64>,
     events: Family<EventLabels, Counter>,
+    task_failures: Family<TaskLabels, Counter>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -104,6 +112,7 @@ impl Metrics {
             writer_busy: Counter::default(),
             writer_queue_depth: Gauge::default(),
             events: Family::default(),
+            task_failures: Family::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -156,6 +165,16 @@ impl Metrics {
             self.writer_queue_depth.clone(),
         );
         registry.register("events", "Events written to the log, by kind", self.events.clone());
+        registry.register(
+            "task_failures",
+            "Failed attempts of background tasks, by task",
+            self.task_failures.clone(),
+        );
+        registry.register(
+            "log_lines_dropped",
+            "Log lines that could not be written, of the whole process",
+            lines_dropped(),
+        );
     }
 
     /// Encodes the metrics in the Prometheus text format, version 0.0.4.
@@ -220,6 +239,10 @@ impl Metrics {
 
     pub(crate) fn queue_depth(&self, operations: usize) {
         self.writer_queue_depth.set(i64::try_from(operations).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn task_failed(&self, task: &'static str) {
+        self.task_failures.get_or_create(&TaskLabels { task }).inc();
     }
 
     pub(crate) fn events(&self, kind: EventKind) {

@@ -42,6 +42,23 @@ pub enum StartError {
     Store(#[from] OpenError),
 }
 
+/// Why a server stopped other than by a complete shutdown.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A vital part of the server ended although the server was not stopping. The
+    /// rest was shut down.
+    #[error("{part} {}: the server can't go on without it", if *panicked { "panicked" } else { "ended" })]
+    PartEnded {
+        /// The name of the part, such as `sweeper` or `writer-0`.
+        part: String,
+        /// Whether it ended with a panic.
+        panicked: bool,
+    },
+    /// Not all commits were finished before the shutdown deadline.
+    #[error("not all commits were finished before the shutdown deadline")]
+    Unfinished,
+}
+
 /// Time limit of a shutdown. It leaves the process a second to exit.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(9);
 /// The default number of Postgres writers.
@@ -55,11 +72,11 @@ const DEFAULT_WRITERS: usize = 2;
 /// use dlm_server::Server;
 /// use tokio_util::sync::CancellationToken;
 ///
-/// # async fn run() -> Result<(), dlm_server::StartError> {
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let server = Server::builder().listen("127.0.0.1:0").database_url("sqlite://dlm.db").bind().await?;
 /// println!("listening on http://{}", server.local_addr());
 /// let stop = CancellationToken::new();
-/// server.run(stop).await;
+/// server.run(stop).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -216,20 +233,87 @@ impl Server {
     /// Serves until `stop` is cancelled, and then drains: waiters get a response
     /// that they are still queued, WebSockets are closed with 1012, requests in
     /// flight and commits are finished. Draining takes at most ten seconds.
-    /// Returns whether all commits were finished.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a vital part of the server ended unasked: it drains then as
+    /// if `stop` had been cancelled. Also if not all commits were finished.
     ///
     /// # Cancel safety
     ///
     /// Not cancel safe: dropping the future abandons connections and skips the
     /// drain. Cancel `stop` instead.
-    pub async fn run(self, stop: CancellationToken) -> bool {
+    pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
+        let Self { listener, service, app, .. } = self;
+        // The caller's token is not cancelled when this server fails.
+        let stop = stop.child_token();
         let mut draining_since = since_boot();
         let draining = || {
             draining_since = since_boot();
-            self.service.drain();
+            service.drain();
         };
-        http::serve(self.listener, self.app, stop, draining).await;
+        let serving = http::serve(listener, app, stop.clone(), draining);
+        let stop_on_failure = async {
+            service.part_ended().await;
+            stop.cancel();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = serving => {}
+            () = stop_on_failure => {}
+        }
         let drained = since_boot().saturating_sub(draining_since);
-        self.service.close_within(SHUTDOWN_WITHIN.saturating_sub(drained)).await
+        let finished = service.close_within(SHUTDOWN_WITHIN.saturating_sub(drained)).await;
+        match service.ended_part() {
+            Some(ended) => Err(RunError::PartEnded { part: ended.part.clone(), panicked: ended.panicked }),
+            None if finished => Ok(()),
+            None => Err(RunError::Unfinished),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn server(directory: &tempfile::TempDir) -> Server {
+        let url = format!("sqlite://{}", directory.path().join("test.db").display());
+        Server::builder().listen("127.0.0.1:0").database_url(url).bind().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn b53_run_returns_the_vital_part_that_ended() {
+        let directory = tempfile::tempdir().unwrap();
+        let server = server(&directory).await;
+        let service = server.service().clone();
+        assert_eq!((service.alive(), service.ready().await), (Ok(()), Ok(())));
+        service.background().spawn("doomed", async { panic!("expected") }).unwrap();
+        let stop = CancellationToken::new();
+        match server.run(stop.clone()).await {
+            Err(RunError::PartEnded { part, panicked: true }) => assert_eq!(part, "doomed"),
+            other => panic!("{other:?}"),
+        }
+        assert!(service.alive().is_err() && service.ready().await.is_err());
+        assert!(!stop.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn b53_run_returns_a_writer_that_panicked() {
+        let directory = tempfile::tempdir().unwrap();
+        let server = server(&directory).await;
+        let service = server.service().clone();
+        let running = server.run(CancellationToken::new());
+        let break_writer = service.break_writer();
+        let (ran, broken) = tokio::join!(running, break_writer);
+        assert!(broken.is_err());
+        assert_eq!(ran.unwrap_err().to_string(), "writer-0 panicked: the server can't go on without it");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_stopped_runs_without_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let stop = CancellationToken::new();
+        stop.cancel();
+        server(&directory).await.run(stop).await.unwrap();
     }
 }

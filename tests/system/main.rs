@@ -12,6 +12,7 @@
 //! - `chaos`: servers and databases that fail repeatedly under load
 //! - `database_outage`: an unavailable database, connections broken at a COMMIT
 //! - `examples`: the example programs, and the README's `curl` commands
+//! - `full_disk`: a database that can't be written
 //! - `monitoring`: the overview, the UI's pages, the checks of Host and Origin
 //! - `postgres_only`: row locks, late commits, concurrent startup, TLS
 //! - `replicas`: several servers on one Postgres database
@@ -19,6 +20,7 @@
 //! - `sqlite_only`: the exclusive lock on the database file
 //! - `stale_cache`: cached state that another server has changed
 //! - `transports`: many pending operations, unresponsive peers, shutdown
+//! - `unwritable_log`: log lines that can't be written
 //!
 //! `harness` has the servers, databases, clients and fault injection for them.
 
@@ -28,6 +30,7 @@
 mod chaos;
 mod database_outage;
 mod examples;
+mod full_disk;
 mod harness;
 mod monitoring;
 mod postgres_only;
@@ -36,6 +39,7 @@ mod sockets;
 mod sqlite_only;
 mod stale_cache;
 mod transports;
+mod unwritable_log;
 
 /// Declares the tests that run on every database.
 macro_rules! database_tests {

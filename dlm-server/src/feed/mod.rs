@@ -19,8 +19,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::background::Attempts;
 use crate::log::{Cursor, decode, wire_event};
-use crate::store::{LogHead, LogRow, Reader, StoreError};
+use crate::store::{LogHead, LogPage, LogRow, Reader, StoreError};
 use renewals::Renewals;
 use ring::Ring;
 
@@ -130,48 +131,44 @@ pub(crate) struct LogTailer {
 }
 
 impl LogTailer {
-    /// Tails the log until `stop` is cancelled.
-    pub(crate) async fn run(self, feed: Feed, stop: CancellationToken) {
+    /// Tails the log until `stop` is cancelled. Blocks.
+    pub(crate) async fn run(self, feed: Feed, mut attempts: Attempts, stop: CancellationToken) {
         let poll = if self.shared { SHARED_POLL } else { POLL };
         let mut up_to_date = false;
         loop {
+            let mut pause = poll;
             if feed.0.subscribers.load(Ordering::Relaxed) == 0 {
                 up_to_date = false;
                 feed.ring().clear();
             } else {
-                match self.step(&feed, up_to_date).await {
+                match self.step(&feed, up_to_date) {
                     Ok(more) => {
+                        attempts.succeeded();
                         up_to_date = true;
                         if more && !stop.is_cancelled() {
                             continue;
                         }
                     }
-                    Err(error) => tracing::warn!(%error, "event log read failed"),
+                    Err(error) => pause = attempts.failed(&error),
                 }
             }
             tokio::select! {
                 () = feed.0.wake.notified() => {}
-                () = tokio::time::sleep(poll) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = stop.cancelled() => return,
             }
         }
     }
 
     /// Reads new events into the ring. Returns whether there may be more.
-    async fn step(&self, feed: &Feed, up_to_date: bool) -> Result<bool, StoreError> {
+    fn step(&self, feed: &Feed, up_to_date: bool) -> Result<bool, StoreError> {
         let from = if up_to_date { feed.ring().end().position + 1 } else { i64::MAX };
-        let (reader, log_id) = (Arc::clone(&self.reader), self.log_id);
-        let read = move || {
-            let page = reader.log(from, ROWS)?;
-            let rows = page.rows.iter().map(|row| {
-                let end = Cursor::after_batch(row.position);
-                Ok((live_events(row, log_id)?, end))
-            });
-            Ok::<_, StoreError>((rows.collect::<Result<Vec<_>, StoreError>>()?, page.head, page.trimmed))
-        };
-        let (rows, LogHead(head), trimmed) = tokio::task::spawn_blocking(read)
-            .await
-            .map_err(|error| StoreError::Unavailable(error.to_string()))??;
+        let LogPage { rows, head: LogHead(head), trimmed } = self.reader.log(from, ROWS)?;
+        let rows = rows.iter().map(|row| {
+            let end = Cursor::after_batch(row.position);
+            Ok((live_events(row, self.log_id)?, end))
+        });
+        let rows = rows.collect::<Result<Vec<_>, StoreError>>()?;
         let more = rows.len() as i64 == ROWS;
         let moved = {
             let mut ring = feed.ring();

@@ -130,7 +130,10 @@ impl App {
             return Ok(response::outcome(outcome, request_id.to_str().unwrap_or("")));
         }
         match route {
-            Route::Livez => Ok(response::text("text/plain; charset=utf-8", "ok\n")),
+            Route::Livez => {
+                inner.service.alive()?;
+                Ok(response::text("text/plain; charset=utf-8", "ok\n"))
+            }
             Route::Readyz => {
                 let slow =
                     || Error::Unavailable { why: "the store is slow", retry_after: Duration::from_secs(1) };

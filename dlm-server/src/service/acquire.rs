@@ -65,7 +65,10 @@ impl Service {
                 () = async { tokio::select! { () = hold => {}, () = self.0.draining.cancelled() => {} } } => {
                     // The caller can return: the reply will tell it the key. If
                     // the wait has ended meanwhile, its result is in flight.
-                    guard.leave(true);
+                    if !guard.leave(true) {
+                        // There is no writer any more that could answer.
+                        return Err(unavailable("the server is shutting down"));
+                    }
                     answered.await
                 }
             }
@@ -110,8 +113,11 @@ impl Service {
         key: IdempotencyKey,
     ) -> Result<Outcome, Error> {
         let name = resource.to_shared();
-        let position = self.read(move |reader| reader.queue_position(&name, &claim)).await?;
-        let Outcome::Status(status) = self.status(resource).await? else { return Err(Error::Internal) };
+        let reads = self.0.reads.permit_to_finish().await?;
+        let position = reads.read(move |reader| reader.queue_position(&name, &claim)).await?;
+        let Outcome::Status(status) = self.status(resource, &reads).await? else {
+            return Err(Error::Internal);
+        };
         Ok(Outcome::Queued(Queued {
             // `None` when the wait has ended since. The next request with this
             // key returns its result.
@@ -157,16 +163,19 @@ impl QueueGuard<'_> {
         };
     }
 
-    fn leave(&self, can_return: bool) {
+    /// Returns whether the writer will learn of it.
+    fn leave(&self, can_return: bool) -> bool {
         let request = match self.state {
-            QueueState::Absent => return,
+            QueueState::Absent => return true,
             QueueState::Queued(request) => Some(request),
             QueueState::Unknown => None,
         };
         let (name, key) = (Name::clone(self.name), self.key.clone());
-        if self.writers.leave(Leave { name, key, request, can_return }).is_err() {
+        let left = self.writers.leave(Leave { name, key, request, can_return });
+        if left.is_err() {
             tracing::debug!("waiter not removed: the writer has stopped");
         }
+        left.is_ok()
     }
 }
 

@@ -26,7 +26,7 @@ impl Service {
         self.drain();
         self.0.background.stop_tasks(within / 3).await;
         self.0.writers.stop();
-        let finished = self.0.background.join_threads(left()).await;
+        let finished = self.0.background.join_writers(left()).await;
         let cluster = Arc::clone(&self.0.cluster);
         let leave = tokio::task::spawn_blocking(move || cluster.leave());
         if !matches!(tokio::time::timeout(left(), leave).await, Ok(Ok(Ok(())))) {

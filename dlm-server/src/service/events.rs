@@ -25,6 +25,7 @@ impl Service {
             return self.newest_events(query).await;
         }
         let log_id = self.0.log_id;
+        let reads = self.0.reads.permit().await?;
         let start = query.after.as_deref().map(|cursor| self.cursor(cursor)).transpose()?;
         let mut page = Page { log_id, at: start.unwrap_or(Cursor::START), events: Vec::new(), query };
         let until = since_boot() + PAGE_WITHIN;
@@ -32,7 +33,7 @@ impl Service {
         loop {
             let from = page.at.position;
             let LogPage { rows, head: LogHead(head), trimmed } =
-                self.read(move |reader| reader.log(from, ROWS)).await?;
+                reads.read(move |reader| reader.log(from, ROWS)).await?;
             if let Some(start) = start.filter(|_| first) {
                 start.check(head, trimmed)?;
             }
@@ -62,7 +63,8 @@ impl Service {
     /// limit.
     async fn newest_events(&self, query: EventsQuery) -> Result<Outcome, Error> {
         let log_id = self.0.log_id;
-        let page = self.read(move |reader| newest(reader, &query, log_id)).await?;
+        let reads = self.0.reads.permit().await?;
+        let page = reads.read(move |reader| newest(reader, &query, log_id)).await?;
         Ok(Outcome::Events(page))
     }
 

@@ -9,6 +9,7 @@
 //! - `operation`, `error`, `principal`: requests, results, and the caller
 //! - `acquire`: an acquire and its wait
 //! - `mutate`: the other operations of a writer
+//! - `reads`: who may read from the store, and when
 //! - `read`: status and lists
 //! - `events`: pages of the event log; `subscribe`: its live end
 //! - `overview`: all locks at a glance
@@ -26,6 +27,7 @@ mod operation;
 mod overview;
 mod principal;
 mod read;
+mod reads;
 mod restore;
 mod subscribe;
 mod wire;
@@ -38,15 +40,17 @@ use dlm_engine::{ClaimKey, Context, KeyLookup, Limits, Micros, Op, Replicas};
 use dlm_protocol::{AcquireRequest, IdempotencyKey, Lease, ResourceName};
 use tokio_util::sync::CancellationToken;
 
-use crate::background::Background;
+use crate::background::{Background, PartEnded};
 use crate::feed::Feed;
 use crate::lease_watchers::{LeaseEndedSender, LeaseWatchers};
 use crate::log::CursorError;
 use crate::membership::Membership;
-use crate::store::{Cluster, Name, Reader, StoreError};
+use crate::store::{Cluster, Name, StoreError};
+use crate::tasks::ReadinessProbe;
 use crate::writer::{EnqueueError, OperationResult, Writers};
 use lease_id::LeaseIds;
 use overview::Overviews;
+use reads::Reads;
 
 pub use crate::store::{ListQuery, OpenError};
 pub use error::Error;
@@ -62,7 +66,8 @@ pub struct Service(Arc<Inner>);
 
 struct Inner {
     writers: Writers,
-    reader: Arc<dyn Reader>,
+    reads: Reads,
+    readiness: ReadinessProbe,
     ids: LeaseIds,
     log_id: u64,
     cluster: Arc<dyn Cluster>,
@@ -113,7 +118,7 @@ impl Service {
             Operation::Release { resource, request } => self.release(&resource, &request.lease_id).await,
             Operation::ForceRelease { resource, request } => self.force_release(&resource, request).await,
             Operation::Check { resource, request } => self.check(&resource, request.fencing_token).await,
-            Operation::Status { resource } => self.status(resource).await,
+            Operation::Status { resource } => self.status(resource, &self.0.reads.permit().await?).await,
             Operation::List(query) => self.list(query).await,
             Operation::Events(query) => self.events(query).await,
             Operation::Overview { seconds } => self.overview(seconds).await,
@@ -162,12 +167,50 @@ impl Service {
     /// Returns the reason when the service is not ready. Waits without a bound
     /// for a store that does not answer; the caller sets the timeout.
     pub async fn ready(&self) -> Result<(), Error> {
+        self.alive()?;
         if self.0.draining.is_cancelled() {
             return Err(unavailable("the server is shutting down"));
         }
-        let unused = Name::from("");
-        self.execute(unused, Op::Sweep { waiters: Vec::new() }).await?;
-        self.read(|reader| reader.log(i64::MAX, 1)).await.map(drop)
+        if let Some(why) = self.0.background.health().failing() {
+            return Err(unavailable(why));
+        }
+        for reached in self.0.writers.reach_all().await? {
+            acquire::reply(reached.outcome, reached.first_now)?;
+        }
+        Ok(self.0.readiness.read().await?)
+    }
+
+    /// Checks that every background part runs. Does not touch the store.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a part has ended. The server ends too, but may be draining.
+    pub fn alive(&self) -> Result<(), Error> {
+        match self.0.background.health().first_ended() {
+            Some(_) => Err(unavailable("a vital part of the server has ended, so the server ends too")),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until a vital part has ended. Then the service has to be closed.
+    pub(crate) async fn part_ended(&self) -> PartEnded {
+        self.0.background.health().part_ended().await
+    }
+
+    /// Which vital part has ended, if any has.
+    pub(crate) fn ended_part(&self) -> Option<&PartEnded> {
+        self.0.background.health().first_ended()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn background(&self) -> &Background {
+        &self.0.background
+    }
+
+    /// Makes the first writer panic.
+    #[cfg(test)]
+    pub(crate) async fn break_writer(&self) -> Result<(), StoreError> {
+        self.0.writers.run_maintenance(|_| panic!("expected")).await
     }
 
     /// Ends what is overdue of a resource.
@@ -183,22 +226,6 @@ impl Service {
     fn execute(&self, name: Name, op: Op) -> impl Future<Output = Result<OperationResult, Error>> + use<> {
         let executing = self.0.writers.execute(name, op);
         async move { Ok(executing.await?) }
-    }
-
-    /// Reads from the store, on a thread that may block.
-    async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&dyn Reader) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, Error> {
-        let reader = Arc::clone(&self.0.reader);
-        let result = tokio::task::spawn_blocking(move || read(&*reader)).await;
-        match result {
-            Ok(read) => Ok(read?),
-            Err(error) => {
-                tracing::error!(%error, "read panicked");
-                Err(Error::Internal)
-            }
-        }
     }
 
     /// The engine's context for a read at `now`.

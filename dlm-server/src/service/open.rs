@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lease_id::LeaseIds;
 use super::overview::Overviews;
+use super::reads::Reads;
 use super::{Inner, Service};
 use crate::background::Background;
 use crate::feed::Feed;
@@ -18,7 +19,7 @@ use crate::lease_watchers::LeaseWatchers;
 use crate::membership::Membership;
 use crate::metrics::Metrics;
 use crate::store::{self, OpenError};
-use crate::tasks::{self, Retention, TaskContext};
+use crate::tasks::{self, ReadinessProbe, Retention, TaskContext};
 use crate::writer::{self, NextCheck, Parked};
 
 /// The options of a service.
@@ -49,7 +50,10 @@ impl Service {
     pub async fn open(options: ServiceOptions, metrics: Arc<Metrics>) -> Result<Self, OpenError> {
         let opening = tokio::task::spawn_blocking(move || Self::open_blocking(&options, metrics));
         let (service, context) = opening.await.map_err(|error| stopped(&error))??;
-        tasks::start(&service.0.background, context).map_err(|error| stopped(&error))?;
+        if let Err(error) = tasks::start(&service.0.background, context) {
+            service.close().await;
+            return Err(stopped(&error));
+        }
         Ok(service)
     }
 
@@ -68,7 +72,8 @@ impl Service {
         let next_check = Arc::new(NextCheck::new());
         let (parked, lease_watchers) = (Arc::<Parked>::default(), Arc::<LeaseWatchers>::default());
         let feed = Feed::new();
-        let background = Background::default();
+        let background = Background::new(Arc::clone(&metrics));
+        let (readiness, probes) = ReadinessProbe::new();
         let dependencies = writer::Dependencies {
             lease_watchers: Arc::clone(&lease_watchers),
             feed: feed.clone(),
@@ -83,7 +88,7 @@ impl Service {
             writer::start(opened.stores, &dependencies, &background).map_err(|error| stopped(&error))?;
         let context = TaskContext {
             writers: writers.clone(),
-            reader: Arc::clone(&opened.reader),
+            readers: opened.task_readers,
             cluster: Arc::clone(&opened.cluster),
             membership: Arc::clone(&membership),
             lease_watchers: Arc::clone(&lease_watchers),
@@ -92,10 +97,12 @@ impl Service {
             next_check,
             log_id: opened.identity.log_id,
             retention: Retention { age: options.event_retention, events: options.event_limit },
+            probes,
         };
         let service = Self(Arc::new(Inner {
             writers,
-            reader: opened.reader,
+            reads: Reads::new(opened.reader),
+            readiness,
             ids: LeaseIds::new(secret.as_deref().unwrap_or(&opened.identity.secret)),
             log_id: opened.identity.log_id,
             cluster: opened.cluster,

@@ -6,6 +6,8 @@ use std::time::Duration;
 use dlm_engine::{ClaimKey, Micros};
 use dlm_protocol::{LockPage, ResourceName, StateFilter};
 
+use super::acquire::reply;
+use super::reads::ReadPermit;
 use super::{Error, ListQuery, Outcome, Service, wire};
 use crate::clock::since_boot;
 use crate::log::Cursor;
@@ -15,12 +17,12 @@ use crate::store::{Name, ResourceView, StoreError};
 const READ_WITHIN: Duration = Duration::from_secs(5);
 
 impl Service {
-    pub(super) async fn status(&self, resource: ResourceName) -> Result<Outcome, Error> {
+    pub(super) async fn status(&self, resource: ResourceName, reads: &ReadPermit) -> Result<Outcome, Error> {
         let until = since_boot() + READ_WITHIN;
         while since_boot() < until {
             let name = resource.to_shared();
             let (now, (view, head)) =
-                self.read(move |reader| Ok((reader.now()?, reader.view(&name)?))).await?;
+                reads.read(move |reader| Ok((reader.now()?, reader.view(&name)?))).await?;
             let overdue = self.overdue(std::slice::from_ref(&view), now);
             if !overdue.is_empty() {
                 self.end_overdue(&overdue).await?;
@@ -36,9 +38,10 @@ impl Service {
     }
 
     pub(super) async fn list(&self, query: ListQuery) -> Result<Outcome, Error> {
+        let reads = self.0.reads.permit().await?;
         let (state, limit) = (query.state, query.limit);
         let (mut now, (mut views, head)) =
-            self.read(move |reader| Ok((reader.now()?, reader.list(&query)?))).await?;
+            reads.read(move |reader| Ok((reader.now()?, reader.list(&query)?))).await?;
         let full = views.len() == limit;
         let next = views.last().filter(|_| full).map(|view| view.name.to_string());
         // On a busy server something is always overdue, so only those rows are
@@ -52,7 +55,7 @@ impl Service {
             self.end_overdue(&overdue).await?;
             let names: Vec<_> = overdue.into_iter().map(|overdue| overdue.name).collect();
             let reread;
-            (now, reread) = self
+            (now, reread) = reads
                 .read(move |reader| {
                     let views = names.iter().map(|name| Ok(reader.view(name)?.0));
                     Ok((reader.now()?, views.collect::<Result<Vec<_>, StoreError>>()?))
@@ -94,7 +97,9 @@ impl Service {
         let sweeps: Vec<_> =
             overdue.iter().map(|overdue| self.sweep(overdue.name.clone(), overdue.waiters.clone())).collect();
         for sweep in sweeps {
-            sweep.await?;
+            let swept = sweep.await?;
+            // Without this check, what can't be ended would be read again and again.
+            reply(swept.outcome, swept.first_now)?;
         }
         Ok(())
     }

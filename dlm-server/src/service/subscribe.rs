@@ -91,7 +91,7 @@ impl Service {
         // Before the head is read, so that the feed has whatever comes after it.
         let subscriber = self.0.feed.subscribe();
         let LogPage { head: LogHead(head), trimmed, .. } =
-            self.read(|reader| reader.log(i64::MAX, 1)).await?;
+            self.0.reads.permit().await?.read(|reader| reader.log(i64::MAX, 1)).await?;
         let at = match after {
             Some(at) => at.check(head, trimmed).map(|()| at)?,
             None => Cursor::after_batch(head),
@@ -175,7 +175,8 @@ impl Subscription {
 
 async fn read_stored(service: Service, from: i64) -> Result<StoredEvents, Error> {
     let log_id = service.0.log_id;
-    let read = service.read(move |reader| {
+    let reads = service.0.reads.permit_in_turn().await?;
+    let read = reads.read(move |reader| {
         let page = reader.log(from, ROWS)?;
         let mut events = Vec::new();
         for row in &page.rows {

@@ -21,8 +21,12 @@ pub(crate) trait Cluster: Send + Sync {
     /// rank.
     fn rank(&self) -> u32;
 
-    /// Sends messages to the other replicas. Delivery is not guaranteed.
+    /// Enqueues messages to the other replicas. Delivery is not guaranteed.
     fn announce(&self, messages: Vec<PeerMessage>);
+
+    /// Sends the messages that are enqueued. Blocks until there are any, and returns
+    /// after a timeout when there are none.
+    fn send_announced(&self);
 
     /// Receives messages from other replicas. Blocks until there are any, and
     /// returns an empty list after a timeout.

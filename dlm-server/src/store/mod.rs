@@ -55,9 +55,31 @@ pub(crate) struct Identity {
 pub(crate) struct OpenStore {
     /// One per writer.
     pub(crate) stores: Vec<Box<dyn Store>>,
+    /// For requests: at most [`READERS`] read at a time.
     pub(crate) reader: Arc<dyn Reader>,
+    pub(crate) task_readers: TaskReaders,
     pub(crate) cluster: Arc<dyn Cluster>,
     pub(crate) identity: Identity,
+}
+
+/// Connections for the reads of requests. Reads are short; more connections would
+/// only compete for CPU time.
+pub(crate) const READERS: usize = 4;
+
+/// The readers of the background tasks. Each has a connection of its own, so that
+/// no request can keep a task from reading.
+pub(crate) struct TaskReaders {
+    pub(crate) sweeper: Arc<dyn Reader>,
+    pub(crate) feed: Arc<dyn Reader>,
+    pub(crate) readiness: Arc<dyn Reader>,
+    /// For tasks that nobody waits for.
+    pub(crate) maintenance: Arc<dyn Reader>,
+}
+
+impl TaskReaders {
+    fn new<R: Reader + 'static>(reader: impl Fn() -> Arc<R>) -> Self {
+        Self { sweeper: reader(), feed: reader(), readiness: reader(), maintenance: reader() }
+    }
 }
 
 /// Opens the database with this URL and migrates it to this version.

@@ -32,6 +32,8 @@ impl Cluster for SingleNode {
 
     fn announce(&self, _messages: Vec<PeerMessage>) {}
 
+    fn send_announced(&self) {}
+
     fn receive(&self) -> Vec<PeerMessage> {
         Vec::new()
     }

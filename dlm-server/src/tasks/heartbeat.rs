@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::background::Attempts;
 use crate::membership::Membership;
 use crate::store::Cluster;
 use crate::writer::{Parked, Writers};
@@ -13,17 +14,19 @@ use crate::writer::{Parked, Writers};
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Sends heartbeats until `stop` is cancelled, and keeps the membership current.
+/// Blocks.
 pub(super) async fn run(
     membership: Arc<Membership>,
     cluster: Arc<dyn Cluster>,
     parked: Arc<Parked>,
     writers: Writers,
+    mut attempts: Attempts,
     stop: CancellationToken,
 ) {
     while !stop.is_cancelled() {
-        let cluster = Arc::clone(&cluster);
-        match tokio::task::spawn_blocking(move || cluster.heartbeat()).await {
-            Ok(Ok(heartbeat)) => {
+        match cluster.heartbeat() {
+            Ok(heartbeat) => {
+                attempts.succeeded();
                 membership.set(heartbeat.replicas);
                 if heartbeat.declared_dead {
                     tracing::warn!("peers declared this server dead");
@@ -36,8 +39,9 @@ pub(super) async fn run(
                     }
                 }
             }
-            Ok(Err(error)) => tracing::warn!(%error, "heartbeat failed"),
-            Err(error) => tracing::error!(%error, "heartbeat panicked"),
+            Err(error) => {
+                attempts.failed(&error);
+            }
         }
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}

@@ -11,6 +11,7 @@ use dlm_engine::Micros;
 use dlm_protocol::limits::KEY_RETENTION_MS;
 use tokio_util::sync::CancellationToken;
 
+use crate::background::Attempts;
 use crate::clock::since_boot;
 use crate::store::{ClaimRowKey, Cluster, KeyDeletion, KeyRange, Reader, StoreError};
 use crate::writer::Writers;
@@ -57,11 +58,12 @@ impl Pace {
     }
 }
 
-/// Collects until `stop` is cancelled.
+/// Collects until `stop` is cancelled. Blocks.
 pub(super) async fn run(
     writers: Writers,
     reader: Arc<dyn Reader>,
     cluster: Arc<dyn Cluster>,
+    mut attempts: Attempts,
     stop: CancellationToken,
 ) {
     let mut at: Option<ClaimRowKey> = None;
@@ -69,9 +71,12 @@ pub(super) async fn run(
     loop {
         // One replica is enough.
         let step = match cluster.rank() {
-            0 => collect(&writers, &reader, at.take()).await,
+            0 => collect(&writers, &*reader, at.take()).await,
             _ => Ok(None),
         };
+        if step.is_ok() {
+            attempts.succeeded();
+        }
         let pause = match step {
             Ok(Some(KeyRange { last, more: true, .. })) => {
                 at = Some(last);
@@ -82,7 +87,7 @@ pub(super) async fn run(
                 REST
             }
             Err(error) => {
-                tracing::warn!(%error, "key garbage collection failed");
+                attempts.failed(&error);
                 pace.scanned(since_boot() + REST);
                 REST
             }
@@ -97,17 +102,11 @@ pub(super) async fn run(
 /// Deletes the expired keys of the next range.
 async fn collect(
     writers: &Writers,
-    reader: &Arc<dyn Reader>,
+    reader: &dyn Reader,
     after: Option<ClaimRowKey>,
 ) -> Result<Option<KeyRange>, StoreError> {
-    let (reader, start) = (Arc::clone(reader), after.clone());
-    let read = move || {
-        let cutoff = Micros(reader.now()?.0 - (KEY_RETENTION_MS * 1000) as i64);
-        Ok::<_, StoreError>((cutoff, reader.key_range(start.as_ref(), cutoff, RANGE)?))
-    };
-    let (cutoff, range) = tokio::task::spawn_blocking(read)
-        .await
-        .map_err(|error| StoreError::Unavailable(error.to_string()))??;
+    let cutoff = Micros(reader.now()?.0 - (KEY_RETENTION_MS * 1000) as i64);
+    let range = reader.key_range(after.as_ref(), cutoff, RANGE)?;
     if let Some(range) = &range
         && range.expired > 0
     {

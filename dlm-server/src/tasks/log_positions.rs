@@ -5,22 +5,23 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::background::Attempts;
 use crate::store::Cluster;
 
 /// Time between two assignments. Readers of the log assign positions as well,
 /// so this only bounds the delay while nobody reads.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Assigns positions until `stop` is cancelled.
-pub(super) async fn run(cluster: Arc<dyn Cluster>, stop: CancellationToken) {
+/// Assigns positions until `stop` is cancelled. Blocks.
+pub(super) async fn run(cluster: Arc<dyn Cluster>, mut attempts: Attempts, stop: CancellationToken) {
     while !stop.is_cancelled() {
         // One replica is enough.
         if cluster.rank() == 0 {
-            let cluster = Arc::clone(&cluster);
-            match tokio::task::spawn_blocking(move || cluster.assign_positions()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "log position assignment failed"),
-                Err(error) => tracing::error!(%error, "log position assignment panicked"),
+            match cluster.assign_positions() {
+                Ok(()) => attempts.succeeded(),
+                Err(error) => {
+                    attempts.failed(&error);
+                }
             }
         }
         tokio::select! {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use dlm_engine::Micros;
 use tokio_util::sync::CancellationToken;
 
+use crate::background::Attempts;
 use crate::store::{Cluster, LogTrim, Reader, StoreError};
 use crate::writer::Writers;
 
@@ -25,27 +26,27 @@ pub(crate) struct Retention {
     pub(crate) events: u64,
 }
 
-/// Trims until `stop` is cancelled.
+/// Trims until `stop` is cancelled. Blocks.
 pub(super) async fn run(
     writers: Writers,
     reader: Arc<dyn Reader>,
     cluster: Arc<dyn Cluster>,
     retention: Retention,
+    mut attempts: Attempts,
     stop: CancellationToken,
 ) {
     loop {
         // One replica is enough.
         let trimmed = match cluster.rank() {
-            0 => trim(&writers, &reader, retention).await,
+            0 => trim(&writers, &*reader, retention).await,
             _ => Ok(0),
         };
         let pause = match trimmed {
-            Ok(trimmed) if trimmed as i64 == STEP => SHORT_PAUSE,
-            Ok(_) => LONG_PAUSE,
-            Err(error) => {
-                tracing::warn!(%error, "event log trim failed");
-                LONG_PAUSE
+            Ok(trimmed) => {
+                attempts.succeeded();
+                if trimmed as i64 == STEP { SHORT_PAUSE } else { LONG_PAUSE }
             }
+            Err(error) => LONG_PAUSE.max(attempts.failed(&error)),
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -54,15 +55,8 @@ pub(super) async fn run(
     }
 }
 
-async fn trim(
-    writers: &Writers,
-    reader: &Arc<dyn Reader>,
-    retention: Retention,
-) -> Result<usize, StoreError> {
-    let reader = Arc::clone(reader);
-    let now = tokio::task::spawn_blocking(move || reader.now())
-        .await
-        .map_err(|error| StoreError::Unavailable(error.to_string()))??;
+async fn trim(writers: &Writers, reader: &dyn Reader, retention: Retention) -> Result<usize, StoreError> {
+    let now = reader.now()?;
     let age = i64::try_from(retention.age.as_micros()).unwrap_or(i64::MAX);
     let keep = i64::try_from(retention.events).unwrap_or(i64::MAX);
     let trim = LogTrim { before: Micros(now.0.saturating_sub(age)), keep, limit: STEP };

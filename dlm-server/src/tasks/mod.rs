@@ -3,36 +3,45 @@
 //! - `sweeper`: ends overdue leases and waits
 //! - `key_gc`: deletes expired idempotency keys
 //! - `log_trimmer`: trims the event log
+//! - `readiness`: reads from the store for readiness probes
 //!
 //! On a store that several replicas share, also:
 //!
 //! - `heartbeat`: keeps this replica alive in the eyes of its peers
 //! - `log_positions`: assigns committed batches their positions in the log
-//! - `peer_listener`: receives messages from peers
+//! - `peer_listener`, `peer_announcer`: receive messages from peers, and send them
+//!
+//! Each task has a thread of its own, and each vital one a connection of its own, so
+//! that no number of requests delays an expiry or a heartbeat.
 
 mod heartbeat;
 mod key_gc;
 mod log_positions;
 mod log_trimmer;
+mod peer_announcer;
 mod peer_listener;
+mod readiness;
 mod sweeper;
 
 use std::io;
 use std::sync::Arc;
 
-use crate::background::{Background, ThreadKind};
+use crate::background::Background;
 use crate::feed::{Feed, LogTailer, broadcast_renewals};
 use crate::lease_watchers::LeaseWatchers;
 use crate::membership::Membership;
-use crate::store::{Cluster, Reader};
+use crate::store::{Cluster, TaskReaders};
 use crate::writer::{NextCheck, Parked, Writers};
 
+use peer_listener::PeerListener;
+
 pub(crate) use log_trimmer::Retention;
+pub(crate) use readiness::{PendingProbes, ReadinessProbe};
 
 /// What the tasks work with.
 pub(crate) struct TaskContext {
     pub(crate) writers: Writers,
-    pub(crate) reader: Arc<dyn Reader>,
+    pub(crate) readers: TaskReaders,
     pub(crate) cluster: Arc<dyn Cluster>,
     pub(crate) membership: Arc<Membership>,
     pub(crate) lease_watchers: Arc<LeaseWatchers>,
@@ -41,29 +50,51 @@ pub(crate) struct TaskContext {
     pub(crate) next_check: Arc<NextCheck>,
     pub(crate) log_id: u64,
     pub(crate) retention: Retention,
+    pub(crate) probes: PendingProbes,
 }
+
+/// Why a server is not ready while a task fails.
+const CANNOT_SWEEP: &str = "leases that are overdue can't be ended: the database does not accept the changes";
+const NO_HEARTBEAT: &str = "no heartbeat can be sent: the database does not accept it";
 
 /// Starts all tasks. They end when `background` is stopped.
 pub(crate) fn start(background: &Background, context: TaskContext) -> io::Result<()> {
-    let TaskContext { writers, reader, cluster, .. } = &context;
     let stop = || background.stop_token();
-    let (reader, cluster) = (|| Arc::clone(reader), || Arc::clone(cluster));
-    let sweeper = sweeper::run(writers.clone(), reader(), cluster(), Arc::clone(&context.next_check), stop());
-    background.spawn("sweeper", sweeper);
-    background.spawn("key gc", key_gc::run(writers.clone(), reader(), cluster(), stop()));
-    let trimmer = log_trimmer::run(writers.clone(), reader(), cluster(), context.retention, stop());
-    background.spawn("log trimmer", trimmer);
+    let attempts = |task| background.health().attempts(task, None);
+    let vital_attempts = |task, unready| background.health().attempts(task, Some(unready));
+    let TaskReaders { sweeper, feed, maintenance, readiness } = context.readers;
+    let (cluster, writers) = (|| Arc::clone(&context.cluster), || context.writers.clone());
+    let tries = vital_attempts("sweeper", CANNOT_SWEEP);
+    let sweep = sweeper::run(writers(), sweeper, cluster(), context.next_check, tries, stop());
+    background.spawn("sweeper", sweep)?;
+    let reader = Arc::clone(&maintenance);
+    let collect = key_gc::run(writers(), reader, cluster(), attempts("key-gc"), stop());
+    background.spawn("key-gc", collect)?;
+    let (retention, tries) = (context.retention, attempts("log-trimmer"));
+    let trim = log_trimmer::run(writers(), maintenance, cluster(), retention, tries, stop());
+    background.spawn("log-trimmer", trim)?;
+    background.spawn("readiness", readiness::run(readiness, context.probes, stop()))?;
     let shared = context.cluster.is_shared();
-    let tailer = LogTailer { reader: reader(), log_id: context.log_id, shared };
-    background.spawn("log tailer", tailer.run(context.feed.clone(), stop()));
+    let tailer = LogTailer { reader: feed, log_id: context.log_id, shared };
+    background.spawn("log-tailer", tailer.run(context.feed.clone(), attempts("log-tailer"), stop()))?;
     if !shared {
         return Ok(());
     }
-    let (membership, parked) = (Arc::clone(&context.membership), Arc::clone(&context.parked));
-    background.spawn("heartbeat", heartbeat::run(membership, cluster(), parked, writers.clone(), stop()));
-    background.spawn("log positions", log_positions::run(cluster(), stop()));
-    background.spawn("renewal broadcast", broadcast_renewals(context.feed.clone(), cluster(), stop()));
-    let stop = stop();
-    let listen = move || peer_listener::run(&context, &stop);
-    background.spawn_thread("dlm-listener".into(), ThreadKind::Expendable, listen)
+    let (membership, parked) = (context.membership, Arc::clone(&context.parked));
+    let tries = vital_attempts("heartbeat", NO_HEARTBEAT);
+    let beat = heartbeat::run(membership, cluster(), parked, writers(), tries, stop());
+    background.spawn("heartbeat", beat)?;
+    background.spawn("positions", log_positions::run(cluster(), attempts("positions"), stop()))?;
+    background.spawn("renewals", broadcast_renewals(context.feed.clone(), cluster(), stop()))?;
+    let (announcing, stopped) = (cluster(), stop());
+    background.spawn_loop("announcer", move || peer_announcer::run(&*announcing, &stopped))?;
+    let (attempts, stop) = (attempts("listener"), stop());
+    let listener = PeerListener {
+        writers: writers(),
+        cluster: context.cluster,
+        parked: context.parked,
+        lease_watchers: context.lease_watchers,
+        feed: context.feed,
+    };
+    background.spawn_loop("listener", move || listener.run(attempts, &stop))
 }

@@ -1,47 +1,70 @@
 //! Receives messages from peers about waits, leases and renewals.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::TaskContext;
+use crate::background::Attempts;
 use crate::clock::since_boot;
-use crate::store::PeerMessage;
+use crate::feed::Feed;
+use crate::lease_watchers::LeaseWatchers;
+use crate::store::{Cluster, PeerMessage};
+use crate::writer::{Parked, Writers};
 
 /// Time between two polls for parked waits that ended at a peer whose message
 /// was lost. It grows with the number of waits, so that the polls stay cheap.
 const POLL: Duration = Duration::from_millis(100);
 const POLL_PER_WAIT: Duration = Duration::from_micros(100);
 
-/// Listens until `stop` is cancelled. Blocks.
-pub(super) fn run(context: &TaskContext, stop: &CancellationToken) {
-    let TaskContext { cluster, parked, lease_watchers, feed, writers, .. } = context;
-    let mut poll_at = since_boot();
-    while !stop.is_cancelled() {
-        let mut ended = Vec::new();
-        for message in cluster.receive() {
-            match message {
-                PeerMessage::WaitEnded { name, key, .. } => ended.push((name, key)),
-                PeerMessage::LeaseEnded { name, token, reason } => lease_watchers.ended(&name, token, reason),
-                PeerMessage::Renewed { name, token, expires_at } => {
-                    feed.renewed_at_peer(&name, token, expires_at);
+/// What the messages are passed on to.
+pub(super) struct PeerListener {
+    pub(super) writers: Writers,
+    pub(super) cluster: Arc<dyn Cluster>,
+    pub(super) parked: Arc<Parked>,
+    pub(super) lease_watchers: Arc<LeaseWatchers>,
+    pub(super) feed: Feed,
+}
+
+impl PeerListener {
+    /// Listens until `stop` is cancelled. Blocks.
+    pub(super) fn run(&self, mut attempts: Attempts, stop: &CancellationToken) {
+        let Self { cluster, parked, lease_watchers, feed, writers } = self;
+        let mut poll_at = since_boot();
+        while !stop.is_cancelled() {
+            let mut ended = Vec::new();
+            for message in cluster.receive() {
+                match message {
+                    PeerMessage::WaitEnded { name, key, .. } => ended.push((name, key)),
+                    PeerMessage::LeaseEnded { name, token, reason } => {
+                        lease_watchers.ended(&name, token, reason);
+                    }
+                    PeerMessage::Renewed { name, token, expires_at } => {
+                        feed.renewed_at_peer(&name, token, expires_at);
+                    }
+                    PeerMessage::RenewalsSubscribed => feed.renewals_wanted_by_peer(),
                 }
-                PeerMessage::RenewalsSubscribed => feed.renewals_wanted_by_peer(),
             }
-        }
-        if since_boot() >= poll_at {
-            let waits = parked.all();
-            if !waits.is_empty() {
-                match cluster.ended_waits(&waits) {
-                    Ok(missed) => ended.extend(missed),
-                    Err(error) => tracing::warn!(%error, "poll of parked waits failed"),
+            if since_boot() >= poll_at {
+                let waits = parked.all();
+                if !waits.is_empty() {
+                    match cluster.ended_waits(&waits) {
+                        Ok(missed) => {
+                            attempts.succeeded();
+                            ended.extend(missed);
+                        }
+                        Err(error) => {
+                            attempts.failed(&error);
+                        }
+                    }
                 }
+                poll_at =
+                    since_boot() + POLL.max(POLL_PER_WAIT * u32::try_from(waits.len()).unwrap_or(u32::MAX));
             }
-            poll_at = since_boot() + POLL.max(POLL_PER_WAIT * u32::try_from(waits.len()).unwrap_or(u32::MAX));
-        }
-        for (name, key) in ended {
-            if writers.recheck(name, key).is_err() {
-                return;
+            for (name, key) in ended {
+                if writers.recheck(name, key).is_err() {
+                    return;
+                }
             }
         }
     }

@@ -12,19 +12,21 @@ use std::time::Duration;
 use dlm_engine::{ClaimKey, Micros, Op};
 use tokio_util::sync::CancellationToken;
 
+use crate::background::Attempts;
 use crate::clock::since_boot;
 use crate::store::{Cluster, DueWork, Name, Reader, StoreError};
-use crate::writer::{NextCheck, Writers};
+use crate::writer::{NextCheck, OperationError, Writers};
 
 /// Maximum resources, and maximum waiters, per sweep.
 const LIMIT: i64 = 1000;
 /// Longest timer. A timer does not count time in which the machine was
 /// suspended, but the deciding clock does.
 const MAX_TIMER: Duration = Duration::from_millis(500);
-/// Pause after a failure.
-const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Shortest sleep between two sweeps.
 const MIN_SLEEP: Duration = Duration::from_millis(1);
+/// How long a resource is left out after the database rejected its sweep: the others
+/// must not wait for one that can't be swept.
+const REJECTED_PAUSE: Duration = Duration::from_secs(10);
 /// Longest time between two reads. Peers write as well, and may have died.
 const MAX_READ_INTERVAL: Duration = Duration::from_secs(1);
 /// How far each replica lags behind the previous one, so that a live peer does
@@ -34,22 +36,25 @@ const MAX_LAG_STEPS: u32 = 2;
 
 /// Sweeps until `stop` is cancelled. Where several replicas share the store, the
 /// first one sweeps. The others lag behind it, and find work only when the
-/// replicas before them failed to do it.
+/// replicas before them failed to do it. Blocks.
 pub(super) async fn run(
     writers: Writers,
     reader: Arc<dyn Reader>,
     cluster: Arc<dyn Cluster>,
     next_check: Arc<NextCheck>,
+    mut attempts: Attempts,
     stop: CancellationToken,
 ) {
+    let mut rejected = HashMap::new();
     while !stop.is_cancelled() {
         // Before the read, so that a check scheduled by a later commit is kept.
         next_check.clear();
         let lag = LAG * cluster.rank().min(MAX_LAG_STEPS);
-        match sweep(&writers, &reader, lag).await {
-            Ok(due) => {
+        match sweep(&writers, &*reader, lag, &mut rejected).await {
+            Ok((due, swept)) => {
+                attempts.succeeded();
                 let full = due.resources.len().max(due.waiters.len()) as i64 >= LIMIT;
-                if full {
+                if full && swept > 0 {
                     continue;
                 }
                 next_check.schedule(due.next.unwrap_or(Micros::MAX));
@@ -59,18 +64,27 @@ pub(super) async fn run(
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "sweep failed");
-                tokio::time::sleep(RETRY_PAUSE).await;
+                // What is due stays due, so without a pause it would be tried again
+                // at once.
+                let pause = attempts.failed(&error);
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = stop.cancelled() => {}
+                }
             }
         }
     }
 }
 
-async fn sweep(writers: &Writers, reader: &Arc<dyn Reader>, lag: Duration) -> Result<DueWork, StoreError> {
-    let reader = Arc::clone(reader);
-    let due = tokio::task::spawn_blocking(move || reader.due_work(lag, LIMIT))
-        .await
-        .map_err(|error| StoreError::Unavailable(error.to_string()))??;
+/// Returns what was due, and how many resources of it were swept. `rejected` are the
+/// resources to leave out, and until when.
+async fn sweep(
+    writers: &Writers,
+    reader: &dyn Reader,
+    lag: Duration,
+    rejected: &mut HashMap<Name, Duration>,
+) -> Result<(DueWork, usize), StoreError> {
+    let due = reader.due_work(lag, LIMIT)?;
     let mut by_name: HashMap<Name, Vec<ClaimKey>> = HashMap::new();
     for name in &due.resources {
         by_name.entry(Name::clone(name)).or_default();
@@ -78,13 +92,26 @@ async fn sweep(writers: &Writers, reader: &Arc<dyn Reader>, lag: Duration) -> Re
     for (name, key) in &due.waiters {
         by_name.entry(Name::clone(name)).or_default().push(key.clone());
     }
+    rejected.retain(|_, until| since_boot() < *until);
+    by_name.retain(|name, _| !rejected.contains_key(name));
     // Enqueue everything before waiting for the first result.
-    let sweeps: Vec<_> =
-        by_name.into_iter().map(|(name, waiters)| writers.execute(name, Op::Sweep { waiters })).collect();
-    for sweep in sweeps {
-        sweep.await?;
+    let execute = |(name, waiters)| (Name::clone(&name), writers.execute(name, Op::Sweep { waiters }));
+    let sweeps: Vec<_> = by_name.into_iter().map(execute).collect();
+    let (mut swept, mut unavailable) = (0, false);
+    for (name, sweep) in sweeps {
+        match sweep.await?.outcome {
+            Ok(_) | Err(OperationError::Refused(_)) => swept += 1,
+            Err(OperationError::Unavailable) => unavailable = true,
+            Err(OperationError::Internal) => {
+                tracing::error!(resource = &*name, "sweep rejected by the database");
+                rejected.insert(name, since_boot() + REJECTED_PAUSE);
+            }
+        }
     }
-    Ok(due)
+    if unavailable {
+        return Err(StoreError::Unavailable("what is overdue could not be committed".into()));
+    }
+    Ok((due, swept))
 }
 
 /// Sleeps until the next check. `read_at` is the deciding clock at the read that

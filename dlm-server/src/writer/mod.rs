@@ -38,7 +38,7 @@ use std::sync::mpsc;
 use dlm_engine::{ClaimKey, Limits, Op};
 use tokio::sync::oneshot;
 
-use crate::background::{Background, ThreadKind};
+use crate::background::Background;
 use crate::feed::Feed;
 use crate::lease_watchers::LeaseWatchers;
 use crate::membership::Membership;
@@ -114,6 +114,23 @@ impl Writers {
             enqueued?;
             result.await.map_err(|_| EnqueueError::Stopped)
         }
+    }
+
+    /// Has every writer run a transaction that changes nothing.
+    pub(crate) async fn reach_all(&self) -> Result<Vec<OperationResult>, EnqueueError> {
+        let reach = |queue: &JobQueue| {
+            let (reply, result) = oneshot::channel();
+            let caller = Caller { request: self.next_request(), reply };
+            // No resource has this name.
+            let (name, op) = (Name::from(""), Op::Sweep { waiters: Vec::new() });
+            queue.send(Job::Execute(Execute { name, op, caller })).map(|()| result)
+        };
+        let reached: Vec<_> = self.0.queues.iter().map(reach).collect();
+        let mut results = Vec::with_capacity(reached.len());
+        for result in reached {
+            results.push(result?.await.map_err(|_| EnqueueError::Stopped)?);
+        }
+        Ok(results)
     }
 
     /// Enqueues an operation; the result goes to its caller.
@@ -205,7 +222,7 @@ pub(crate) fn start(
             next_check: Arc::clone(&dependencies.next_check),
         };
         let serve = move || state.serve(&receiver, &length);
-        background.spawn_thread(format!("dlm-writer-{number}"), ThreadKind::Essential, serve)?;
+        background.spawn_writer(format!("writer-{number}"), serve)?;
     }
     let shared = Shared { queues: queues.into(), next_request: AtomicU64::new(0) };
     Ok(Writers(Arc::new(shared)))

@@ -11,6 +11,7 @@ mod overview;
 mod ownership;
 mod persistence;
 mod queue;
+mod read_load;
 mod renewal;
 mod restore;
 mod sdk;

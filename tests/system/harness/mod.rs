@@ -5,6 +5,7 @@ mod backend;
 mod binaries;
 mod clock;
 mod fault_proxy;
+mod plain_server;
 mod postgres;
 mod postgres_proxy;
 mod rng;
@@ -20,6 +21,7 @@ pub(crate) use backend::{Backend, DedicatedPostgres, Postgres, ReplicatedPostgre
 pub(crate) use binaries::binary;
 pub(crate) use clock::FakeClock;
 pub(crate) use fault_proxy::{FaultProxy, NetworkFault};
+pub(crate) use plain_server::PlainServer;
 pub(crate) use postgres::PostgresCluster;
 pub(crate) use postgres_proxy::{CommitFault, CommitFaultProxy};
 pub(crate) use rng::SeededRng;

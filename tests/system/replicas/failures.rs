@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use rustix::process::Signal;
 
 use super::start_replicas;
@@ -104,6 +105,61 @@ async fn leases_expire_on_time_while_the_first_server_is_stopped() {
     let delay = micros(&expired["at"]) - micros(&lease["expires_at"]);
     assert!((0..250_000).contains(&delay), "expired {delay} µs late");
     servers[0].signal(Signal::CONT);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b54_server_that_hundreds_read_from_stays_alive_for_its_peers() {
+    let _exclusive = exclusive_test_lock();
+    let servers = start_replicas(2);
+    let (api, peer) = (servers[0].api(), servers[1].api());
+    for chunk in 0..10 {
+        let lock = |index: usize| {
+            let api = api.clone();
+            async move { api.lock(&format!("b/{chunk}/{index}"), &Acquire::exclusive().ttl(600_000)).await }
+        };
+        join_all((0..100).map(lock)).await;
+    }
+    let held = peer.lock("a", &Acquire::exclusive().ttl(60_000)).await;
+    let waiting = |wait: Acquire| {
+        let api = api.clone();
+        spawn(async move { api.lock("a", &wait).await })
+    };
+    let first = waiting(Acquire::exclusive().wait(60_000).key(&new_key()));
+    eventually("the first acquire is queued", || async { peer.queue_len("a").await == 1 }).await;
+    let second = {
+        let peer = peer.clone();
+        spawn(async move { peer.lock("a", &Acquire::exclusive().wait(60_000)).await })
+    };
+    eventually("the second acquire is queued", || async { peer.queue_len("a").await == 2 }).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (0..1_000)
+        .map(|_| {
+            let (api, done) = (api.clone(), Arc::clone(&done));
+            spawn(async move {
+                while !done.load(Ordering::SeqCst) {
+                    let status = api.get("/v1/locks?limit=1000").await.status;
+                    assert!([200, 503].contains(&status), "{status}");
+                }
+            })
+        })
+        .collect();
+    let began = now();
+    while began.elapsed() < Duration::from_secs(8) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(
+            servers[1].database().query_i64("SELECT count(*) FROM replicas WHERE gone_since IS NOT NULL"),
+            0
+        );
+    }
+    peer.release("a", &held).await.ok();
+    let lease = first.await.unwrap();
+    assert!(!second.is_finished(), "the first waiter was overtaken");
+    done.store(true, Ordering::SeqCst);
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    peer.release("a", &lease).await.ok();
+    second.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -21,6 +21,7 @@ use dlm_protocol::limits::{LONG_WAIT_MS, OVERVIEW_SECONDS};
 use dlm_protocol::{ContendedLock, ExpiredLease, FencingToken, LongWait, Overview, OverviewSecond};
 use tokio::sync::Mutex;
 
+use super::reads::MAX_WAIT;
 use super::{Error, Outcome, Service, unavailable, wire};
 use crate::clock::since_boot;
 use crate::log::decode;
@@ -68,7 +69,9 @@ struct History {
 impl Service {
     pub(super) async fn overview(&self, seconds: usize) -> Result<Outcome, Error> {
         // Callers that arrive during a computation wait for it here.
-        let mut state = Arc::clone(&self.0.overviews.0).lock_owned().await;
+        let locking = Arc::clone(&self.0.overviews.0).lock_owned();
+        let locked = tokio::time::timeout(MAX_WAIT, locking).await;
+        let mut state = locked.map_err(|_| unavailable("the overview takes too long to compute"))?;
         let now = since_boot();
         if let Some(cached) = state.cached.as_ref().filter(|cached| cached.is_fresh(now)) {
             return Ok(Outcome::Overview(cached.current(seconds)));
@@ -76,20 +79,16 @@ impl Service {
         if state.failed_at.is_some_and(|at| now.saturating_sub(at) < FAILURE_CACHED_FOR) {
             return Err(unavailable("the overview could not be computed"));
         }
-        let reader = Arc::clone(&self.0.reader);
         // It completes even if its caller hangs up: others wait for it.
-        let computing = self.0.background.spawn_blocking(move || {
-            let computed = compute(&*reader, state.history.take());
+        let computing = self.0.reads.permit().await?.run(&self.0.background, move |reader| {
+            let computed = compute(reader, state.history.take());
             let (overview, history) = computed.inspect_err(|_| state.failed_at = Some(since_boot()))?;
             let cached = CachedOverview { overview, at: now, took: since_boot().saturating_sub(now) };
             let current = cached.current(seconds);
             *state = State { history: Some(history), cached: Some(cached), failed_at: None };
             Ok(Outcome::Overview(current))
         });
-        computing.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "overview computation panicked");
-            Err(Error::Internal)
-        })
+        computing.await?
     }
 }
 

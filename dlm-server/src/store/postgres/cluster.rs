@@ -58,6 +58,13 @@ pub(super) struct PostgresCluster {
     polls: Mutex<Reconnecting>,
     listener: Mutex<Reconnecting>,
     outgoing: mpsc::SyncSender<Vec<PeerMessage>>,
+    announcer: Mutex<Announcer>,
+}
+
+/// The messages to send, and the connection to send them on.
+struct Announcer {
+    pending: mpsc::Receiver<Vec<PeerMessage>>,
+    connection: Reconnecting,
 }
 
 /// How regular the heartbeats of this replica have been.
@@ -69,8 +76,8 @@ struct Regularity {
 
 impl Regularity {
     /// Records a heartbeat. Returns whether this replica may declare others
-    /// dead. A replica that was stopped, or lost its database, may be the first
-    /// to resume and find the heartbeats of all others as old as its own.
+    /// dead. A replica that was stopped, lost its database or has just started may be
+    /// the first to send one, and find the heartbeats of all others old.
     fn record(&mut self, now: Duration) -> bool {
         let last = self.last.replace(now);
         match last {
@@ -84,23 +91,12 @@ impl Regularity {
 }
 
 impl PostgresCluster {
-    pub(super) fn new(options: &ConnectOptions) -> Result<Self, StoreError> {
+    pub(super) fn new(options: &ConnectOptions) -> Self {
         let me = new_replica_id();
         let connection = |durability| Mutex::new(Reconnecting::new(options.clone(), durability));
         let (outgoing, pending) = mpsc::sync_channel::<Vec<PeerMessage>>(MAX_PENDING);
-        let mut announcer = Reconnecting::new(options.clone(), CommitDurability::MayBeLost);
-        std::thread::Builder::new()
-            .name("dlm-announcer".into())
-            .spawn(move || {
-                while let Ok(first) = pending.recv() {
-                    let messages = first.into_iter().chain(pending.try_iter().flatten());
-                    if let Err(error) = send(&mut announcer, &peer_wire::encode(messages, me)) {
-                        tracing::debug!(%error, "peer messages lost");
-                    }
-                }
-            })
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self {
+        let connection_of_announcer = Reconnecting::new(options.clone(), CommitDurability::MayBeLost);
+        Self {
             me,
             rank: AtomicU32::new(0),
             regularity: Mutex::default(),
@@ -108,8 +104,9 @@ impl PostgresCluster {
             positions: connection(CommitDurability::Durable),
             polls: connection(CommitDurability::MayBeLost),
             listener: connection(CommitDurability::MayBeLost),
+            announcer: Mutex::new(Announcer { pending, connection: connection_of_announcer }),
             outgoing,
-        })
+        }
     }
 
     pub(super) fn me(&self) -> ReplicaId {
@@ -192,6 +189,15 @@ impl Cluster for PostgresCluster {
     fn announce(&self, messages: Vec<PeerMessage>) {
         if self.outgoing.try_send(messages).is_err() {
             tracing::debug!("peer messages dropped: too many are pending");
+        }
+    }
+
+    fn send_announced(&self) {
+        let Announcer { pending, connection } = &mut *lock(&self.announcer);
+        let Ok(first) = pending.recv_timeout(RECEIVE_TIMEOUT) else { return };
+        let messages = first.into_iter().chain(pending.try_iter().flatten());
+        if let Err(error) = send(connection, &peer_wire::encode(messages, self.me)) {
+            tracing::debug!(%error, "peer messages lost");
         }
     }
 

@@ -29,8 +29,9 @@ use dlm_engine::Micros;
 
 use super::schema::meta;
 use super::statement::statements;
-use super::{Cluster, Identity, OpenError, OpenStore, Store, StoreError};
+use super::{Cluster, Identity, OpenError, OpenStore, Store, StoreError, TaskReaders};
 use connection::{CommitDurability, ConnectOptions};
+use reader::PostgresReader;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/postgres");
 
@@ -59,8 +60,9 @@ pub(super) fn open(url: &str, writers: usize) -> Result<OpenStore, OpenError> {
     connection::require_english(&mut connection).map_err(|error| failed(&error))?;
     migrate(&mut connection)?;
     let identity = identify(&mut connection).map_err(|error| failed(&error))?;
-    let reader = reader::PostgresReader::open(&options).map_err(|why| OpenError::Postgres { why })?;
-    let cluster = cluster::PostgresCluster::new(&options).map_err(|error| failed(&error))?;
+    let reader = PostgresReader::pool(&options).map_err(|why| OpenError::Postgres { why })?;
+    let task_readers = TaskReaders::new(|| Arc::new(PostgresReader::one(&options)));
+    let cluster = cluster::PostgresCluster::new(&options);
     // Marker rows refer to the row of their replica.
     cluster.heartbeat().map_err(|error| failed(&error))?;
     let mut stores: Vec<Box<dyn Store>> = Vec::new();
@@ -69,7 +71,8 @@ pub(super) fn open(url: &str, writers: usize) -> Result<OpenStore, OpenError> {
             .map_err(|error| failed(&error))?;
         stores.push(Box::new(store));
     }
-    Ok(OpenStore { stores, reader: Arc::new(reader), cluster: Arc::new(cluster), identity })
+    let (reader, cluster) = (Arc::new(reader), Arc::new(cluster));
+    Ok(OpenStore { stores, reader, task_readers, cluster, identity })
 }
 
 /// See [`super::restore`].

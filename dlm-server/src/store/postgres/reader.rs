@@ -1,24 +1,22 @@
-//! A pool of connections for reads.
+//! Connections for reads: a pool for requests, and one for each background task.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use diesel::pg::PgConnection;
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::sql_types::{BigInt, Text};
 use dlm_engine::{ClaimKey, Micros};
 use dlm_protocol::limits::AWAY_GRACE_MS;
 
 use super::bulk;
-use super::connection::{CommitDurability, ConnectOptions, prepare};
+use super::connection::{CommitDurability, ConnectOptions, Reconnecting, prepare};
 use super::{log, now};
 use crate::store::statement::statements;
 use crate::store::{
-    ClaimRowKey, DueWork, KeyRange, ListQuery, LockCounts, LogHead, LogPage, Name, Reader, ResourceView,
-    StoreError, views,
+    ClaimRowKey, DueWork, KeyRange, ListQuery, LockCounts, LogHead, LogPage, Name, READERS, Reader,
+    ResourceView, StoreError, views,
 };
-
-/// Reads are short. More connections would only compete for CPU time.
-const READERS: u32 = 4;
 
 statements! {
     /// Waiters of dead replicas whose check instant is later than they are due.
@@ -30,8 +28,9 @@ statements! {
         WHERE (key, resource, principal) > (?, ?, ?) ORDER BY key, resource, principal LIMIT ?";
 }
 
-pub(super) struct PostgresReader {
-    pool: Pool<ConnectionManager<PgConnection>>,
+pub(super) enum PostgresReader {
+    Pool(Pool<ConnectionManager<PgConnection>>),
+    One(Mutex<Reconnecting>),
 }
 
 #[derive(Debug)]
@@ -44,18 +43,32 @@ impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Prepare {
 }
 
 impl PostgresReader {
-    pub(super) fn open(options: &ConnectOptions) -> Result<Self, String> {
+    /// A pool for requests.
+    pub(super) fn pool(options: &ConnectOptions) -> Result<Self, String> {
         let pool = Pool::builder()
-            .max_size(READERS)
-            .connection_timeout(Duration::from_secs(5))
+            .max_size(READERS as u32)
+            .connection_timeout(Duration::from_secs(2))
             .connection_customizer(Box::new(Prepare))
             .build(ConnectionManager::new(options.url()))
             .map_err(|error| error.to_string())?;
-        Ok(Self { pool })
+        Ok(Self::Pool(pool))
     }
 
-    fn connection(&self) -> Result<PooledConnection<ConnectionManager<PgConnection>>, StoreError> {
-        self.pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))
+    /// A connection for a background task, which never waits for one of the pool.
+    pub(super) fn one(options: &ConnectOptions) -> Self {
+        Self::One(Mutex::new(Reconnecting::new(options.clone(), CommitDurability::Durable)))
+    }
+
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match self {
+            Self::Pool(pool) => {
+                work(&mut *pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))?)
+            }
+            Self::One(connection) => connection.lock().unwrap_or_else(PoisonError::into_inner).with(work),
+        }
     }
 
     /// Reads from one snapshot.
@@ -63,13 +76,13 @@ impl PostgresReader {
         &self,
         read: impl FnOnce(&mut PgConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.connection()?.build_transaction().repeatable_read().read_only().run(read)
+        self.with(|connection| connection.build_transaction().repeatable_read().read_only().run(read))
     }
 }
 
 impl Reader for PostgresReader {
     fn now(&self) -> Result<Micros, StoreError> {
-        now(&mut *self.connection()?)
+        self.with(now)
     }
 
     fn view(&self, name: &Name) -> Result<(ResourceView, LogHead), StoreError> {
@@ -90,7 +103,7 @@ impl Reader for PostgresReader {
 
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {
         // The page contains everything committed before the call.
-        log::assign_positions(&mut *self.connection()?)?;
+        self.with(log::assign_positions)?;
         self.read(|connection| log::read(connection, from, limit))
     }
 
@@ -117,7 +130,7 @@ impl Reader for PostgresReader {
         let (key, resource, principal) = (&*start.key, &*start.resource, &*start.principal);
         let params = vec![cutoff.0.into(), key.into(), resource.into(), principal.into(), limit.into()];
         let rows: Vec<(String, String, String, i64)> =
-            bulk::load::<ReadKeyRange, _>(&mut *self.connection()?, params)?;
+            self.with(|connection| Ok(bulk::load::<ReadKeyRange, _>(connection, params)?))?;
         let expired = rows.iter().map(|row| row.3).sum();
         let more = rows.len() as i64 == limit;
         Ok(rows.into_iter().next_back().map(|(resource, principal, key, _)| KeyRange {

@@ -20,9 +20,10 @@ use dlm_engine::Micros;
 use dlm_protocol::limits::AWAY_GRACE_MS;
 
 use super::single_node::SingleNode;
-use super::{Identity, OpenError, OpenStore, StoreError};
+use super::{Identity, OpenError, OpenStore, StoreError, TaskReaders};
 use crate::clock::Clock;
 use crate::store::schema::{meta, writers};
+use reader::SqliteReader;
 
 diesel::table! {
     log_trimmed (position) {
@@ -72,7 +73,8 @@ pub(super) fn open(rest: &str) -> Result<OpenStore, OpenError> {
     connection.run_pending_migrations(MIGRATIONS).map_err(|error| OpenError::Migration(error.to_string()))?;
     let identity = identify(&mut connection).map_err(|error| path.failed(&error))?;
     let clock = Clock::start(identity.last_at);
-    let reader = reader::SqliteReader::open(&path, clock.clone()).map_err(|error| path.failed(&error))?;
+    let reader = SqliteReader::pool(&path, clock.clone()).map_err(|error| path.failed(&error))?;
+    let task_readers = TaskReaders::new(|| Arc::new(SqliteReader::one(&path, clock.clone())));
     let ready_at = clock.now();
     let mut store = writer::SqliteStore::new(path.clone(), connection, clock, lock)
         .map_err(|error| path.failed(&error))?;
@@ -82,6 +84,7 @@ pub(super) fn open(rest: &str) -> Result<OpenStore, OpenError> {
     Ok(OpenStore {
         stores: vec![Box::new(store)],
         reader: Arc::new(reader),
+        task_readers,
         cluster: Arc::new(SingleNode::new(ready_at)),
         identity,
     })

@@ -1,10 +1,11 @@
-//! A pool of read-only connections.
+//! Read-only connections: a pool for requests, and one for each background task.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::sql_types::{BigInt, Text};
 use dlm_engine::{ClaimKey, Micros};
 
@@ -13,15 +14,18 @@ use crate::clock::Clock;
 use crate::store::schema::{log, writers};
 use crate::store::{
     ClaimRowKey, DueWork, KeyDeletion, KeyRange, ListQuery, LockCounts, LogHead, LogPage, LogRow, Name,
-    Reader, ResourceView, StoreError, views,
+    READERS, Reader, ResourceView, StoreError, views,
 };
 
-/// Reads are short. More connections would only compete for CPU time.
-const READERS: u32 = 4;
-
 pub(super) struct SqliteReader {
-    pool: Pool<ConnectionManager<SqliteConnection>>,
+    connections: Connections,
     clock: Clock,
+}
+
+enum Connections {
+    Pool(Pool<ConnectionManager<SqliteConnection>>),
+    /// Opened on first use, and again after an error.
+    One(DatabasePath, Mutex<Option<SqliteConnection>>),
 }
 
 #[derive(Debug)]
@@ -31,24 +35,53 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
     fn on_acquire(&self, connection: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
         connection
             .batch_execute(PRAGMAS)
-            .and_then(|()| connection.batch_execute("PRAGMA query_only = ON"))
+            .and_then(|()| connection.batch_execute(QUERY_ONLY))
             .map_err(diesel::r2d2::Error::QueryError)
     }
 }
 
+const QUERY_ONLY: &str = "PRAGMA query_only = ON";
+
 impl SqliteReader {
-    pub(super) fn open(path: &DatabasePath, clock: Clock) -> Result<Self, String> {
+    /// A pool for requests.
+    pub(super) fn pool(path: &DatabasePath, clock: Clock) -> Result<Self, String> {
         let pool = Pool::builder()
-            .max_size(READERS)
-            .connection_timeout(Duration::from_secs(5))
+            .max_size(READERS as u32)
+            .connection_timeout(Duration::from_secs(2))
             .connection_customizer(Box::new(ReadOnly))
             .build(ConnectionManager::new(path.0.clone()))
             .map_err(|error| error.to_string())?;
-        Ok(Self { pool, clock })
+        Ok(Self { connections: Connections::Pool(pool), clock })
     }
 
-    fn connection(&self) -> Result<PooledConnection<ConnectionManager<SqliteConnection>>, StoreError> {
-        self.pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))
+    /// A connection for a background task, which never waits for one of the pool.
+    pub(super) fn one(path: &DatabasePath, clock: Clock) -> Self {
+        Self { connections: Connections::One(path.clone(), Mutex::default()), clock }
+    }
+
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match &self.connections {
+            Connections::Pool(pool) => {
+                work(&mut *pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))?)
+            }
+            Connections::One(path, connection) => {
+                let mut slot = connection.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut connection = match slot.take() {
+                    Some(connection) => connection,
+                    None => {
+                        let mut connection = path.connect()?;
+                        connection.batch_execute(QUERY_ONLY)?;
+                        connection
+                    }
+                };
+                let result = work(&mut connection)?;
+                *slot = Some(connection);
+                Ok(result)
+            }
+        }
     }
 
     /// Reads from one snapshot.
@@ -56,8 +89,7 @@ impl SqliteReader {
         &self,
         read: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let connection = &mut *self.connection()?;
-        connection.transaction(read)
+        self.with(|connection| connection.transaction(read))
     }
 }
 
@@ -123,7 +155,7 @@ impl Reader for SqliteReader {
             expired: i64,
         }
         let start = ClaimRowKey::or_first(after);
-        let rows: Vec<Row> = diesel::sql_query(
+        let query = diesel::sql_query(
             "SELECT resource, principal, key, coalesce(ended_at < ?, 0) AS expired FROM claims \
              WHERE (key, resource, principal) > (?, ?, ?) ORDER BY key, resource, principal LIMIT ?",
         )
@@ -131,8 +163,8 @@ impl Reader for SqliteReader {
         .bind::<Text, _>(&start.key)
         .bind::<Text, _>(&start.resource)
         .bind::<Text, _>(&start.principal)
-        .bind::<BigInt, _>(limit)
-        .load(&mut *self.connection()?)?;
+        .bind::<BigInt, _>(limit);
+        let rows: Vec<Row> = self.with(|connection| Ok(query.load(connection)?))?;
         let expired = rows.iter().map(|row| row.expired).sum();
         let more = rows.len() as i64 == limit;
         Ok(rows.into_iter().next_back().map(|row| KeyRange {
