@@ -1,10 +1,14 @@
 //! A database that is unavailable for a while, and connections that break at a
 //! COMMIT.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use crate::harness::{
-    Acquire, CommitFault, CommitFaultProxy, DedicatedPostgres, eventually, new_key, now, spawn,
+    Acquire, Backend, CommitFault, CommitFaultProxy, DedicatedPostgres, eventually, exclusive_test_lock,
+    new_key, now, spawn,
 };
 
 #[tokio::test]
@@ -77,6 +81,41 @@ async fn b42_connection_broken_at_commit_applies_the_batch_once() {
         api.release(&name, &lease).await.ok();
         assert!(proxy.has_failed_commit(), "round {round}");
     }
+}
+
+#[tokio::test]
+async fn b63_server_that_starts_after_an_outage_declares_nobody_dead() {
+    let _exclusive = exclusive_test_lock();
+    let mut postgres = DedicatedPostgres::start();
+    let servers = [postgres.server(&[]), postgres.server(&[])];
+    let held = servers[0].api().lock("a", &Acquire::exclusive().ttl(60_000)).await;
+    let waiting = {
+        let api = servers[1].api();
+        spawn(async move { api.lock("a", &Acquire::exclusive().wait(60_000)).await })
+    };
+    eventually("the acquire is queued", || async { servers[0].api().queue_len("a").await == 1 }).await;
+    // The new server is the first to reach the database after the outage.
+    servers.iter().for_each(|server| server.signal(Signal::STOP));
+    postgres.cluster.stop_immediately();
+    postgres.cluster.restart();
+    let database = Arc::clone(servers[0].database());
+    let outage_us = 10_000_000;
+    database.execute(&format!("UPDATE replicas SET seen_at = seen_at - {outage_us}"));
+    let declared_dead = || database.query_i64("SELECT count(*) FROM replicas WHERE gone_since IS NOT NULL");
+    let started = now();
+    let fresh = postgres.server(&[]);
+    assert_eq!(declared_dead(), 0);
+    servers.iter().for_each(|server| server.signal(Signal::CONT));
+    // By then the new server may judge the others.
+    while started.elapsed() < Duration::from_secs(5) {
+        assert_eq!(declared_dead(), 0, "after {:?}", started.elapsed());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for server in [&servers[0], &servers[1], &fresh] {
+        assert!(!server.logs().contains("declared this server dead"), "{}", server.logs());
+    }
+    fresh.api().release("a", &held).await.ok();
+    assert_eq!(waiting.await.unwrap()["fencing_token"], 2);
 }
 
 #[tokio::test]

@@ -81,8 +81,9 @@ impl Regularity {
     fn record(&mut self, now: Duration) -> bool {
         let last = self.last.replace(now);
         match last {
-            // It has just started.
-            None => return true,
+            // It has just started, perhaps into an outage that its peers are only
+            // recovering from.
+            None => self.since = now,
             Some(last) if now.saturating_sub(last) > REGULAR => self.since = now,
             Some(_) => {}
         }
@@ -241,5 +242,34 @@ impl Cluster for PostgresCluster {
 
     fn is_shared(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEAT: Duration = Duration::from_millis(500);
+
+    /// Sends heartbeats until this replica may declare others dead; returns for how
+    /// long.
+    fn judges_after(regularity: &mut Regularity, now: &mut Duration) -> Duration {
+        let began = *now;
+        while !regularity.record(*now) {
+            *now += BEAT;
+        }
+        now.saturating_sub(began)
+    }
+
+    #[test]
+    fn b63_replica_declares_others_dead_only_after_it_was_alive_for_as_long_itself() {
+        let mut regularity = Regularity::default();
+        let mut now = Duration::from_secs(1_000);
+        assert!(judges_after(&mut regularity, &mut now) > DEAD_AFTER);
+        now += BEAT;
+        assert!(regularity.record(now));
+        // An outage, or the process was stopped.
+        now += Duration::from_secs(20);
+        assert!(judges_after(&mut regularity, &mut now) > DEAD_AFTER);
     }
 }
