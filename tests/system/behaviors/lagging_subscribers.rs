@@ -32,8 +32,13 @@ async fn b48_expired_and_invalid_cursors_are_refused() {
     // U+0000 is refused in any text.
     api.get("/v1/events?after=%00").await.problem(400, "invalid-request");
     // The rest of the log can be read, and the cursor at its end is valid.
+    // A trim in between may have taken only what was over the limit by then.
+    eventually("the log is as short as its limit", || async {
+        let page = api.get("/v1/events?limit=1000").await.ok();
+        (1..=12).contains(&page["events"].as_array().unwrap().len())
+    })
+    .await;
     let page = api.get("/v1/events?limit=1000").await.ok();
-    assert!((1..=12).contains(&page["events"].as_array().unwrap().len()));
     let mut stream = WebSocket::events(server.url(), &after(&page["cursor"])).await;
     assert_eq!(stream.next_event().await["type"], "synced");
 }
