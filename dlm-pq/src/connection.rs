@@ -11,7 +11,10 @@ use diesel::connection::{
     LoadConnection, SimpleConnection, TransactionManager, get_default_instrumentation,
 };
 use diesel::expression::QueryMetadata;
-use diesel::pg::{GetPgMetadataCache, Pg, PgMetadataCache, PgQueryBuilder, PgTypeMetadata};
+use diesel::migration::{CREATE_MIGRATIONS_TABLE, MigrationConnection};
+use diesel::pg::{
+    GetPgMetadataCache, Pg, PgMetadataCache, PgQueryBuilder, PgTypeMetadata, TransactionBuilder,
+};
 use diesel::query_builder::bind_collector::RawBytesBindCollector;
 use diesel::query_builder::{Query, QueryBuilder, QueryFragment, QueryId};
 use diesel::r2d2::R2D2Connection;
@@ -60,6 +63,18 @@ impl PqConnection {
     /// If the connection is lost.
     pub fn notification(&mut self) -> QueryResult<Option<Notification>> {
         self.raw.notification()
+    }
+
+    /// Starts to build a transaction with an isolation level and access mode.
+    pub fn build_transaction(&mut self) -> TransactionBuilder<'_, Self> {
+        TransactionBuilder::new(self)
+    }
+
+    /// The process id that the other end gave at the start. Behind a connection
+    /// pooler it is not the process id of the backend (`pg_backend_pid()`).
+    #[must_use]
+    pub fn backend_pid(&self) -> i32 {
+        self.raw.backend_pid()
     }
 
     /// A setting that the server reports by itself, such as `server_encoding`,
@@ -142,7 +157,7 @@ impl Connection for PqConnection {
             metadata: PgMetadataCache::new(),
         };
         connection
-            .batch_execute("SET TIME ZONE 'UTC'; SET CLIENT_ENCODING TO 'UTF8'")
+            .batch_execute("SET client_encoding TO 'UTF8'")
             .map_err(ConnectionError::CouldntSetupConfiguration)?;
         Ok(connection)
     }
@@ -180,6 +195,12 @@ impl LoadConnection<DefaultLoadingMode> for PqConnection {
         Pg: QueryMetadata<T::SqlType>,
     {
         self.run(&source).map(Cursor::new)
+    }
+}
+
+impl MigrationConnection for PqConnection {
+    fn setup(&mut self) -> QueryResult<usize> {
+        self.batch_execute(CREATE_MIGRATIONS_TABLE).map(|()| 0)
     }
 }
 

@@ -99,6 +99,11 @@ impl RawConnection {
         unsafe { pq_sys::PQstatus(self.handle.as_ptr()) == ConnStatusType::CONNECTION_OK }
     }
 
+    pub(crate) fn backend_pid(&self) -> i32 {
+        // SAFETY: the handle is valid until `drop`.
+        unsafe { pq_sys::PQbackendPID(self.handle.as_ptr()) }
+    }
+
     /// What the server reported at the start, such as `server_encoding`.
     pub(crate) fn parameter(&self, name: &CStr) -> Option<String> {
         // SAFETY: the handle is valid, and the value is copied at once.

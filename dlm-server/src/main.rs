@@ -149,10 +149,16 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         ));
         return Ok(());
     }
-    let server = server.bind().await?;
-    let stop = CancellationToken::new();
+    // Before the store is opened, which may wait for another server's migration. A
+    // process with the id 1 ignores signals without a handler.
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
+    let server = tokio::select! {
+        server = server.bind() => server?,
+        _ = terminate.recv() => return stopped_while_starting(),
+        _ = interrupt.recv() => return stopped_while_starting(),
+    };
+    let stop = CancellationToken::new();
     let line = format!("listening on http://{}", server.local_addr());
     // Not awaited: nobody may be reading standard output.
     tokio::task::spawn_blocking(move || announce(&line));
@@ -167,6 +173,11 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     stop.cancel();
     serving.await?;
     tracing::info!("stopped");
+    Ok(())
+}
+
+fn stopped_while_starting() -> Result<(), Box<dyn std::error::Error>> {
+    tracing::info!("stopped while starting");
     Ok(())
 }
 

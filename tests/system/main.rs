@@ -14,6 +14,8 @@
 //! - `examples`: the example programs, and the README's `curl` commands
 //! - `full_disk`: a database that can't be written
 //! - `monitoring`: the overview, the UI's pages, the checks of Host and Origin
+//! - `postgres_connections`: what a connection must support, hanging and canceled
+//!   commits, newer schemas
 //! - `postgres_only`: row locks, late commits, concurrent startup, TLS
 //! - `replicas`: several servers on one Postgres database
 //! - `sockets`: upgrade, pings, silent peers, bookmarks, drain
@@ -33,6 +35,7 @@ mod examples;
 mod full_disk;
 mod harness;
 mod monitoring;
+mod postgres_connections;
 mod postgres_only;
 mod replicas;
 mod sockets;

@@ -1,6 +1,6 @@
 //! Store errors, and what a database's own errors mean.
 
-use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as DieselError};
+use diesel::result::Error as DieselError;
 
 /// Why a store operation failed. The texts are for the log.
 #[derive(Debug, thiserror::Error)]
@@ -44,16 +44,20 @@ pub enum OpenError {
     InService(usize),
     #[error("could not migrate the database: {0}")]
     Migration(String),
+    #[error(
+        "the database has schema version {database}, but this dlm-server supports versions up to {supported}: \
+         start the newer dlm-server that migrated it"
+    )]
+    NewerSchema { database: String, supported: String },
     #[error("could not start the server: {0}")]
     Stopped(String),
     #[error("the secret file {path} is too short: it must contain at least 32 bytes")]
     ShortSecret { path: String },
 }
 
-/// Messages of errors that the data did not cause. diesel passes on an error's
-/// message but not its code.
-const UNAVAILABLE: [&str; 20] = [
-    // SQLite: constants in its source.
+/// Messages of SQLite's errors that the data did not cause. diesel passes on a
+/// message but not its code; these are constants in SQLite's source.
+const SQLITE_UNAVAILABLE: [&str; 9] = [
     "database is locked",
     "database table is locked",
     "disk I/O error",
@@ -63,48 +67,101 @@ const UNAVAILABLE: [&str; 20] = [
     "out of memory",
     "interrupted",
     "file is not a database",
-    // Postgres and libpq.
-    "terminating connection",
-    "server closed the connection",
-    "no connection to the server",
-    "connection to server",
-    "SSL ",
-    "could not receive data",
-    "could not send data",
-    "the database system is",
-    "read-only transaction",
-    "canceling statement due to",
-    "No space left",
 ];
 
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
-        let says = |info: &dyn DatabaseErrorInformation, text: &str| info.message().contains(text);
-        match &error {
-            DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Self::NotCommitted,
-            DieselError::DatabaseError(_, info)
-                if says(&**info, "lock timeout") || says(&**info, "deadlock detected") =>
-            {
-                Self::NotCommitted
-            }
-            // A reconnect may reach a standby that has been promoted.
-            DieselError::DatabaseError(
-                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::ReadOnlyTransaction,
-                _,
-            ) => Self::Unavailable(error.to_string()),
-            DieselError::DatabaseError(_, info)
-                if UNAVAILABLE.iter().any(|message| says(&**info, message)) =>
-            {
-                Self::Unavailable(error.to_string())
-            }
-            DieselError::DatabaseError(_, info) if says(&**info, "database disk image is malformed") => {
-                Self::Corrupt(error.to_string())
-            }
-            DieselError::DatabaseError(..)
-            | DieselError::SerializationError(_)
-            | DieselError::QueryBuilderError(_) => Self::Rejected(error.to_string()),
-            DieselError::DeserializationError(_) => Self::Corrupt(error.to_string()),
-            _ => Self::Unavailable(error.to_string()),
+        let text = error.to_string();
+        if let Some(code) = dlm_pq::sqlstate(&error) {
+            return Self::from_sqlstate(code, text);
         }
+        match &error {
+            DieselError::DatabaseError(_, info) => {
+                let message = info.message();
+                if SQLITE_UNAVAILABLE.iter().any(|known| message.contains(known)) {
+                    Self::Unavailable(text)
+                } else if message.contains("database disk image is malformed") {
+                    Self::Corrupt(text)
+                } else {
+                    Self::Rejected(text)
+                }
+            }
+            DieselError::SerializationError(_) | DieselError::QueryBuilderError(_) => Self::Rejected(text),
+            DieselError::DeserializationError(_) => Self::Corrupt(text),
+            _ => Self::Unavailable(text),
+        }
+    }
+}
+
+impl From<DieselError> for OpenError {
+    fn from(error: DieselError) -> Self {
+        Self::Migration(error.to_string())
+    }
+}
+
+impl StoreError {
+    /// Why an operation failed, for an error that already says what failed.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Unavailable(why) | Self::Rejected(why) | Self::Corrupt(why) => why.clone(),
+            error => error.to_string(),
+        }
+    }
+
+    /// What an error of Postgres means.
+    fn from_sqlstate(code: &str, text: String) -> Self {
+        match code {
+            // serialization_failure, deadlock_detected, lock_not_available.
+            "40001" | "40P01" | LOCK_NOT_AVAILABLE => Self::NotCommitted,
+            // query_canceled: `statement_timeout`, or an administrator.
+            // read_only_sql_transaction: the primary was demoted; a reconnect may
+            // reach its successor.
+            "57014" | "25006" | dlm_pq::NO_REPLY => Self::Unavailable(text),
+            // A timeout of idle transactions, or of transactions.
+            "25P03" | "25P04" => Self::Unavailable(text),
+            // data_corrupted, index_corrupted.
+            "XX001" | "XX002" => Self::Corrupt(text),
+            _ => match &code[..2] {
+                // Connection exceptions, insufficient resources, operator
+                // intervention, system errors.
+                "08" | "53" | "57" | "58" => Self::Unavailable(text),
+                _ => Self::Rejected(text),
+            },
+        }
+    }
+}
+
+/// A lock was not granted within `lock_timeout`.
+pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+#[cfg(test)]
+mod tests {
+    use diesel::result::DatabaseErrorKind;
+
+    use super::*;
+
+    fn database_error(message: &str) -> StoreError {
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned())).into()
+    }
+
+    #[test]
+    fn postgres_errors_are_classified_by_sqlstate_in_any_language() {
+        for code in ["57P01", "57014", "53100", "08006", "25006", "DLM01", "25P03"] {
+            let error = database_error(&format!("{code}: Verbindung wird abgebrochen"));
+            assert!(matches!(error, StoreError::Unavailable(_)), "{code}: {error:?}");
+        }
+        for code in ["40001", "40P01", "55P03"] {
+            let error = database_error(&format!("{code}: Sperre"));
+            assert!(matches!(error, StoreError::NotCommitted), "{code}: {error:?}");
+        }
+        assert!(matches!(database_error("22021: Bytefolge"), StoreError::Rejected(_)));
+        assert!(matches!(database_error("XX002: Index"), StoreError::Corrupt(_)));
+    }
+
+    #[test]
+    fn sqlite_errors_are_classified_by_message() {
+        assert!(matches!(database_error("database is locked"), StoreError::Unavailable(_)));
+        assert!(matches!(database_error("database disk image is malformed"), StoreError::Corrupt(_)));
+        assert!(matches!(database_error("NOT NULL constraint failed: claims.key"), StoreError::Rejected(_)));
     }
 }

@@ -17,6 +17,7 @@
 mod claim_columns;
 mod cluster;
 mod error;
+mod migrations;
 mod postgres;
 mod queries;
 mod read;
@@ -237,6 +238,13 @@ pub(crate) trait Store: Send {
     /// Commits. After an `Err` the outcome is unknown: reconnect and compare
     /// [`Store::last_batch`].
     fn commit(&mut self) -> Result<(), StoreError>;
+
+    /// Whether a batch that writes nothing must still commit a write before its
+    /// replies leave: what it read may not be on the synchronous standby yet. Known
+    /// once the batch has read the clock.
+    fn confirms_reads(&self) -> bool {
+        false
+    }
 
     fn rollback(&mut self);
 

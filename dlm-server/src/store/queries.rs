@@ -8,6 +8,7 @@ use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use dlm_engine::ClaimKey;
+use dlm_pq::PqConnection;
 
 use super::ClaimRowKey;
 use super::rows::{ClaimRow, ResourceRow};
@@ -25,7 +26,7 @@ macro_rules! queries {
             $(fn $name(&mut self $(, $argument: $kind)*) -> QueryResult<$rows> { let $connection = self; $body })*
         }
 
-        impl Queries for PgConnection {
+        impl Queries for PqConnection {
             $(fn $name(&mut self $(, $argument: $kind)*) -> QueryResult<$rows> { let $connection = self; $body })*
         }
     };

@@ -34,6 +34,17 @@ pub(super) struct Executed {
     pub(super) wakes: Vec<Wake>,
 }
 
+impl Executed {
+    /// Whether the reply relies on state that must survive a failover: a caller
+    /// that repeats a request is sent what an earlier commit did.
+    fn acknowledges(&self) -> bool {
+        matches!(
+            self.result,
+            Ok(Reply::Lease(_) | Reply::Released(_) | Reply::ForceReleased(_) | Reply::Cancelled(_))
+        )
+    }
+}
+
 /// The results of a committed batch, to be delivered.
 pub(super) struct Committed {
     pub(super) now: Micros,
@@ -137,7 +148,8 @@ impl WriterState {
     /// if there was nothing to write.
     fn write(&mut self, executed: &Committed) -> Result<Option<i64>, StoreError> {
         let writes = self.cache.writes();
-        if writes.is_empty() {
+        let acknowledges = || executed.executed.iter().flatten().any(Executed::acknowledges);
+        if writes.is_empty() && !(self.store.confirms_reads() && acknowledges()) {
             return Ok(None);
         }
         let events: Vec<_> =

@@ -217,6 +217,36 @@ impl ReplicatedPostgres {
         ServerProcess::on(&Arc::new(Postgres::at(url)), &[])
     }
 
+    /// The URL of the database at the standby.
+    pub(crate) fn standby_url(&self) -> String {
+        self.standby.url(&self.database)
+    }
+
+    /// Stops the standby: commits wait for it from now on.
+    pub(crate) fn stop_standby(&mut self) {
+        self.standby.stop_immediately();
+    }
+
+    pub(crate) fn start_standby(&mut self) {
+        self.standby.restart();
+    }
+
+    /// Cancels all backends that wait for the standby; returns how many.
+    pub(crate) fn cancel_waiting_commits(&self) -> i64 {
+        Postgres::at(self.primary.url("postgres")).query_i64(
+            "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+        )
+    }
+
+    /// Crashes the primary and promotes a standby that was stopped before, so that
+    /// it has nothing of what was committed since.
+    pub(crate) fn fail_over_to_stopped_standby(&mut self) {
+        self.primary.stop_immediately();
+        self.standby.restart();
+        self.standby.promote();
+        self.address.switch_to(self.standby.port());
+    }
+
     /// Crashes the primary, promotes the standby, and redirects the address.
     pub(crate) fn fail_over(&mut self) {
         self.primary.stop_immediately();

@@ -5,6 +5,7 @@ mod backend;
 mod binaries;
 mod clock;
 mod fault_proxy;
+mod pgbouncer;
 mod plain_server;
 mod postgres;
 mod postgres_proxy;
@@ -21,11 +22,12 @@ pub(crate) use backend::{Backend, DedicatedPostgres, Postgres, ReplicatedPostgre
 pub(crate) use binaries::binary;
 pub(crate) use clock::FakeClock;
 pub(crate) use fault_proxy::{FaultProxy, NetworkFault};
+pub(crate) use pgbouncer::PgBouncer;
 pub(crate) use plain_server::PlainServer;
 pub(crate) use postgres::PostgresCluster;
 pub(crate) use postgres_proxy::{CommitFault, CommitFaultProxy};
 pub(crate) use rng::SeededRng;
-pub(crate) use server::{OverSessions, ServerProcess, send_signal, startup_error};
+pub(crate) use server::{OverSessions, ServerProcess, command as server_command, send_signal, startup_error};
 pub(crate) use socket::WebSocket;
 pub(crate) use test_lock::exclusive_test_lock;
 

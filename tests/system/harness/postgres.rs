@@ -99,9 +99,14 @@ impl PostgresCluster {
 
     /// Creates a database; returns its URL.
     pub(crate) fn new_database(&self) -> String {
+        self.new_database_with("")
+    }
+
+    /// Creates a database with these options; returns its URL.
+    pub(crate) fn new_database_with(&self, options: &str) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::SeqCst));
         let mut admin = PgConnection::establish(&self.url("postgres")).expect("the cluster answers");
-        admin.batch_execute(&format!("CREATE DATABASE {name}")).expect("the database is created");
+        admin.batch_execute(&format!("CREATE DATABASE {name} {options}")).expect("the database is created");
         self.url(&name)
     }
 
@@ -247,7 +252,7 @@ pub(crate) fn as_user(program: &Path) -> Command {
     }
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 

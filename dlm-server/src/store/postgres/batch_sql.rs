@@ -24,9 +24,9 @@ statements! {
     /// A separate statement, after the locks: an operation that waited for a
     /// lock must not be judged by the time at which it started to wait. It also
     /// ends the short lock timeout of batches that wait for resources.
-    ClockAndNumber -> (BigInt, BigInt, Text) =
+    ClockAndNumber -> (BigInt, BigInt, Bool, Text) =
         "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, nextval('batches'), \
-        set_config('lock_timeout', '250ms', true)";
+        current_setting('synchronous_standby_names') <> '', set_config('lock_timeout', '250ms', true)";
     /// Skips a name that was created and deleted since its floor was read.
     InsertResources -> () = "INSERT INTO resources (name, revision, version, token, touched_at, check_at, queue_len, \
         holder_count, holder_principal, holder_key) \
@@ -42,6 +42,7 @@ statements! {
         ON CONFLICT (bucket) DO UPDATE SET token = greatest(floors.token, excluded.token), \
         version = greatest(floors.version, excluded.version)";
     AddMarker -> () = "INSERT INTO writers (id, replica, batch, at) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING";
+    TouchMarker -> () = "UPDATE writers SET at = at WHERE id = ?";
     /// Waits for a transaction whose COMMIT is still in progress.
     ReadMarker -> BigInt = "SELECT batch FROM writers WHERE id = ? FOR UPDATE";
     DeleteKeys -> () = "DELETE FROM claims WHERE (key, resource, principal) > (?, ?, ?) \

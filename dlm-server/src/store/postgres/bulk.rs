@@ -3,11 +3,12 @@
 use std::marker::PhantomData;
 
 use diesel::RunQueryDsl;
-use diesel::pg::{Pg, PgConnection};
+use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::query_dsl::methods::LoadQuery;
 use diesel::result::QueryResult;
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
+use dlm_pq::PqConnection;
 
 use crate::store::statement::{Statement, bind_all};
 
@@ -44,18 +45,18 @@ impl<'a> Param<'a> {
 }
 
 /// Runs a statement. Returns the number of changed rows.
-pub(super) fn run<S: Statement>(connection: &mut PgConnection, params: Vec<Param<'_>>) -> QueryResult<usize> {
+pub(super) fn run<S: Statement>(connection: &mut PqConnection, params: Vec<Param<'_>>) -> QueryResult<usize> {
     Bulk::<S> { params, statement: PhantomData }.execute(connection)
 }
 
 /// Runs a statement and reads its rows.
 pub(super) fn load<'query, S, R>(
-    connection: &'query mut PgConnection,
+    connection: &'query mut PqConnection,
     params: Vec<Param<'query>>,
 ) -> QueryResult<Vec<R>>
 where
     S: Statement,
-    Bulk<'query, S>: LoadQuery<'query, PgConnection, R>,
+    Bulk<'query, S>: LoadQuery<'query, PqConnection, R>,
 {
     Bulk::<S> { params, statement: PhantomData }.load(connection)
 }
@@ -74,7 +75,7 @@ impl<S: Statement> Query for Bulk<'_, S> {
     type SqlType = S::Row;
 }
 
-impl<S> RunQueryDsl<PgConnection> for Bulk<'_, S> {}
+impl<S> RunQueryDsl<PqConnection> for Bulk<'_, S> {}
 
 impl<S: Statement> QueryFragment<Pg> for Bulk<'_, S> {
     fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

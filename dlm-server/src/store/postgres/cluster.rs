@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use diesel::pg::PgConnection;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use dlm_engine::{ClaimKey, Micros, ReplicaId, Replicas};
+use dlm_pq::PqConnection;
 
 use super::bulk::{self, Param};
 use super::connection::{CommitDurability, ConnectOptions, Reconnecting};
@@ -116,7 +116,7 @@ impl PostgresCluster {
 }
 
 /// Counts the replicas with a recent heartbeat.
-pub(super) fn count_live(connection: &mut PgConnection) -> Result<usize, StoreError> {
+pub(super) fn count_live(connection: &mut PqConnection) -> Result<usize, StoreError> {
     let since = now(connection)?.0 - micros(DEAD_AFTER);
     let count: Vec<i64> = bulk::load::<CountLive, _>(connection, vec![since.into()])?;
     Ok(count.first().map_or(0, |count| usize::try_from(*count).unwrap_or(usize::MAX)))
@@ -132,10 +132,10 @@ fn send(announcer: &mut Reconnecting, payloads: &[String]) -> Result<(), StoreEr
 }
 
 /// The messages to this replica that have arrived.
-fn received(connection: &mut PgConnection, me: ReplicaId) -> Result<Vec<PeerMessage>, StoreError> {
+fn received(connection: &mut PqConnection, me: ReplicaId) -> Result<Vec<PeerMessage>, StoreError> {
     let mut messages = Vec::new();
-    for notification in connection.notifications_iter() {
-        messages.extend(peer_wire::decode(&notification?.payload, me));
+    while let Some(notification) = connection.notification()? {
+        messages.extend(peer_wire::decode(&notification.payload, me));
     }
     Ok(messages)
 }

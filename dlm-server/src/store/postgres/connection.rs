@@ -1,21 +1,23 @@
 //! Connections: what they are set up with, and how they reconnect.
 
+use std::time::Duration;
+
 use diesel::connection::SimpleConnection;
-use diesel::pg::PgConnection;
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{Integer, Nullable, Text};
 
-use super::bulk;
+use dlm_pq::PqConnection;
+
 use crate::store::StoreError;
-use crate::store::statement::statements;
 
-statements! {
-    MessageLanguage -> diesel::sql_types::Text = "SELECT current_setting('lc_messages')";
-}
-
-/// Settings of every connection. The timeouts keep a replica that is stopped in
+/// Settings of every connection. What a database or role sets as its default,
+/// such as another isolation level, does not apply. The timeouts keep a replica that is stopped in
 /// the middle of a batch from holding its locks. Plans are generic and use
 /// indexes only, whatever size a table had when its plan was made.
-const SETTINGS: &str = "SET idle_in_transaction_session_timeout = '2s'; SET lock_timeout = '250ms'; \
+const SETTINGS: &str = "SET default_transaction_isolation = 'read committed'; \
+    SET default_transaction_read_only = off; SET default_transaction_deferrable = off; \
+    SET idle_in_transaction_session_timeout = '2s'; SET lock_timeout = '250ms'; \
     SET statement_timeout = '10s'; SET plan_cache_mode = force_generic_plan; SET jit = off; \
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;";
 
@@ -23,6 +25,18 @@ const SETTINGS: &str = "SET idle_in_transaction_session_timeout = '2s'; SET lock
 /// A stricter default is left alone.
 const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false) \
     WHERE current_setting('synchronous_commit') IN ('off', 'local');";
+
+/// How long to wait for the reply to a statement: a little longer than
+/// `statement_timeout`, so that only a database that has stopped is cut off.
+pub(super) const REPLY_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// A setting without effect. It shows whether a transaction of another
+/// connection reaches the same backend.
+const PROBE: &str = "dlm.session_probe";
+
+/// How many connections look for a pooler's mode. One is enough with a pooler
+/// that reuses the backend that was freed last; others rotate.
+const PROBE_CONNECTIONS: usize = 3;
 
 /// Whether an acknowledged commit survives a crash of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +59,8 @@ impl ConnectOptions {
         // A dead peer is detected within seconds.
         for (name, value) in [
             ("application_name", "dlm-server"),
+            // Of several hosts, the primary.
+            ("target_session_attrs", "read-write"),
             ("connect_timeout", "2"),
             ("tcp_user_timeout", "2000"),
             ("keepalives_idle", "2"),
@@ -52,45 +68,79 @@ impl ConnectOptions {
             ("keepalives_count", "2"),
         ] {
             if !url.contains(&format!("{name}=")) {
-                let separator = if url.contains('?') { '&' } else { '?' };
+                let separator = match url.rfind('?') {
+                    None => "?",
+                    Some(_) if url.ends_with(['?', '&']) => "",
+                    Some(_) => "&",
+                };
                 url = format!("{url}{separator}{name}={value}");
             }
         }
         Self { url }
     }
 
-    pub(super) fn url(&self) -> &str {
-        &self.url
-    }
-
-    pub(super) fn connect(&self, durability: CommitDurability) -> Result<PgConnection, StoreError> {
+    pub(super) fn connect(&self, durability: CommitDurability) -> Result<PqConnection, StoreError> {
         let mut connection =
-            PgConnection::establish(&self.url).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            PqConnection::establish(&self.url).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        connection.set_deadline(Some(REPLY_TIMEOUT));
+        require_utf8(&connection)?;
+        self.require_session(&mut connection)?;
         prepare(&mut connection, durability)?;
         Ok(connection)
     }
+
+    /// Fails if a pooler assigns backends per transaction. Settings, prepared
+    /// statements and `LISTEN` would then reach the sessions of other clients.
+    ///
+    /// Behind a pooler, the process id given at the start is not the backend's.
+    /// A transaction of a second connection then shows the mode: a pooler that
+    /// assigns backends per transaction gives it the backend that this
+    /// connection has just used, since that is free.
+    fn require_session(&self, connection: &mut PqConnection) -> Result<(), StoreError> {
+        // Nothing here is prepared: that, too, would reach other sessions.
+        let pid: i32 = diesel::select(sql::<Integer>("pg_backend_pid()")).get_result(connection)?;
+        if pid == connection.backend_pid() {
+            return Ok(());
+        }
+        let probe = format!("{:x}", u64::from_be_bytes(crate::store::random()?));
+        let mut others = Vec::new();
+        for _ in 0..PROBE_CONNECTIONS {
+            connection.batch_execute(&format!("SELECT set_config('{PROBE}', '{probe}', false)"))?;
+            let mut other = PqConnection::establish(&self.url)
+                .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            other.set_deadline(Some(REPLY_TIMEOUT));
+            // Keeps its backend, so that the next probe gets another one.
+            other.batch_execute("BEGIN")?;
+            let setting = format!("current_setting('{PROBE}', true)");
+            let found: Option<String> =
+                diesel::select(sql::<Nullable<Text>>(&setting)).get_result(&mut other)?;
+            if found == Some(probe.clone()) {
+                return Err(StoreError::Unavailable(
+                    "a connection pooler assigns backends per transaction: \
+                     configure it to pool per session, or connect to Postgres directly"
+                        .into(),
+                ));
+            }
+            others.push(other);
+        }
+        Ok(())
+    }
 }
 
-/// Fails unless the database reports errors in English: some errors are told
-/// apart by their text alone.
-pub(super) fn require_english(connection: &mut PgConnection) -> Result<(), StoreError> {
-    let rows: Vec<String> = bulk::load::<MessageLanguage, _>(connection, Vec::new())?;
-    match rows.first() {
-        Some(language)
-            if !["", "C", "POSIX"].contains(&&**language)
-                && !language.starts_with("C.")
-                && !language.starts_with("en") =>
-        {
-            Err(StoreError::Unavailable(format!(
-                "its messages are in {language}, but English is required: run ALTER ROLE … SET lc_messages = 'C'"
-            )))
-        }
-        _ => Ok(()),
+/// Fails unless the database can store every name.
+fn require_utf8(connection: &PqConnection) -> Result<(), StoreError> {
+    match connection.parameter(c"server_encoding").as_deref() {
+        Some("UTF8") => Ok(()),
+        encoding => Err(StoreError::Unavailable(format!(
+            "the database has the encoding {}, but UTF8 is required: \
+             create it with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+            encoding.unwrap_or("unknown")
+        ))),
     }
 }
 
 /// Applies the settings to a new connection.
-pub(super) fn prepare(connection: &mut PgConnection, durability: CommitDurability) -> QueryResult<()> {
+fn prepare(connection: &mut PqConnection, durability: CommitDurability) -> QueryResult<()> {
     connection.batch_execute(SETTINGS)?;
     match durability {
         CommitDurability::Durable => connection.batch_execute(DURABLE),
@@ -102,7 +152,7 @@ pub(super) fn prepare(connection: &mut PgConnection, durability: CommitDurabilit
 pub(super) struct Reconnecting {
     options: ConnectOptions,
     durability: CommitDurability,
-    connection: Option<PgConnection>,
+    connection: Option<PqConnection>,
 }
 
 impl Reconnecting {
@@ -116,7 +166,7 @@ impl Reconnecting {
 
     pub(super) fn with<T>(
         &mut self,
-        work: impl FnOnce(&mut PgConnection) -> Result<T, StoreError>,
+        work: impl FnOnce(&mut PqConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
@@ -135,8 +185,9 @@ mod tests {
     #[test]
     fn options_in_the_url_take_precedence() {
         let options = ConnectOptions::new("postgres://db/dlm?connect_timeout=9&sslmode=verify-full");
-        assert!(options.url().starts_with("postgres://db/dlm?connect_timeout=9&sslmode=verify-full&"));
-        assert_eq!(options.url().matches("connect_timeout").count(), 1);
-        assert!(ConnectOptions::new("postgres://db/dlm").url().contains("dlm?application_name=dlm-server&"));
+        assert!(options.url.starts_with("postgres://db/dlm?connect_timeout=9&sslmode=verify-full&"));
+        assert_eq!(options.url.matches("connect_timeout").count(), 1);
+        assert!(ConnectOptions::new("postgres://db/dlm").url.contains("dlm?application_name=dlm-server&"));
+        assert!(ConnectOptions::new("postgres://db/dlm?").url.contains("dlm?application_name=dlm-server&"));
     }
 }

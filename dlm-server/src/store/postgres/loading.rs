@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::result::Error as DieselError;
 use dlm_engine::{Claim, Floor, Resource};
+use dlm_pq::PqConnection;
 
 use super::batch_sql::{LockSkipping, LockWaiting, ReadFloors};
 use super::bulk::{self, Param};
+use crate::store::error::LOCK_NOT_AVAILABLE;
 use crate::store::rows::{ClaimRow, ResourceRow};
 use crate::store::schema::claims;
 use crate::store::{
@@ -25,7 +25,7 @@ type Row = (i64, ResourceRow);
 /// copy. Returns one result per target, or `None` if the locks were not
 /// available in time; the transaction has failed then.
 pub(super) fn lock(
-    connection: &mut PgConnection,
+    connection: &mut PqConnection,
     targets: &[LockTarget<'_>],
     lock_wait: LockWait,
     floors: &mut Floors,
@@ -68,7 +68,7 @@ fn is_current(target: &LockTarget<'_>, (revision, row): &Row) -> bool {
 }
 
 fn lock_rows(
-    connection: &mut PgConnection,
+    connection: &mut PqConnection,
     targets: &[LockTarget<'_>],
     lock_wait: LockWait,
 ) -> Result<Option<HashMap<String, Row>>, StoreError> {
@@ -78,9 +78,7 @@ fn lock_rows(
         LockWait::Skip => bulk::load::<LockSkipping, _>(connection, names)?,
         LockWait::Wait => match bulk::load::<LockWaiting, _>(connection, names) {
             Ok(rows) => rows,
-            Err(DieselError::DatabaseError(_, info)) if info.message().contains("lock timeout") => {
-                return Ok(None);
-            }
+            Err(error) if dlm_pq::sqlstate(&error) == Some(LOCK_NOT_AVAILABLE) => return Ok(None),
             Err(error) => return Err(error.into()),
         },
     };
@@ -117,7 +115,7 @@ fn lock_rows(
 /// Reads the floors of names that were not locked. A name has none if it has a
 /// row, which is then locked by another replica.
 fn read_floors(
-    connection: &mut PgConnection,
+    connection: &mut PqConnection,
     names: &[&Name],
     floors: &mut Floors,
 ) -> Result<(), StoreError> {
@@ -136,7 +134,7 @@ fn read_floors(
 
 /// The live claims of these resources, by resource.
 fn live_claims<'a>(
-    connection: &mut PgConnection,
+    connection: &mut PqConnection,
     rows: impl Iterator<Item = &'a ResourceRow>,
 ) -> Result<HashMap<Name, Vec<Claim>>, StoreError> {
     let mut exclusive = HashSet::new();

@@ -6,9 +6,10 @@
 //! position that has been read never gains a predecessor, and a long transaction
 //! delays no batch but its own.
 
-use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
+
+use dlm_pq::PqConnection;
 
 use super::bulk;
 use crate::store::statement::statements;
@@ -39,7 +40,7 @@ statements! {
 }
 
 /// Assigns visible batches their positions.
-pub(super) fn assign_positions(connection: &mut PgConnection) -> Result<(), StoreError> {
+pub(super) fn assign_positions(connection: &mut PqConnection) -> Result<(), StoreError> {
     let unplaced: Vec<bool> = bulk::load::<AnyUnplaced, _>(connection, Vec::new())?;
     if unplaced != [true] {
         return Ok(());
@@ -53,13 +54,13 @@ pub(super) fn assign_positions(connection: &mut PgConnection) -> Result<(), Stor
 }
 
 /// The last position of the log.
-pub(super) fn head(connection: &mut PgConnection) -> Result<LogHead, StoreError> {
+pub(super) fn head(connection: &mut PqConnection) -> Result<LogHead, StoreError> {
     ends(connection).map(|(head, ..)| LogHead(head))
 }
 
 /// Reads rows from this position on. Call it in a transaction that reads from
 /// one snapshot.
-pub(super) fn read(connection: &mut PgConnection, from: i64, limit: i64) -> Result<LogPage, StoreError> {
+pub(super) fn read(connection: &mut PqConnection, from: i64, limit: i64) -> Result<LogPage, StoreError> {
     let rows: Vec<(i64, String)> = bulk::load::<ReadLog, _>(connection, vec![from.into(), limit.into()])?;
     let (head, _, trimmed) = ends(connection)?;
     let rows = rows.into_iter().map(|(position, events)| LogRow { position, events }).collect();
@@ -67,7 +68,7 @@ pub(super) fn read(connection: &mut PgConnection, from: i64, limit: i64) -> Resu
 }
 
 /// Trims the oldest rows.
-pub(super) fn trim(connection: &mut PgConnection, trim: &LogTrim) -> Result<usize, StoreError> {
+pub(super) fn trim(connection: &mut PqConnection, trim: &LogTrim) -> Result<usize, StoreError> {
     let rows: Vec<(i64, i64, i64)> = bulk::load::<ReadOldest, _>(connection, vec![trim.limit.into()])?;
     let rows: Vec<_> =
         rows.into_iter().map(|(position, at, upto)| OldLogRow { position, at, upto }).collect();
@@ -77,7 +78,7 @@ pub(super) fn trim(connection: &mut PgConnection, trim: &LogTrim) -> Result<usiz
     Ok(count)
 }
 
-fn ends(connection: &mut PgConnection) -> Result<(i64, i64, i64), StoreError> {
+fn ends(connection: &mut PqConnection) -> Result<(i64, i64, i64), StoreError> {
     let ends: Vec<(i64, i64, i64)> = bulk::load::<ReadEnds, _>(connection, Vec::new())?;
     ends.first().copied().ok_or_else(no_ends)
 }

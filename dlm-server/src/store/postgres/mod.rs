@@ -20,17 +20,21 @@ mod reader;
 mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use diesel::pg::PgConnection;
+use diesel::migration::MigrationConnection;
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use dlm_engine::Micros;
+use dlm_pq::PqConnection;
 
+use super::migrations::require_known;
 use super::schema::meta;
 use super::statement::statements;
 use super::{Cluster, Identity, OpenError, OpenStore, Store, StoreError, TaskReaders};
-use connection::{CommitDurability, ConnectOptions};
+use connection::{CommitDurability, ConnectOptions, REPLY_TIMEOUT};
 use reader::PostgresReader;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/postgres");
@@ -39,12 +43,19 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/postgres
 /// the same time. An arbitrary number.
 const MIGRATION_LOCK: i64 = 0x646c_6d00;
 
+/// A migration must not wait long for a lock on a table: everything that needs
+/// the table waits behind it.
+const MIGRATION_TIMEOUTS: &str = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = 0";
+/// Between two attempts to get the migration lock.
+const MIGRATION_POLL: Duration = Duration::from_millis(200);
+
 statements! {
+    TryMigrationLock -> diesel::sql_types::Bool = "SELECT pg_try_advisory_xact_lock(?)";
     Now -> diesel::sql_types::BigInt = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 }
 
 /// The database's clock.
-fn now(connection: &mut PgConnection) -> Result<Micros, StoreError> {
+fn now(connection: &mut PqConnection) -> Result<Micros, StoreError> {
     let rows: Vec<i64> = bulk::load::<Now, _>(connection, Vec::new())?;
     rows.first()
         .copied()
@@ -55,9 +66,8 @@ fn now(connection: &mut PgConnection) -> Result<Micros, StoreError> {
 /// See [`super::open`].
 pub(super) fn open(url: &str, writers: usize) -> Result<OpenStore, OpenError> {
     let options = ConnectOptions::new(url);
-    let failed = |error: &StoreError| OpenError::Postgres { why: error.to_string() };
+    let failed = |error: &StoreError| OpenError::Postgres { why: error.reason() };
     let mut connection = options.connect(CommitDurability::Durable).map_err(|error| failed(&error))?;
-    connection::require_english(&mut connection).map_err(|error| failed(&error))?;
     migrate(&mut connection)?;
     let identity = identify(&mut connection).map_err(|error| failed(&error))?;
     let reader = PostgresReader::pool(&options).map_err(|why| OpenError::Postgres { why })?;
@@ -77,7 +87,7 @@ pub(super) fn open(url: &str, writers: usize) -> Result<OpenStore, OpenError> {
 
 /// See [`super::restore`].
 pub(super) fn restore(url: &str, raise: i64) -> Result<(), OpenError> {
-    let failed = |error: StoreError| OpenError::Postgres { why: error.to_string() };
+    let failed = |error: StoreError| OpenError::Postgres { why: error.reason() };
     let mut connection = ConnectOptions::new(url).connect(CommitDurability::Durable).map_err(failed)?;
     migrate(&mut connection)?;
     let live = cluster::count_live(&mut connection).map_err(failed)?;
@@ -105,20 +115,39 @@ pub(super) fn restore(url: &str, raise: i64) -> Result<(), OpenError> {
     restored.map_err(failed)
 }
 
-fn migrate(connection: &mut PgConnection) -> Result<(), OpenError> {
+/// Brings the schema to this version. Servers may start at once: one migrates,
+/// the others wait. The lock belongs to the transaction, so that it can't
+/// outlive its owner behind a connection pooler.
+fn migrate(connection: &mut PqConnection) -> Result<(), OpenError> {
+    connection.set_deadline(None);
+    let mut waiting = false;
+    while !connection.transaction(try_migrate)? {
+        if !std::mem::replace(&mut waiting, true) {
+            tracing::info!("waiting for another server to migrate the database");
+        }
+        std::thread::sleep(MIGRATION_POLL);
+    }
+    connection.set_deadline(Some(REPLY_TIMEOUT));
+    Ok(())
+}
+
+/// Migrates unless another server is doing so; returns whether it did.
+fn try_migrate(connection: &mut PqConnection) -> Result<bool, OpenError> {
+    connection.batch_execute(MIGRATION_TIMEOUTS)?;
+    let locked: Vec<bool> = bulk::load::<TryMigrationLock, _>(connection, vec![MIGRATION_LOCK.into()])?;
+    if locked != [true] {
+        return Ok(false);
+    }
     let failed = |error: &dyn std::fmt::Display| OpenError::Migration(error.to_string());
-    let locked = connection.batch_execute(&format!(
-        "SET lock_timeout = 0; SET statement_timeout = 0; SELECT pg_advisory_lock({MIGRATION_LOCK})"
-    ));
-    locked.map_err(|error| failed(&error))?;
+    connection.setup()?;
+    let applied = connection.applied_migrations().map_err(|error| failed(&error))?;
+    require_known::<Pg>(&applied, &MIGRATIONS)?;
     connection.run_pending_migrations(MIGRATIONS).map_err(|error| failed(&error))?;
-    connection
-        .batch_execute(&format!("SELECT pg_advisory_unlock({MIGRATION_LOCK})"))
-        .map_err(|error| failed(&error))
+    Ok(true)
 }
 
 /// Reads the identity of the database, or generates it if the database is new.
-fn identify(connection: &mut PgConnection) -> Result<Identity, StoreError> {
+fn identify(connection: &mut PqConnection) -> Result<Identity, StoreError> {
     let (secret, log_id) = (super::random::<32>()?, super::random::<8>()?);
     let secret = read_or_insert(connection, "secret", &secret)?;
     let log_id = read_or_insert(connection, "log_id", &log_id)?;
@@ -128,7 +157,7 @@ fn identify(connection: &mut PgConnection) -> Result<Identity, StoreError> {
 }
 
 /// Returns the value stored under a name, and stores `value` if there is none.
-fn read_or_insert(connection: &mut PgConnection, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
+fn read_or_insert(connection: &mut PqConnection, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
     let row = (meta::name.eq(name), meta::value.eq(value));
     diesel::insert_into(meta::table).values(row).on_conflict_do_nothing().execute(connection)?;
     Ok(meta::table.find(name).select(meta::value).first(connection)?)

@@ -3,14 +3,14 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use diesel::pg::PgConnection;
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
+use diesel::r2d2::{ManageConnection, Pool, R2D2Connection};
 use diesel::sql_types::{BigInt, Text};
 use dlm_engine::{ClaimKey, Micros};
+use dlm_pq::PqConnection;
 use dlm_protocol::limits::AWAY_GRACE_MS;
 
 use super::bulk;
-use super::connection::{CommitDurability, ConnectOptions, Reconnecting, prepare};
+use super::connection::{CommitDurability, ConnectOptions, Reconnecting};
 use super::{log, now};
 use crate::store::statement::statements;
 use crate::store::{
@@ -29,16 +29,28 @@ statements! {
 }
 
 pub(super) enum PostgresReader {
-    Pool(Pool<ConnectionManager<PgConnection>>),
+    Pool(Pool<Connections>),
     One(Mutex<Reconnecting>),
 }
 
+/// Opens the connections of the pool.
 #[derive(Debug)]
-struct Prepare;
+pub(super) struct Connections(ConnectOptions);
 
-impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Prepare {
-    fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
-        prepare(connection, CommitDurability::Durable).map_err(diesel::r2d2::Error::QueryError)
+impl ManageConnection for Connections {
+    type Connection = PqConnection;
+    type Error = StoreError;
+
+    fn connect(&self) -> Result<PqConnection, StoreError> {
+        self.0.connect(CommitDurability::Durable)
+    }
+
+    fn is_valid(&self, connection: &mut PqConnection) -> Result<(), StoreError> {
+        Ok(connection.ping()?)
+    }
+
+    fn has_broken(&self, connection: &mut PqConnection) -> bool {
+        connection.is_broken()
     }
 }
 
@@ -48,8 +60,7 @@ impl PostgresReader {
         let pool = Pool::builder()
             .max_size(READERS as u32)
             .connection_timeout(Duration::from_secs(2))
-            .connection_customizer(Box::new(Prepare))
-            .build(ConnectionManager::new(options.url()))
+            .build(Connections(options.clone()))
             .map_err(|error| error.to_string())?;
         Ok(Self::Pool(pool))
     }
@@ -61,7 +72,7 @@ impl PostgresReader {
 
     fn with<T>(
         &self,
-        work: impl FnOnce(&mut PgConnection) -> Result<T, StoreError>,
+        work: impl FnOnce(&mut PqConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         match self {
             Self::Pool(pool) => {
@@ -74,7 +85,7 @@ impl PostgresReader {
     /// Reads from one snapshot.
     fn read<T>(
         &self,
-        read: impl FnOnce(&mut PgConnection) -> Result<T, StoreError>,
+        read: impl FnOnce(&mut PqConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.with(|connection| connection.build_transaction().repeatable_read().read_only().run(read))
     }

@@ -9,20 +9,21 @@
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use diesel::pg::PgConnection;
 use diesel::result::{DatabaseErrorKind, Error as DieselError, QueryResult};
 use dlm_engine::{Floor, Micros, Need, ReplicaId, Resource};
+use dlm_pq::PqConnection;
 
 use super::batch_sql::{
     AddMarker, ClockAndNumber, DeleteKeys, DeleteResources, INSERTED, InsertResources, RaiseFloors,
-    ReadMarker, UPDATED, WriteBatch,
+    ReadMarker, TouchMarker, UPDATED, WriteBatch,
 };
 use super::bulk::{self, Param};
 use super::columns::{NewRow, Rows, claim_params, resource_params};
-use super::connection::{CommitDurability, ConnectOptions};
+use super::connection::{CommitDurability, ConnectOptions, REPLY_TIMEOUT};
 use super::loading::{self, Floors};
 use super::log;
 use crate::clock::since_boot;
+use crate::store::error::LOCK_NOT_AVAILABLE;
 use crate::store::{
     BatchWrite, ClaimRowKey, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, Store, StoreError,
     floor_bucket, views,
@@ -30,6 +31,10 @@ use crate::store::{
 
 /// How long to wait for the outcome of a commit.
 const OUTCOME_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long to wait for a COMMIT. It hangs while no synchronous standby
+/// confirms; its outcome is then unknown.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Most writers of a server. It distinguishes their markers.
 pub(super) const MAX_WRITERS: usize = 64;
@@ -41,7 +46,7 @@ const BEGIN_WAITING: &str = "BEGIN; SET LOCAL lock_timeout = '20ms'";
 
 pub(super) struct PostgresStore {
     options: ConnectOptions,
-    connection: PgConnection,
+    connection: PqConnection,
     replica: ReplicaId,
     /// Identifies this writer's marker row.
     id: i64,
@@ -49,6 +54,8 @@ pub(super) struct PostgresStore {
     number: i64,
     /// The floors that the open transaction has read.
     floors: Floors,
+    /// Whether commits wait for a synchronous standby.
+    replicated: bool,
 }
 
 impl PostgresStore {
@@ -59,7 +66,8 @@ impl PostgresStore {
     ) -> Result<Self, StoreError> {
         let connection = options.connect(CommitDurability::Durable)?;
         let id = replica.0.wrapping_mul(MAX_WRITERS as i64).wrapping_add(number as i64);
-        let mut store = Self { options, connection, replica, id, number: 0, floors: Floors::new() };
+        let mut store =
+            Self { options, connection, replica, id, number: 0, floors: Floors::new(), replicated: false };
         store.add_marker()?;
         Ok(store)
     }
@@ -88,6 +96,32 @@ impl PostgresStore {
         ];
         bulk::run::<RaiseFloors>(&mut self.connection, floors)?;
         Ok(())
+    }
+}
+
+impl PostgresStore {
+    /// Fails if the last commit was not confirmed by the synchronous standby.
+    ///
+    /// A backend whose wait for the standby is canceled has committed already. It
+    /// reports success, and only a warning tells that the standby may not have
+    /// the commit.
+    fn require_replicated(&mut self) -> Result<(), StoreError> {
+        let Some(notice) = self.connection.take_notices().pop() else { return Ok(()) };
+        tracing::error!(code = notice.sqlstate, message = notice.message, "commit was not replicated");
+        Err(StoreError::CommitOutcomeUnknown)
+    }
+
+    /// Makes sure that what this connection can read is on the standby, too. A
+    /// commit is visible as soon as the wait for the standby ends, also when it
+    /// was canceled; but the standby receives commits in order, so it has all of
+    /// them once it confirms a later one.
+    fn confirm(&mut self) -> Result<(), StoreError> {
+        self.connection.take_notices();
+        self.connection.set_deadline(Some(COMMIT_TIMEOUT));
+        let touched = bulk::run::<TouchMarker>(&mut self.connection, vec![self.id.into()]);
+        self.connection.set_deadline(Some(REPLY_TIMEOUT));
+        touched?;
+        self.require_replicated()
     }
 }
 
@@ -122,12 +156,13 @@ impl Store for PostgresStore {
     }
 
     fn now(&mut self) -> Result<Micros, StoreError> {
-        let rows: Vec<(i64, i64, String)> =
+        let rows: Vec<(i64, i64, bool, String)> =
             bulk::load::<ClockAndNumber, _>(&mut self.connection, Vec::new())?;
-        let &[(now, number, _)] = &rows[..] else {
+        let &[(now, number, replicated, _)] = &rows[..] else {
             return Err(StoreError::Corrupt("the clock query returned no row".into()));
         };
         self.number = number;
+        self.replicated = replicated;
         Ok(Micros(now))
     }
 
@@ -167,7 +202,16 @@ impl Store for PostgresStore {
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
-        Ok(self.connection.batch_execute("COMMIT")?)
+        self.connection.take_notices();
+        self.connection.set_deadline(Some(COMMIT_TIMEOUT));
+        let committed = self.connection.batch_execute("COMMIT");
+        self.connection.set_deadline(Some(REPLY_TIMEOUT));
+        committed?;
+        self.require_replicated()
+    }
+
+    fn confirms_reads(&self) -> bool {
+        self.replicated
     }
 
     fn rollback(&mut self) {
@@ -188,9 +232,12 @@ impl Store for PostgresStore {
             let read: QueryResult<Vec<i64>> =
                 bulk::load::<ReadMarker, _>(&mut self.connection, vec![self.id.into()]);
             match read {
-                Ok(rows) => return Ok(rows.first().copied().unwrap_or(0)),
-                Err(DieselError::DatabaseError(_, info))
-                    if info.message().contains("lock timeout") && since_boot() < deadline => {}
+                Ok(rows) => {
+                    self.confirm()?;
+                    return Ok(rows.first().copied().unwrap_or(0));
+                }
+                Err(error)
+                    if dlm_pq::sqlstate(&error) == Some(LOCK_NOT_AVAILABLE) && since_boot() < deadline => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -14,11 +14,14 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::sync::Arc;
 
 use diesel::connection::SimpleConnection;
+use diesel::migration::MigrationConnection;
 use diesel::prelude::*;
+use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use dlm_engine::Micros;
 use dlm_protocol::limits::AWAY_GRACE_MS;
 
+use super::migrations::require_known;
 use super::single_node::SingleNode;
 use super::{Identity, OpenError, OpenStore, StoreError, TaskReaders};
 use crate::clock::Clock;
@@ -70,7 +73,7 @@ pub(super) fn open(rest: &str) -> Result<OpenStore, OpenError> {
     let path = DatabasePath::parse(rest)?;
     let lock = lock_file(&path)?;
     let mut connection = path.connect().map_err(|error| path.failed(&error))?;
-    connection.run_pending_migrations(MIGRATIONS).map_err(|error| OpenError::Migration(error.to_string()))?;
+    migrate(&mut connection)?;
     let identity = identify(&mut connection).map_err(|error| path.failed(&error))?;
     let clock = Clock::start(identity.last_at);
     let reader = SqliteReader::pool(&path, clock.clone()).map_err(|error| path.failed(&error))?;
@@ -115,6 +118,16 @@ pub(super) fn restore(rest: &str, raise: i64) -> Result<(), OpenError> {
     });
     drop(locked);
     restored.map_err(failed)
+}
+
+/// Brings the schema to this version.
+fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenError> {
+    let failed = |error: &dyn std::fmt::Display| OpenError::Migration(error.to_string());
+    connection.setup()?;
+    let applied = connection.applied_migrations().map_err(|error| failed(&error))?;
+    require_known::<Sqlite>(&applied, &MIGRATIONS)?;
+    connection.run_pending_migrations(MIGRATIONS).map_err(|error| failed(&error))?;
+    Ok(())
 }
 
 fn overwrite(connection: &mut SqliteConnection, name: &str, value: &[u8]) -> Result<(), StoreError> {
