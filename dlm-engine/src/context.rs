@@ -90,6 +90,10 @@ pub struct Limits {
     pub idle_retention_ms: u64,
     /// The maximum number of holders in a [`Snapshot`](crate::Snapshot).
     pub holders_shown: usize,
+    /// How many leases and waits of one resource expiry, promotion and sweeps
+    /// may end or grant between two commits. It bounds the size of a
+    /// transaction; the rest follows in the next ones.
+    pub max_transitions: usize,
 }
 
 /// How to treat an acquire whose key is not in the loaded state.

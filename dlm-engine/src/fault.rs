@@ -16,4 +16,21 @@ pub(crate) enum Fault {
     TombstoneLost,
     /// A second exclusive holder is granted.
     SecondExclusiveHolder,
+    /// The token alone lets anyone renew and release a lease.
+    TokenSuffices,
+    /// A renewal moves the expiry to an earlier instant.
+    RenewalShortensTerm,
+    /// An earlier expiry does not move the check instant of the resource.
+    CheckTooLate,
+    /// A sweep leaves overdue waiters in the queue.
+    OverdueWaiterSkipped,
+    /// An idle resource is never deleted.
+    IdleResourceKept,
+    /// All that is due is done in one transaction.
+    UnlimitedTransitions,
+    /// What the limit of transitions leaves is not scheduled.
+    UnfinishedWorkForgotten,
+    /// A new request is granted ahead of waiters to which the limit of
+    /// transitions has left no grant.
+    OvertakesUnfinishedPromotion,
 }

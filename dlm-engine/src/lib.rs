@@ -33,9 +33,24 @@
 //!
 //! A resource is loaded from its row and its live claims. If an operation needs
 //! more than that, such as the next waiters or the tombstone of a key,
-//! `execute` returns a [`Need`] before it changes anything that depends on the
+//! `execute` returns a [`Blocked::Need`] before it changes anything that depends on the
 //! missing data. The caller loads it and calls `execute` again with the same
 //! operation. Only the front of a queue is ever in memory.
+//!
+//! # Bounded work
+//!
+//! One release can make thousands of shared waiters grantable, and thousands of
+//! leases can expire at once. [`Limits::max_transitions`] bounds how many of them
+//! end or are granted between two commits. When more is due,
+//!
+//! - an operation that depends on it returns [`Blocked::LimitReached`]: the
+//!   caller commits what was done so far and executes the operation again;
+//! - the resource is [unfinished](Resource::is_unfinished): the caller commits
+//!   and goes on with an empty sweep, or with any other operation. If it does
+//!   not, a sweep at the stored check instant does.
+//!
+//! Grants are in FIFO order across commits, and an expired lease is never
+//! treated as live in between.
 //!
 //! # Layout
 //!
@@ -54,7 +69,7 @@
 //! use std::sync::Arc;
 //! use dlm_engine::*;
 //!
-//! let limits = Limits { away_grace_ms: 10_000, idle_retention_ms: 86_400_000, holders_shown: 100 };
+//! let limits = Limits { away_grace_ms: 10_000, idle_retention_ms: 86_400_000, holders_shown: 100, max_transitions: 256 };
 //! let replicas = Replicas::single_node(ReplicaId(1), Micros(0));
 //! let ctx =
 //!     Context { now: Micros(0), replicas: &replicas, limits: &limits, key_lookup: KeyLookup::AssumeNew };
@@ -87,5 +102,5 @@ pub use claim::{
 };
 pub use context::{Context, KeyLookup, Limits, Micros, ReplicaId, Replicas};
 pub use event::{Effects, Event, EventKind, WaitOutcome, Wake};
-pub use op::{Need, Op, Refusal, Reply, Snapshot};
+pub use op::{Blocked, Need, Op, Refusal, Reply, Snapshot};
 pub use resource::{ClaimChange, Floor, Resource, ResourceRecord, RowChange};

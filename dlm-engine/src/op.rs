@@ -59,7 +59,9 @@ pub enum Op {
         token: u64,
     },
     /// End overdue leases, and those of the given waiters that are overdue.
-    /// Delete the resource if it has been idle for the retention time.
+    /// Delete the resource if it has been idle for the retention time. If the
+    /// limit of transitions leaves overdue leases, the waiters are left to the
+    /// next sweep.
     Sweep {
         /// Waiters whose check instant has passed.
         waiters: Vec<ClaimKey>,
@@ -118,6 +120,23 @@ pub struct Snapshot {
     pub holders: Vec<Arc<Claim>>,
     /// The length of the queue.
     pub queue_len: u64,
+}
+
+/// Why an operation was not executed yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blocked {
+    /// Data is missing. Provide it, then call
+    /// [`Resource::execute`](crate::Resource::execute) again.
+    Need(Need),
+    /// [`Limits::max_transitions`](crate::Limits::max_transitions) was reached
+    /// before the operation's turn. Commit, then execute it again.
+    LimitReached,
+}
+
+impl From<Need> for Blocked {
+    fn from(need: Need) -> Self {
+        Self::Need(need)
+    }
 }
 
 /// Data that must be loaded before an operation can be executed.

@@ -44,6 +44,11 @@ impl Queue {
         self.front.values()
     }
 
+    /// The loaded waiters from this ticket on, in FIFO order.
+    pub(crate) fn front_from(&self, ticket: u64) -> impl Iterator<Item = &Arc<Claim>> {
+        self.front.range(ticket..).map(|(_, claim)| claim)
+    }
+
     pub(crate) fn get(&self, ticket: u64) -> Option<&Arc<Claim>> {
         self.front.get(&ticket)
     }

@@ -2,19 +2,25 @@
 //!
 //! - `script`: random scripts of operations, failed commits, time and restarts
 //! - `simulation`: a simulated server with its store
+//! - `store`: the state that the simulated store has committed
 //! - `model`: a naive model of the rules, written from the wire contract
 //! - `comparable`: results reduced to values that engine and model share
 //! - `agreement`: engine and model agree on every reply, event and state
 //! - `invariants`: I1 to I6 checked on what can be observed, without the model
-//! - `faults`: known faults are injected, and the invariants find each of them
+//! - `schedule`: check instants, and that sweeps end everything
+//! - `bounded`: the limit of transitions
+//! - `faults`: known faults are injected, and the properties find each of them
 //! - `examples`: the subtle cases, one test each, driven by `scenario`
 
 mod agreement;
+mod bounded;
 mod comparable;
 mod examples;
 mod faults;
 mod invariants;
 mod model;
 mod scenario;
+mod schedule;
 mod script;
 mod simulation;
+mod store;

@@ -3,8 +3,8 @@
 
 use super::script::{key, request};
 use crate::{
-    Claim, Context, Effects, EndReason, Floor, KeyLookup, Limits, Micros, Mode, Op, Refusal, ReplicaId,
-    Replicas, Reply, Resource,
+    Blocked, Claim, Context, Effects, EndReason, Floor, KeyLookup, Limits, Micros, Mode, Need, Op, Refusal,
+    ReplicaId, Replicas, Reply, Resource,
 };
 
 /// A new resource with a clock. Nothing is ever committed.
@@ -21,7 +21,7 @@ impl Scenario {
         Self {
             resource: Resource::absent(Floor::default()),
             replicas: Replicas::single_node(ReplicaId(1), Micros(0)),
-            limits: super::simulation::limits(),
+            limits: Limits { max_transitions: usize::MAX, ..super::simulation::limits() },
             now: Micros(0),
             effects: Effects::default(),
         }
@@ -42,12 +42,13 @@ impl Scenario {
         loop {
             match self.resource.execute(op.borrow(), &ctx, &mut self.effects) {
                 Ok(result) => return result,
-                Err(crate::Need::Claim(key)) => self.resource.provide_claim(key, None),
-                Err(crate::Need::ForceReleased { token }) => {
+                Err(Blocked::LimitReached) => panic!("blocked: {:?}", op.borrow()),
+                Err(Blocked::Need(Need::Claim(key))) => self.resource.provide_claim(key, None),
+                Err(Blocked::Need(Need::ForceReleased { token })) => {
                     self.resource.provide_force_released(token, None);
                 }
                 // All waiters are among the uncommitted changes.
-                Err(crate::Need::Waiters { .. }) => self.resource.provide_waiters(Vec::new(), true),
+                Err(Blocked::Need(Need::Waiters { .. })) => self.resource.provide_waiters(Vec::new(), true),
             }
         }
     }

@@ -1,46 +1,25 @@
 //! A simulated server with its store: batches, commits, failed commits,
 //! restarts.
 
-use std::collections::BTreeMap;
-
 use super::script::{Action, CommittedKeys, ScriptStep};
+use super::store::StoreState;
 use crate::fault::Fault;
 use crate::{
-    Claim, ClaimKey, Context, Effects, Event, Floor, KeyLookup, Limits, Micros, Mode, Need, Op, Phase,
-    Refusal, ReplicaId, Replicas, Reply, Resource, ResourceRecord, RowChange, Wake,
+    Blocked, Claim, Context, Effects, Event, KeyLookup, Limits, Micros, Mode, Need, Op, Phase, Refusal,
+    ReplicaId, Replicas, Reply, Resource, RowChange, Wake,
 };
 
 /// How many waiters are loaded at a time. Small, so that the queue is rarely
 /// complete.
 const PAGE: usize = 2;
 
-/// The committed state.
-#[derive(Debug, Clone, Default)]
-pub(super) struct StoreState {
-    pub(super) row: Option<ResourceRecord>,
-    holder: Option<ClaimKey>,
-    floor: Floor,
-    /// The claims with their check instants.
-    pub(super) claims: BTreeMap<ClaimKey, (Claim, Option<Micros>)>,
-}
-
-impl StoreState {
-    pub(super) fn live(&self) -> impl Iterator<Item = &Claim> {
-        self.claims.values().map(|(claim, _)| claim).filter(|claim| matches!(claim.phase, Phase::Live(_)))
-    }
-
-    /// The token counter, or its floor if the row was deleted.
-    pub(super) fn token(&self) -> u64 {
-        self.row.map_or(self.floor.token, |row| row.token)
-    }
-}
-
 /// An executed operation with its result and effects.
 #[derive(Debug, Clone)]
 pub(super) struct ExecutedOp {
     pub(super) op: Op,
     pub(super) now: Micros,
-    pub(super) result: Result<Reply, Refusal>,
+    /// `None` if the limit of transitions was reached before its turn.
+    pub(super) result: Option<Result<Reply, Refusal>>,
     pub(super) events: Vec<Event>,
     pub(super) wakes: Vec<Wake>,
 }
@@ -56,6 +35,8 @@ pub(super) enum Observation {
 pub(super) struct Simulation {
     pub(super) store: StoreState,
     cache: Option<Resource>,
+    /// Operations that the limit of transitions has kept for the next batch.
+    kept: Vec<Op>,
     replicas: Replicas,
     limits: Limits,
     pub(super) now: Micros,
@@ -67,11 +48,16 @@ struct DuplicateKey;
 
 impl Simulation {
     pub(super) fn new(fault: Option<Fault>) -> Self {
+        Self::with_limits(fault, limits())
+    }
+
+    pub(super) fn with_limits(fault: Option<Fault>, limits: Limits) -> Self {
         Self {
             store: StoreState::default(),
             cache: None,
+            kept: Vec::new(),
             replicas: Replicas::single_node(ReplicaId(1), Micros(0)),
-            limits: limits(),
+            limits,
             now: Micros(1_000_000),
             fault,
         }
@@ -97,6 +83,7 @@ impl Simulation {
                 let next = ReplicaId(self.replicas.local().0 + 1);
                 self.replicas = Replicas::single_node(next, self.now);
                 self.cache = None;
+                self.kept.clear();
                 let due_at = self.now.plus_ms(self.limits.away_grace_ms);
                 for (_, check_at) in self.store.claims.values_mut() {
                     *check_at = check_at.map(|check_at| check_at.min(due_at));
@@ -105,6 +92,11 @@ impl Simulation {
             }
             ScriptStep::Batch(actions) => {
                 let executed = self.batch(actions, true);
+                self.kept = executed
+                    .iter()
+                    .filter(|executed| executed.result.is_none())
+                    .map(|executed| executed.op.clone())
+                    .collect();
                 Some(Observation::Committed(executed, self.store.clone()))
             }
             ScriptStep::FailedBatch(actions) => {
@@ -114,11 +106,26 @@ impl Simulation {
         }
     }
 
-    /// Executes a batch as the writer does: first assuming that unknown keys
-    /// are new, then, if an insert was rejected, with every key looked up.
+    /// Whether the server knows that it has to go on.
+    pub(super) fn is_unfinished(&self) -> bool {
+        !self.kept.is_empty() || self.cache.as_ref().is_some_and(Resource::is_unfinished)
+    }
+
+    /// Whether the store has something to end or to grant as of its last commit.
+    pub(super) fn work_left(&self) -> bool {
+        self.store.work_left(&Context { now: self.store.committed_at, ..self.context() })
+    }
+
+    /// Executes a batch as the writer does: first what the last one left, then
+    /// the rest. It assumes that unknown keys are new; if an insert is then
+    /// rejected, it runs again with every key looked up.
     fn batch(&mut self, actions: &[Action], commit: bool) -> Vec<ExecutedOp> {
         let committed = self.committed_keys();
-        let ops: Vec<Op> = actions.iter().map(|action| action.op(&committed)).collect();
+        let mut ops = self.kept.clone();
+        if ops.is_empty() && self.is_unfinished() {
+            ops.push(Op::Sweep { waiters: Vec::new() });
+        }
+        ops.extend(actions.iter().map(|action| action.op(&committed)));
         // With lost tombstones no insert would be rejected.
         let key_lookup = if self.loses_tombstones() { KeyLookup::Required } else { KeyLookup::AssumeNew };
         let attempt = self.attempt(&ops, key_lookup, commit);
@@ -156,12 +163,18 @@ impl Simulation {
         let mut resource = self.cache.take().unwrap_or_else(|| self.load());
         let ctx = Context { key_lookup, ..self.context() };
         let mut executed = Vec::new();
+        let mut blocked = false;
         for op in ops {
             let mut effects = Effects::default();
             let result = loop {
+                // Operations stay in order.
+                if blocked {
+                    break None;
+                }
                 match resource.execute(op, &ctx, &mut effects) {
-                    Ok(result) => break result,
-                    Err(need) => self.provide(&mut resource, need),
+                    Ok(result) => break Some(result),
+                    Err(Blocked::Need(need)) => self.provide(&mut resource, need),
+                    Err(Blocked::LimitReached) => blocked = true,
                 }
             };
             let Effects { events, wakes } = effects;
@@ -221,7 +234,7 @@ impl Simulation {
 
     /// The committed state once the changes of the resource are committed.
     fn with_changes(&self, resource: &Resource) -> Result<StoreState, DuplicateKey> {
-        let mut store = self.store.clone();
+        let mut store = StoreState { committed_at: self.now, ..self.store.clone() };
         match resource.row_change() {
             RowChange::Keep => {}
             RowChange::Write { row, holder } => (store.row, store.holder) = (Some(row), holder),
@@ -255,7 +268,12 @@ impl Simulation {
 }
 
 pub(super) fn limits() -> Limits {
-    Limits { away_grace_ms: 10_000, idle_retention_ms: 4_000, holders_shown: 100 }
+    Limits {
+        away_grace_ms: 10_000,
+        idle_retention_ms: 4_000,
+        holders_shown: 100,
+        max_transitions: super::model::MAX_TRANSITIONS,
+    }
 }
 
 /// Runs a script and returns everything that could be observed.

@@ -46,6 +46,10 @@ pub(crate) struct EventDetails {
     pub(crate) reason: Option<Arc<str>>,
 }
 
+/// The caller is expected to go on with an unfinished resource at once. If it
+/// has not after this time, because it crashed, the sweeper does.
+pub(crate) const CONTINUE_WITHIN_MS: u64 = 200;
+
 impl Resource {
     /// The change of the row since the last [`Self::committed`].
     #[must_use]
@@ -75,6 +79,8 @@ impl Resource {
         self.changed.clear();
         self.lookups.clear();
         self.force_released.clear();
+        self.promotion_due = false;
+        self.transitions = 0;
         !self.deleted
     }
 
@@ -159,8 +165,40 @@ impl Resource {
         self.row_changed = true;
         self.deleted = false;
         self.touched_at = self.now;
+        #[cfg(test)]
+        if self.fault == Some(crate::fault::Fault::CheckTooLate) && self.check_at < Micros::MAX {
+            return;
+        }
         let due = self.next_expiry.min(self.now.plus_ms(ctx.limits.idle_retention_ms));
         self.check_at = self.check_at.min(due);
+    }
+
+    /// Whether the limit of transitions has been reached since the last commit.
+    pub(crate) fn limit_reached(&self, ctx: &Context<'_>) -> bool {
+        #[cfg(test)]
+        if self.fault == Some(crate::fault::Fault::UnlimitedTransitions) {
+            return false;
+        }
+        self.transitions >= ctx.limits.max_transitions
+    }
+
+    /// Work is left for after the next commit. A sweep has to do it if nobody
+    /// else does.
+    pub(crate) fn mark_unfinished(&mut self) {
+        self.unfinished = true;
+        #[cfg(test)]
+        if self.fault == Some(crate::fault::Fault::UnfinishedWorkForgotten) {
+            self.unfinished = false;
+            return;
+        }
+        self.row_changed = true;
+        if self.check_at <= self.now {
+            // Whatever was due by now is part of the work that is left.
+            let live = |lease: &&Lease| lease.is_live(self.now);
+            let leases = self.holders.values().filter_map(|claim| claim.lease()).filter(live);
+            self.check_at = leases.map(|lease| lease.expires_at).min().unwrap_or(Micros::MAX);
+        }
+        self.check_at = self.check_at.min(self.now.plus_ms(CONTINUE_WITHIN_MS));
     }
 
     /// Runs at the end of a sweep: deletes the resource if it has been idle for
@@ -171,6 +209,10 @@ impl Resource {
         }
         let idle_at = self.touched_at.plus_ms(ctx.limits.idle_retention_ms);
         if self.is_idle() && self.now >= idle_at {
+            #[cfg(test)]
+            if self.fault == Some(crate::fault::Fault::IdleResourceKept) {
+                return;
+            }
             self.deleted = true;
             return;
         }

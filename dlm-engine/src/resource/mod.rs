@@ -5,6 +5,8 @@ mod changes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+#[cfg(test)]
+pub(crate) use self::changes::CONTINUE_WITHIN_MS;
 pub(crate) use self::changes::EventDetails;
 pub use self::changes::{ClaimChange, RowChange};
 use crate::queue::Queue;
@@ -83,9 +85,14 @@ pub struct Resource {
     row_changed: bool,
     deleted: bool,
     changed: HashMap<ClaimKey, ClaimChange>,
-    /// Whether waiters may have become grantable before the operation, because
-    /// leases expired, and the promotion has not completed yet.
+    /// Whether waiters may have become grantable, and the promotion has not
+    /// completed yet.
     pub(crate) promotion_due: bool,
+    /// How many leases and waits expiry, promotion and sweeps have ended or
+    /// granted since the last commit.
+    pub(crate) transitions: usize,
+    /// Whether the last operation left work for after the next commit.
+    pub(crate) unfinished: bool,
     /// The result of an operation whose final promotion was interrupted by a
     /// [`Need`].
     pub(crate) pending: Option<Result<Reply, Refusal>>,
@@ -128,6 +135,8 @@ impl Resource {
             deleted: false,
             changed: HashMap::new(),
             promotion_due: false,
+            transitions: 0,
+            unfinished: false,
             pending: None,
             #[cfg(test)]
             fault: None,
@@ -181,6 +190,13 @@ impl Resource {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.holders.is_empty() && self.queue.len() == 0
+    }
+
+    /// Whether leases that have expired, or waiters that can be granted, are
+    /// left for after the next commit.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        self.unfinished
     }
 
     /// When the sweeper has to check the resource.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::resource::{EventDetails, Lookup};
 use crate::{
-    Claim, ClaimKey, Context, Effects, EndReason, EventKind, KeyLookup, Mode, Need, Phase, Presence,
+    Blocked, Claim, ClaimKey, Context, Effects, EndReason, EventKind, KeyLookup, Mode, Need, Phase, Presence,
     QueueEntry, Refusal, Reply, Request, Resource,
 };
 
@@ -16,17 +16,21 @@ impl Resource {
         request: &Arc<Request>,
         ctx: &Context<'_>,
         effects: &mut Effects,
-    ) -> Result<Result<Reply, Refusal>, Need> {
+    ) -> Result<Result<Reply, Refusal>, Blocked> {
         let lookup = self.lookup(key);
         if let Lookup::Found(claim) = lookup {
             return Ok(self.retry_acquire(&claim, request, ctx, effects));
         }
-        let grantable = self.can_grant(request.mode, ctx)?;
-        let inserts = grantable || request.wait_ms > 0;
+        let blocked = self.promotion_comes_first();
+        let grantable = !blocked && self.can_grant(request.mode, ctx)?;
+        let inserts = !blocked && (grantable || request.wait_ms > 0);
         // A refusal inserts no row, so no unique index would catch a used key.
         let lookup_required = !inserts || ctx.key_lookup == KeyLookup::Required;
         if matches!(lookup, Lookup::NotLoaded) && lookup_required {
-            return Err(Need::Claim(key.clone()));
+            return Err(Need::Claim(key.clone()).into());
+        }
+        if blocked {
+            return Err(Blocked::LimitReached);
         }
         if grantable {
             return Ok(Ok(Reply::Lease(self.grant(None, key, request, ctx, effects))));
@@ -36,6 +40,16 @@ impl Resource {
         }
         self.enqueue(key, request, ctx, effects);
         Ok(Ok(Reply::Queued))
+    }
+
+    /// Whether the lock is free and the limit of transitions has left waiters
+    /// that must be granted before any new request.
+    fn promotion_comes_first(&self) -> bool {
+        #[cfg(test)]
+        if self.fault == Some(crate::fault::Fault::OvertakesUnfinishedPromotion) {
+            return false;
+        }
+        self.holders.is_empty() && self.promotion_due
     }
 
     /// Whether a new request can be granted at once. If the lock is free, all

@@ -4,15 +4,20 @@ use std::sync::Arc;
 
 use crate::resource::EventDetails;
 use crate::{
-    Claim, ClaimKey, Context, Effects, EndReason, EventKind, Micros, Need, Refusal, Reply, Resource,
+    Blocked, Claim, ClaimKey, Context, Effects, EndReason, EventKind, Micros, Refusal, Reply, Resource,
     WaitOutcome, Wake,
 };
 
 impl Resource {
-    /// Ends all leases that have expired. Returns whether there were any.
+    /// Ends leases that have expired, in the order of their tokens. Returns
+    /// whether it ended all of them before the limit of transitions.
     pub(crate) fn expire_leases(&mut self, ctx: &Context<'_>, effects: &mut Effects) -> bool {
+        #[cfg(test)]
+        if self.fault == Some(crate::fault::Fault::ExpiredLeaseStaysLive) {
+            return true;
+        }
         if self.now < self.next_expiry {
-            return false;
+            return true;
         }
         let expired: Vec<Arc<Claim>> = self
             .holders
@@ -21,17 +26,18 @@ impl Resource {
             .cloned()
             .collect();
         for claim in &expired {
+            if self.limit_reached(ctx) {
+                return false;
+            }
+            self.transitions += 1;
+            self.promotion_due = true;
             self.expire_lease(claim, ctx, effects);
         }
         self.next_expiry = self.first_expiry().unwrap_or(Micros::MAX);
-        !expired.is_empty()
+        true
     }
 
     fn expire_lease(&mut self, claim: &Claim, ctx: &Context<'_>, effects: &mut Effects) {
-        #[cfg(test)]
-        if self.fault == Some(crate::fault::Fault::ExpiredLeaseStaysLive) {
-            return;
-        }
         self.token += 1;
         #[cfg(test)]
         if self.fault == Some(crate::fault::Fault::NoIncrementOnExpiry) {
@@ -79,24 +85,36 @@ impl Resource {
     /// Ends those of the given waiters that are overdue, and deletes the
     /// resource if it has been idle for long enough. Every operation ends
     /// expired leases before it runs.
+    ///
+    /// At the limit of transitions it is blocked, and continues where it
+    /// stopped when it is executed again.
     pub(crate) fn sweep(
         &mut self,
         waiters: &[ClaimKey],
         ctx: &Context<'_>,
         effects: &mut Effects,
-    ) -> Result<Reply, Need> {
+    ) -> Result<Reply, Blocked> {
         for key in waiters {
             // A `Need` restarts the sweep. Waiters that it ended before are
             // skipped, because their claims have ended.
             let Some(claim) = self.require_claim(key)? else { continue };
             let Some(entry) = claim.queue_entry() else { continue };
-            if entry.due_at(ctx) <= self.now {
-                self.end_overdue_waiter(&claim, ctx, effects);
-            } else {
+            if entry.due_at(ctx) > self.now {
                 // The sweep came too early. Writing the claim again stores its
-                // new check instant.
+                // new check instant. It is no transition: a sweep that is
+                // executed again would write it again.
                 self.put(Some(&claim), Claim::clone(&claim), ctx);
+                continue;
             }
+            if self.limit_reached(ctx) {
+                return Err(Blocked::LimitReached);
+            }
+            #[cfg(test)]
+            if self.fault == Some(crate::fault::Fault::OverdueWaiterSkipped) {
+                continue;
+            }
+            self.transitions += 1;
+            self.end_overdue_waiter(&claim, ctx, effects);
         }
         self.reschedule_check(ctx);
         Ok(Reply::Swept)

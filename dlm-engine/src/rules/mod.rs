@@ -7,34 +7,46 @@ mod lease;
 mod leave;
 mod promote;
 
-use crate::{Claim, Context, Effects, EndReason, Need, Op, Phase, Refusal, Reply, Resource, Tombstone};
+use crate::{Blocked, Claim, Context, Effects, EndReason, Op, Phase, Refusal, Reply, Resource, Tombstone};
 
 impl Resource {
     /// Executes one operation.
     ///
     /// Leases that have expired by `ctx.now` end first, so the operation never
-    /// sees them as live. Afterwards all waiters that can be granted are
-    /// granted. Each grant adds a [`Wake`](crate::Wake) to `effects`, even if
-    /// the waiter is the caller of this operation.
+    /// sees them as live. Afterwards waiters that can be granted are granted.
+    /// Each grant adds a [`Wake`](crate::Wake) to `effects`, even if the waiter
+    /// is the caller of this operation.
+    ///
+    /// [`Limits::max_transitions`](crate::Limits::max_transitions) bounds how
+    /// many leases and waits end or are granted between two commits besides the
+    /// operation's own. If it leaves work, [`Self::is_unfinished`] is true
+    /// afterwards.
     ///
     /// # Errors
     ///
     /// The inner error is a [`Refusal`]: the operation was executed and
     /// refused.
     ///
-    /// The outer error is a [`Need`]: data is missing. Provide it, then call
-    /// again with the same operation and the same `effects`. Until then no
-    /// other operation may be executed on this resource.
+    /// The outer error is a [`Blocked`]: the operation was not executed yet.
+    /// After a [`Blocked::Need`], provide the data, then call again with the
+    /// same operation and the same `effects`. Until then no other operation may
+    /// be executed on this resource. After a [`Blocked::LimitReached`], commit
+    /// the effects and changes so far, then call again.
     pub fn execute(
         &mut self,
         op: &Op,
         ctx: &Context<'_>,
         effects: &mut Effects,
-    ) -> Result<Result<Reply, Refusal>, Need> {
+    ) -> Result<Result<Reply, Refusal>, Blocked> {
         self.now = self.now.max(ctx.now);
+        self.unfinished = false;
         if self.pending.is_none() {
-            // The flag survives a `Need` that interrupts the promotion.
-            self.promotion_due |= self.expire_leases(ctx, effects);
+            if !self.expire_leases(ctx, effects) {
+                self.mark_unfinished();
+                // The sweeper has other resources to look at.
+                let sweeps = matches!(op, Op::Sweep { .. });
+                return if sweeps { Ok(Ok(Reply::Swept)) } else { Err(Blocked::LimitReached) };
+            }
             // A replica that was declared dead may be alive again without any
             // operation on this resource. Its waiters come before a new
             // acquire.
@@ -44,12 +56,17 @@ impl Resource {
             let gives_up = matches!(op, Op::Leave { .. } | Op::Cancel { .. });
             if self.promotion_due && !gives_up {
                 self.promote(ctx, effects)?;
-                self.promotion_due = false;
             }
-            self.pending = Some(self.apply(op, ctx, effects)?);
+            let applied = self.apply(op, ctx, effects);
+            if matches!(applied, Err(Blocked::LimitReached)) {
+                self.mark_unfinished();
+            }
+            self.pending = Some(applied?);
         }
         self.promote(ctx, effects)?;
-        self.promotion_due = false;
+        if self.promotion_due {
+            self.mark_unfinished();
+        }
         Ok(self.pending.take().expect("the result was set above"))
     }
 
@@ -58,20 +75,20 @@ impl Resource {
         op: &Op,
         ctx: &Context<'_>,
         effects: &mut Effects,
-    ) -> Result<Result<Reply, Refusal>, Need> {
-        match op {
-            Op::Acquire { key, request } => self.acquire(key, request, ctx, effects),
-            Op::Leave { key, can_return } => self.leave(key, *can_return, ctx, effects).map(Ok),
-            Op::Cancel { key } => self.cancel(key, ctx, effects).map(Ok),
-            Op::Renew { key, token, ttl_ms } => self.renew(key, *token, *ttl_ms, ctx),
-            Op::Release { key, token } => self.release(key, *token, ctx, effects),
-            Op::ForceRelease { token, reason } => self.force_release(*token, reason, ctx, effects),
+    ) -> Result<Result<Reply, Refusal>, Blocked> {
+        Ok(match op {
+            Op::Acquire { key, request } => self.acquire(key, request, ctx, effects)?,
+            Op::Leave { key, can_return } => Ok(self.leave(key, *can_return, ctx, effects)?),
+            Op::Cancel { key } => Ok(self.cancel(key, ctx, effects)?),
+            Op::Renew { key, token, ttl_ms } => self.renew(key, *token, *ttl_ms, ctx)?,
+            Op::Release { key, token } => self.release(key, *token, ctx, effects)?,
+            Op::ForceRelease { token, reason } => self.force_release(*token, reason, ctx, effects)?,
             Op::Check { token } => {
                 let live = self.holders.get(token).map(|claim| claim.mode());
-                Ok(Ok(Reply::Checked { live, current_token: self.token }))
+                Ok(Reply::Checked { live, current_token: self.token })
             }
-            Op::Sweep { waiters } => self.sweep(waiters, ctx, effects).map(Ok),
-        }
+            Op::Sweep { waiters } => Ok(self.sweep(waiters, ctx, effects)?),
+        })
     }
 
     /// The claim as ended now. The caller increments the token counter before,

@@ -10,17 +10,30 @@ use crate::{
 
 impl Resource {
     /// Grants the first waiter that is not away and, if it is shared, the
-    /// shared waiters right behind it.
+    /// shared waiters right behind it. Overdue waiters ahead of them end.
     ///
-    /// A [`Need`] may interrupt it between two grants. The state is consistent
-    /// after every grant, so it can simply be called again.
+    /// It stops at the limit of transitions, and then `promotion_due` remains
+    /// set. A [`Need`] may interrupt it between two grants. The state is
+    /// consistent after every grant, so it can simply be called again.
     pub(crate) fn promote(&mut self, ctx: &Context<'_>, effects: &mut Effects) -> Result<(), Need> {
+        self.promotion_due = true;
+        // Waiters before this ticket are away: they stay so while this runs.
+        let mut from = 0;
         while self.queue.len() > 0 && self.exclusive_holder().is_none() {
-            let Some(claim) = self.first_present_waiter(ctx, effects)? else { return Ok(()) };
-            if claim.mode() == Mode::Exclusive && !self.holders.is_empty() {
+            let Some((claim, overdue)) = self.next_waiter(from, ctx)? else { break };
+            if !overdue && claim.mode() == Mode::Exclusive && !self.holders.is_empty() {
+                break;
+            }
+            if self.limit_reached(ctx) {
                 return Ok(());
             }
-            let Some(request) = &claim.request else { return Ok(()) };
+            self.transitions += 1;
+            from = claim.queue_entry().map_or(0, |entry| entry.ticket);
+            if overdue {
+                self.end_overdue_waiter(&claim, ctx, effects);
+                continue;
+            }
+            let Some(request) = &claim.request else { break };
             let granted = self.grant(Some(&claim), &claim.key, request, ctx, effects);
             effects.wakes.push(Wake {
                 key: claim.key.clone(),
@@ -28,27 +41,21 @@ impl Resource {
                 outcome: WaitOutcome::Granted(granted),
             });
         }
+        self.promotion_due = false;
         Ok(())
     }
 
-    /// The first waiter that is not away. Overdue waiters ahead of it end.
-    fn first_present_waiter(
-        &mut self,
-        ctx: &Context<'_>,
-        effects: &mut Effects,
-    ) -> Result<Option<Arc<Claim>>, Need> {
-        loop {
-            let first = self.waiters_in_grant_order().find_map(|claim| {
-                let entry = claim.queue_entry()?;
-                let overdue = entry.due_at(ctx) <= self.now;
-                (overdue || self.is_present(entry, ctx)).then(|| (Arc::clone(claim), overdue))
-            });
-            match first {
-                Some((claim, true)) => self.end_overdue_waiter(&claim, ctx, effects),
-                Some((claim, false)) => return Ok(Some(claim)),
-                None if self.queue.is_complete() => return Ok(None),
-                None => return Err(Need::Waiters { after: self.queue.horizon() }),
-            }
+    /// The first waiter from this ticket on that is overdue or not away, and
+    /// whether it is overdue.
+    fn next_waiter(&self, from: u64, ctx: &Context<'_>) -> Result<Option<(Arc<Claim>, bool)>, Need> {
+        let next = self.waiters_in_grant_order(from).find_map(|claim| {
+            let entry = claim.queue_entry()?;
+            let overdue = entry.due_at(ctx) <= self.now;
+            (overdue || self.is_present(entry, ctx)).then(|| (Arc::clone(claim), overdue))
+        });
+        match next {
+            None if !self.queue.is_complete() => Err(Need::Waiters { after: self.queue.horizon() }),
+            next => Ok(next),
         }
     }
 
@@ -63,17 +70,17 @@ impl Resource {
     }
 
     #[cfg(not(test))]
-    fn waiters_in_grant_order(&self) -> impl Iterator<Item = &Arc<Claim>> {
-        self.queue.front()
+    fn waiters_in_grant_order(&self, from: u64) -> impl Iterator<Item = &Arc<Claim>> {
+        self.queue.front_from(from)
     }
 
     #[cfg(test)]
-    fn waiters_in_grant_order(&self) -> Box<dyn Iterator<Item = &Arc<Claim>> + '_> {
+    fn waiters_in_grant_order(&self, from: u64) -> Box<dyn Iterator<Item = &Arc<Claim>> + '_> {
         if self.fault == Some(crate::fault::Fault::LastInFirstOut) {
             let waiters: Vec<_> = self.queue.front().collect();
             return Box::new(waiters.into_iter().rev());
         }
-        Box::new(self.queue.front())
+        Box::new(self.queue.front_from(from))
     }
 
     fn is_present(&self, entry: &QueueEntry, ctx: &Context<'_>) -> bool {

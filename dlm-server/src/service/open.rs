@@ -22,6 +22,11 @@ use crate::store::{self, OpenError};
 use crate::tasks::{self, ReadinessProbe, Retention, TaskContext};
 use crate::writer::{self, NextCheck, Parked};
 
+/// The engine's bound for the leases and waits of one resource that end or are
+/// granted by themselves in one transaction. Writing so many rows takes about
+/// ten milliseconds.
+const MAX_TRANSITIONS: usize = 256;
+
 /// The options of a service.
 #[derive(Debug, Clone)]
 pub struct ServiceOptions {
@@ -67,6 +72,7 @@ impl Service {
             away_grace_ms: AWAY_GRACE_MS,
             idle_retention_ms: u64::try_from(options.idle_retention.as_millis()).unwrap_or(u64::MAX),
             holders_shown: MAX_HOLDERS_SHOWN,
+            max_transitions: MAX_TRANSITIONS,
         });
         let membership = Arc::new(Membership::join(&*opened.cluster).map_err(|error| stopped(&error))?);
         let next_check = Arc::new(NextCheck::new());

@@ -19,6 +19,9 @@ use crate::writer::{NextCheck, OperationError, Writers};
 
 /// Maximum resources, and maximum waiters, per sweep.
 const LIMIT: i64 = 1000;
+/// Maximum waiters per operation. An operation that does not fit into a batch is
+/// executed again, and looks all of its waiters up again.
+const MAX_WAITERS: usize = 64;
 /// Longest timer. A timer does not count time in which the machine was
 /// suspended, but the deciding clock does.
 const MAX_TIMER: Duration = Duration::from_millis(500);
@@ -95,8 +98,18 @@ async fn sweep(
     rejected.retain(|_, until| since_boot() < *until);
     by_name.retain(|name, _| !rejected.contains_key(name));
     // Enqueue everything before waiting for the first result.
-    let execute = |(name, waiters)| (Name::clone(&name), writers.execute(name, Op::Sweep { waiters }));
-    let sweeps: Vec<_> = by_name.into_iter().map(execute).collect();
+    let mut sweeps = Vec::new();
+    let mut execute = |name: &Name, waiters| {
+        sweeps.push((Name::clone(name), writers.execute(Name::clone(name), Op::Sweep { waiters })));
+    };
+    for (name, mut waiters) in by_name {
+        while waiters.len() > MAX_WAITERS {
+            let rest = waiters.split_off(MAX_WAITERS);
+            execute(&name, waiters);
+            waiters = rest;
+        }
+        execute(&name, waiters);
+    }
     let (mut swept, mut unavailable) = (0, false);
     for (name, sweep) in sweeps {
         match sweep.await?.outcome {

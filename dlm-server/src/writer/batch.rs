@@ -1,9 +1,13 @@
 //! One transaction, from its tasks to its commit.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use dlm_engine::{ClaimKey, Context, Effects, Event, KeyLookup, Micros, Op, Refusal, Reply, Request, Wake};
+use dlm_engine::{
+    Blocked, ClaimKey, Context, Effects, Event, KeyLookup, Micros, Op, Refusal, Reply, Request, Wake,
+};
 
+use super::cache::FollowUp;
 use super::job::{Execute, Leave};
 use super::open_requests::OpenRequests;
 use super::thread::WriterState;
@@ -15,7 +19,13 @@ use crate::store::{BatchWrite, LockWait, Name, StoreError};
 pub(super) enum Task {
     Execute(Execute),
     Leave(Leave),
-    Recheck { name: Name, key: ClaimKey, request: Arc<Request> },
+    Recheck {
+        name: Name,
+        key: ClaimKey,
+        request: Arc<Request>,
+    },
+    /// Go on with what the engine left for after the commit.
+    Continue(Name),
 }
 
 impl Task {
@@ -23,23 +33,33 @@ impl Task {
         match self {
             Self::Execute(execute) => &execute.name,
             Self::Leave(leave) => &leave.name,
-            Self::Recheck { name, .. } => name,
+            Self::Recheck { name, .. } | Self::Continue(name) => name,
         }
     }
 }
 
-/// The result of a task. It is valid once the batch has committed.
-pub(super) struct Executed {
-    pub(super) result: Result<Reply, Refusal>,
-    pub(super) wakes: Vec<Wake>,
+/// What became of a task. It is valid once the batch has committed.
+pub(super) enum TaskOutcome {
+    Executed {
+        result: Result<Reply, Refusal>,
+        wakes: Vec<Wake>,
+    },
+    /// Another replica has locked the resource.
+    LockedElsewhere,
+    /// The batch is full: the task belongs to the next one. Other waits may have
+    /// ended before its turn.
+    Kept {
+        wakes: Vec<Wake>,
+    },
 }
 
-impl Executed {
+impl TaskOutcome {
     /// Whether the reply relies on state that must survive a failover: a caller
     /// that repeats a request is sent what an earlier commit did.
     fn acknowledges(&self) -> bool {
+        let Self::Executed { result, .. } = self else { return false };
         matches!(
-            self.result,
+            result,
             Ok(Reply::Lease(_) | Reply::Released(_) | Reply::ForceReleased(_) | Reply::Cancelled(_))
         )
     }
@@ -48,13 +68,15 @@ impl Executed {
 /// The results of a committed batch, to be delivered.
 pub(super) struct Committed {
     pub(super) now: Micros,
-    /// One per task, in order. `None` if another replica has locked the
-    /// resource, so the task has to be deferred.
-    pub(super) executed: Vec<Option<Executed>>,
+    /// One per task, in order.
+    pub(super) outcomes: Vec<TaskOutcome>,
     pub(super) events: Vec<(Name, Event)>,
-    /// When the sweeper first has to check any of the resources.
-    pub(super) first_check: Micros,
+    pub(super) follow_up: FollowUp,
 }
+
+/// A batch executes no further task once it has this many events. The bound of
+/// one resource is [`dlm_engine::Limits::max_transitions`].
+const MAX_EVENTS: usize = 1024;
 
 impl WriterState {
     /// Executes all tasks in one transaction. After an error, none of its changes
@@ -84,8 +106,10 @@ impl WriterState {
             self.resolve_outcome(batch, &error)?;
         }
         let done = since_boot();
-        committed.first_check = self.cache.committed();
-        self.metrics.batch(tasks.len(), (done - started).as_secs_f64(), (done - written).as_secs_f64());
+        committed.follow_up = self.cache.committed();
+        let is_executed = |outcome: &&TaskOutcome| matches!(outcome, TaskOutcome::Executed { .. });
+        let operations = committed.outcomes.iter().filter(is_executed).count();
+        self.metrics.batch(operations, (done - started).as_secs_f64(), (done - written).as_secs_f64());
         Ok(committed)
     }
 
@@ -103,12 +127,18 @@ impl WriterState {
         let context = Context { now, replicas: &replicas, limits: &self.limits, key_lookup };
         let mut effects = Effects::default();
         let mut open_requests = OpenRequests::default();
-        let mut executed = Vec::with_capacity(tasks.len());
+        // Tasks of one resource stay in order.
+        let mut blocked: HashSet<&Name> = HashSet::new();
+        let mut outcomes = Vec::with_capacity(tasks.len());
         let mut events = Vec::with_capacity(tasks.len());
         for task in tasks {
             let name = task.name();
             if !self.cache.is_locked(name) {
-                executed.push(None);
+                outcomes.push(TaskOutcome::LockedElsewhere);
+                continue;
+            }
+            if events.len() >= MAX_EVENTS || blocked.contains(name) {
+                outcomes.push(TaskOutcome::Kept { wakes: Vec::new() });
                 continue;
             }
             let op = match task {
@@ -119,36 +149,46 @@ impl WriterState {
                 Task::Leave(leave) => {
                     let was_last = open_requests.depart(&self.parked, leave);
                     if !was_last {
-                        executed.push(Some(Executed { result: Ok(Reply::Left), wakes: Vec::new() }));
+                        outcomes.push(TaskOutcome::Executed { result: Ok(Reply::Left), wakes: Vec::new() });
                         continue;
                     }
                     &Op::Leave { key: leave.key.clone(), can_return: leave.can_return }
                 }
+                Task::Continue(_) => &Op::Sweep { waiters: Vec::new() },
             };
             let Some(resource) = self.cache.resource(name) else {
                 return Err(StoreError::Corrupt("a locked resource is not in memory".into()));
             };
             let result = loop {
                 match resource.execute(op, &context, &mut effects) {
-                    Ok(result) => break result,
-                    Err(need) => self.store.provide(name, need, resource)?,
+                    Ok(result) => break Some(result),
+                    Err(Blocked::Need(need)) => self.store.provide(name, need, resource)?,
+                    Err(Blocked::LimitReached) => break None,
                 }
             };
-            if let (Task::Execute(execute), Op::Acquire { key, .. }, Ok(Reply::Queued)) = (task, op, &result)
+            if let (Task::Execute(execute), Op::Acquire { key, .. }, Some(Ok(Reply::Queued))) =
+                (task, op, &result)
             {
                 open_requests.join(name, key, execute.caller.request);
             }
             events.extend(effects.events.drain(..).map(|event| (Name::clone(name), event)));
-            executed.push(Some(Executed { result, wakes: std::mem::take(&mut effects.wakes) }));
+            let wakes = std::mem::take(&mut effects.wakes);
+            outcomes.push(match result {
+                Some(result) => TaskOutcome::Executed { result, wakes },
+                None => {
+                    blocked.insert(name);
+                    TaskOutcome::Kept { wakes }
+                }
+            });
         }
-        Ok(Committed { now, executed, events, first_check: Micros::MAX })
+        Ok(Committed { now, outcomes, events, follow_up: FollowUp::default() })
     }
 
     /// Writes what the tasks changed. Returns the number of the batch, or `None`
     /// if there was nothing to write.
     fn write(&mut self, executed: &Committed) -> Result<Option<i64>, StoreError> {
         let writes = self.cache.writes();
-        let acknowledges = || executed.executed.iter().flatten().any(Executed::acknowledges);
+        let acknowledges = || executed.outcomes.iter().any(TaskOutcome::acknowledges);
         if writes.is_empty() && !(self.store.confirms_reads() && acknowledges()) {
             return Ok(None);
         }

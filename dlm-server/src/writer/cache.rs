@@ -24,6 +24,21 @@ struct Entry {
     in_eviction_queue: bool,
 }
 
+/// What remains to be done after a batch.
+#[derive(Debug)]
+pub(super) struct FollowUp {
+    /// When the sweeper first has to check any of its resources.
+    pub(super) first_check: Micros,
+    /// The resources that the engine has to go on with in the next batch.
+    pub(super) unfinished: Vec<Name>,
+}
+
+impl Default for FollowUp {
+    fn default() -> Self {
+        Self { first_check: Micros::MAX, unfinished: Vec::new() }
+    }
+}
+
 /// The stored state of the resources in use, and what the open batch changed.
 ///
 /// Idle resources are evicted when there are many, in second-chance order. On a
@@ -118,10 +133,10 @@ impl Cache {
         self.locked.iter().filter_map(changed).collect()
     }
 
-    /// Keeps the changes of the open batch, which has committed. Returns when the
-    /// sweeper first has to check any of its resources.
-    pub(super) fn committed(&mut self) -> Micros {
+    /// Keeps the changes of the open batch, which has committed.
+    pub(super) fn committed(&mut self) -> FollowUp {
         let mut first = Micros::MAX;
+        let mut unfinished = Vec::new();
         for name in std::mem::take(&mut self.locked) {
             let Some(entry) = self.entries.get_mut(&name) else { continue };
             entry.locked = false;
@@ -135,6 +150,9 @@ impl Cache {
                 entry.stored_check_at = Some(entry.resource.check_at());
                 first = first.min(entry.resource.check_at());
             }
+            if entry.resource.is_unfinished() {
+                unfinished.push(Name::clone(&name));
+            }
             let exists = entry.resource.committed();
             // A name that was only looked up is not worth keeping.
             if !exists || (entry.stored_check_at.is_none() && entry.resource.is_idle()) {
@@ -145,7 +163,7 @@ impl Cache {
             }
         }
         self.evict();
-        first
+        FollowUp { first_check: first, unfinished }
     }
 
     /// Discards the resources of the open batch, which has failed.

@@ -1,12 +1,12 @@
-//! Tasks on resources that another replica has locked.
+//! Tasks that a batch leaves to a later one, because another replica has locked
+//! the resource or because the batch is full.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::batch::Task;
 use crate::store::Name;
 
-/// Tasks that wait for a batch of their own, in FIFO order per resource. A
-/// resource that is busy at a peer does not delay operations on others.
+/// Tasks that wait for a later batch, in FIFO order per resource.
 #[derive(Default)]
 pub(super) struct DeferredTasks {
     tasks: HashMap<Name, Vec<Task>>,
@@ -34,6 +34,11 @@ impl DeferredTasks {
                 Vec::new()
             })
             .push(task);
+    }
+
+    /// Whether anyone waits for the result of one of the tasks.
+    pub(super) fn have_callers(&self) -> bool {
+        self.tasks.values().flatten().any(|task| !matches!(task, Task::Continue(_)))
     }
 
     /// Takes the tasks of the resource that was deferred first.

@@ -3,7 +3,7 @@
 use dlm_engine::{ClaimKey, Event, EventKind, Micros, Op, Refusal, Reply, WaitOutcome, Wake};
 use dlm_protocol::EndReason;
 
-use super::batch::{Committed, Task};
+use super::batch::{Committed, Task, TaskOutcome};
 use super::job::{Completion, Execute, OperationError};
 use super::parked::ParkedRequest;
 use super::thread::WriterState;
@@ -16,31 +16,25 @@ impl WriterState {
     /// of the batch wakes it.
     pub(super) fn deliver(&mut self, tasks: Vec<Task>, committed: Committed) {
         let mut messages = self.publish(&committed.events);
-        self.next_check.schedule(committed.first_check);
+        self.next_check.schedule(committed.follow_up.first_check);
         let me = self.membership.current().local();
-        for (task, executed) in tasks.into_iter().zip(committed.executed) {
-            let Some(executed) = executed else {
-                self.deferred.push(task);
-                continue;
-            };
-            let name = match task {
-                Task::Recheck { name, key, .. } => {
-                    self.complete_recheck(&name, &key, executed.result);
-                    name
+        for (task, outcome) in tasks.into_iter().zip(committed.outcomes) {
+            let name = Name::clone(task.name());
+            let wakes = match outcome {
+                TaskOutcome::LockedElsewhere => {
+                    self.deferred.push(task);
+                    continue;
                 }
-                Task::Execute(execute) => {
-                    let name = Name::clone(&execute.name);
-                    self.reply_or_park(execute, executed.result, committed.now);
-                    name
+                TaskOutcome::Kept { wakes } => {
+                    self.kept.push(task);
+                    wakes
                 }
-                Task::Leave(leave) => {
-                    if let Some(parked) = self.parked.take_request(&leave) {
-                        parked.caller.reply(Ok(Completion::StillQueued), parked.first_now);
-                    }
-                    leave.name
+                TaskOutcome::Executed { result, wakes } => {
+                    self.complete(task, result, committed.now);
+                    wakes
                 }
             };
-            for wake in executed.wakes {
+            for wake in wakes {
                 if let Some(replica) = wake.parked_at.filter(|replica| *replica != me) {
                     let (name, key) = (Name::clone(&name), wake.key.clone());
                     messages.push(PeerMessage::WaitEnded { replica, name, key });
@@ -50,6 +44,25 @@ impl WriterState {
         }
         if !messages.is_empty() {
             self.cluster.announce(messages);
+        }
+        for name in committed.follow_up.unfinished {
+            // Any task on the resource goes on with it.
+            if !self.kept.contains(&name) && !self.deferred.contains(&name) {
+                self.kept.push(Task::Continue(name));
+            }
+        }
+    }
+
+    fn complete(&mut self, task: Task, result: Result<Reply, Refusal>, now: Micros) {
+        match task {
+            Task::Recheck { name, key, .. } => self.complete_recheck(&name, &key, result),
+            Task::Execute(execute) => self.reply_or_park(execute, result, now),
+            Task::Leave(leave) => {
+                if let Some(parked) = self.parked.take_request(&leave) {
+                    parked.caller.reply(Ok(Completion::StillQueued), parked.first_now);
+                }
+            }
+            Task::Continue(_) => {}
         }
     }
 

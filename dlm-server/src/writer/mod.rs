@@ -13,7 +13,7 @@
 //! - `delivery`: replies and wakes after the commit
 //! - `parked`: the requests that wait here for a lock
 //! - `open_requests`: which requests remain open, as a batch in progress sees it
-//! - `deferred`: tasks on resources that another replica has locked
+//! - `deferred`: tasks that a batch leaves to a later one
 //! - `cache`: the resources kept in memory between batches
 //! - `next_check`: when the sweeper has to check the store
 //!
@@ -211,6 +211,7 @@ pub(crate) fn start(
             replied: 0,
             cache: Cache::new(!dependencies.cluster.is_shared()),
             deferred: DeferredTasks::default(),
+            kept: DeferredTasks::default(),
             pending_leaves: Vec::new(),
             parked: Arc::clone(&dependencies.parked),
             lease_watchers: Arc::clone(&dependencies.lease_watchers),

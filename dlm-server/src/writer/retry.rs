@@ -64,7 +64,13 @@ impl WriterState {
     /// The database rejected the data of an operation. Only that one fails.
     fn run_one_by_one(&mut self, tasks: Vec<Task>) {
         for task in tasks {
-            let task = vec![task];
+            let mut batch = Vec::new();
+            self.add(task, &mut batch);
+            let task = batch;
+            if task.is_empty() {
+                // It waits behind an earlier task on its resource.
+                continue;
+            }
             let attempt = |state: &mut Self| state.attempt(&task, KeyLookup::Required, LockWait::Wait);
             let mut result = attempt(self);
             for _ in 1..MAX_ATTEMPTS {
@@ -101,8 +107,9 @@ impl WriterState {
                     }
                     self.pending_leaves.push(Leave { request: None, ..leave });
                 }
-                // Parked claims are rechecked periodically.
-                Task::Recheck { .. } => {}
+                // Parked claims are rechecked periodically, and the sweeper goes
+                // on with a resource if its writer does not.
+                Task::Recheck { .. } | Task::Continue(_) => {}
             }
         }
     }

@@ -38,7 +38,11 @@ pub(super) struct WriterState {
     /// How many callers received a reply since the last batch was gathered.
     pub(super) replied: usize,
     pub(super) cache: Cache,
+    /// Tasks on resources that another replica has locked. Each resource gets a
+    /// batch of its own, so that it does not delay operations on others.
     pub(super) deferred: DeferredTasks,
+    /// Tasks that did not fit into the last batch.
+    pub(super) kept: DeferredTasks,
     /// Leaves that failed because the database was unavailable. They are retried
     /// before anything else: otherwise a waiter whose caller is gone would be
     /// granted the lock.
@@ -57,7 +61,7 @@ pub(super) struct WriterState {
 enum NextWork {
     /// Gather a batch that starts with this job.
     Job(Job),
-    /// There is no job: only pending leaves and deferred tasks.
+    /// There is no job: only pending leaves, and tasks left by earlier batches.
     Backlog,
     /// Nothing, and no job will follow.
     Disconnected,
@@ -67,16 +71,21 @@ impl WriterState {
     /// Executes jobs until [`Job::Stop`].
     pub(super) fn serve(mut self, queue: &Receiver<Job>, length: &AtomicUsize) {
         let mut stopping = false;
-        while !(stopping && self.deferred.is_empty()) {
+        while !(stopping && self.deferred.is_empty() && !self.kept.have_callers()) {
             let mut next = match self.next_work(queue) {
                 NextWork::Job(job) => Some(job),
                 NextWork::Backlog => None,
                 NextWork::Disconnected => break,
             };
             let mut batch = Vec::new();
+            let mut kept = mem::take(&mut self.kept);
             for leave in mem::take(&mut self.pending_leaves) {
                 self.add(Task::Leave(leave), &mut batch);
             }
+            while let Some(tasks) = kept.next() {
+                batch.extend(tasks);
+            }
+            let kept = batch.len();
             let mut intake = Intake::new(queue, mem::take(&mut self.replied));
             while let Some(job) = next {
                 match job {
@@ -94,7 +103,7 @@ impl WriterState {
                     }
                     Job::Stop => stopping = true,
                 }
-                next = intake.next(batch.len(), stopping);
+                next = intake.next(batch.len().saturating_sub(kept), stopping);
             }
             let remaining = length.fetch_sub(intake.taken, Ordering::Relaxed) - intake.taken;
             self.metrics.queue_depth(remaining);
@@ -107,8 +116,8 @@ impl WriterState {
     }
 
     fn next_work(&self, queue: &Receiver<Job>) -> NextWork {
-        if !self.deferred.is_empty() {
-            // Deferred tasks run between any two batches.
+        if !self.deferred.is_empty() || !self.kept.is_empty() {
+            // They run between any two batches.
             return queue.try_recv().map_or(NextWork::Backlog, NextWork::Job);
         }
         if self.pending_leaves.is_empty() {
@@ -121,11 +130,13 @@ impl WriterState {
         }
     }
 
-    /// Adds a task to the next batch, or to the deferred tasks of its resource
-    /// if there are any.
-    fn add(&mut self, task: Task, batch: &mut Vec<Task>) {
+    /// Adds a task to the next batch, or behind the tasks of its resource that
+    /// wait for a later one.
+    pub(super) fn add(&mut self, task: Task, batch: &mut Vec<Task>) {
         if self.deferred.contains(task.name()) {
             self.deferred.push(task);
+        } else if self.kept.contains(task.name()) {
+            self.kept.push(task);
         } else {
             batch.push(task);
         }

@@ -7,6 +7,7 @@ mod idempotency;
 mod lagging_subscribers;
 mod lease_loss;
 mod locks;
+mod mass;
 mod overview;
 mod ownership;
 mod persistence;

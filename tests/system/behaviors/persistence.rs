@@ -122,7 +122,7 @@ async fn b49_only_the_operation_that_the_database_rejects_fails() {
     }
     // The operations shared a transaction, which the database rejected as a whole.
     let logs = server.logs();
-    let rejected = logs.lines().filter(|line| line.contains("a batch was refused"));
+    let rejected = logs.lines().filter(|line| line.contains("batch rejected"));
     let batch_sizes: Vec<usize> = rejected
         .map(|line| {
             line.split("operations=").nth(1).expect("the number of operations").trim().parse().unwrap()

@@ -30,6 +30,9 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// How many servers a test with several servers runs on this database.
     const MAX_SERVERS: usize;
 
+    /// The number of events of the largest batch in the log.
+    fn max_batch_events(&self) -> i64;
+
     /// Makes inserts of claims with the owner `reject me` fail.
     fn install_failing_trigger(&self);
 }
@@ -68,6 +71,10 @@ impl Backend for Sqlite {
 
     const MAX_SERVERS: usize = 1;
 
+    fn max_batch_events(&self) -> i64 {
+        self.query_i64("SELECT max(json_array_length(events)) FROM log")
+    }
+
     fn install_failing_trigger(&self) {
         self.execute(
             "CREATE TRIGGER reject BEFORE INSERT ON claims WHEN NEW.owner = 'reject me' \
@@ -102,6 +109,10 @@ impl Backend for Postgres {
     }
 
     const MAX_SERVERS: usize = 3;
+
+    fn max_batch_events(&self) -> i64 {
+        self.query_i64("SELECT max(count) FROM batch_events")
+    }
 
     fn install_failing_trigger(&self) {
         self.execute(

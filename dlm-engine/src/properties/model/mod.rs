@@ -8,6 +8,9 @@ use crate::{CancelOutcome, ClaimKey, EndReason, EventKind, Mode, Op, Request};
 
 /// In microseconds, as all times here.
 const AWAY_GRACE: i64 = 10_000_000;
+/// How many leases and waits end or are granted between two commits, besides
+/// those that an operation itself ends or grants.
+pub(super) const MAX_TRANSITIONS: usize = 3;
 
 #[derive(Debug, Clone)]
 struct ModelLease {
@@ -50,23 +53,50 @@ pub(super) struct Model {
     tombstones: Vec<ModelTombstone>,
     events: Vec<ComparableEvent>,
     wakes: Vec<(ClaimKey, Reply)>,
+    /// Since the last commit.
+    transitions: usize,
+    /// Whether a promotion stopped at the limit since the last commit.
+    promotion_stopped: bool,
 }
 
 impl Model {
-    /// Executes one operation. Returns the reply, the events and the wakes.
+    /// Executes one operation. Returns the reply, the events and the wakes. There
+    /// is no reply if the limit of transitions was reached before its turn.
     pub(super) fn step(
         &mut self,
         op: &Op,
         now: i64,
-    ) -> (Reply, Vec<ComparableEvent>, Vec<(ClaimKey, Reply)>) {
+    ) -> (Option<Reply>, Vec<ComparableEvent>, Vec<(ClaimKey, Reply)>) {
         self.now = now;
-        self.expire(matches!(op, Op::Leave { .. } | Op::Cancel { .. }));
-        if matches!(op, Op::Acquire { .. }) && self.leases.is_empty() {
+        let reply = self.execute(op);
+        (reply, std::mem::take(&mut self.events), std::mem::take(&mut self.wakes))
+    }
+
+    pub(super) fn commit(&mut self) {
+        self.transitions = 0;
+        self.promotion_stopped = false;
+    }
+
+    fn execute(&mut self, op: &Op) -> Option<Reply> {
+        let mut promotes =
+            self.promotion_stopped || matches!(op, Op::Acquire { .. }) && self.leases.is_empty();
+        while let Some(index) = self.leases.iter().position(|lease| lease.expires_at <= self.now) {
+            if self.transitions == MAX_TRANSITIONS {
+                return matches!(op, Op::Sweep { .. }).then_some(Reply::Swept);
+            }
+            self.transitions += 1;
+            let lease = self.leases.remove(index);
+            self.token += 1;
+            self.end_lease(lease, EndReason::Expired, None);
+            promotes = true;
+        }
+        // A waiter that gives up now is not granted first.
+        if promotes && !matches!(op, Op::Leave { .. } | Op::Cancel { .. }) {
             self.promote();
         }
-        let reply = self.apply(op);
+        let reply = self.apply(op)?;
         self.promote();
-        (reply, std::mem::take(&mut self.events), std::mem::take(&mut self.wakes))
+        Some(reply)
     }
 
     pub(super) fn restart(&mut self, now: i64) {
@@ -90,20 +120,6 @@ impl Model {
         self.events.push((kind, token, self.token, self.version, ticket, self.queue.len() as u64));
     }
 
-    /// A waiter that gives up now is not granted first.
-    fn expire(&mut self, gives_up: bool) {
-        let mut any = false;
-        while let Some(index) = self.leases.iter().position(|lease| lease.expires_at <= self.now) {
-            let lease = self.leases.remove(index);
-            self.token += 1;
-            self.end_lease(lease, EndReason::Expired, None);
-            any = true;
-        }
-        if any && !gives_up {
-            self.promote();
-        }
-    }
-
     fn end_lease(&mut self, lease: ModelLease, reason: EndReason, cancel: Option<CancelOutcome>) {
         let kind = match reason {
             EndReason::Released => EventKind::Released,
@@ -122,16 +138,23 @@ impl Model {
     }
 
     fn promote(&mut self) {
+        self.promotion_stopped = false;
         while !self.leases.iter().any(|lease| lease.request.mode == Mode::Exclusive) {
             let Some(index) = self.queue.iter().position(|w| w.away_since.is_none() || self.due(w)) else {
                 return;
             };
-            if self.due(&self.queue[index]) {
+            let due = self.due(&self.queue[index]);
+            if !due && self.queue[index].request.mode == Mode::Exclusive && !self.leases.is_empty() {
+                return;
+            }
+            if self.transitions == MAX_TRANSITIONS {
+                self.promotion_stopped = true;
+                return;
+            }
+            self.transitions += 1;
+            if due {
                 self.end_overdue_waiter(index);
                 continue;
-            }
-            if self.queue[index].request.mode == Mode::Exclusive && !self.leases.is_empty() {
-                return;
             }
             let waiter = self.queue.remove(index);
             let reply = self.grant(waiter.key.clone(), waiter.request, Some(waiter.ticket));

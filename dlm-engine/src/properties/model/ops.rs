@@ -1,12 +1,13 @@
 //! The operations of the model.
 
-use super::{Model, ModelLease, ModelTombstone, ModelWaiter, Reply};
+use super::{MAX_TRANSITIONS, Model, ModelLease, ModelTombstone, ModelWaiter, Reply};
 use crate::{CancelOutcome, ClaimKey, EndReason, EventKind, Mode, Op, Request};
 
 impl Model {
-    pub(super) fn apply(&mut self, op: &Op) -> Reply {
-        match op {
-            Op::Acquire { key, request } => self.acquire(key, request),
+    /// `None` if the limit of transitions is reached before the operation's turn.
+    pub(super) fn apply(&mut self, op: &Op) -> Option<Reply> {
+        Some(match op {
+            Op::Acquire { key, request } => return self.acquire(key, request),
             Op::Leave { key, can_return } => {
                 if let Some(index) = self.queue.iter().position(|w| w.key == *key && w.away_since.is_none()) {
                     if *can_return {
@@ -48,53 +49,65 @@ impl Model {
             }
             Op::Sweep { waiters } => {
                 for key in waiters {
-                    if let Some(index) = self.queue.iter().position(|w| w.key == *key)
-                        && self.due(&self.queue[index])
-                    {
-                        self.end_overdue_waiter(index);
+                    let Some(index) = self.queue.iter().position(|w| w.key == *key) else { continue };
+                    if !self.due(&self.queue[index]) {
+                        continue;
                     }
+                    if self.transitions == MAX_TRANSITIONS {
+                        return None;
+                    }
+                    self.transitions += 1;
+                    self.end_overdue_waiter(index);
                 }
                 Reply::Swept
             }
-        }
+        })
     }
 
-    fn acquire(&mut self, key: &ClaimKey, request: &Request) -> Reply {
+    /// The reply to a retry of a known key; `None` for a new key.
+    fn retry(&mut self, key: &ClaimKey, request: &Request) -> Option<Reply> {
         let lease = self.leases.iter().find(|lease| lease.key == *key);
         let waiter = self.queue.iter().find(|waiter| waiter.key == *key);
         let first = lease.map(|lease| &lease.request).or(waiter.map(|waiter| &waiter.request));
         let first = first.or(self.tombstone(key).and_then(|tombstone| tombstone.request.as_ref()));
         if first.is_some_and(|first| first != request) {
-            return Reply::KeyReused;
+            return Some(Reply::KeyReused);
         }
         if let Some(lease) = lease {
             let ModelLease { token, expires_at, ttl_ms, .. } = *lease;
-            return Reply::Lease { token, expires_at, ttl_ms };
+            return Some(Reply::Lease { token, expires_at, ttl_ms });
         }
         if let Some(index) = self.queue.iter().position(|waiter| waiter.key == *key) {
             if self.due(&self.queue[index]) {
-                return self.end_overdue_waiter(index);
+                return Some(self.end_overdue_waiter(index));
             }
             self.queue[index].away_since = None;
             self.queue[index].orphan = false;
-            return Reply::Queued;
+            return Some(Reply::Queued);
         }
-        if let Some(tombstone) = self.tombstone(key) {
-            return match tombstone {
-                ModelTombstone { cancel: Some(_), .. } => Reply::Ended(Some(EndReason::Cancelled)),
-                ModelTombstone { reason: EndReason::TimedOut, .. } => self.timed_out(),
-                ModelTombstone { reason, .. } => Reply::Ended(Some(*reason)),
-            };
+        self.tombstone(key).map(|tombstone| match tombstone {
+            ModelTombstone { cancel: Some(_), .. } => Reply::Ended(Some(EndReason::Cancelled)),
+            ModelTombstone { reason: EndReason::TimedOut, .. } => self.timed_out(),
+            ModelTombstone { reason, .. } => Reply::Ended(Some(*reason)),
+        })
+    }
+
+    fn acquire(&mut self, key: &ClaimKey, request: &Request) -> Option<Reply> {
+        if let Some(reply) = self.retry(key, request) {
+            return Some(reply);
+        }
+        if self.leases.is_empty() && self.promotion_stopped {
+            return None;
         }
         let shared = |lease: &ModelLease| lease.request.mode == Mode::Shared;
         let has_present_waiter = self.queue.iter().any(|waiter| waiter.away_since.is_none());
         let grantable = self.leases.is_empty()
             || (request.mode == Mode::Shared && self.leases.iter().all(shared) && !has_present_waiter);
         if grantable {
-            return self.grant(key.clone(), request.clone(), None);
+            return Some(self.grant(key.clone(), request.clone(), None));
         }
         if request.wait_ms == 0 {
-            return Reply::Held(self.tokens(), self.queue.len() as u64);
+            return Some(Reply::Held(self.tokens(), self.queue.len() as u64));
         }
         let ticket = self.version + 1;
         self.queue.push(ModelWaiter {
@@ -106,7 +119,7 @@ impl Model {
             orphan: false,
         });
         self.emit(EventKind::Queued, None, Some(ticket));
-        Reply::Queued
+        Some(Reply::Queued)
     }
 
     fn cancel(&mut self, key: &ClaimKey) -> CancelOutcome {
