@@ -1,11 +1,74 @@
 //! Behavior that only SQLite has: the database belongs to one server.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
 use crate::harness::{Acquire, Backend, ServerProcess, Sqlite, new_key, startup_error};
 
+fn refused(url: &str) -> String {
+    startup_error(&["--listen", "127.0.0.1:0", "--database-url", url])
+}
+
 #[tokio::test]
-async fn second_server_on_a_database_file_is_refused() {
+async fn b52_second_server_is_refused_under_any_name_of_the_file() {
     let server = ServerProcess::<Sqlite>::start();
-    let error = startup_error(&["--listen", "127.0.0.1:0", "--database-url", &server.database().url()]);
-    assert!(error.contains("another dlm-server"), "{error}");
+    let url = server.database().url();
+    let file = Path::new(url.strip_prefix("sqlite://").unwrap());
+    let directory = file.parent().unwrap();
+    symlink(file, directory.join("symlink.db")).unwrap();
+    fs::hard_link(file, directory.join("hardlink.db")).unwrap();
+    symlink(directory, directory.join("elsewhere")).unwrap();
+    // A lock in a file beside the database could be removed.
+    for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        if entry.path().extension().is_some_and(|extension| extension == "lock") {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    let name = file.file_name().unwrap().to_str().unwrap();
+    for other in [name, "symlink.db", "hardlink.db", &format!("elsewhere/{name}"), &format!("./{name}")] {
+        let error = refused(&format!("sqlite://{}", directory.join(other).display()));
+        assert!(error.contains("in use by another dlm-server"), "{other}: {error}");
+    }
     server.api().lock(&new_key(), &Acquire::exclusive()).await;
+}
+
+#[tokio::test]
+async fn b52_sqlite_url_with_options_is_refused_and_makes_no_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db").display().to_string();
+    for url in [
+        format!("sqlite://{path}?mode=ro"),
+        format!("sqlite://{path}?"),
+        format!("sqlite:file:{path}"),
+        "sqlite::memory:".to_owned(),
+        "sqlite://:memory:".to_owned(),
+        "sqlite://".to_owned(),
+    ] {
+        let error = refused(&url);
+        assert!(error.contains("SQLite URL"), "{url}: {error}");
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn b52_server_stops_once_another_has_written_to_its_database() {
+    let mut server = ServerProcess::<Sqlite>::start();
+    let api = server.api();
+    let lease = api.lock("a", &Acquire::exclusive()).await;
+    // As another server does with every batch.
+    server.database().execute("UPDATE writers SET batch = batch + 1");
+    let reply = api.try_force_release("a", &lease["fencing_token"]).await;
+    assert!(!reply.is_ok_and(|reply| reply.status == 200), "no reply relies on stale memory");
+    assert_eq!(server.wait_for_exit().code(), Some(1));
+    assert!(server.logs().contains("another server has written to the database"), "{}", server.logs());
+}
+
+#[tokio::test]
+async fn restore_of_a_missing_database_fails_and_makes_no_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", directory.path().join("typo.db").display());
+    let error = startup_error(&["restore", "--raise-tokens", "1000", "--database-url", &url]);
+    assert!(error.contains("typo.db"), "{error}");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }

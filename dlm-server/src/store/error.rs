@@ -23,6 +23,9 @@ pub(crate) enum StoreError {
     /// Stored data violates an invariant, or was written by another version.
     #[error("the database contains data that this version can't read: {0}")]
     Corrupt(String),
+    /// Another server wrote to a database that must belong to this one.
+    #[error("another server has written to the database")]
+    ForeignWriter,
 }
 
 /// Why a store could not be opened. The texts are for operators.
@@ -32,8 +35,10 @@ pub enum OpenError {
     Scheme,
     #[error("the SQLite URL contains no file path")]
     NoFile,
-    #[error("the database {path} is in use by another dlm-server (lock file {lock}): stop that server first")]
-    InUse { path: String, lock: String },
+    #[error("the database {path} is in use by another dlm-server: stop that server first")]
+    InUse { path: String },
+    #[error("the SQLite URL has options, which are not supported: {0}")]
+    SqliteOptions(String),
     #[error("could not open the file {path}: {source}")]
     File { path: String, source: std::io::Error },
     #[error("could not open the database {path}: {why}")]

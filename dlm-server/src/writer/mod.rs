@@ -212,6 +212,7 @@ pub(crate) fn start(
             cache: Cache::new(!dependencies.cluster.is_shared()),
             deferred: DeferredTasks::default(),
             kept: DeferredTasks::default(),
+            foreign_writer: false,
             pending_leaves: Vec::new(),
             parked: Arc::clone(&dependencies.parked),
             lease_watchers: Arc::clone(&dependencies.lease_watchers),

@@ -44,6 +44,8 @@ impl WriterState {
                     tracing::error!(%error, operations = tasks.len(), "batch failed");
                     return self.fail(tasks, &OperationError::Unavailable);
                 }
+                // What is in memory is not what is stored. No reply can be trusted.
+                Err(StoreError::ForeignWriter) => return self.foreign_writer(),
                 Err(error) => {
                     tracing::warn!(%error, operations = tasks.len(), "batch rejected; retrying its operations one by one");
                     self.metrics.batch_retried();
@@ -82,6 +84,7 @@ impl WriterState {
             }
             match result {
                 Ok(committed) => self.deliver(task, committed),
+                Err(StoreError::ForeignWriter) => return self.foreign_writer(),
                 Err(error) => {
                     tracing::error!(%error, "operation failed");
                     let error = match error {
@@ -89,12 +92,22 @@ impl WriterState {
                         | StoreError::CommitOutcomeUnknown
                         | StoreError::NotCommitted
                         | StoreError::KeyExists => OperationError::Unavailable,
-                        StoreError::Rejected(_) | StoreError::Corrupt(_) => OperationError::Internal,
+                        StoreError::Rejected(_) | StoreError::Corrupt(_) | StoreError::ForeignWriter => {
+                            OperationError::Internal
+                        }
                     };
                     self.fail(task, &error);
                 }
             }
         }
+    }
+
+    /// Another server serves the same database: stop, without a reply. The end of
+    /// the writer ends the server.
+    fn foreign_writer(&mut self) {
+        tracing::error!("another server has written to the database; this server stops");
+        self.cache.clear();
+        self.foreign_writer = true;
     }
 
     fn fail(&mut self, tasks: Vec<Task>, error: &OperationError) {

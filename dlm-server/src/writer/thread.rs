@@ -43,6 +43,8 @@ pub(super) struct WriterState {
     pub(super) deferred: DeferredTasks,
     /// Tasks that did not fit into the last batch.
     pub(super) kept: DeferredTasks,
+    /// Another server has written to the database: the writer must stop.
+    pub(super) foreign_writer: bool,
     /// Leaves that failed because the database was unavailable. They are retried
     /// before anything else: otherwise a waiter whose caller is gone would be
     /// granted the lock.
@@ -71,7 +73,7 @@ impl WriterState {
     /// Executes jobs until [`Job::Stop`].
     pub(super) fn serve(mut self, queue: &Receiver<Job>, length: &AtomicUsize) {
         let mut stopping = false;
-        while !(stopping && self.deferred.is_empty() && !self.kept.have_callers()) {
+        while !(self.foreign_writer || stopping && self.deferred.is_empty() && !self.kept.have_callers()) {
             let mut next = match self.next_work(queue) {
                 NextWork::Job(job) => Some(job),
                 NextWork::Backlog => None,

@@ -117,6 +117,11 @@ impl<B: Backend, T: ApiTransport> ServerProcess<B, T> {
         self.restart();
     }
 
+    /// Waits for the process to exit by itself.
+    pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
+        self.process.child.wait().expect("the process exits")
+    }
+
     /// Sends SIGTERM and waits for the process to exit.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);

@@ -4,13 +4,14 @@
 //! - `writer`: the connection of the only writer
 //! - `claims`: how it writes claims; `fixed`: its statements, prepared once
 //! - `reader`: a pool of read-only connections
+//! - `lock`: the exclusive lock on the file
 
 mod claims;
 mod fixed;
+mod lock;
 mod reader;
 mod writer;
 
-use std::fs::{File, OpenOptions, TryLockError};
 use std::sync::Arc;
 
 use diesel::connection::SimpleConnection;
@@ -49,11 +50,16 @@ struct DatabasePath(String);
 
 impl DatabasePath {
     /// Parses what follows the scheme: `//path`, `///absolute/path` or `path`.
+    /// SQLite would understand more, such as a database in memory.
     fn parse(rest: &str) -> Result<Self, OpenError> {
-        match rest.strip_prefix("//").unwrap_or(rest) {
-            "" | ":memory:" => Err(OpenError::NoFile),
-            path => Ok(Self(path.to_owned())),
+        let path = rest.strip_prefix("//").unwrap_or(rest);
+        if path.is_empty() || path.starts_with(":memory:") {
+            return Err(OpenError::NoFile);
         }
+        if path.contains('?') || path.starts_with("file:") {
+            return Err(OpenError::SqliteOptions(path.to_owned()));
+        }
+        Ok(Self(path.to_owned()))
     }
 
     fn connect(&self) -> Result<SqliteConnection, StoreError> {
@@ -70,14 +76,19 @@ impl DatabasePath {
 
 /// See [`super::open`].
 pub(super) fn open(rest: &str) -> Result<OpenStore, OpenError> {
+    open_file(rest, true)
+}
+
+fn open_file(rest: &str, create: bool) -> Result<OpenStore, OpenError> {
     let path = DatabasePath::parse(rest)?;
-    let lock = lock_file(&path)?;
+    let lock = lock::acquire(&path, create)?;
     let mut connection = path.connect().map_err(|error| path.failed(&error))?;
     migrate(&mut connection)?;
     let identity = identify(&mut connection).map_err(|error| path.failed(&error))?;
     let clock = Clock::start(identity.last_at);
-    let reader = SqliteReader::pool(&path, clock.clone()).map_err(|error| path.failed(&error))?;
-    let task_readers = TaskReaders::new(|| Arc::new(SqliteReader::one(&path, clock.clone())));
+    let reader =
+        SqliteReader::pool(&path, clock.clone(), lock.clone()).map_err(|error| path.failed(&error))?;
+    let task_readers = TaskReaders::new(|| Arc::new(SqliteReader::one(&path, clock.clone(), lock.clone())));
     let ready_at = clock.now();
     let mut store = writer::SqliteStore::new(path.clone(), connection, clock, lock)
         .map_err(|error| path.failed(&error))?;
@@ -95,8 +106,9 @@ pub(super) fn open(rest: &str) -> Result<OpenStore, OpenError> {
 
 /// See [`super::restore`].
 pub(super) fn restore(rest: &str, raise: i64) -> Result<(), OpenError> {
-    // Migrates the database and locks it against other servers.
-    let locked = open(rest)?;
+    // Migrates the database and locks it against other servers. A path without a
+    // database is a mistake.
+    let locked = open_file(rest, false)?;
     let path = DatabasePath::parse(rest)?;
     let failed = |error: StoreError| path.failed(&error);
     let mut connection = path.connect().map_err(failed)?;
@@ -133,19 +145,6 @@ fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenError> {
 fn overwrite(connection: &mut SqliteConnection, name: &str, value: &[u8]) -> Result<(), StoreError> {
     diesel::update(meta::table.find(name)).set(meta::value.eq(value)).execute(connection)?;
     Ok(())
-}
-
-/// Locks the database for this process. Two processes would each trust their
-/// own memory. The lock is released when the process ends, however it ends.
-fn lock_file(path: &DatabasePath) -> Result<File, OpenError> {
-    let lock = format!("{}.lock", path.0);
-    let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&lock);
-    let file = opened.map_err(|source| OpenError::File { path: lock.clone(), source })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.0.clone(), lock }),
-        Err(TryLockError::Error(source)) => Err(OpenError::File { path: lock, source }),
-    }
 }
 
 /// Reads the identity of the database, or generates it if the database is new.

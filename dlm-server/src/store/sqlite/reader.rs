@@ -9,6 +9,7 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::sql_types::{BigInt, Text};
 use dlm_engine::{ClaimKey, Micros};
 
+use super::lock::DatabaseLock;
 use super::{DatabasePath, PRAGMAS, log_trimmed};
 use crate::clock::Clock;
 use crate::store::schema::{log, writers};
@@ -20,6 +21,8 @@ use crate::store::{
 pub(super) struct SqliteReader {
     connections: Connections,
     clock: Clock,
+    /// After the connections, so that it is dropped last.
+    _lock: DatabaseLock,
 }
 
 enum Connections {
@@ -44,19 +47,19 @@ const QUERY_ONLY: &str = "PRAGMA query_only = ON";
 
 impl SqliteReader {
     /// A pool for requests.
-    pub(super) fn pool(path: &DatabasePath, clock: Clock) -> Result<Self, String> {
+    pub(super) fn pool(path: &DatabasePath, clock: Clock, lock: DatabaseLock) -> Result<Self, String> {
         let pool = Pool::builder()
             .max_size(READERS as u32)
             .connection_timeout(Duration::from_secs(2))
             .connection_customizer(Box::new(ReadOnly))
             .build(ConnectionManager::new(path.0.clone()))
             .map_err(|error| error.to_string())?;
-        Ok(Self { connections: Connections::Pool(pool), clock })
+        Ok(Self { connections: Connections::Pool(pool), clock, _lock: lock })
     }
 
     /// A connection for a background task, which never waits for one of the pool.
-    pub(super) fn one(path: &DatabasePath, clock: Clock) -> Self {
-        Self { connections: Connections::One(path.clone(), Mutex::default()), clock }
+    pub(super) fn one(path: &DatabasePath, clock: Clock, lock: DatabaseLock) -> Self {
+        Self { connections: Connections::One(path.clone(), Mutex::default()), clock, _lock: lock }
     }
 
     fn with<T>(

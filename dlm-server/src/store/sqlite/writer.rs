@@ -1,7 +1,6 @@
 //! The connection of the only writer.
 
 use std::collections::HashMap;
-use std::fs::File;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -9,6 +8,7 @@ use dlm_engine::{ClaimKey, Floor, Micros, Need, Resource, ResourceRecord, RowCha
 
 use super::claims::{self, one_row};
 use super::fixed::{self, InsertResource, MarkBatch, UpdateResource, UpdateResourceAndCheck};
+use super::lock::DatabaseLock;
 use super::{DatabasePath, log_trimmed, reader};
 use crate::clock::Clock;
 use crate::store::queries::Queries;
@@ -32,8 +32,11 @@ pub(super) struct SqliteStore {
     upto: i64,
     /// The new values of these two once the open transaction commits.
     uncommitted: Option<(i64, i64)>,
-    /// Locked until the store is dropped.
-    _lock: File,
+    /// Set after a failed COMMIT, until the connection is new: `last_batch` may not
+    /// be what is stored.
+    outcome_unknown: bool,
+    /// After the connection, so that it is dropped last.
+    _lock: DatabaseLock,
 }
 
 impl SqliteStore {
@@ -41,7 +44,7 @@ impl SqliteStore {
         path: DatabasePath,
         connection: SqliteConnection,
         clock: Clock,
-        lock: File,
+        lock: DatabaseLock,
     ) -> Result<Self, StoreError> {
         let mut store = Self {
             path,
@@ -51,6 +54,7 @@ impl SqliteStore {
             last_batch: 0,
             upto: 0,
             uncommitted: None,
+            outcome_unknown: false,
             _lock: lock,
         };
         store.last_batch()?;
@@ -151,12 +155,28 @@ impl SqliteStore {
     }
 }
 
+/// The number of the last batch of any server on this file.
+fn read_marker(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    let last = writers::table.find(WRITER).select(writers::batch).first(connection).optional()?;
+    Ok(last.unwrap_or(0))
+}
+
 impl Store for SqliteStore {
     fn begin(&mut self, _lock_wait: LockWait) -> Result<(), StoreError> {
         self.uncommitted = None;
         // A deferred transaction that reads before it writes can fail at once,
         // without waiting for the busy timeout.
-        Ok(self.connection.batch_execute("BEGIN IMMEDIATE")?)
+        if self.outcome_unknown {
+            return Err(StoreError::Unavailable("the last commit is not resolved yet".into()));
+        }
+        self.connection.batch_execute("BEGIN IMMEDIATE")?;
+        match read_marker(&mut self.connection) {
+            Ok(last) if last == self.last_batch => Ok(()),
+            marker => {
+                self.rollback();
+                Err(marker.err().unwrap_or(StoreError::ForeignWriter))
+            }
+        }
     }
 
     fn lock(
@@ -204,7 +224,9 @@ impl Store for SqliteStore {
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
+        self.outcome_unknown = true;
         self.connection.batch_execute("COMMIT")?;
+        self.outcome_unknown = false;
         (self.last_batch, self.upto) = self.uncommitted.take().unwrap_or((self.last_batch, self.upto));
         Ok(())
     }
@@ -219,13 +241,12 @@ impl Store for SqliteStore {
     fn reconnect(&mut self) -> Result<(), StoreError> {
         self.connection = self.path.connect()?;
         self.last_batch()?;
+        self.outcome_unknown = false;
         Ok(())
     }
 
     fn last_batch(&mut self) -> Result<i64, StoreError> {
-        let last: Option<i64> =
-            writers::table.find(WRITER).select(writers::batch).first(&mut self.connection).optional()?;
-        self.last_batch = last.unwrap_or(0);
+        self.last_batch = read_marker(&mut self.connection)?;
         self.upto = reader::log_upto(&mut self.connection)?;
         Ok(self.last_batch)
     }
