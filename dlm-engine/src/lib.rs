@@ -102,5 +102,5 @@ pub use claim::{
 };
 pub use context::{Context, KeyLookup, Limits, Micros, ReplicaId, Replicas};
 pub use event::{Effects, Event, EventKind, WaitOutcome, Wake};
-pub use op::{Blocked, Need, Op, Refusal, Reply, Snapshot};
+pub use op::{Blocked, KnowsKey, Need, Op, Refusal, Reply, Snapshot};
 pub use resource::{ClaimChange, Floor, Resource, ResourceRecord, RowChange};

@@ -22,7 +22,7 @@ pub enum Op {
         /// The key of the acquire.
         key: ClaimKey,
         /// Whether the caller knows the key and can therefore retry.
-        can_return: bool,
+        knows_key: KnowsKey,
     },
     /// Give up an acquire: leave the queue, or release the lease if it was
     /// granted.
@@ -66,6 +66,19 @@ pub enum Op {
         /// Waiters whose check instant has passed.
         waiters: Vec<ClaimKey>,
     },
+}
+
+/// Whether the caller of an acquire knows its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KnowsKey {
+    /// The caller can retry, so its waiter keeps its place while it is away.
+    Yes,
+    /// The key was never sent to the caller. Its waiter leaves, and a lease that
+    /// was granted meanwhile is released: nobody can use either.
+    No,
+    /// The key was sent to the caller, which probably did not receive it. Its
+    /// waiter leaves unless the caller has retried.
+    Unsure,
 }
 
 /// The reply to an operation that was executed.

@@ -80,6 +80,7 @@ pub struct Metrics {
     batch_duration: Histogram,
     commit_duration: Histogram,
     batches_retried: Counter,
+    log_rows_skipped: Counter,
     writer_busy: Seconds,
     writer_queue_depth: Gauge<i64, AtomicI64>,
     events: Family<EventLabels, Counter>,
@@ -109,6 +110,7 @@ impl Metrics {
             batch_duration: seconds(),
             commit_duration: seconds(),
             batches_retried: Counter::default(),
+            log_rows_skipped: Counter::default(),
             writer_busy: Counter::default(),
             writer_queue_depth: Gauge::default(),
             events: Family::default(),
@@ -145,6 +147,11 @@ impl Metrics {
             "event_subscribers_evicted",
             "Subscribers to the event stream that were disconnected because they were too slow",
             self.event_subscribers_evicted.clone(),
+        );
+        registry.register(
+            "log_rows_skipped",
+            "Rows of the event log that were skipped because they are unreadable",
+            self.log_rows_skipped.clone(),
         );
         registry.register("batch_operations", "Operations per transaction", self.batch_operations.clone());
         registry.register(
@@ -235,6 +242,10 @@ impl Metrics {
 
     pub(crate) fn batch_retried(&self) {
         self.batches_retried.inc();
+    }
+
+    pub(crate) fn log_row_skipped(&self) {
+        self.log_rows_skipped.inc();
     }
 
     pub(crate) fn queue_depth(&self, operations: usize) {

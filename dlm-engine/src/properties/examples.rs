@@ -3,7 +3,8 @@
 use super::scenario::{Scenario, claim_of, ended, token};
 use super::script::key;
 use crate::{
-    CancelOutcome, EndReason, EventKind, Micros, Mode, Op, Phase, Refusal, ReplicaId, Replicas, Reply,
+    CancelOutcome, EndReason, EventKind, KnowsKey, Micros, Mode, Op, Phase, Refusal, ReplicaId, Replicas,
+    Reply,
 };
 
 #[test]
@@ -77,6 +78,32 @@ fn away_waiter_is_passed_over_and_keeps_its_place() {
     scenario.wait(1, Mode::Exclusive);
     scenario.release(2, first + 1).expect("the lease is live");
     assert_eq!(scenario.woken(), [1]);
+}
+
+#[test]
+fn caller_that_was_never_sent_its_key_leaves_nothing_behind() {
+    let mut scenario = Scenario::new();
+    let leave = |knows_key| Op::Leave { key: key(1), knows_key };
+    let first = scenario.lock(1);
+    for knows_key in [KnowsKey::Yes, KnowsKey::Unsure] {
+        assert_eq!(scenario.run(leave(knows_key)), Ok(Reply::Left));
+        assert!(scenario.renew(1, first, None).is_ok(), "the caller may hold the lease");
+    }
+    assert_eq!(scenario.run(leave(KnowsKey::No)), Ok(Reply::Left));
+    assert_eq!(scenario.renew(1, first, None), ended(EndReason::Released));
+}
+
+#[test]
+fn waiter_that_may_not_have_received_its_key_leaves_unless_it_has_returned() {
+    let mut scenario = Scenario::new();
+    scenario.lock(0);
+    scenario.wait(1, Mode::Exclusive);
+    let unsure = Op::Leave { key: key(1), knows_key: KnowsKey::Unsure };
+    assert_eq!(scenario.run(unsure.clone()), Ok(Reply::Left));
+    scenario.wait(1, Mode::Exclusive);
+    scenario.leave(1);
+    assert_eq!(scenario.run(unsure), Ok(Reply::Left));
+    assert_eq!(scenario.acquire(1, Mode::Exclusive, 1000, 60_000), ended(EndReason::Away));
 }
 
 #[test]
@@ -225,7 +252,7 @@ fn retry_learns_how_its_lease_or_wait_ended() {
     scenario.wait(5, Mode::Exclusive);
     scenario.run(Op::Cancel { key: key(5) }).expect("the key is waiting");
     scenario.wait(6, Mode::Exclusive);
-    scenario.run(Op::Leave { key: key(6), can_return: false }).expect("the key is waiting");
+    scenario.run(Op::Leave { key: key(6), knows_key: KnowsKey::No }).expect("the key is waiting");
 
     let reasons = [
         (1, EndReason::Released),

@@ -8,7 +8,7 @@ use proptest::test_runner::TestCaseResult;
 use super::model::MAX_TRANSITIONS;
 use super::script::script;
 use super::simulation::{ExecutedOp, Observation, observe};
-use crate::{Claim, ClaimKey, Event, EventKind, Lease, Micros, Mode, Op, Reply, WaitOutcome};
+use crate::{Claim, ClaimKey, Event, EventKind, KnowsKey, Lease, Micros, Mode, Op, Reply, WaitOutcome};
 
 fn operations(observed: &[Observation]) -> impl Iterator<Item = &ExecutedOp> {
     observed.iter().flat_map(|observed| match observed {
@@ -165,7 +165,9 @@ pub(super) fn i6(observed: &[Observation]) -> TestCaseResult {
                 (Op::Acquire { key, .. }, Some(Ok(_))) => Some(key),
                 _ => None,
             };
-            if let (Op::Leave { key, .. }, Some(_)) = (&executed.op, &executed.result) {
+            if let (Op::Leave { key, knows_key: KnowsKey::Yes | KnowsKey::No }, Some(_)) =
+                (&executed.op, &executed.result)
+            {
                 set_present(&mut queue, key, false);
             }
             for event in &executed.events {

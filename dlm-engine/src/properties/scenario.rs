@@ -3,8 +3,8 @@
 
 use super::script::{key, request};
 use crate::{
-    Blocked, Claim, Context, Effects, EndReason, Floor, KeyLookup, Limits, Micros, Mode, Need, Op, Refusal,
-    ReplicaId, Replicas, Reply, Resource,
+    Blocked, Claim, Context, Effects, EndReason, Floor, KeyLookup, KnowsKey, Limits, Micros, Mode, Need, Op,
+    Refusal, ReplicaId, Replicas, Reply, Resource,
 };
 
 /// A new resource with a clock. Nothing is ever committed.
@@ -80,7 +80,7 @@ impl Scenario {
     }
 
     pub(super) fn leave(&mut self, index: usize) {
-        assert_eq!(self.run(Op::Leave { key: key(index), can_return: true }), Ok(Reply::Left));
+        assert_eq!(self.run(Op::Leave { key: key(index), knows_key: KnowsKey::Yes }), Ok(Reply::Left));
     }
 
     pub(super) fn woken(&self) -> Vec<usize> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use crate::{ClaimKey, Mode, Op, Request};
+use crate::{ClaimKey, KnowsKey, Mode, Op, Request};
 
 /// The number of keys. Few, so that they are reused often.
 const KEYS: usize = 12;
@@ -37,7 +37,7 @@ pub(super) enum Action {
     },
     Leave {
         key: KeyChoice,
-        can_return: bool,
+        knows_key: KnowsKey,
     },
     Cancel {
         key: KeyChoice,
@@ -138,7 +138,7 @@ impl Action {
                 let key = key.key(committed);
                 Op::Acquire { request: request_of(&key, other_mode), key }
             }
-            Self::Leave { key, can_return } => Op::Leave { key: key.key(committed), can_return },
+            Self::Leave { key, knows_key } => Op::Leave { key: key.key(committed), knows_key },
             Self::Cancel { key } => Op::Cancel { key: key.key(committed) },
             Self::Renew { key, token, ttl_ms } => {
                 let (key, token) = key.lease(token, committed);
@@ -157,6 +157,10 @@ impl Action {
     }
 }
 
+fn knows_key() -> impl Strategy<Value = KnowsKey> {
+    prop_oneof![6 => Just(KnowsKey::Yes), 1 => Just(KnowsKey::No), 1 => Just(KnowsKey::Unsure)]
+}
+
 fn action() -> impl Strategy<Value = Action> {
     let anyone = || (0..KEYS).prop_map(KeyChoice::Any);
     let waiter = || prop_oneof![3 => (0..KEYS).prop_map(KeyChoice::Waiter), 1 => anyone()];
@@ -166,8 +170,7 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         10 => (prop_oneof![4 => anyone(), 1 => waiter()], other_mode)
             .prop_map(|(key, other_mode)| Action::Acquire { key, other_mode }),
-        2 => (waiter(), prop::bool::weighted(0.8))
-            .prop_map(|(key, can_return)| Action::Leave { key, can_return }),
+        2 => (waiter(), knows_key()).prop_map(|(key, knows_key)| Action::Leave { key, knows_key }),
         1 => prop_oneof![waiter(), holder()].prop_map(|key| Action::Cancel { key }),
         3 => (holder(), which(), prop::option::of(200..4000_u64))
             .prop_map(|(key, token, ttl_ms)| Action::Renew { key, token, ttl_ms }),

@@ -78,7 +78,7 @@ impl Resource {
     ) -> Result<Result<Reply, Refusal>, Blocked> {
         Ok(match op {
             Op::Acquire { key, request } => self.acquire(key, request, ctx, effects)?,
-            Op::Leave { key, can_return } => Ok(self.leave(key, *can_return, ctx, effects)?),
+            Op::Leave { key, knows_key } => Ok(self.leave(key, *knows_key, ctx, effects)?),
             Op::Cancel { key } => Ok(self.cancel(key, ctx, effects)?),
             Op::Renew { key, token, ttl_ms } => self.renew(key, *token, *ttl_ms, ctx)?,
             Op::Release { key, token } => self.release(key, *token, ctx, effects)?,

@@ -20,7 +20,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::background::Attempts;
-use crate::log::{Cursor, decode, wire_event};
+use crate::log::{Cursor, LogDecoder};
 use crate::store::{LogHead, LogPage, LogRow, Reader, StoreError};
 use renewals::Renewals;
 use ring::Ring;
@@ -108,12 +108,11 @@ impl Drop for Subscriber {
 }
 
 /// Serializes the events of a row.
-pub(crate) fn live_events(row: &LogRow, log_id: u64) -> Result<Vec<Arc<LiveEvent>>, StoreError> {
-    (0..)
-        .zip(&decode(row)?)
-        .map(|(index, event)| {
-            let at = Cursor { position: row.position, index };
-            let wire = wire_event(event, at.encode(log_id))?;
+pub(crate) fn live_events(row: &LogRow, decoder: &LogDecoder) -> Result<Vec<Arc<LiveEvent>>, StoreError> {
+    decoder
+        .events(row)
+        .filter_map(|(at, event)| Some((at, decoder.wire(at, &event)?)))
+        .map(|(at, wire)| {
             let resource = wire.resource.to_shared();
             let text =
                 serde_json::to_string(&wire).map_err(|error| StoreError::Corrupt(error.to_string()))?;
@@ -125,7 +124,7 @@ pub(crate) fn live_events(row: &LogRow, log_id: u64) -> Result<Vec<Arc<LiveEvent
 /// Reads new events of the log into a feed.
 pub(crate) struct LogTailer {
     pub(crate) reader: Arc<dyn Reader>,
-    pub(crate) log_id: u64,
+    pub(crate) decoder: Arc<LogDecoder>,
     /// Whether peers write to the log as well.
     pub(crate) shared: bool,
 }
@@ -166,7 +165,7 @@ impl LogTailer {
         let LogPage { rows, head: LogHead(head), trimmed } = self.reader.log(from, ROWS)?;
         let rows = rows.iter().map(|row| {
             let end = Cursor::after_batch(row.position);
-            Ok((live_events(row, self.log_id)?, end))
+            Ok((live_events(row, &self.decoder)?, end))
         });
         let rows = rows.collect::<Result<Vec<_>, StoreError>>()?;
         let more = rows.len() as i64 == ROWS;

@@ -13,13 +13,14 @@ use hyper::{HeaderMap, Request};
 use uuid::Uuid;
 
 use super::hosts::Hosts;
+use super::peer::{KeylessWaiter, Peer};
 use super::request;
 use super::response::{self, HttpResponse, Rejection};
 use super::route::{Route, RouteMatch, Routes};
 use super::{openapi, ui, upgrade};
 use crate::clock::since_boot;
 use crate::metrics::Metrics;
-use crate::service::{Error, Principal, Service};
+use crate::service::{Error, Operation, Outcome, Principal, Service};
 use crate::socket::Sockets;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -68,13 +69,13 @@ impl App {
     ///
     /// Dropping the future means that the caller hung up. An operation that was
     /// handed to a writer completes anyway.
-    pub(super) async fn handle(self, request: Request<Incoming>) -> HttpResponse {
+    pub(super) async fn handle(self, request: Request<Incoming>, peer: Option<Peer>) -> HttpResponse {
         let started = since_boot();
         let request_id = request_id(request.headers());
         let _in_flight = InFlight::new(&self.0.metrics);
         let handle = async {
             match self.0.hosts.check(&request) {
-                Ok(()) => self.route(request, &request_id).await,
+                Ok(()) => self.route(request, &request_id, peer.as_ref()).await,
                 Err(rejection) => ("none", Err(rejection)),
             }
         };
@@ -100,6 +101,7 @@ impl App {
         &self,
         request: Request<Incoming>,
         request_id: &HeaderValue,
+        peer: Option<&Peer>,
     ) -> (&'static str, Result<HttpResponse, Rejection>) {
         let path = request.uri().path().to_owned();
         match self.0.routes.find(request.method(), &path) {
@@ -109,7 +111,7 @@ impl App {
             }
             RouteMatch::Route(route, name) => {
                 let (parts, body) = request.into_parts();
-                (route.name(), self.dispatch(route, name, &parts, body, request_id).await)
+                (route.name(), self.dispatch(route, name, &parts, body, request_id, peer).await)
             }
             RouteMatch::MethodNotAllowed(allow) => ("none", Err(Rejection::method_not_allowed(allow))),
             RouteMatch::NotFound => ("ui", ui::handle(request.method(), &path, request.headers())),
@@ -123,10 +125,11 @@ impl App {
         parts: &Parts,
         body: Incoming,
         request_id: &HeaderValue,
+        peer: Option<&Peer>,
     ) -> Result<HttpResponse, Rejection> {
         let inner = &*self.0;
         if let Some(operation) = request::operation(route, name, parts, body).await? {
-            let outcome = inner.service.call(&inner.principal, operation).await?;
+            let outcome = self.execute(operation, peer).await?;
             return Ok(response::outcome(outcome, request_id.to_str().unwrap_or("")));
         }
         match route {
@@ -148,6 +151,27 @@ impl App {
             Route::OpenApi => Ok(response::text("application/json", inner.openapi.clone())),
             _ => Err(Rejection::new(ProblemCode::InternalError, 500, "this route has no handler")),
         }
+    }
+
+    async fn execute(&self, operation: Operation, peer: Option<&Peer>) -> Result<Outcome, Error> {
+        let Inner { service, principal, .. } = &*self.0;
+        let Some(peer) = peer else { return service.call(principal, operation).await };
+        let keyless = match &operation {
+            Operation::Acquire { resource, key: None, .. } => Some(resource.clone()),
+            _ => None,
+        };
+        let outcome = service.call_until(principal, operation, peer.done_sending()).await?;
+        if let (Some(resource), Outcome::Queued(queued)) = (keyless, &outcome)
+            && peer.done_sending().is_cancelled()
+        {
+            peer.may_return(KeylessWaiter { resource, key: queued.idempotency_key.clone() });
+        }
+        Ok(outcome)
+    }
+
+    /// Removes a waiter whose caller does not know its key.
+    pub(super) fn abandon(&self, waiter: &KeylessWaiter) {
+        self.0.service.abandon(&self.0.principal, &waiter.resource, &waiter.key);
     }
 }
 

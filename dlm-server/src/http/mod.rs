@@ -2,6 +2,7 @@
 //! else.
 //!
 //! - `serve`: connections, their limits and their shutdown
+//! - `peer`: notices a client that is gone or done sending
 //! - `app`: one request, from its route to its response
 //! - `hosts`: the host names and origins that are accepted
 //! - `route`: the table of routes
@@ -17,6 +18,7 @@ mod app;
 mod body;
 mod hosts;
 mod openapi;
+mod peer;
 mod query;
 mod request;
 mod response;

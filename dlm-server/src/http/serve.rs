@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::app::App;
+use super::peer::SharedStream;
 
 /// Maximum open connections. A waiter over HTTP occupies one.
 const MAX_CONNECTIONS: usize = 20_000;
@@ -83,46 +84,77 @@ async fn connection(stream: TcpStream, app: App, stop: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    tokio::select! {
+    let known = tokio::select! {
         // hyper's timeout for headers starts only once it knows the protocol.
-        known = tokio::time::timeout(FIRST_BYTES_TIMEOUT, first_bytes(&stream)) => {
-            if !matches!(known, Ok(Ok(()))) {
-                return;
-            }
-        }
+        known = tokio::time::timeout(FIRST_BYTES_TIMEOUT, first_bytes(&stream)) => known,
         () = stop.cancelled() => return,
-    }
-    let service = service_fn(move |request| {
-        let app = app.clone();
-        async move { Ok::<_, Infallible>(app.handle(request).await) }
-    });
+    };
+    let Ok(Ok(protocol)) = known else { return };
+    let stream = SharedStream::new(stream);
+    // HTTP/2 reads while it serves, and a client that closes its direction has
+    // given up the connection.
+    let peer = (protocol == Protocol::Http1).then(|| stream.peer());
+    let service = {
+        let (app, peer) = (app.clone(), peer.clone());
+        service_fn(move |request| {
+            let (app, peer) = (app.clone(), peer.clone());
+            async move { Ok::<_, Infallible>(app.handle(request, peer).await) }
+        })
+    };
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_TIMEOUT).max_headers(64);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_TIMEOUT)
+        .max_headers(64)
+        // A client that is done sending still gets its response; `peer` notices
+        // one that is gone.
+        .half_close(true);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(20)));
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let served = async {
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "connection failed");
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection failed");
+    let Some(peer) = peer else { return served.await };
+    tokio::select! {
+        () = served => {}
+        // Drops the requests in service: their callers hung up.
+        () = peer.gone() => tracing::debug!("connection reset"),
+    }
+    for waiter in peer.unreached().await {
+        app.abandon(&waiter);
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
 /// Waits until enough bytes have arrived to tell the protocol.
-async fn first_bytes(stream: &TcpStream) -> io::Result<()> {
+async fn first_bytes(stream: &TcpStream) -> io::Result<Protocol> {
     let mut bytes = [0; PREFACE.len()];
     loop {
         let read = stream.peek(&mut bytes).await?;
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if !PREFACE.starts_with(&bytes[..read]) || read == PREFACE.len() {
-            return Ok(());
+        if !PREFACE.starts_with(&bytes[..read]) {
+            return Ok(Protocol::Http1);
+        }
+        if read == PREFACE.len() {
+            return Ok(Protocol::Http2);
         }
         // A peek returns at once as long as there are any bytes.
         tokio::time::sleep(Duration::from_millis(5)).await;

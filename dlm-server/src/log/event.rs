@@ -58,7 +58,7 @@ impl<'a> LoggedEvent<'a> {
 }
 
 /// Decodes the events of a row.
-pub(crate) fn decode(row: &LogRow) -> Result<Vec<LoggedEvent<'_>>, StoreError> {
+pub(super) fn decode(row: &LogRow) -> Result<Vec<LoggedEvent<'_>>, StoreError> {
     serde_json::from_str(&row.events)
         .map_err(|error| StoreError::Corrupt(format!("log row {} can't be decoded: {error}", row.position)))
 }

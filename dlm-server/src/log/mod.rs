@@ -2,6 +2,7 @@
 //! and how an event looks on the wire.
 //!
 //! - `cursor`: a position in the log of one database
+//! - `decoder`: rows as events, without those that are unreadable
 //! - `event`: the events of a batch as they are stored
 //! - `wire`: engine values and stored events in wire terms
 //!
@@ -9,9 +10,11 @@
 //! decoded is a damaged database.
 
 mod cursor;
+mod decoder;
 mod event;
 pub(crate) mod wire;
 
 pub(crate) use cursor::{Cursor, CursorError};
-pub(crate) use event::{LoggedEvent, decode, event_kind};
-pub(crate) use wire::wire_event;
+pub(crate) use decoder::LogDecoder;
+pub(crate) use event::{LoggedEvent, event_kind};
+use wire::wire_event;

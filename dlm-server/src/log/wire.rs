@@ -41,7 +41,7 @@ pub(crate) fn damaged(what: &str) -> StoreError {
 }
 
 /// A stored event in wire terms.
-pub(crate) fn wire_event(event: &LoggedEvent<'_>, cursor: String) -> Result<Event, StoreError> {
+pub(super) fn wire_event(event: &LoggedEvent<'_>, cursor: String) -> Result<Event, StoreError> {
     Ok(Event {
         cursor,
         kind: event.kind,

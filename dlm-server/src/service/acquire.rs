@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_engine::{Claim, ClaimKey, Micros, Op, Refusal, Reply, Request};
+use dlm_engine::{Claim, ClaimKey, KnowsKey, Micros, Op, Refusal, Reply, Request};
 use dlm_protocol::limits::MAX_HOLD_MS;
 use dlm_protocol::{AcquireRequest, EndReason, IdempotencyKey, Lease, Queued, ResourceName};
 use tokio::sync::oneshot;
@@ -23,15 +23,15 @@ impl Service {
         resource: ResourceName,
         key: Option<IdempotencyKey>,
         request: AcquireRequest,
-        hold: Hold,
+        hold: Hold<'_>,
     ) -> Result<Outcome, Error> {
         let arrived = since_boot();
-        let can_return = key.is_some();
+        let knows_key = if key.is_some() { KnowsKey::Yes } else { KnowsKey::No };
         let key = match key {
             Some(key) => key,
             None => IdempotencyKey::try_from(Uuid::now_v7().to_string()).map_err(|_| Error::Internal)?,
         };
-        let claim = ClaimKey { principal: Arc::clone(principal.name()), key: key.to_shared() };
+        let claim = claim_key(principal, &key);
         let metadata = match request.metadata.is_empty() {
             true => Arc::from("{}"),
             false => serde_json::to_string(&request.metadata).map_err(|_| Error::Internal)?.into(),
@@ -51,21 +51,28 @@ impl Service {
         let execute = Execute { name: Name::clone(&name), op, caller: Caller { request: id, reply: answer } };
         // Enqueue last: this future may be dropped right after, and then the
         // guard has to exist.
-        let state = if waits { QueueState::Queued(id) } else { QueueState::Absent };
-        let mut guard = QueueGuard { writers: &self.0.writers, name: &name, key: &claim, can_return, state };
+        let tracked = waits || knows_key == KnowsKey::No;
+        let state = if tracked { QueueState::Queued(id) } else { QueueState::Absent };
+        let mut guard = QueueGuard { writers: &self.0.writers, name: &name, key: &claim, knows_key, state };
         if let Err(error) = self.0.writers.enqueue(execute) {
             guard.state = QueueState::Absent;
             return Err(error.into());
         }
-        let answer = if waits && hold == Hold::Briefly {
-            let hold = tokio::time::sleep(Duration::from_millis(MAX_HOLD_MS));
+        let answer = if waits && let Hold::Briefly { until } = hold {
+            let held = async {
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(MAX_HOLD_MS)) => {}
+                    () = self.0.draining.cancelled() => {}
+                    () = until.cancelled() => {}
+                }
+            };
             tokio::select! {
                 biased;
                 answer = &mut answered => answer,
-                () = async { tokio::select! { () = hold => {}, () = self.0.draining.cancelled() => {} } } => {
+                () = held => {
                     // The caller can return: the reply will tell it the key. If
                     // the wait has ended meanwhile, its result is in flight.
-                    if !guard.leave(true) {
+                    if !guard.leave(KnowsKey::Yes) {
                         // There is no writer any more that could answer.
                         return Err(unavailable("the server is shutting down"));
                     }
@@ -106,6 +113,20 @@ impl Service {
         Ok(wire::lease(resource, claim, &self.0.ids, elapsed_ms.min(held_ms))?)
     }
 
+    /// Removes a waiter whose caller is gone and probably did not receive its
+    /// key.
+    pub(crate) fn abandon(&self, principal: &Principal, resource: &ResourceName, key: &IdempotencyKey) {
+        let (name, key) = (resource.to_shared(), claim_key(principal, key));
+        let guard = QueueGuard {
+            writers: &self.0.writers,
+            name: &name,
+            key: &key,
+            knows_key: KnowsKey::Unsure,
+            state: QueueState::Unknown,
+        };
+        drop(guard);
+    }
+
     async fn still_queued(
         &self,
         resource: ResourceName,
@@ -129,21 +150,27 @@ impl Service {
     }
 }
 
-/// Leaves the queue when the future of an acquire is dropped: its caller hung up.
+fn claim_key(principal: &Principal, key: &IdempotencyKey) -> ClaimKey {
+    ClaimKey { principal: Arc::clone(principal.name()), key: key.to_shared() }
+}
+
+/// Leaves the queue when the future of an acquire is dropped: its caller hung
+/// up. If the caller does not know the key, a lease that was granted meanwhile
+/// is released: nobody else could release it.
 struct QueueGuard<'a> {
     writers: &'a Writers,
     name: &'a Name,
     key: &'a ClaimKey,
     /// Whether the caller knows the key, so that the waiter becomes away instead
-    /// of leaving for good.
-    can_return: bool,
+    /// of leaving for good, and a lease is kept.
+    knows_key: KnowsKey,
     state: QueueState,
 }
 
 /// What is known about the waiter of a request.
 #[derive(Debug, Clone, Copy)]
 enum QueueState {
-    /// The request has no waiter, or none any more.
+    /// The request has neither a waiter nor a lease that its caller does not know.
     Absent,
     /// The request is enqueued, and may be parked.
     Queued(RequestId),
@@ -164,14 +191,14 @@ impl QueueGuard<'_> {
     }
 
     /// Returns whether the writer will learn of it.
-    fn leave(&self, can_return: bool) -> bool {
+    fn leave(&self, knows_key: KnowsKey) -> bool {
         let request = match self.state {
             QueueState::Absent => return true,
             QueueState::Queued(request) => Some(request),
             QueueState::Unknown => None,
         };
         let (name, key) = (Name::clone(self.name), self.key.clone());
-        let left = self.writers.leave(Leave { name, key, request, can_return });
+        let left = self.writers.leave(Leave { name, key, request, knows_key });
         if left.is_err() {
             tracing::debug!("waiter not removed: the writer has stopped");
         }
@@ -181,7 +208,7 @@ impl QueueGuard<'_> {
 
 impl Drop for QueueGuard<'_> {
     fn drop(&mut self) {
-        self.leave(self.can_return);
+        self.leave(self.knows_key);
     }
 }
 

@@ -1,13 +1,14 @@
 //! Pages of the event log.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_protocol::{Event, EventPage};
 
 use super::{Error, EventsQuery, Outcome, Service};
 use crate::clock::since_boot;
-use crate::log::{Cursor, LoggedEvent, decode, wire_event};
+use crate::log::{Cursor, LogDecoder, LoggedEvent};
 use crate::store::{LogHead, LogPage, LogRow, Reader, StoreError};
 
 /// Log rows (one per batch) per read.
@@ -24,10 +25,10 @@ impl Service {
         if query.newest {
             return self.newest_events(query).await;
         }
-        let log_id = self.0.log_id;
         let reads = self.0.reads.permit().await?;
         let start = query.after.as_deref().map(|cursor| self.cursor(cursor)).transpose()?;
-        let mut page = Page { log_id, at: start.unwrap_or(Cursor::START), events: Vec::new(), query };
+        let decoder = Arc::clone(&self.0.decoder);
+        let mut page = Page { decoder, at: start.unwrap_or(Cursor::START), events: Vec::new(), query };
         let until = since_boot() + PAGE_WITHIN;
         let mut first = true;
         loop {
@@ -45,7 +46,7 @@ impl Service {
             first = false;
             let last = (rows.len() as i64) < ROWS;
             for row in &rows {
-                if page.add(row)? {
+                if page.add(row) {
                     return Ok(page.finish());
                 }
             }
@@ -62,19 +63,19 @@ impl Service {
     /// Reads the log backwards until enough events match, or until the time
     /// limit.
     async fn newest_events(&self, query: EventsQuery) -> Result<Outcome, Error> {
-        let log_id = self.0.log_id;
+        let decoder = Arc::clone(&self.0.decoder);
         let reads = self.0.reads.permit().await?;
-        let page = reads.read(move |reader| newest(reader, &query, log_id)).await?;
+        let page = reads.read(move |reader| newest(reader, &query, &decoder)).await?;
         Ok(Outcome::Events(page))
     }
 
     /// Decodes a cursor of this log.
     pub(super) fn cursor(&self, text: &str) -> Result<Cursor, Error> {
-        Ok(Cursor::decode(text, self.0.log_id)?)
+        Ok(Cursor::decode(text, self.0.decoder.log_id())?)
     }
 }
 
-fn newest(reader: &dyn Reader, query: &EventsQuery, log_id: u64) -> Result<EventPage, StoreError> {
+fn newest(reader: &dyn Reader, query: &EventsQuery, decoder: &LogDecoder) -> Result<EventPage, StoreError> {
     let LogPage { head: LogHead(head), trimmed, .. } = reader.log(i64::MAX, 1)?;
     let until = since_boot() + NEWEST_WITHIN;
     let (mut to, mut rows) = (head, ROWS);
@@ -83,24 +84,20 @@ fn newest(reader: &dyn Reader, query: &EventsQuery, log_id: u64) -> Result<Event
         let from = (to - rows + 1).max(trimmed + 1);
         let mut events = Vec::new();
         for row in reader.log(from, rows)?.rows.iter().filter(|row| row.position <= to) {
-            for (index, event) in (0..).zip(&decode(row)?) {
-                if matches(query, event) {
-                    let cursor = Cursor { position: row.position, index };
-                    events.push(wire_event(event, cursor.encode(log_id))?);
-                }
-            }
+            let matching = decoder.events(row).filter(|(_, event)| matches(query, event));
+            events.extend(matching.filter_map(|(cursor, event)| decoder.wire(cursor, &event)));
         }
         let missing = query.limit - newest.len();
         events.into_iter().rev().take(missing).for_each(|event| newest.push_front(event));
         to = from - 1;
         rows = (rows * 2).min(MAX_ROWS);
     }
-    let cursor = Cursor::after_batch(head).encode(log_id);
+    let cursor = Cursor::after_batch(head).encode(decoder.log_id());
     Ok(EventPage { events: newest.into(), cursor })
 }
 
 struct Page {
-    log_id: u64,
+    decoder: Arc<LogDecoder>,
     /// The end of the page so far.
     at: Cursor,
     events: Vec<Event>,
@@ -109,24 +106,23 @@ struct Page {
 
 impl Page {
     /// Adds the matching events of a row. Returns whether the page is full.
-    fn add(&mut self, row: &LogRow) -> Result<bool, StoreError> {
-        for (index, event) in (0..).zip(&decode(row)?) {
-            let cursor = Cursor { position: row.position, index };
-            if cursor <= self.at || !matches(&self.query, event) {
+    fn add(&mut self, row: &LogRow) -> bool {
+        for (cursor, event) in self.decoder.events(row) {
+            if cursor <= self.at || !matches(&self.query, &event) {
                 continue;
             }
             if self.events.len() == self.query.limit {
-                return Ok(true);
+                return true;
             }
             self.at = cursor;
-            self.events.push(wire_event(event, cursor.encode(self.log_id))?);
+            self.events.extend(self.decoder.wire(cursor, &event));
         }
         self.at = self.at.max(Cursor::after_batch(row.position));
-        Ok(false)
+        false
     }
 
     fn finish(self) -> Outcome {
-        Outcome::Events(EventPage { events: self.events, cursor: self.at.encode(self.log_id) })
+        Outcome::Events(EventPage { events: self.events, cursor: self.at.encode(self.decoder.log_id()) })
     }
 }
 

@@ -43,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 use crate::background::{Background, PartEnded};
 use crate::feed::Feed;
 use crate::lease_watchers::{LeaseEndedSender, LeaseWatchers};
-use crate::log::CursorError;
+use crate::log::{CursorError, LogDecoder};
 use crate::membership::Membership;
 use crate::store::{Cluster, Name, StoreError};
 use crate::tasks::ReadinessProbe;
@@ -69,7 +69,7 @@ struct Inner {
     reads: Reads,
     readiness: ReadinessProbe,
     ids: LeaseIds,
-    log_id: u64,
+    decoder: Arc<LogDecoder>,
     cluster: Arc<dyn Cluster>,
     membership: Arc<Membership>,
     lease_watchers: Arc<LeaseWatchers>,
@@ -104,10 +104,30 @@ impl Service {
     /// the waiter becomes away, or leaves the queue at once if the server chose
     /// its key, since the caller does not know the key.
     pub async fn call(&self, principal: &Principal, operation: Operation) -> Result<Outcome, Error> {
+        self.call_until(principal, operation, &CancellationToken::new()).await
+    }
+
+    /// Executes an operation like [`Self::call`], but no longer holds an acquire
+    /// that waits once `done_sending` is cancelled: its caller may be gone. If it
+    /// is not, [`Outcome::Queued`] tells it how to go on.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`Self::call`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Same as [`Self::call`].
+    pub(crate) async fn call_until(
+        &self,
+        principal: &Principal,
+        operation: Operation,
+        done_sending: &CancellationToken,
+    ) -> Result<Outcome, Error> {
         authorize(principal, &operation)?;
         match operation {
             Operation::Acquire { resource, key, request } => {
-                self.acquire(principal, resource, key, request, Hold::Briefly).await
+                self.acquire(principal, resource, key, request, Hold::Briefly { until: done_sending }).await
             }
             Operation::Cancel { resource, key } => self.cancel(principal, &resource, &key).await,
             Operation::Renew { resource, request } => {
@@ -235,10 +255,11 @@ impl Service {
 }
 
 /// How long one request of a waiter is held open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hold {
-    /// For at most [`MAX_HOLD_MS`](dlm_protocol::limits::MAX_HOLD_MS).
-    Briefly,
+#[derive(Debug, Clone, Copy)]
+enum Hold<'a> {
+    /// For at most [`MAX_HOLD_MS`](dlm_protocol::limits::MAX_HOLD_MS), and no
+    /// longer than `until` is not cancelled.
+    Briefly { until: &'a CancellationToken },
     /// Until the wait has ended.
     Throughout,
 }

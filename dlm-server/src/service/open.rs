@@ -16,6 +16,7 @@ use super::{Inner, Service};
 use crate::background::Background;
 use crate::feed::Feed;
 use crate::lease_watchers::LeaseWatchers;
+use crate::log::LogDecoder;
 use crate::membership::Membership;
 use crate::metrics::Metrics;
 use crate::store::{self, OpenError};
@@ -78,6 +79,7 @@ impl Service {
         let next_check = Arc::new(NextCheck::new());
         let (parked, lease_watchers) = (Arc::<Parked>::default(), Arc::<LeaseWatchers>::default());
         let feed = Feed::new();
+        let decoder = Arc::new(LogDecoder::new(opened.identity.log_id, Arc::clone(&metrics)));
         let background = Background::new(Arc::clone(&metrics));
         let (readiness, probes) = ReadinessProbe::new();
         let dependencies = writer::Dependencies {
@@ -101,7 +103,7 @@ impl Service {
             parked,
             feed: feed.clone(),
             next_check,
-            log_id: opened.identity.log_id,
+            decoder: Arc::clone(&decoder),
             retention: Retention { age: options.event_retention, events: options.event_limit },
             probes,
         };
@@ -110,7 +112,7 @@ impl Service {
             reads: Reads::new(opened.reader),
             readiness,
             ids: LeaseIds::new(secret.as_deref().unwrap_or(&opened.identity.secret)),
-            log_id: opened.identity.log_id,
+            decoder,
             cluster: opened.cluster,
             membership,
             lease_watchers,

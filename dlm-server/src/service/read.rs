@@ -31,7 +31,7 @@ impl Service {
             let replicas = self.0.membership.current();
             let context = self.context(now, &replicas);
             let away = |entry: &dlm_engine::QueueEntry| entry.away_since(&context).is_some();
-            let cursor = Cursor::after_batch(head.0).encode(self.0.log_id);
+            let cursor = Cursor::after_batch(head.0).encode(self.0.decoder.log_id());
             return Ok(Outcome::Status(Box::new(wire::status(&view, Some(&away), Some(cursor))?)));
         }
         Err(super::unavailable("the resource changes too fast to be read"))
@@ -70,7 +70,7 @@ impl Service {
         }
         // Of the first read, so that events after the cursor miss no change of
         // any row.
-        let cursor = Cursor::after_batch(head.0).encode(self.0.log_id);
+        let cursor = Cursor::after_batch(head.0).encode(self.0.decoder.log_id());
         let rows = views.iter().filter(|view| shows(state, view));
         let rows = rows.map(|view| wire::status(view, None, Some(cursor.clone())));
         Ok(Outcome::Locks(LockPage { locks: rows.collect::<Result<_, _>>()?, next, cursor }))

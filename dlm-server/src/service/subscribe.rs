@@ -36,7 +36,8 @@ impl EventFilter {
 /// What a subscription delivers next.
 pub(crate) enum SubscriptionItem {
     Events(Vec<Arc<LiveEvent>>),
-    /// Everything stored has been delivered; live events follow.
+    /// Everything that was committed before the subscription began has been
+    /// delivered; live events follow.
     Synced,
 }
 
@@ -66,6 +67,8 @@ pub(crate) struct Subscription {
     subscriber: Subscriber,
     filter: EventFilter,
     at: Cursor,
+    /// The end of the log when the subscription began: `synced` comes after it.
+    head: Cursor,
     live: bool,
     /// The read in progress. It is kept here because a future of
     /// [`Subscription::next`] may be dropped before the read completes.
@@ -96,7 +99,8 @@ impl Service {
             Some(at) => at.check(head, trimmed).map(|()| at)?,
             None => Cursor::after_batch(head),
         };
-        Ok(Subscription { service: self.clone(), subscriber, filter, at, live: false, reading: None })
+        let (service, head) = (self.clone(), Cursor::after_batch(head));
+        Ok(Subscription { service, subscriber, filter, at, head, live: false, reading: None })
     }
 
     /// Subscribes to renewals from now on.
@@ -108,7 +112,7 @@ impl Service {
 impl Subscription {
     /// The cursor to resume from.
     pub(crate) fn cursor(&self) -> String {
-        self.at.encode(self.service.0.log_id)
+        self.at.encode(self.service.0.decoder.log_id())
     }
 
     pub(crate) fn matches(&self, resource: &str) -> bool {
@@ -139,7 +143,9 @@ impl Subscription {
                 return Ok(SubscriptionItem::Events(events));
             }
             if !moved {
-                if !self.live {
+                // The feed may not have read yet what was committed before the
+                // subscription began.
+                if !self.live && self.at >= self.head {
                     self.live = true;
                     return Ok(SubscriptionItem::Synced);
                 }
@@ -174,13 +180,13 @@ impl Subscription {
 }
 
 async fn read_stored(service: Service, from: i64) -> Result<StoredEvents, Error> {
-    let log_id = service.0.log_id;
+    let decoder = Arc::clone(&service.0.decoder);
     let reads = service.0.reads.permit_in_turn().await?;
     let read = reads.read(move |reader| {
         let page = reader.log(from, ROWS)?;
         let mut events = Vec::new();
         for row in &page.rows {
-            events.extend(live_events(row, log_id)?);
+            events.extend(live_events(row, &decoder)?);
         }
         Ok(StoredEvents { page, events })
     });

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use crate::background::Background;
 use crate::feed::{Feed, LogTailer, broadcast_renewals};
 use crate::lease_watchers::LeaseWatchers;
+use crate::log::LogDecoder;
 use crate::membership::Membership;
 use crate::store::{Cluster, TaskReaders};
 use crate::writer::{NextCheck, Parked, Writers};
@@ -48,7 +49,7 @@ pub(crate) struct TaskContext {
     pub(crate) parked: Arc<Parked>,
     pub(crate) feed: Feed,
     pub(crate) next_check: Arc<NextCheck>,
-    pub(crate) log_id: u64,
+    pub(crate) decoder: Arc<LogDecoder>,
     pub(crate) retention: Retention,
     pub(crate) probes: PendingProbes,
 }
@@ -75,7 +76,7 @@ pub(crate) fn start(background: &Background, context: TaskContext) -> io::Result
     background.spawn("log-trimmer", trim)?;
     background.spawn("readiness", readiness::run(readiness, context.probes, stop()))?;
     let shared = context.cluster.is_shared();
-    let tailer = LogTailer { reader: feed, log_id: context.log_id, shared };
+    let tailer = LogTailer { reader: feed, decoder: Arc::clone(&context.decoder), shared };
     background.spawn("log-tailer", tailer.run(context.feed.clone(), attempts("log-tailer"), stop()))?;
     if !shared {
         return Ok(());

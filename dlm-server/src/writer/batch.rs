@@ -152,7 +152,7 @@ impl WriterState {
                         outcomes.push(TaskOutcome::Executed { result: Ok(Reply::Left), wakes: Vec::new() });
                         continue;
                     }
-                    &Op::Leave { key: leave.key.clone(), can_return: leave.can_return }
+                    &Op::Leave { key: leave.key.clone(), knows_key: leave.knows_key }
                 }
                 Task::Continue(_) => &Op::Sweep { waiters: Vec::new() },
             };

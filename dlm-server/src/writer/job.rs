@@ -1,6 +1,6 @@
 //! What a writer accepts, and its results.
 
-use dlm_engine::{ClaimKey, Micros, Op, Refusal, Reply};
+use dlm_engine::{ClaimKey, KnowsKey, Micros, Op, Refusal, Reply};
 use tokio::sync::oneshot;
 
 use crate::store::{Name, Store};
@@ -39,7 +39,7 @@ pub(crate) struct Leave {
     /// `None` for a request that has its reply already: the database failed
     /// before it recorded the wait, or its end.
     pub(crate) request: Option<RequestId>,
-    pub(crate) can_return: bool,
+    pub(crate) knows_key: KnowsKey,
 }
 
 /// The recipient of a result.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use dlm_engine::ClaimKey;
+use dlm_engine::{ClaimKey, KnowsKey};
 
 use super::job::{Leave, RequestId};
 use super::parked::Parked;
@@ -25,10 +25,11 @@ impl OpenRequests {
 
     /// The request departs. Returns whether its claim has no open request from
     /// now on. A request that was not open changes nothing, unless it is
-    /// unknown whether it was.
+    /// unknown whether it was, or its caller does not know the key: then it may
+    /// have been granted.
     pub(super) fn depart(&mut self, parked: &Parked, leave: &Leave) -> bool {
         let joined = self.joined.get(&(Name::clone(&leave.name), leave.key.clone()));
-        let mut was_open = leave.request.is_none();
+        let mut was_open = leave.request.is_none() || leave.knows_key == KnowsKey::No;
         let mut others = false;
         for request in
             parked.requests(&leave.name, &leave.key).into_iter().chain(joined.into_iter().flatten().copied())

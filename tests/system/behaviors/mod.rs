@@ -3,10 +3,12 @@
 mod clocks;
 mod events;
 mod guards;
+mod hang_ups;
 mod idempotency;
 mod lagging_subscribers;
 mod lease_loss;
 mod locks;
+mod log_readers;
 mod mass;
 mod overview;
 mod ownership;

@@ -27,6 +27,9 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// Runs a query that returns one integer.
     fn query_i64(&self, sql: &str) -> i64;
 
+    /// Keeps all servers from writing until the result is dropped.
+    fn block_writes(&self) -> WritesBlocked;
+
     /// How many servers a test with several servers runs on this database.
     const MAX_SERVERS: usize;
 
@@ -35,6 +38,15 @@ pub(crate) trait Backend: Send + Sync + 'static {
 
     /// Makes inserts of claims with the owner `reject me` fail.
     fn install_failing_trigger(&self);
+
+    /// Makes the rows that are written to the event log from now on unreadable.
+    fn damage_new_log_rows(&self);
+
+    fn stop_damaging_log_rows(&self);
+
+    /// Moves everything that began while no server was running, and every
+    /// absence before, into the past.
+    fn age_absences(&self, seconds: i64);
 }
 
 pub(crate) struct Sqlite {
@@ -69,6 +81,12 @@ impl Backend for Sqlite {
         sql.get_result::<IntegerRow>(&mut database).unwrap().value
     }
 
+    fn block_writes(&self) -> WritesBlocked {
+        let mut database = SqliteConnection::establish(self.file().to_str().unwrap()).unwrap();
+        database.batch_execute("PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE").unwrap();
+        WritesBlocked(Box::new(database))
+    }
+
     const MAX_SERVERS: usize = 1;
 
     fn max_batch_events(&self) -> i64 {
@@ -81,7 +99,33 @@ impl Backend for Sqlite {
              BEGIN SELECT RAISE(ABORT, 'rejected'); END",
         );
     }
+
+    fn damage_new_log_rows(&self) {
+        self.execute(
+            "CREATE TRIGGER damage AFTER INSERT ON log \
+             BEGIN UPDATE log SET events = x'5bff00' WHERE position = NEW.position; END",
+        );
+    }
+
+    fn stop_damaging_log_rows(&self) {
+        self.execute("DROP TRIGGER damage");
+    }
+
+    fn age_absences(&self, seconds: i64) {
+        self.execute(&age_waiters(seconds));
+    }
 }
+
+fn age_waiters(seconds: i64) -> String {
+    let micros = seconds * 1_000_000;
+    format!(
+        "UPDATE claims SET away_since = away_since - {micros}, check_at = check_at - {micros} \
+         WHERE away_since IS NOT NULL"
+    )
+}
+
+/// See [`Backend::block_writes`]: an open transaction, rolled back on drop.
+pub(crate) struct WritesBlocked(#[expect(dead_code, reason = "held until dropped")] Box<dyn Send>);
 
 pub(crate) struct Postgres {
     url: String,
@@ -108,6 +152,10 @@ impl Backend for Postgres {
         sql.get_result::<IntegerRow>(&mut database).unwrap().value
     }
 
+    fn block_writes(&self) -> WritesBlocked {
+        WritesBlocked(Box::new(self.begin("LOCK TABLE resources IN EXCLUSIVE MODE")))
+    }
+
     const MAX_SERVERS: usize = 3;
 
     fn max_batch_events(&self) -> i64 {
@@ -121,6 +169,26 @@ impl Backend for Postgres {
              CREATE TRIGGER reject BEFORE INSERT ON claims FOR EACH ROW WHEN (NEW.owner = 'reject me') \
              EXECUTE FUNCTION reject()",
         );
+    }
+
+    fn damage_new_log_rows(&self) {
+        self.execute(
+            "CREATE FUNCTION damage() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN NEW.events = '[{\"kind\":'; RETURN NEW; END $$; \
+             CREATE TRIGGER damage BEFORE INSERT ON batch_events FOR EACH ROW EXECUTE FUNCTION damage()",
+        );
+    }
+
+    fn stop_damaging_log_rows(&self) {
+        self.execute("DROP TRIGGER damage ON batch_events");
+    }
+
+    fn age_absences(&self, seconds: i64) {
+        self.execute(&age_waiters(seconds));
+        let micros = seconds * 1_000_000;
+        self.execute(&format!(
+            "UPDATE replicas SET seen_at = seen_at - {micros}, gone_since = gone_since - {micros}"
+        ));
     }
 }
 

@@ -1,20 +1,25 @@
 //! The operations of the model.
 
 use super::{MAX_TRANSITIONS, Model, ModelLease, ModelTombstone, ModelWaiter, Reply};
-use crate::{CancelOutcome, ClaimKey, EndReason, EventKind, Mode, Op, Request};
+use crate::{CancelOutcome, ClaimKey, EndReason, EventKind, KnowsKey, Mode, Op, Request};
 
 impl Model {
     /// `None` if the limit of transitions is reached before the operation's turn.
     pub(super) fn apply(&mut self, op: &Op) -> Option<Reply> {
         Some(match op {
             Op::Acquire { key, request } => return self.acquire(key, request),
-            Op::Leave { key, can_return } => {
-                if let Some(index) = self.queue.iter().position(|w| w.key == *key && w.away_since.is_none()) {
-                    if *can_return {
-                        self.queue[index].away_since = Some(self.now);
-                    } else {
-                        self.end_waiter(index, EndReason::Away, None);
+            Op::Leave { key, knows_key } => {
+                if let Some(index) = self.queue.iter().position(|w| w.key == *key && !w.orphan) {
+                    match (knows_key, self.queue[index].away_since) {
+                        (KnowsKey::Yes, None) => self.queue[index].away_since = Some(self.now),
+                        (KnowsKey::Yes, Some(_)) | (KnowsKey::Unsure, None) => {}
+                        _ => drop(self.end_waiter(index, EndReason::Away, None)),
                     }
+                } else if *knows_key == KnowsKey::No
+                    && let Some(index) = self.leases.iter().position(|lease| lease.key == *key)
+                {
+                    let lease = self.leases.remove(index);
+                    self.end_lease(lease, EndReason::Released, None);
                 }
                 Reply::Left
             }

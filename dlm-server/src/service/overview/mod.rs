@@ -24,7 +24,7 @@ use tokio::sync::Mutex;
 use super::reads::MAX_WAIT;
 use super::{Error, Outcome, Service, unavailable, wire};
 use crate::clock::since_boot;
-use crate::log::decode;
+use crate::log::LogDecoder;
 use crate::log::wire::{owner, resource_name};
 use crate::store::{LockCounts, LogRow, Reader, ResourceView, StoreError};
 use cached::CachedOverview;
@@ -79,9 +79,10 @@ impl Service {
         if state.failed_at.is_some_and(|at| now.saturating_sub(at) < FAILURE_CACHED_FOR) {
             return Err(unavailable("the overview could not be computed"));
         }
+        let decoder = Arc::clone(&self.0.decoder);
         // It completes even if its caller hangs up: others wait for it.
         let computing = self.0.reads.permit().await?.run(&self.0.background, move |reader| {
-            let computed = compute(reader, state.history.take());
+            let computed = compute(reader, &decoder, state.history.take());
             let (overview, history) = computed.inspect_err(|_| state.failed_at = Some(since_boot()))?;
             let cached = CachedOverview { overview, at: now, took: since_boot().saturating_sub(now) };
             let current = cached.current(seconds);
@@ -92,17 +93,21 @@ impl Service {
     }
 }
 
-fn compute(reader: &dyn Reader, history: Option<History>) -> Result<(Overview, History), StoreError> {
+fn compute(
+    reader: &dyn Reader,
+    decoder: &LogDecoder,
+    history: Option<History>,
+) -> Result<(Overview, History), StoreError> {
     let now = reader.now()?;
     let this_second = second_of(now.0);
     let oldest = this_second - OVERVIEW_SECONDS as Second;
     let known = match history.filter(|history| history.read_at > oldest) {
-        Some(history) => read_forward(reader, history)?,
+        Some(history) => read_forward(reader, decoder, history)?,
         None => None,
     };
     let mut history = match known {
         Some(history) => history,
-        None => read_backward(reader, oldest)?,
+        None => read_backward(reader, decoder, oldest)?,
     };
     history.read_at = this_second;
     history.tally.drop_before(oldest);
@@ -115,7 +120,7 @@ fn compute(reader: &dyn Reader, history: Option<History>) -> Result<(Overview, H
         seconds: seconds.collect(),
         wait_p50_ms: waits.percentile(50),
         wait_p95_ms: waits.percentile(95),
-        expired: expired(&history.tally)?,
+        expired: expired(&history.tally),
         ..current_state(now, long, &counts)?
     };
     Ok((overview, history))
@@ -123,7 +128,11 @@ fn compute(reader: &dyn Reader, history: Option<History>) -> Result<(Overview, H
 
 /// Reads what is new; `None` when that is too much for the time limit, or was
 /// trimmed.
-fn read_forward(reader: &dyn Reader, mut history: History) -> Result<Option<History>, StoreError> {
+fn read_forward(
+    reader: &dyn Reader,
+    decoder: &LogDecoder,
+    mut history: History,
+) -> Result<Option<History>, StoreError> {
     let until = since_boot() + BUDGET;
     loop {
         let page = reader.log(history.end + 1, MAX_ROWS)?;
@@ -131,7 +140,7 @@ fn read_forward(reader: &dyn Reader, mut history: History) -> Result<Option<Hist
             return Ok(None);
         }
         for row in &page.rows {
-            add(&mut history.tally, row, Second::MIN)?;
+            add(&mut history.tally, decoder, row, Second::MIN);
         }
         match page.rows.last() {
             Some(last) if page.rows.len() as i64 == MAX_ROWS => history.end = last.position,
@@ -147,7 +156,7 @@ fn read_forward(reader: &dyn Reader, mut history: History) -> Result<Option<Hist
 }
 
 /// Reads backwards from the end of the log, to `oldest` or until the time limit.
-fn read_backward(reader: &dyn Reader, oldest: Second) -> Result<History, StoreError> {
+fn read_backward(reader: &dyn Reader, decoder: &LogDecoder, oldest: Second) -> Result<History, StoreError> {
     let until = since_boot() + BUDGET;
     let page = reader.log(i64::MAX, 1)?;
     let (end, trimmed) = (page.head.0, page.trimmed);
@@ -157,7 +166,7 @@ fn read_backward(reader: &dyn Reader, oldest: Second) -> Result<History, StoreEr
         let from = (to - rows + 1).max(trimmed + 1);
         let mut first = Second::MAX;
         for row in reader.log(from, rows)?.rows.iter().filter(|row| row.position <= to) {
-            first = first.min(add(&mut history.tally, row, oldest)?);
+            first = first.min(add(&mut history.tally, decoder, row, oldest));
         }
         if first < oldest {
             break;
@@ -174,16 +183,16 @@ fn read_backward(reader: &dyn Reader, oldest: Second) -> Result<History, StoreEr
 }
 
 /// Counts the events of a row since `oldest`. Returns the first second in it.
-fn add(tally: &mut Tally, row: &LogRow, oldest: Second) -> Result<Second, StoreError> {
+fn add(tally: &mut Tally, decoder: &LogDecoder, row: &LogRow, oldest: Second) -> Second {
     let mut first = Second::MAX;
-    for event in &decode(row)? {
+    for (_, event) in decoder.events(row) {
         let second = second_of(event.at);
         first = first.min(second);
         if second >= oldest {
-            tally.add(event);
+            tally.add(&event);
         }
     }
-    Ok(first)
+    first
 }
 
 fn wire_second(second: Second, counts: Option<&Counts>) -> OverviewSecond {
@@ -203,16 +212,17 @@ fn wire_second(second: Second, counts: Option<&Counts>) -> OverviewSecond {
     }
 }
 
-fn expired(tally: &Tally) -> Result<Vec<ExpiredLease>, StoreError> {
+fn expired(tally: &Tally) -> Vec<ExpiredLease> {
     let wire = |expired: &tally::Expired| {
-        Ok(ExpiredLease {
-            resource: resource_name(&expired.resource)?,
-            owner: owner(&expired.owner)?,
+        Some(ExpiredLease {
+            // A damaged event is not shown, as in pages and streams.
+            resource: resource_name(&expired.resource).ok()?,
+            owner: owner(&expired.owner).ok()?,
             fencing_token: FencingToken::new(expired.token),
             at: wire::time(Micros(expired.at)),
         })
     };
-    tally.expired().iter().map(wire).collect()
+    tally.expired().iter().filter_map(wire).collect()
 }
 
 /// An overview of the current state; the history is left empty.

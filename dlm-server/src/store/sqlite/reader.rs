@@ -6,7 +6,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Binary, Text};
 use dlm_engine::{ClaimKey, Micros};
 
 use super::lock::DatabaseLock;
@@ -119,13 +119,20 @@ impl Reader for SqliteReader {
 
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {
         self.read(|connection| {
-            let rows: Vec<(i64, String)> = log::table
+            // As bytes: a damaged row need not be text, and must not fail the read
+            // of the others.
+            let bytes = diesel::dsl::sql::<Binary>("CAST(events AS BLOB)");
+            let rows: Vec<(i64, Vec<u8>)> = log::table
                 .filter(log::position.ge(from))
                 .order(log::position)
                 .limit(limit)
-                .select((log::position, log::events))
+                .select((log::position, bytes))
                 .load(connection)?;
-            let rows = rows.into_iter().map(|(position, events)| LogRow { position, events }).collect();
+            let row = |(position, events): (i64, Vec<u8>)| LogRow {
+                position,
+                events: String::from_utf8_lossy(&events).into_owned(),
+            };
+            let rows = rows.into_iter().map(row).collect();
             let trimmed = log_trimmed::table.select(log_trimmed::position).first(connection)?;
             Ok(LogPage { rows, head: head(connection)?, trimmed })
         })

@@ -1,0 +1,128 @@
+//! HTTP clients without a library: they hang up when and how a test says.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::api::{Acquire, path};
+
+/// How a client hangs up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HangUp {
+    /// Closes the connection; the server receives the end of the stream.
+    Close,
+    /// Resets the connection.
+    Reset,
+}
+
+/// One connection that speaks HTTP/1.1.
+pub(crate) struct RawClient {
+    stream: TcpStream,
+    host: String,
+}
+
+impl RawClient {
+    pub(crate) async fn connect(url: &str) -> Self {
+        let host = url.trim_start_matches("http://").to_owned();
+        Self { stream: TcpStream::connect(&host).await.expect("the server accepts"), host }
+    }
+
+    /// Sends an acquire and, in the same segment, more bytes.
+    pub(crate) async fn acquire(&mut self, name: &str, acquire: &Acquire, more: &str) {
+        let body = acquire.body.to_string();
+        let key = acquire.key.as_ref().map_or(String::new(), |key| format!("idempotency-key: {key}\r\n"));
+        let request = format!(
+            "POST {} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n{key}content-length: {}\r\n\r\n{body}{more}",
+            path(name, "/acquire"),
+            self.host,
+            body.len()
+        );
+        self.stream.write_all(request.as_bytes()).await.expect("the request is sent");
+    }
+
+    /// Closes the sending direction and reads what the server still sends.
+    /// Returns the status and the body of the first response.
+    pub(crate) async fn half_close(mut self) -> (u16, Value) {
+        self.stream.shutdown().await.expect("the sending direction is closed");
+        let mut response = String::new();
+        let read = self.stream.read_to_string(&mut response);
+        tokio::time::timeout(Duration::from_secs(20), read)
+            .await
+            .expect("the server closes the connection")
+            .expect("text");
+        let (head, body) =
+            response.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no response: {response:?}"));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        let body = serde_json::Deserializer::from_str(body).into_iter().next().expect("a body");
+        (status, body.expect("JSON"))
+    }
+
+    pub(crate) fn hang_up(self, how: HangUp) {
+        if how == HangUp::Reset {
+            self.stream.set_zero_linger().expect("the next close is a reset");
+        }
+    }
+}
+
+/// One connection that speaks HTTP/2 and sends one request.
+pub(crate) struct RawHttp2 {
+    stream: TcpStream,
+    host: String,
+}
+
+impl RawHttp2 {
+    pub(crate) async fn connect(url: &str) -> Self {
+        let host = url.trim_start_matches("http://").to_owned();
+        let mut stream = TcpStream::connect(&host).await.expect("the server accepts");
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("the preface is sent");
+        let mut client = Self { stream, host };
+        client.frame(4, 0, 0, &[]).await;
+        client
+    }
+
+    pub(crate) async fn acquire(&mut self, name: &str, acquire: &Acquire) {
+        let (path, host) = (path(name, "/acquire"), self.host.clone());
+        let mut headers = vec![
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":path", path.as_str()),
+            (":authority", host.as_str()),
+            ("content-type", "application/json"),
+        ];
+        headers.extend(acquire.key.as_deref().map(|key| ("idempotency-key", key)));
+        let mut block = Vec::new();
+        for (name, value) in headers {
+            // A literal without indexing; lengths below 127 are one byte.
+            block.push(0);
+            for text in [name, value] {
+                block.push(u8::try_from(text.len()).expect("a short header"));
+                block.extend_from_slice(text.as_bytes());
+            }
+        }
+        self.frame(1, 4, 1, &block).await;
+        let body = acquire.body.to_string();
+        self.frame(0, 1, 1, body.as_bytes()).await;
+    }
+
+    /// Resets the stream of the request, and keeps the connection.
+    pub(crate) async fn reset_stream(&mut self) {
+        self.frame(3, 0, 1, &8_u32.to_be_bytes()).await;
+    }
+
+    async fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        let length = u32::try_from(payload.len()).expect("a short frame").to_be_bytes();
+        let mut frame = length[1..].to_vec();
+        frame.extend([kind, flags]);
+        frame.extend(stream.to_be_bytes());
+        frame.extend_from_slice(payload);
+        self.stream.write_all(&frame).await.expect("the frame is sent");
+    }
+
+    pub(crate) fn hang_up(self, how: HangUp) {
+        if how == HangUp::Reset {
+            self.stream.set_zero_linger().expect("the next close is a reset");
+        }
+    }
+}
