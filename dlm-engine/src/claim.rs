@@ -104,7 +104,8 @@ impl QueueEntry {
     pub fn away_since(&self, ctx: &Context<'_>) -> Option<Micros> {
         match self.presence {
             Presence::Parked(replica) => ctx.replicas.dead_since(replica),
-            Presence::Away(since) => Some(since),
+            // While no replica was up, it could not return.
+            Presence::Away(since) => Some(since.max(ctx.replicas.up_since())),
         }
     }
 

@@ -36,6 +36,7 @@ impl fmt::Display for ReplicaId {
 pub struct Replicas {
     local: ReplicaId,
     peers: Peers,
+    up_since: Micros,
 }
 
 #[derive(Debug, Clone)]
@@ -50,15 +51,23 @@ impl Replicas {
     /// instant at which this run could serve requests.
     #[must_use]
     pub const fn single_node(local: ReplicaId, ready_at: Micros) -> Self {
-        Self { local, peers: Peers::AllDeadSince(ready_at) }
+        Self { local, peers: Peers::AllDeadSince(ready_at), up_since: ready_at }
     }
 
     /// A store that several processes share. `dead` has the replicas that were
     /// declared dead, with the instant of the declaration. A replica that is
-    /// not in it counts as alive.
+    /// not in it counts as alive. `up_since` is the instant since which there
+    /// has always been a replica that waiters could return to.
     #[must_use]
-    pub const fn cluster(local: ReplicaId, dead: HashMap<ReplicaId, Micros>) -> Self {
-        Self { local, peers: Peers::DeadSince(dead) }
+    pub const fn cluster(local: ReplicaId, dead: HashMap<ReplicaId, Micros>, up_since: Micros) -> Self {
+        Self { local, peers: Peers::DeadSince(dead), up_since }
+    }
+
+    /// The instant since which there has always been a replica that waiters
+    /// could return to.
+    #[must_use]
+    pub const fn up_since(&self) -> Micros {
+        self.up_since
     }
 
     /// The replica that executes the operations.

@@ -107,10 +107,27 @@ fn waiter_that_may_not_have_received_its_key_leaves_unless_it_has_returned() {
 }
 
 #[test]
+fn away_grace_does_not_run_while_no_replica_is_up() {
+    let mut scenario = Scenario::new();
+    scenario.lock(0);
+    scenario.acquire(1, Mode::Exclusive, 1000, 600_000).expect("the acquire is queued");
+    scenario.leave(1);
+    let sweep = || Op::Sweep { waiters: vec![key(1)] };
+    scenario.advance(13_000);
+    scenario.replicas = Replicas::single_node(ReplicaId(9), scenario.now);
+    scenario.advance(9_999);
+    scenario.run(sweep()).expect("a sweep is never refused");
+    assert_eq!(scenario.woken(), [] as [usize; 0]);
+    scenario.advance(1);
+    scenario.run(sweep()).expect("a sweep is never refused");
+    assert_eq!(scenario.woken(), [1]);
+}
+
+#[test]
 fn waiter_of_a_replica_wrongly_declared_dead_precedes_a_new_acquire() {
     let (here, there) = (ReplicaId(1), ReplicaId(2));
     let at = |me, gone: &[ReplicaId]| {
-        Replicas::cluster(me, gone.iter().map(|replica| (*replica, Micros(0))).collect())
+        Replicas::cluster(me, gone.iter().map(|replica| (*replica, Micros(0))).collect(), Micros(0))
     };
     let mut scenario = Scenario::new();
     scenario.replicas = at(here, &[]);

@@ -124,7 +124,7 @@ async fn b58_waiter_that_half_closes_while_it_waits_keeps_its_place() {
     let lease = hold(&api, "a").await;
     let acquire = Acquire::exclusive().wait(60_000).key(&new_key());
     let mut client = RawClient::connect(server.url()).await;
-    client.acquire("a", &acquire, "\r\n").await;
+    client.acquire("a", &acquire, "").await;
     wait_for_waiter(&api, "a").await;
     let (status, queued) = client.half_close().await;
     assert_eq!(

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::super::TestServer;
-use crate::harness::{Acquire, Backend, WebSocket, eventually, exclusive_test_lock, micros, new_key, spawn};
+use crate::harness::{Acquire, Backend, WebSocket, eventually, exclusive_test_lock, micros, new_key, now, spawn};
 
 #[tokio::test]
 async fn b38_holders_and_queue_survive_a_server_crash() {
@@ -14,6 +14,51 @@ async fn b38_holders_and_queue_survive_a_server_crash() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b38_holders_and_queue_survive_a_server_shutdown() {
     holders_and_queue_survive(|server| assert!(server.terminate().success())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b56_after_a_shutdown_waiters_keep_their_places_for_ten_seconds_from_ready() {
+    let mut server = TestServer::start();
+    let api = server.api();
+    api.lock("a", &Acquire::exclusive().ttl(600_000)).await;
+    let waiting = || Acquire::exclusive().wait(600_000).key(&new_key());
+    let (left, drained) = (waiting(), waiting());
+    let is_queued = async |count| {
+        eventually("the acquire is queued", || async { api.queue_len("a").await == count }).await;
+    };
+    let caller = {
+        let (api, acquire) = (api.clone(), left.clone());
+        spawn(async move { api.try_acquire("a", &acquire).await.map(drop) })
+    };
+    is_queued(1).await;
+    caller.abort();
+    let told = {
+        let (api, acquire) = (api.clone(), drained.clone());
+        spawn(async move { api.try_acquire("a", &acquire).await.expect("a response") })
+    };
+    is_queued(2).await;
+    assert!(server.terminate().success());
+    assert_eq!(told.await.unwrap().status, 202);
+    // As if it had been down for 13 seconds.
+    server.database().age_absences(13);
+    server.restart();
+    let ready = now();
+    let api = server.api();
+    let status = api.status("a").await;
+    assert_eq!(status["queue_len"], 2, "{status}");
+    let returned = {
+        let api = api.clone();
+        spawn(async move { api.acquire("a", &drained).await })
+    };
+    eventually("it is back in its place", || async {
+        let status = api.status("a").await;
+        status["waiters"][1]["away"] == false
+    })
+    .await;
+    eventually("the other one loses its place", || async { api.queue_len("a").await == 1 }).await;
+    let kept = ready.elapsed();
+    assert!(kept > std::time::Duration::from_secs(9), "{kept:?}");
+    returned.abort();
 }
 
 async fn holders_and_queue_survive(stop: fn(&mut TestServer)) {

@@ -101,10 +101,9 @@ impl Model {
 
     pub(super) fn restart(&mut self, now: i64) {
         for waiter in &mut self.queue {
-            if waiter.away_since.is_none() || waiter.orphan {
-                waiter.away_since = Some(now);
-                waiter.orphan = true;
-            }
+            waiter.orphan |= waiter.away_since.is_none();
+            // Its time to return begins anew.
+            waiter.away_since = Some(now);
         }
     }
 

@@ -39,6 +39,13 @@ statements! {
     DeleteDead -> () = "DELETE FROM replicas WHERE gone_since < ?";
     ReadReplicas -> (BigInt, Nullable<BigInt>) = "SELECT id, gone_since FROM replicas";
     CountLive -> BigInt = "SELECT count(*) FROM replicas WHERE gone_since IS NULL AND seen_at > ?";
+    /// The time that waiters had to return while no replica was up does not
+    /// count.
+    RestartAbsences -> () = "UPDATE replicas SET gone_since = ? WHERE gone_since IS NOT NULL";
+    SetUpSince -> () = "INSERT INTO meta (name, value) VALUES ('up_since', convert_to(?::bigint::text, 'UTF8')) \
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    ReadUpSince -> BigInt = "SELECT coalesce(max(convert_from(value, 'UTF8')::bigint), 0) FROM meta \
+        WHERE name = 'up_since'";
     Leave -> () = "UPDATE replicas SET gone_since = ? WHERE id = ?";
     Notify -> Text = "SELECT pg_notify('dlm_waits', ?)::text";
     /// The waits among these that have ended, or whose claim names no replica.
@@ -122,6 +129,14 @@ pub(super) fn count_live(connection: &mut PqConnection) -> Result<usize, StoreEr
     Ok(count.first().map_or(0, |count| usize::try_from(*count).unwrap_or(usize::MAX)))
 }
 
+/// This replica is the first one after a time without any.
+fn begin_cluster(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let now = now(connection)?.0;
+    bulk::run::<RestartAbsences>(connection, vec![now.into()])?;
+    bulk::run::<SetUpSince>(connection, vec![now.into()])?;
+    Ok(())
+}
+
 fn send(announcer: &mut Reconnecting, payloads: &[String]) -> Result<(), StoreError> {
     announcer.with(|connection| {
         for payload in payloads {
@@ -151,24 +166,29 @@ fn micros(duration: Duration) -> i64 {
 impl Cluster for PostgresCluster {
     fn heartbeat(&self) -> Result<Heartbeat, StoreError> {
         type ReplicaRow = (i64, Option<i64>);
-        let (declared_dead, replicas): (bool, Vec<ReplicaRow>) =
-            lock(&self.heartbeats).with(|connection| {
-                let now = now(connection)?.0;
-                let dead_before: Vec<Option<i64>> =
-                    bulk::load::<RecordHeartbeat, _>(connection, vec![self.me.0.into(), now.into()])?;
-                if lock(&self.regularity).record(since_boot()) {
-                    let params = vec![now.into(), (now - micros(DEAD_AFTER)).into()];
-                    bulk::run::<DeclareDead>(connection, params)?;
-                    bulk::run::<DeleteDead>(connection, vec![(now - micros(DELETE_AFTER)).into()])?;
-                }
-                let replicas = bulk::load::<ReadReplicas, _>(connection, Vec::new())?;
-                Ok((dead_before.first().is_some_and(Option::is_some), replicas))
-            })?;
+        let (declared_dead, replicas, up_since): (bool, Vec<ReplicaRow>, Vec<i64>) = lock(&self.heartbeats)
+            .with(|connection| {
+            if lock(&self.regularity).last.is_none() && count_live(connection)? == 0 {
+                begin_cluster(connection)?;
+            }
+            let now = now(connection)?.0;
+            let dead_before: Vec<Option<i64>> =
+                bulk::load::<RecordHeartbeat, _>(connection, vec![self.me.0.into(), now.into()])?;
+            if lock(&self.regularity).record(since_boot()) {
+                let params = vec![now.into(), (now - micros(DEAD_AFTER)).into()];
+                bulk::run::<DeclareDead>(connection, params)?;
+                bulk::run::<DeleteDead>(connection, vec![(now - micros(DELETE_AFTER)).into()])?;
+            }
+            let replicas = bulk::load::<ReadReplicas, _>(connection, Vec::new())?;
+            let up_since = bulk::load::<ReadUpSince, _>(connection, Vec::new())?;
+            Ok((dead_before.first().is_some_and(Option::is_some), replicas, up_since))
+        })?;
         let older = replicas.iter().filter(|(id, dead)| dead.is_none() && *id < self.me.0).count();
         self.rank.store(u32::try_from(older).unwrap_or(u32::MAX), Ordering::Relaxed);
         let dead: HashMap<_, _> =
             replicas.into_iter().filter_map(|(id, dead)| Some((ReplicaId(id), Micros(dead?)))).collect();
-        Ok(Heartbeat { replicas: Replicas::cluster(self.me, dead), declared_dead })
+        let up_since = Micros(up_since.first().copied().unwrap_or(0));
+        Ok(Heartbeat { replicas: Replicas::cluster(self.me, dead, up_since), declared_dead })
     }
 
     fn assign_positions(&self) -> Result<(), StoreError> {
