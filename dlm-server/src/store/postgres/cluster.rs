@@ -130,7 +130,7 @@ pub(super) fn count_live(connection: &mut PqConnection) -> Result<usize, StoreEr
 }
 
 /// This replica is the first one after a time without any.
-fn begin_cluster(connection: &mut PgConnection) -> Result<(), StoreError> {
+fn begin_cluster(connection: &mut PqConnection) -> Result<(), StoreError> {
     let now = now(connection)?.0;
     bulk::run::<RestartAbsences>(connection, vec![now.into()])?;
     bulk::run::<SetUpSince>(connection, vec![now.into()])?;
