@@ -296,9 +296,9 @@ impl ReplicatedPostgres {
         ServerProcess::on(&Arc::new(Postgres::at(url)), &[])
     }
 
-    /// The URL of the database at the standby.
+    /// The URL of a database that the standby has had from its start.
     pub(crate) fn standby_url(&self) -> String {
-        self.standby.url(&self.database)
+        self.standby.url("postgres")
     }
 
     /// Stops the standby: commits wait for it from now on.
