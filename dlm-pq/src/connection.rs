@@ -20,7 +20,8 @@ use diesel::query_builder::{Query, QueryBuilder, QueryFragment, QueryId};
 use diesel::r2d2::R2D2Connection;
 use diesel::result::{ConnectionError, ConnectionResult, Error, QueryResult};
 
-use crate::raw::{Notice, Notification, RawConnection, RawResult};
+use crate::raw::{Notice, Notification, RawConnection};
+use crate::result::RawResult;
 use crate::row::{Cursor, PqRow};
 
 /// A blocking connection to Postgres.

@@ -10,7 +10,7 @@
 //!
 //! # Layout
 //!
-//! - `raw`: the libpq handles, the only `unsafe` code of the workspace
+//! - `raw`, `result`: libpq's handles, the only `unsafe` code of the workspace
 //! - `connection`: [`PqConnection`], diesel's traits, prepared statements
 //! - `row`: rows and fields of a result
 //! - `error`: database errors with their SQLSTATE
@@ -19,6 +19,7 @@
 mod connection;
 mod error;
 mod raw;
+mod result;
 mod row;
 
 pub use connection::PqConnection;

@@ -1,4 +1,4 @@
-//! The libpq handles: the only `unsafe` code of the workspace.
+//! The handle of a libpq connection.
 //!
 //! libpq is used without blocking: a request is sent and its results are
 //! awaited with `poll`, so that each wait has a deadline.
@@ -12,7 +12,8 @@ use diesel::result::{Error, QueryResult};
 use pq_sys::{ConnStatusType, ExecStatusType, PGconn, PGresult};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::error::{Report, connection_error, no_reply};
+use crate::error::{connection_error, no_reply};
+use crate::result::{RawResult, error_field, field, text};
 
 /// A message of the server that is not an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,18 +35,6 @@ pub struct Notification {
 
 /// Most notices kept until they are taken; a server sends few.
 const MAX_NOTICES: usize = 64;
-
-/// The type code of the message field with the SQLSTATE, and of the others.
-mod field {
-    pub(super) const SQLSTATE: u8 = b'C';
-    pub(super) const MESSAGE: u8 = b'M';
-    pub(super) const DETAIL: u8 = b'D';
-    pub(super) const HINT: u8 = b'H';
-    pub(super) const TABLE: u8 = b't';
-    pub(super) const COLUMN: u8 = b'c';
-    pub(super) const CONSTRAINT: u8 = b'n';
-    pub(super) const POSITION: u8 = b'P';
-}
 
 /// The notices that have not been taken yet.
 #[derive(Debug, Default)]
@@ -244,7 +233,7 @@ impl RawConnection {
             self.consume()?;
         }
         // SAFETY: the handle is valid, and the result is ours from here on.
-        Ok(NonNull::new(unsafe { pq_sys::PQgetResult(self.handle.as_ptr()) }).map(RawResult))
+        Ok(NonNull::new(unsafe { pq_sys::PQgetResult(self.handle.as_ptr()) }).map(RawResult::new))
     }
 
     fn consume(&mut self) -> QueryResult<()> {
@@ -331,16 +320,6 @@ fn count(length: usize) -> QueryResult<c_int> {
     c_int::try_from(length).map_err(|error| Error::SerializationError(error.into()))
 }
 
-/// The text behind a C string, if there is one.
-///
-/// # Safety
-///
-/// `text` is null or a C string that is valid during the call.
-unsafe fn text(text: *const c_char) -> Option<String> {
-    // SAFETY: as the caller promises.
-    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
-}
-
 extern "C" fn receive_notice(notices: *mut c_void, result: *const PGresult) {
     // SAFETY: `connect` registered this address, which outlives the connection;
     // libpq calls only from within calls on the connection, which are exclusive.
@@ -350,99 +329,5 @@ extern "C" fn receive_notice(notices: *mut c_void, result: *const PGresult) {
         let (sqlstate, message) =
             unsafe { (error_field(result, field::SQLSTATE), error_field(result, field::MESSAGE)) };
         notices.push(Notice { sqlstate: sqlstate.unwrap_or_default(), message: message.unwrap_or_default() });
-    }
-}
-
-/// # Safety
-///
-/// `result` is valid during the call.
-unsafe fn error_field(result: *const PGresult, field: u8) -> Option<String> {
-    // SAFETY: as the caller promises.
-    unsafe { text(pq_sys::PQresultErrorField(result, field.into())) }
-}
-
-/// The result of a statement.
-#[derive(Debug)]
-pub(crate) struct RawResult(NonNull<PGresult>);
-
-impl RawResult {
-    fn status(&self) -> ExecStatusType {
-        // SAFETY: the result is valid until `drop`.
-        unsafe { pq_sys::PQresultStatus(self.0.as_ptr()) }
-    }
-
-    fn report(&self) -> Report {
-        // SAFETY: the result is valid until `drop`.
-        let field = |field| unsafe { error_field(self.0.as_ptr(), field) };
-        let whole = || {
-            // SAFETY: the result is valid until `drop`.
-            unsafe { text(pq_sys::PQresultErrorMessage(self.0.as_ptr())) }.unwrap_or_default()
-        };
-        Report {
-            sqlstate: field(field::SQLSTATE),
-            message: field(field::MESSAGE).unwrap_or_else(whole),
-            detail: field(field::DETAIL),
-            hint: field(field::HINT),
-            table: field(field::TABLE),
-            column: field(field::COLUMN),
-            constraint: field(field::CONSTRAINT),
-            position: field(field::POSITION).and_then(|position| position.parse().ok()),
-        }
-    }
-
-    /// How many rows the statement changed.
-    pub(crate) fn affected(&self) -> usize {
-        // SAFETY: the result is valid, and the text is copied at once.
-        let affected = unsafe { text(pq_sys::PQcmdTuples(self.0.as_ptr())) };
-        affected.and_then(|affected| affected.parse().ok()).unwrap_or(0)
-    }
-
-    pub(crate) fn rows(&self) -> usize {
-        // SAFETY: the result is valid until `drop`.
-        usize::try_from(unsafe { pq_sys::PQntuples(self.0.as_ptr()) }).unwrap_or(0)
-    }
-
-    pub(crate) fn columns(&self) -> usize {
-        // SAFETY: the result is valid until `drop`.
-        usize::try_from(unsafe { pq_sys::PQnfields(self.0.as_ptr()) }).unwrap_or(0)
-    }
-
-    pub(crate) fn column_name(&self, column: usize) -> Option<&str> {
-        // SAFETY: the result is valid, and so is the name as long as it is.
-        // libpq checks the index.
-        unsafe {
-            let name = pq_sys::PQfname(self.0.as_ptr(), c_int::try_from(column).ok()?);
-            if name.is_null() { None } else { CStr::from_ptr(name).to_str().ok() }
-        }
-    }
-
-    pub(crate) fn column_type(&self, column: usize) -> u32 {
-        // SAFETY: the result is valid; libpq checks the index.
-        unsafe { pq_sys::PQftype(self.0.as_ptr(), c_int::try_from(column).unwrap_or(-1)) }
-    }
-
-    /// The bytes of a value; `None` for NULL.
-    pub(crate) fn value(&self, row: usize, column: usize) -> Option<&[u8]> {
-        if row >= self.rows() || column >= self.columns() {
-            return None;
-        }
-        let (row, column) = (c_int::try_from(row).ok()?, c_int::try_from(column).ok()?);
-        // SAFETY: the result is valid, the indexes are in range, and libpq keeps
-        // `PQgetlength` bytes at the address as long as the result lives.
-        unsafe {
-            if pq_sys::PQgetisnull(self.0.as_ptr(), row, column) == 1 {
-                return None;
-            }
-            let length = usize::try_from(pq_sys::PQgetlength(self.0.as_ptr(), row, column)).ok()?;
-            let value = pq_sys::PQgetvalue(self.0.as_ptr(), row, column);
-            Some(std::slice::from_raw_parts(value.cast(), length))
-        }
-    }
-}
-
-impl Drop for RawResult {
-    fn drop(&mut self) {
-        // SAFETY: the result is ours, and nobody uses it after this.
-        unsafe { pq_sys::PQclear(self.0.as_ptr()) };
     }
 }

@@ -9,7 +9,7 @@ use diesel::pg::{Pg, PgValue, TypeOidLookup};
 use diesel::result::QueryResult;
 use diesel::row::{Field, PartialRow, Row, RowIndex, RowSealed};
 
-use crate::raw::RawResult;
+use crate::result::RawResult;
 
 /// The rows of a result, one after the other.
 #[derive(Debug)]
