@@ -43,7 +43,7 @@ impl SharedStream {
         }
     }
 
-    /// The operating system reports a reset only once, to whoever asks first.
+    /// The operating system reports a reset only once, to the first caller that reads it.
     fn note<T>(&self, result: io::Result<T>) -> Poll<io::Result<T>> {
         Poll::Ready(result.inspect_err(|_| self.broken.cancel()))
     }

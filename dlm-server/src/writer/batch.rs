@@ -38,7 +38,7 @@ impl Task {
     }
 }
 
-/// What became of a task. It is valid once the batch has committed.
+/// The outcome of a task. It is valid once the batch has committed.
 pub(super) enum TaskOutcome {
     Executed {
         result: Result<Reply, Refusal>,

@@ -102,7 +102,7 @@ impl Model {
     pub(super) fn restart(&mut self, now: i64) {
         for waiter in &mut self.queue {
             waiter.orphan |= waiter.away_since.is_none();
-            // Its time to return begins anew.
+            // Its grace starts again.
             waiter.away_since = Some(now);
         }
     }
