@@ -19,6 +19,7 @@
 //! - `postgres_only`: row locks, late commits, concurrent startup, TLS
 //! - `replicas`: several servers on one Postgres database
 //! - `sockets`: upgrade, pings, silent peers, bookmarks, drain
+//! - `sqlite_locked`: a database file that another program has locked
 //! - `sqlite_only`: the exclusive lock on the database file
 //! - `stale_cache`: cached state that another server has changed
 //! - `transports`: many pending operations, unresponsive peers, shutdown
@@ -39,6 +40,7 @@ mod postgres_connections;
 mod postgres_only;
 mod replicas;
 mod sockets;
+mod sqlite_locked;
 mod sqlite_only;
 mod stale_cache;
 mod transports;

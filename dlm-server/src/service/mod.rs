@@ -275,7 +275,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "read failed");
         match error {
-            StoreError::Unavailable(_) | StoreError::NotCommitted => {
+            StoreError::Unavailable(_) | StoreError::Locked(_) | StoreError::NotCommitted => {
                 unavailable("the database is not available")
             }
             _ => Self::Internal,

@@ -14,6 +14,9 @@ pub(crate) enum StoreError {
     /// The database can't be used now.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// Another program has locked the SQLite file. A new connection would not help.
+    #[error("the database is locked by another program: {0}")]
+    Locked(String),
     /// A COMMIT failed, and it is unknown whether it was applied.
     #[error("commit outcome unknown")]
     CommitOutcomeUnknown,
@@ -62,9 +65,7 @@ pub enum OpenError {
 
 /// Messages of SQLite's errors that the data did not cause. diesel passes on a
 /// message but not its code; these are constants in SQLite's source.
-const SQLITE_UNAVAILABLE: [&str; 9] = [
-    "database is locked",
-    "database table is locked",
+const SQLITE_UNAVAILABLE: [&str; 7] = [
     "disk I/O error",
     "database or disk is full",
     "unable to open database file",
@@ -73,6 +74,7 @@ const SQLITE_UNAVAILABLE: [&str; 9] = [
     "interrupted",
     "file is not a database",
 ];
+const SQLITE_LOCKED: [&str; 2] = ["database is locked", "database table is locked"];
 
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
@@ -83,8 +85,11 @@ impl From<DieselError> for StoreError {
         match &error {
             DieselError::DatabaseError(_, info) => {
                 let message = info.message();
-                if SQLITE_UNAVAILABLE.iter().any(|known| message.contains(known)) {
+                let is_one_of = |known: &[&str]| known.iter().any(|known| message.contains(known));
+                if is_one_of(&SQLITE_UNAVAILABLE) {
                     Self::Unavailable(text)
+                } else if is_one_of(&SQLITE_LOCKED) {
+                    Self::Locked(text)
                 } else if message.contains("database disk image is malformed") {
                     Self::Corrupt(text)
                 } else {
@@ -165,7 +170,8 @@ mod tests {
 
     #[test]
     fn sqlite_errors_are_classified_by_message() {
-        assert!(matches!(database_error("database is locked"), StoreError::Unavailable(_)));
+        assert!(matches!(database_error("database is locked"), StoreError::Locked(_)));
+        assert!(matches!(database_error("disk I/O error"), StoreError::Unavailable(_)));
         assert!(matches!(database_error("database disk image is malformed"), StoreError::Corrupt(_)));
         assert!(matches!(database_error("NOT NULL constraint failed: claims.key"), StoreError::Rejected(_)));
     }

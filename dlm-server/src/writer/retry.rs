@@ -40,7 +40,11 @@ impl WriterState {
                         return self.fail(tasks, &OperationError::Unavailable);
                     }
                 }
-                Err(error @ (StoreError::Unavailable(_) | StoreError::CommitOutcomeUnknown)) => {
+                Err(
+                    error @ (StoreError::Unavailable(_)
+                    | StoreError::Locked(_)
+                    | StoreError::CommitOutcomeUnknown),
+                ) => {
                     tracing::error!(%error, operations = tasks.len(), "batch failed");
                     return self.fail(tasks, &OperationError::Unavailable);
                 }
@@ -89,6 +93,7 @@ impl WriterState {
                     tracing::error!(%error, "operation failed");
                     let error = match error {
                         StoreError::Unavailable(_)
+                        | StoreError::Locked(_)
                         | StoreError::CommitOutcomeUnknown
                         | StoreError::NotCommitted
                         | StoreError::KeyExists => OperationError::Unavailable,

@@ -13,6 +13,7 @@ mod reader;
 mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::migration::MigrationConnection;
@@ -41,8 +42,14 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/sqlite")
 /// Commits survive a power failure (`FULL`), and readers don't block on them
 /// (`WAL`). A checkpoint stops the writer for two more syncs, so there is one
 /// every 16 MiB instead of every 4.
-const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                       PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;";
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; \
+                       PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;";
+
+/// How long a batch or a read waits while another program has locked the database.
+/// Callers are promised an answer after two seconds.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(1500);
+/// How long a server that starts waits. Nobody waits for it yet.
+const BUSY_TIMEOUT_AT_START: Duration = Duration::from_secs(5);
 
 /// The path of the database file.
 #[derive(Debug, Clone)]
@@ -62,9 +69,10 @@ impl DatabasePath {
         Ok(Self(path.to_owned()))
     }
 
-    fn connect(&self) -> Result<SqliteConnection, StoreError> {
+    fn connect(&self, busy_timeout: Duration) -> Result<SqliteConnection, StoreError> {
         let mut connection = SqliteConnection::establish(&self.0)
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        set_busy_timeout(&mut connection, busy_timeout)?;
         connection.batch_execute(PRAGMAS)?;
         Ok(connection)
     }
@@ -72,6 +80,12 @@ impl DatabasePath {
     fn failed(&self, why: &dyn std::fmt::Display) -> OpenError {
         OpenError::Database { path: self.0.clone(), why: why.to_string() }
     }
+}
+
+/// Sets how long the connection's statements wait while another program has locked
+/// the database.
+fn set_busy_timeout(connection: &mut SqliteConnection, busy_timeout: Duration) -> QueryResult<()> {
+    connection.batch_execute(&format!("PRAGMA busy_timeout = {}", busy_timeout.as_millis()))
 }
 
 /// See [`super::open`].
@@ -82,7 +96,7 @@ pub(super) fn open(rest: &str) -> Result<OpenStore, OpenError> {
 fn open_file(rest: &str, create: bool) -> Result<OpenStore, OpenError> {
     let path = DatabasePath::parse(rest)?;
     let lock = lock::acquire(&path, create)?;
-    let mut connection = path.connect().map_err(|error| path.failed(&error))?;
+    let mut connection = connect_unlocked(&path).map_err(|error| path.failed(&error))?;
     migrate(&mut connection)?;
     let identity = identify(&mut connection).map_err(|error| path.failed(&error))?;
     let clock = Clock::start(identity.last_at);
@@ -104,6 +118,14 @@ fn open_file(rest: &str, create: bool) -> Result<OpenStore, OpenError> {
     })
 }
 
+/// Fails if another program has locked the database, before anything else can fail
+/// for that reason.
+fn connect_unlocked(path: &DatabasePath) -> Result<SqliteConnection, StoreError> {
+    let mut connection = path.connect(BUSY_TIMEOUT_AT_START)?;
+    connection.batch_execute("BEGIN IMMEDIATE; ROLLBACK")?;
+    Ok(connection)
+}
+
 /// See [`super::restore`].
 pub(super) fn restore(rest: &str, raise: i64) -> Result<(), OpenError> {
     // Migrates the database and locks it against other servers. A path without a
@@ -111,7 +133,7 @@ pub(super) fn restore(rest: &str, raise: i64) -> Result<(), OpenError> {
     let locked = open_file(rest, false)?;
     let path = DatabasePath::parse(rest)?;
     let failed = |error: StoreError| path.failed(&error);
-    let mut connection = path.connect().map_err(failed)?;
+    let mut connection = path.connect(BUSY_TIMEOUT_AT_START).map_err(failed)?;
     let (secret, log_id) = (super::random::<32>().map_err(failed)?, super::random::<8>().map_err(failed)?);
     let restored = connection.immediate_transaction(|connection| {
         let buckets = super::FLOOR_BUCKETS;

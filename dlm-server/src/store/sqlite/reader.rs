@@ -10,7 +10,7 @@ use diesel::sql_types::{BigInt, Binary, Text};
 use dlm_engine::{ClaimKey, Micros};
 
 use super::lock::DatabaseLock;
-use super::{DatabasePath, PRAGMAS, log_trimmed};
+use super::{BUSY_TIMEOUT, DatabasePath, PRAGMAS, log_trimmed, set_busy_timeout};
 use crate::clock::Clock;
 use crate::store::schema::{log, writers};
 use crate::store::{
@@ -36,8 +36,8 @@ struct ReadOnly;
 
 impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
     fn on_acquire(&self, connection: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
-        connection
-            .batch_execute(PRAGMAS)
+        set_busy_timeout(connection, BUSY_TIMEOUT)
+            .and_then(|()| connection.batch_execute(PRAGMAS))
             .and_then(|()| connection.batch_execute(QUERY_ONLY))
             .map_err(diesel::r2d2::Error::QueryError)
     }
@@ -75,7 +75,7 @@ impl SqliteReader {
                 let mut connection = match slot.take() {
                     Some(connection) => connection,
                     None => {
-                        let mut connection = path.connect()?;
+                        let mut connection = path.connect(BUSY_TIMEOUT)?;
                         connection.batch_execute(QUERY_ONLY)?;
                         connection
                     }

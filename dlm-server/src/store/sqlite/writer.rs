@@ -1,6 +1,7 @@
 //! The connection of the only writer.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -9,8 +10,8 @@ use dlm_engine::{ClaimKey, Floor, Micros, Need, Resource, ResourceRecord, RowCha
 use super::claims::{self, one_row};
 use super::fixed::{self, InsertResource, MarkBatch, UpdateResource, UpdateResourceAndCheck};
 use super::lock::DatabaseLock;
-use super::{DatabasePath, log_trimmed, reader};
-use crate::clock::Clock;
+use super::{BUSY_TIMEOUT, BUSY_TIMEOUT_AT_START, DatabasePath, log_trimmed, reader, set_busy_timeout};
+use crate::clock::{Clock, since_boot};
 use crate::store::queries::Queries;
 use crate::store::schema::{floors, log, resources, writers};
 use crate::store::{
@@ -20,6 +21,10 @@ use crate::store::{
 
 /// The id of the only writer.
 const WRITER: i64 = 0;
+
+/// How long maintenance waits while another program has locked the database. Batches
+/// wait behind it.
+const MAINTENANCE_BUSY_TIMEOUT: Duration = Duration::from_millis(50);
 
 pub(super) struct SqliteStore {
     path: DatabasePath,
@@ -35,6 +40,11 @@ pub(super) struct SqliteStore {
     /// Set after a failed COMMIT, until the connection is new: `last_batch` may not
     /// be what is stored.
     outcome_unknown: bool,
+    /// How long the connection's statements wait for a lock.
+    busy_timeout: Duration,
+    /// Until then a batch does not wait for a lock: one has just waited in vain, and
+    /// these waits must not add up.
+    refuse_until: Duration,
     /// After the connection, so that it is dropped last.
     _lock: DatabaseLock,
 }
@@ -55,6 +65,8 @@ impl SqliteStore {
             upto: 0,
             uncommitted: None,
             outcome_unknown: false,
+            busy_timeout: BUSY_TIMEOUT_AT_START,
+            refuse_until: Duration::ZERO,
             _lock: lock,
         };
         store.last_batch()?;
@@ -73,6 +85,27 @@ impl SqliteStore {
             .set(claims::check_at.eq(due_at.0))
             .execute(&mut self.connection)?;
         Ok(())
+    }
+
+    /// Sets how long statements wait while another program has locked the database.
+    fn limit_busy_wait(&mut self, busy_timeout: Duration) -> Result<(), StoreError> {
+        if self.busy_timeout != busy_timeout {
+            set_busy_timeout(&mut self.connection, busy_timeout)?;
+            self.busy_timeout = busy_timeout;
+        }
+        Ok(())
+    }
+
+    fn begin_immediate(&mut self) -> Result<(), StoreError> {
+        let waits = since_boot() >= self.refuse_until;
+        self.limit_busy_wait(if waits { BUSY_TIMEOUT } else { Duration::ZERO })?;
+        // A deferred transaction that reads before it writes can fail at once,
+        // without waiting for the lock.
+        let begun = self.connection.batch_execute("BEGIN IMMEDIATE").map_err(StoreError::from);
+        if waits && matches!(begun, Err(StoreError::Locked(_))) {
+            self.refuse_until = since_boot() + BUSY_TIMEOUT;
+        }
+        begun
     }
 
     fn load(&mut self, name: &Name) -> Result<LoadedResource, StoreError> {
@@ -164,12 +197,10 @@ fn read_marker(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
 impl Store for SqliteStore {
     fn begin(&mut self, _lock_wait: LockWait) -> Result<(), StoreError> {
         self.uncommitted = None;
-        // A deferred transaction that reads before it writes can fail at once,
-        // without waiting for the busy timeout.
         if self.outcome_unknown {
             return Err(StoreError::Unavailable("the last commit is not resolved yet".into()));
         }
-        self.connection.batch_execute("BEGIN IMMEDIATE")?;
+        self.begin_immediate()?;
         match read_marker(&mut self.connection) {
             Ok(last) if last == self.last_batch => Ok(()),
             marker => {
@@ -239,7 +270,8 @@ impl Store for SqliteStore {
     }
 
     fn reconnect(&mut self) -> Result<(), StoreError> {
-        self.connection = self.path.connect()?;
+        self.connection = self.path.connect(BUSY_TIMEOUT)?;
+        self.busy_timeout = BUSY_TIMEOUT;
         self.last_batch()?;
         self.outcome_unknown = false;
         Ok(())
@@ -252,10 +284,12 @@ impl Store for SqliteStore {
     }
 
     fn delete_keys(&mut self, deletion: &KeyDeletion) -> Result<usize, StoreError> {
+        self.limit_busy_wait(MAINTENANCE_BUSY_TIMEOUT)?;
         reader::delete_keys(&mut self.connection, deletion)
     }
 
     fn trim_log(&mut self, trim: &LogTrim) -> Result<usize, StoreError> {
+        self.limit_busy_wait(MAINTENANCE_BUSY_TIMEOUT)?;
         let rows: Vec<(i64, i64, i64)> = log::table
             .order(log::position)
             .limit(trim.limit)
