@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use serde_json::Value;
 
 use super::super::TestServer;
 use crate::harness::{Acquire, Api, client, eventually, exclusive_test_lock, new_key, now, spawn};
@@ -194,20 +195,72 @@ async fn b09_waiter_behind_a_dead_head_is_granted() {
 async fn b10_one_waiter_is_granted_when_the_head_dies_at_the_release() {
     let server = TestServer::start();
     let api = server.api();
-    for _ in 0..20 {
-        let held = api.lock("a", &Acquire::exclusive().ttl(1000)).await;
-        let dying = enqueue(&api, "a", Acquire::exclusive().wait(20_000).ttl(300)).await;
-        let living = enqueue(&api, "a", Acquire::exclusive().wait(20_000).ttl(1000)).await;
-        let released = {
-            let api = api.clone();
-            spawn(async move { api.release("a", &held).await })
-        };
-        dying.abort();
-        released.await.unwrap().ok();
-        // Granted at once, or when the grant to the dead waiter has expired.
+    for round in 0..24 {
+        let name = format!("lock-{round}");
+        let held = api.lock(&name, &Acquire::exclusive().with("owner", "holder")).await;
+        // Only the lease of the dying waiter may run out.
+        let waiter = |owner: &str| Acquire::exclusive().wait(60_000).with("owner", owner);
+        let dying = enqueue(&api, &name, waiter("dying").ttl(300)).await;
+        let living = enqueue(&api, &name, waiter("living")).await;
+        let release = || async { api.release(&name, &held).await.ok() };
+        match round {
+            // The server knows of the death before the release.
+            0 | 1 => {
+                dying.abort();
+                let known = || async {
+                    let waiters = api.status(&name).await["waiters"].clone();
+                    waiters[0]["owner"] == "living" || waiters[0]["away"] == true
+                };
+                eventually("the hang-up is noticed", known).await;
+                release().await;
+            }
+            // The release grants before the death.
+            2 | 3 => {
+                release().await;
+                dying.abort();
+            }
+            _ => {
+                let (release_after, die_after) = race_delays(4 * (round - 4));
+                let die = async {
+                    short_delay(die_after).await;
+                    dying.abort();
+                };
+                let release = async {
+                    short_delay(release_after).await;
+                    release().await;
+                };
+                tokio::join!(die, release);
+            }
+        }
         let lease = living.await.unwrap().ok();
-        assert_eq!(api.status("a").await["holder_count"], 1);
-        api.release("a", &lease).await.ok();
+        assert_eq!(api.status(&name).await["holder_count"], 1);
+        api.release(&name, &lease).await.ok();
+
+        let events = api.events(&name).await;
+        let event = |event: &Value| {
+            format!("{} {}", event["kind"].as_str().unwrap(), event["owner"].as_str().unwrap())
+        };
+        let mut story: Vec<_> = events.iter().map(event).collect();
+        let skipped = "released holder, granted living";
+        // The answer could not be delivered, or the lease ran out.
+        let released = "released holder, granted dying, released dying, granted living";
+        let expired = "released holder, granted dying, expired dying, granted living";
+        let expected = match round {
+            0 | 1 => vec![skipped],
+            2 | 3 => vec![released, expired],
+            _ => vec![skipped, released, expired],
+        };
+        if !story.iter().any(|event| event == "granted dying") {
+            // It may leave the queue, at any time.
+            if let Some(left) = story.iter().position(|event| event == "cancelled dying") {
+                story.remove(left);
+            }
+        }
+        let story = story.join(", ");
+        let is_story = |end: &&str| {
+            story == format!("granted holder, queued dying, queued living, {end}, released living")
+        };
+        assert!(expected.iter().any(is_story), "round {round}: {story}");
     }
 }
 
