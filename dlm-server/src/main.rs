@@ -71,6 +71,22 @@ struct Arguments {
     #[arg(long = "allowed-host", env = "DLM_ALLOWED_HOST", value_delimiter = ',', value_name = "NAME")]
     allowed_hosts: Vec<String>,
 
+    /// Maximum open connections, WebSockets included. The limit of open files may
+    /// allow fewer.
+    #[arg(long, env = "DLM_MAX_CONNECTIONS", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
+    max_connections: u32,
+
+    /// Maximum open connections from one IP address, or from one IPv6 network of 64
+    /// bits; by default four fifths of all connections. Behind a proxy all clients
+    /// have the address of the proxy.
+    #[arg(long, env = "DLM_MAX_CONNECTIONS_PER_ADDRESS", value_parser = clap::value_parser!(u32).range(1..))]
+    max_connections_per_address: Option<u32>,
+
+    /// How long an HTTP/1 connection may be idle between two requests, for example
+    /// `75s`. With `0s`, each connection is closed after one response.
+    #[arg(long, env = "DLM_KEEP_ALIVE", default_value = "75s", value_parser = humantime::parse_duration)]
+    keep_alive: Duration,
+
     /// The format of log lines.
     #[arg(long, env = "DLM_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -140,7 +156,12 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         .event_limit(arguments.event_limit)
         .secret_file(arguments.secret_file)
         .insecure_no_auth(arguments.insecure_no_auth)
-        .allowed_hosts(arguments.allowed_hosts);
+        .allowed_hosts(arguments.allowed_hosts)
+        .max_connections(arguments.max_connections as usize)
+        .max_connections_per_address(
+            arguments.max_connections_per_address.map(|connections| connections as usize),
+        )
+        .keep_alive(arguments.keep_alive);
     if let Some(Command::Restore { raise_tokens }) = arguments.command {
         let restored = server.restore(raise_tokens).await?;
         announce(&format!(

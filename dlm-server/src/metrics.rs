@@ -74,6 +74,7 @@ pub struct Metrics {
     request_duration: Histogram,
     requests_in_flight: Gauge<i64, AtomicI64>,
     connections: Gauge<i64, AtomicI64>,
+    connections_refused: Counter,
     websocket_connections: Family<SocketLabels, Gauge<i64, AtomicI64>>,
     event_subscribers_evicted: Counter,
     batch_operations: Histogram,
@@ -104,6 +105,7 @@ impl Metrics {
             request_duration: seconds(),
             requests_in_flight: Gauge::default(),
             connections: Gauge::default(),
+            connections_refused: Counter::default(),
             websocket_connections: Family::default(),
             event_subscribers_evicted: Counter::default(),
             batch_operations: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
@@ -137,7 +139,16 @@ impl Metrics {
             "Requests that have no response yet",
             self.requests_in_flight.clone(),
         );
-        registry.register("connections", "Open TCP connections", self.connections.clone());
+        registry.register(
+            "connections",
+            "Open TCP connections, including those of WebSockets",
+            self.connections.clone(),
+        );
+        registry.register(
+            "connections_refused",
+            "Connections that got no place, and could only probe the server",
+            self.connections_refused.clone(),
+        );
         registry.register(
             "websocket_connections",
             "Open WebSockets, by protocol",
@@ -219,6 +230,10 @@ impl Metrics {
 
     pub(crate) fn connection_closed(&self) {
         self.connections.dec();
+    }
+
+    pub(crate) fn connection_refused(&self) {
+        self.connections_refused.inc();
     }
 
     pub(crate) fn socket_opened(&self, protocol: SocketProtocol) {

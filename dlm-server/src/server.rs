@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::since_boot;
-use crate::http::{self, App, Hosts};
+use crate::http::{self, App, ConnectionLimits, Hosts, ServeOptions};
 use crate::metrics::Metrics;
 use crate::service::{OpenError, Service, ServiceOptions};
 
@@ -63,6 +63,10 @@ pub enum RunError {
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(9);
 /// The default number of Postgres writers.
 const DEFAULT_WRITERS: usize = 2;
+/// The default limit of connections.
+const DEFAULT_CONNECTIONS: usize = 20_000;
+/// The default time for which an HTTP/1 connection may be idle.
+const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Configures and starts a [`Server`].
 ///
@@ -86,6 +90,9 @@ pub struct ServerBuilder {
     listen: String,
     insecure_no_auth: bool,
     allowed_hosts: Vec<String>,
+    max_connections: usize,
+    max_connections_per_address: Option<usize>,
+    keep_alive: Duration,
     service: ServiceOptions,
 }
 
@@ -153,6 +160,31 @@ impl ServerBuilder {
         self
     }
 
+    /// Maximum open connections, WebSockets included. The default is 20,000. The
+    /// limit of open files of the process may allow fewer.
+    ///
+    /// A few more are accepted while so many are open: they may only probe the
+    /// server (`/livez`, `/readyz`, `/metrics`), and get 503 otherwise.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections;
+        self
+    }
+
+    /// Maximum open connections from one IP address, or from one IPv6 network of
+    /// 64 bits. The default is four fifths of all connections. Behind a proxy all
+    /// clients have the address of the proxy.
+    pub fn max_connections_per_address(mut self, connections: Option<usize>) -> Self {
+        self.max_connections_per_address = connections;
+        self
+    }
+
+    /// How long an HTTP/1 connection may be idle between two requests. The
+    /// default is 75 s. With zero, each connection is closed after one response.
+    pub fn keep_alive(mut self, idle: Duration) -> Self {
+        self.keep_alive = idle;
+        self
+    }
+
     /// Makes a database from a backup safe to serve, instead of serving it. See
     /// [`restore`](crate::restore).
     ///
@@ -181,7 +213,11 @@ impl ServerBuilder {
         let service = Service::open(self.service, metrics.clone()).await?;
         let hosts = Hosts::new(&self.listen, local_addr, &self.allowed_hosts);
         let app = App::new(service.clone(), hosts, metrics);
-        Ok(Server { listener, local_addr, service, app })
+        let open_files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let limits =
+            ConnectionLimits::new(self.max_connections, self.max_connections_per_address, open_files);
+        let options = ServeOptions { limits, keep_alive: self.keep_alive };
+        Ok(Server { listener, local_addr, service, app, options })
     }
 }
 
@@ -198,6 +234,7 @@ pub struct Server {
     local_addr: SocketAddr,
     service: Service,
     app: App,
+    options: ServeOptions,
 }
 
 impl Server {
@@ -207,6 +244,9 @@ impl Server {
             listen: "127.0.0.1:7420".into(),
             insecure_no_auth: false,
             allowed_hosts: Vec::new(),
+            max_connections: DEFAULT_CONNECTIONS,
+            max_connections_per_address: None,
+            keep_alive: DEFAULT_KEEP_ALIVE,
             service: ServiceOptions {
                 database_url: "sqlite://dlm.db".into(),
                 writers: DEFAULT_WRITERS,
@@ -244,7 +284,7 @@ impl Server {
     /// Not cancel safe: dropping the future abandons connections and skips the
     /// drain. Cancel `stop` instead.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
-        let Self { listener, service, app, .. } = self;
+        let Self { listener, service, app, options, .. } = self;
         // The caller's token is not cancelled when this server fails.
         let stop = stop.child_token();
         let mut draining_since = since_boot();
@@ -252,7 +292,7 @@ impl Server {
             draining_since = since_boot();
             service.drain();
         };
-        let serving = http::serve(listener, app, stop.clone(), draining);
+        let serving = http::serve(listener, app, options, stop.clone(), draining);
         let stop_on_failure = async {
             service.part_ended().await;
             stop.cancel();

@@ -9,6 +9,7 @@
 //!
 //! On SQLite or Postgres, whichever the test needs:
 //!
+//! - `connections`: their number, their deadlines, requests that can't be parsed
 //! - `chaos`: servers and databases that fail repeatedly under load
 //! - `database_outage`: an unavailable database, connections broken at a COMMIT
 //! - `examples`: the example programs, and the README's `curl` commands
@@ -31,6 +32,7 @@
 #![expect(clippy::duplicate_mod, reason = "the same tests run on both databases")]
 
 mod chaos;
+mod connections;
 mod database_outage;
 mod examples;
 mod full_disk;

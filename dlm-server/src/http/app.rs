@@ -7,29 +7,39 @@ use std::time::Duration;
 use dlm_protocol::ProblemCode;
 use futures_util::FutureExt;
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, HeaderName, HeaderValue};
+use hyper::header::{ACCEPT, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request};
-use uuid::Uuid;
 
 use super::hosts::Hosts;
 use super::peer::{KeylessWaiter, Peer};
 use super::request;
+use super::request_id::{REQUEST_ID, request_id};
 use super::response::{self, HttpResponse, Rejection};
 use super::route::{Route, RouteMatch, Routes};
-use super::{openapi, ui, upgrade};
+use super::{body, openapi, ui, upgrade};
 use crate::clock::since_boot;
 use crate::metrics::Metrics;
 use crate::service::{Error, Operation, Outcome, Principal, Service};
 use crate::socket::Sockets;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const MAX_REQUEST_ID: usize = 128;
+/// When a client may retry that found all places taken.
+const RETRY_WHEN_FULL: Duration = Duration::from_secs(5);
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Handles requests. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct App(Arc<Inner>);
+
+/// The client of a connection.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    /// Of a connection that speaks HTTP/1. HTTP/2 reads while it serves, and a
+    /// client that closes its direction has given up the connection.
+    pub(super) peer: Option<Peer>,
+    /// Why the client may only probe the server, if so.
+    pub(super) refused: Option<&'static str>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -55,8 +65,8 @@ impl App {
         }))
     }
 
-    pub(super) fn metrics(&self) -> &Metrics {
-        &self.0.metrics
+    pub(super) fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.0.metrics)
     }
 
     pub(super) fn sockets(&self) -> &Sockets {
@@ -69,13 +79,13 @@ impl App {
     ///
     /// Dropping the future means that the caller hung up. An operation that was
     /// handed to a writer completes anyway.
-    pub(super) async fn handle(self, request: Request<Incoming>, peer: Option<Peer>) -> HttpResponse {
+    pub(super) async fn handle(self, request: Request<Incoming>, caller: &Caller) -> HttpResponse {
         let started = since_boot();
-        let request_id = request_id(request.headers());
+        let request_id = request_id(request.headers().get(REQUEST_ID).map(HeaderValue::as_bytes));
         let _in_flight = InFlight::new(&self.0.metrics);
         let handle = async {
             match self.0.hosts.check(&request) {
-                Ok(()) => self.route(request, &request_id, peer.as_ref()).await,
+                Ok(()) => self.route(request, &request_id, caller).await,
                 Err(rejection) => ("none", Err(rejection)),
             }
         };
@@ -101,17 +111,22 @@ impl App {
         &self,
         request: Request<Incoming>,
         request_id: &HeaderValue,
-        peer: Option<&Peer>,
+        caller: &Caller,
     ) -> (&'static str, Result<HttpResponse, Rejection>) {
         let path = request.uri().path().to_owned();
-        match self.0.routes.find(request.method(), &path) {
+        let found = self.0.routes.find(request.method(), &path);
+        if let Some(why) = caller.refused.filter(|_| !found.is_probe()) {
+            body::discard(request.into_body()).await;
+            return ("none", Err(Error::Unavailable { why, retry_after: RETRY_WHEN_FULL }.into()));
+        }
+        match found {
             RouteMatch::Route(route, _) if upgrade::is_socket(route, &request) => {
                 let Inner { sockets, service, principal, .. } = &*self.0;
                 (route.name(), upgrade::handle(route, request, sockets, service, principal).await)
             }
             RouteMatch::Route(route, name) => {
                 let (parts, body) = request.into_parts();
-                (route.name(), self.dispatch(route, name, &parts, body, request_id, peer).await)
+                (route.name(), self.dispatch(route, name, &parts, body, request_id, caller).await)
             }
             RouteMatch::MethodNotAllowed(allow) => ("none", Err(Rejection::method_not_allowed(allow))),
             RouteMatch::NotFound => ("ui", ui::handle(request.method(), &path, request.headers())),
@@ -125,11 +140,11 @@ impl App {
         parts: &Parts,
         body: Incoming,
         request_id: &HeaderValue,
-        peer: Option<&Peer>,
+        caller: &Caller,
     ) -> Result<HttpResponse, Rejection> {
         let inner = &*self.0;
         if let Some(operation) = request::operation(route, name, parts, body).await? {
-            let outcome = self.execute(operation, peer).await?;
+            let outcome = self.execute(operation, caller.peer.as_ref()).await?;
             return Ok(response::outcome(outcome, request_id.to_str().unwrap_or("")));
         }
         match route {
@@ -196,17 +211,5 @@ fn wants_open_metrics(headers: &HeaderMap) -> bool {
     accepted.flat_map(|value| value.split(',')).any(|range| {
         let range = range.trim().to_ascii_lowercase();
         range.split(';').next().is_some_and(|media| media.trim() == "application/openmetrics-text")
-    })
-}
-
-/// The caller's request id if it is short visible ASCII, else a new one.
-fn request_id(headers: &HeaderMap) -> HeaderValue {
-    let acceptable = |value: &&HeaderValue| {
-        let bytes = value.as_bytes();
-        (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
-    };
-    headers.get(REQUEST_ID).filter(acceptable).cloned().unwrap_or_else(|| {
-        HeaderValue::try_from(Uuid::now_v7().to_string())
-            .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
     })
 }

@@ -13,6 +13,8 @@ use super::response::Rejection;
 
 /// How long a body may take to arrive.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the body of a request that is refused anyway may take to arrive.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 /// A body that is too large is read and discarded up to this size. A client that
 /// is still sending when the connection closes may never see the response.
 const MAX_DISCARDED: u64 = 8 * 1024 * 1024;
@@ -30,6 +32,12 @@ pub(super) async fn read(body: Incoming, limit: usize) -> Result<Bytes, Rejectio
             Err(Rejection::new(ProblemCode::RequestTimeout, 408, "the body did not arrive in time").closing())
         }
     }
+}
+
+/// Reads a body that nobody needs. A client that is still sending when the
+/// connection closes may never see the response.
+pub(super) async fn discard(body: Incoming) {
+    tokio::time::timeout(DISCARD_TIMEOUT, collect(body, 0)).await.ok();
 }
 
 enum Collected {

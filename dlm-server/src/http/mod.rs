@@ -1,33 +1,44 @@
 //! The HTTP transport. It translates between HTTP and the service, and nothing
 //! else.
 //!
-//! - `serve`: connections, their limits and their shutdown
-//! - `peer`: notices a client that is gone or done sending
+//! - `serve`: connections and their shutdown
+//! - `places`: how many connections may be open
+//! - `stream`: the TCP stream of a connection and its deadlines; `peer`: notices a
+//!   client that is gone or done sending; `exchange`: whether a request is served
+//! - `refusal`: the responses that hyper makes by itself
 //! - `app`: one request, from its route to its response
 //! - `hosts`: the host names and origins that are accepted
 //! - `route`: the table of routes
 //! - `request`: decodes path, query, headers and body into an operation
 //! - `query`: query strings
 //! - `body`: reads a body within its limits
-//! - `response`: outcomes and problems as responses
+//! - `response`: outcomes and problems as responses; `reply_body`: their bodies;
+//!   `request_id`: their ids
 //! - `upgrade`: requests that become WebSockets
 //! - `ui`: the embedded pages
 //! - `openapi`: the published description of the API
 
 mod app;
 mod body;
+mod exchange;
 mod hosts;
 mod openapi;
 mod peer;
+mod places;
 mod query;
+mod refusal;
+mod reply_body;
 mod request;
+mod request_id;
 mod response;
 mod route;
 mod serve;
+mod stream;
 mod ui;
 mod upgrade;
 
 pub(crate) use app::App;
 pub(crate) use hosts::Hosts;
 pub use openapi::document as openapi_document;
-pub(crate) use serve::serve;
+pub(crate) use places::ConnectionLimits;
+pub(crate) use serve::{ServeOptions, serve};

@@ -6,102 +6,23 @@
 //! request. The operating system reports the end of the stream and a reset
 //! beside the data, and [`Peer`] waits for those reports.
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use dlm_protocol::{IdempotencyKey, ResourceName};
-use rustix::net::Shutdown;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::Interest;
 use tokio_util::sync::CancellationToken;
+
+use super::stream::Connection;
 
 /// How long a reset may take to arrive after the response was sent.
 const RESET_WITHIN: Duration = Duration::from_secs(1);
 
-/// A TCP stream that can be watched while hyper owns it.
-#[derive(Debug)]
-pub(super) struct SharedStream {
-    stream: Arc<TcpStream>,
-    broken: CancellationToken,
-}
-
-impl SharedStream {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream: Arc::new(stream), broken: CancellationToken::new() }
-    }
-
-    /// The client of this stream.
-    pub(super) fn peer(&self) -> Peer {
-        Peer {
-            stream: Arc::clone(&self.stream),
-            broken: self.broken.clone(),
-            done_sending: CancellationToken::new(),
-            returning: Arc::default(),
-        }
-    }
-
-    /// The operating system reports a reset only once, to the first caller that reads it.
-    fn note<T>(&self, result: io::Result<T>) -> Poll<io::Result<T>> {
-        Poll::Ready(result.inspect_err(|_| self.broken.cancel()))
-    }
-}
-
-impl AsyncRead for SharedStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.stream.poll_read_ready(cx))?;
-            match self.stream.try_read_buf(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return self.note(read.map(drop)),
-            }
-        }
-    }
-}
-
-impl AsyncWrite for SharedStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.stream.poll_write_ready(cx))?;
-            match self.stream.try_write_vectored(slices) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return self.note(written),
-            }
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(rustix::net::shutdown(&*self.stream, Shutdown::Write).map_err(io::Error::from))
-    }
-}
-
 /// The client of an HTTP/1 connection. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
-    stream: Arc<TcpStream>,
-    /// Cancelled once a read or a write has failed.
+    connection: Arc<Connection>,
     broken: CancellationToken,
     done_sending: CancellationToken,
     returning: Arc<Mutex<Vec<KeylessWaiter>>>,
@@ -115,6 +36,11 @@ pub(super) struct KeylessWaiter {
 }
 
 impl Peer {
+    /// `broken` is cancelled once a read or a write has failed.
+    pub(super) fn new(connection: Arc<Connection>, broken: CancellationToken) -> Self {
+        Self { connection, broken, done_sending: CancellationToken::new(), returning: Arc::default() }
+    }
+
     /// Cancelled once the client has closed its sending direction. It may still
     /// read, or it may be gone: that shows only when something is sent to it.
     pub(super) fn done_sending(&self) -> &CancellationToken {
@@ -127,6 +53,23 @@ impl Peer {
         self.end_of_stream().await;
         self.done_sending.cancel();
         self.reset().await;
+    }
+
+    /// Reads and discards what the client still sends, until it closes the
+    /// connection or `within` is over.
+    pub(super) async fn discard_rest(&self, within: Duration) {
+        let stream = &self.connection.stream;
+        let reading = async {
+            let mut buffer = [0; 4096];
+            while stream.readable().await.is_ok() {
+                match stream.try_read(&mut buffer) {
+                    Ok(0) => return,
+                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
+                    _ => {}
+                }
+            }
+        };
+        tokio::time::timeout(within, reading).await.ok();
     }
 
     /// A waiter is about to learn its key after the client is done sending.
@@ -148,20 +91,20 @@ impl Peer {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     async fn end_of_stream(&self) {
         // Unlike `READABLE`, this is not ready while bytes are unread.
-        while let Ok(ready) = self.stream.ready(Interest::PRIORITY).await {
+        while let Ok(ready) = self.connection.stream.ready(Interest::PRIORITY).await {
             if ready.is_read_closed() {
                 return;
             }
             // Urgent data, which nobody reads: wait for the next report.
             let seen = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-            self.stream.try_io(Interest::PRIORITY, seen).ok();
+            self.connection.stream.try_io(Interest::PRIORITY, seen).ok();
         }
     }
 
     /// Waits for the end of the stream, also behind unread bytes.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     async fn end_of_stream(&self) {
-        while let Ok(ready) = self.stream.ready(Interest::READABLE).await {
+        while let Ok(ready) = self.connection.stream.ready(Interest::READABLE).await {
             if ready.is_read_closed() {
                 return;
             }
@@ -173,7 +116,7 @@ impl Peer {
     async fn reset(&self) {
         tokio::select! {
             // An error of the wait means the same: the stream is unusable.
-            _ = self.stream.ready(Interest::ERROR) => {}
+            _ = self.connection.stream.ready(Interest::ERROR) => {}
             () = self.broken.cancelled() => {}
         }
     }

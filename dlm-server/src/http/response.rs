@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use dlm_protocol::{Problem, ProblemCode, RenewResult, Renewed};
-use http_body_util::Full;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
     RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
@@ -10,10 +9,11 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
+use super::reply_body::ReplyBody;
 use crate::problem::{problem, renew_result};
 use crate::service::{Error, Outcome};
 
-pub(super) type HttpResponse = Response<Full<Bytes>>;
+pub(super) type HttpResponse = Response<ReplyBody>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// A response for programs loads nothing and may not be framed.
@@ -122,7 +122,7 @@ pub(super) fn text(content_type: &'static str, body: impl Into<Bytes>) -> HttpRe
 }
 
 fn bytes(status: u16, content_type: HeaderValue, body: Bytes) -> HttpResponse {
-    let mut response = Response::new(Full::new(body));
+    let mut response = Response::new(ReplyBody::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);

@@ -86,6 +86,13 @@ pub(super) enum RouteMatch<'a> {
     NotFound,
 }
 
+impl RouteMatch<'_> {
+    /// Whether the request only asks how the server is.
+    pub(super) fn is_probe(&self) -> bool {
+        matches!(self, Self::Route(Route::Livez | Route::Readyz | Route::Metrics, _))
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Routes(Router<Endpoint>);
 

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
     IF_NONE_MATCH, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -11,6 +10,7 @@ use hyper::header::{
 use hyper::{Method, Response, StatusCode};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
+use super::reply_body::ReplyBody;
 use super::response::{HttpResponse, Rejection};
 
 #[derive(RustEmbed)]
@@ -64,7 +64,7 @@ fn page(embedded: Option<EmbeddedFile>, headers: &HeaderMap) -> HttpResponse {
 fn file(found: EmbeddedFile, name: &str, headers: &HeaderMap) -> HttpResponse {
     let tag = etag(&found.metadata.sha256_hash());
     let mut response = if is_cached(headers, &tag) {
-        let mut response = Response::new(Full::default());
+        let mut response = Response::new(ReplyBody::default());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
@@ -72,7 +72,7 @@ fn file(found: EmbeddedFile, name: &str, headers: &HeaderMap) -> HttpResponse {
             Cow::Borrowed(bytes) => Bytes::from_static(bytes),
             Cow::Owned(bytes) => Bytes::from(bytes),
         };
-        Response::new(Full::new(body))
+        Response::new(ReplyBody::from(body))
     };
     let media = found.metadata.mimetype();
     let media = if media.starts_with("text/") && !media.contains("charset") {
@@ -104,7 +104,7 @@ fn is_cached(headers: &HeaderMap, tag: &str) -> bool {
 }
 
 fn text(page: &'static str) -> HttpResponse {
-    let mut response = Response::new(Full::new(Bytes::from_static(page.as_bytes())));
+    let mut response = Response::new(ReplyBody::from(Bytes::from_static(page.as_bytes())));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));

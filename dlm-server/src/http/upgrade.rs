@@ -7,6 +7,7 @@ use hyper::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use hyper_tungstenite::{is_upgrade_request, upgrade};
 
 use super::query::Query;
+use super::reply_body::ReplyBody;
 use super::request;
 use super::response::{HttpResponse, Rejection};
 use super::route::Route;
@@ -70,16 +71,11 @@ fn upgrade_to(
     if offers_any && !offered {
         return Err(Rejection::invalid(format!("the subprotocol of this path is `{protocol}`")));
     }
-    let full = Error::Unavailable {
-        why: "too many WebSockets are open",
-        retry_after: std::time::Duration::from_secs(1),
-    };
-    let permit = sockets.permit().ok_or(full)?;
     let (mut response, upgraded) = upgrade(request, Some(config(max_message)))
         .map_err(|error| Rejection::invalid(format!("the upgrade request is not valid: {error}")))?;
     if offered {
         response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
     }
-    sockets.serve(upgraded, permit, socket);
-    Ok(response)
+    sockets.serve(upgraded, socket);
+    Ok(response.map(|_| ReplyBody::default()))
 }

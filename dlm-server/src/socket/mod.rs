@@ -21,7 +21,6 @@ use std::time::Duration;
 use futures_util::SinkExt;
 use hyper::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 use hyper_tungstenite::{HyperWebsocket, HyperWebsocketStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_util::sync::CancellationToken;
@@ -34,8 +33,6 @@ use close::{CloseReason, close};
 pub(crate) use events::EventSocket;
 pub(crate) use session::SessionSocket;
 
-/// Maximum open sockets.
-const MAX_SOCKETS: usize = 20_000;
 /// Time between two pings.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a peer may block a write.
@@ -51,31 +48,23 @@ pub(crate) const MAX_READ: usize = 4 * MAX_FRAME;
 pub(crate) struct Sockets {
     tracker: TaskTracker,
     stop: CancellationToken,
-    permits: Arc<Semaphore>,
     metrics: Arc<Metrics>,
 }
 
 impl Sockets {
     pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
-        let permits = Arc::new(Semaphore::new(MAX_SOCKETS));
-        Self { tracker: TaskTracker::new(), stop: CancellationToken::new(), permits, metrics }
+        Self { tracker: TaskTracker::new(), stop: CancellationToken::new(), metrics }
     }
 
     pub(crate) fn metrics(&self) -> Arc<Metrics> {
         Arc::clone(&self.metrics)
     }
 
-    /// A permit for one more socket, unless too many are open.
-    pub(crate) fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.permits).try_acquire_owned().ok()
-    }
-
     /// Serves a socket in its own task, once the upgrade is complete.
-    pub(crate) fn serve(&self, upgrade: HyperWebsocket, permit: OwnedSemaphorePermit, socket: impl Socket) {
+    pub(crate) fn serve(&self, upgrade: HyperWebsocket, socket: impl Socket) {
         let (stop, metrics) = (self.stop.clone(), Arc::clone(&self.metrics));
         let protocol = socket.protocol();
         self.tracker.spawn(async move {
-            let _permit = permit;
             match upgrade.await {
                 Ok(stream) => {
                     metrics.socket_opened(protocol);

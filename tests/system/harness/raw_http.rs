@@ -75,11 +75,51 @@ pub(crate) struct RawHttp2 {
 impl RawHttp2 {
     pub(crate) async fn connect(url: &str) -> Self {
         let host = url.trim_start_matches("http://").to_owned();
+        Self::with_settings(host, &[]).await
+    }
+
+    /// A client that gives responses no window.
+    pub(crate) async fn without_window(url: &str) -> Self {
+        let host = url.trim_start_matches("http://").to_owned();
+        // SETTINGS_INITIAL_WINDOW_SIZE = 0
+        Self::with_settings(host, &[0, 4, 0, 0, 0, 0]).await
+    }
+
+    async fn with_settings(host: String, settings: &[u8]) -> Self {
         let mut stream = TcpStream::connect(&host).await.expect("the server accepts");
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("the preface is sent");
         let mut client = Self { stream, host };
-        client.frame(4, 0, 0, &[]).await;
+        client.frame(4, 0, 0, settings).await;
         client
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) {
+        let host = self.host.clone();
+        let headers = [(":method", "GET"), (":scheme", "http"), (":path", path), (":authority", &host)];
+        self.headers(&headers, 5).await;
+    }
+
+    /// Reads until the server closes the connection.
+    pub(crate) async fn read_to_end(&mut self) -> Vec<u8> {
+        let mut received = Vec::new();
+        let read = self.stream.read_to_end(&mut received);
+        tokio::time::timeout(Duration::from_secs(20), read).await.expect("the server closes").ok();
+        received
+    }
+
+    /// Answers pings until the server closes the connection.
+    pub(crate) async fn answer_pings_to_the_end(&mut self) {
+        let mut head = [0; 9];
+        while self.stream.read_exact(&mut head).await.is_ok() {
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let mut payload = vec![0; length as usize];
+            if self.stream.read_exact(&mut payload).await.is_err() {
+                return;
+            }
+            if head[3] == 6 && head[4] & 1 == 0 {
+                self.frame(6, 1, 0, &payload).await;
+            }
+        }
     }
 
     pub(crate) async fn acquire(&mut self, name: &str, acquire: &Acquire) {
@@ -92,6 +132,17 @@ impl RawHttp2 {
             ("content-type", "application/json"),
         ];
         headers.extend(acquire.key.as_deref().map(|key| ("idempotency-key", key)));
+        self.headers(&headers, 4).await;
+        let body = acquire.body.to_string();
+        self.frame(0, 1, 1, body.as_bytes()).await;
+    }
+
+    /// Resets the stream of the request, and keeps the connection.
+    pub(crate) async fn reset_stream(&mut self) {
+        self.frame(3, 0, 1, &8_u32.to_be_bytes()).await;
+    }
+
+    async fn headers(&mut self, headers: &[(&str, &str)], flags: u8) {
         let mut block = Vec::new();
         for (name, value) in headers {
             // A literal without indexing; lengths below 127 are one byte.
@@ -101,14 +152,7 @@ impl RawHttp2 {
                 block.extend_from_slice(text.as_bytes());
             }
         }
-        self.frame(1, 4, 1, &block).await;
-        let body = acquire.body.to_string();
-        self.frame(0, 1, 1, body.as_bytes()).await;
-    }
-
-    /// Resets the stream of the request, and keeps the connection.
-    pub(crate) async fn reset_stream(&mut self) {
-        self.frame(3, 0, 1, &8_u32.to_be_bytes()).await;
+        self.frame(1, flags, 1, &block).await;
     }
 
     async fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {

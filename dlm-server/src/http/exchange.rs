@@ -1,0 +1,41 @@
+//! Whether an HTTP/1 connection is serving a request, or reading the next one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+const READING: u8 = 0;
+const SERVING: u8 = 1;
+const UPGRADED: u8 = 2;
+
+/// The state of one connection. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Exchanges(Arc<AtomicU8>);
+
+impl Exchanges {
+    /// A request has arrived. The exchange ends when the result is dropped.
+    pub(super) fn begin(&self) -> Exchange {
+        self.0.store(SERVING, Ordering::Relaxed);
+        Exchange(self.clone())
+    }
+
+    /// The connection carries another protocol from now on.
+    pub(super) fn upgrade(&self) {
+        self.0.store(UPGRADED, Ordering::Relaxed);
+    }
+
+    /// Whether the head of a request is read, or awaited.
+    pub(super) fn is_reading(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == READING
+    }
+}
+
+/// One request and its response.
+#[derive(Debug)]
+pub(super) struct Exchange(Exchanges);
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        // Fails after an upgrade, which is for good.
+        self.0.0.compare_exchange(SERVING, READING, Ordering::Relaxed, Ordering::Relaxed).ok();
+    }
+}
