@@ -33,7 +33,8 @@ pub enum SessionOp {
 
 /// One operation. It has the fields of the operation's HTTP body, `resource`
 /// (except for a renewal of several leases), and for acquire and cancel
-/// `idempotency_key`. All other fields are absent.
+/// `idempotency_key`. All other fields are absent. An acquire without a key gets
+/// one from the server; its waiter leaves the queue when the socket breaks.
 ///
 /// ```
 /// use dlm_protocol::{SessionOp, SessionRequest};

@@ -159,10 +159,10 @@ impl Service {
         &self,
         principal: &Principal,
         resource: ResourceName,
-        key: IdempotencyKey,
+        key: Option<IdempotencyKey>,
         request: AcquireRequest,
     ) -> Result<Lease, Error> {
-        match self.acquire(principal, resource, Some(key), request, Hold::Throughout).await? {
+        match self.acquire(principal, resource, key, request, Hold::Throughout).await? {
             Outcome::Lease(lease) => Ok(*lease),
             _ => Err(Error::Internal),
         }

@@ -12,8 +12,9 @@ use crate::service::{Error, Operation};
 /// The operation of a frame.
 #[derive(Debug)]
 pub(super) enum SessionOperation {
-    /// Gets a single reply, at the grant or at the deadline.
-    Acquire { resource: ResourceName, key: IdempotencyKey, request: AcquireRequest },
+    /// Gets a single reply, at the grant or at the deadline. Without a key the
+    /// service makes one.
+    Acquire { resource: ResourceName, key: Option<IdempotencyKey>, request: AcquireRequest },
     /// Executed after every earlier operation on the resource.
     Status { resource: ResourceName },
     /// Executed like over HTTP.
@@ -56,7 +57,7 @@ fn operation(mut frame: SessionRequest) -> Result<SessionOperation, Error> {
     let operation = match frame.op {
         SessionOp::Acquire => SessionOperation::Acquire {
             resource: required(frame.resource.take(), "resource")?,
-            key: required(frame.idempotency_key.take(), "idempotency_key")?,
+            key: frame.idempotency_key.take(),
             request: AcquireRequest {
                 mode: frame.mode.take().unwrap_or_default(),
                 ttl_ms: frame.ttl_ms.take().unwrap_or_default(),
@@ -127,7 +128,7 @@ mod tests {
 
     #[test]
     fn each_operation_accepts_only_its_own_fields() {
-        let (_, why) = rejection(r#"{"id": 1, "op": "acquire", "resource": "a"}"#);
+        let (_, why) = rejection(r#"{"id": 1, "op": "cancel", "resource": "a"}"#);
         assert_eq!(why, "`idempotency_key` is missing");
         rejection(r#"{"id": 1, "op": "release", "resource": "a", "lease_id": "x", "ttl_ms": 1000}"#);
         rejection(r#"{"id": 1, "op": "renew", "leases": [], "resource": "a"}"#);

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::TestServer;
 use crate::harness::{
-    Acquire, FaultProxy, NetworkFault, WebSocket, eventually, exclusive_test_lock, micros, new_key, now,
+    Acquire, Backend, FaultProxy, NetworkFault, WebSocket, eventually, exclusive_test_lock, micros, new_key, now,
     spawn,
 };
 
@@ -70,7 +70,7 @@ async fn malformed_frame_is_answered_and_the_session_stays_open() {
     let bad_name = session.request("status", json!({"resource": ".."})).await;
     assert_eq!(bad_name["problem"]["code"], "invalid-name");
     for (op, fields) in [
-        ("acquire", json!({"resource": "a"})),
+        ("cancel", json!({"resource": "a"})),
         ("release", json!({"resource": "a", "lease_id": "x", "ttl_ms": 5000})),
         ("check", json!({"resource": "a", "fencing_tokn": 1})),
         ("fly", json!({"resource": "a"})),
@@ -130,6 +130,72 @@ async fn waiter_keeps_its_place_after_its_session_breaks() {
     assert_eq!(lease["fencing_token"], 2);
     session.request("release", json!({"resource": "a", "lease_id": lease["lease_id"]})).await;
     behind.await.unwrap().ok();
+}
+
+#[tokio::test]
+async fn b67_acquire_without_a_key_leaves_at_once_when_its_session_breaks() {
+    let server = TestServer::start();
+    let api = server.api();
+    let keyless = |wait: u64| json!({"resource": "a", "wait_ms": wait});
+    let mut holder = WebSocket::session(server.url()).await;
+    let lease = holder.request("acquire", keyless(0)).await["lease"].clone();
+    assert_eq!(lease["fencing_token"], 1);
+    assert_eq!(
+        holder.request("acquire", keyless(0)).await["problem"]["code"],
+        "lock-held",
+        "a retry is a new request"
+    );
+    let mut leaving = WebSocket::session(server.url()).await;
+    leaving.send("acquire", keyless(60_000)).await;
+    eventually("the acquire is queued", || async { api.queue_len("a").await == 1 }).await;
+    drop(leaving);
+    eventually("the waiter has left", || async { api.queue_len("a").await == 0 }).await;
+    let events = api.events("a").await;
+    assert_eq!((&events[2]["kind"], &events[2]["reason"]), (&json!("cancelled"), &json!("away")));
+    let noticed_after = micros(&events[2]["at"]) - micros(&events[1]["at"]);
+    assert!(noticed_after < 10_000_000, "it keeps no place: {noticed_after} µs");
+    let waiting = holder.send("acquire", keyless(60_000)).await;
+    let release = json!({"resource": "a", "lease_id": lease["lease_id"]});
+    assert_eq!(holder.request("release", release).await["released"]["released"], true);
+    assert_eq!(holder.response(waiting).await["lease"]["fencing_token"], 2);
+    drop(holder);
+    assert_eq!(api.status("a").await["holder_count"], 1, "a lease survives its session");
+}
+
+#[tokio::test]
+async fn b59_keyless_grant_that_finds_no_session_is_released_at_once() {
+    let server = TestServer::start();
+    let api = server.api();
+    let connected = async || {
+        let metrics = api.get("/metrics").await.text;
+        let sessions =
+            |line: &&str| line.starts_with("dlm_websocket_connections{") && line.contains("session");
+        metrics.lines().find(sessions).is_some_and(|line| line.ends_with(" 1"))
+    };
+    for wait_ms in [0, 60_000] {
+        let name = format!("keyless/{wait_ms}");
+        let acquire = json!({"resource": name, "wait_ms": wait_ms});
+        // The acquire fails if the database is blocked for too long.
+        eventually("an acquire is granted", || async {
+            let blocked = server.database().block_writes();
+            let mut session = WebSocket::session(server.url()).await;
+            session.send("acquire", acquire.clone()).await;
+            // Answered at once, after the acquire is enqueued.
+            session.request("fly", json!({})).await;
+            assert!(connected().await);
+            drop(session);
+            eventually("the session is closed", || async { !connected().await }).await;
+            drop(blocked);
+            api.lock("later", &Acquire::exclusive().wait(20_000).ttl(100)).await;
+            !api.event_kinds(&name).await.is_empty()
+        })
+        .await;
+        eventually("the grant is released", || async {
+            api.event_kinds(&name).await == ["granted", "released"]
+        })
+        .await;
+        assert_eq!(api.status(&name).await["state"], "free");
+    }
 }
 
 #[tokio::test]

@@ -175,7 +175,7 @@ impl Api {
         if self.over_sessions {
             let mut fields = acquire.body.clone();
             fields["resource"] = json!(name);
-            fields["idempotency_key"] = json!(acquire.key.clone().unwrap_or_else(super::new_key));
+            fields["idempotency_key"] = json!(acquire.key);
             return self.request_over_session("acquire", fields).await;
         }
         self.try_acquire(name, acquire).await.expect("a response")
