@@ -12,6 +12,7 @@
 //! - `connections`: their number, their deadlines, requests that can't be parsed
 //! - `chaos`: servers and databases that fail repeatedly under load
 //! - `database_outage`: an unavailable database, connections broken at a COMMIT
+//! - `disk_faults`: a disk that hangs, fails to sync, or is full
 //! - `examples`: the example programs, and the README's `curl` commands
 //! - `full_disk`: a database that can't be written
 //! - `monitoring`: the overview, the UI's pages, the checks of Host and Origin
@@ -34,6 +35,7 @@
 mod chaos;
 mod connections;
 mod database_outage;
+mod disk_faults;
 mod examples;
 mod full_disk;
 mod harness;

@@ -13,7 +13,7 @@ use super::{Error, Hold, Outcome, Principal, Service, unavailable, wire};
 use crate::clock::since_boot;
 use crate::store::Name;
 use crate::writer::{
-    Caller, Completion, Execute, Leave, OperationError, OperationResult, RequestId, Writers,
+    Caller, Completion, EnqueueError, Execute, Leave, OperationError, OperationResult, RequestId, Writers,
 };
 
 impl Service {
@@ -36,11 +36,12 @@ impl Service {
             true => Arc::from("{}"),
             false => serde_json::to_string(&request.metadata).map_err(|_| Error::Internal)?.into(),
         };
-        let waits = request.wait_ms.as_millis() > 0;
+        let wait_ms = request.wait_ms.as_millis();
+        let waits = wait_ms > 0;
         let request = Arc::new(Request {
             mode: wire::engine_mode(request.mode),
             ttl_ms: request.ttl_ms.as_millis(),
-            wait_ms: request.wait_ms.as_millis(),
+            wait_ms,
             owner: request.owner.as_str().into(),
             metadata,
         });
@@ -58,6 +59,12 @@ impl Service {
             guard.state = QueueState::Absent;
             return Err(error.into());
         }
+        // A parked request waits for the lock. Its wait began no later than this request.
+        let wait_ends = arrived + Duration::from_millis(wait_ms);
+        let patience = || match self.0.writers.is_parked(&name, &claim, id) {
+            true => wait_ends.saturating_sub(since_boot()),
+            false => Duration::ZERO,
+        };
         let answer = if waits && let Hold::Briefly { until } = hold {
             let held = async {
                 tokio::select! {
@@ -68,7 +75,7 @@ impl Service {
             };
             tokio::select! {
                 biased;
-                answer = &mut answered => answer,
+                answer = self.0.writers.answer(&name, &mut answered, arrived, patience) => answer,
                 () = held => {
                     // The caller can return: the reply will tell it the key. If
                     // the wait has ended meanwhile, its result is in flight.
@@ -76,14 +83,14 @@ impl Service {
                         // There is no writer any more that could answer.
                         return Err(unavailable("the server is shutting down"));
                     }
-                    answered.await
+                    self.0.writers.answer(&name, &mut answered, since_boot(), || Duration::ZERO).await
                 }
             }
         } else {
-            answered.await
+            self.0.writers.answer(&name, &mut answered, arrived, patience).await
         };
         guard.answered(&answer);
-        let answer = answer.map_err(|_| unavailable("the server is shutting down"))?;
+        let answer = answer?;
         if matches!(answer.outcome, Ok(Completion::StillQueued)) {
             return self.still_queued(resource, claim.clone(), key).await;
         }
@@ -180,8 +187,10 @@ enum QueueState {
 }
 
 impl QueueGuard<'_> {
-    fn answered(&mut self, answer: &Result<OperationResult, oneshot::error::RecvError>) {
+    fn answered(&mut self, answer: &Result<OperationResult, EnqueueError>) {
         self.state = match (self.state, answer) {
+            // The request may still be executed.
+            (state, Err(EnqueueError::NoAnswer)) => state,
             (
                 QueueState::Queued(_),
                 Ok(OperationResult { outcome: Err(OperationError::Unavailable), .. }),

@@ -292,6 +292,7 @@ impl From<EnqueueError> for Error {
         match error {
             EnqueueError::QueueFull => unavailable("the operation queue is full"),
             EnqueueError::Stopped => unavailable("the server is shutting down"),
+            EnqueueError::NoAnswer => unavailable("the database does not respond"),
         }
     }
 }

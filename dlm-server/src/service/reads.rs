@@ -15,6 +15,8 @@ pub(super) const MAX_WAIT: Duration = Duration::from_secs(2);
 /// How long one that was accepted waits: without the read, a waiter is not told its
 /// place and its key.
 const MAX_WAIT_ACCEPTED: Duration = Duration::from_secs(5);
+/// How long a read may take. Only a database that does not respond needs longer.
+const READ_WITHIN: Duration = Duration::from_secs(5);
 
 /// The reader of requests, and the permits to use it.
 pub(super) struct Reads {
@@ -57,7 +59,7 @@ impl Reads {
 }
 
 impl ReadPermit {
-    /// Reads from the store, on a thread that may block.
+    /// Reads from the store, on a thread that may block. Fails after five seconds.
     ///
     /// # Cancel safety
     ///
@@ -92,7 +94,8 @@ impl ReadPermit {
 }
 
 async fn finished<T>(reading: tokio::task::JoinHandle<T>) -> Result<T, Error> {
-    reading.await.map_err(|error| {
+    let read = tokio::time::timeout(READ_WITHIN, reading).await;
+    read.map_err(|_| unavailable("the database does not respond"))?.map_err(|error| {
         tracing::error!(%error, "read panicked");
         Error::Internal
     })

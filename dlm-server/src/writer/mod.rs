@@ -15,6 +15,7 @@
 //! - `open_requests`: which requests remain open, as a batch in progress sees it
 //! - `deferred`: tasks that a batch leaves to a later one
 //! - `cache`: the resources kept in memory between batches
+//! - `progress`: whether a writer's thread makes progress, or hangs
 //! - `next_check`: when the sweeper has to check the store
 //!
 //! **Architecture Invariant:** no reply, event or wake leaves before the commit.
@@ -27,6 +28,7 @@ mod job;
 mod next_check;
 mod open_requests;
 mod parked;
+mod progress;
 mod retry;
 mod thread;
 
@@ -34,11 +36,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::time::Duration;
 
 use dlm_engine::{ClaimKey, Limits, Op};
 use tokio::sync::oneshot;
 
 use crate::background::Background;
+use crate::clock::since_boot;
 use crate::feed::Feed;
 use crate::lease_watchers::LeaseWatchers;
 use crate::membership::Membership;
@@ -47,6 +51,7 @@ use crate::store::{Cluster, Name, Store, StoreError};
 use cache::Cache;
 use deferred::DeferredTasks;
 use job::Job;
+use progress::Progress;
 use thread::WriterState;
 
 pub(crate) use job::{Caller, Completion, Execute, Leave, OperationError, OperationResult, RequestId};
@@ -61,15 +66,19 @@ const MAX_QUEUED: usize = 50_000;
 struct JobQueue {
     jobs: mpsc::Sender<Job>,
     length: Arc<AtomicUsize>,
+    progress: Arc<Progress>,
 }
 
-/// Why a job was not enqueued.
+/// Why a job was not enqueued, or has no result.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 pub(crate) enum EnqueueError {
     #[error("the writer's queue is full")]
     QueueFull,
     #[error("the writer has stopped")]
     Stopped,
+    /// The database does not respond. A job that was enqueued may still be executed.
+    #[error("the database does not respond")]
+    NoAnswer,
 }
 
 impl From<EnqueueError> for StoreError {
@@ -79,6 +88,11 @@ impl From<EnqueueError> for StoreError {
 }
 
 impl JobQueue {
+    /// Fails if the writer is known to hang.
+    fn responds(&self) -> Result<(), EnqueueError> {
+        if self.progress.is_stalled() { Err(EnqueueError::NoAnswer) } else { Ok(()) }
+    }
+
     fn send(&self, job: Job) -> Result<(), EnqueueError> {
         self.length.fetch_add(1, Ordering::Relaxed);
         self.jobs.send(job).map_err(|_| EnqueueError::Stopped)
@@ -93,6 +107,7 @@ pub(crate) struct Writers(Arc<Shared>);
 struct Shared {
     queues: Box<[JobQueue]>,
     next_request: AtomicU64,
+    parked: Arc<Parked>,
 }
 
 impl Writers {
@@ -107,13 +122,39 @@ impl Writers {
         name: Name,
         op: Op,
     ) -> impl Future<Output = Result<OperationResult, EnqueueError>> + use<> {
-        let (reply, result) = oneshot::channel();
+        let (reply, mut result) = oneshot::channel();
         let caller = Caller { request: self.next_request(), reply };
+        let (since, progress) = (since_boot(), Arc::clone(&self.queue_of(&name).progress));
         let enqueued = self.enqueue(Execute { name, op, caller });
         async move {
             enqueued?;
-            result.await.map_err(|_| EnqueueError::Stopped)
+            progress.answer(&mut result, since, || Duration::ZERO).await
         }
+    }
+
+    /// Waits for the result of an operation that was enqueued at `since`, as long as
+    /// the writer responds and beyond that for `patience`.
+    ///
+    /// # Errors
+    ///
+    /// If the writer has stopped or does not respond. The outcome is then unknown.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: no result is lost.
+    pub(crate) async fn answer(
+        &self,
+        name: &Name,
+        result: &mut oneshot::Receiver<OperationResult>,
+        since: Duration,
+        patience: impl Fn() -> Duration,
+    ) -> Result<OperationResult, EnqueueError> {
+        self.queue_of(name).progress.answer(result, since, patience).await
+    }
+
+    /// Whether a request is held open until its wait ends.
+    pub(crate) fn is_parked(&self, name: &Name, key: &ClaimKey, request: RequestId) -> bool {
+        self.0.parked.requests(name, key).contains(&request)
     }
 
     /// Has every writer run a transaction that changes nothing.
@@ -123,12 +164,16 @@ impl Writers {
             let caller = Caller { request: self.next_request(), reply };
             // No resource has this name.
             let (name, op) = (Name::from(""), Op::Sweep { waiters: Vec::new() });
-            queue.send(Job::Execute(Execute { name, op, caller })).map(|()| result)
+            queue.responds()?;
+            queue.send(Job::Execute(Execute { name, op, caller }))?;
+            Ok((Arc::clone(&queue.progress), result))
         };
+        let since = since_boot();
         let reached: Vec<_> = self.0.queues.iter().map(reach).collect();
         let mut results = Vec::with_capacity(reached.len());
         for result in reached {
-            results.push(result?.await.map_err(|_| EnqueueError::Stopped)?);
+            let (progress, mut result): (Arc<Progress>, _) = result?;
+            results.push(progress.answer(&mut result, since, || Duration::ZERO).await?);
         }
         Ok(results)
     }
@@ -139,6 +184,7 @@ impl Writers {
         if queue.length.load(Ordering::Relaxed) >= MAX_QUEUED {
             return Err(EnqueueError::QueueFull);
         }
+        queue.responds()?;
         queue.send(Job::Execute(execute))
     }
 
@@ -157,13 +203,15 @@ impl Writers {
         &self,
         task: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (reply, result) = oneshot::channel();
+        let (reply, mut result) = oneshot::channel();
         let job = Job::Maintenance(Box::new(move |store| {
             // The receiver is gone when the server is shutting down.
             reply.send(task(store)).ok();
         }));
-        self.0.queues[0].send(job)?;
-        result.await.map_err(|_| EnqueueError::Stopped)?
+        let queue = &self.0.queues[0];
+        queue.responds()?;
+        queue.send(job)?;
+        queue.progress.answer(&mut result, since_boot(), || Duration::ZERO).await?
     }
 
     /// Stops all writers once they have finished the jobs enqueued so far.
@@ -205,9 +253,11 @@ pub(crate) fn start(
     for (number, store) in stores.into_iter().enumerate() {
         let (jobs, receiver) = mpsc::channel();
         let length = Arc::new(AtomicUsize::new(0));
-        queues.push(JobQueue { jobs, length: Arc::clone(&length) });
+        let progress = Arc::<Progress>::default();
+        queues.push(JobQueue { jobs, length: Arc::clone(&length), progress: Arc::clone(&progress) });
         let state = WriterState {
             store,
+            progress,
             replied: 0,
             cache: Cache::new(!dependencies.cluster.is_shared()),
             deferred: DeferredTasks::default(),
@@ -226,6 +276,7 @@ pub(crate) fn start(
         let serve = move || state.serve(&receiver, &length);
         background.spawn_writer(format!("writer-{number}"), serve)?;
     }
-    let shared = Shared { queues: queues.into(), next_request: AtomicU64::new(0) };
+    let parked = Arc::clone(&dependencies.parked);
+    let shared = Shared { queues: queues.into(), next_request: AtomicU64::new(0), parked };
     Ok(Writers(Arc::new(shared)))
 }

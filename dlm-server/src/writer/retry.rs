@@ -23,6 +23,7 @@ impl WriterState {
         if tasks.is_empty() {
             return;
         }
+        self.progress.begin_step();
         let mut key_lookup = KeyLookup::AssumeNew;
         let mut reconnected = false;
         for _ in 0..MAX_ATTEMPTS {
@@ -70,6 +71,7 @@ impl WriterState {
     /// The database rejected the data of an operation. Only that one fails.
     fn run_one_by_one(&mut self, tasks: Vec<Task>) {
         for task in tasks {
+            self.progress.begin_step();
             let mut batch = Vec::new();
             self.add(task, &mut batch);
             let task = batch;

@@ -14,6 +14,7 @@ use super::deferred::DeferredTasks;
 use super::job::{Job, Leave};
 use super::next_check::NextCheck;
 use super::parked::Parked;
+use super::progress::Progress;
 use crate::clock::since_boot;
 use crate::feed::Feed;
 use crate::lease_watchers::LeaseWatchers;
@@ -35,6 +36,7 @@ const RETRY_LEAVES: Duration = Duration::from_millis(200);
 /// The state of a writer's thread.
 pub(super) struct WriterState {
     pub(super) store: Box<dyn Store>,
+    pub(super) progress: Arc<Progress>,
     /// How many callers received a reply since the last batch was gathered.
     pub(super) replied: usize,
     pub(super) cache: Cache,
@@ -74,6 +76,7 @@ impl WriterState {
     pub(super) fn serve(mut self, queue: &Receiver<Job>, length: &AtomicUsize) {
         let mut stopping = false;
         while !(self.foreign_writer || stopping && self.deferred.is_empty() && !self.kept.have_callers()) {
+            self.progress.idle();
             let mut next = match self.next_work(queue) {
                 NextWork::Job(job) => Some(job),
                 NextWork::Backlog => None,
@@ -101,6 +104,7 @@ impl WriterState {
                     Job::Maintenance(task) => {
                         // The operations enqueued before it go first.
                         self.run(mem::take(&mut batch), LockWait::Skip);
+                        self.progress.begin_step();
                         task(&mut *self.store);
                     }
                     Job::Stop => stopping = true,

@@ -58,6 +58,11 @@ impl Sqlite {
     fn file(&self) -> PathBuf {
         self.directory.path().join("test.db")
     }
+
+    /// The path of the file without symbolic links.
+    pub(crate) fn real_path(&self) -> PathBuf {
+        self.directory.path().canonicalize().expect("a directory").join("test.db")
+    }
 }
 
 impl Backend for Sqlite {

@@ -1,0 +1,183 @@
+//! Whether a writer makes progress. A database may not respond at all, for example
+//! on a disk that hangs. The writer's thread then waits for it, but callers must not.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::EnqueueError;
+use crate::clock::since_boot;
+
+/// How long one step of a writer may take. Some take seconds: on Postgres a COMMIT
+/// may wait for a standby, and then the writer reconnects.
+const STEP_WITHIN: Duration = Duration::from_secs(4);
+/// How much longer it is watched before the writer counts as stalled: if the whole
+/// process was stopped, the writer has not had its time.
+const GRACE: Duration = Duration::from_millis(500);
+/// The longest time to an answer of a writer that makes progress. On Postgres
+/// another program may keep a row locked.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// What the callers of a writer see of its thread.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// The number of the current step.
+    step: AtomicU64,
+    /// When it began, in microseconds since boot. 0 while the writer is idle.
+    began: AtomicU64,
+    /// The last step that was found to take too long.
+    stalled: AtomicU64,
+}
+
+impl Progress {
+    /// The writer begins a step, such as a batch.
+    pub(super) fn begin_step(&self) {
+        self.began.store(u64::try_from(since_boot().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let previous = self.step.fetch_add(1, Ordering::AcqRel);
+        if previous > 0 && previous == self.stalled.load(Ordering::Relaxed) {
+            tracing::info!("writer goes on: the database responds again");
+        }
+    }
+
+    /// The writer waits for a job.
+    pub(super) fn idle(&self) {
+        self.began.store(0, Ordering::Release);
+    }
+
+    /// Whether the writer is known to be stalled. A new job would only wait.
+    pub(super) fn is_stalled(&self) -> bool {
+        let stalled = self.stalled.load(Ordering::Relaxed);
+        stalled > 0 && stalled == self.step.load(Ordering::Acquire) && self.began.load(Ordering::Acquire) > 0
+    }
+
+    /// Waits for the result of a job that was enqueued at `since`. `patience` is how
+    /// long the caller may still be kept waiting for another reason than the writer:
+    /// not at all, unless it is parked.
+    ///
+    /// # Errors
+    ///
+    /// If the writer has stopped or does not answer. The job may still be executed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: no result is lost.
+    pub(super) async fn answer<T>(
+        &self,
+        result: &mut oneshot::Receiver<T>,
+        since: Duration,
+        patience: impl Fn() -> Duration,
+    ) -> Result<T, EnqueueError> {
+        let waited = || since_boot().saturating_sub(since);
+        let next_look = || self.time_left().min(ANSWER_WITHIN.saturating_sub(waited()));
+        let mut pause = next_look();
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut *result => return result.map_err(|_| EnqueueError::Stopped),
+                () = self.look_after(pause) => {}
+            }
+            pause = next_look();
+            if self.is_stalled() || waited() >= ANSWER_WITHIN {
+                let patience = patience();
+                if patience.is_zero() {
+                    // It may have arrived just now.
+                    return result.try_recv().map_err(|_| EnqueueError::NoAnswer);
+                }
+                pause = patience.min(ANSWER_WITHIN);
+            }
+        }
+    }
+
+    /// Sleeps. If the writer is in the same step before and after the last part of
+    /// it, and the step takes too long, the writer is stalled.
+    async fn look_after(&self, pause: Duration) {
+        tokio::time::sleep(pause).await;
+        let step = self.step.load(Ordering::Acquire);
+        if !self.time_left().is_zero() || self.is_stalled() {
+            return;
+        }
+        tokio::time::sleep(GRACE).await;
+        let same = self.step.load(Ordering::Acquire) == step && self.time_left().is_zero();
+        if same && self.stalled.swap(step, Ordering::Relaxed) != step {
+            tracing::error!("writer stalled: the database does not respond");
+        }
+    }
+
+    /// How much longer the current step may take.
+    fn time_left(&self) -> Duration {
+        match self.began.load(Ordering::Acquire) {
+            0 => STEP_WITHIN,
+            began => (Duration::from_micros(began) + STEP_WITHIN).saturating_sub(since_boot()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    const AT_ONCE: Duration = Duration::ZERO;
+
+    /// The progress of a writer whose step began ten seconds ago.
+    fn late() -> Arc<Progress> {
+        let progress = Arc::<Progress>::default();
+        progress.begin_step();
+        let began = since_boot() - Duration::from_secs(10);
+        progress.began.store(u64::try_from(began.as_micros()).unwrap(), Ordering::Release);
+        progress
+    }
+
+    #[tokio::test]
+    async fn callers_of_a_writer_that_hangs_get_no_answer() {
+        let progress = late();
+        let (_reply, mut result) = oneshot::channel::<()>();
+        assert!(!progress.is_stalled());
+        let answer = progress.answer(&mut result, since_boot(), || AT_ONCE).await;
+        assert!(matches!(answer, Err(EnqueueError::NoAnswer)));
+        assert!(progress.is_stalled());
+        progress.begin_step();
+        assert!(!progress.is_stalled());
+    }
+
+    #[tokio::test]
+    async fn operation_that_the_writer_never_comes_to_gets_no_answer() {
+        let progress = Progress::default();
+        let (_reply, mut result) = oneshot::channel::<()>();
+        let since = since_boot() - ANSWER_WITHIN;
+        let answer = progress.answer(&mut result, since, || AT_ONCE).await;
+        assert!(matches!(answer, Err(EnqueueError::NoAnswer)));
+        assert!(!progress.is_stalled());
+    }
+
+    #[tokio::test]
+    async fn parked_request_waits_on_although_the_writer_hangs() {
+        let progress = late();
+        let (reply, mut result) = oneshot::channel();
+        let granted = async {
+            tokio::time::sleep(4 * GRACE).await;
+            reply.send(7).unwrap();
+        };
+        let patience = || Duration::from_secs(60);
+        let (answer, ()) = tokio::join!(progress.answer(&mut result, since_boot(), patience), granted);
+        assert_eq!(answer.unwrap(), 7);
+        assert!(progress.is_stalled());
+    }
+
+    #[tokio::test]
+    async fn writer_of_a_process_that_was_stopped_does_not_count_as_stalled() {
+        let progress = late();
+        let (reply, mut result) = oneshot::channel();
+        let writer = async {
+            tokio::time::sleep(GRACE / 5).await;
+            progress.begin_step();
+            tokio::time::sleep(2 * GRACE).await;
+            reply.send(7).unwrap();
+        };
+        let (answer, ()) = tokio::join!(progress.answer(&mut result, since_boot(), || AT_ONCE), writer);
+        assert_eq!(answer.unwrap(), 7);
+        assert!(!progress.is_stalled());
+    }
+}
