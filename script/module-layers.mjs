@@ -43,10 +43,15 @@ const LAYERS = {
         ["route"],
         ["call", "session"],
         ["servers", "socket"],
-        ["http"],
-        ["pool", "response", "address", "kind"],
+        ["http", "dial"],
+        ["pool", "response", "options"],
+        ["address", "answer", "kind", "tls"],
     ],
-    "dlm-client/transport/session": [["reconnect"], ["connection"], ["disconnect", "event", "handle"]],
+    "dlm-client/transport/session": [
+        ["reconnect"],
+        ["connection"],
+        ["disconnect", "event", "handle", "liveness"],
+    ],
     "dlm-client/worker": [
         ["run"],
         ["release", "renewals"],

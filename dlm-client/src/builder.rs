@@ -6,9 +6,10 @@ use dlm_protocol::{Owner, Ttl};
 use tracing::{Instrument, debug_span};
 
 use crate::client::Client;
+use crate::clock::Clock;
 use crate::defaults::LockDefaults;
 use crate::error::Error;
-use crate::transport::{ServerAddress, Transport, TransportKind};
+use crate::transport::{ServerAddress, Transport, TransportKind, TransportOptions, TrustedRoots};
 use crate::worker::Handle;
 
 const DEFAULT_ADDRESS: &str = "http://127.0.0.1:7420";
@@ -81,6 +82,7 @@ impl Client {
 #[must_use = "a builder does nothing until `connect` is called"]
 pub struct ClientBuilder {
     addresses: Vec<String>,
+    keep_address_order: bool,
     transport: TransportKind,
     settings: Result<ClientSettings, Error>,
 }
@@ -90,16 +92,21 @@ pub struct ClientBuilder {
 struct ClientSettings {
     defaults: LockDefaults,
     request_timeout: Duration,
+    trusted_roots: TrustedRoots,
+    clock: Clock,
 }
 
 impl ClientBuilder {
     fn new() -> Self {
         Self {
             addresses: vec![DEFAULT_ADDRESS.into()],
+            keep_address_order: false,
             transport: TransportKind::default(),
             settings: Ok(ClientSettings {
                 defaults: LockDefaults::default(),
                 request_timeout: DEFAULT_REQUEST_TIMEOUT,
+                trusted_roots: TrustedRoots::default(),
+                clock: Clock::System,
             }),
         }
     }
@@ -112,7 +119,9 @@ impl ClientBuilder {
     /// [`addresses`](Self::addresses).
     ///
     /// For `https` the server's certificate is verified with the platform's trust
-    /// store. Proxies from the environment (`HTTP_PROXY` and the like) are not used.
+    /// store, or with the certificates given to
+    /// [`root_certificate_pem`](Self::root_certificate_pem). Proxies from the
+    /// environment (`HTTP_PROXY` and the like) are not used.
     pub fn address(mut self, url: impl AsRef<str>) -> Self {
         self.addresses = url.as_ref().split(',').map(|url| url.trim().to_owned()).collect();
         self
@@ -120,9 +129,46 @@ impl ClientBuilder {
 
     /// The URLs of servers that share one database. The client uses one of them and
     /// fails over to the next. Locks and waits survive the failover.
+    ///
+    /// Each client uses the servers in a random order of its own, so that the clients
+    /// spread over the servers; see [`keep_address_order`](Self::keep_address_order).
     pub fn addresses(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.addresses = urls.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// Whether to start at the first address and to fail over in the order in which
+    /// the addresses were given, for example because the first server is the nearest.
+    /// The default is `false`: a random order.
+    pub fn keep_address_order(mut self, keep: bool) -> Self {
+        self.keep_address_order = keep;
+        self
+    }
+
+    /// Trusts the certificates in `pem` for `https`, *instead of* the platform's trust
+    /// store: for servers whose certificates are signed by a private authority. `pem`
+    /// has one or more certificates in PEM format; further calls add to them.
+    ///
+    /// [`connect`](Self::connect) fails with [`is_invalid`](Error::is_invalid) if `pem`
+    /// has no certificate or an unusable one.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = dlm_client::Client::builder()
+    ///     .address("https://locks.internal:7420")
+    ///     .root_certificate_pem(std::fs::read("/etc/dlm/ca.pem")?)
+    ///     .connect()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn root_certificate_pem(self, pem: impl AsRef<[u8]>) -> Self {
+        self.with(|settings| {
+            let added = settings.trusted_roots.add_pem(pem.as_ref());
+            added.map_err(|why| Error::invalid(&format!("invalid root certificate: {why}")))
+        })
     }
 
     /// The transport to use. The default is [`TransportKind::Auto`].
@@ -171,6 +217,15 @@ impl ClientBuilder {
         })
     }
 
+    /// Measures time with a clock that the test moves.
+    #[cfg(test)]
+    pub(crate) fn clock(self, clock: Clock) -> Self {
+        self.with(|settings| {
+            settings.clock = clock;
+            Ok(())
+        })
+    }
+
     /// Starts the client thread and checks that a server is ready. With
     /// [`TransportKind::Session`] it also waits until the session is up.
     ///
@@ -178,8 +233,8 @@ impl ClientBuilder {
     ///
     /// - [`is_invalid`](Error::is_invalid): an address or an earlier setting is
     ///   invalid. The first such error is reported.
-    /// - [`is_connect`](Error::is_connect): no server is reachable, or the session
-    ///   could not be established.
+    /// - [`is_connect`](Error::is_connect): no server is reachable, its certificate is
+    ///   not accepted, or the session could not be established.
     /// - [`is_retryable`](Error::is_retryable): the server is not ready yet.
     /// - [`is_unexpected_reply`](Error::is_unexpected_reply): the address is not that
     ///   of a dlm server.
@@ -190,16 +245,22 @@ impl ClientBuilder {
     ///
     /// If the future is dropped, no connection or thread remains.
     pub async fn connect(self) -> Result<Client, Error> {
-        let ClientSettings { defaults, request_timeout } = self.settings?;
+        let ClientSettings { defaults, request_timeout, trusted_roots, clock } = self.settings?;
         let addresses = self
             .addresses
             .iter()
             .map(|address| ServerAddress::parse(address))
             .collect::<Result<Vec<_>, _>>()?;
-        let transport = Transport::new(addresses, self.transport)?;
+        let options = TransportOptions {
+            kind: self.transport,
+            keep_address_order: self.keep_address_order,
+            trusted_roots,
+            clock: clock.clone(),
+        };
+        let transport = Transport::new(addresses, options)?;
         let span = debug_span!("connect", address = %transport.name());
         async {
-            let handle = Handle::start(transport, request_timeout).await?;
+            let handle = Handle::start(transport, request_timeout, clock).await?;
             let context = handle.context().clone();
             let usable = async move {
                 context.transport.ready(request_timeout).await?;

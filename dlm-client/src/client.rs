@@ -134,12 +134,12 @@ impl Client {
 
     /// Creates a guard for a lease that was [detached](LockGuard::detach), in this
     /// process or another one. The lease is renewed at once for its own TTL, and
-    /// automatically from then on.
+    /// automatically from then on. The guard holds the lock when this returns.
     ///
     /// # Errors
     ///
-    /// [`is_lost`](Error::is_lost) if the lease has ended;
-    /// [`is_second_guard`](Error::is_second_guard) if it already has a guard in this
+    /// [`is_lost`](Error::is_lost) if the lease has ended, or if the replies take longer
+    /// than its TTL, in which case it is released; [`is_second_guard`](Error::is_second_guard) if it already has a guard in this
     /// process; [`is_connect`](Error::is_connect),
     /// [`is_timeout`](Error::is_timeout) and others if the server does not reply.
     ///
@@ -153,14 +153,46 @@ impl Client {
     /// ```no_run
     /// # async fn example(client: dlm_client::Client) -> Result<(), Box<dyn std::error::Error>> {
     /// # let read = || String::new();
-    /// let guard = client.adopt(serde_json::from_str(&read())?).await?;
+    /// let guard = client.adopt(&serde_json::from_str(&read())?).await?;
     /// println!("adopted {} with token {}", guard.resource(), guard.fencing_token());
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn adopt(&self, lease: DetachedLease) -> Result<LockGuard, Error> {
+    pub async fn adopt(&self, lease: &DetachedLease) -> Result<LockGuard, Error> {
         let span = debug_span!("adopt", resource = %lease.resource, fencing_token = %lease.fencing_token);
-        self.handle.adopt(lease).instrument(span).await
+        self.handle.adopt(lease.clone()).instrument(span).await
+    }
+
+    /// Releases a lease that was [detached](LockGuard::detach) and not adopted, in
+    /// this process or another one. A repeat succeeds too, for about ten minutes.
+    ///
+    /// # Errors
+    ///
+    /// [`is_lost`](Error::is_lost) if the lease has ended in another way;
+    /// [`is_second_guard`](Error::is_second_guard) if it has a guard in this process:
+    /// release that; [`is_connect`](Error::is_connect),
+    /// [`is_timeout`](Error::is_timeout) and others if the server does not reply after
+    /// a few retries. The lease then lives until it expires, or may be released.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped after it was polled, the lease may or may not be
+    /// released.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: dlm_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # let read = || String::new();
+    /// let lease: dlm_client::DetachedLease = serde_json::from_str(&read())?;
+    /// client.release(&lease).await?; // nobody will continue the work
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn release(&self, lease: &DetachedLease) -> Result<(), Error> {
+        let span =
+            debug_span!("release_detached", resource = %lease.resource, fencing_token = %lease.fencing_token);
+        self.handle.release_detached(lease.clone()).instrument(span).await
     }
 
     /// Lists locks: a stream of their status, ordered by the bytes of the name and

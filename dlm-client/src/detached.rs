@@ -1,6 +1,6 @@
 //! A lease without a guard, for handing a lock to another process.
 
-use dlm_protocol::{FencingToken, LeaseId, Mode, ResourceName};
+use dlm_protocol::{FencingToken, LeaseId, Mode, ResourceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// A lease that was [detached](crate::LockGuard::detach) from its guard and can
@@ -9,7 +9,11 @@ use serde::{Deserialize, Serialize};
 ///
 /// It can be serialized. Anyone who has the serialized form can renew and release
 /// the lease, so keep it as secret as a password. Its `Debug` output does not
-/// contain the lease id.
+/// contain the lease id. Fields that a newer version of this crate adds to the
+/// serialized form are ignored.
+///
+/// If nobody adopts the lease it lives until it expires, unless it is
+/// [released](crate::Client::release).
 ///
 /// # Examples
 ///
@@ -23,13 +27,14 @@ use serde::{Deserialize, Serialize};
 /// # }
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[must_use = "a detached lease is not renewed and lives until it expires"]
 pub struct DetachedLease {
     pub(crate) resource: ResourceName,
     pub(crate) lease_id: LeaseId,
     pub(crate) mode: Mode,
     pub(crate) fencing_token: FencingToken,
+    #[serde(default)]
+    pub(crate) expires_at: Option<Timestamp>,
 }
 
 impl DetachedLease {
@@ -50,6 +55,15 @@ impl DetachedLease {
     pub fn fencing_token(&self) -> FencingToken {
         self.fencing_token
     }
+
+    /// When the lease expires unless it is adopted before, by the server's clock and
+    /// as far as this client knows; the lease may live longer if the reply to a
+    /// renewal was lost. `None` if an older version of this crate serialized the
+    /// lease.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
 }
 
 #[cfg(test)]
@@ -63,6 +77,7 @@ mod tests {
             lease_id: LeaseId::try_from("s3cret").unwrap(),
             mode: Mode::Shared,
             fencing_token: FencingToken::new(7),
+            expires_at: Some(Timestamp::from_micros(1_000_000)),
         };
         let written = serde_json::to_string(&lease).unwrap();
         let read: DetachedLease = serde_json::from_str(&written).unwrap();
@@ -71,6 +86,17 @@ mod tests {
             (read.resource(), read.mode(), read.fencing_token()),
             ("orders/42", Mode::Shared, lease.fencing_token)
         );
+        assert_eq!(read.expires_at(), lease.expires_at);
         assert!(!format!("{lease:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn leases_of_newer_and_older_versions_can_be_read() {
+        let lease = r#"{"resource":"a","lease_id":"b","mode":"exclusive","fencing_token":7"#;
+        let older: DetachedLease = serde_json::from_str(&format!("{lease}}}")).unwrap();
+        assert_eq!(older.expires_at(), None);
+        let newer: DetachedLease =
+            serde_json::from_str(&format!(r#"{lease},"not_yet_known":{{"of":"this"}}}}"#)).unwrap();
+        assert_eq!(newer.fencing_token(), FencingToken::new(7));
     }
 }

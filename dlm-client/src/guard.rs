@@ -8,7 +8,6 @@ use dlm_protocol::{FencingToken, Mode, Ttl};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug_span};
 
-use crate::clock::BootInstant;
 use crate::detached::DetachedLease;
 use crate::error::Error;
 use crate::held_lease::HeldLease;
@@ -93,7 +92,7 @@ impl LockGuard {
     /// # }
     /// ```
     pub fn live_token(&self) -> Result<FencingToken, Error> {
-        match self.lease.end_reason(BootInstant::now()) {
+        match self.lease.end_reason(self.handle.now()) {
             None => Ok(self.lease.fencing_token),
             Some(reason) => Err(Error::lost(&self.lease.resource, reason)),
         }
@@ -128,14 +127,14 @@ impl LockGuard {
     /// ```
     #[must_use]
     pub fn state(&self) -> GuardState {
-        self.lease.state(BootInstant::now())
+        self.lease.state(self.handle.now())
     }
 
     /// The time until the guard's deadline, at which it is lost unless it is
     /// renewed before. Zero if the lock is not held.
     #[must_use]
     pub fn remaining(&self) -> Duration {
-        self.lease.remaining(BootInstant::now())
+        self.lease.remaining(self.handle.now())
     }
 
     /// Waits until the guard no longer holds the lock, and returns why.
@@ -145,7 +144,9 @@ impl LockGuard {
     /// [`LossReason::Detached`]), because work under the lock has to stop then too.
     ///
     /// The future is independent of the guard: it can outlive the guard, there can
-    /// be any number of them, and one created after the loss completes at once.
+    /// be any number of them, and one created after the loss completes at once. Each
+    /// poll reads the clock, so after a suspend the first poll completes if the
+    /// deadline has passed.
     ///
     /// # Cancel safety
     ///
@@ -164,8 +165,9 @@ impl LockGuard {
         async move { lease.wait_for_end().await }
     }
 
-    /// A token that is cancelled when [`lost`](Self::lost) would complete.
-    /// Cancelling the token has no effect on the guard.
+    /// A token that is cancelled when [`lost`](Self::lost) would complete, or up to a
+    /// second later after the machine was suspended. Cancelling the token has no
+    /// effect on the guard.
     ///
     /// # Examples
     ///
@@ -248,6 +250,9 @@ impl LockGuard {
     /// released, and lives until it expires unless it is
     /// [adopted](crate::Client::adopt).
     ///
+    /// A lost guard can be detached too: nothing releases its lease after that. Such
+    /// a lease has usually ended, and then cannot be adopted.
+    ///
     /// Use this to hand a lock to another process, or to keep it across a restart.
     ///
     /// # Examples
@@ -259,7 +264,7 @@ impl LockGuard {
     ///
     /// let lease: DetachedLease = client.lock("migration").await?.detach();
     /// store(&lease); // it is serializable; keep it as secret as a password
-    /// let guard = client.adopt(lease).await?;
+    /// let guard = client.adopt(&lease).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -271,6 +276,7 @@ impl LockGuard {
             lease_id: self.handle.detach(&self.lease),
             mode: self.lease.mode,
             fencing_token: self.lease.fencing_token,
+            expires_at: Some(self.lease.expires_at()),
         }
     }
 }

@@ -3,14 +3,17 @@
 //! The guard, the renewals on the client thread, and the futures that wait for a
 //! loss all share one [`HeldLease`].
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
-use dlm_protocol::{FencingToken, Lease, LeaseId, Mode, ResourceName};
+use dlm_protocol::{FencingToken, Lease, LeaseId, Mode, ResourceName, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::BootInstant;
+use crate::clock::{BootInstant, Clock};
 use crate::loss::{GuardState, LossReason};
 use crate::reservation::Reservation;
 use crate::term::Term;
@@ -28,6 +31,7 @@ pub(crate) struct HeldLease {
     pub(crate) mode: Mode,
     pub(crate) fencing_token: FencingToken,
     pub(crate) auto_renew: bool,
+    clock: Clock,
     ended: CancellationToken,
     state: Mutex<LeaseState>,
 }
@@ -35,9 +39,14 @@ pub(crate) struct HeldLease {
 #[derive(Debug)]
 struct LeaseState {
     term: Term,
+    /// The end of the term by the server's clock.
+    expires_at: Timestamp,
     end: Option<GuardEnd>,
-    /// A renewal was sent whose outcome is unknown.
-    renewal_outcome_unknown: bool,
+    /// The server may keep the lease longer than the guard knows, because a renewal
+    /// was sent and not answered, or answered after the guard's deadline.
+    may_outlive_guard: bool,
+    /// The lease was handed over by `detach`, so it is not this guard's to release.
+    detached: bool,
     /// The lease, and its key if the caller chose it.
     reservations: Vec<Reservation>,
 }
@@ -51,7 +60,13 @@ enum GuardEnd {
 }
 
 impl HeldLease {
-    pub(crate) fn new(lease: Lease, term: Term, auto_renew: bool, reservations: Vec<Reservation>) -> Self {
+    pub(crate) fn new(
+        lease: Lease,
+        term: Term,
+        auto_renew: bool,
+        reservations: Vec<Reservation>,
+        clock: Clock,
+    ) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -60,14 +75,21 @@ impl HeldLease {
             mode: lease.mode,
             fencing_token: lease.fencing_token,
             auto_renew,
+            clock,
             ended: CancellationToken::new(),
-            state: Mutex::new(LeaseState { term, end: None, renewal_outcome_unknown: false, reservations }),
+            state: Mutex::new(LeaseState {
+                term,
+                expires_at: lease.expires_at,
+                end: None,
+                may_outlive_guard: false,
+                detached: false,
+                reservations,
+            }),
         }
     }
 
     pub(crate) fn state(&self, now: BootInstant) -> GuardState {
-        let end = self.lock_at(now).end;
-        match end {
+        match self.with_state_at(now, |state| state.end) {
             None => GuardState::Held,
             Some(GuardEnd::Lost(reason)) => GuardState::Lost(reason),
             Some(GuardEnd::Released | GuardEnd::Detached) => GuardState::Released,
@@ -76,110 +98,171 @@ impl HeldLease {
 
     /// Why the guard ended; `None` while it holds the lock.
     pub(crate) fn end_reason(&self, now: BootInstant) -> Option<LossReason> {
-        self.lock_at(now).end.map(GuardEnd::reason)
+        self.with_state_at(now, |state| state.end).map(GuardEnd::reason)
     }
 
-    /// Waits until the guard ends, and returns why.
+    /// Waits until the guard ends, and returns why. Each poll reads the clock: after
+    /// a suspend the caller may be polled before the client thread has noticed that
+    /// the deadline has passed.
     pub(crate) async fn wait_for_end(&self) -> LossReason {
-        if self.end_reason(BootInstant::now()).is_none() {
-            self.ended.cancelled().await;
-        }
-        self.end_reason(BootInstant::now()).unwrap_or(LossReason::Unknown)
+        let mut ended = pin!(self.ended.cancelled());
+        poll_fn(|cx| match self.end_reason(self.clock.now()) {
+            Some(reason) => Poll::Ready(reason),
+            None => ended
+                .as_mut()
+                .poll(cx)
+                .map(|()| self.end_reason(self.clock.now()).unwrap_or(LossReason::Unknown)),
+        })
+        .await
     }
 
     /// A token that is cancelled when the guard ends.
     pub(crate) fn end_token(&self) -> CancellationToken {
-        drop(self.lock_at(BootInstant::now()));
+        self.with_state_at(self.clock.now(), |_| ());
         self.ended.child_token()
     }
 
     /// The time until the guard's deadline; zero once the guard has ended.
     pub(crate) fn remaining(&self, now: BootInstant) -> Duration {
-        let state = self.lock_at(now);
-        if state.end.is_some() { Duration::ZERO } else { state.term.deadline().duration_since(now) }
+        self.with_state_at(now, |state| match state.end {
+            Some(_) => Duration::ZERO,
+            None => state.term.deadline().duration_since(now),
+        })
     }
 
     pub(crate) fn term(&self) -> Term {
-        self.lock().term
+        self.with_state(|state| state.term)
+    }
+
+    /// When the lease expires by the server's clock, as far as the guard knows.
+    pub(crate) fn expires_at(&self) -> Timestamp {
+        self.with_state(|state| state.expires_at)
     }
 
     /// Starts the term of a successful renewal. Fails if the guard ended before.
-    pub(crate) fn renewed(&self, next: Term, now: BootInstant) -> Result<Term, LossReason> {
-        let mut state = self.lock_at(now);
-        if let Some(end) = state.end {
-            return Err(end.reason());
-        }
-        state.term = state.term.renewed(next);
-        state.renewal_outcome_unknown = false;
-        Ok(state.term)
+    pub(crate) fn renewed(
+        &self,
+        next: Term,
+        expires_at: Timestamp,
+        now: BootInstant,
+    ) -> Result<Term, LossReason> {
+        self.with_state_at(now, |state| {
+            state.term = state.term.renewed(next);
+            state.expires_at = state.expires_at.max(expires_at);
+            let Some(end) = state.end else {
+                state.may_outlive_guard = false;
+                return Ok(state.term);
+            };
+            state.may_outlive_guard |= end.is_deadline();
+            Err(end.reason())
+        })
     }
 
     /// Records that a renewal for `ttl` was sent and not answered: the server may
     /// have started a term that the guard does not know.
     pub(crate) fn renewal_outcome_unknown(&self, now: BootInstant, ttl: Option<Duration>) {
-        let mut state = self.lock();
-        let ttl = ttl.unwrap_or(state.term.ttl());
-        state.term.renewal_outcome_unknown(now, ttl);
-        state.renewal_outcome_unknown = true;
+        self.with_state(|state| {
+            let ttl = ttl.unwrap_or(state.term.ttl());
+            state.term.renewal_outcome_unknown(now, ttl);
+            state.may_outlive_guard |= state.end.is_none_or(GuardEnd::is_deadline);
+        });
     }
 
     /// Records that the lease ended at the server. Returns why the guard ended,
     /// which is an earlier reason if there is one.
     pub(crate) fn lose(&self, reason: LossReason) -> LossReason {
-        let mut state = self.lock();
-        let reason = self.end(&mut state, GuardEnd::Lost(reason)).reason();
-        state.renewal_outcome_unknown = false;
-        reason
+        self.with_state(|state| {
+            let reason = state.end(GuardEnd::Lost(reason)).reason();
+            state.may_outlive_guard = false;
+            reason
+        })
     }
 
     /// Ends the guard on behalf of its user. Returns the reservations to keep
     /// until the release is answered, or `None` if there is nothing to release.
     pub(crate) fn release(&self, now: BootInstant) -> Option<Vec<Reservation>> {
-        let mut state = self.lock_at(now);
-        if state.end.is_none() {
+        self.with_state_at(now, |state| {
+            if state.end.is_some() {
+                return self.reclaim_from(state, now);
+            }
             let reservations = std::mem::take(&mut state.reservations);
-            self.end(&mut state, GuardEnd::Released);
-            return Some(reservations);
-        }
-        // A renewal with unknown outcome may have kept the lease alive at the
-        // server. It is released unless another guard has adopted it meanwhile.
-        let may_be_live = std::mem::take(&mut state.renewal_outcome_unknown) && now < state.term.expired_by();
-        may_be_live.then(|| Reservation::lease(&self.lease_id)).flatten().map(|lease| vec![lease])
+            state.end(GuardEnd::Released);
+            Some(reservations)
+        })
     }
 
-    /// Ends the guard and leaves the lease alone.
+    /// Takes back the lease of a guard whose deadline passed, if the server may keep
+    /// it after that. Returns the reservations as for [`release`](Self::release).
+    pub(crate) fn reclaim(&self, now: BootInstant) -> Option<Vec<Reservation>> {
+        self.with_state_at(now, |state| state.end.and_then(|_| self.reclaim_from(state, now)))
+    }
+
+    /// The reservation fails if another guard has adopted the lease meanwhile.
+    fn reclaim_from(&self, state: &mut LeaseState, now: BootInstant) -> Option<Vec<Reservation>> {
+        let may_be_live = std::mem::take(&mut state.may_outlive_guard) && now < state.term.expired_by();
+        (may_be_live && !state.detached)
+            .then(|| Reservation::lease(&self.lease_id))
+            .flatten()
+            .map(|lease| vec![lease])
+    }
+
+    /// Ends the guard and leaves the lease alone from now on, whatever happened to
+    /// the guard before.
     pub(crate) fn detach(&self, now: BootInstant) {
-        let mut state = self.lock_at(now);
-        self.end(&mut state, GuardEnd::Detached);
+        self.with_state_at(now, |state| {
+            state.end(GuardEnd::Detached);
+            state.detached = true;
+        });
     }
 
-    fn lock(&self) -> MutexGuard<'_, LeaseState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether the lease was handed over and must not be released any more.
+    pub(crate) fn is_detached(&self) -> bool {
+        self.with_state(|state| state.detached)
     }
 
-    /// Locks the state and brings it up to date with the clock.
-    fn lock_at(&self, now: BootInstant) -> MutexGuard<'_, LeaseState> {
-        let mut state = self.lock();
-        if state.end.is_none() && now >= state.term.deadline() {
-            self.end(&mut state, GuardEnd::Lost(LossReason::Deadline));
+    /// Accesses the state after bringing it up to date with the clock.
+    fn with_state_at<T>(&self, now: BootInstant, access: impl FnOnce(&mut LeaseState) -> T) -> T {
+        self.with_state(|state| {
+            if now >= state.term.deadline() {
+                state.end(GuardEnd::Lost(LossReason::Deadline));
+            }
+            access(state)
+        })
+    }
+
+    fn with_state<T>(&self, access: impl FnOnce(&mut LeaseState) -> T) -> T {
+        let (result, has_ended) = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = state.end.is_some();
+            let result = access(&mut state);
+            (result, !before && state.end.is_some())
+        };
+        // After the mutex is unlocked: a waker may call the guard.
+        if has_ended {
+            self.ended.cancel();
         }
-        state
+        result
     }
+}
 
+impl LeaseState {
     /// Ends the guard, unless it has ended already. Returns the first end.
-    fn end(&self, state: &mut LeaseState, end: GuardEnd) -> GuardEnd {
-        if let Some(first) = state.end {
+    fn end(&mut self, end: GuardEnd) -> GuardEnd {
+        if let Some(first) = self.end {
             return first;
         }
-        state.end = Some(end);
-        state.renewal_outcome_unknown &= matches!(end, GuardEnd::Lost(LossReason::Deadline));
-        state.reservations.clear();
-        self.ended.cancel();
+        self.end = Some(end);
+        self.may_outlive_guard &= end.is_deadline();
+        self.reservations.clear();
         end
     }
 }
 
 impl GuardEnd {
+    fn is_deadline(self) -> bool {
+        matches!(self, Self::Lost(LossReason::Deadline))
+    }
+
     fn reason(self) -> LossReason {
         match self {
             Self::Lost(reason) => reason,
@@ -193,7 +276,7 @@ impl GuardEnd {
 pub(crate) mod tests {
     use std::time::Duration;
 
-    use dlm_protocol::{Metadata, Owner, Timestamp, Ttl};
+    use dlm_protocol::{Metadata, Owner, Ttl};
 
     use super::*;
 
@@ -217,14 +300,14 @@ pub(crate) mod tests {
         let lease = lease(id, ttl_ms);
         let term = Term::new(sent, sent, 0, lease.ttl_ms);
         let reservation = Reservation::lease(&lease.lease_id).unwrap();
-        HeldLease::new(lease, term, true, vec![reservation])
+        HeldLease::new(lease, term, true, vec![reservation], Clock::System)
     }
 
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
     fn guard_is_lost_by_the_clock_alone_and_stays_lost() {
-        let sent = BootInstant::now();
+        let sent = Clock::System.now();
         let held = held("clock-alone", sent, 1_000);
         assert_eq!(held.state(sent), GuardState::Held);
         assert!(held.remaining(sent) > Duration::from_millis(990));
@@ -237,27 +320,27 @@ pub(crate) mod tests {
 
     #[test]
     fn renewal_reply_after_the_deadline_does_not_revive_the_guard() {
-        let sent = BootInstant::now();
+        let sent = Clock::System.now();
         let held = held("late-answer", sent, 1_000);
         let late = sent + SECOND;
         let next = Term::new(sent + SECOND / 2, late, 0, Ttl::from_millis(1_000).unwrap());
-        assert_eq!(held.renewed(next, late), Err(LossReason::Deadline));
+        assert_eq!(held.renewed(next, Timestamp::from_micros(0), late), Err(LossReason::Deadline));
         assert_eq!(held.state(late), GuardState::Lost(LossReason::Deadline));
     }
 
     #[test]
     fn first_end_reason_wins() {
-        let held = held("first-reason", BootInstant::now(), 30_000);
+        let held = held("first-reason", Clock::System.now(), 30_000);
         assert_eq!(held.lose(LossReason::ForceReleased), LossReason::ForceReleased);
         assert_eq!(held.lose(LossReason::Expired), LossReason::ForceReleased);
-        assert!(held.release(BootInstant::now()).is_none());
-        assert_eq!(held.state(BootInstant::now()), GuardState::Lost(LossReason::ForceReleased));
+        assert!(held.release(Clock::System.now()).is_none());
+        assert_eq!(held.state(Clock::System.now()), GuardState::Lost(LossReason::ForceReleased));
     }
 
     #[test]
     fn lease_stays_reserved_until_its_release_is_answered() {
-        let held = held("claimed-until-answered", BootInstant::now(), 30_000);
-        let reservations = held.release(BootInstant::now()).expect("the lease was held");
+        let held = held("claimed-until-answered", Clock::System.now(), 30_000);
+        let reservations = held.release(Clock::System.now()).expect("the lease was held");
         assert!(Reservation::lease(&held.lease_id).is_none());
         drop(reservations);
         assert!(Reservation::lease(&held.lease_id).is_some());
@@ -265,7 +348,7 @@ pub(crate) mod tests {
 
     #[test]
     fn lost_guard_releases_only_a_lease_with_unknown_renewal_outcome() {
-        let sent = BootInstant::now();
+        let sent = Clock::System.now();
         let quiet = held("quiet-loss", sent, 1_000);
         assert!(quiet.release(sent + SECOND).is_none());
 
@@ -286,8 +369,30 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn waker_may_call_the_guard() {
+        struct CallsGuard(HeldLease);
+        impl std::task::Wake for CallsGuard {
+            fn wake(self: std::sync::Arc<Self>) {
+                assert_eq!(self.0.state(Clock::System.now()), GuardState::Lost(LossReason::Expired));
+            }
+        }
+        let guard = std::sync::Arc::new(CallsGuard(held("waker", Clock::System.now(), 30_000)));
+        let (done, finished) = std::sync::mpsc::channel();
+        // On a thread of its own, because a waker that runs under the guard's mutex
+        // would block for ever.
+        std::thread::spawn(move || {
+            let waker = std::task::Waker::from(std::sync::Arc::clone(&guard));
+            let mut waiting = pin!(guard.0.wait_for_end());
+            assert!(waiting.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+            guard.0.lose(LossReason::Expired);
+            let _ = done.send(());
+        });
+        finished.recv_timeout(Duration::from_secs(10)).expect("the waker returns");
+    }
+
+    #[test]
     fn debug_output_hides_the_lease_id() {
-        let held = held("s3cret-lease", BootInstant::now(), 30_000);
+        let held = held("s3cret-lease", Clock::System.now(), 30_000);
         assert!(!format!("{held:?}").contains("s3cret"));
     }
 }

@@ -24,7 +24,7 @@
 //! A guard knows before the server does that its lease is about to expire. Its
 //! deadline is computed from the send time of the request, with a safety margin for
 //! clock drift, on a clock that nobody can set and that keeps running while the
-//! machine is suspended.
+//! machine is suspended; see [Platforms](#platforms).
 //!
 //! No clock can prevent a process from being paused between a check and a write.
 //! Therefore each grant has a [`FencingToken`] that is larger than all earlier ones.
@@ -63,6 +63,18 @@
 //! Each client owns one thread that performs all network operations, renewals and
 //! releases. The client's futures need neither tokio nor any other particular
 //! executor, and a guard can be dropped anywhere.
+//!
+//! # Platforms
+//!
+//! | System | Clock | Counts the time of a suspend |
+//! |---|---|---|
+//! | Linux, Android | `CLOCK_BOOTTIME` | yes |
+//! | Apple's systems | `CLOCK_MONOTONIC` | yes |
+//! | others | [`std::time::Instant`] | it depends on the system |
+//!
+//! The crate is tested on Linux only. Where the clock stops during a suspend, a guard
+//! that was suspended past its deadline believes that it still holds the lock until
+//! its next renewal: rely on the fencing token there.
 //!
 //! # Logging
 //!
@@ -116,6 +128,13 @@ mod retry;
 mod term;
 mod transport;
 mod worker;
+
+// In the crate, so that they can move its clock. They name it as its users do.
+#[cfg(test)]
+extern crate self as dlm_client;
+#[cfg(test)]
+#[path = "../tests/scripted/mod.rs"]
+mod scripted;
 
 pub use builder::ClientBuilder;
 pub use client::Client;

@@ -90,6 +90,15 @@ impl RequestError {
         !matches!(self, Self::Connect(_))
     }
 
+    /// This error, as the outcome of a request of which an earlier attempt may have
+    /// been delivered.
+    pub(crate) fn after_attempt(self, may_have_been_delivered: bool) -> Self {
+        match self {
+            Self::Connect(cause) if may_have_been_delivered => Self::ConnectionLost(cause),
+            error => error,
+        }
+    }
+
     /// The code of the server's problem.
     pub(crate) fn code(&self) -> Option<ProblemCode> {
         match self {

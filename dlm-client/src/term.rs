@@ -91,6 +91,7 @@ impl Term {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
 
     fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
@@ -102,7 +103,7 @@ mod tests {
 
     #[test]
     fn deadline_is_send_instant_plus_elapsed_plus_ttl_minus_margin() {
-        let sent_at = BootInstant::now();
+        let sent_at = Clock::System.now();
         // margin: 5 ms + 0.2 % of (4 s + 30 s) = 73 ms
         let term = term(sent_at, sent_at + ms(4_500), 4_000, 30_000);
         assert_eq!(term.deadline(), sent_at + ms(34_000 - 73));
@@ -110,7 +111,7 @@ mod tests {
 
     #[test]
     fn retry_of_an_earlier_grant_has_an_earlier_deadline_and_no_wait_in_its_margin() {
-        let sent_at = BootInstant::now();
+        let sent_at = Clock::System.now();
         // margin: 5 ms + 0.2 % of 10 s = 25 ms
         let term = term(sent_at, sent_at + ms(1), -3_000, 10_000);
         assert_eq!(term.deadline(), sent_at + ms(10_000 - 3_000 - 25));
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn elapsed_time_is_capped_at_the_round_trip() {
-        let sent_at = BootInstant::now();
+        let sent_at = Clock::System.now();
         let capped = term(sent_at, sent_at + ms(100), i64::MAX, 1_000);
         assert_eq!(capped, term(sent_at, sent_at + ms(100), 100, 1_000));
         let before_all = term(sent_at, sent_at + ms(100), i64::MIN, 1_000);
@@ -127,14 +128,14 @@ mod tests {
 
     #[test]
     fn margin_leaves_most_of_the_shortest_ttl() {
-        let sent_at = BootInstant::now();
+        let sent_at = Clock::System.now();
         let term = term(sent_at, sent_at + ms(1), 0, 100);
         assert_eq!(term.deadline(), sent_at + Duration::from_micros(94_800));
     }
 
     #[test]
     fn renewal_with_a_shorter_ttl_keeps_the_later_deadline() {
-        let sent_at = BootInstant::now();
+        let sent_at = Clock::System.now();
         let long = term(sent_at, sent_at, 0, 30_000);
         let short = term(sent_at + ms(100), sent_at + ms(100), 0, 1_000);
         let renewed = long.renewed(short);
@@ -144,7 +145,7 @@ mod tests {
 
     #[test]
     fn unknown_renewal_outcome_moves_the_latest_expiry_but_not_the_deadline() {
-        let sent_at = BootInstant::now();
+        let sent_at = Clock::System.now();
         let mut lease = term(sent_at, sent_at, 0, 1_000);
         let deadline = lease.deadline();
         lease.renewal_outcome_unknown(sent_at + ms(600), ms(1_000));
@@ -154,7 +155,7 @@ mod tests {
 
     #[test]
     fn renewals_of_one_ttl_share_slots_and_are_never_late() {
-        let origin = BootInstant::now();
+        let origin = Clock::System.now();
         let due: Vec<_> = (0..100)
             .map(|i| {
                 let sent_at = origin + ms(100 * i);

@@ -9,23 +9,24 @@ use uuid::Uuid;
 
 use super::attempt::{Attempt, NextStep};
 use super::options::{AcquireOptions, WaitPolicy};
-use crate::clock::{BootInstant, sleep};
+use crate::clock::BootInstant;
 use crate::error::Error;
 use crate::guard::LockGuard;
 use crate::held_lease::HeldLease;
+use crate::loss::LossReason;
 use crate::request_error::RequestError;
 use crate::reservation::Reservation;
 use crate::retry::Backoff;
 use crate::term::Term;
-use crate::transport::Acquired;
-use crate::worker::Handle;
+use crate::transport::{Acquired, Answer};
+use crate::worker::{Handle, release_stillborn};
 
 /// After a longer wait the two clocks may have drifted apart by more than the
 /// margin allows, so the lease is renewed before it is handed out.
 const LONG_WAIT: Duration = Duration::from_secs(60);
-/// How long after the end of a wait the client still expects the server's reply
-/// that it timed out.
-const TIMEOUT_REPLY_GRACE: Duration = Duration::from_millis(50);
+/// How long after the end of a wait the server's reply may still arrive. Until it
+/// does, the request may be in the queue or granted.
+const REPLY_GRACE: Duration = Duration::from_secs(1);
 
 pub(super) struct Acquisition<'a> {
     handle: Handle,
@@ -54,17 +55,26 @@ impl<'a> Acquisition<'a> {
         key_reservation: Option<Reservation>,
     ) -> Result<Self, Error> {
         let attempt = new_attempt(options, options.wait.server_wait())?;
-        let started_at = BootInstant::now();
+        let started_at = handle.now();
         Ok(Self { handle, options, key_reservation, started_at, attempt, last_error: None })
     }
 
-    /// When to give up; `None` if the caller waits forever.
-    pub(super) fn deadline(&self) -> Option<BootInstant> {
+    /// The end of the wait; `None` if the caller waits forever.
+    fn deadline(&self) -> Option<BootInstant> {
         match self.options.wait {
             WaitPolicy::NoWait => Some(self.started_at + self.handle.context().request_timeout),
-            WaitPolicy::AtMost(wait) => Some(self.started_at + Duration::from(wait) + TIMEOUT_REPLY_GRACE),
+            WaitPolicy::AtMost(wait) => Some(self.started_at + Duration::from(wait)),
             WaitPolicy::Forever => None,
         }
+    }
+
+    /// When to give up, also without a reply from the server.
+    pub(super) fn reply_deadline(&self) -> Option<BootInstant> {
+        let grace = match self.options.wait {
+            WaitPolicy::AtMost(_) => REPLY_GRACE.min(self.handle.context().request_timeout),
+            WaitPolicy::NoWait | WaitPolicy::Forever => Duration::ZERO,
+        };
+        self.deadline().map(|deadline| deadline + grace)
     }
 
     /// Makes attempts until the lock is acquired or an error is final.
@@ -75,9 +85,26 @@ impl<'a> Acquisition<'a> {
             match outcome {
                 AttemptOutcome::Acquired(guard) => return Ok(guard),
                 AttemptOutcome::KeyEnded => {
-                    sleep(backoff.next_delay()).await;
+                    self.pause(backoff.next_delay()).await?;
                     self.attempt = new_attempt(self.options, self.remaining_wait())?;
                 }
+            }
+        }
+    }
+
+    /// Waits before the next request. Fails at the end of the wait: without a request
+    /// on its way there is no reply to wait for.
+    async fn pause(&mut self, delay: Duration) -> Result<(), Error> {
+        let clock = &self.handle.context().clock;
+        let next_request = clock.now() + delay;
+        match self.deadline() {
+            Some(deadline) if deadline <= next_request => {
+                clock.sleep_until(deadline).await;
+                Err(self.timed_out())
+            }
+            _ => {
+                clock.sleep_until(next_request).await;
+                Ok(())
             }
         }
     }
@@ -103,22 +130,23 @@ impl<'a> Acquisition<'a> {
     /// Sends requests with one key until the attempt ends.
     async fn run_attempt(&mut self) -> Result<AttemptOutcome, Error> {
         let context = Arc::clone(self.handle.context());
-        let resource = &self.options.resource;
+        let AcquireOptions { resource, .. } = self.options;
         loop {
-            let (sent_at, socket) = (BootInstant::now(), context.transport.socket());
+            let requested_at = context.now();
             let (key, request) = self.attempt.start_request();
             let reply = context.transport.acquire(resource, key, request, context.request_timeout).await;
             let error = match reply {
-                Ok(Acquired::Granted(lease)) => {
+                Ok(Answer { body: Acquired::Granted(lease), sent_at, socket }) => {
                     self.attempt.granted();
                     return self.create_guard(*lease, sent_at, socket).await;
                 }
-                Ok(Acquired::Queued(queued)) => {
+                Ok(Answer { body: Acquired::Queued(queued), .. }) => {
                     debug!(%resource, position = queued.position, queue_len = queued.queue_len,
                         "acquire queued");
                     self.last_error = None;
-                    let held_for = BootInstant::now().duration_since(sent_at);
-                    sleep(self.attempt.queued(held_for)).await;
+                    let held_for = context.now().duration_since(requested_at);
+                    let delay = self.attempt.queued(held_for);
+                    context.clock.sleep(delay).await;
                     continue;
                 }
                 Err(error) => error,
@@ -126,7 +154,7 @@ impl<'a> Acquisition<'a> {
             match self.attempt.failed(&error, self.options) {
                 NextStep::Retry { delay } => {
                     self.last_error = Some(error);
-                    sleep(delay).await;
+                    self.pause(delay).await?;
                 }
                 NextStep::NewAttempt => return Ok(AttemptOutcome::KeyEnded),
                 NextStep::Fail => return Err(error.into()),
@@ -141,14 +169,20 @@ impl<'a> Acquisition<'a> {
         sent_at: BootInstant,
         socket: Option<u64>,
     ) -> Result<AttemptOutcome, Error> {
-        let received_at = BootInstant::now();
+        let context = Arc::clone(self.handle.context());
+        let received_at = context.now();
         let options = self.options;
         let term = Term::new(sent_at, received_at, lease.elapsed_ms, lease.ttl_ms);
         let Some(lease_reservation) = Reservation::lease(&lease.lease_id) else {
             return Err(Error::second_guard(&options.resource));
         };
+        if term.deadline() <= received_at {
+            release_stillborn(&context, &lease, term).await;
+            drop(lease_reservation);
+            return self.lost_before_handover(Error::lost(&options.resource, LossReason::Deadline));
+        }
         let reservations = std::iter::once(lease_reservation).chain(self.key_reservation.take()).collect();
-        let lease = HeldLease::new(lease, term, options.auto_renew, reservations);
+        let lease = HeldLease::new(lease, term, options.auto_renew, reservations, context.clock.clone());
         let guard = LockGuard::new(self.handle.clone(), Arc::new(lease), socket);
         let live = if received_at.duration_since(self.started_at) > LONG_WAIT {
             guard.renew(options.request.ttl_ms.into()).await
@@ -157,10 +191,15 @@ impl<'a> Acquisition<'a> {
         };
         match live {
             Ok(()) => Ok(AttemptOutcome::Acquired(guard)),
-            // The lease ended before the caller saw it.
-            Err(error) if error.is_lost() && options.key.is_none() => Ok(AttemptOutcome::KeyEnded),
+            Err(error) if error.is_lost() => self.lost_before_handover(error),
             Err(error) => Err(error),
         }
+    }
+
+    /// The lease ended before the caller saw it. A key that the caller chose cannot be
+    /// replaced.
+    fn lost_before_handover(&self, error: Error) -> Result<AttemptOutcome, Error> {
+        if self.options.key.is_none() { Ok(AttemptOutcome::KeyEnded) } else { Err(error) }
     }
 
     /// What is left of the wait, for the next attempt.
@@ -168,7 +207,7 @@ impl<'a> Acquisition<'a> {
         let wait = self.attempt.wait();
         match self.deadline() {
             Some(deadline) => {
-                let remaining = deadline.duration_since(BootInstant::now());
+                let remaining = deadline.duration_since(self.handle.now());
                 Wait::try_from(remaining).unwrap_or(wait).min(wait)
             }
             None => wait,

@@ -21,8 +21,6 @@ pub(super) struct Attempt {
     key: IdempotencyKey,
     request: AcquireRequest,
     key_state: KeyState,
-    /// Requests sent, including the one in flight.
-    requests: usize,
     /// Retries after transient errors. A request that follows a reply that the
     /// acquire is queued is not a retry.
     retries: usize,
@@ -53,7 +51,7 @@ pub(super) enum NextStep {
 
 impl Attempt {
     pub(super) fn new(key: IdempotencyKey, request: AcquireRequest) -> Self {
-        Self { key, request, key_state: KeyState::Nothing, requests: 0, retries: 0, backoff: Backoff::new() }
+        Self { key, request, key_state: KeyState::Nothing, retries: 0, backoff: Backoff::new() }
     }
 
     pub(super) fn key(&self) -> &IdempotencyKey {
@@ -76,7 +74,6 @@ impl Attempt {
         if self.key_state == KeyState::Nothing {
             self.key_state = KeyState::InFlight;
         }
-        self.requests += 1;
         (&self.key, &self.request)
     }
 
@@ -122,8 +119,8 @@ impl Attempt {
         }
         match code {
             // The reply to an earlier request was lost, and the lease or wait has
-            // ended since. A key that was sent once cannot have ended.
-            Some(ProblemCode::LeaseEnded) if self.requests > 1 => NextStep::NewAttempt,
+            // ended since.
+            Some(ProblemCode::LeaseEnded) => NextStep::NewAttempt,
             // The server's longest wait has passed.
             Some(ProblemCode::WaitTimeout) if options.wait == WaitPolicy::Forever => NextStep::NewAttempt,
             _ => NextStep::Fail,

@@ -6,7 +6,6 @@ use dlm_protocol::limits::AWAY_GRACE_MS;
 use dlm_protocol::{IdempotencyKey, ResourceName};
 use tracing::{debug, warn};
 
-use crate::clock::{BootInstant, sleep_until};
 use crate::retry::Backoff;
 use crate::worker::WorkerContext;
 
@@ -19,18 +18,18 @@ pub(super) async fn cancel(
     ttl: Duration,
 ) {
     let timeout = context.request_timeout;
-    let expired_by = BootInstant::now() + ttl + Duration::from_millis(AWAY_GRACE_MS) + timeout;
+    let expired_by = context.now() + ttl + Duration::from_millis(AWAY_GRACE_MS) + timeout;
     let mut backoff = Backoff::new();
     loop {
         match context.transport.cancel(resource, key, timeout).await {
             Ok(cancelled) => return debug!(%resource, outcome = ?cancelled.outcome, "acquire cancelled"),
             Err(error) if error.is_rejection() => return warn!(%resource, %error, "cancel rejected"),
             Err(error) => {
-                let next_attempt = BootInstant::now() + backoff.next_delay_after(&error);
+                let next_attempt = context.now() + backoff.next_delay_after(&error);
                 if next_attempt >= expired_by {
                     return warn!(%resource, %error, "cancel abandoned, place or lease expired");
                 }
-                sleep_until(next_attempt).await;
+                context.clock.sleep_until(next_attempt).await;
             }
         }
     }

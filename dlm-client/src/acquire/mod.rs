@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use self::acquisition::Acquisition;
 use self::cancel::cancel;
-use crate::clock::{BootInstant, sleep_until};
+use crate::clock::{BootInstant, Clock};
 use crate::error::Error;
 use crate::guard::LockGuard;
 use crate::reservation::Reservation;
@@ -54,13 +54,13 @@ async fn acquire(
         Ok(acquisition) => acquisition,
         Err(error) => return send(reply, Err(error)),
     };
-    let deadline = acquisition.deadline();
+    let deadline = acquisition.reply_deadline();
     let result = tokio::select! {
         biased;
         () = reply.closed() => None,
         () = context.closing.cancelled() => Some(Err(Error::closed())),
         result = acquisition.run() => Some(result),
-        () = sleep_until_deadline(deadline) => Some(Err(acquisition.timed_out())),
+        () = sleep_until(&context.clock, deadline) => Some(Err(acquisition.timed_out())),
     };
     let abandoned_key = acquisition.abandoned_key();
     if let Some(result) = result {
@@ -76,9 +76,9 @@ fn send(reply: oneshot::Sender<Result<LockGuard, Error>>, result: Result<LockGua
     drop(reply.send(result));
 }
 
-async fn sleep_until_deadline(deadline: Option<BootInstant>) {
+async fn sleep_until(clock: &Clock, deadline: Option<BootInstant>) {
     match deadline {
-        Some(deadline) => sleep_until(deadline).await,
+        Some(deadline) => clock.sleep_until(deadline).await,
         None => std::future::pending().await,
     }
 }

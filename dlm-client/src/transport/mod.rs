@@ -6,24 +6,33 @@
 //! - `call`: the operations, with their session and HTTP forms
 //! - `session`: one WebSocket for all operations
 //! - `servers`: the servers, and failover between them
-//! - `socket`: opens WebSockets
+//! - `socket`, `dial`: opens WebSockets and their TCP connections
 //! - `http`, `pool`, `response`: HTTP requests, connections and responses
-//! - `address`, `kind`: server addresses and the kinds of transport
+//! - `tls`: which certificates are trusted
+//! - `answer`: a reply, and when its request was sent
+//! - `options`, `address`, `kind`: how to connect, and where
 
 mod address;
+mod answer;
 mod call;
+mod dial;
 mod http;
 mod kind;
+mod options;
 mod pool;
 mod response;
 mod route;
 mod servers;
 mod session;
 mod socket;
+mod tls;
 
 pub(crate) use address::{ServerAddress, encode};
+pub(crate) use answer::Answer;
 pub(crate) use call::Acquired;
 pub use kind::TransportKind;
+pub(crate) use options::TransportOptions;
 pub(crate) use route::Transport;
 pub(crate) use session::SessionEvent;
 pub(crate) use socket::{UpgradeError, WebSocketConnection, open as open_websocket};
+pub(crate) use tls::TrustedRoots;

@@ -1,17 +1,20 @@
 //! The HTTP connection pool of one server.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::redirect;
-use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls::ClientConfig;
 
 use crate::error::Error;
 
 /// Connecting takes a round trip or two. If it takes longer, a packet was lost.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// An idle connection, such as one with a waiting acquire, is probed by the kernel
+/// after this time and as often, and is broken after this many probes without an
+/// answer: within the ten seconds for which a waiter keeps its place.
+const KEEPALIVE: Duration = Duration::from_secs(2);
+const KEEPALIVE_PROBES: u32 = 3;
 
 /// A connection pool that can be replaced as a whole.
 ///
@@ -37,16 +40,7 @@ pub(crate) struct PooledClient {
 }
 
 impl ConnectionPool {
-    pub(crate) fn new(tls: bool) -> Result<Self, Error> {
-        Self::with(tls_config(tls).map_err(|why| Error::setup("could not set up TLS", why))?)
-    }
-
-    /// A separate pool with the same TLS configuration.
-    pub(crate) fn separate(&self) -> Result<Self, Error> {
-        Self::with(self.tls.clone())
-    }
-
-    fn with(tls: ClientConfig) -> Result<Self, Error> {
+    pub(crate) fn new(tls: ClientConfig) -> Result<Self, Error> {
         let connections = connect(tls.clone()).map_err(|why| Error::setup("could not set up HTTP", why))?;
         Ok(Self { tls, current: Mutex::new(Generation { number: 0, connections }) })
     }
@@ -93,21 +87,54 @@ fn connect(tls: ClientConfig) -> Result<reqwest::Client, reqwest::Error> {
         .http1_only()
         .redirect(redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_keepalive(KEEPALIVE)
+        .tcp_keepalive_interval(KEEPALIVE)
+        .tcp_keepalive_retries(KEEPALIVE_PROBES)
         .build()
 }
 
-/// The TLS configuration: the platform's verifier for `https`, an empty root store
-/// for `http`. reqwest needs a configuration even for `http`, and the platform
-/// verifier fails on machines without certificates.
-fn tls_config(verified: bool) -> Result<ClientConfig, rustls::Error> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?;
-    let builder = if verified {
-        builder.with_platform_verifier()?
-    } else {
-        builder.with_root_certificates(RootCertStore::empty())
-    };
-    let mut config = builder.with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::transport::tls::unused_config;
+
+    /// The kernel's timer of the connection from this port, and when it fires.
+    fn timer(port: u16) -> Option<(u8, Duration)> {
+        let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let suffix = format!(":{port:04X}");
+        let line = connections
+            .lines()
+            .find(|line| line.split_whitespace().nth(1).is_some_and(|address| address.ends_with(&suffix)))?;
+        let (timer, ticks) = line.split_whitespace().nth(5)?.split_once(':')?;
+        let hundredths = u64::from_str_radix(ticks, 16).ok()?;
+        Some((timer.parse().ok()?, Duration::from_millis(10 * hundredths)))
+    }
+
+    #[tokio::test]
+    async fn kernel_probes_a_connection_that_waits_for_a_reply() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let pool = ConnectionPool::new(unused_config().unwrap()).unwrap();
+        let request = pool.client().client.get(url).send();
+        let accepted = async {
+            let (_connection, peer) = listener.accept().await.unwrap();
+            // At first the timer of the request's retransmission may run.
+            loop {
+                match timer(peer.port()) {
+                    Some((2, until)) => return until,
+                    _ => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        };
+        let until = tokio::select! {
+            until = accepted => until,
+            _ = request => unreachable!("nothing replies"),
+            () = tokio::time::sleep(Duration::from_secs(10)) => panic!("no keepalive timer"),
+        };
+        assert!(until <= KEEPALIVE, "{until:?}");
+        assert!(KEEPALIVE * (1 + KEEPALIVE_PROBES) < Duration::from_secs(10));
+    }
 }

@@ -10,10 +10,14 @@ use dlm_protocol::{
 };
 
 use super::address::ServerAddress;
+use super::answer::Answer;
 use super::call::{Acquired, Call, CallReply};
+use super::http::RequestTime;
 use super::kind::TransportKind;
+use super::options::TransportOptions;
 use super::servers::ServerList;
 use super::session::{self, SessionEvent, SessionHandle};
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::request_error::RequestError;
 
@@ -23,13 +27,20 @@ pub(crate) struct Transport {
     servers: ServerList,
     kind: TransportKind,
     session: Option<SessionHandle>,
+    clock: Clock,
 }
 
 impl Transport {
     /// Prepares to connect to any of the servers.
-    pub(crate) fn new(addresses: Vec<ServerAddress>, kind: TransportKind) -> Result<Self, Error> {
-        let session = (kind != TransportKind::Http).then(SessionHandle::new);
-        Ok(Self { servers: ServerList::new(addresses)?, kind, session })
+    pub(crate) fn new(addresses: Vec<ServerAddress>, options: TransportOptions) -> Result<Self, Error> {
+        let servers = ServerList::new(addresses, &options)?;
+        let TransportOptions { kind, clock, .. } = options;
+        let session = match kind {
+            TransportKind::Http => None,
+            TransportKind::Auto => Some(SessionHandle::new(clock.clone(), true)),
+            TransportKind::Session => Some(SessionHandle::new(clock.clone(), false)),
+        };
+        Ok(Self { servers, kind, session, clock })
     }
 
     pub(crate) fn servers(&self) -> &ServerList {
@@ -39,6 +50,11 @@ impl Transport {
     /// Identifies the service within this process.
     pub(crate) fn name(&self) -> &Arc<str> {
         self.servers.name()
+    }
+
+    /// How long a round trip over the session took lately; zero if that is not known.
+    pub(crate) fn round_trip(&self) -> Duration {
+        self.session.as_ref().map(SessionHandle::round_trip).unwrap_or_default()
     }
 
     /// The number of the session's current socket, if one is up.
@@ -62,16 +78,9 @@ impl Transport {
         }
     }
 
-    /// Waits until one of the servers reports that it is ready, trying each once.
+    /// Checks that one of the servers reports that it is ready, trying each once.
     pub(crate) async fn ready(&self, timeout: Duration) -> Result<(), RequestError> {
-        let mut ready = self.call(Call::Ready, timeout).await;
-        for _ in 1..self.servers.count() {
-            if ready.is_ok() {
-                break;
-            }
-            ready = self.call(Call::Ready, timeout).await;
-        }
-        ready
+        self.call(Call::Ready, timeout).await
     }
 
     /// Sends an acquire. `timeout` is the time it may take beyond its wait.
@@ -81,8 +90,8 @@ impl Transport {
         key: &IdempotencyKey,
         request: &AcquireRequest,
         timeout: Duration,
-    ) -> Result<Acquired, RequestError> {
-        self.call(Call::Acquire { resource, key, request }, timeout).await
+    ) -> Result<Answer<Acquired>, RequestError> {
+        self.call_stamped(Call::Acquire { resource, key, request }, timeout).await
     }
 
     pub(crate) async fn cancel(
@@ -99,16 +108,16 @@ impl Transport {
         resource: &ResourceName,
         request: &RenewRequest,
         timeout: Duration,
-    ) -> Result<Lease, RequestError> {
-        self.call(Call::Renew { resource, request }, timeout).await
+    ) -> Result<Answer<Lease>, RequestError> {
+        self.call_stamped(Call::Renew { resource, request }, timeout).await
     }
 
     pub(crate) async fn renew_many(
         &self,
         request: &RenewManyRequest,
         timeout: Duration,
-    ) -> Result<Renewed, RequestError> {
-        self.call(Call::RenewMany { request }, timeout).await
+    ) -> Result<Answer<Renewed>, RequestError> {
+        self.call_stamped(Call::RenewMany { request }, timeout).await
     }
 
     pub(crate) async fn release(
@@ -156,30 +165,67 @@ impl Transport {
         self.call(Call::ListEvents { query }, timeout).await
     }
 
-    /// Sends one attempt of a call: over the session if the call has a session
-    /// form and the session is usable, otherwise over HTTP to the current server.
+    /// Sends a call whose reply does not depend on when it was sent.
     async fn call<R: CallReply>(&self, call: Call<'_>, timeout: Duration) -> Result<R, RequestError> {
+        Ok(self.call_stamped(call, timeout).await?.body)
+    }
+
+    /// Sends a call: over the session if the call has a session form and the session
+    /// is usable, otherwise over HTTP.
+    async fn call_stamped<R: CallReply>(
+        &self,
+        call: Call<'_>,
+        timeout: Duration,
+    ) -> Result<Answer<R>, RequestError> {
         if call.session_op().is_some()
             && let Some(session) = self.usable_session(timeout).await?
             && let Some(request) = call.session_request()
         {
-            let body = session.request(request, call.session_wait() + timeout).await?;
-            return R::from_session(body).ok_or_else(|| {
+            let Answer { body, sent_at, socket } =
+                session.request(request, call.session_wait() + timeout).await?;
+            let body = R::from_session(body).ok_or_else(|| {
                 RequestError::unexpected_reply("the reply belongs to another operation".into())
+            })?;
+            return Ok(Answer { body, sent_at, socket });
+        }
+        self.call_over_http(&call, timeout).await
+    }
+
+    /// Sends a call over HTTP, to each server in turn until one of them can perform
+    /// it. Each gets an equal share of the remaining time, so that a server that does
+    /// not respond costs a part of the call's time and not all of it.
+    async fn call_over_http<R: CallReply>(
+        &self,
+        call: &Call<'_>,
+        timeout: Duration,
+    ) -> Result<Answer<R>, RequestError> {
+        let mut remaining = timeout;
+        let mut may_have_been_delivered = false;
+        let mut untried = u32::try_from(self.servers.count()).unwrap_or(u32::MAX);
+        loop {
+            let time = RequestTime { wait: call.http_wait(), timeout: remaining / untried };
+            let started_at = self.clock.now();
+            let (index, server) = self.servers.current();
+            let request = call.http_request(server.address())?;
+            let response = server.send(request, call.pool(), time).await;
+            let reply = response.and_then(|(response, sent_at)| {
+                R::from_http(&response).map(|body| Answer { body, sent_at, socket: None })
             });
+            let warrants_failover = match &reply {
+                Ok(answer) => answer.body.warrants_failover(),
+                Err(error) => error.warrants_failover(),
+            };
+            if warrants_failover {
+                self.servers.fail_over(index);
+            }
+            untried -= 1;
+            let elapsed = self.clock.now().duration_since(started_at);
+            remaining = remaining.saturating_sub(elapsed.min(time.timeout));
+            if !warrants_failover || untried == 0 || remaining.is_zero() {
+                return reply.map_err(|error| error.after_attempt(may_have_been_delivered));
+            }
+            may_have_been_delivered |= !matches!(&reply, Err(error) if !error.may_have_been_delivered());
         }
-        let (index, server) = self.servers.current();
-        let request = call.http_request(server.address())?;
-        let response = server.send(request, call.pool(), call.http_wait() + timeout).await;
-        let reply = response.and_then(|response| R::from_http(&response));
-        let warrants_failover = match &reply {
-            Ok(reply) => reply.warrants_failover(),
-            Err(error) => error.warrants_failover(),
-        };
-        if warrants_failover {
-            self.servers.fail_over(index);
-        }
-        reply
     }
 
     /// The session if it is up, or once it is up if there is no fallback to HTTP.

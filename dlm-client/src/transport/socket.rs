@@ -6,7 +6,6 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error as WsError;
@@ -17,6 +16,7 @@ use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::address::ServerAddress;
+use super::dial;
 use crate::request_error::Cause;
 
 /// Opening takes a few round trips. If it takes longer, a packet was lost.
@@ -58,7 +58,7 @@ async fn try_open(
     protocol: &'static str,
 ) -> Result<WebSocketConnection, UpgradeError> {
     let (host, port) = address.host_and_port();
-    let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(failed)?;
+    let tcp = dial::connect(&host, port).await.map_err(failed)?;
     // Frames are small and latency matters.
     tcp.set_nodelay(true).map_err(failed)?;
     let connection: Box<dyn ByteStream> = if address.is_tls() {

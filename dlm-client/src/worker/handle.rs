@@ -7,6 +7,7 @@ use tracing::Instrument;
 
 use super::command::WorkerCommand;
 use super::context::WorkerContext;
+use crate::clock::BootInstant;
 use crate::error::Error;
 
 /// A handle to the client thread. The thread ends when all handles are dropped
@@ -26,6 +27,11 @@ impl Handle {
 
     pub(crate) fn context(&self) -> &Arc<WorkerContext> {
         &self.context
+    }
+
+    /// The current time on the client's clock.
+    pub(crate) fn now(&self) -> BootInstant {
+        self.context.now()
     }
 
     /// Runs `work` on the thread and waits for its result. Fails if the client is

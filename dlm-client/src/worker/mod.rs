@@ -24,3 +24,4 @@ mod schedule;
 
 pub(crate) use context::WorkerContext;
 pub(crate) use handle::Handle;
+pub(crate) use release::release_stillborn;

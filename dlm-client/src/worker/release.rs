@@ -2,24 +2,26 @@
 
 use std::sync::Arc;
 
-use dlm_protocol::LeaseId;
+use dlm_protocol::{FencingToken, Lease, LeaseId, ResourceName};
 use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
 use super::command::{PendingRelease, WorkerCommand};
 use super::context::WorkerContext;
 use super::handle::Handle;
-use crate::clock::{BootInstant, sleep_until};
+use crate::clock::BootInstant;
 use crate::error::Error;
 use crate::held_lease::HeldLease;
+use crate::request_error::RequestError;
 use crate::retry::Backoff;
+use crate::term::Term;
 
 type ReleaseSender = oneshot::Sender<Result<(), Error>>;
 
 impl Handle {
     /// Ends a guard, releases its lease, and reports the result.
     pub(crate) async fn release(&self, lease: &Arc<HeldLease>) -> Result<(), Error> {
-        if let Some(reason) = lease.end_reason(BootInstant::now()) {
+        if let Some(reason) = lease.end_reason(self.now()) {
             self.end_guard(lease, None);
             return Err(Error::lost(&lease.resource, reason));
         }
@@ -27,7 +29,7 @@ impl Handle {
         self.end_guard(lease, Some(done));
         receiver.await.unwrap_or_else(|_| {
             // Without a reply the guard was lost since the check above.
-            let reason = lease.end_reason(BootInstant::now());
+            let reason = lease.end_reason(self.now());
             Err(reason.map_or_else(Error::closed, |reason| Error::lost(&lease.resource, reason)))
         })
     }
@@ -39,14 +41,14 @@ impl Handle {
 
     /// Ends a guard and leaves its lease alone.
     pub(crate) fn detach(&self, lease: &Arc<HeldLease>) -> LeaseId {
-        lease.detach(BootInstant::now());
+        lease.detach(self.now());
         self.send(WorkerCommand::Unwatch(Arc::clone(lease)));
         lease.lease_id.clone()
     }
 
     fn end_guard(&self, lease: &Arc<HeldLease>, done: Option<ReleaseSender>) {
         // A guard that ended before usually has nothing left to release.
-        if let Some(reservations) = lease.release(BootInstant::now()) {
+        if let Some(reservations) = lease.release(self.now()) {
             self.send(WorkerCommand::Release(PendingRelease {
                 lease: Arc::clone(lease),
                 reservations,
@@ -61,40 +63,81 @@ impl Handle {
 /// that.
 pub(super) async fn release(context: Arc<WorkerContext>, release: PendingRelease) {
     let PendingRelease { lease, reservations, mut done } = release;
-    let result = release_with_retries(&context, &lease, &mut done).await;
+    if lease.is_detached() {
+        return;
+    }
+    let report_by = context.now() + context.request_timeout;
+    let on_failure = |error: RequestError, next_attempt| {
+        if lease.is_detached() {
+            return Some(error.into());
+        }
+        if next_attempt >= report_by {
+            report(&mut done, Err(error.into()));
+        }
+        None
+    };
+    let released = ReleasedLease {
+        resource: &lease.resource,
+        lease_id: &lease.lease_id,
+        fencing_token: lease.fencing_token,
+        expired_by: lease.term().expired_by(),
+    };
+    let result = release_with_retries(&context, released, on_failure).await;
     // Before the result is sent: the caller may lock with the same key again.
     drop(reservations);
     report(&mut done, result);
 }
 
+/// Releases a lease that never got a guard, because its deadline had passed when the
+/// grant arrived. Retries until the release is answered or the lease has expired, so
+/// that the next request of the caller does not meet it.
+pub(crate) async fn release_stillborn(context: &WorkerContext, lease: &Lease, term: Term) {
+    debug!(resource = %lease.resource, fencing_token = %lease.fencing_token, "grant arrived too late, releasing");
+    let released = ReleasedLease {
+        resource: &lease.resource,
+        lease_id: &lease.lease_id,
+        fencing_token: lease.fencing_token,
+        expired_by: term.expired_by(),
+    };
+    // A failed release is logged, and the lease has expired by then.
+    let _ = release_with_retries(context, released, |_, _| None).await;
+}
+
+struct ReleasedLease<'a> {
+    resource: &'a ResourceName,
+    lease_id: &'a LeaseId,
+    fencing_token: FencingToken,
+    expired_by: BootInstant,
+}
+
+/// Retries until the lease has expired, or until `on_failure` returns an error. It
+/// gets the error of each attempt that will be repeated, and when that will be.
 async fn release_with_retries(
     context: &WorkerContext,
-    lease: &HeldLease,
-    done: &mut Option<ReleaseSender>,
+    lease: ReleasedLease<'_>,
+    mut on_failure: impl FnMut(RequestError, BootInstant) -> Option<Error>,
 ) -> Result<(), Error> {
-    let report_by = BootInstant::now() + context.request_timeout;
-    let expired_by = lease.term().expired_by();
+    let ReleasedLease { resource, lease_id, fencing_token, expired_by } = lease;
     let mut backoff = Backoff::new();
     loop {
-        let timeout = context.request_timeout.min(expired_by.duration_since(BootInstant::now()));
-        let error = match context.transport.release(&lease.resource, &lease.lease_id, timeout).await {
+        let timeout = context.request_timeout.min(expired_by.duration_since(context.now()));
+        let error = match context.transport.release(resource, lease_id, timeout).await {
             Ok(_) => return Ok(()),
             Err(error) => error,
         };
         if error.is_rejection() {
             return Err(error.into());
         }
-        let next_attempt = BootInstant::now() + backoff.next_delay_after(&error);
+        let next_attempt = context.now() + backoff.next_delay_after(&error);
         if next_attempt >= expired_by {
-            warn!(resource = %lease.resource, fencing_token = %lease.fencing_token, %error,
-                "release abandoned, lease expired");
+            warn!(%resource, %fencing_token, %error, "release abandoned, lease expired");
             return Err(error.into());
         }
-        debug!(resource = %lease.resource, fencing_token = %lease.fencing_token, %error, "release failed, retrying");
-        if next_attempt >= report_by {
-            report(done, Err(error.into()));
+        debug!(%resource, %fencing_token, %error, "release failed, retrying");
+        if let Some(error) = on_failure(error, next_attempt) {
+            return Err(error);
         }
-        sleep_until(next_attempt).await;
+        context.clock.sleep_until(next_attempt).await;
     }
 }
 

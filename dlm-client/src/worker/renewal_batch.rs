@@ -7,9 +7,9 @@ use dlm_protocol::{RenewItem, RenewManyRequest, RenewResult, Ttl};
 
 use super::command::ManualRenewal;
 use super::context::WorkerContext;
-use crate::clock::BootInstant;
 use crate::held_lease::HeldLease;
 use crate::request_error::RequestError;
+use crate::transport::Answer;
 
 /// The most leases in one request. Half of what the contract allows: with the
 /// longest names the request still stays well below the body limit.
@@ -53,13 +53,16 @@ pub(super) fn into_batches(mut items: Vec<(Duration, RenewalItem)>) -> Vec<Renew
 
 /// The outcome of one attempt to renew a batch.
 pub(super) struct RenewalOutcome {
-    /// When the attempt was sent.
-    pub(super) sent_at: BootInstant,
-    /// The session socket that was up at that time.
-    pub(super) socket: Option<u64>,
     pub(super) items: Vec<RenewalItem>,
     /// One result per item, in order.
-    pub(super) results: Result<Vec<RenewResult>, RequestError>,
+    pub(super) results: Result<Answer<Vec<RenewResult>>, RequestError>,
+}
+
+impl RenewalOutcome {
+    /// The session socket that the leases were renewed over.
+    pub(super) fn socket(&self) -> Option<u64> {
+        self.results.as_ref().ok().and_then(|answer| answer.socket)
+    }
 }
 
 /// Sends one attempt to renew a batch.
@@ -71,28 +74,28 @@ pub(super) async fn send(context: Arc<WorkerContext>, batch: RenewalBatch) -> Re
         ttl_ms: item.ttl(),
     });
     let request = RenewManyRequest { leases: leases.collect() };
-    let (sent_at, socket) = (BootInstant::now(), context.transport.socket());
     let results = match context.transport.renew_many(&request, timeout).await {
-        Ok(renewed) if renewed.results.len() == items.len() => Ok(renewed.results),
-        Ok(renewed) => {
-            let what = format!("{} results for {} leases", renewed.results.len(), items.len());
+        Ok(answer) if answer.body.results.len() == items.len() => Ok(answer.map(|renewed| renewed.results)),
+        Ok(answer) => {
+            let what = format!("{} results for {} leases", answer.body.results.len(), items.len());
             Err(RequestError::unexpected_reply(what))
         }
         Err(error) => Err(error),
     };
-    RenewalOutcome { sent_at, socket, items, results }
+    RenewalOutcome { items, results }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
     use crate::held_lease::tests::held;
 
     #[test]
     fn lease_near_its_deadline_does_not_shorten_the_timeout_of_the_others() {
         let seconds = [10, 1, 9, 10, 10, 8];
         let items = seconds.into_iter().enumerate().map(|(number, seconds)| {
-            let lease = Arc::new(held(&format!("batch-{number}"), BootInstant::now(), 30_000));
+            let lease = Arc::new(held(&format!("batch-{number}"), Clock::System.now(), 30_000));
             (Duration::from_secs(seconds), RenewalItem { lease, callers: Vec::new() })
         });
         let batches = into_batches(items.collect());

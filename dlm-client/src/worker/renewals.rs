@@ -7,7 +7,8 @@ use dlm_protocol::{LeaseEnded, ProblemCode, RenewResult, Ttl};
 use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
-use super::command::{ManualRenewal, WorkerCommand};
+use super::command::{ManualRenewal, PendingRelease, WorkerCommand};
+use super::context::RenewalLimits;
 use super::ended_leases::{self, EndedLeases};
 use super::handle::Handle;
 use super::renewal_batch::{self, RenewalBatch, RenewalItem, RenewalOutcome};
@@ -18,9 +19,12 @@ use crate::held_lease::HeldLease;
 use crate::loss::LossReason;
 use crate::retry::Backoff;
 use crate::term::Term;
+use crate::transport::Answer;
 
 /// The shortest timeout of one renewal attempt.
 const MIN_TIMEOUT: Duration = Duration::from_millis(20);
+/// A reply may take this many times longer than the last round trips.
+const ROUND_TRIPS: u32 = 4;
 
 impl Handle {
     /// Starts to renew the lease of a new guard and to watch its deadline.
@@ -68,9 +72,9 @@ impl Renewer {
         self.schedule.insert(WatchedGuard::new(lease, renew_at));
     }
 
-    pub(super) fn unwatch(&mut self, lease: &HeldLease) {
+    pub(super) fn unwatch(&mut self, lease: &HeldLease, now: BootInstant) {
         if let Some(guard) = self.schedule.remove(lease.id) {
-            let reason = lease.end_reason(BootInstant::now()).unwrap_or(LossReason::Released);
+            let reason = lease.end_reason(now).unwrap_or(LossReason::Released);
             fail_callers(lease, guard.callers, reason);
         }
     }
@@ -110,16 +114,14 @@ impl Renewer {
 
     /// Handles due wake-ups: guards past their deadline are lost, and leases that
     /// are due for renewal are returned in batches.
-    pub(super) fn take_due(&mut self, now: BootInstant, max_timeout: Duration) -> Vec<RenewalBatch> {
+    pub(super) fn take_due(&mut self, now: BootInstant, limits: RenewalLimits) -> Vec<RenewalBatch> {
         let mut items = Vec::new();
         while let Some(lease) = self.schedule.next_due(now) {
             if let Some(reason) = lease.end_reason(now) {
                 self.lost(lease.id, |_| reason);
                 continue;
             }
-            // A third of the remaining time: if a packet is dropped silently,
-            // there is time for two more attempts.
-            let timeout = max_timeout.min(lease.remaining(now) / 3).max(MIN_TIMEOUT);
+            let timeout = timeout(lease.remaining(now), limits);
             let callers = self.schedule.update(lease.id, |guard| {
                 guard.in_flight = true;
                 guard.renew_at = None;
@@ -131,11 +133,19 @@ impl Renewer {
     }
 
     /// Handles the outcome of a batch, lease by lease. Leases that the session does
-    /// not know after it are renewed again.
-    pub(super) fn complete(&mut self, outcome: RenewalOutcome, session_knows: bool, now: BootInstant) {
-        let RenewalOutcome { sent_at, items, results, .. } = outcome;
+    /// not know after it are renewed again. Returns the leases to release: their
+    /// guards were lost while the renewal was on its way, so that nobody uses the
+    /// term that the renewal may have started.
+    pub(super) fn complete(
+        &mut self,
+        outcome: RenewalOutcome,
+        session_knows: bool,
+        now: BootInstant,
+    ) -> Vec<PendingRelease> {
+        let RenewalOutcome { items, results } = outcome;
+        let leases: Vec<_> = items.iter().map(|item| Arc::clone(&item.lease)).collect();
         match results {
-            Ok(results) => {
+            Ok(Answer { body: results, sent_at, .. }) => {
                 for (item, result) in items.into_iter().zip(results) {
                     self.complete_item(item, result, (sent_at, session_knows), now);
                 }
@@ -150,6 +160,11 @@ impl Renewer {
                 }
             }
         }
+        let reclaimed = leases.into_iter().filter_map(|lease| {
+            let reservations = lease.reclaim(now)?;
+            Some(PendingRelease { lease, reservations, done: None })
+        });
+        reclaimed.collect()
     }
 
     fn complete_item(
@@ -162,7 +177,7 @@ impl Renewer {
         let problem = match result {
             RenewResult::Lease(lease) => {
                 let next = Term::new(sent_at, now, lease.elapsed_ms, lease.ttl_ms);
-                return match item.lease.renewed(next, now) {
+                return match item.lease.renewed(next, lease.expires_at, now) {
                     Ok(term) => self.renewed(item, term, session_knows, now),
                     Err(reason) => self.lost_item(item, reason),
                 };
@@ -232,6 +247,14 @@ impl Renewer {
         }
         fail_callers(&lease, callers, reason);
     }
+}
+
+/// The timeout of one attempt to renew a lease: a third of the remaining time, so
+/// that there is time for two more attempts if a packet is dropped silently. More on
+/// a slow network, where a third may be too short for any reply.
+fn timeout(remaining: Duration, limits: RenewalLimits) -> Duration {
+    let slow = (ROUND_TRIPS * limits.round_trip).min(remaining);
+    (remaining / 3).max(slow).min(limits.max_timeout).max(MIN_TIMEOUT)
 }
 
 fn fail_callers(lease: &HeldLease, callers: Vec<ManualRenewal>, reason: LossReason) {

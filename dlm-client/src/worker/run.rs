@@ -18,7 +18,7 @@ use super::handle::Handle;
 use super::release::release;
 use super::renewal_batch::{self, RenewalOutcome};
 use super::renewals::Renewer;
-use crate::clock::{BootInstant, sleep_step};
+use crate::clock::{BootInstant, Clock};
 use crate::error::Error;
 use crate::transport::{SessionEvent, Transport};
 
@@ -29,10 +29,14 @@ type Inbox = mpsc::UnboundedReceiver<WorkerCommand>;
 
 impl Handle {
     /// Starts the thread.
-    pub(crate) async fn start(transport: Transport, request_timeout: Duration) -> Result<Self, Error> {
+    pub(crate) async fn start(
+        transport: Transport,
+        request_timeout: Duration,
+        clock: Clock,
+    ) -> Result<Self, Error> {
         let (commands, inbox) = mpsc::unbounded_channel();
         let context =
-            Arc::new(WorkerContext { transport, request_timeout, closing: CancellationToken::new() });
+            Arc::new(WorkerContext { transport, clock, request_timeout, closing: CancellationToken::new() });
         let (started, start) = oneshot::channel();
         let failed = |why| Error::setup("could not start the client thread", why);
         std::thread::Builder::new()
@@ -83,7 +87,7 @@ async fn run(
         context,
         tasks: TaskTracker::new(),
         detached_tasks: TaskTracker::new(),
-        renewals: Renewer::new(BootInstant::now()),
+        renewals: Renewer::new(context.now()),
         in_flight: FuturesUnordered::new(),
         flushes: FuturesUnordered::new(),
     };
@@ -118,7 +122,7 @@ async fn run(
                 }
                 worker.check_flush(flush);
             }
-            () = sleep_towards(wakeup) => {}
+            () = sleep_until(&context.clock, wakeup) => {}
         }
         worker.send_due_renewals();
     }
@@ -153,32 +157,34 @@ impl WorkerLoop<'_> {
             WorkerCommand::SpawnDetached(task) => {
                 self.detached_tasks.spawn(task);
             }
-            WorkerCommand::Session(SessionEvent::Up) => self.renewals.renew_all(BootInstant::now()),
+            WorkerCommand::Session(SessionEvent::Up) => self.renewals.renew_all(self.context.now()),
             WorkerCommand::Session(SessionEvent::LeaseEnded(ended)) => {
-                self.renewals.lease_ended(ended, BootInstant::now());
+                self.renewals.lease_ended(ended, self.context.now());
             }
             WorkerCommand::Watch { lease, socket } => {
                 let session_knows = self.session_knows(socket);
-                self.renewals.watch(lease, session_knows, BootInstant::now());
+                self.renewals.watch(lease, session_knows, self.context.now());
             }
-            WorkerCommand::Unwatch(lease) => self.renewals.unwatch(&lease),
+            WorkerCommand::Unwatch(lease) => self.renewals.unwatch(&lease, self.context.now()),
             WorkerCommand::Release(pending) => {
-                self.renewals.unwatch(&pending.lease);
+                self.renewals.unwatch(&pending.lease, self.context.now());
                 self.tasks.spawn(release(Arc::clone(self.context), pending));
             }
             WorkerCommand::Renew(lease, caller) => {
-                self.renewals.renew_now(&lease, caller, BootInstant::now());
+                self.renewals.renew_now(&lease, caller, self.context.now());
             }
             WorkerCommand::Flush { timeout, done } => {
                 self.tasks.close();
-                self.flush(PendingFlush { deadline: BootInstant::now() + timeout, done });
+                self.flush(PendingFlush { deadline: self.context.now() + timeout, done });
             }
         }
     }
 
     fn complete_renewals(&mut self, outcome: RenewalOutcome) {
-        let session_knows = self.session_knows(outcome.socket);
-        self.renewals.complete(outcome, session_knows, BootInstant::now());
+        let session_knows = self.session_knows(outcome.socket());
+        for pending in self.renewals.complete(outcome, session_knows, self.context.now()) {
+            self.tasks.spawn(release(Arc::clone(self.context), pending));
+        }
     }
 
     /// Whether the server associates a lease that was granted or renewed while
@@ -192,8 +198,8 @@ impl WorkerLoop<'_> {
     /// Waits for the current tasks, up to the deadline.
     fn flush(&self, flush: PendingFlush) {
         let tasks = self.tasks.clone();
+        let timeout = flush.deadline.duration_since(self.context.now());
         self.flushes.push(Box::pin(async move {
-            let timeout = flush.deadline.duration_since(BootInstant::now());
             // `check_flush` checks whether they have completed.
             let _ = tokio::time::timeout(timeout, tasks.wait()).await;
             flush
@@ -202,7 +208,7 @@ impl WorkerLoop<'_> {
 
     fn check_flush(&self, flush: PendingFlush) {
         let complete = self.tasks.is_empty();
-        if !complete && BootInstant::now() < flush.deadline {
+        if !complete && self.context.now() < flush.deadline {
             return self.flush(flush);
         }
         // The caller may have given up.
@@ -210,16 +216,16 @@ impl WorkerLoop<'_> {
     }
 
     fn send_due_renewals(&mut self) {
-        for batch in self.renewals.take_due(BootInstant::now(), self.context.request_timeout) {
+        let due = self.renewals.take_due(self.context.now(), self.context.renewal_limits());
+        for batch in due {
             self.in_flight.push(Box::pin(renewal_batch::send(Arc::clone(self.context), batch)));
         }
     }
 }
 
-/// Sleeps until `wakeup`, or until the clock must be read again on the way there.
-async fn sleep_towards(wakeup: Option<BootInstant>) {
+async fn sleep_until(clock: &Clock, wakeup: Option<BootInstant>) {
     match wakeup {
-        Some(wakeup) => tokio::time::sleep(sleep_step(BootInstant::now(), wakeup)).await,
+        Some(wakeup) => clock.sleep_until(wakeup).await,
         None => pending().await,
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use dlm_client::{GuardState, LossReason, Mode};
 use serde_json::json;
 
-use crate::server::{ScriptedReply, ScriptedServer, accept_all, problem};
+use super::server::{ScriptedReply, ScriptedServer, accept_all, problem};
 
 const TTL: u64 = 30_000;
 
@@ -57,9 +57,9 @@ async fn detached_lease_is_not_released_and_can_be_adopted_once() {
     assert_eq!(lost.await, LossReason::Detached);
     let copy = lease.clone();
 
-    let adopted = client.adopt(lease).await.unwrap();
+    let adopted = client.adopt(&lease).await.unwrap();
     assert_eq!(adopted.state(), GuardState::Held);
-    assert!(client.adopt(copy).await.unwrap_err().is_second_guard());
+    assert!(client.adopt(&copy).await.unwrap_err().is_second_guard());
     assert_eq!(server.seen_of("release").len(), 0);
     adopted.release().await.unwrap();
 }
@@ -73,7 +73,7 @@ async fn ended_lease_cannot_be_adopted() {
     });
     let client = server.client().await;
     let lease = client.lock("orders/42").await.unwrap().detach();
-    assert_eq!(client.adopt(lease).await.unwrap_err().loss_reason(), Some(LossReason::Expired));
+    assert_eq!(client.adopt(&lease).await.unwrap_err().loss_reason(), Some(LossReason::Expired));
 }
 
 #[tokio::test]

@@ -3,10 +3,10 @@
 use std::future::IntoFuture;
 use std::time::{Duration, Instant};
 
-use dlm_client::Client;
+use dlm_client::{Client, GuardState, ProblemCode};
 use serde_json::json;
 
-use crate::server::{ScriptedReply, ScriptedServer, accept_all, cancelled, granted, problem};
+use super::server::{ScriptedReply, ScriptedServer, accept_all, cancelled, granted, problem};
 
 const TTL: u64 = 30_000;
 
@@ -108,15 +108,33 @@ async fn wait_times_out_even_if_the_server_is_silent_or_unreachable() {
     let (with_silent, with_unreachable) = (silent.client().await, unreachable.client().await);
     drop(unreachable);
 
-    for client in [with_silent, with_unreachable] {
+    // A silent server has a second to reply that the wait timed out.
+    for (client, grace) in [(with_silent, Duration::from_secs(1)), (with_unreachable, Duration::ZERO)] {
         let begun = Instant::now();
         let error = client.lock("orders/42").wait(Duration::from_millis(300)).await.unwrap_err();
         let waited = begun.elapsed();
-        assert!(error.is_timeout(), "{error}");
-        assert!(waited >= Duration::from_millis(300) && waited < Duration::from_millis(600), "{waited:?}");
+        assert!(error.is_timeout() && error.code().is_none(), "{error}");
+        let earliest = Duration::from_millis(300) + grace;
+        assert!(waited >= earliest && waited < earliest + Duration::from_millis(700), "{waited:?}");
     }
     // The silent server may have queued the request.
     silent.wait_for("cancel", 1).await;
+}
+
+/// Over a slow network the reply arrives after the end of the wait.
+#[tokio::test]
+async fn b06_reply_of_the_server_at_the_end_of_a_wait_is_waited_for() {
+    let wait = Duration::from_millis(50);
+    let late =
+        move |reply: ScriptedReply| ScriptedReply::After(wait + Duration::from_millis(300), Box::new(reply));
+    let timed_out = move || late(ScriptedReply::Json(423, problem(423, "wait-timeout", None)));
+    let server = acquire_replies(vec![Box::new(timed_out), Box::new(move || late(granted(TTL)))]);
+    let client = server.client().await;
+    let error = client.lock("orders/42").wait(wait).await.unwrap_err();
+    assert_eq!((error.is_timeout(), error.code()), (true, Some(ProblemCode::WaitTimeout)), "{error}");
+    let guard = client.lock("orders/42").wait(wait).await.unwrap();
+    assert_eq!(guard.state(), GuardState::Held, "the grant was on its way");
+    assert_eq!(server.seen_of("cancel").len(), 0);
 }
 
 #[tokio::test]

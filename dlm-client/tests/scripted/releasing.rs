@@ -3,7 +3,7 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use crate::server::{ScriptedReply, ScriptedServer, accept_all, released};
+use super::server::{ScriptedReply, ScriptedServer, accept_all, released};
 
 const TTL: u64 = 30_000;
 const SOON: Duration = Duration::from_secs(5);
@@ -122,7 +122,7 @@ async fn close_waits_for_the_release_of_an_abandoned_adopt() {
     let client = server.client().await;
     let lease = client.lock("orders/42").await.unwrap().detach();
     {
-        let mut adopting = std::pin::pin!(client.adopt(lease));
+        let mut adopting = std::pin::pin!(client.adopt(&lease));
         assert!(futures_util::poll!(adopting.as_mut()).is_pending());
     }
     client.close(SOON).await.unwrap();

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use dlm_client::{GuardState, LossReason};
 use serde_json::json;
 
-use crate::server::{ScriptedReply, ScriptedServer, accept_all, lease, problem, renewed};
+use super::server::{ScriptedReply, ScriptedServer, accept_all, lease, problem, renewed};
 
 const TTL: Duration = Duration::from_millis(600);
 const TTL_MS: u64 = 600;
 
 /// Replies to renewals with `renewal`, and accepts all other requests.
 fn renewal_replies(
-    mut renewal: impl FnMut(&crate::server::ReceivedRequest) -> ScriptedReply + Send + 'static,
+    mut renewal: impl FnMut(&super::server::ReceivedRequest) -> ScriptedReply + Send + 'static,
 ) -> ScriptedServer {
     let mut accept = accept_all(TTL_MS);
     ScriptedServer::start(move |request| match request.path.as_str() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dlm_client::{Client, FencingToken, ProblemCode, StateFilter};
 use serde_json::{Value, json};
 
-use crate::server::{ScriptedReply, ScriptedServer, accept_all, problem};
+use super::server::{ScriptedReply, ScriptedServer, accept_all, problem};
 
 fn page(title: &str) -> ScriptedReply {
     let body = format!("<html>{title}</html>");

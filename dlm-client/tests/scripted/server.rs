@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio_util::task::TaskTracker;
 
-use crate::socket::session;
+use super::socket::session;
+use crate::clock::ManualClock;
 
 /// A received request.
 #[derive(Debug, Clone)]
@@ -64,6 +65,8 @@ pub(crate) enum SessionMode {
     Forbidden,
     /// Close the connection without a reply.
     Cut,
+    /// Open the session and close it at once.
+    Flap,
     /// Open the session after a delay, and reply as the script says.
     Open(Duration, Box<dyn FnMut(&ReceivedRequest) -> ScriptedFrames + Send>),
 }
@@ -76,12 +79,15 @@ pub(crate) enum ScriptedFrames {
     Messages(Vec<Value>),
     /// Stop replying, on all connections, like a stopped process.
     Freeze,
+    /// Close the session.
+    Close,
 }
 
 /// The running server. Stops when dropped.
 pub(crate) struct ScriptedServer {
     pub(crate) url: String,
     seen: watch::Receiver<Vec<ReceivedRequest>>,
+    state: Arc<ScriptState>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -115,7 +121,9 @@ impl ScriptedServer {
             session: Mutex::new(session),
             frozen: AtomicBool::new(false),
             seen: seen_by,
+            sessions: AtomicUsize::new(0),
         });
+        let shared = Arc::clone(&state);
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
@@ -131,11 +139,26 @@ impl ScriptedServer {
                 }
             });
         });
-        Self { url, seen, _stop: stop }
+        Self { url, seen, state: shared, _stop: stop }
     }
 
     pub(crate) async fn client(&self) -> Client {
         Client::connect(&self.url).await.unwrap()
+    }
+
+    /// A client whose clock the test moves.
+    pub(crate) async fn client_with(&self, clock: &Arc<ManualClock>) -> Client {
+        Client::builder().address(&self.url).clock(clock.clock()).connect().await.unwrap()
+    }
+
+    /// Stops replying on all connections, like a stopped process.
+    pub(crate) fn freeze(&self) {
+        self.state.frozen.store(true, Ordering::SeqCst);
+    }
+
+    /// How many sessions were opened so far.
+    pub(crate) fn sessions(&self) -> usize {
+        self.state.sessions.load(Ordering::SeqCst)
     }
 
     /// All requests so far.
@@ -166,6 +189,7 @@ pub(crate) struct ScriptState {
     pub(crate) session: Mutex<SessionMode>,
     pub(crate) frozen: AtomicBool,
     pub(crate) seen: watch::Sender<Vec<ReceivedRequest>>,
+    pub(crate) sessions: AtomicUsize,
 }
 
 async fn serve(stream: TcpStream, state: Arc<ScriptState>) {
@@ -173,11 +197,11 @@ async fn serve(stream: TcpStream, state: Arc<ScriptState>) {
     while let Ok(Some(request)) = read(&mut stream).await {
         let reply = if state.frozen.load(Ordering::SeqCst) {
             ScriptedReply::Silence
-        } else if request.path == "/readyz" {
+        } else if request.path == "/readyz" || request.path == "/livez" {
             ScriptedReply::Json(200, json!({}))
         } else if request.path == "/v1/session" {
             let rejection = match &*state.session.lock().unwrap() {
-                SessionMode::Open(..) => None,
+                SessionMode::Open(..) | SessionMode::Flap => None,
                 SessionMode::Cut => Some(ScriptedReply::Cut),
                 SessionMode::Forbidden => Some(ScriptedReply::Json(404, problem(404, "not-found", None))),
             };

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use dlm_client::{Client, GuardState, LossReason, TransportKind};
 use serde_json::json;
 
-use crate::server::{
+use super::server::{
     ScriptedFrames, ScriptedReply, ScriptedServer, SessionMode, accept_all, lease, new_lease_id, problem,
 };
-use crate::socket::accept_frame;
+use super::socket::accept_frame;
 
 const TTL: Duration = Duration::from_millis(2_000);
 const TTL_MS: u64 = 2_000;
@@ -21,8 +21,8 @@ fn healthy_server(ttl_ms: u64) -> ScriptedServer {
 
 async fn session_client(servers: &[&ScriptedServer]) -> Client {
     let builder = Client::builder().addresses(servers.iter().map(|server| server.url.clone()));
-    // Otherwise the first requests could use HTTP.
-    builder.transport(TransportKind::Session).connect().await.unwrap()
+    // Otherwise the first requests could use HTTP, or another server.
+    builder.keep_address_order(true).transport(TransportKind::Session).connect().await.unwrap()
 }
 
 #[tokio::test]

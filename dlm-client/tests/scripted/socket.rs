@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::server::{ReceivedRequest, ScriptState, ScriptedFrames, SessionMode, lease, new_lease_id};
+use super::server::{ReceivedRequest, ScriptState, ScriptedFrames, SessionMode, lease, new_lease_id};
 
 /// Serves one session until the client closes it.
 pub(crate) async fn session(
@@ -24,7 +24,7 @@ pub(crate) async fn session(
 ) {
     let pause = match &*state.session.lock().unwrap() {
         SessionMode::Open(pause, _) => *pause,
-        SessionMode::Forbidden | SessionMode::Cut => Duration::ZERO,
+        SessionMode::Forbidden | SessionMode::Cut | SessionMode::Flap => Duration::ZERO,
     };
     tokio::time::sleep(pause).await;
     let accept = derive_accept_key(upgrade.websocket_key.as_deref().unwrap().as_bytes());
@@ -33,13 +33,17 @@ pub(crate) async fn session(
          sec-websocket-protocol: dlm.session.v1\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
+    state.sessions.fetch_add(1, Ordering::SeqCst);
+    if matches!(&*state.session.lock().unwrap(), SessionMode::Flap) {
+        return;
+    }
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
     while let Some(Ok(message)) = socket.next().await {
         let Message::Text(text) = message else { continue };
         let request = ReceivedRequest::of_frame(serde_json::from_str(&text).unwrap());
         let reply = match &mut *state.session.lock().unwrap() {
             SessionMode::Open(_, script) => script(&request),
-            SessionMode::Forbidden | SessionMode::Cut => return,
+            SessionMode::Forbidden | SessionMode::Cut | SessionMode::Flap => return,
         };
         let id = request.body["id"].clone();
         state.seen.send_modify(|seen| seen.push(request));
@@ -53,6 +57,7 @@ pub(crate) async fn session(
                 state.frozen.store(true, Ordering::SeqCst);
                 pending().await
             }
+            ScriptedFrames::Close => return,
         };
         for message in messages {
             if socket.feed(Message::text(message.to_string())).await.is_err() {

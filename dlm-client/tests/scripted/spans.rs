@@ -8,7 +8,7 @@ use serde_json::json;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use crate::server::{ScriptedReply, ScriptedServer, accept_all};
+use super::server::{ScriptedReply, ScriptedServer, accept_all};
 
 /// Records the names of spans.
 #[derive(Default, Clone)]
@@ -49,7 +49,7 @@ async fn every_public_operation_has_a_span_of_its_name() {
     let client = server.client().await;
     let guard = client.lock("a").await.unwrap();
     guard.renew(Duration::from_secs(30)).await.unwrap();
-    let guard = client.adopt(guard.detach()).await.unwrap();
+    let guard = client.adopt(&guard.detach()).await.unwrap();
     guard.release().await.unwrap();
     drop(client.try_lock("a").await.unwrap());
     client.with_lock("a", async |_| ()).await.unwrap();

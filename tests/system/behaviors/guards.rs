@@ -63,7 +63,7 @@ async fn detached_lease_can_be_adopted_by_another_client() {
     let server = TestServer::start();
     let (one, other) = (client(server.url()).await, client(server.url()).await);
     let lease = one.lock("a").ttl(Duration::from_secs(5)).await.unwrap().detach();
-    let guard = other.adopt(lease).await.unwrap();
+    let guard = other.adopt(&lease).await.unwrap();
     assert_eq!(guard.fencing_token().get(), 1);
     guard.release().await.unwrap();
     wait_until_free(&server, "a").await;

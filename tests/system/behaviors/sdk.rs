@@ -37,7 +37,7 @@ async fn client_works_over_sessions_and_over_http() {
         guard.release().await.unwrap();
         let next = waiting.await.unwrap().unwrap();
         let lease = next.detach();
-        client.adopt(lease).await.unwrap().release().await.unwrap();
+        client.adopt(&lease).await.unwrap().release().await.unwrap();
         let timed_out = {
             let _held = client.lock("b").await.unwrap();
             client.lock("b").wait(Duration::from_millis(100)).await
@@ -103,7 +103,9 @@ async fn client_fails_over_to_a_server_that_responds() {
     let server = TestServer::start();
     let proxy = FaultProxy::in_front_of(server.url()).await;
     let dead = "http://127.0.0.1:9";
-    let client = Client::connect(&format!("{dead},{},{}", proxy.url, server.url())).await.unwrap();
+    let addresses = [dead, &proxy.url, server.url()];
+    let builder = Client::builder().addresses(addresses).keep_address_order(true);
+    let client = builder.connect().await.unwrap();
     let guard = client.lock("a").ttl(Duration::from_secs(4)).await.unwrap();
     eventually("the session is up", || async { session_count(&server).await == 1 }).await;
     proxy.inject(NetworkFault::Reset);

@@ -1,7 +1,7 @@
 //! One session socket, from its opening to its end.
 
 use std::collections::{HashMap, VecDeque};
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::time::Duration;
 
 use dlm_protocol::{ProblemCode, SessionBody, SessionMessage};
@@ -10,63 +10,76 @@ use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
-use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tracing::debug;
 
 use super::disconnect::Disconnect;
 use super::event::SessionEvent;
-use super::handle::{LivenessCheck, SessionInbox, SubmittedRequest};
-use crate::clock::BootInstant;
+use super::handle::{LivenessCheck, SessionHandle, SessionInbox, SubmittedRequest};
+use super::liveness::Liveness;
+use crate::clock::{BootInstant, Clock};
 use crate::request_error::RequestError;
+use crate::transport::answer::Answer;
 use crate::transport::servers::any_unavailable;
 use crate::transport::socket::WebSocketConnection;
 
 const PING_INTERVAL: Duration = Duration::from_secs(1);
-/// The server is dead after this many consecutive pings without an answer. Pings
-/// are counted rather than time: if this process was stopped, the answers are
-/// waiting to be read.
-const MAX_UNANSWERED_PINGS: u32 = 6;
 /// The most operations sent in one write, and replies read in one go.
 const MAX_BURST: usize = 512;
 
-type ReplySender = oneshot::Sender<Result<SessionBody, RequestError>>;
+/// An operation without a reply.
+struct InFlight {
+    reply: oneshot::Sender<Result<Answer<SessionBody>, RequestError>>,
+    /// When its frame was handed to the socket; until then, when it was enqueued.
+    sent_at: BootInstant,
+}
+
+/// A message to send, with the id of its operation.
+struct OutgoingMessage {
+    message: Message,
+    id: Option<u64>,
+}
 
 /// The state of one open socket.
-pub(super) struct SessionConnection {
+pub(super) struct SessionConnection<'a> {
+    session: &'a SessionHandle,
+    /// The number of the socket.
+    number: u64,
     next_id: u64,
     /// Operations in flight, by id.
-    in_flight: HashMap<u64, ReplySender>,
-    outbox: VecDeque<Message>,
-    last_received: BootInstant,
-    unanswered_pings: u32,
+    in_flight: HashMap<u64, InFlight>,
+    outbox: VecDeque<OutgoingMessage>,
+    liveness: Liveness,
     /// Whether there is another server to fail over to.
     has_other_servers: bool,
 }
 
-impl SessionConnection {
-    pub(super) fn new(has_other_servers: bool) -> Self {
+impl<'a> SessionConnection<'a> {
+    pub(super) fn new(session: &'a SessionHandle, number: u64, has_other_servers: bool) -> Self {
         Self {
+            session,
+            number,
             next_id: 0,
             in_flight: HashMap::new(),
             outbox: VecDeque::new(),
-            last_received: BootInstant::now(),
-            unanswered_pings: 0,
+            liveness: Liveness::new(session.clock().now(), session.has_http()),
             has_other_servers,
         }
     }
 
     /// Sends operations and receives replies until the socket ends. Operations in
-    /// flight fail then.
+    /// flight fail then. `on_silence` is called when the server falls silent.
     pub(super) async fn run(
         mut self,
         socket: WebSocketConnection,
         inbox: &mut SessionInbox,
         notify: &mut impl FnMut(SessionEvent),
+        on_silence: impl Fn(),
     ) -> Disconnect {
-        let reason = self.run_until_disconnect(socket, inbox, notify).await;
-        for (_, reply) in self.in_flight.drain() {
+        let reason = self.run_until_disconnect(socket, inbox, notify, on_silence).await;
+        for (_, operation) in self.in_flight.drain() {
             // The receiver may have given up.
-            let _ = reply.send(Err(RequestError::ConnectionLost("the session ended".into())));
+            let _ = operation.reply.send(Err(RequestError::ConnectionLost("the session ended".into())));
         }
         reason
     }
@@ -76,7 +89,9 @@ impl SessionConnection {
         socket: WebSocketConnection,
         inbox: &mut SessionInbox,
         notify: &mut impl FnMut(SessionEvent),
+        on_silence: impl Fn(),
     ) -> Disconnect {
+        let clock = self.session.clock().clone();
         // Split, so that reading continues while a write is blocked.
         let (mut sink, mut stream) = socket.split();
         let mut submitted = Vec::with_capacity(MAX_BURST);
@@ -85,7 +100,7 @@ impl SessionConnection {
         ping_timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let step = tokio::select! {
-                written = write_all(&mut sink, &mut self.outbox), if writing => {
+                written = write_all(&mut sink, &mut self.outbox, &mut self.in_flight, &clock), if writing => {
                     writing = false;
                     written.map_err(|_| Disconnect::Broken)
                 }
@@ -108,24 +123,28 @@ impl SessionConnection {
                     }
                     received
                 }
-                Some(check) = inbox.liveness_checks.recv() => match check {
-                    LivenessCheck::Ping => {
-                        self.ping();
-                        Ok(())
+                Some(check) = inbox.liveness_checks.recv() => {
+                    match check {
+                        LivenessCheck::Ping => self.ping(),
+                        LivenessCheck::TimedOut { sent_at } => {
+                            if self.liveness.timed_out(sent_at) {
+                                self.session.set_silent(true);
+                                on_silence();
+                            }
+                        }
                     }
-                    LivenessCheck::TimedOut { sent_at } if self.last_received < sent_at => {
-                        Err(Disconnect::Unresponsive)
+                    Ok(())
+                }
+                () = sleep_until(&clock, self.liveness.dead_at()) => {
+                    // If this process was stopped, an answer may be waiting to be read.
+                    match stream.next().now_or_never() {
+                        Some(message) => self.receive(message, notify),
+                        None => Err(Disconnect::Unresponsive),
                     }
-                    LivenessCheck::TimedOut { .. } => Ok(()),
-                },
+                }
                 _ = ping_timer.tick() => {
-                    self.unanswered_pings += 1;
                     self.ping();
-                    if self.unanswered_pings > MAX_UNANSWERED_PINGS {
-                        Err(Disconnect::Unresponsive)
-                    } else {
-                        Ok(())
-                    }
+                    if self.liveness.ping_is_due() { Err(Disconnect::Unresponsive) } else { Ok(()) }
                 }
             };
             if let Err(reason) = step {
@@ -138,7 +157,8 @@ impl SessionConnection {
     /// Enqueues a ping, unless a blocked write holds up the outbox anyway.
     fn ping(&mut self) {
         if self.outbox.is_empty() {
-            self.outbox.push_back(Message::Ping(Bytes::new()));
+            let content = self.liveness.ping(self.session.clock().now());
+            self.outbox.push_back(OutgoingMessage { message: Message::Ping(content), id: None });
         }
     }
 
@@ -152,8 +172,10 @@ impl SessionConnection {
             request.id = self.next_id;
             match serde_json::to_string(&request) {
                 Ok(text) => {
-                    self.in_flight.insert(self.next_id, reply);
-                    self.outbox.push_back(Message::text(text));
+                    let sent_at = self.session.clock().now();
+                    self.in_flight.insert(self.next_id, InFlight { reply, sent_at });
+                    let message = Message::text(text);
+                    self.outbox.push_back(OutgoingMessage { message, id: Some(self.next_id) });
                 }
                 Err(why) => {
                     // The receiver may have given up.
@@ -168,10 +190,18 @@ impl SessionConnection {
         message: Option<Result<Message, WsError>>,
         notify: &mut impl FnMut(SessionEvent),
     ) -> Result<(), Disconnect> {
-        self.last_received = BootInstant::now();
-        self.unanswered_pings = 0;
+        let now = self.session.clock().now();
+        if self.liveness.received(now) {
+            self.session.set_silent(false);
+        }
         let text = match message {
             Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Pong(content))) => {
+                if let Some(round_trip) = self.liveness.ponged(&content, now) {
+                    self.session.set_round_trip(round_trip);
+                }
+                return Ok(());
+            }
             Some(Ok(Message::Close(frame))) => {
                 return Err(Disconnect::Closed(frame.map(|frame| u16::from(frame.code))));
             }
@@ -194,10 +224,10 @@ impl SessionConnection {
     /// Delivers the reply to an operation.
     fn complete(&mut self, id: u64, body: SessionBody) -> Result<(), Disconnect> {
         let fail_over = self.has_other_servers && is_unavailable(&body);
-        if let Some(reply) = self.in_flight.remove(&id) {
+        if let Some(InFlight { reply, sent_at }) = self.in_flight.remove(&id) {
             let result = match body {
                 SessionBody::Problem(problem) => Err(RequestError::from_session_problem(problem)),
-                body => Ok(body),
+                body => Ok(Answer { body, sent_at, socket: Some(self.number) }),
             };
             // The receiver may have given up.
             let _ = reply.send(result);
@@ -215,29 +245,42 @@ impl SessionConnection {
         debug!(%why, "session message could not be decoded");
         let message = serde_json::from_str(text).ok();
         let Some(id) = message.and_then(|MessageId { id }| id) else { return };
-        if let Some(reply) = self.in_flight.remove(&id) {
+        if let Some(InFlight { reply, .. }) = self.in_flight.remove(&id) {
             // The receiver may have given up.
             let _ = reply.send(Err(RequestError::unexpected_reply(format!("invalid JSON: {why}"))));
         }
     }
 }
 
-/// Writes the outbox and flushes.
+/// Writes the outbox and flushes. Records when each operation is handed to the
+/// socket: a frame may wait for a blocked write, and its lease's term begins later.
 ///
 /// # Cancel safety
 ///
 /// If the future is dropped, no message is lost or written twice.
 async fn write_all(
     sink: &mut SplitSink<WebSocketConnection, Message>,
-    outbox: &mut VecDeque<Message>,
+    outbox: &mut VecDeque<OutgoingMessage>,
+    in_flight: &mut HashMap<u64, InFlight>,
+    clock: &Clock,
 ) -> Result<(), WsError> {
     while !outbox.is_empty() {
         poll_fn(|cx| sink.poll_ready_unpin(cx)).await?;
-        if let Some(message) = outbox.pop_front() {
+        if let Some(OutgoingMessage { message, id }) = outbox.pop_front() {
+            if let Some(operation) = id.and_then(|id| in_flight.get_mut(&id)) {
+                operation.sent_at = clock.now();
+            }
             sink.start_send_unpin(message)?;
         }
     }
     sink.flush().await
+}
+
+async fn sleep_until(clock: &Clock, until: Option<BootInstant>) {
+    match until {
+        Some(until) => clock.sleep_until(until).await,
+        None => pending().await,
+    }
 }
 
 /// Whether the server could not perform the operation, or part of it, for lack of

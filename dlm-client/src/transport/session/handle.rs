@@ -1,19 +1,21 @@
 //! The handle through which the client submits operations to the session.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use dlm_protocol::{SessionBody, SessionRequest};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::clock::BootInstant;
+use crate::clock::{BootInstant, Clock};
 use crate::request_error::RequestError;
+use crate::transport::answer::Answer;
 
 /// An operation that was submitted and not sent yet.
 #[derive(Debug)]
 pub(super) struct SubmittedRequest {
     pub(super) request: SessionRequest,
-    pub(super) reply: oneshot::Sender<Result<SessionBody, RequestError>>,
+    pub(super) reply: oneshot::Sender<Result<Answer<SessionBody>, RequestError>>,
 }
 
 /// A caller's request to check whether the server is alive.
@@ -36,10 +38,16 @@ pub(super) struct SessionInbox {
 /// Submits operations to the session.
 #[derive(Debug)]
 pub(crate) struct SessionHandle {
+    clock: Clock,
+    /// Whether operations may use HTTP instead.
+    has_http: bool,
     requests: mpsc::UnboundedSender<SubmittedRequest>,
     liveness_checks: mpsc::UnboundedSender<LivenessCheck>,
     inbox: Mutex<Option<SessionInbox>>,
     state: watch::Sender<SessionState>,
+    /// Whether a reply is overdue and nothing was received in the meantime.
+    silent: AtomicBool,
+    round_trip_micros: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -60,17 +68,41 @@ impl SessionState {
 }
 
 impl SessionHandle {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(clock: Clock, has_http: bool) -> Self {
         let (requests, request_inbox) = mpsc::unbounded_channel();
         let (liveness_checks, liveness_check_inbox) = mpsc::unbounded_channel();
         let inbox = SessionInbox { requests: request_inbox, liveness_checks: liveness_check_inbox };
         let state = watch::Sender::new(SessionState::Down("not connected yet".into()));
-        Self { requests, liveness_checks, inbox: Mutex::new(Some(inbox)), state }
+        Self {
+            clock,
+            has_http,
+            requests,
+            liveness_checks,
+            inbox: Mutex::new(Some(inbox)),
+            state,
+            silent: AtomicBool::new(false),
+            round_trip_micros: AtomicU64::new(0),
+        }
     }
 
-    /// The number of the socket that is up.
+    /// The number of the socket that is up, unless its server is silent and HTTP can
+    /// be used instead.
     pub(crate) fn socket(&self) -> Option<u64> {
-        self.state.borrow().socket()
+        let socket = self.state.borrow().socket();
+        socket.filter(|_| !(self.has_http && self.silent.load(Ordering::Relaxed)))
+    }
+
+    /// How long a round trip took lately; zero if none was measured.
+    pub(crate) fn round_trip(&self) -> Duration {
+        Duration::from_micros(self.round_trip_micros.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(super) fn has_http(&self) -> bool {
+        self.has_http
     }
 
     /// Waits until a socket is up, for at most `timeout`.
@@ -98,10 +130,10 @@ impl SessionHandle {
         &self,
         request: SessionRequest,
         timeout: Duration,
-    ) -> Result<SessionBody, RequestError> {
+    ) -> Result<Answer<SessionBody>, RequestError> {
         let (reply, mut receiver) = oneshot::channel();
         let dropped = || RequestError::Connect("the client was dropped".into());
-        let sent_at = BootInstant::now();
+        let sent_at = self.clock.now();
         self.requests.send(SubmittedRequest { request, reply }).map_err(|_| dropped())?;
         let first_half = timeout / 2;
         let mut received = tokio::time::timeout(first_half, &mut receiver).await;
@@ -124,11 +156,22 @@ impl SessionHandle {
     }
 
     pub(super) fn set_up(&self, number: u64) {
+        self.set_silent(false);
+        self.set_round_trip(Duration::ZERO);
         self.state.send_replace(SessionState::Up(number));
     }
 
     pub(super) fn set_down(&self, why: String) {
         self.state.send_replace(SessionState::Down(why));
+    }
+
+    pub(super) fn set_silent(&self, silent: bool) {
+        self.silent.store(silent, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_round_trip(&self, round_trip: Duration) {
+        let micros = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
+        self.round_trip_micros.store(micros, Ordering::Relaxed);
     }
 
     fn check_liveness(&self, check: LivenessCheck) {

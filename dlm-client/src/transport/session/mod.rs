@@ -7,6 +7,7 @@
 //!
 //! - `reconnect`: keeps a socket open, with failover and backoff
 //! - `connection`: one socket, from its opening to its end
+//! - `liveness`: whether the server still responds
 //! - `disconnect`: why a socket ended
 //! - `handle`: how the rest of the client submits operations
 //! - `event`: what the session reports on its own
@@ -15,6 +16,7 @@ mod connection;
 mod disconnect;
 mod event;
 mod handle;
+mod liveness;
 mod reconnect;
 
 pub(crate) use event::SessionEvent;

@@ -19,9 +19,14 @@ use crate::transport::socket::{UpgradeError, open};
 const MIN_REJECTED_DELAY: Duration = Duration::from_secs(1);
 const MAX_REJECTED_DELAY: Duration = Duration::from_secs(60);
 
+/// A session that lived this long has shown that its server works. The delay between
+/// attempts grows until then, also if every attempt succeeds at first.
+const PROVEN_AFTER: Duration = Duration::from_secs(5);
+
 /// Keeps a session open until the client is dropped, and reports its events.
 pub(crate) async fn run(servers: &ServerList, session: &SessionHandle, mut notify: impl FnMut(SessionEvent)) {
     let Some(mut inbox) = session.take_inbox() else { return };
+    let clock = session.clock();
     let mut backoff = Backoff::new();
     let mut rejections = RejectionBackoff::new(servers.count());
     let mut number = 0;
@@ -32,18 +37,20 @@ pub(crate) async fn run(servers: &ServerList, session: &SessionHandle, mut notif
             Ok(socket) => {
                 number += 1;
                 info!(%address, "session established");
-                rejections = RejectionBackoff::new(servers.count());
                 session.set_up(number);
                 notify(SessionEvent::Up);
-                let connection = SessionConnection::new(servers.count() > 1);
-                let reason = connection.run(socket, &mut inbox, &mut notify).await;
+                let opened_at = clock.now();
+                let connection = SessionConnection::new(session, number, servers.count() > 1);
+                let on_silence = || servers.fail_over(index);
+                let reason = connection.run(socket, &mut inbox, &mut notify, on_silence).await;
                 session.set_down(reason.to_string());
                 fail_submitted(&mut inbox);
-                match reason {
-                    Disconnect::ClientDropped => return,
-                    // All servers may be unavailable, so the backoff continues.
-                    Disconnect::Unavailable => {}
-                    _ => backoff = Backoff::new(),
+                if matches!(reason, Disconnect::ClientDropped) {
+                    return;
+                }
+                if clock.now().duration_since(opened_at) >= PROVEN_AFTER {
+                    backoff = Backoff::new();
+                    rejections = RejectionBackoff::new(servers.count());
                 }
                 debug!(%address, %reason, "session ended");
                 backoff.next_delay()
@@ -63,7 +70,7 @@ pub(crate) async fn run(servers: &ServerList, session: &SessionHandle, mut notif
             }
         };
         servers.fail_over(index);
-        tokio::time::sleep(delay).await;
+        clock.sleep(delay).await;
         fail_submitted(&mut inbox);
     }
 }

@@ -1,9 +1,12 @@
 //! Tests of the client against a scripted server, for what a real server cannot be
 //! made to do on demand, such as losing a reply.
-#![expect(clippy::unwrap_used, reason = "a failing helper fails the test")]
 #![expect(clippy::disallowed_methods, reason = "the tests measure and spawn as a user of the client would")]
 
+mod deadlines;
+mod failover;
 mod guards;
+mod handover;
+mod link;
 mod locking;
 mod releasing;
 mod renewing;
@@ -12,3 +15,4 @@ mod server;
 mod sessions;
 mod socket;
 mod spans;
+mod time;
