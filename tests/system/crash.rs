@@ -105,7 +105,7 @@ async fn server_killed_ten_times_loses_nothing_it_acknowledged() {
     for worker in workers {
         worker.await.expect("the client finishes");
     }
-    assert!(started.elapsed() < Duration::from_secs(30));
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
     api.renew("held/throughout", &held).await.ok();
     let left = api.get("/v1/locks?prefix=lock/&state=held").await.ok();
     assert_eq!(left["locks"].as_array().unwrap().len(), 0, "every released lock is free");

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Error;
 
 use crate::harness::{
-    Acquire, ServerProcess, Sqlite, WebSocket, eventually, exclusive_test_lock, now, spawn,
+    Acquire, MachineDelay, ServerProcess, Sqlite, WebSocket, eventually, exclusive_test_lock, now, spawn,
 };
 
 type TestServer = ServerProcess<Sqlite>;
@@ -71,9 +71,9 @@ async fn silent_peer_is_pinged_and_then_disconnected() {
             let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut received)).await;
             read.expect("the server disconnects").unwrap();
             let took = opened.elapsed().as_secs_f64();
-            assert!((9.5..15.5).contains(&took), "{path}: disconnected after {took} s");
+            assert!((9.5..19.5).contains(&took), "{path}: disconnected after {took} s");
             let pings = received.windows(2).filter(|frame| *frame == [PING, 0]).count();
-            assert!((2..=3).contains(&pings), "{path}: {pings} pings in {took} s");
+            assert!((2..=4).contains(&pings), "{path}: {pings} pings in {took} s");
         }
     });
     futures_util::future::join_all(silent).await;
@@ -95,6 +95,7 @@ async fn silent_peer_is_pinged_and_then_disconnected() {
 #[tokio::test]
 async fn bookmarks_arrive_every_ten_seconds_on_busy_and_quiet_streams() {
     let _exclusive = exclusive_test_lock();
+    let delay = MachineDelay::watch();
     let server = TestServer::start();
     let api = server.api();
     let mut busy = WebSocket::events(server.url(), "").await;
@@ -112,8 +113,7 @@ async fn bookmarks_arrive_every_ten_seconds_on_busy_and_quiet_streams() {
                 }
                 events += 1;
             };
-            let took = started.elapsed();
-            assert!(took < Duration::from_millis(10_500), "{took:?} without a bookmark");
+            delay.assert_within("a bookmark", started.elapsed(), Duration::from_millis(10_500));
             let cursor = bookmark["cursor"].as_str().unwrap();
             assert_eq!(api.get(&format!("/v1/events?after={cursor}")).await.status, 200);
         }
@@ -137,6 +137,7 @@ async fn bookmarks_arrive_every_ten_seconds_on_busy_and_quiet_streams() {
 #[tokio::test]
 async fn server_drains_within_ten_seconds_despite_a_stuck_reader() {
     let _exclusive = exclusive_test_lock();
+    let delay = MachineDelay::watch();
     let mut server = TestServer::start();
     let api = server.api();
     let start = api.get("/v1/events").await.ok()["cursor"].as_str().unwrap().to_owned();
@@ -164,7 +165,7 @@ async fn server_drains_within_ten_seconds_despite_a_stuck_reader() {
     .await;
     let started = now();
     let (status, _server) = tokio::task::spawn_blocking(move || (server.terminate(), server)).await.unwrap();
-    let took = started.elapsed();
-    assert!(status.success() && took < Duration::from_secs(10), "{status} after {took:?}");
+    assert!(status.success(), "{status}");
+    delay.assert_within("the drain", started.elapsed(), Duration::from_secs(10));
     drop(stuck);
 }

@@ -94,7 +94,7 @@ async fn b41_callers_of_a_locked_sqlite_file_are_answered_within_two_seconds() {
 async fn lease_that_is_overdue_when_the_lock_of_the_file_ends_expires_once() {
     let server = ServerProcess::<Sqlite, OverSessions>::start();
     let api = server.api();
-    api.lock("a", &Acquire::exclusive().ttl(300)).await;
+    api.lock("a", &Acquire::exclusive().ttl(2000)).await;
     let locked = server.database().block_writes();
     eventually("the lease can't be ended", || async {
         let status = Api::new(server.url()).get("/v1/locks/a").await;
@@ -115,5 +115,5 @@ async fn server_on_a_locked_file_fails_to_start_and_says_why() {
     let url = server.database().url();
     let error = startup_error(&["--listen", "127.0.0.1:0", "--database-url", &url]);
     assert!(error.contains("test.db: the database is locked by another program"), "{error}");
-    assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(60), "{:?}", asked.elapsed());
 }

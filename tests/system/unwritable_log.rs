@@ -68,6 +68,6 @@ async fn serves_and_drains(errors: Stdio, drops_lines: bool) {
     let asked = now();
     let status = server.terminate();
     assert_eq!(status.code(), Some(0), "{status:?}");
-    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(60), "{:?}", asked.elapsed());
     assert_eq!(waiting.await.unwrap().status, 202);
 }

@@ -68,7 +68,7 @@ async fn b16_key_reused_with_other_parameters_is_refused_and_changes_nothing() {
 /// A lease that has ended, and the reasons that requests are refused with.
 struct EndedLease {
     name: String,
-    key: String,
+    acquire: Acquire,
     lease: Value,
     reason_by_key: &'static str,
     reason_by_id: &'static str,
@@ -84,7 +84,8 @@ async fn end_in_every_way(api: &Api) -> Vec<EndedLease> {
         ("cancelled", "cancelled", "released"),
     ] {
         let (name, key) = (format!("end/{end}"), new_key());
-        let lease = api.lock(&name, &Acquire::exclusive().ttl(500).key(&key)).await;
+        let acquire = Acquire::exclusive().ttl(if end == "expired" { 300 } else { 30_000 }).key(&key);
+        let lease = api.lock(&name, &acquire).await;
         match end {
             "released" => drop(api.release(&name, &lease).await.ok()),
             "forced" => drop(api.force_release(&name, &lease["fencing_token"]).await.ok()),
@@ -93,15 +94,15 @@ async fn end_in_every_way(api: &Api) -> Vec<EndedLease> {
                 eventually("the lease expires", || async { api.status(&name).await["state"] == "free" }).await;
             }
         }
-        ended.push(EndedLease { name, key, lease, reason_by_key, reason_by_id });
+        ended.push(EndedLease { name, acquire, lease, reason_by_key, reason_by_id });
     }
     ended
 }
 
 async fn assert_refused_with_reason(api: &Api, ended: &[EndedLease]) {
-    for EndedLease { name, key, lease, reason_by_key, reason_by_id } in ended {
+    for EndedLease { name, acquire, lease, reason_by_key, reason_by_id } in ended {
         for _ in 0..2 {
-            api.acquire(name, &Acquire::exclusive().ttl(500).key(key)).await.ended(409, reason_by_key);
+            api.acquire(name, acquire).await.ended(409, reason_by_key);
             api.renew(name, lease).await.ended(410, reason_by_id);
         }
         let release = api.release(name, lease).await;

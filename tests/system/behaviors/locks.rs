@@ -1,7 +1,7 @@
 //! Modes, names, and waits that end.
 
 use super::super::TestServer;
-use crate::harness::{Acquire, eventually, exclusive_test_lock, micros, new_key, now, spawn};
+use crate::harness::{Acquire, MachineDelay, eventually, exclusive_test_lock, micros, new_key, now, spawn};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -88,34 +88,45 @@ async fn b05_refused_acquire_leaves_nothing_in_the_queue() {
     assert_eq!(api.event_kinds("a").await, ["granted", "released", "granted"]);
 }
 
+/// Asserts that the wait of the second and third event ended at its deadline.
+fn assert_waited(events: &[serde_json::Value], wait_ms: u64, delay: &MachineDelay) {
+    let waited = micros(&events[2]["at"]) - micros(&events[1]["at"]);
+    let waited = Duration::from_micros(u64::try_from(waited).expect("events in order"));
+    let wait = Duration::from_millis(wait_ms);
+    // The wire has milliseconds.
+    assert!(waited >= wait - Duration::from_millis(1), "{waited:?}");
+    delay.assert_within("the wait", waited, wait + Duration::from_millis(100));
+}
+
 #[tokio::test]
 async fn b06_wait_times_out_at_its_deadline_and_a_retry_gets_the_same_reply() {
     let _exclusive = exclusive_test_lock();
+    let delay = MachineDelay::watch();
     let server = TestServer::start();
     let api = server.api();
     api.lock("a", &Acquire::exclusive()).await;
-    let waiting = Acquire::exclusive().wait(700).key(&new_key());
+    let waiting = Acquire::exclusive().wait(2000).key(&new_key());
     for is_retry in [false, true] {
         let started = now();
         let problem = api.acquire("a", &waiting).await.problem(423, "wait-timeout");
         let took = started.elapsed();
-        assert_eq!(took < Duration::from_millis(700), is_retry, "{took:?}");
+        assert_eq!(took < Duration::from_millis(2000), is_retry, "{took:?}");
         assert_eq!(problem["holders"].as_array().unwrap().len(), 1);
     }
     assert_eq!(api.queue_len("a").await, 0);
     let events = api.events("a").await;
     assert_eq!(events[2]["kind"], "wait_timed_out");
-    let waited = micros(&events[2]["at"]) - micros(&events[1]["at"]);
-    assert!((700_000 - 1000..800_000).contains(&waited), "{waited} µs");
+    assert_waited(&events, 2000, &delay);
 }
 
 #[tokio::test]
 async fn b06_deadline_does_not_drift_over_repeated_waits() {
     let _exclusive = exclusive_test_lock();
+    let delay = MachineDelay::watch();
     let server = TestServer::start();
     let api = server.api();
     api.lock("a", &Acquire::exclusive()).await;
-    let waiting = Acquire::exclusive().wait(3000).key(&new_key());
+    let waiting = Acquire::exclusive().wait(6000).key(&new_key());
     let mut deadlines = Vec::new();
     for _ in 0..4 {
         let request = {
@@ -141,6 +152,5 @@ async fn b06_deadline_does_not_drift_over_repeated_waits() {
     let events = api.events("a").await;
     let kinds: Vec<_> = events.iter().map(|event| &event["kind"]).collect();
     assert_eq!(kinds, ["granted", "queued", "wait_timed_out"]);
-    let waited = micros(&events[2]["at"]) - micros(&events[1]["at"]);
-    assert!((3_000_000 - 1000..3_100_000).contains(&waited), "{waited} µs");
+    assert_waited(&events, 6000, &delay);
 }

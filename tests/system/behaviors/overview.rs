@@ -86,7 +86,7 @@ async fn overview_counts_recent_events() {
             (&json!("lost"), &json!("gone"), &json!(1))
         );
         let waited = overview["wait_p50_ms"].as_u64().unwrap();
-        assert!((200..5_000).contains(&waited) && overview["wait_p95_ms"] == waited, "{waited}");
+        assert!((200..60_000).contains(&waited) && overview["wait_p95_ms"] == waited, "{waited}");
     };
     check(&overview(&api).await);
     let events = api.events("a").await;

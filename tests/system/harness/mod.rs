@@ -6,6 +6,7 @@ mod binaries;
 mod clock;
 mod disk_faults;
 mod fault_proxy;
+mod machine_delay;
 mod pgbouncer;
 mod plain_server;
 mod postgres;
@@ -25,6 +26,7 @@ pub(crate) use binaries::binary;
 pub(crate) use clock::FakeClock;
 pub(crate) use disk_faults::{DiskFault, FaultyDisk};
 pub(crate) use fault_proxy::{FaultProxy, NetworkFault};
+pub(crate) use machine_delay::MachineDelay;
 pub(crate) use pgbouncer::PgBouncer;
 pub(crate) use plain_server::PlainServer;
 pub(crate) use postgres::PostgresCluster;
@@ -36,7 +38,7 @@ pub(crate) use socket::WebSocket;
 pub(crate) use test_lock::exclusive_test_lock;
 
 /// How long `eventually` waits.
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The expiry of the first holder's lease.
 pub(crate) async fn expires_at(api: &Api, name: &str) -> String {

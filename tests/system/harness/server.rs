@@ -208,7 +208,7 @@ impl RunningServer {
                 sender.send(line).ok();
             }
         });
-        let Ok(line) = lines.recv_timeout(Duration::from_secs(20)) else {
+        let Ok(line) = lines.recv_timeout(Duration::from_secs(60)) else {
             child.kill().ok();
             child.wait().expect("the process exits");
             log_reader.join().expect("its standard error");

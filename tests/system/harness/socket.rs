@@ -94,7 +94,7 @@ impl WebSocket {
     /// The next message, or the close code as an error.
     pub(crate) async fn try_next(&mut self) -> Result<Value, u16> {
         loop {
-            let next = tokio::time::timeout(Duration::from_secs(30), self.stream.next());
+            let next = tokio::time::timeout(Duration::from_secs(60), self.stream.next());
             match next.await.expect("a message in time") {
                 Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).expect("JSON")),
                 Some(Ok(Message::Close(frame))) => {
