@@ -64,6 +64,29 @@ async fn b41_five_second_outage_returns_unavailable_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn server_of_a_read_only_database_is_not_ready_and_says_why() {
+    let postgres = DedicatedPostgres::start();
+    let server = postgres.server(&[]);
+    let api = server.api();
+    // The connections stay open, and only writes fail.
+    let set_read_only = |value: &str| {
+        server.database().execute(&format!("ALTER SYSTEM SET default_transaction_read_only = {value}"));
+        server.database().execute("SELECT pg_reload_conf()");
+    };
+    set_read_only("on");
+    eventually("the server is not ready", || async {
+        let ready = api.get("/readyz").await;
+        ready.status == 503 && ready.text.contains("read-only")
+    })
+    .await;
+    let error = dlm_client::Client::connect(server.url()).await.unwrap_err().to_string();
+    assert!(error.contains("read-only"), "{error}");
+    set_read_only("off");
+    eventually("the server is ready again", || async { api.get("/readyz").await.status == 200 }).await;
+    api.lock("a", &Acquire::exclusive()).await;
+}
+
+#[tokio::test]
 async fn b42_connection_broken_at_commit_applies_the_batch_once() {
     let postgres = DedicatedPostgres::start();
     let proxy = CommitFaultProxy::in_front_of(postgres.cluster.port());

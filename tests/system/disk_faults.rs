@@ -217,6 +217,28 @@ async fn b41_disk_that_fails_to_sync_grants_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn server_that_cannot_write_is_not_ready_and_says_why() {
+    let disk = FaultyDisk::new();
+    let server: ServerProcess<Sqlite> = disk.server(&[]);
+    let api = server.api();
+    // Nothing is due or asked for that would have to be written.
+    for (fault, why) in [(DiskFault::Full, "disk is full"), (DiskFault::SyncErrors, "disk reports errors")] {
+        assert!(is_ready(&api).await);
+        disk.fail(fault);
+        let unready = bounded("readiness", api.get("/readyz")).await.problem(503, "unavailable");
+        assert!(unready["detail"].as_str().unwrap().contains(why), "{unready}");
+        assert_eq!(api.get("/livez").await.status, 200);
+        let refused = bounded("an acquire", api.acquire("a", &Acquire::exclusive())).await;
+        assert!(refused.problem(503, "unavailable")["detail"].as_str().unwrap().contains(why), "{refused:?}");
+        let error = dlm_client::Client::connect(server.url()).await.unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+        disk.heal();
+        eventually("the server is ready again", || is_ready(&api)).await;
+    }
+    assert_eq!(api.event_kinds("a").await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b41_full_disk_grants_nothing_twice() {
     unwritable_disk_loses_nothing(DiskFault::Full).await;
 }

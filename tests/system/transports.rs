@@ -97,13 +97,8 @@ async fn server_with_unresponsive_peers_exits_within_ten_seconds() {
 async fn server_exits_within_ten_seconds_during_a_database_outage() {
     let _exclusive = exclusive_test_lock();
     let delay = MachineDelay::watch();
-    let (mut postgres, mut server) = tokio::task::spawn_blocking(|| {
-        let postgres = DedicatedPostgres::start();
-        let server = postgres.server(&[]);
-        (postgres, server)
-    })
-    .await
-    .unwrap();
+    let mut postgres = DedicatedPostgres::start();
+    let mut server = postgres.server(&[]);
     let api = server.api();
     api.lock("a", &Acquire::exclusive()).await;
     let waiter = spawn({

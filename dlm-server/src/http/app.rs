@@ -25,6 +25,9 @@ use crate::socket::Sockets;
 
 /// When a client may retry that found all places taken.
 const RETRY_WHEN_FULL: Duration = Duration::from_secs(5);
+/// How long a readiness probe waits for the store. A writer needs two seconds to find
+/// out that it can't reconnect, and why.
+const READY_WITHIN: Duration = Duration::from_secs(3);
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Handles requests. Clones share it.
@@ -155,7 +158,7 @@ impl App {
             Route::Readyz => {
                 let slow =
                     || Error::Unavailable { why: "the store is slow", retry_after: Duration::from_secs(1) };
-                let ready = tokio::time::timeout(Duration::from_secs(2), inner.service.ready()).await;
+                let ready = tokio::time::timeout(READY_WITHIN, inner.service.ready()).await;
                 ready.unwrap_or_else(|_| Err(slow()))?;
                 Ok(response::text("text/plain; charset=utf-8", "ready\n"))
             }

@@ -193,7 +193,7 @@ impl QueueGuard<'_> {
             (state, Err(EnqueueError::NoAnswer)) => state,
             (
                 QueueState::Queued(_),
-                Ok(OperationResult { outcome: Err(OperationError::Unavailable), .. }),
+                Ok(OperationResult { outcome: Err(OperationError::Unavailable(_)), .. }),
             ) => QueueState::Unknown,
             _ => QueueState::Absent,
         };
@@ -226,7 +226,7 @@ pub(super) fn reply(outcome: Result<Completion, OperationError>, now: Micros) ->
     match outcome {
         Ok(Completion::Reply(reply)) => Ok(reply),
         Ok(Completion::StillQueued) => Err(Error::Internal),
-        Err(OperationError::Unavailable) => Err(unavailable("the database is not available")),
+        Err(OperationError::Unavailable(why)) => Err(unavailable(why)),
         Err(OperationError::Internal) => Err(Error::Internal),
         Err(OperationError::Refused(refusal)) => Err(match refusal {
             Refusal::Held(snapshot) => {

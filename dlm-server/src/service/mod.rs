@@ -194,8 +194,8 @@ impl Service {
         if let Some(why) = self.0.background.health().failing() {
             return Err(unavailable(why));
         }
-        for reached in self.0.writers.reach_all().await? {
-            acquire::reply(reached.outcome, reached.first_now)?;
+        for probed in self.0.writers.probe_all().await? {
+            acquire::reply(probed.outcome, probed.first_now)?;
         }
         Ok(self.0.readiness.read().await?)
     }
@@ -275,8 +275,8 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "read failed");
         match error {
-            StoreError::Unavailable(_) | StoreError::Locked(_) | StoreError::NotCommitted => {
-                unavailable("the database is not available")
+            StoreError::Unavailable(_) | StoreError::Locked(_) | StoreError::NotCommitted(_) => {
+                unavailable(error.for_callers())
             }
             _ => Self::Internal,
         }

@@ -20,9 +20,9 @@ pub(crate) enum StoreError {
     /// A COMMIT failed, and it is unknown whether it was applied.
     #[error("commit outcome unknown")]
     CommitOutcomeUnknown,
-    /// The transaction was rolled back. It may succeed when retried.
+    /// The transaction was rolled back; why, for callers. It may succeed when retried.
     #[error("the transaction was rolled back")]
-    NotCommitted,
+    NotCommitted(&'static str),
     /// Stored data violates an invariant, or was written by another version.
     #[error("the database contains data that this version can't read: {0}")]
     Corrupt(String),
@@ -62,6 +62,9 @@ pub enum OpenError {
     #[error("the secret file {path} is too short: it must contain at least 32 bytes")]
     ShortSecret { path: String },
 }
+
+/// What callers learn of a database that can't be used for no particular reason.
+pub(crate) const NOT_AVAILABLE: &str = "the database is not available";
 
 /// Messages of SQLite's errors that the data did not cause. diesel passes on a
 /// message but not its code; these are constants in SQLite's source.
@@ -110,6 +113,27 @@ impl From<DieselError> for OpenError {
 }
 
 impl StoreError {
+    /// Why the database can't be used now, for callers. The database's own text may
+    /// name hosts and users.
+    pub(crate) fn for_callers(&self) -> &'static str {
+        let text = match self {
+            Self::Locked(_) => return "another program has locked the database",
+            Self::NotCommitted(why) => return why,
+            Self::Unavailable(text) => text,
+            _ => return NOT_AVAILABLE,
+        };
+        let is_one_of = |known: &[&str]| known.iter().any(|known| text.contains(known));
+        if is_one_of(&["database or disk is full", "53100"]) {
+            "the database can't be written: its disk is full"
+        } else if is_one_of(&["readonly database", "25006", "session is read-only", "hot standby"]) {
+            "the database can't be written: it is read-only"
+        } else if is_one_of(&["disk I/O error", "58030"]) {
+            "the database can't be written: its disk reports errors"
+        } else {
+            NOT_AVAILABLE
+        }
+    }
+
     /// Why an operation failed, for an error that already says what failed.
     pub(super) fn reason(&self) -> String {
         match self {
@@ -122,7 +146,7 @@ impl StoreError {
     fn from_sqlstate(code: &str, text: String) -> Self {
         match code {
             // serialization_failure, deadlock_detected, lock_not_available.
-            "40001" | "40P01" | LOCK_NOT_AVAILABLE => Self::NotCommitted,
+            "40001" | "40P01" | LOCK_NOT_AVAILABLE => Self::NotCommitted(NOT_AVAILABLE),
             // query_canceled: `statement_timeout`, or an administrator.
             // read_only_sql_transaction: the primary was demoted; a reconnect may
             // reach its successor.
@@ -162,10 +186,26 @@ mod tests {
         }
         for code in ["40001", "40P01", "55P03"] {
             let error = database_error(&format!("{code}: Sperre"));
-            assert!(matches!(error, StoreError::NotCommitted), "{code}: {error:?}");
+            assert!(matches!(error, StoreError::NotCommitted(_)), "{code}: {error:?}");
         }
         assert!(matches!(database_error("22021: Bytefolge"), StoreError::Rejected(_)));
         assert!(matches!(database_error("XX002: Index"), StoreError::Corrupt(_)));
+    }
+
+    #[test]
+    fn callers_learn_why_a_database_cannot_be_written() {
+        for (message, why) in [
+            ("database or disk is full", "disk is full"),
+            ("53100: could not extend file: No space left on device", "disk is full"),
+            ("attempt to write a readonly database", "read-only"),
+            ("25006: cannot execute UPDATE in a read-only transaction", "read-only"),
+            ("disk I/O error", "reports errors"),
+            ("database is locked", "another program"),
+            ("08006: connection to \"db.example\" as \"me\" failed", "the database is not available"),
+        ] {
+            let for_callers = database_error(message).for_callers();
+            assert!(for_callers.contains(why) && !for_callers.contains("db.example"), "{for_callers}");
+        }
     }
 
     #[test]

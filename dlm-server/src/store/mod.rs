@@ -34,7 +34,7 @@ use dlm_engine::{ClaimChange, Micros, Need, ReplicaId, Resource, RowChange};
 
 pub(crate) use cluster::{Cluster, Heartbeat, PeerMessage};
 pub use error::OpenError;
-pub(crate) use error::StoreError;
+pub(crate) use error::{NOT_AVAILABLE, StoreError};
 pub use read::ListQuery;
 pub(crate) use read::{DueWork, KeyRange, LockCounts, LogHead, LogPage, LogRow, Reader, ResourceView};
 

@@ -114,7 +114,7 @@ async fn sweep(
     for (name, sweep) in sweeps {
         match sweep.await?.outcome {
             Ok(_) | Err(OperationError::Refused(_)) => swept += 1,
-            Err(OperationError::Unavailable) => unavailable = true,
+            Err(OperationError::Unavailable(_)) => unavailable = true,
             Err(OperationError::Internal) => {
                 tracing::error!(resource = &*name, "sweep rejected by the database");
                 rejected.insert(name, since_boot() + REJECTED_PAUSE);

@@ -36,6 +36,12 @@ impl Task {
             Self::Recheck { name, .. } | Self::Continue(name) => name,
         }
     }
+
+    /// Whether it only finds out whether the database can be written.
+    fn is_probe(&self) -> bool {
+        // No resource has this name.
+        self.name().is_empty()
+    }
 }
 
 /// The outcome of a task. It is valid once the batch has committed.
@@ -90,7 +96,7 @@ impl WriterState {
         let started = since_boot();
         self.store.begin(lock_wait)?;
         let executed = self.execute(tasks, key_lookup, lock_wait).and_then(|executed| {
-            let batch = self.write(&executed)?;
+            let batch = self.write(&executed, tasks.iter().any(Task::is_probe))?;
             Ok((executed, batch))
         });
         let (mut committed, batch) = match executed {
@@ -184,12 +190,12 @@ impl WriterState {
         Ok(Committed { now, outcomes, events, follow_up: FollowUp::default() })
     }
 
-    /// Writes what the tasks changed. Returns the number of the batch, or `None`
-    /// if there was nothing to write.
-    fn write(&mut self, executed: &Committed) -> Result<Option<i64>, StoreError> {
+    /// Writes what the tasks changed, and for a probe the marker row alone. Returns
+    /// the number of the batch, or `None` if there was nothing to write.
+    fn write(&mut self, executed: &Committed, probe: bool) -> Result<Option<i64>, StoreError> {
         let writes = self.cache.writes();
         let acknowledges = || executed.outcomes.iter().any(TaskOutcome::acknowledges);
-        if writes.is_empty() && !(self.store.confirms_reads() && acknowledges()) {
+        if writes.is_empty() && !probe && !(self.store.confirms_reads() && acknowledges()) {
             return Ok(None);
         }
         let events: Vec<_> =
@@ -207,13 +213,13 @@ impl WriterState {
         tracing::error!(%error, "commit failed; checking whether it was applied");
         self.store.rollback();
         self.cache.failed();
-        if !self.reconnect() {
+        if self.reconnect().is_err() {
             return Err(StoreError::CommitOutcomeUnknown);
         }
         let last = self.store.last_batch().map_err(|_| StoreError::CommitOutcomeUnknown)?;
         if batch.is_none_or(|batch| batch == last) {
             return Ok(());
         }
-        Err(StoreError::NotCommitted)
+        Err(StoreError::NotCommitted(error.for_callers()))
     }
 }

@@ -76,8 +76,9 @@ pub(crate) enum Completion {
 #[derive(Debug, Clone)]
 pub(crate) enum OperationError {
     Refused(Refusal),
-    /// The database is unavailable, or the outcome of the commit is unknown.
-    Unavailable,
+    /// The database is unavailable, or the outcome of the commit is unknown; why,
+    /// for the caller.
+    Unavailable(&'static str),
     /// The database rejects this operation.
     Internal,
 }

@@ -157,21 +157,20 @@ impl Writers {
         self.0.parked.requests(name, key).contains(&request)
     }
 
-    /// Has every writer run a transaction that changes nothing.
-    pub(crate) async fn reach_all(&self) -> Result<Vec<OperationResult>, EnqueueError> {
-        let reach = |queue: &JobQueue| {
+    /// Has every writer commit a transaction that writes its marker row alone.
+    pub(crate) async fn probe_all(&self) -> Result<Vec<OperationResult>, EnqueueError> {
+        let probe = |queue: &JobQueue| {
             let (reply, result) = oneshot::channel();
             let caller = Caller { request: self.next_request(), reply };
-            // No resource has this name.
             let (name, op) = (Name::from(""), Op::Sweep { waiters: Vec::new() });
             queue.responds()?;
             queue.send(Job::Execute(Execute { name, op, caller }))?;
             Ok((Arc::clone(&queue.progress), result))
         };
         let since = since_boot();
-        let reached: Vec<_> = self.0.queues.iter().map(reach).collect();
-        let mut results = Vec::with_capacity(reached.len());
-        for result in reached {
+        let probed: Vec<_> = self.0.queues.iter().map(probe).collect();
+        let mut results = Vec::with_capacity(probed.len());
+        for result in probed {
             let (progress, mut result): (Arc<Progress>, _) = result?;
             results.push(progress.answer(&mut result, since, || Duration::ZERO).await?);
         }

@@ -8,7 +8,7 @@ use dlm_engine::{KeyLookup, Micros};
 use super::batch::Task;
 use super::job::{Leave, OperationError};
 use super::thread::WriterState;
-use crate::store::{LockWait, StoreError};
+use crate::store::{LockWait, NOT_AVAILABLE, StoreError};
 
 /// Most attempts of a batch that other replicas keep from committing.
 const MAX_ATTEMPTS: usize = 10;
@@ -26,19 +26,21 @@ impl WriterState {
         self.progress.begin_step();
         let mut key_lookup = KeyLookup::AssumeNew;
         let mut reconnected = false;
+        let mut why = NOT_AVAILABLE;
         for _ in 0..MAX_ATTEMPTS {
             match self.attempt(&tasks, key_lookup, lock_wait) {
                 Ok(committed) => return self.deliver(tasks, committed),
                 // A key in the batch was used before, or another replica was
                 // faster with a new name. The next attempt looks up every key.
-                Err(StoreError::KeyExists | StoreError::NotCommitted) => {}
+                Err(StoreError::KeyExists) => {}
+                Err(StoreError::NotCommitted(reason)) => why = reason,
                 // The connection may have died since it was last used. Nothing
                 // was committed.
                 Err(StoreError::Unavailable(why)) if !reconnected => {
                     tracing::warn!(why, "database connection failed");
                     reconnected = true;
-                    if !self.reconnect() {
-                        return self.fail(tasks, &OperationError::Unavailable);
+                    if let Err(error) = self.reconnect() {
+                        return self.fail(tasks, &OperationError::Unavailable(error.for_callers()));
                     }
                 }
                 Err(
@@ -47,7 +49,7 @@ impl WriterState {
                     | StoreError::CommitOutcomeUnknown),
                 ) => {
                     tracing::error!(%error, operations = tasks.len(), "batch failed");
-                    return self.fail(tasks, &OperationError::Unavailable);
+                    return self.fail(tasks, &OperationError::Unavailable(error.for_callers()));
                 }
                 // What is in memory is not what is stored. No reply can be trusted.
                 Err(StoreError::ForeignWriter) => return self.foreign_writer(),
@@ -65,7 +67,7 @@ impl WriterState {
             attempts = MAX_ATTEMPTS,
             "batch failed after too many retries"
         );
-        self.fail(tasks, &OperationError::Unavailable);
+        self.fail(tasks, &OperationError::Unavailable(why));
     }
 
     /// The database rejected the data of an operation. Only that one fails.
@@ -83,7 +85,7 @@ impl WriterState {
             let mut result = attempt(self);
             for _ in 1..MAX_ATTEMPTS {
                 // Another replica was faster with a new name.
-                if !matches!(result, Err(StoreError::KeyExists | StoreError::NotCommitted)) {
+                if !matches!(result, Err(StoreError::KeyExists | StoreError::NotCommitted(_))) {
                     break;
                 }
                 result = attempt(self);
@@ -93,12 +95,13 @@ impl WriterState {
                 Err(StoreError::ForeignWriter) => return self.foreign_writer(),
                 Err(error) => {
                     tracing::error!(%error, "operation failed");
+                    let why = error.for_callers();
                     let error = match error {
                         StoreError::Unavailable(_)
                         | StoreError::Locked(_)
                         | StoreError::CommitOutcomeUnknown
-                        | StoreError::NotCommitted
-                        | StoreError::KeyExists => OperationError::Unavailable,
+                        | StoreError::NotCommitted(_)
+                        | StoreError::KeyExists => OperationError::Unavailable(why),
                         StoreError::Rejected(_) | StoreError::Corrupt(_) | StoreError::ForeignWriter => {
                             OperationError::Internal
                         }
@@ -136,7 +139,7 @@ impl WriterState {
 
     /// Reconnects to the database. Clears the cache, which may no longer match
     /// what is stored.
-    pub(super) fn reconnect(&mut self) -> bool {
+    pub(super) fn reconnect(&mut self) -> Result<(), StoreError> {
         self.cache.clear();
         let policy = ExponentialBackoff {
             initial_interval: Duration::from_millis(20),
@@ -144,10 +147,10 @@ impl WriterState {
             ..ExponentialBackoff::default()
         };
         let store = &mut self.store;
-        let connected = backoff::retry(policy, || store.reconnect().map_err(backoff::Error::transient));
-        if let Err(error) = &connected {
+        backoff::retry(policy, || store.reconnect().map_err(backoff::Error::transient)).map_err(|error| {
+            let (backoff::Error::Permanent(error) | backoff::Error::Transient { err: error, .. }) = error;
             tracing::error!(%error, "reconnect failed");
-        }
-        connected.is_ok()
+            error
+        })
     }
 }

@@ -23,7 +23,7 @@ use super::connection::{CommitDurability, ConnectOptions, REPLY_TIMEOUT};
 use super::loading::{self, Floors};
 use super::log;
 use crate::clock::since_boot;
-use crate::store::error::LOCK_NOT_AVAILABLE;
+use crate::store::error::{LOCK_NOT_AVAILABLE, NOT_AVAILABLE};
 use crate::store::{
     BatchWrite, ClaimRowKey, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, Store, StoreError,
     floor_bucket, views,
@@ -197,7 +197,7 @@ impl Store for PostgresStore {
             // This replica was declared dead so long ago that its rows were deleted.
             [(.., 0)] => Err(StoreError::Unavailable("the writer's marker row was deleted".into())),
             // A locked resource or a known claim was deleted all the same. A retry reads it again.
-            _ => Err(StoreError::NotCommitted),
+            _ => Err(StoreError::NotCommitted(NOT_AVAILABLE)),
         }
     }
 
