@@ -1,10 +1,16 @@
-//! Behavior that only SQLite has: the database belongs to one server.
+//! Behavior that only SQLite has: the database belongs to one server, whose clock
+//! decides.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
 
-use crate::harness::{Acquire, Backend, ServerProcess, Sqlite, new_key, startup_error};
+use crate::harness::{
+    Acquire, Backend, FakeClock, ServerProcess, Sqlite, binary, eventually, micros, new_key, startup_error,
+    wall_clock_micros,
+};
 
 fn refused(url: &str) -> String {
     startup_error(&["--listen", "127.0.0.1:0", "--database-url", url])
@@ -71,4 +77,56 @@ async fn restore_of_a_missing_database_fails_and_makes_no_file() {
     let error = startup_error(&["restore", "--raise-tokens", "1000", "--database-url", &url]);
     assert!(error.contains("typo.db"), "{error}");
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+/// By how much the stored deciding clock is ahead of the wall clock, in seconds.
+fn stored_deviation(database: &Sqlite) -> i64 {
+    database.query_i64("SELECT round((at - wall) / 1000000.0) FROM clock")
+}
+
+/// A server whose wall clock is a minute slow, and a lease.
+async fn server_with_a_slow_clock(clock: &FakeClock) -> (ServerProcess<Sqlite>, serde_json::Value) {
+    let server: ServerProcess<Sqlite> =
+        ServerProcess::with_environment(&Arc::new(Sqlite::new()), &[], clock.environment());
+    let held = server.api().lock("a", &Acquire::exclusive().ttl(30_000)).await;
+    assert_eq!(stored_deviation(server.database()), 0);
+    (server, held)
+}
+
+#[tokio::test]
+async fn b66_wall_clock_that_was_corrected_before_a_reboot_ends_no_lease_early() {
+    let clock = FakeClock::off_by_seconds(-60);
+    let (mut server, held) = server_with_a_slow_clock(&clock).await;
+    clock.step_to_seconds(0);
+    eventually("the server stores by how much its clock differs", || async {
+        stored_deviation(server.database()) == -60
+    })
+    .await;
+    server.kill9();
+    server.database().execute("UPDATE clock SET boot = 'an earlier boot'");
+    server.restart();
+    let api = server.api();
+    assert_eq!(api.status("a").await["holders"][0]["expires_at"], held["expires_at"]);
+    api.renew("a", &held).await.ok();
+    assert!(server.logs().contains("differs from the wall clock"), "{}", server.logs());
+    assert_eq!(server.database().query_i64("SELECT count(*) FROM clock WHERE boot = 'an earlier boot'"), 0);
+}
+
+#[tokio::test]
+async fn restored_database_starts_at_the_wall_clock() {
+    let clock = FakeClock::off_by_seconds(-60);
+    let (mut server, _) = server_with_a_slow_clock(&clock).await;
+    clock.step_to_seconds(0);
+    assert!(server.terminate().success());
+    let url = server.database().url();
+    let restored = Command::new(binary("dlm-server"))
+        .args(["restore", "--raise-tokens", "1000", "--database-url", &url])
+        .output()
+        .unwrap();
+    assert!(restored.status.success(), "{restored:?}");
+    assert_eq!(stored_deviation(server.database()), 0);
+    server.restart();
+    let lease = server.api().lock("a", &Acquire::exclusive()).await;
+    let behind = wall_clock_micros() - micros(&lease["acquired_at"]);
+    assert!(behind < 20_000_000, "the deciding clock is {behind} µs behind");
 }

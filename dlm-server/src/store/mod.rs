@@ -260,6 +260,12 @@ pub(crate) trait Store: Send {
     /// Trims the event log, in a transaction of its own. Returns the number of
     /// deleted rows.
     fn trim_log(&mut self, trim: &LogTrim) -> Result<usize, StoreError>;
+
+    /// Slews the deciding clock if it is this process's own, and stores what the next
+    /// run needs to continue it, in a transaction of its own.
+    fn keep_clock(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// Names are hashed into this many buckets.

@@ -5,6 +5,10 @@
 //! - `log_trimmer`: trims the event log
 //! - `readiness`: reads from the store for readiness probes
 //!
+//! On a store that belongs to one process, also:
+//!
+//! - `clock_keeper`: slews and stores the deciding clock
+//!
 //! On a store that several replicas share, also:
 //!
 //! - `heartbeat`: keeps this replica alive in the eyes of its peers
@@ -14,6 +18,7 @@
 //! Each task has a thread of its own, and each vital one a connection of its own, so
 //! that no number of requests delays an expiry or a heartbeat.
 
+mod clock_keeper;
 mod heartbeat;
 mod key_gc;
 mod log_positions;
@@ -79,7 +84,8 @@ pub(crate) fn start(background: &Background, context: TaskContext) -> io::Result
     let tailer = LogTailer { reader: feed, decoder: Arc::clone(&context.decoder), shared };
     background.spawn("log-tailer", tailer.run(context.feed.clone(), attempts("log-tailer"), stop()))?;
     if !shared {
-        return Ok(());
+        return background
+            .spawn("clock-keeper", clock_keeper::run(writers(), attempts("clock-keeper"), stop()));
     }
     let (membership, parked) = (context.membership, Arc::clone(&context.parked));
     let tries = vital_attempts("heartbeat", NO_HEARTBEAT);

@@ -3,12 +3,12 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::{Database, TestServer};
 use crate::harness::{
-    Acquire, Backend, FakeClock, MachineDelay, ServerProcess, binary, eventually, exclusive_test_lock, expires_at, now,
-    wait_for_renewal,
+    Acquire, Api, Backend, FakeClock, MachineDelay, ServerProcess, binary, eventually, exclusive_test_lock,
+    expires_at, micros, new_key, now, wait_for_renewal,
 };
 
 #[tokio::test]
@@ -60,5 +60,80 @@ async fn b40_server_with_a_wrong_and_stepped_clock_expires_leases_on_time() {
         delay.assert_within("the lifetime", lifetime, Duration::from_millis(2100));
         api.renew("short", &short).await.ended(410, "expired");
         api.renew("long", &long).await.ok();
+    }
+}
+
+/// The deciding clock, by the grant of a lock that nobody else uses.
+async fn deciding_clock(api: &Api) -> (i64, Instant) {
+    let lease = api.lock(&new_key(), &Acquire::exclusive()).await;
+    (micros(&lease["acquired_at"]), now())
+}
+
+/// Asserts that the deciding clock has advanced with time.
+fn has_advanced(before: (i64, Instant), after: (i64, Instant)) {
+    let (shown, passed) = (after.0 - before.0, after.1 - before.1);
+    let error = shown - i64::try_from(passed.as_micros()).unwrap();
+    assert!(error.abs() < 1_500_000, "the deciding clock is {error} µs off after {passed:?}");
+}
+
+#[tokio::test]
+async fn b40_restart_after_a_step_of_the_wall_clock_keeps_leases_and_their_terms() {
+    let _exclusive = exclusive_test_lock();
+    let delay = MachineDelay::watch();
+    let clock = FakeClock::off_by(0);
+    let mut server: TestServer =
+        ServerProcess::with_environment(&Arc::new(Database::new()), &[], clock.environment());
+    let api = server.api();
+    let held = api.lock("a", &Acquire::exclusive().ttl(60_000)).await;
+    let before = deciding_clock(&api).await;
+    for (hours, killed) in [(1, true), (-1, false), (0, true)] {
+        clock.step_to(hours);
+        if killed {
+            server.kill9();
+        } else {
+            assert!(server.terminate().success());
+        }
+        // The time without a server counts, too.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        server.restart();
+        let api = server.api();
+        assert_eq!(api.status("a").await["holders"][0]["expires_at"], held["expires_at"]);
+        has_advanced(before, deciding_clock(&api).await);
+    }
+    let api = server.api();
+    api.renew("a", &held).await.ok();
+    let expiring = now();
+    let short = api.lock("short", &Acquire::exclusive().ttl(1000)).await;
+    eventually("the short lease expires", || async { api.status("short").await["state"] == "free" }).await;
+    let lifetime = expiring.elapsed();
+    assert!(lifetime >= Duration::from_millis(990), "{lifetime:?}");
+    delay.assert_within("the lifetime", lifetime, Duration::from_millis(2100));
+    api.renew("short", &short).await.ended(410, "expired");
+}
+
+#[tokio::test]
+async fn b66_wall_clock_that_is_corrected_between_two_runs_ends_no_lease_early() {
+    let _exclusive = exclusive_test_lock();
+    // The server is started while the clock is slow or fast. It is corrected while
+    // the server runs, or while it is down.
+    for (wrong_by, corrected_while_running) in [(-60, false), (-60, true), (60, false), (60, true)] {
+        let clock = FakeClock::off_by_seconds(wrong_by);
+        let mut server: TestServer =
+            ServerProcess::with_environment(&Arc::new(Database::new()), &[], clock.environment());
+        let api = server.api();
+        let held = api.lock("a", &Acquire::exclusive().ttl(30_000)).await;
+        let before = deciding_clock(&api).await;
+        if corrected_while_running {
+            clock.step_to_seconds(0);
+        }
+        assert!(server.terminate().success());
+        clock.step_to_seconds(0);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        server.restart();
+        let api = server.api();
+        has_advanced(before, deciding_clock(&api).await);
+        let status = api.status("a").await;
+        assert_eq!(status["holders"][0]["expires_at"], held["expires_at"], "{status}");
+        api.renew("a", &held).await.ok();
     }
 }

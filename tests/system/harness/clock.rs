@@ -13,22 +13,30 @@ pub(crate) struct FakeClock {
 
 impl FakeClock {
     /// A clock with this offset in hours.
-    pub(crate) fn off_by(hours: i32) -> Self {
+    pub(crate) fn off_by(hours: i64) -> Self {
+        Self::off_by_seconds(hours * 3600)
+    }
+
+    pub(crate) fn off_by_seconds(seconds: i64) -> Self {
         let clock = Self { directory: tempfile::tempdir().expect("a directory") };
-        clock.step_to(hours);
+        clock.step_to_seconds(seconds);
         // Without a working libfaketime the tests would pass without testing anything.
         let date = Command::new("date").arg("+%s").envs(clock.environment()).output().expect("date runs");
         let shown: i64 = String::from_utf8_lossy(&date.stdout).trim().parse().expect("seconds");
         let offset = shown - super::wall_clock_micros() / 1_000_000;
-        assert!((offset - i64::from(hours) * 3600).abs() < 10, "the clock is {offset} s off");
+        assert!((offset - seconds).abs() < 10, "the clock is {offset} s off");
         clock
     }
 
-    /// Steps the clock, also for processes that already run.
-    pub(crate) fn step_to(&self, hours: i32) {
+    /// Steps the clock to this offset in hours, also for processes that already run.
+    pub(crate) fn step_to(&self, hours: i64) {
+        self.step_to_seconds(hours * 3600);
+    }
+
+    pub(crate) fn step_to_seconds(&self, seconds: i64) {
         // Renamed into place: a reader must not see half of the file.
         let new = self.directory.path().join("new");
-        std::fs::write(&new, format!("{hours:+}h\n")).expect("the clock is written");
+        std::fs::write(&new, format!("{seconds:+}\n")).expect("the clock is written");
         std::fs::rename(new, self.file()).expect("the clock is replaced");
     }
 

@@ -4,9 +4,11 @@
 //! - `writer`: the connection of the only writer
 //! - `claims`: how it writes claims; `fixed`: its statements, prepared once
 //! - `reader`: a pool of read-only connections
+//! - `clock_row`: from where the next run continues the deciding clock
 //! - `lock`: the exclusive lock on the file
 
 mod claims;
+mod clock_row;
 mod fixed;
 mod lock;
 mod reader;
@@ -25,7 +27,7 @@ use dlm_protocol::limits::AWAY_GRACE_MS;
 
 use super::migrations::require_known;
 use super::single_node::SingleNode;
-use super::{Identity, OpenError, OpenStore, StoreError, TaskReaders};
+use super::{Identity, OpenError, OpenStore, Store, StoreError, TaskReaders};
 use crate::clock::Clock;
 use crate::store::schema::{meta, writers};
 use reader::SqliteReader;
@@ -99,13 +101,15 @@ fn open_file(rest: &str, create: bool) -> Result<OpenStore, OpenError> {
     let mut connection = connect_unlocked(&path).map_err(|error| path.failed(&error))?;
     migrate(&mut connection)?;
     let identity = identify(&mut connection).map_err(|error| path.failed(&error))?;
-    let clock = Clock::start(identity.last_at);
+    let stored = clock_row::load(&mut connection).map_err(|error| path.failed(&error))?;
+    let clock = Clock::start(stored.as_ref(), identity.last_at);
     let reader =
         SqliteReader::pool(&path, clock.clone(), lock.clone()).map_err(|error| path.failed(&error))?;
     let task_readers = TaskReaders::new(|| Arc::new(SqliteReader::one(&path, clock.clone(), lock.clone())));
     let ready_at = clock.now();
     let mut store = writer::SqliteStore::new(path.clone(), connection, clock, lock)
         .map_err(|error| path.failed(&error))?;
+    store.keep_clock().map_err(|error| path.failed(&error))?;
     // Waiters parked at an earlier run are away from now on.
     let away_until = ready_at.plus_ms(AWAY_GRACE_MS);
     store.check_waiters_by(away_until).map_err(|error| path.failed(&error))?;
@@ -147,6 +151,8 @@ pub(super) fn restore(rest: &str, raise: i64) -> Result<(), OpenError> {
              INSERT OR REPLACE INTO floors (bucket, token, version) \
              SELECT bucket, token, version FROM buckets, raised;"
         ))?;
+        // All leases are ended, so nothing depends on where the clock was.
+        clock_row::delete(connection)?;
         overwrite(connection, "secret", &secret)?;
         overwrite(connection, "log_id", &log_id)
     });

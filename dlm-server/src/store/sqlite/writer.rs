@@ -8,10 +8,11 @@ use diesel::prelude::*;
 use dlm_engine::{ClaimKey, Floor, Micros, Need, Resource, ResourceRecord, RowChange};
 
 use super::claims::{self, one_row};
+use super::clock_row;
 use super::fixed::{self, InsertResource, MarkBatch, UpdateResource, UpdateResourceAndCheck};
 use super::lock::DatabaseLock;
 use super::{BUSY_TIMEOUT, BUSY_TIMEOUT_AT_START, DatabasePath, log_trimmed, reader, set_busy_timeout};
-use crate::clock::{Clock, since_boot};
+use crate::clock::{Clock, ClockReading, since_boot};
 use crate::store::queries::Queries;
 use crate::store::schema::{floors, log, resources, writers};
 use crate::store::{
@@ -30,6 +31,8 @@ pub(super) struct SqliteStore {
     path: DatabasePath,
     connection: SqliteConnection,
     clock: Clock,
+    /// From where the next run would continue the clock.
+    stored_reading: Option<ClockReading>,
     /// All floors. There are few, and every new name needs one.
     floors: HashMap<i64, Floor>,
     last_batch: i64,
@@ -60,6 +63,7 @@ impl SqliteStore {
             path,
             connection,
             clock,
+            stored_reading: None,
             floors: HashMap::new(),
             last_batch: 0,
             upto: 0,
@@ -306,5 +310,16 @@ impl Store for SqliteStore {
                 .execute(connection)?;
             Ok(count)
         })
+    }
+
+    fn keep_clock(&mut self) -> Result<(), StoreError> {
+        let reading = self.clock.steer();
+        if self.stored_reading.as_ref().is_some_and(|stored| stored.predicts(&reading)) {
+            return Ok(());
+        }
+        self.limit_busy_wait(MAINTENANCE_BUSY_TIMEOUT)?;
+        clock_row::store(&mut self.connection, &reading)?;
+        self.stored_reading = Some(reading);
+        Ok(())
     }
 }
