@@ -22,6 +22,11 @@ async fn full_disk_makes_the_sweeper_pause_and_the_server_unready() {
     let database = Sqlite::new();
     let (mut log, errors) = std::io::pipe().unwrap();
     let mut server = PlainServer::start_with_file_limits(&database.url(), Stdio::from(errors));
+    // Lines that nobody reads would be dropped.
+    let log = std::thread::spawn(move || {
+        let mut text = String::new();
+        log.read_to_string(&mut text).map(|_| text)
+    });
     let api = server.api();
     api.lock("a", &Acquire::exclusive().ttl(2000)).await;
     server.limit_file_size(Some(1));
@@ -43,8 +48,7 @@ async fn full_disk_makes_the_sweeper_pause_and_the_server_unready() {
     assert_eq!(api.event_kinds("a").await, ["granted", "expired"]);
     api.lock("a", &Acquire::exclusive()).await;
     assert!(server.terminate().success());
-    let mut text = String::new();
-    log.read_to_string(&mut text).unwrap();
+    let text = log.join().unwrap().unwrap();
     let lines = |what: &str| text.lines().filter(|line| line.contains(what)).count();
     assert_eq!(
         (lines("task failed task=\"sweeper\""), lines("task recovered task=\"sweeper\"")),
