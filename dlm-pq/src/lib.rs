@@ -24,4 +24,4 @@ mod row;
 
 pub use connection::PqConnection;
 pub use error::{NO_REPLY, sqlstate};
-pub use raw::{Notice, Notification};
+pub use raw::{Notice, Notification, is_valid_conninfo};

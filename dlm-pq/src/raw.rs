@@ -40,6 +40,21 @@ const MAX_NOTICES: usize = 64;
 #[derive(Debug, Default)]
 struct Notices(Vec<Notice>);
 
+/// Whether libpq can parse a connection string. Its own message is not returned: it
+/// quotes the string, which may contain a password.
+#[must_use]
+pub fn is_valid_conninfo(conninfo: &str) -> bool {
+    let Ok(conninfo) = CString::new(conninfo) else { return false };
+    let mut message: *mut c_char = ptr::null_mut();
+    // SAFETY: both arguments are valid during the call; what it returns is freed once.
+    unsafe {
+        let options = pq_sys::PQconninfoParse(conninfo.as_ptr(), &raw mut message);
+        pq_sys::PQconninfoFree(options);
+        pq_sys::PQfreemem(message.cast());
+        !options.is_null()
+    }
+}
+
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct RawConnection {

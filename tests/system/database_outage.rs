@@ -7,8 +7,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::harness::{
-    Acquire, Backend, CommitFault, CommitFaultProxy, DedicatedPostgres, eventually, exclusive_test_lock,
-    new_key, now, spawn,
+    Acquire, Backend, CommitFault, CommitFaultProxy, DedicatedPostgres, Postgres, ServerProcess, eventually,
+    exclusive_test_lock, new_key, now, spawn,
 };
 
 #[tokio::test]
@@ -64,25 +64,23 @@ async fn b41_five_second_outage_returns_unavailable_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn server_of_a_read_only_database_is_not_ready_and_says_why() {
-    let postgres = DedicatedPostgres::start();
-    let server = postgres.server(&[]);
+async fn server_that_cannot_write_to_postgres_is_not_ready_and_says_why() {
+    let server = ServerProcess::<Postgres>::start();
     let api = server.api();
-    // The connections stay open, and only writes fail.
-    let set_read_only = |value: &str| {
-        server.database().execute(&format!("ALTER SYSTEM SET default_transaction_read_only = {value}"));
-        server.database().execute("SELECT pg_reload_conf()");
-    };
-    set_read_only("on");
-    eventually("the server is not ready", || async {
-        let ready = api.get("/readyz").await;
-        ready.status == 503 && ready.text.contains("read-only")
-    })
-    .await;
-    let error = dlm_client::Client::connect(server.url()).await.unwrap_err().to_string();
-    assert!(error.contains("read-only"), "{error}");
-    set_read_only("off");
-    eventually("the server is ready again", || async { api.get("/readyz").await.status == 200 }).await;
+    for (code, why) in [("disk_full", "disk is full"), ("read_only_sql_transaction", "read-only")] {
+        assert_eq!(api.get("/readyz").await.status, 200);
+        server.database().execute(&format!(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '{code}'; END $$; \
+             CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON writers EXECUTE FUNCTION refuse()"
+        ));
+        let unready = api.get("/readyz").await.problem(503, "unavailable");
+        assert!(unready["detail"].as_str().unwrap().contains(why), "{unready}");
+        let error = dlm_client::Client::connect(server.url()).await.unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+        server.database().execute("DROP FUNCTION refuse CASCADE");
+        eventually("the server is ready again", || async { api.get("/readyz").await.status == 200 }).await;
+    }
     api.lock("a", &Acquire::exclusive()).await;
 }
 

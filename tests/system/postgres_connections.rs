@@ -66,6 +66,38 @@ async fn b65_pooler_is_accepted_per_session_and_refused_per_transaction() {
 }
 
 #[tokio::test]
+async fn error_and_log_show_no_part_of_a_database_password() {
+    let database = Postgres::new();
+    let host = database.url().rsplit_once('@').unwrap().1.to_owned();
+    let (server, name) = host.split_once('/').unwrap();
+    for url in [
+        format!("postgres://dlm:s3c%zzr3t@{host}"),
+        format!("postgres://dlm:s3c%00r3t@{host}"),
+        format!("postgres://dlm:s3c r3t@{host}"),
+        format!("postgres://dlm:s3c/r3t@{host}"),
+        format!("postgres://dlm:s3c@r3t@{host}"),
+        format!("postgres://dlm:s3cr3t@[{host}"),
+        format!("postgres://dlm:s3cr3t@{server}:x/{name}"),
+        format!("postgres://dlm:s3cr3t/{name}"),
+        format!("postgres:dlm:s3cr3t@{host}"),
+        format!("postgres://dlm:s3cr3t@{host}?bogus=1"),
+        format!("postgres://dlm@{host}?password=s3c%zzr3t"),
+        format!("postgres://dlm@{host}?password=s3cr3t&sslpassword"),
+        format!("postgres://dlm:s3cr3t@{server}/nothing"),
+        format!("postgres://dlm:s3cr3t@nowhere.invalid/{name}"),
+    ] {
+        let error = refused(&url);
+        assert!(!error.contains("s3c") && !error.contains("r3t"), "{url}: {error}");
+    }
+    // One that is encoded as it has to be, in a URL that ends in `?`.
+    for url in [format!("postgres://dlm:s3c%40%2Fr3t@{host}"), format!("postgres://dlm:s3c%40r3t@{host}?")] {
+        let server = ServerProcess::<Postgres>::on(&Arc::new(Postgres::at(url)), &["--log", "debug"]);
+        server.api().lock(&new_key(), &Acquire::exclusive()).await;
+        assert!(!server.logs().contains("s3c"), "{}", server.logs());
+    }
+}
+
+#[tokio::test]
 async fn newer_schema_is_refused_with_both_versions() {
     let insert = "INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')";
     let (sqlite, postgres) = (Arc::new(Sqlite::new()), Arc::new(Postgres::new()));

@@ -46,6 +46,9 @@ pub enum OpenError {
     File { path: String, source: std::io::Error },
     #[error("could not open the database {path}: {why}")]
     Database { path: String, why: String },
+    /// Says nothing of the URL itself: it may contain a password.
+    #[error("the Postgres URL is not valid: {0}")]
+    PostgresUrl(&'static str),
     #[error("could not open the Postgres database: {why}")]
     Postgres { why: String },
     #[error("the database is in use by {0} running servers: stop them first")]

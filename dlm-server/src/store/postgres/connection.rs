@@ -9,7 +9,7 @@ use diesel::sql_types::{Integer, Nullable, Text};
 
 use dlm_pq::PqConnection;
 
-use crate::store::StoreError;
+use crate::store::{OpenError, StoreError};
 
 /// Settings of every connection. What a database or role sets as its default,
 /// such as another isolation level, does not apply. The timeouts keep a replica that is stopped in
@@ -54,7 +54,8 @@ pub(super) struct ConnectOptions {
 
 impl ConnectOptions {
     /// Adds the options that the URL does not set.
-    pub(super) fn new(url: &str) -> Self {
+    pub(super) fn new(url: &str) -> Result<Self, OpenError> {
+        check(url)?;
         let mut url = url.to_owned();
         // A dead peer is detected within seconds.
         for (name, value) in [
@@ -76,7 +77,7 @@ impl ConnectOptions {
                 url = format!("{url}{separator}{name}={value}");
             }
         }
-        Self { url }
+        Ok(Self { url })
     }
 
     pub(super) fn connect(&self, durability: CommitDurability) -> Result<PqConnection, StoreError> {
@@ -125,6 +126,35 @@ impl ConnectOptions {
         }
         Ok(())
     }
+}
+
+/// Fails if a part of the password may be taken for something else, which libpq and
+/// the resolver would show in their errors.
+fn check(url: &str) -> Result<(), OpenError> {
+    let after_scheme = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"));
+    let rest = after_scheme.ok_or(OpenError::PostgresUrl("it must start with `postgres://`"))?;
+    let user = rest.find(['@', '/']).filter(|end| rest[*end..].starts_with('@'));
+    let server = user.map_or(rest, |end| &rest[end + 1..]);
+    let server = server.split('?').next().unwrap_or_default();
+    if server.contains('@') {
+        return Err(OpenError::PostgresUrl(
+            "`@`, `/` and other special characters in the user name and the password must be percent-encoded",
+        ));
+    }
+    let hosts = server.split('/').next().unwrap_or_default();
+    let has_port = |host: &str| {
+        let after_host = host.rsplit(']').next().unwrap_or_default();
+        after_host.split_once(':').is_none_or(|(_, port)| port.chars().all(|digit| digit.is_ascii_digit()))
+    };
+    if !hosts.split(',').all(has_port) {
+        return Err(OpenError::PostgresUrl("a port is not a number"));
+    }
+    if !dlm_pq::is_valid_conninfo(url) {
+        return Err(OpenError::PostgresUrl(
+            "check the percent-encoding of its user name and password, and the names of its parameters",
+        ));
+    }
+    Ok(())
 }
 
 /// Fails unless the database can store every name.
@@ -184,10 +214,25 @@ mod tests {
 
     #[test]
     fn options_in_the_url_take_precedence() {
-        let options = ConnectOptions::new("postgres://db/dlm?connect_timeout=9&sslmode=verify-full");
+        let options = |url| ConnectOptions::new(url).unwrap();
+        let added = |url| options(url).url.contains("dlm?application_name=dlm-server&");
+        assert!(added("postgres://db/dlm") && added("postgres://db/dlm?"));
+        let options = options("postgres://db/dlm?connect_timeout=9&sslmode=verify-full");
         assert!(options.url.starts_with("postgres://db/dlm?connect_timeout=9&sslmode=verify-full&"));
         assert_eq!(options.url.matches("connect_timeout").count(), 1);
-        assert!(ConnectOptions::new("postgres://db/dlm").url.contains("dlm?application_name=dlm-server&"));
-        assert!(ConnectOptions::new("postgres://db/dlm?").url.contains("dlm?application_name=dlm-server&"));
+    }
+
+    #[test]
+    fn url_with_several_hosts_sockets_and_addresses_is_valid() {
+        for url in [
+            "postgresql://me:s3cret@one:5432,two:5433/dlm?target_session_attrs=any",
+            "postgres://me@[::1]:5432/dlm",
+            "postgres://me:s%40c@%2Fvar%2Frun/dlm",
+            "postgres:///dlm?host=/var/run&user=me@example.org",
+            "postgres://db?user=me@example.org",
+            "postgres://",
+        ] {
+            assert!(check(url).is_ok(), "{url}");
+        }
     }
 }

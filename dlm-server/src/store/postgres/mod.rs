@@ -65,7 +65,7 @@ fn now(connection: &mut PqConnection) -> Result<Micros, StoreError> {
 
 /// See [`super::open`].
 pub(super) fn open(url: &str, writers: usize) -> Result<OpenStore, OpenError> {
-    let options = ConnectOptions::new(url);
+    let options = ConnectOptions::new(url)?;
     let failed = |error: &StoreError| OpenError::Postgres { why: error.reason() };
     let mut connection = options.connect(CommitDurability::Durable).map_err(|error| failed(&error))?;
     migrate(&mut connection)?;
@@ -88,7 +88,7 @@ pub(super) fn open(url: &str, writers: usize) -> Result<OpenStore, OpenError> {
 /// See [`super::restore`].
 pub(super) fn restore(url: &str, raise: i64) -> Result<(), OpenError> {
     let failed = |error: StoreError| OpenError::Postgres { why: error.reason() };
-    let mut connection = ConnectOptions::new(url).connect(CommitDurability::Durable).map_err(failed)?;
+    let mut connection = ConnectOptions::new(url)?.connect(CommitDurability::Durable).map_err(failed)?;
     migrate(&mut connection)?;
     let live = cluster::count_live(&mut connection).map_err(failed)?;
     if live > 0 {
