@@ -29,6 +29,12 @@ pub const MAX_RENEWALS: usize = 1000;
 pub const MAX_HOLDERS_SHOWN: usize = 100;
 /// Maximum number of waiters shown per resource.
 pub const MAX_WAITERS_SHOWN: usize = 100;
+/// Size of the holders shown per resource, in bytes of JSON: holders beyond it are
+/// left out, but for the first.
+pub const MAX_HOLDERS_BYTES: usize = 64 * 1024;
+/// Size of a page, in bytes of JSON: a page ends before the row or event beyond it,
+/// but for the first.
+pub const MAX_PAGE_BYTES: usize = 1024 * 1024;
 /// Default number of rows of a page.
 pub const DEFAULT_PAGE: usize = 100;
 /// Maximum number of rows of a page.

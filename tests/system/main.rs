@@ -15,6 +15,7 @@
 //! - `disk_faults`: a disk that hangs, fails to sync, or is full
 //! - `examples`: the example programs, and the README's `curl` commands
 //! - `full_disk`: a database that can't be written
+//! - `memory`: what peers that do not read cost
 //! - `monitoring`: the overview, the UI's pages, the checks of Host and Origin
 //! - `postgres_connections`: what a connection must support, hanging and canceled
 //!   commits, newer schemas
@@ -39,6 +40,7 @@ mod disk_faults;
 mod examples;
 mod full_disk;
 mod harness;
+mod memory;
 mod monitoring;
 mod postgres_connections;
 mod postgres_only;

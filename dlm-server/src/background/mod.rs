@@ -40,7 +40,7 @@ pub(crate) struct Background {
     tasks: Mutex<Vec<Thread>>,
     /// Have commits to finish: a shutdown without them is incomplete.
     writers: Mutex<Vec<Thread>>,
-    blocking: TaskTracker,
+    awaited: TaskTracker,
 }
 
 /// A thread, which returns whether it ended without a panic.
@@ -59,7 +59,7 @@ impl Background {
             health: Arc::new(Health::new(metrics)),
             tasks: Mutex::default(),
             writers: Mutex::default(),
-            blocking: TaskTracker::new(),
+            awaited: TaskTracker::new(),
         }
     }
 
@@ -103,12 +103,20 @@ impl Background {
         Ok(())
     }
 
+    /// Spawns a task on the runtime of the caller. A shutdown waits for it.
+    pub(crate) fn spawn_async<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> task::JoinHandle<T> {
+        self.awaited.spawn(task)
+    }
+
     /// Spawns blocking work that a shutdown waits for.
     pub(crate) fn spawn_blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> task::JoinHandle<T> {
-        self.blocking.spawn_blocking(work)
+        self.awaited.spawn_blocking(work)
     }
 
     /// Starts a thread whose end is reported unless the server is stopping.
@@ -131,10 +139,10 @@ impl Background {
         let began = since_boot();
         self.stop.cancel();
         join(&self.tasks, within).await;
-        self.blocking.close();
+        self.awaited.close();
         let left = within.saturating_sub(since_boot().saturating_sub(began));
-        if tokio::time::timeout(left, self.blocking.wait()).await.is_err() {
-            tracing::warn!(pending = self.blocking.len(), "blocking work missed the shutdown deadline");
+        if tokio::time::timeout(left, self.awaited.wait()).await.is_err() {
+            tracing::warn!(pending = self.awaited.len(), "blocking work missed the shutdown deadline");
         }
     }
 

@@ -20,8 +20,8 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::background::Attempts;
-use crate::log::{Cursor, LogDecoder};
-use crate::store::{LogHead, LogPage, LogRow, Reader, StoreError};
+use crate::log::{Cursor, LogDecoder, LoggedEvent};
+use crate::store::{LogHead, LogPage, Reader, StoreError};
 use renewals::Renewals;
 use ring::Ring;
 
@@ -34,6 +34,11 @@ const ROWS: i64 = 256;
 const SHARED_POLL: Duration = Duration::from_millis(25);
 /// Poll interval while only this server writes, and wakes the tailer.
 const POLL: Duration = Duration::from_secs(1);
+
+/// How many events a subscriber takes at a time, and the size of their texts: the
+/// last may be beyond it.
+pub(crate) const MAX_TAKEN: usize = 512;
+pub(crate) const MAX_TAKEN_BYTES: usize = 128 * 1024;
 
 /// The live end of the log. Clones share it.
 #[derive(Debug, Clone)]
@@ -86,12 +91,13 @@ pub(crate) struct Subscriber {
 }
 
 impl Subscriber {
-    /// The next events after a cursor, and the cursor after them; `None` when
-    /// the cursor is older than the ring.
-    pub(crate) fn after(&mut self, at: Cursor, limit: usize) -> Option<(Vec<Arc<LiveEvent>>, Cursor)> {
+    /// The next events after a cursor, at most [`MAX_TAKEN`] and
+    /// [`MAX_TAKEN_BYTES`], and the cursor after them; `None` when the cursor is
+    /// older than the ring.
+    pub(crate) fn after(&mut self, at: Cursor) -> Option<(Vec<Arc<LiveEvent>>, Cursor)> {
         // Before the read, so that a change after it is not missed.
         self.moved.borrow_and_update();
-        self.feed.ring().after(at, limit)
+        self.feed.ring().after(at, MAX_TAKEN, MAX_TAKEN_BYTES)
     }
 
     /// Waits until the feed has moved since the last call of [`Self::after`].
@@ -107,18 +113,16 @@ impl Drop for Subscriber {
     }
 }
 
-/// Serializes the events of a row.
-pub(crate) fn live_events(row: &LogRow, decoder: &LogDecoder) -> Result<Vec<Arc<LiveEvent>>, StoreError> {
-    decoder
-        .events(row)
-        .filter_map(|(at, event)| Some((at, decoder.wire(at, &event)?)))
-        .map(|(at, wire)| {
-            let resource = wire.resource.to_shared();
-            let text =
-                serde_json::to_string(&wire).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-            Ok(Arc::new(LiveEvent { at, resource, text: text.into() }))
-        })
-        .collect()
+/// Serializes an event; `None` if a value in it is invalid.
+pub(crate) fn live_event(
+    at: Cursor,
+    event: &LoggedEvent<'_>,
+    decoder: &LogDecoder,
+) -> Result<Option<Arc<LiveEvent>>, StoreError> {
+    let Some(wire) = decoder.wire(at, event) else { return Ok(None) };
+    let resource = wire.resource.to_shared();
+    let text = serde_json::to_string(&wire).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    Ok(Some(Arc::new(LiveEvent { at, resource, text: text.into() })))
 }
 
 /// Reads new events of the log into a feed.
@@ -162,13 +166,14 @@ impl LogTailer {
     /// Reads new events into the ring. Returns whether there may be more.
     fn step(&self, feed: &Feed, up_to_date: bool) -> Result<bool, StoreError> {
         let from = if up_to_date { feed.ring().end().position + 1 } else { i64::MAX };
-        let LogPage { rows, head: LogHead(head), trimmed } = self.reader.log(from, ROWS)?;
+        let LogPage { rows, more, head: LogHead(head), trimmed } = self.reader.log(from, ROWS)?;
         let rows = rows.iter().map(|row| {
             let end = Cursor::after_batch(row.position);
-            Ok((live_events(row, &self.decoder)?, end))
+            let events = self.decoder.events(row);
+            let events = events.filter_map(|(at, event)| live_event(at, &event, &self.decoder).transpose());
+            Ok((events.collect::<Result<Vec<_>, _>>()?, end))
         });
         let rows = rows.collect::<Result<Vec<_>, StoreError>>()?;
-        let more = rows.len() as i64 == ROWS;
         let moved = {
             let mut ring = feed.ring();
             let before = ring.end();

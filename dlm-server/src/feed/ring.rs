@@ -69,13 +69,24 @@ impl Ring {
 
     /// The next events after a cursor, and the cursor after them; `None` when
     /// the ring does not reach back that far.
-    pub(super) fn after(&self, at: Cursor, limit: usize) -> Option<(Vec<Arc<LiveEvent>>, Cursor)> {
+    pub(super) fn after(
+        &self,
+        at: Cursor,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Option<(Vec<Arc<LiveEvent>>, Cursor)> {
         let (start, end) = self.span?;
         if at < start {
             return None;
         }
         let first = self.events.partition_point(|event| event.at <= at);
-        let events: Vec<_> = self.events.range(first..).take(limit).cloned().collect();
+        let mut bytes = 0;
+        let fits = |event: &&Arc<LiveEvent>| {
+            let fits = bytes < max_bytes;
+            bytes += event.text.len();
+            fits
+        };
+        let events: Vec<_> = self.events.range(first..).take(limit).take_while(fits).cloned().collect();
         let all = first + events.len() == self.events.len();
         let upto = match events.last() {
             Some(last) if !all => last.at,
@@ -97,16 +108,26 @@ mod tests {
     #[test]
     fn each_subscriber_reads_from_its_own_cursor() {
         let mut ring = Ring::default();
-        assert!(ring.after(Cursor::START, 9).is_none(), "no subscribers");
+        assert!(ring.after(Cursor::START, 9, MAX_BYTES).is_none(), "no subscribers");
         ring.restart(Cursor::after_batch(4));
         ring.push(vec![event(5, 0, 1), event(5, 1, 1)], Cursor::after_batch(5));
         ring.push(Vec::new(), Cursor::after_batch(7));
-        assert!(ring.after(Cursor::after_batch(3), 9).is_none());
-        let (events, upto) = ring.after(Cursor::after_batch(4), 1).unwrap();
+        assert!(ring.after(Cursor::after_batch(3), 9, MAX_BYTES).is_none());
+        let (events, upto) = ring.after(Cursor::after_batch(4), 1, MAX_BYTES).unwrap();
         assert_eq!((events.len(), upto), (1, Cursor { position: 5, index: 0 }));
-        let (events, upto) = ring.after(upto, 9).unwrap();
+        let (events, upto) = ring.after(upto, 9, MAX_BYTES).unwrap();
         assert_eq!((events.len(), upto), (1, Cursor::after_batch(7)));
-        assert_eq!(ring.after(upto, 9).unwrap().0.len(), 0);
+        assert_eq!(ring.after(upto, 9, MAX_BYTES).unwrap().0.len(), 0);
+    }
+
+    #[test]
+    fn a_subscriber_takes_a_limited_number_of_bytes() {
+        let mut ring = Ring::default();
+        ring.restart(Cursor::after_batch(0));
+        ring.push((0..9).map(|index| event(1, index, 100)).collect(), Cursor::after_batch(1));
+        let (events, upto) = ring.after(Cursor::after_batch(0), 9, 250).unwrap();
+        assert_eq!((events.len(), upto), (3, Cursor { position: 1, index: 2 }));
+        assert_eq!(ring.after(upto, 9, 1).unwrap().0.len(), 1, "at least one");
     }
 
     #[test]
@@ -115,11 +136,11 @@ mod tests {
         ring.restart(Cursor::after_batch(4));
         ring.push(vec![event(5, 0, 1)], Cursor::after_batch(5));
         ring.trimmed(Cursor::after_batch(5));
-        assert!(ring.after(Cursor::after_batch(4), 9).is_some(), "all of it was pushed before");
+        assert!(ring.after(Cursor::after_batch(4), 9, MAX_BYTES).is_some(), "all of it was pushed before");
         ring.trimmed(Cursor::after_batch(7));
         ring.push(vec![event(8, 0, 1)], Cursor::after_batch(8));
-        assert!(ring.after(Cursor::after_batch(5), 9).is_none());
-        assert_eq!(ring.after(Cursor::after_batch(7), 9).unwrap().0.len(), 1);
+        assert!(ring.after(Cursor::after_batch(5), 9, MAX_BYTES).is_none());
+        assert_eq!(ring.after(Cursor::after_batch(7), 9, MAX_BYTES).unwrap().0.len(), 1);
     }
 
     #[test]
@@ -129,7 +150,7 @@ mod tests {
         for position in 1..=4 {
             ring.push(vec![event(position, 0, MAX_BYTES / 2)], Cursor::after_batch(position));
         }
-        assert!(ring.after(Cursor::after_batch(1), 9).is_none());
-        assert_eq!(ring.after(Cursor::after_batch(2), 9).unwrap().0.len(), 2);
+        assert!(ring.after(Cursor::after_batch(1), 9, MAX_BYTES).is_none());
+        assert_eq!(ring.after(Cursor::after_batch(2), 9, MAX_BYTES).unwrap().0.len(), 2);
     }
 }

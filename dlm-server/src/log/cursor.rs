@@ -28,6 +28,11 @@ impl Cursor {
         Self { position, index: u32::MAX }
     }
 
+    /// The first position that may have events after this cursor.
+    pub(crate) const fn next_position(self) -> i64 {
+        if self.index == u32::MAX { self.position + 1 } else { self.position }
+    }
+
     pub(crate) fn encode(self, log_id: u64) -> String {
         let mut bytes = [0; 20];
         bytes[..8].copy_from_slice(&log_id.to_be_bytes());

@@ -57,6 +57,20 @@ impl<'a> LoggedEvent<'a> {
     }
 }
 
+impl LoggedEvent<'_> {
+    /// About how many bytes of JSON the event takes on the wire.
+    pub(crate) fn wire_bytes(&self) -> usize {
+        const FIELDS: usize = 384;
+        let reason = self.reason.as_deref().map_or(0, json_bytes);
+        FIELDS + json_bytes(&self.resource) + json_bytes(&self.owner) + reason
+    }
+}
+
+/// How many bytes a text without control characters takes as JSON.
+fn json_bytes(text: &str) -> usize {
+    text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
+}
+
 /// Decodes the events of a row.
 pub(super) fn decode(row: &LogRow) -> Result<Vec<LoggedEvent<'_>>, StoreError> {
     serde_json::from_str(&row.events)

@@ -4,17 +4,20 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dlm_protocol::limits::MAX_PAGE_BYTES;
 use dlm_protocol::{Event, EventPage};
 
 use super::{Error, EventsQuery, Outcome, Service};
 use crate::clock::since_boot;
 use crate::log::{Cursor, LogDecoder, LoggedEvent};
-use crate::store::{LogHead, LogPage, LogRow, Reader, StoreError};
+use crate::store::{LogHead, LogPage, LogRow, Reader, StoreError, for_each_row, next_rows};
 
 /// Log rows (one per batch) per read.
 const ROWS: i64 = 256;
-/// Maximum rows per read while reading backwards; each read doubles the number.
-const MAX_ROWS: i64 = 4096;
+/// Rows of the first read while reading backwards, and of each at most. Each read
+/// doubles the number, unless the rows are large.
+const FIRST_ROWS: i64 = 16;
+const MAX_ROWS: i64 = 1024;
 /// Time limit of a search for the newest events.
 const NEWEST_WITHIN: Duration = Duration::from_millis(500);
 /// Time limit of a page: a filter may match almost nothing.
@@ -28,12 +31,13 @@ impl Service {
         let reads = self.0.reads.permit().await?;
         let start = query.after.as_deref().map(|cursor| self.cursor(cursor)).transpose()?;
         let decoder = Arc::clone(&self.0.decoder);
-        let mut page = Page { decoder, at: start.unwrap_or(Cursor::START), events: Vec::new(), query };
+        let at = start.unwrap_or(Cursor::START);
+        let mut page = Page { decoder, at, events: Vec::new(), bytes: 0, query };
         let until = since_boot() + PAGE_WITHIN;
         let mut first = true;
         loop {
-            let from = page.at.position;
-            let LogPage { rows, head: LogHead(head), trimmed } =
+            let from = page.at.next_position();
+            let LogPage { rows, more, head: LogHead(head), trimmed } =
                 reads.read(move |reader| reader.log(from, ROWS)).await?;
             if let Some(start) = start.filter(|_| first) {
                 start.check(head, trimmed)?;
@@ -44,17 +48,16 @@ impl Service {
                 return Ok(page.finish());
             }
             first = false;
-            let last = (rows.len() as i64) < ROWS;
             for row in &rows {
                 if page.add(row) {
                     return Ok(page.finish());
                 }
             }
-            if last {
+            if !more {
                 // The read also covered batches without events.
                 page.at = page.at.max(Cursor::after_batch(head));
             }
-            if last || since_boot() > until {
+            if !more || since_boot() > until {
                 return Ok(page.finish());
             }
         }
@@ -78,19 +81,30 @@ impl Service {
 fn newest(reader: &dyn Reader, query: &EventsQuery, decoder: &LogDecoder) -> Result<EventPage, StoreError> {
     let LogPage { head: LogHead(head), trimmed, .. } = reader.log(i64::MAX, 1)?;
     let until = since_boot() + NEWEST_WITHIN;
-    let (mut to, mut rows) = (head, ROWS);
+    let (mut to, mut rows) = (head, FIRST_ROWS);
     let mut newest = VecDeque::new();
-    while to > trimmed && newest.len() < query.limit && since_boot() < until {
+    let (mut bytes, mut full) = (0, false);
+    while to > trimmed && !full && since_boot() < until {
         let from = (to - rows + 1).max(trimmed + 1);
-        let mut events = Vec::new();
-        for row in reader.log(from, rows)?.rows.iter().filter(|row| row.position <= to) {
-            let matching = decoder.events(row).filter(|(_, event)| matches(query, event));
-            events.extend(matching.filter_map(|(cursor, event)| decoder.wire(cursor, &event)));
-        }
-        let missing = query.limit - newest.len();
-        events.into_iter().rev().take(missing).for_each(|event| newest.push_front(event));
+        // The newest events of this part of the log that fit.
+        let mut part: VecDeque<(usize, Event)> = VecDeque::new();
+        let read = for_each_row(reader, from, to, |row| {
+            for (cursor, event) in decoder.events(row).filter(|(_, event)| matches(query, event)) {
+                let Some(wire) = decoder.wire(cursor, &event) else { continue };
+                bytes += event.wire_bytes();
+                part.push_back((event.wire_bytes(), wire));
+                let events = |part: &VecDeque<_>| newest.len() + part.len();
+                while events(&part) > query.limit || (bytes > MAX_PAGE_BYTES && events(&part) > 1) {
+                    let Some((size, _)) = part.pop_front() else { break };
+                    bytes -= size;
+                    full = true;
+                }
+            }
+        })?;
+        full |= newest.len() + part.len() == query.limit;
+        part.into_iter().rev().for_each(|(_, event)| newest.push_front(event));
         to = from - 1;
-        rows = (rows * 2).min(MAX_ROWS);
+        rows = next_rows(rows, read, MAX_ROWS);
     }
     let cursor = Cursor::after_batch(head).encode(decoder.log_id());
     Ok(EventPage { events: newest.into(), cursor })
@@ -101,6 +115,8 @@ struct Page {
     /// The end of the page so far.
     at: Cursor,
     events: Vec<Event>,
+    /// About the size of the events.
+    bytes: usize,
     query: EventsQuery,
 }
 
@@ -111,7 +127,9 @@ impl Page {
             if cursor <= self.at || !matches(&self.query, &event) {
                 continue;
             }
-            if self.events.len() == self.query.limit {
+            self.bytes += event.wire_bytes();
+            let too_large = self.bytes > MAX_PAGE_BYTES && !self.events.is_empty();
+            if too_large || self.events.len() == self.query.limit {
                 return true;
             }
             self.at = cursor;

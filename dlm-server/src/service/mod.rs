@@ -38,7 +38,9 @@ use std::time::Duration;
 
 use dlm_engine::{ClaimKey, Context, KeyLookup, Limits, Micros, Op, Replicas};
 use dlm_protocol::{AcquireRequest, IdempotencyKey, Lease, ResourceName};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::background::{Background, PartEnded};
 use crate::feed::Feed;
@@ -58,7 +60,7 @@ pub use open::ServiceOptions;
 pub use operation::{EventsQuery, Operation, Outcome};
 pub use principal::Principal;
 pub use restore::{Restored, restore};
-pub(crate) use subscribe::{EventFilter, Subscription, SubscriptionEnd, SubscriptionItem};
+pub(crate) use subscribe::{EventBatch, EventFilter, Subscription, SubscriptionEnd, SubscriptionItem};
 
 /// The lock service over one store. Clones share it.
 #[derive(Clone)]
@@ -75,6 +77,8 @@ struct Inner {
     lease_watchers: Arc<LeaseWatchers>,
     feed: Feed,
     overviews: Overviews,
+    /// Permits to hold stored events of a subscription in memory.
+    replays: Arc<Semaphore>,
     limits: Arc<Limits>,
     draining: CancellationToken,
     background: Background,
@@ -172,6 +176,17 @@ impl Service {
     pub(crate) fn settled(&self, resource: &ResourceName) -> impl Future<Output = Result<(), Error>> + use<> {
         let settled = self.sweep(resource.to_shared(), Vec::new());
         async move { settled.await.map(drop) }
+    }
+
+    /// Runs a part of an operation that reads in a task of its own, which is aborted
+    /// when the future is dropped. A caller that waits for its peer does not poll
+    /// the future, which could have been given a permit to read.
+    pub(crate) fn in_task<T: Send + 'static, F: Future<Output = Result<T, Error>> + Send + 'static>(
+        &self,
+        part: F,
+    ) -> impl Future<Output = Result<T, Error>> + use<T, F> {
+        let task = AbortOnDropHandle::new(self.0.background.spawn_async(part));
+        async move { task.await.map_err(|_| Error::Internal)? }
     }
 
     /// Notifies `sender` when the lease expires or is force-released.

@@ -1,5 +1,7 @@
 //! The operations that a writer answers without a wait.
 
+use std::time::Duration;
+
 use dlm_engine::{CancelOutcome, ClaimKey, Op, Reply};
 use dlm_protocol::{
     Cancelled, Checked, FencingToken, ForceReleaseRequest, ForceReleased, IdempotencyKey, Lease, LeaseId,
@@ -9,6 +11,7 @@ use dlm_protocol::{
 use super::acquire::{reply, unexpected};
 use super::{Error, Outcome, Principal, Service, wire};
 use crate::clock::since_boot;
+use crate::writer::OperationResult;
 
 impl Service {
     pub(super) async fn cancel(
@@ -30,39 +33,61 @@ impl Service {
         }
     }
 
-    /// Enqueues the renewal at once; the future waits for its result.
-    pub(super) fn renew(
+    pub(super) async fn renew(
         &self,
         resource: &ResourceName,
         id: &LeaseId,
         ttl: Option<Ttl>,
-    ) -> impl Future<Output = Result<Lease, Error>> + use<> {
+    ) -> Result<Lease, Error> {
+        let renewed = self.start_renewal(resource, id, ttl).await;
+        self.renewed(resource, renewed)
+    }
+
+    /// Enqueues a renewal at once; the future waits for its result, and how long
+    /// that took.
+    fn start_renewal(
+        &self,
+        resource: &ResourceName,
+        id: &LeaseId,
+        ttl: Option<Ttl>,
+    ) -> impl Future<Output = Result<(OperationResult, Duration), Error>> + use<> {
         let arrived = since_boot();
-        let (service, resource) = (self.clone(), resource.clone());
         let executing = self.0.ids.decode(resource.as_str(), id).map(|lease| {
             let op = Op::Renew { key: lease.key, token: lease.token, ttl_ms: ttl.map(Ttl::as_millis) };
             self.execute(resource.to_shared(), op)
         });
         async move {
-            let answer = executing.ok_or(Error::NotHolder)?.await?;
-            match reply(answer.outcome, answer.first_now).map_err(by_lease)? {
-                Reply::Lease(claim) => {
-                    service.lease(&resource, &claim, answer.first_now, since_boot().saturating_sub(arrived))
-                }
-                reply => Err(unexpected(&reply)),
-            }
+            let result = executing.ok_or(Error::NotHolder)?.await?;
+            Ok((result, since_boot().saturating_sub(arrived)))
+        }
+    }
+
+    fn renewed(
+        &self,
+        resource: &ResourceName,
+        renewed: Result<(OperationResult, Duration), Error>,
+    ) -> Result<Lease, Error> {
+        let (result, held) = renewed?;
+        match reply(result.outcome, result.first_now).map_err(by_lease)? {
+            Reply::Lease(claim) => self.lease(resource, &claim, result.first_now, held),
+            reply => Err(unexpected(&reply)),
         }
     }
 
     pub(super) async fn renew_many(&self, leases: Vec<RenewItem>) -> Result<Outcome, Error> {
         // Enqueue all of them before waiting for the first result.
-        let renewals: Vec<_> =
-            leases.iter().map(|item| self.renew(&item.resource, &item.lease_id, item.ttl_ms)).collect();
+        let renewals: Vec<_> = leases
+            .iter()
+            .map(|item| self.start_renewal(&item.resource, &item.lease_id, item.ttl_ms))
+            .collect();
         let mut results = Vec::with_capacity(renewals.len());
         for renewal in renewals {
             results.push(renewal.await);
         }
-        Ok(Outcome::Renewed(results))
+        // Leases in wire terms only once all are there: a lease with its metadata is
+        // large, and many renewals may be in progress.
+        let results = leases.iter().zip(results);
+        Ok(Outcome::Renewed(results.map(|(item, result)| self.renewed(&item.resource, result)).collect()))
     }
 
     pub(super) async fn release(&self, resource: &ResourceName, id: &LeaseId) -> Result<Outcome, Error> {

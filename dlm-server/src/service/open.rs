@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use dlm_engine::Limits;
 use dlm_protocol::limits::{AWAY_GRACE_MS, MAX_HOLDERS_SHOWN};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::lease_id::LeaseIds;
 use super::overview::Overviews;
 use super::reads::Reads;
+use super::subscribe::MAX_REPLAYS;
 use super::{Inner, Service};
 use crate::background::Background;
 use crate::feed::Feed;
@@ -118,6 +120,7 @@ impl Service {
             lease_watchers,
             feed,
             overviews: Overviews::default(),
+            replays: Arc::new(Semaphore::new(MAX_REPLAYS)),
             limits,
             draining: CancellationToken::new(),
             background,

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use dlm_engine::{ClaimKey, Micros};
+use dlm_protocol::limits::MAX_PAGE_BYTES;
 use dlm_protocol::{LockPage, ResourceName, StateFilter};
 
 use super::acquire::reply;
@@ -11,7 +12,7 @@ use super::reads::ReadPermit;
 use super::{Error, ListQuery, Outcome, Service, wire};
 use crate::clock::since_boot;
 use crate::log::Cursor;
-use crate::store::{Name, ResourceView, StoreError};
+use crate::store::{Name, ResourcePage, ResourceView};
 
 /// Time limit for reading again because something became overdue meanwhile.
 const READ_WITHIN: Duration = Duration::from_secs(5);
@@ -39,11 +40,9 @@ impl Service {
 
     pub(super) async fn list(&self, query: ListQuery) -> Result<Outcome, Error> {
         let reads = self.0.reads.permit().await?;
-        let (state, limit) = (query.state, query.limit);
-        let (mut now, (mut views, head)) =
+        let state = query.state;
+        let (mut now, ResourcePage { mut views, mut more, head }) =
             reads.read(move |reader| Ok((reader.now()?, reader.list(&query)?))).await?;
-        let full = views.len() == limit;
-        let next = views.last().filter(|_| full).map(|view| view.name.to_string());
         // On a busy server something is always overdue, so only those rows are
         // read again.
         let mut overdue = self.overdue(&views, now);
@@ -54,13 +53,18 @@ impl Service {
             }
             self.end_overdue(&overdue).await?;
             let names: Vec<_> = overdue.into_iter().map(|overdue| overdue.name).collect();
-            let reread;
-            (now, reread) = reads
+            let (reread, left_out);
+            (now, reread, left_out) = reads
                 .read(move |reader| {
-                    let views = names.iter().map(|name| Ok(reader.view(name)?.0));
-                    Ok((reader.now()?, views.collect::<Result<Vec<_>, StoreError>>()?))
+                    let (now, reread) = (reader.now()?, reader.list_again(&names)?);
+                    let left_out = names.get(reread.len()).cloned();
+                    Ok((now, reread, left_out))
                 })
                 .await?;
+            if let Some(left_out) = left_out {
+                views.retain(|view| view.name < left_out);
+                more = true;
+            }
             overdue = self.overdue(&reread, now);
             for view in reread {
                 if let Ok(row) = views.binary_search_by(|row| row.name.cmp(&view.name)) {
@@ -68,6 +72,17 @@ impl Service {
                 }
             }
         }
+        // Rows that were read again may have grown.
+        let mut bytes = 0;
+        let fitting = views.iter().take_while(|view| {
+            let first = bytes == 0;
+            bytes += view.list_bytes();
+            first || bytes <= MAX_PAGE_BYTES
+        });
+        let fitting = fitting.count();
+        more |= fitting < views.len();
+        views.truncate(fitting);
+        let next = views.last().filter(|_| more).map(|view| view.name.to_string());
         // Of the first read, so that events after the cursor miss no change of
         // any row.
         let cursor = Cursor::after_batch(head.0).encode(self.0.decoder.log_id());

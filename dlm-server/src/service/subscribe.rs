@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_protocol::ResourceName;
-use tokio::sync::broadcast;
+use tokio::sync::{OwnedSemaphorePermit, broadcast};
 
 use super::{Error, Service};
-use crate::feed::{LiveEvent, RenewalMessage, Subscriber, live_events};
+use crate::feed::{LiveEvent, MAX_TAKEN, MAX_TAKEN_BYTES, RenewalMessage, Subscriber, live_event};
 use crate::log::{Cursor, CursorError};
 use crate::store::{LogHead, LogPage};
 
 /// Log rows (one per batch) per read.
 const ROWS: i64 = 64;
-/// Maximum events per item.
-const MAX_EVENTS: usize = 512;
+/// How many subscribers may have stored events in memory at a time. The others wait
+/// for their turn: many may resume at once, and not all of them read fast.
+pub(super) const MAX_REPLAYS: usize = 256;
 /// How long the feed takes to start for its first subscriber.
 const FEED_START: Duration = Duration::from_millis(20);
 
@@ -33,9 +34,16 @@ impl EventFilter {
     }
 }
 
+/// Events to deliver. Stored events are in memory only for their subscriber, so
+/// keep it no longer than it takes to send them.
+pub(crate) struct EventBatch {
+    pub(crate) events: Vec<Arc<LiveEvent>>,
+    _replay: Option<OwnedSemaphorePermit>,
+}
+
 /// What a subscription delivers next.
 pub(crate) enum SubscriptionItem {
-    Events(Vec<Arc<LiveEvent>>),
+    Events(EventBatch),
     /// Everything that was committed before the subscription began has been
     /// delivered; live events follow.
     Synced,
@@ -77,10 +85,13 @@ pub(crate) struct Subscription {
 
 type Reading = Pin<Box<dyn Future<Output = Result<StoredEvents, Error>> + Send>>;
 
-/// A part of the log and its serialized events.
+/// The next part of the log.
 struct StoredEvents {
-    page: LogPage,
-    events: Vec<Arc<LiveEvent>>,
+    batch: EventBatch,
+    /// The end of the part.
+    end: Cursor,
+    head: i64,
+    trimmed: i64,
 }
 
 impl Service {
@@ -126,13 +137,13 @@ impl Subscription {
     /// Cancel safe: dropping the future loses no event.
     pub(crate) async fn next(&mut self) -> Result<SubscriptionItem, SubscriptionEnd> {
         loop {
-            let Some((events, upto)) = self.subscriber.after(self.at, MAX_EVENTS) else {
+            let Some((events, upto)) = self.subscriber.after(self.at) else {
                 if self.live {
                     return Err(SubscriptionEnd::TooSlow);
                 }
-                let events = self.next_stored().await?;
-                if !events.is_empty() {
-                    return Ok(SubscriptionItem::Events(events));
+                let batch = self.next_stored().await?;
+                if !batch.events.is_empty() {
+                    return Ok(SubscriptionItem::Events(batch));
                 }
                 continue;
             };
@@ -140,7 +151,7 @@ impl Subscription {
             self.at = upto;
             let events: Vec<_> = events.into_iter().filter(|event| self.matches(&event.resource)).collect();
             if !events.is_empty() {
-                return Ok(SubscriptionItem::Events(events));
+                return Ok(SubscriptionItem::Events(EventBatch { events, _replay: None }));
             }
             if !moved {
                 // The feed may not have read yet what was committed before the
@@ -156,39 +167,49 @@ impl Subscription {
 
     /// Reads the next stored events and returns those that match. The list may be
     /// empty before the end of the log.
-    async fn next_stored(&mut self) -> Result<Vec<Arc<LiveEvent>>, SubscriptionEnd> {
-        let (service, from) = (&self.service, self.at.position);
-        let read = self.reading.get_or_insert_with(|| Box::pin(read_stored(service.clone(), from))).await;
+    async fn next_stored(&mut self) -> Result<EventBatch, SubscriptionEnd> {
+        let (service, filter, at) = (&self.service, &self.filter, self.at);
+        let reading =
+            || -> Reading { Box::pin(service.in_task(read_stored(service.clone(), filter.clone(), at))) };
+        let read = self.reading.get_or_insert_with(reading).await;
         self.reading = None;
-        let StoredEvents { page: LogPage { rows, head: LogHead(head), trimmed }, events } = read?;
+        let StoredEvents { batch, end, head, trimmed } = read?;
         self.at.check(head, trimmed)?;
-        let at = self.at;
-        let matching =
-            events.into_iter().filter(|event| event.at > at && self.matches(&event.resource)).collect();
-        let end = match rows.last() {
-            Some(row) if rows.len() as i64 == ROWS => row.position,
-            _ => head,
-        };
-        if Cursor::after_batch(end) > self.at {
-            self.at = Cursor::after_batch(end);
+        if end > self.at {
+            self.at = end;
         } else {
             // Everything stored was read, but the feed has not started yet.
             tokio::time::sleep(FEED_START).await;
         }
-        Ok(matching)
+        Ok(batch)
     }
 }
 
-async fn read_stored(service: Service, from: i64) -> Result<StoredEvents, Error> {
+async fn read_stored(service: Service, filter: EventFilter, after: Cursor) -> Result<StoredEvents, Error> {
+    let replay = Arc::clone(&service.0.replays).acquire_owned().await.map_err(|_| Error::Internal)?;
     let decoder = Arc::clone(&service.0.decoder);
     let reads = service.0.reads.permit_in_turn().await?;
     let read = reads.read(move |reader| {
-        let page = reader.log(from, ROWS)?;
+        let LogPage { rows, more, head: LogHead(head), trimmed } = reader.log(after.next_position(), ROWS)?;
         let mut events = Vec::new();
-        for row in &page.rows {
-            events.extend(live_events(row, &decoder)?);
+        let mut bytes = 0;
+        let mut end = None;
+        let all = rows.iter().flat_map(|row| decoder.events(row));
+        for (at, event) in all.filter(|(at, event)| *at > after && filter.matches(&event.resource)) {
+            let Some(event) = live_event(at, &event, &decoder)? else { continue };
+            bytes += event.text.len();
+            events.push(event);
+            if events.len() == MAX_TAKEN || bytes >= MAX_TAKEN_BYTES {
+                end = Some(at);
+                break;
+            }
         }
-        Ok(StoredEvents { page, events })
+        let end = end.unwrap_or(match rows.last() {
+            Some(row) if more => Cursor::after_batch(row.position),
+            _ => Cursor::after_batch(head),
+        });
+        let batch = EventBatch { events, _replay: Some(replay) };
+        Ok(StoredEvents { batch, end, head, trimmed })
     });
     read.await
 }

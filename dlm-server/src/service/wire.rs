@@ -7,7 +7,7 @@ use dlm_protocol::{
 
 use super::lease_id::LeaseIds;
 use crate::log::wire::{damaged, resource_name, ttl, waiter_id};
-use crate::store::{ResourceView, StoreError};
+use crate::store::{ResourceView, StoreError, holders_shown};
 
 pub(super) use crate::log::wire::{mode, time};
 
@@ -71,7 +71,8 @@ pub(super) fn holder(claim: &Claim) -> Result<Holder, StoreError> {
 /// The holders that a refusal reports, and the milliseconds until a retry can
 /// succeed: until the first expiry.
 pub(super) fn refused(snapshot: &Snapshot, now: Micros) -> Result<(Vec<Holder>, u64), StoreError> {
-    let holders = snapshot.holders.iter().map(|claim| holder(claim)).collect::<Result<_, _>>()?;
+    let shown = holders_shown(snapshot.holders.iter().map(|claim| &**claim));
+    let holders = snapshot.holders[..shown].iter().map(|claim| holder(claim)).collect::<Result<_, _>>()?;
     let first_expiry = snapshot.holders.iter().filter_map(|claim| Some(claim.lease()?.expires_at)).min();
     let retry_after_ms = first_expiry.map_or(0, |at| at.0.saturating_sub(now.0).max(0) as u64 / 1000 + 1);
     Ok((holders, retry_after_ms))

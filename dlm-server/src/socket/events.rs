@@ -13,9 +13,9 @@ use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes
 use tokio_util::sync::CancellationToken;
 
 use super::{CloseReason, PING_INTERVAL, PeerLiveness, SendError, Socket, close, flush, write};
-use crate::feed::{LiveEvent, RenewalMessage};
+use crate::feed::RenewalMessage;
 use crate::metrics::{Metrics, SocketProtocol};
-use crate::service::{Error, Subscription, SubscriptionEnd, SubscriptionItem};
+use crate::service::{Error, EventBatch, Subscription, SubscriptionEnd, SubscriptionItem};
 
 /// A peer that has been silent for this long is dead.
 const LIVENESS_TIMEOUT: Duration = Duration::from_secs(15);
@@ -61,7 +61,7 @@ async fn serve(
         let sent = tokio::select! {
             next = subscription.next() => {
                 match next {
-                    Ok(SubscriptionItem::Events(events)) => send_events(stream, events).await,
+                    Ok(SubscriptionItem::Events(batch)) => send_events(stream, batch).await,
                     Ok(SubscriptionItem::Synced) => {
                         synced = true;
                         let message = EventMessage::Synced { cursor: subscription.cursor() };
@@ -80,8 +80,8 @@ async fn serve(
                 }
             }
             message = stream.next() => {
-                if has_left(message.as_ref()) {
-                    return CloseReason::PeerLeft;
+                if let Some(reason) = end(message) {
+                    return reason;
                 }
                 peer.active();
                 Ok(())
@@ -96,11 +96,14 @@ async fn serve(
             }
             () = peer.timed_out(LIVENESS_TIMEOUT) => match stream.next().now_or_never() {
                 // The message arrived during a long send.
-                Some(message) if !has_left(message.as_ref()) => {
-                    peer.active();
-                    Ok(())
-                }
-                _ => return CloseReason::PeerLeft,
+                Some(message) => match end(message) {
+                    Some(reason) => return reason,
+                    None => {
+                        peer.active();
+                        Ok(())
+                    }
+                },
+                None => return CloseReason::PeerLeft,
             },
             () = stop.cancelled() => return CloseReason::GoingAway,
         };
@@ -112,15 +115,19 @@ async fn serve(
     }
 }
 
-fn has_left(message: Option<&Result<Message, WsError>>) -> bool {
-    matches!(message, Some(Ok(Message::Close(_)) | Err(_)) | None)
+/// Whether this message, or its absence, ends the socket. Other messages of a
+/// subscriber are ignored.
+fn end(message: Option<Result<Message, WsError>>) -> Option<CloseReason> {
+    match message {
+        Some(Ok(Message::Close(_))) => Some(CloseReason::PeerClosed),
+        Some(Ok(_)) => None,
+        Some(Err(error)) => Some(error.into()),
+        None => Some(CloseReason::PeerLeft),
+    }
 }
 
-async fn send_events(
-    stream: &mut HyperWebsocketStream,
-    events: Vec<Arc<LiveEvent>>,
-) -> Result<(), SendError> {
-    for event in events {
+async fn send_events(stream: &mut HyperWebsocketStream, batch: EventBatch) -> Result<(), SendError> {
+    for event in &batch.events {
         write(stream, Message::Text(event.text.clone())).await?;
     }
     flush(stream).await

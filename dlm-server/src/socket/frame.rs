@@ -29,6 +29,10 @@ pub(super) struct FrameError {
 
 /// Decodes a frame.
 pub(super) fn decode(text: &str) -> Result<(u64, SessionOperation), FrameError> {
+    if text.starts_with('\u{feff}') {
+        let why = invalid("the frame must not begin with a byte order mark");
+        return Err(FrameError { id: None, why });
+    }
     let request: SessionRequest = serde_json::from_str(text).map_err(|error| {
         // The fields that say more about the error than serde does.
         #[derive(Default, Deserialize)]

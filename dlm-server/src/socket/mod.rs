@@ -43,6 +43,10 @@ pub(crate) const MAX_FRAME: usize = 1024 * 1024;
 /// sending when the connection closes may never see the reason.
 pub(crate) const MAX_READ: usize = 4 * MAX_FRAME;
 
+/// Maximum size of one message to the peer, besides the write buffer: a renewal of
+/// a thousand leases, the metadata of each escaped.
+const MAX_REPLY: usize = 32 * 1024 * 1024;
+
 /// All sockets of a server. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Sockets {
@@ -104,7 +108,7 @@ pub(crate) fn config(max_message: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(32 * 1024)
         .write_buffer_size(64 * 1024)
-        .max_write_buffer_size(8 * 1024 * 1024)
+        .max_write_buffer_size(MAX_REPLY)
         .max_message_size(Some(max_message))
         .max_frame_size(Some(max_message))
 }

@@ -6,15 +6,15 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_protocol::{ProblemCode, RenewResult, SessionBody, SessionMessage};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use hyper_tungstenite::HyperWebsocketStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
-use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -32,6 +32,11 @@ const LIVENESS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum frames enqueued before replies are handled. Replies are sent at the
 /// latest when twice as many are ready.
 const MAX_FRAMES: usize = 512;
+/// How many statuses of a session are read at a time.
+const MAX_STATUSES: usize = 16;
+/// Size of the replies that are serialized before they are sent. No frame is read
+/// and no further reply taken until then.
+const MAX_READY_BYTES: usize = 1024 * 1024;
 
 type Pending = Pin<Box<dyn Future<Output = SessionReply> + Send>>;
 
@@ -61,7 +66,9 @@ impl Socket for SessionSocket {
             lease_ended,
             pending: FuturesUnordered::new(),
             quota: SessionQuota::default(),
+            statuses: Arc::new(Semaphore::new(MAX_STATUSES)),
             ready: VecDeque::new(),
+            ready_bytes: 0,
             id: Uuid::now_v7().to_string(),
         };
         let reason = session.serve(&mut stream, ended, &stop).await;
@@ -75,8 +82,11 @@ struct Session {
     lease_ended: LeaseEndedSender,
     pending: FuturesUnordered<Pending>,
     quota: SessionQuota,
-    /// Messages to send.
-    ready: VecDeque<SessionMessage>,
+    /// Permits to read a status, and to keep it until it is serialized.
+    statuses: Arc<Semaphore>,
+    /// Serialized messages to send, and their size.
+    ready: VecDeque<String>,
+    ready_bytes: usize,
     /// Identifies the session in request ids.
     id: String,
 }
@@ -103,8 +113,8 @@ impl Session {
                         return CloseReason::PeerLeft;
                     }
                 }
-                Some(lease) = ended.recv() => self.ready.push_back(SessionMessage::LeaseEnded(lease)),
-                frame = stream.next() => {
+                Some(lease) = ended.recv() => self.push(&SessionMessage::LeaseEnded(lease)),
+                frame = stream.next(), if !self.quota.is_full() => {
                     peer.active();
                     let mut next = Some(frame);
                     let mut frames = 0;
@@ -113,13 +123,20 @@ impl Session {
                             return reason;
                         }
                         frames += 1;
-                        next = if frames < MAX_FRAMES { stream.next().now_or_never() } else { None };
+                        let go_on = frames < MAX_FRAMES && self.has_room() && !self.quota.is_full();
+                        next = if go_on { stream.next().now_or_never() } else { None };
                     }
                 }
-                Some(reply) = self.pending.next() => self.complete(reply),
+                Some(reply) = self.pending.next() => {
+                    if self.quota.is_full() {
+                        // Nothing was read from the peer meanwhile.
+                        peer.active();
+                    }
+                    self.complete(reply);
+                }
                 () = peer.timed_out(LIVENESS_TIMEOUT) => return CloseReason::PeerLeft,
             }
-            while self.ready.len() < 2 * MAX_FRAMES
+            while self.has_room()
                 && let Some(Some(reply)) = self.pending.next().now_or_never()
             {
                 self.complete(reply);
@@ -135,13 +152,27 @@ impl Session {
         if self.ready.is_empty() {
             return Ok(());
         }
-        while let Some(message) = self.ready.pop_front() {
-            match serde_json::to_string(&message) {
-                Ok(text) => write(stream, Message::Text(text.into())).await?,
-                Err(error) => tracing::error!(%error, "reply could not be serialized"),
-            }
+        while let Some(text) = self.ready.pop_front() {
+            self.ready_bytes -= text.len();
+            write(stream, Message::Text(text.into())).await?;
         }
         flush(stream).await
+    }
+
+    /// Whether more replies may be taken before those that are ready are sent.
+    fn has_room(&self) -> bool {
+        self.ready.len() < 2 * MAX_FRAMES && self.ready_bytes < MAX_READY_BYTES
+    }
+
+    /// Queues a message. Only its text is kept, which is smaller.
+    fn push(&mut self, message: &SessionMessage) {
+        match serde_json::to_string(message) {
+            Ok(text) => {
+                self.ready_bytes += text.len();
+                self.ready.push_back(text);
+            }
+            Err(error) => tracing::error!(%error, "reply could not be serialized"),
+        }
     }
 
     /// Handles a frame. The operation is enqueued when this returns, so frames on
@@ -149,7 +180,7 @@ impl Session {
     fn handle(&mut self, frame: Option<Result<Message, WsError>>) -> Result<(), CloseReason> {
         let text = match frame {
             Some(Ok(Message::Text(text))) if text.len() > MAX_FRAME => {
-                return Err(CloseReason::FrameTooLarge);
+                return Err(CloseReason::MessageTooBig);
             }
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Binary(_))) => {
@@ -157,15 +188,13 @@ impl Session {
                 self.reject(None, why);
                 return Ok(());
             }
-            Some(Ok(Message::Close(_))) | None => return Err(CloseReason::PeerLeft),
+            Some(Ok(Message::Close(_))) => return Err(CloseReason::PeerClosed),
+            None => return Err(CloseReason::PeerLeft),
             Some(Ok(_)) => return Ok(()),
-            Some(Err(WsError::Capacity(CapacityError::MessageTooLong { .. }))) => {
-                return Err(CloseReason::FrameTooLarge);
-            }
-            Some(Err(_)) => return Err(CloseReason::PeerLeft),
+            Some(Err(error)) => return Err(error.into()),
         };
         match frame::decode(&text) {
-            Ok((id, operation)) => match self.quota.acquire(&operation) {
+            Ok((id, operation)) => match self.quota.acquire(&operation, text.len()) {
                 Ok(permit) => {
                     let mut executing = self.execute(id, permit, operation);
                     // The first poll enqueues the operation.
@@ -191,13 +220,21 @@ impl Session {
                 let lease = lease.inspect(|lease| service.watch(lease, &lease_ended));
                 reply(lease.map(|lease| SessionBody::Lease(Box::new(lease))))
             }),
-            SessionOperation::Status { resource } => Box::pin(async move {
-                let status = async {
-                    service.settled(&resource).await?;
-                    service.call(&principal, Operation::Status { resource }).await
-                };
-                reply(status.await.and_then(body))
-            }),
+            SessionOperation::Status { resource } => {
+                let turn = Arc::clone(&self.statuses).acquire_owned();
+                Box::pin(async move {
+                    let status = async {
+                        service.settled(&resource).await?;
+                        let _turn = turn.await.map_err(|_| Error::Internal)?;
+                        let call = {
+                            let service = service.clone();
+                            async move { service.call(&principal, Operation::Status { resource }).await }
+                        };
+                        service.in_task(call).await
+                    };
+                    reply(status.await.and_then(body))
+                })
+            }
             SessionOperation::Plain(operation) => Box::pin(async move {
                 let outcome = service.call(&principal, operation).await;
                 match &outcome {
@@ -224,7 +261,7 @@ impl Session {
                         }
                     }
                 }
-                self.ready.push_back(SessionMessage::Reply { id: Some(reply.id), body });
+                self.push(&SessionMessage::Reply { id: Some(reply.id), body });
             }
             Err(why) => self.reject(Some(reply.id), why),
         }
@@ -244,7 +281,7 @@ impl Session {
             tracing::warn!(session = self.id, id, "session operation failed");
         }
         problem.request_id = self.request_id(id);
-        self.ready.push_back(SessionMessage::Reply { id, body: SessionBody::Problem(Box::new(problem)) });
+        self.push(&SessionMessage::Reply { id, body: SessionBody::Problem(Box::new(problem)) });
     }
 }
 

@@ -36,7 +36,10 @@ pub(crate) use cluster::{Cluster, Heartbeat, PeerMessage};
 pub use error::OpenError;
 pub(crate) use error::{NOT_AVAILABLE, StoreError};
 pub use read::ListQuery;
-pub(crate) use read::{DueWork, KeyRange, LockCounts, LogHead, LogPage, LogRow, Reader, ResourceView};
+pub(crate) use read::{
+    DueWork, KeyRange, LockCounts, LogHead, LogPage, LogRow, Reader, ResourcePage, ResourceView,
+    for_each_row, holders_shown, next_rows,
+};
 
 /// A resource's name, shared between a writer and its store.
 pub(crate) type Name = Arc<str>;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dlm_engine::{Claim, ClaimKey, Micros};
 use dlm_protocol::StateFilter;
+use dlm_protocol::limits::MAX_HOLDERS_BYTES;
 
 use super::{ClaimRowKey, Name, StoreError};
 
@@ -28,6 +29,40 @@ pub(crate) struct ResourceView {
     pub(crate) waiters: Vec<Claim>,
 }
 
+impl ResourceView {
+    /// About how many bytes of JSON the resource takes in a list.
+    pub(crate) fn list_bytes(&self) -> usize {
+        const FIELDS: usize = 384;
+        FIELDS + self.name.len() + self.holders.iter().map(holder_bytes).sum::<usize>()
+    }
+}
+
+/// A page of resources, in the order of their names.
+pub(crate) struct ResourcePage {
+    pub(crate) views: Vec<ResourceView>,
+    /// Whether more may follow.
+    pub(crate) more: bool,
+    pub(crate) head: LogHead,
+}
+
+/// About how many bytes of JSON a holder takes.
+fn holder_bytes(claim: &Claim) -> usize {
+    const FIELDS: usize = 256;
+    FIELDS + claim.request.as_ref().map_or(0, |request| request.metadata.len() + request.owner.len())
+}
+
+/// How many of these holders a reply shows: at least one, and no more than
+/// [`MAX_HOLDERS_BYTES`] have place for.
+pub(crate) fn holders_shown<'a>(holders: impl IntoIterator<Item = &'a Claim>) -> usize {
+    let mut bytes = 0;
+    let fits = |claim: &&Claim| {
+        let first = bytes == 0;
+        bytes += holder_bytes(claim);
+        first || bytes <= MAX_HOLDERS_BYTES
+    };
+    holders.into_iter().take_while(fits).count()
+}
+
 /// How many of the longest queues, and of the oldest waiters, [`LockCounts`]
 /// contains.
 pub(super) const TOP: i64 = 10;
@@ -49,9 +84,14 @@ pub(crate) struct LockCounts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LogHead(pub(crate) i64);
 
+/// Size of the rows of a [`LogPage`], in bytes: it ends with the row that reaches it.
+pub(super) const LOG_PAGE_BYTES: usize = 256 * 1024;
+
 /// A page of the event log, read from one snapshot.
 pub(crate) struct LogPage {
     pub(crate) rows: Vec<LogRow>,
+    /// Whether more rows may follow.
+    pub(crate) more: bool,
     pub(crate) head: LogHead,
     /// The last position that was trimmed; 0 if none was.
     pub(crate) trimmed: i64,
@@ -94,12 +134,17 @@ pub(crate) trait Reader: Send + Sync {
     /// The place of a waiter in the queue, counted from 1.
     fn queue_position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError>;
 
-    fn list(&self, query: &ListQuery) -> Result<(Vec<ResourceView>, LogHead), StoreError>;
+    fn list(&self, query: &ListQuery) -> Result<ResourcePage, StoreError>;
+
+    /// Reads the rows of these resources in a list again: of all, or of as many of
+    /// the first as fit on a page.
+    fn list_again(&self, names: &[Name]) -> Result<Vec<ResourceView>, StoreError>;
 
     /// Waiters enqueued before `long` count as long waits.
     fn lock_counts(&self, long: Micros) -> Result<LockCounts, StoreError>;
 
-    /// Reads up to `limit` log rows from this position on, oldest first.
+    /// Reads up to `limit` log rows from this position on, oldest first. The page
+    /// may end earlier, with a row that makes it large.
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError>;
 
     /// What was due `behind` ago, and orphans: waiters of dead replicas whose
@@ -113,4 +158,32 @@ pub(crate) trait Reader: Send + Sync {
         cutoff: Micros,
         limit: i64,
     ) -> Result<Option<KeyRange>, StoreError>;
+}
+
+/// Reads the log rows between two positions, inclusive, oldest first. Returns their
+/// size in bytes.
+pub(crate) fn for_each_row(
+    reader: &dyn Reader,
+    mut from: i64,
+    to: i64,
+    mut each: impl FnMut(&LogRow),
+) -> Result<usize, StoreError> {
+    let mut bytes = 0;
+    while from <= to {
+        let page = reader.log(from, to - from + 1)?;
+        for row in page.rows.iter().take_while(|row| row.position <= to) {
+            bytes += row.events.len();
+            each(row);
+        }
+        match page.rows.last() {
+            Some(last) if page.more => from = last.position + 1,
+            _ => break,
+        }
+    }
+    Ok(bytes)
+}
+
+/// How many rows to read next, after a read of `rows` that were this large.
+pub(crate) fn next_rows(rows: i64, bytes: usize, max: i64) -> i64 {
+    if bytes < LOG_PAGE_BYTES { (rows * 2).min(max) } else { (rows / 2).max(1) }
 }

@@ -2,12 +2,12 @@
 
 use dlm_engine::{Claim, ClaimKey, Micros, Need, Resource, ResourceRecord};
 use dlm_protocol::StateFilter;
-use dlm_protocol::limits::{MAX_HOLDERS_SHOWN, MAX_NAME_BYTES, MAX_WAITERS_SHOWN};
+use dlm_protocol::limits::{MAX_HOLDERS_SHOWN, MAX_NAME_BYTES, MAX_PAGE_BYTES, MAX_WAITERS_SHOWN};
 
 use super::queries::{NameRange, Queries};
 use super::read::TOP;
 use super::rows::{ClaimRow, ResourceRow};
-use super::{ListQuery, LockCounts, Name, ResourceView, StoreError, floor_bucket};
+use super::{ListQuery, LockCounts, Name, ResourceView, StoreError, floor_bucket, holders_shown};
 
 /// How many waiters are loaded at a time.
 const WAITERS_LOADED: i64 = 64;
@@ -58,11 +58,11 @@ pub(super) fn view(connection: &mut impl Queries, name: &Name) -> Result<Resourc
     }
 }
 
-/// A page of resources, each with its first waiter.
+/// A page of resources, each with its first waiter, and whether more may follow.
 pub(super) fn list(
     connection: &mut impl Queries,
     query: &ListQuery,
-) -> Result<Vec<ResourceView>, StoreError> {
+) -> Result<(Vec<ResourceView>, bool), StoreError> {
     let names = NameRange {
         from: &query.prefix,
         // No name is empty.
@@ -75,7 +75,39 @@ pub(super) fn list(
         StateFilter::All => (0, 0),
     };
     let rows = connection.resource_page(&names, min_holders, min_waiters, query.limit as i64)?;
-    rows.into_iter().map(|row| view_of(connection, row, 1)).collect()
+    let found = rows.len();
+    let views = page(rows.into_iter().map(|row| view_of(connection, row, 1)))?;
+    let more = views.len() < found || found == query.limit;
+    Ok((views, more))
+}
+
+/// The rows of these resources in a list; as many of the first as fit on a page.
+pub(super) fn list_again(
+    connection: &mut impl Queries,
+    names: &[Name],
+) -> Result<Vec<ResourceView>, StoreError> {
+    page(names.iter().map(|name| match connection.resource(name)? {
+        Some(row) => view_of(connection, row, 1),
+        None => absent(connection, name),
+    }))
+}
+
+/// The first of these resources that fit on a page, at least one. The others are
+/// not read.
+fn page(
+    views: impl Iterator<Item = Result<ResourceView, StoreError>>,
+) -> Result<Vec<ResourceView>, StoreError> {
+    let mut page = Vec::new();
+    let mut bytes = 0;
+    for view in views {
+        let view = view?;
+        bytes += view.list_bytes();
+        if bytes > MAX_PAGE_BYTES && !page.is_empty() {
+            break;
+        }
+        page.push(view);
+    }
+    Ok(page)
 }
 
 /// Counts over all resources. Waiters enqueued before `long` count as long waits.
@@ -150,7 +182,8 @@ fn view_of(
         0 => Vec::new(),
         _ => claims(connection.waiters(&row.name, 0, waiters_shown)?)?,
     };
-    let holders = holders(connection, &row, MAX_HOLDERS_SHOWN as i64)?;
+    let mut holders = holders(connection, &row, MAX_HOLDERS_SHOWN as i64)?;
+    holders.truncate(holders_shown(&holders));
     Ok(ResourceView { row: row.to_record(), name: Name::from(row.name), holders, waiters })
 }
 

@@ -19,5 +19,6 @@ mod renewal;
 mod restore;
 mod sdk;
 mod session;
+mod sizes;
 mod token_monotonicity;
 mod tokens;

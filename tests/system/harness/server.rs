@@ -117,6 +117,15 @@ impl<B: Backend, T: ApiTransport> ServerProcess<B, T> {
         self.restart();
     }
 
+    /// The most memory that the process has had, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.child.id());
+        let status = std::fs::read_to_string(path).expect("the process runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak");
+        let kibibytes = line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number");
+        kibibytes * 1024
+    }
+
     /// Waits for the process to exit by itself.
     pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
         self.process.child.wait().expect("the process exits")

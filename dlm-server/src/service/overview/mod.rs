@@ -26,15 +26,15 @@ use super::{Error, Outcome, Service, unavailable, wire};
 use crate::clock::since_boot;
 use crate::log::LogDecoder;
 use crate::log::wire::{owner, resource_name};
-use crate::store::{LockCounts, LogRow, Reader, ResourceView, StoreError};
+use crate::store::{LockCounts, LogRow, Reader, ResourceView, StoreError, for_each_row, next_rows};
 use cached::CachedOverview;
 use tally::{Counts, Second, Tally, second_of};
 
 /// Time limit for reading the log in one computation.
 const BUDGET: Duration = Duration::from_millis(300);
 /// Log rows in the first read, and the maximum per read.
-const FIRST_ROWS: i64 = 256;
-const MAX_ROWS: i64 = 4096;
+const FIRST_ROWS: i64 = 64;
+const MAX_ROWS: i64 = 1024;
 /// The wait percentiles cover the waits that ended in this many seconds.
 const WAITS_OVER: Second = 60;
 
@@ -143,7 +143,7 @@ fn read_forward(
             add(&mut history.tally, decoder, row, Second::MIN);
         }
         match page.rows.last() {
-            Some(last) if page.rows.len() as i64 == MAX_ROWS => history.end = last.position,
+            Some(last) if page.more => history.end = last.position,
             _ => {
                 history.end = history.end.max(page.head.0);
                 return Ok(Some(history));
@@ -165,9 +165,9 @@ fn read_backward(reader: &dyn Reader, decoder: &LogDecoder, oldest: Second) -> R
     while to > trimmed {
         let from = (to - rows + 1).max(trimmed + 1);
         let mut first = Second::MAX;
-        for row in reader.log(from, rows)?.rows.iter().filter(|row| row.position <= to) {
+        let read = for_each_row(reader, from, to, |row| {
             first = first.min(add(&mut history.tally, decoder, row, oldest));
-        }
+        })?;
         if first < oldest {
             break;
         }
@@ -177,7 +177,7 @@ fn read_backward(reader: &dyn Reader, decoder: &LogDecoder, oldest: Second) -> R
             break;
         }
         to = from - 1;
-        rows = (rows * 2).min(MAX_ROWS);
+        rows = next_rows(rows, read, MAX_ROWS);
     }
     Ok(history)
 }

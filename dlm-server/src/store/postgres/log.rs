@@ -12,6 +12,7 @@ use diesel::sql_types::{BigInt, Bool, Text};
 use dlm_pq::PqConnection;
 
 use super::bulk;
+use crate::store::read::LOG_PAGE_BYTES;
 use crate::store::statement::statements;
 use crate::store::{LogHead, LogPage, LogRow, LogTrim, OldLogRow, StoreError};
 
@@ -30,8 +31,12 @@ statements! {
         UPDATE log_ends SET head = head + (SELECT count(*) FROM counted), \
             upto = upto + (SELECT coalesce(sum(count), 0) FROM counted)";
     ReadEnds -> (BigInt, BigInt, BigInt) = "SELECT head, upto, trimmed FROM log_ends";
-    ReadLog -> (BigInt, Text) = "SELECT position, events FROM log JOIN batch_events USING (batch) \
-        WHERE position >= ? ORDER BY position LIMIT ?";
+    /// Ends with the row that reaches this size.
+    ReadLog -> (BigInt, Text) = "SELECT position, events FROM (SELECT position, events, \
+            sum(octet_length(events)) OVER (ORDER BY position) - octet_length(events) AS before \
+            FROM (SELECT position, events FROM log JOIN batch_events USING (batch) \
+                WHERE position >= ? ORDER BY position LIMIT ?) AS rows) AS sized \
+        WHERE before < ? ORDER BY position";
     ReadOldest -> (BigInt, BigInt, BigInt) = "SELECT position, at, upto FROM log JOIN batch_events USING (batch) \
         ORDER BY position LIMIT ?";
     TrimLog -> () = "WITH trimmed_rows AS (DELETE FROM log WHERE position <= ? RETURNING batch), \
@@ -61,10 +66,13 @@ pub(super) fn head(connection: &mut PqConnection) -> Result<LogHead, StoreError>
 /// Reads rows from this position on. Call it in a transaction that reads from
 /// one snapshot.
 pub(super) fn read(connection: &mut PqConnection, from: i64, limit: i64) -> Result<LogPage, StoreError> {
-    let rows: Vec<(i64, String)> = bulk::load::<ReadLog, _>(connection, vec![from.into(), limit.into()])?;
+    let params = vec![from.into(), limit.into(), (LOG_PAGE_BYTES as i64).into()];
+    let rows: Vec<(i64, String)> = bulk::load::<ReadLog, _>(connection, params)?;
     let (head, _, trimmed) = ends(connection)?;
-    let rows = rows.into_iter().map(|(position, events)| LogRow { position, events }).collect();
-    Ok(LogPage { rows, head: LogHead(head), trimmed })
+    let rows: Vec<_> = rows.into_iter().map(|(position, events)| LogRow { position, events }).collect();
+    let size: usize = rows.iter().map(|row| row.events.len()).sum();
+    let more = size >= LOG_PAGE_BYTES || rows.len() as i64 == limit;
+    Ok(LogPage { rows, more, head: LogHead(head), trimmed })
 }
 
 /// Trims the oldest rows.

@@ -15,7 +15,7 @@ use super::{log, now};
 use crate::store::statement::statements;
 use crate::store::{
     ClaimRowKey, DueWork, KeyRange, ListQuery, LockCounts, LogHead, LogPage, Name, READERS, Reader,
-    ResourceView, StoreError, views,
+    ResourcePage, ResourceView, StoreError, views,
 };
 
 statements! {
@@ -104,8 +104,15 @@ impl Reader for PostgresReader {
         self.read(|connection| views::queue_position(connection, name, key))
     }
 
-    fn list(&self, query: &ListQuery) -> Result<(Vec<ResourceView>, LogHead), StoreError> {
-        self.read(|connection| Ok((views::list(connection, query)?, log::head(connection)?)))
+    fn list(&self, query: &ListQuery) -> Result<ResourcePage, StoreError> {
+        self.read(|connection| {
+            let (views, more) = views::list(connection, query)?;
+            Ok(ResourcePage { views, more, head: log::head(connection)? })
+        })
+    }
+
+    fn list_again(&self, names: &[Name]) -> Result<Vec<ResourceView>, StoreError> {
+        self.read(|connection| views::list_again(connection, names))
     }
 
     fn lock_counts(&self, long: Micros) -> Result<LockCounts, StoreError> {

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{DefaultLoadingMode, SimpleConnection};
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::sql_types::{BigInt, Binary, Text};
@@ -12,10 +12,11 @@ use dlm_engine::{ClaimKey, Micros};
 use super::lock::DatabaseLock;
 use super::{BUSY_TIMEOUT, DatabasePath, PRAGMAS, log_trimmed, set_busy_timeout};
 use crate::clock::Clock;
+use crate::store::read::LOG_PAGE_BYTES;
 use crate::store::schema::{log, writers};
 use crate::store::{
     ClaimRowKey, DueWork, KeyDeletion, KeyRange, ListQuery, LockCounts, LogHead, LogPage, LogRow, Name,
-    READERS, Reader, ResourceView, StoreError, views,
+    READERS, Reader, ResourcePage, ResourceView, StoreError, views,
 };
 
 pub(super) struct SqliteReader {
@@ -109,8 +110,15 @@ impl Reader for SqliteReader {
         self.read(|connection| views::queue_position(connection, name, key))
     }
 
-    fn list(&self, query: &ListQuery) -> Result<(Vec<ResourceView>, LogHead), StoreError> {
-        self.read(|connection| Ok((views::list(connection, query)?, head(connection)?)))
+    fn list(&self, query: &ListQuery) -> Result<ResourcePage, StoreError> {
+        self.read(|connection| {
+            let (views, more) = views::list(connection, query)?;
+            Ok(ResourcePage { views, more, head: head(connection)? })
+        })
+    }
+
+    fn list_again(&self, names: &[Name]) -> Result<Vec<ResourceView>, StoreError> {
+        self.read(|connection| views::list_again(connection, names))
     }
 
     fn lock_counts(&self, long: Micros) -> Result<LockCounts, StoreError> {
@@ -122,19 +130,23 @@ impl Reader for SqliteReader {
             // As bytes: a damaged row need not be text, and must not fail the read
             // of the others.
             let bytes = diesel::dsl::sql::<Binary>("CAST(events AS BLOB)");
-            let rows: Vec<(i64, Vec<u8>)> = log::table
+            let query = log::table
                 .filter(log::position.ge(from))
                 .order(log::position)
                 .limit(limit)
-                .select((log::position, bytes))
-                .load(connection)?;
-            let row = |(position, events): (i64, Vec<u8>)| LogRow {
-                position,
-                events: String::from_utf8_lossy(&events).into_owned(),
-            };
-            let rows = rows.into_iter().map(row).collect();
+                .select((log::position, bytes));
+            let (mut rows, mut size) = (Vec::new(), 0);
+            for row in query.load_iter::<(i64, Vec<u8>), DefaultLoadingMode>(connection)? {
+                let (position, events) = row?;
+                size += events.len();
+                rows.push(LogRow { position, events: String::from_utf8_lossy(&events).into_owned() });
+                if size >= LOG_PAGE_BYTES {
+                    break;
+                }
+            }
+            let more = size >= LOG_PAGE_BYTES || rows.len() as i64 == limit;
             let trimmed = log_trimmed::table.select(log_trimmed::position).first(connection)?;
-            Ok(LogPage { rows, head: head(connection)?, trimmed })
+            Ok(LogPage { rows, more, head: head(connection)?, trimmed })
         })
     }
 
