@@ -47,7 +47,7 @@ macro_rules! bounded_millis {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::from_millis(u64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+                Self::from_millis(crate::json::whole_number(deserializer)?).map_err(serde::de::Error::custom)
             }
         }
     };

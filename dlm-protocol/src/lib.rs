@@ -19,6 +19,7 @@
 
 mod duration;
 mod event;
+mod json;
 mod key;
 mod lease_id;
 pub mod limits;

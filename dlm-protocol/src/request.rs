@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::json::null_as_default;
 use crate::{FencingToken, LeaseId, Metadata, Mode, Owner, Reason, ResourceName, Ttl, Wait};
 
 /// The body of an acquire. All fields are optional.
@@ -19,16 +20,21 @@ use crate::{FencingToken, LeaseId, Metadata, Mode, Owner, Reason, ResourceName, 
 #[serde(deny_unknown_fields, default)]
 pub struct AcquireRequest {
     /// The lock mode.
+    #[serde(deserialize_with = "null_as_default")]
     pub mode: Mode,
     /// The TTL of the lease, in milliseconds.
+    #[serde(deserialize_with = "null_as_default")]
     pub ttl_ms: Ttl,
     /// How long to wait in the queue, in milliseconds, counted from the first
     /// request with this key. With 0 the acquire fails at once when the lock is
     /// held.
+    #[serde(deserialize_with = "null_as_default")]
     pub wait_ms: Wait,
     /// A display name for the caller.
+    #[serde(deserialize_with = "null_as_default")]
     pub owner: Owner,
     /// Key-value pairs that are shown with the lease.
+    #[serde(deserialize_with = "null_as_default")]
     pub metadata: Metadata,
 }
 

@@ -4,6 +4,7 @@
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::json::whole_number;
 use crate::{
     Cancelled, Checked, EndReason, FencingToken, IdempotencyKey, Lease, LeaseId, LockStatus, Metadata, Mode,
     Owner, Problem, Released, RenewItem, RenewResult, ResourceName, Ttl, Wait,
@@ -50,6 +51,7 @@ pub enum SessionOp {
 #[allow(missing_docs, reason = "the fields are documented where the HTTP bodies are")]
 pub struct SessionRequest {
     /// A number chosen by the caller. The reply has the same one.
+    #[serde(deserialize_with = "whole_number")]
     pub id: u64,
     /// The operation.
     pub op: SessionOp,

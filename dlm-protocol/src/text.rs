@@ -103,6 +103,6 @@ impl TryFrom<BTreeMap<String, String>> for Metadata {
 
 impl<'de> serde::Deserialize<'de> for Metadata {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::try_from(BTreeMap::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        Self::try_from(crate::json::distinct_pairs(deserializer)?).map_err(serde::de::Error::custom)
     }
 }

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use dlm_protocol::ProblemCode;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use serde::de::DeserializeOwned;
 
 use super::response::Rejection;
@@ -18,6 +18,7 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 /// A body that is too large is read and discarded up to this size. A client that
 /// is still sending when the connection closes may never see the response.
 const MAX_DISCARDED: u64 = 8 * 1024 * 1024;
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Reads a whole body of at most `limit` bytes.
 pub(super) async fn read(body: Incoming, limit: usize) -> Result<Bytes, Rejection> {
@@ -71,9 +72,15 @@ async fn collect(mut body: Incoming, limit: usize) -> Collected {
 
 /// Deserializes a JSON body.
 pub(super) fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Rejection> {
+    let unsupported = |detail| Rejection::new(ProblemCode::UnsupportedMediaType, 415, detail);
     if !is_json(headers) {
-        let detail = "the body must be `application/json`";
-        return Err(Rejection::new(ProblemCode::UnsupportedMediaType, 415, detail));
+        return Err(unsupported("the body must be `application/json` in UTF-8"));
+    }
+    if !is_plain(headers) {
+        return Err(unsupported("the body must not have a content encoding"));
+    }
+    if body.starts_with(BYTE_ORDER_MARK) {
+        return Err(Rejection::invalid("the body must not begin with a byte order mark"));
     }
     // serde would accept an array of the fields in order.
     if body.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| *byte != b'{') {
@@ -83,14 +90,23 @@ pub(super) fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> R
         .map_err(|error| Rejection::invalid(format!("the body is not valid: {error}")))
 }
 
+/// Whether the media type is that of JSON. It has no parameters of its own, so all
+/// are ignored, but for a charset that is not JSON's.
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
-    let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
-    let charset = parameters.trim();
-    essence.trim().eq_ignore_ascii_case("application/json")
-        && (charset.is_empty()
-            || charset.eq_ignore_ascii_case("charset=utf-8")
-            || charset.eq_ignore_ascii_case("charset=\"utf-8\""))
+    let mut parts = value.split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
+    is_json
+        && parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
+            let charset = value.trim().trim_matches('"');
+            !name.trim().eq_ignore_ascii_case("charset")
+                || ["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known))
+        })
+}
+
+/// Whether the body has no content encoding.
+fn is_plain(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 #[cfg(test)]
@@ -102,6 +118,9 @@ mod tests {
         for (value, json) in [
             ("application/json", true),
             ("Application/JSON; charset=UTF-8", true),
+            ("application/json;charset=\"utf-8\"; profile=x", true),
+            ("application/json; profile=\"https://example.org/a\"", true),
+            ("application/json;", true),
             ("application/json; charset=latin1", false),
             ("text/plain", false),
             ("application/jsonx", false),

@@ -7,7 +7,7 @@ use dlm_protocol::limits::{
 use dlm_protocol::{
     AcquireRequest, IdempotencyKey, ProblemCode, RenewManyRequest, ResourceName, StateFilter,
 };
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use hyper::http::request::Parts;
 use percent_encoding::percent_decode_str;
@@ -60,9 +60,8 @@ pub(super) async fn operation(
         | Route::Check => {
             query(&[])?;
             let resource = resource()?;
-            let without_body = incoming.is_end_stream();
             let bytes = body::read(incoming, MAX_BODY_BYTES).await?;
-            of_resource(route, resource, headers, &bytes, without_body)?
+            of_resource(route, resource, headers, &bytes)?
         }
     };
     Ok(Some(operation))
@@ -73,8 +72,9 @@ fn of_resource(
     resource: ResourceName,
     headers: &HeaderMap,
     bytes: &Bytes,
-    without_body: bool,
 ) -> Result<Operation, Rejection> {
+    // However it is framed: HTTP/2 may send an empty frame, HTTP/1 a last chunk.
+    let without_body = bytes.is_empty();
     Ok(match route {
         Route::Acquire => {
             let request = if without_body { AcquireRequest::default() } else { body::parse(headers, bytes)? };
