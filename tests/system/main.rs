@@ -20,6 +20,7 @@
 //! - `postgres_connections`: what a connection must support, hanging and canceled
 //!   commits, newer schemas
 //! - `postgres_only`: row locks, late commits, concurrent startup, TLS
+//! - `proxies`: nginx in front of a server
 //! - `replicas`: several servers on one Postgres database
 //! - `sockets`: upgrade, pings, silent peers, bookmarks, drain
 //! - `sqlite_locked`: a database file that another program has locked
@@ -44,6 +45,7 @@ mod memory;
 mod monitoring;
 mod postgres_connections;
 mod postgres_only;
+mod proxies;
 mod replicas;
 mod sockets;
 mod sqlite_locked;

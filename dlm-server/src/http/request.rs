@@ -91,7 +91,7 @@ fn of_resource(
         Route::Release => Operation::Release { resource, request: body::parse(headers, bytes)? },
         Route::ForceRelease => Operation::ForceRelease { resource, request: body::parse(headers, bytes)? },
         Route::Check => Operation::Check { resource, request: body::parse(headers, bytes)? },
-        _ => return Err(Rejection::not_found()),
+        _ => return Err(Rejection::new(ProblemCode::InternalError, 500, "this route has no operation")),
     })
 }
 

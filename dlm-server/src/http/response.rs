@@ -36,8 +36,16 @@ impl Rejection {
         Self::new(ProblemCode::InvalidRequest, 400, detail)
     }
 
-    pub(super) fn not_found() -> Self {
-        Self::new(ProblemCode::NotFound, 404, "there is nothing at this path")
+    pub(super) fn not_found(path: &str) -> Self {
+        let below_lock = ["/v1/locks/", "/locks/"].iter().any(|locks| path.starts_with(locks));
+        let detail = match below_lock {
+            true => {
+                "there is nothing at this path: the name of a lock is one segment, in which `/` is `%2F`; \
+                 if the client sent it so, a proxy has decoded it, and must pass the path unchanged"
+            }
+            false => "there is nothing at this path",
+        };
+        Self::new(ProblemCode::NotFound, 404, detail)
     }
 
     pub(super) fn method_not_allowed(allow: String) -> Self {

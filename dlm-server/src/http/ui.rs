@@ -34,7 +34,7 @@ pub(super) fn handle(method: &Method, path: &str, headers: &HeaderMap) -> Result
     if !matches!(*method, Method::GET | Method::HEAD) {
         return Err(match is_page(path) {
             true => Rejection::method_not_allowed("GET, HEAD".into()),
-            false => Rejection::not_found(),
+            false => Rejection::not_found(path),
         });
     }
     let name = path.strip_prefix('/').unwrap_or(path);
@@ -43,7 +43,7 @@ pub(super) fn handle(method: &Method, path: &str, headers: &HeaderMap) -> Result
     }
     match Files::get(name) {
         Some(found) if name != PAGE => Ok(file(found, name, headers)),
-        _ => Err(Rejection::not_found()),
+        _ => Err(Rejection::not_found(path)),
     }
 }
 
