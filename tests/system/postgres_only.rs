@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::harness::{
-    Acquire, Backend, Postgres, PostgresCluster, ServerProcess, WebSocket, eventually, exclusive_test_lock,
-    micros, spawn, startup_error,
+    Acquire, Api, Backend, Postgres, PostgresCluster, ServerProcess, WebSocket, eventually,
+    exclusive_test_lock, micros, new_key, spawn, startup_error,
 };
 
 #[tokio::test]
@@ -49,6 +49,30 @@ async fn b20_renewal_blocked_on_a_row_lock_until_the_lease_expired_is_refused() 
         }
     }
     panic!("only {refused} renewals were blocked until the lease expired");
+}
+
+#[tokio::test]
+async fn b41_callers_of_a_row_that_another_program_keeps_locked_are_answered() {
+    let server = ServerProcess::<Postgres>::start();
+    let (api, database) = (server.api(), server.database());
+    let lease = api.lock("a", &Acquire::exclusive().ttl(600_000)).await;
+    let row_lock = database.lock_row("a");
+    let key = new_key();
+    let waiting = Acquire::exclusive().wait(600_000).key(&key);
+    // Over a session a request may be held open for longer than 20 s.
+    let session = Api::over_sessions(server.url());
+    let responses = tokio::time::timeout(Duration::from_secs(60), async {
+        tokio::join!(api.renew("a", &lease), session.acquire("a", &waiting))
+    });
+    let (renewed, acquired) = responses.await.expect("all callers are answered");
+    renewed.problem(503, "unavailable");
+    acquired.problem(503, "unavailable");
+    // Other resources don't wait for it.
+    api.lock("b", &Acquire::exclusive()).await;
+    row_lock.commit();
+    api.renew("a", &lease).await.ok();
+    api.release("a", &lease).await.ok();
+    assert_eq!(api.lock("a", &waiting).await["fencing_token"], 2);
 }
 
 #[tokio::test]

@@ -59,12 +59,9 @@ impl Service {
             guard.state = QueueState::Absent;
             return Err(error.into());
         }
-        // A parked request waits for the lock. Its wait began no later than this request.
+        // No request sets a later deadline than its own.
         let wait_ends = arrived + Duration::from_millis(wait_ms);
-        let patience = || match self.0.writers.is_parked(&name, &claim, id) {
-            true => wait_ends.saturating_sub(since_boot()),
-            false => Duration::ZERO,
-        };
+        let parked_until = || self.0.writers.is_parked(&name, &claim, id).then_some(wait_ends);
         let answer = if waits && let Hold::Briefly { until } = hold {
             let held = async {
                 tokio::select! {
@@ -75,7 +72,7 @@ impl Service {
             };
             tokio::select! {
                 biased;
-                answer = self.0.writers.answer(&name, &mut answered, arrived, patience) => answer,
+                answer = self.0.writers.answer(&name, &mut answered, arrived, parked_until) => answer,
                 () = held => {
                     // The caller can return: the reply will tell it the key. If
                     // the wait has ended meanwhile, its result is in flight.
@@ -83,11 +80,11 @@ impl Service {
                         // There is no writer any more that could answer.
                         return Err(unavailable("the server is shutting down"));
                     }
-                    self.0.writers.answer(&name, &mut answered, since_boot(), || Duration::ZERO).await
+                    self.0.writers.answer(&name, &mut answered, since_boot(), || None).await
                 }
             }
         } else {
-            self.0.writers.answer(&name, &mut answered, arrived, patience).await
+            self.0.writers.answer(&name, &mut answered, arrived, parked_until).await
         };
         guard.answered(&answer);
         let answer = answer?;

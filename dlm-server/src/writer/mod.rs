@@ -128,12 +128,13 @@ impl Writers {
         let enqueued = self.enqueue(Execute { name, op, caller });
         async move {
             enqueued?;
-            progress.answer(&mut result, since, || Duration::ZERO).await
+            progress.answer(&mut result, since, || None).await
         }
     }
 
     /// Waits for the result of an operation that was enqueued at `since`, as long as
-    /// the writer responds and beyond that for `patience`.
+    /// the writer responds. A request that is parked waits on until its wait ends, at
+    /// `parked_until`.
     ///
     /// # Errors
     ///
@@ -147,9 +148,9 @@ impl Writers {
         name: &Name,
         result: &mut oneshot::Receiver<OperationResult>,
         since: Duration,
-        patience: impl Fn() -> Duration,
+        parked_until: impl Fn() -> Option<Duration>,
     ) -> Result<OperationResult, EnqueueError> {
-        self.queue_of(name).progress.answer(result, since, patience).await
+        self.queue_of(name).progress.answer(result, since, parked_until).await
     }
 
     /// Whether a request is held open until its wait ends.
@@ -172,7 +173,7 @@ impl Writers {
         let mut results = Vec::with_capacity(probed.len());
         for result in probed {
             let (progress, mut result): (Arc<Progress>, _) = result?;
-            results.push(progress.answer(&mut result, since, || Duration::ZERO).await?);
+            results.push(progress.answer(&mut result, since, || None).await?);
         }
         Ok(results)
     }
@@ -210,7 +211,7 @@ impl Writers {
         let queue = &self.0.queues[0];
         queue.responds()?;
         queue.send(job)?;
-        queue.progress.answer(&mut result, since_boot(), || Duration::ZERO).await?
+        queue.progress.answer(&mut result, since_boot(), || None).await?
     }
 
     /// Stops all writers once they have finished the jobs enqueued so far.

@@ -51,9 +51,9 @@ impl Progress {
         stalled > 0 && stalled == self.step.load(Ordering::Acquire) && self.began.load(Ordering::Acquire) > 0
     }
 
-    /// Waits for the result of a job that was enqueued at `since`. `patience` is how
-    /// long the caller may still be kept waiting for another reason than the writer:
-    /// not at all, unless it is parked.
+    /// Waits for the result of a job that was enqueued at `since`. `parked_until` is the
+    /// instant at which the wait of its request ends, if the request is parked: until
+    /// then it does not wait for the writer.
     ///
     /// # Errors
     ///
@@ -66,26 +66,24 @@ impl Progress {
         &self,
         result: &mut oneshot::Receiver<T>,
         since: Duration,
-        patience: impl Fn() -> Duration,
+        parked_until: impl Fn() -> Option<Duration>,
     ) -> Result<T, EnqueueError> {
-        let waited = || since_boot().saturating_sub(since);
-        let next_look = || self.time_left().min(ANSWER_WITHIN.saturating_sub(waited()));
-        let mut pause = next_look();
+        let mut due = since;
+        let mut pause = self.time_left();
         loop {
+            let left = (due + ANSWER_WITHIN).saturating_sub(since_boot());
             tokio::select! {
                 biased;
                 result = &mut *result => return result.map_err(|_| EnqueueError::Stopped),
-                () = self.look_after(pause) => {}
+                () = self.look_after(pause.min(left)) => {}
             }
-            pause = next_look();
-            if self.is_stalled() || waited() >= ANSWER_WITHIN {
-                let patience = patience();
-                if patience.is_zero() {
-                    // It may have arrived just now.
-                    return result.try_recv().map_err(|_| EnqueueError::NoAnswer);
-                }
-                pause = patience.min(ANSWER_WITHIN);
+            due = parked_until().unwrap_or(since);
+            let now = since_boot();
+            if now >= due && self.is_stalled() || now >= due + ANSWER_WITHIN {
+                // It may have arrived just now.
+                return result.try_recv().map_err(|_| EnqueueError::NoAnswer);
             }
+            pause = due.saturating_sub(now).min(ANSWER_WITHIN).max(self.time_left());
         }
     }
 
@@ -119,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    const AT_ONCE: Duration = Duration::ZERO;
+    const NOT_PARKED: fn() -> Option<Duration> = || None;
 
     /// The progress of a writer whose step began ten seconds ago.
     fn late() -> Arc<Progress> {
@@ -135,7 +133,7 @@ mod tests {
         let progress = late();
         let (_reply, mut result) = oneshot::channel::<()>();
         assert!(!progress.is_stalled());
-        let answer = progress.answer(&mut result, since_boot(), || AT_ONCE).await;
+        let answer = progress.answer(&mut result, since_boot(), NOT_PARKED).await;
         assert!(matches!(answer, Err(EnqueueError::NoAnswer)));
         assert!(progress.is_stalled());
         progress.begin_step();
@@ -147,7 +145,7 @@ mod tests {
         let progress = Progress::default();
         let (_reply, mut result) = oneshot::channel::<()>();
         let since = since_boot() - ANSWER_WITHIN;
-        let answer = progress.answer(&mut result, since, || AT_ONCE).await;
+        let answer = progress.answer(&mut result, since, NOT_PARKED).await;
         assert!(matches!(answer, Err(EnqueueError::NoAnswer)));
         assert!(!progress.is_stalled());
     }
@@ -160,10 +158,33 @@ mod tests {
             tokio::time::sleep(4 * GRACE).await;
             reply.send(7).unwrap();
         };
-        let patience = || Duration::from_secs(60);
-        let (answer, ()) = tokio::join!(progress.answer(&mut result, since_boot(), patience), granted);
+        let wait_ends = since_boot() + Duration::from_secs(60);
+        let answer = progress.answer(&mut result, since_boot(), || Some(wait_ends));
+        let (answer, ()) = tokio::join!(answer, granted);
         assert_eq!(answer.unwrap(), 7);
-        assert!(progress.is_stalled());
+    }
+
+    #[tokio::test]
+    async fn parked_request_gets_no_answer_once_its_wait_ends_while_the_writer_hangs() {
+        let progress = late();
+        let (_reply, mut result) = oneshot::channel::<()>();
+        let wait_ends = since_boot() + 2 * GRACE;
+        let answer = progress.answer(&mut result, since_boot(), || Some(wait_ends)).await;
+        assert!(matches!(answer, Err(EnqueueError::NoAnswer)));
+        assert!(since_boot() >= wait_ends);
+    }
+
+    #[tokio::test]
+    async fn wait_that_the_writer_ends_late_is_answered() {
+        let progress = Progress::default();
+        let (reply, mut result) = oneshot::channel();
+        let ended = async {
+            tokio::time::sleep(2 * GRACE).await;
+            reply.send(7).unwrap();
+        };
+        let (began, wait_ends) = (since_boot() - 2 * ANSWER_WITHIN, since_boot());
+        let (answer, ()) = tokio::join!(progress.answer(&mut result, began, || Some(wait_ends)), ended);
+        assert_eq!(answer.unwrap(), 7);
     }
 
     #[tokio::test]
@@ -176,7 +197,7 @@ mod tests {
             tokio::time::sleep(2 * GRACE).await;
             reply.send(7).unwrap();
         };
-        let (answer, ()) = tokio::join!(progress.answer(&mut result, since_boot(), || AT_ONCE), writer);
+        let (answer, ()) = tokio::join!(progress.answer(&mut result, since_boot(), NOT_PARKED), writer);
         assert_eq!(answer.unwrap(), 7);
         assert!(!progress.is_stalled());
     }
