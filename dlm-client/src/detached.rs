@@ -1,6 +1,6 @@
 //! A lease without a guard, for handing a lock to another process.
 
-use dlm_protocol::{FencingToken, LeaseId, Mode, ResourceName, Timestamp};
+use dlm_protocol::{FencingToken, LeaseId, Mode, ResourceName, Timestamp, lenient};
 use serde::{Deserialize, Serialize};
 
 /// A lease that was [detached](crate::LockGuard::detach) from its guard and can
@@ -29,8 +29,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[must_use = "a detached lease is not renewed and lives until it expires"]
 pub struct DetachedLease {
+    #[serde(deserialize_with = "lenient::value")]
     pub(crate) resource: ResourceName,
     pub(crate) lease_id: LeaseId,
+    #[serde(deserialize_with = "lenient::value")]
     pub(crate) mode: Mode,
     pub(crate) fencing_token: FencingToken,
     #[serde(default)]

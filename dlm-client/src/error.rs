@@ -5,12 +5,15 @@ use std::fmt;
 use dlm_protocol::{Holder, InvalidValue, Problem, ProblemCode, ResourceName};
 
 use crate::loss::LossReason;
-use crate::request_error::RequestError;
+use crate::request_error::{RequestError, certificate_error};
 
 /// The error of every operation in this crate.
 ///
 /// Programs classify an error with its `is_*` methods; its `Display` output is
-/// for people. Neither `Display` nor `Debug` output contains a lease id.
+/// for people. It does not repeat the message of the
+/// [`source`](std::error::Error::source), such as the reason why a connection failed:
+/// print `{error:#}` for both, or use a reporter that follows the sources. Neither
+/// `Display` nor `Debug` output contains a lease id or an idempotency key.
 ///
 /// # Examples
 ///
@@ -153,11 +156,7 @@ impl Error {
     pub(crate) fn wait_timed_out(resource: &ResourceName, last_error: Option<RequestError>) -> Self {
         let mut error =
             Self::new(ErrorKind::Timeout, format!("timed out waiting for the lock on `{resource}`"));
-        if let Some(last) = last_error {
-            let last = Self::from(last);
-            error.0.message = format!("{}; last error: {last}", error.0.message);
-            error.0.source = Some(Box::new(last));
-        }
+        error.0.source = last_error.map(|last| Self::from(last).into());
         error.0.retryable = true;
         error
     }
@@ -177,9 +176,8 @@ impl Error {
 
     /// The machine lacks something the client needs, such as certificates.
     pub(crate) fn setup(what: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        let source = source.into();
-        let mut error = Self::new(ErrorKind::Setup, format!("{what}: {source}"));
-        error.0.source = Some(source);
+        let mut error = Self::new(ErrorKind::Setup, what.into());
+        error.0.source = Some(source.into());
         error
     }
 
@@ -227,11 +225,15 @@ impl Error {
 
 impl From<RequestError> for Error {
     fn from(error: RequestError) -> Self {
-        let retryable = error.is_transient();
-        let message = error.to_string();
+        let mut retryable = error.is_transient();
+        let message = error.without_cause();
         let (kind, source) = match error {
             RequestError::Problem { problem, .. } => return Self::from_problem(*problem),
-            RequestError::Connect(source) => (ErrorKind::Connect, Some(source)),
+            RequestError::Connect(source) => {
+                // The certificate would have to change first.
+                retryable &= certificate_error(&*source).is_none();
+                (ErrorKind::Connect, Some(source))
+            }
             RequestError::ConnectionLost(source) => (ErrorKind::ConnectionLost, Some(source)),
             RequestError::TimedOut(_) => (ErrorKind::Timeout, None),
             RequestError::UnexpectedReply { .. } => (ErrorKind::UnexpectedReply, None),
@@ -245,15 +247,21 @@ impl From<RequestError> for Error {
 
 impl From<InvalidValue> for Error {
     fn from(invalid: InvalidValue) -> Self {
-        let mut error = Self::new(ErrorKind::Invalid, invalid.to_string());
-        error.0.source = Some(Box::new(invalid));
-        error
+        Self::new(ErrorKind::Invalid, invalid.to_string())
     }
 }
 
+/// The message, without that of the source. The alternate form, `{:#}`, adds the
+/// messages of all sources.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
+        f.write_str(&self.0.message)?;
+        let mut source = if f.alternate() { std::error::Error::source(self) } else { None };
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
     }
 }
 

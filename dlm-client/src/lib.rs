@@ -86,9 +86,9 @@
 //!
 //! # Compatibility
 //!
-//! The client ignores fields that a newer server adds, and maps unknown values to
-//! `Other`. Statuses and events may gain fields in a compatible release: do not
-//! construct them, and do not destructure them exhaustively.
+//! The client ignores fields that a newer server adds, maps unknown values to `Other`,
+//! and accepts values beyond the bounds that it knows. Statuses and events are
+//! `non_exhaustive`: they may gain fields in a compatible release.
 //!
 //! # Layout
 //!

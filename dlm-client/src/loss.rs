@@ -38,7 +38,8 @@ pub enum LossReason {
     /// expired at the server, or is about to.
     Deadline,
     /// The server does not know the lease: it ended too long ago to be
-    /// remembered, or was never granted by this server.
+    /// remembered, or was never granted by this server. Or the lease ended for a
+    /// reason that this version does not know.
     Unknown,
 }
 

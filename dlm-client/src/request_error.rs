@@ -4,6 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use dlm_protocol::{Problem, ProblemCode};
+use rustls::{CertificateError, Error as TlsError};
+
+/// Longer delays that a server asks for before a retry are capped to this.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// The underlying error of a failed attempt.
 pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -40,8 +44,19 @@ impl RequestError {
     /// Converts a problem that arrived over the session.
     pub(crate) fn from_session_problem(problem: Box<Problem>) -> Self {
         let may_retry = matches!(problem.code, ProblemCode::Unavailable | ProblemCode::QuotaExceeded);
-        let retry_after = problem.retry_after_ms.filter(|_| may_retry).map(Duration::from_millis);
+        let retry_after = retry_after_of(&problem).filter(|_| may_retry);
         Self::Problem { problem, retry_after }
+    }
+
+    /// Converts a problem that arrived over HTTP, with its `Retry-After` if it has one.
+    pub(crate) fn from_http_problem(problem: Box<Problem>, retry_after: Option<Duration>) -> Self {
+        let retry_after = retry_after.map(cap_retry_after).or_else(|| retry_after_of(&problem));
+        Self::Problem { problem, retry_after }
+    }
+
+    /// Something replied that is not a dlm server.
+    pub(crate) fn foreign_reply(status: u16, what: String, retry_after: Option<Duration>) -> Self {
+        Self::UnexpectedReply { status, what, retry_after: retry_after.map(cap_retry_after) }
     }
 
     /// The request could not be encoded. The protocol types rule this out; it is
@@ -116,20 +131,77 @@ impl RequestError {
     }
 }
 
-impl fmt::Display for RequestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl RequestError {
+    /// What happened, without the message of the cause.
+    pub(crate) fn without_cause(&self) -> String {
         match self {
-            Self::Problem { problem, .. } => write!(f, "{} ({})", problem.detail, problem.code.as_str()),
-            Self::Connect(error) => write!(f, "could not connect to the server: {}", root(&**error)),
-            Self::ConnectionLost(error) => {
-                write!(f, "the connection broke before the reply arrived: {}", root(&**error))
-            }
-            Self::TimedOut(timeout) => write!(f, "no reply from the server within {timeout:?}"),
+            Self::Problem { problem, .. } => format!("{} ({})", problem.detail, problem.code.as_str()),
+            Self::Connect(cause) => match certificate_error(&**cause) {
+                Some(error) => describe_certificate_error(error).into(),
+                None => "could not connect to the server".into(),
+            },
+            Self::ConnectionLost(_) => "the connection broke before the reply arrived".into(),
+            Self::TimedOut(timeout) => format!("no reply from the server within {timeout:?}"),
             Self::UnexpectedReply { status, what, .. } => {
-                write!(f, "unexpected reply, check that the address is a dlm server: status {status}, {what}")
+                format!("unexpected reply, check that the address is a dlm server: status {status}, {what}")
             }
         }
     }
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.without_cause())?;
+        match self {
+            Self::Connect(cause) | Self::ConnectionLost(cause) => write!(f, ": {}", root(&**cause)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Why the server's certificate was not accepted, if that is the cause of an error.
+pub(crate) fn certificate_error<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a CertificateError> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(TlsError::InvalidCertificate(error)) = error.downcast_ref() {
+            return Some(error);
+        }
+        // `source` of an I/O error skips the error that it contains.
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = match inner {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+fn describe_certificate_error(error: &CertificateError) -> &'static str {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the server's certificate has expired"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the server's certificate is for another name"
+        }
+        // The signature is bad if an authority of the same name is trusted.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "the server's certificate is not signed by a trusted authority, \
+             see `ClientBuilder::root_certificate_pem`"
+        }
+        _ => "the server's certificate is not accepted",
+    }
+}
+
+/// The delay before a retry that a problem asks for, capped.
+pub(crate) fn retry_after_of(problem: &Problem) -> Option<Duration> {
+    problem.retry_after_ms.map(Duration::from_millis).map(cap_retry_after)
+}
+
+fn cap_retry_after(asked: Duration) -> Duration {
+    asked.min(MAX_RETRY_AFTER)
 }
 
 fn is_transient_status(status: u16) -> bool {

@@ -8,6 +8,9 @@ use crate::request_error::RequestError;
 
 /// Retries of a request that must be answered soon, within its time budget.
 pub(crate) const MAX_RETRIES: usize = 3;
+/// A connection that lived this long has shown that its server works. Until then the
+/// delay between attempts grows, also if every attempt succeeds at first.
+pub(crate) const PROVEN_AFTER: Duration = Duration::from_secs(5);
 const MIN_DELAY: Duration = Duration::from_millis(25);
 const MAX_DELAY: Duration = Duration::from_secs(1);
 

@@ -124,7 +124,7 @@ fn main() -> ExitCode {
     match runtime.map_err(BoxError::from).and_then(|runtime| runtime.block_on(run(&arguments))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("dlm-load: {error}");
+            eprintln!("dlm-load: {error:#}");
             ExitCode::FAILURE
         }
     }

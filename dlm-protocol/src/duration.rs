@@ -45,6 +45,14 @@ macro_rules! bounded_millis {
             }
         }
 
+        impl crate::lenient::Lenient for $name {
+            type Wire = u64;
+
+            fn unchecked(millis: u64) -> Self {
+                Self(millis)
+            }
+        }
+
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 Self::from_millis(crate::json::whole_number(deserializer)?).map_err(serde::de::Error::custom)

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FencingToken, Mode, Owner, ResourceName, Timestamp, Ttl};
+#[cfg(feature = "openapi")]
+use crate::value::string_schema;
+use crate::{FencingToken, Mode, Owner, ResourceName, Timestamp, Ttl, lenient};
 
 /// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,17 +31,6 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    #[cfg(feature = "openapi")]
-    const SENT: [Self; 7] = [
-        Self::Queued,
-        Self::Granted,
-        Self::Released,
-        Self::Expired,
-        Self::ForceReleased,
-        Self::Cancelled,
-        Self::WaitTimedOut,
-    ];
-
     /// The value on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -57,31 +48,27 @@ impl EventKind {
 }
 
 #[cfg(feature = "openapi")]
-impl utoipa::PartialSchema for EventKind {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        utoipa::openapi::ObjectBuilder::new()
-            .schema_type(utoipa::openapi::schema::Type::String)
-            .description(Some("The kind of an event."))
-            .enum_values(Some(Self::SENT.map(Self::as_str)))
-            .into()
-    }
-}
-
-#[cfg(feature = "openapi")]
-impl utoipa::ToSchema for EventKind {}
+string_schema!(
+    EventKind,
+    "The kind of an event.",
+    ["queued", "granted", "released", "expired", "force_released", "cancelled", "wait_timed_out"]
+);
 
 /// One change of one resource, as recorded in the event log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename = "event")]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct Event {
     /// Pass it as `after` to resume behind this event.
     pub cursor: String,
     /// The kind of event.
     pub kind: EventKind,
     /// The resource that changed.
+    #[serde(deserialize_with = "lenient::value")]
     pub resource: ResourceName,
     /// The mode of the lease or waiter concerned.
+    #[serde(deserialize_with = "lenient::value")]
     pub mode: Mode,
     /// The fencing token of the lease concerned; null in a waiter's events.
     pub fencing_token: Option<FencingToken>,
@@ -91,6 +78,7 @@ pub struct Event {
     /// increments it by one.
     pub version: u64,
     /// The owner as given in the acquire.
+    #[serde(deserialize_with = "lenient::value")]
     pub owner: Owner,
     /// The waiter, in its events and in the grant that ended its wait.
     pub waiter_id: Option<String>,
@@ -98,6 +86,7 @@ pub struct Event {
     #[serde(default)]
     pub waited_ms: Option<u64>,
     /// In grants: the lease's TTL.
+    #[serde(default, deserialize_with = "lenient::optional")]
     pub ttl_ms: Option<Ttl>,
     /// In grants: when the lease expires unless it is renewed.
     pub expires_at: Option<Timestamp>,
@@ -113,6 +102,7 @@ pub struct Event {
 /// A page of the event log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct EventPage {
     /// The events in log order.
     pub events: Vec<Event>,
@@ -162,6 +152,9 @@ pub enum EventMessage {
     /// A lease was renewed. Sent only on request (`renewals=true`); not in the
     /// log.
     Renewed(Renewal),
+    /// A message that this version does not know. It is deserialized, never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 /// A renewal of a lease. Sent live only: it has no cursor and is not in the
@@ -169,8 +162,10 @@ pub enum EventMessage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename = "renewed")]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct Renewal {
     /// The locked resource.
+    #[serde(deserialize_with = "lenient::value")]
     pub resource: ResourceName,
     /// The fencing token of the lease.
     pub fencing_token: FencingToken,
@@ -191,6 +186,7 @@ impl Serialize for EventMessage {
             Self::Renewed(renewal) => renewal.serialize(serializer),
             Self::Synced { cursor } => CursorMessage { kind: "synced", cursor }.serialize(serializer),
             Self::Bookmark { cursor } => CursorMessage { kind: "bookmark", cursor }.serialize(serializer),
+            Self::Unknown => CursorMessage { kind: "unknown", cursor: "" }.serialize(serializer),
         }
     }
 }
@@ -202,6 +198,21 @@ mod tests {
     #[test]
     fn event_kind_of_a_newer_server_is_read_as_other() {
         assert_eq!(serde_json::from_str::<EventKind>(r#""not_yet_known""#).unwrap(), EventKind::Other);
+    }
+
+    #[test]
+    fn b70_event_of_a_newer_server_is_read() {
+        let event = serde_json::json!({
+            "type": "event", "cursor": "c", "kind": "not_yet_known", "resource": "n".repeat(1_000),
+            "mode": "not_yet_known", "fencing_token": 1, "current_token": 1, "version": 1,
+            "owner": "o".repeat(1_000), "waiter_id": null, "ttl_ms": 864_000_000_000_u64, "queue_len": 0,
+            "at": "2026-01-01T00:00:00.000Z", "reason": "not_yet_known", "not_yet_known": {"of": "this"},
+        });
+        let EventMessage::Event(event) = serde_json::from_value(event).unwrap() else { panic!("an event") };
+        assert_eq!((event.kind, event.mode), (EventKind::Other, Mode::Other));
+        assert_eq!(event.ttl_ms.unwrap().as_millis(), 864_000_000_000);
+        let message = r#"{"type": "not_yet_known", "cursor": {"of": "this"}}"#;
+        assert_eq!(serde_json::from_str::<EventMessage>(message).unwrap(), EventMessage::Unknown);
     }
 
     #[test]

@@ -50,8 +50,21 @@ impl fmt::Display for IdempotencyKey {
     }
 }
 
+/// Redacted: who knows the key can obtain the lease that was granted under it.
 impl fmt::Debug for IdempotencyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        f.write_str("IdempotencyKey(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_is_redacted() {
+        let key = IdempotencyKey::try_from("job-7").unwrap();
+        assert!(!format!("{key:?}").contains("job-7"));
+        assert_eq!(key.to_string(), "job-7");
     }
 }

@@ -10,6 +10,7 @@
 //! - `name`, `key`, `lease_id`, `token`, `duration`, `time`, `text`: validated
 //!   values, checked when they are parsed
 //! - `request`: request bodies; unknown fields are refused
+//! - [`lenient`]: reading the replies of newer servers
 //! - `reply`: leases, holders, waiters, lock status and lists
 //! - `event`: events and the messages of the event stream
 //! - `overview`: the overview of all locks
@@ -22,6 +23,7 @@ mod event;
 mod json;
 mod key;
 mod lease_id;
+pub mod lenient;
 pub mod limits;
 mod name;
 mod overview;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::json::whole_number;
 use crate::{
     Cancelled, Checked, EndReason, FencingToken, IdempotencyKey, Lease, LeaseId, LockStatus, Metadata, Mode,
-    Owner, Problem, Released, RenewItem, RenewResult, ResourceName, Ttl, Wait,
+    Owner, Problem, Released, RenewItem, RenewResult, ResourceName, Ttl, Wait, lenient,
 };
 
 /// The WebSocket subprotocol of `GET /v1/session`.
@@ -154,6 +154,7 @@ pub struct SessionQueued {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LeaseEnded {
     /// The resource that was locked.
+    #[serde(deserialize_with = "lenient::value")]
     pub resource: ResourceName,
     /// The fencing token of the lease.
     pub fencing_token: FencingToken,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::InvalidValue;
+use crate::lenient::Lenient;
 use crate::limits::{MAX_METADATA_BYTES, MAX_OWNER_BYTES, MAX_REASON_BYTES};
 use crate::value::{checked_string, has_control};
 
@@ -98,6 +99,14 @@ impl TryFrom<BTreeMap<String, String>> for Metadata {
             return Err(InvalidValue::new("metadata", "must not contain U+0000"));
         }
         Ok(Self(pairs))
+    }
+}
+
+impl Lenient for Metadata {
+    type Wire = BTreeMap<String, String>;
+
+    fn unchecked(pairs: Self::Wire) -> Self {
+        Self(pairs)
     }
 }
 

@@ -73,6 +73,14 @@ macro_rules! checked_string {
             }
         }
 
+        impl $crate::lenient::Lenient for $name {
+            type Wire = String;
+
+            fn unchecked(text: String) -> Self {
+                Self(text.into())
+            }
+        }
+
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(&self.0)
@@ -87,6 +95,27 @@ macro_rules! checked_string {
     };
 }
 pub(crate) use checked_string;
+
+/// The schema of an enum that is a string on the wire: the values that are sent,
+/// without those that only stand for what a newer version sends.
+#[cfg(feature = "openapi")]
+macro_rules! string_schema {
+    ($name:ident, $description:literal, $values:expr) => {
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .description(Some($description))
+                    .enum_values(Some($values))
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
+    };
+}
+#[cfg(feature = "openapi")]
+pub(crate) use string_schema;
 
 /// Whether a text contains control characters, which must not reach a log or a
 /// terminal unescaped.

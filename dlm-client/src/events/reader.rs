@@ -13,7 +13,7 @@ use tracing::debug;
 use super::item::{EventItem, EventSelection, ReceivedItem};
 use crate::error::Error;
 use crate::request_error::RequestError;
-use crate::retry::Backoff;
+use crate::retry::{Backoff, PROVEN_AFTER};
 use crate::transport::{UpgradeError, WebSocketConnection, encode, open_websocket};
 use crate::worker::WorkerContext;
 
@@ -45,10 +45,12 @@ enum StopReason {
 impl EventReader {
     /// Reads until the stream is dropped or an error is final.
     pub(super) async fn run(mut self) {
-        let closing = self.context.closing.clone();
+        let (closing, items) = (self.context.closing.clone(), self.items.clone());
         let reason = tokio::select! {
             reason = self.read() => reason,
             () = closing.cancelled() => StopReason::Failed(Error::closed()),
+            // Dropping `read` closes its socket.
+            () = items.closed() => StopReason::StreamDropped,
         };
         if let StopReason::Failed(error) = reason {
             // The stream may have been dropped.
@@ -70,8 +72,12 @@ impl EventReader {
             }
             let reason = match opened {
                 Ok(socket) => {
-                    backoff = Backoff::new();
-                    self.read_socket(socket).await
+                    let opened_at = self.context.now();
+                    let reason = self.read_socket(socket).await;
+                    if self.context.now().duration_since(opened_at) >= PROVEN_AFTER {
+                        backoff = Backoff::new();
+                    }
+                    reason
                 }
                 // A page request gets the reason in its reply.
                 Err(UpgradeError::Rejected(Some(400))) => {
@@ -88,10 +94,7 @@ impl EventReader {
             if !matches!(reason, StopReason::Disconnected) {
                 return reason;
             }
-            if self.items.is_closed() {
-                return StopReason::StreamDropped;
-            }
-            tokio::time::sleep(backoff.next_delay()).await;
+            self.context.clock.sleep(backoff.next_delay()).await;
         }
     }
 
@@ -150,9 +153,14 @@ impl EventReader {
             Ok(EventMessage::Synced { cursor }) => self.send(Some(EventItem::Synced), Some(cursor)).await,
             Ok(EventMessage::Bookmark { cursor }) => self.send(None, Some(cursor)).await,
             Ok(EventMessage::Renewed(renewal)) => self.send(Some(EventItem::Renewed(renewal)), None).await,
-            Err(why) => {
-                debug!(%why, "event message could not be decoded");
+            Ok(EventMessage::Unknown) => {
+                debug!("unknown event message ignored");
                 Ok(())
+            }
+            // To go on would drop an event silently.
+            Err(why) => {
+                let error = RequestError::unexpected_reply(format!("invalid event message: {why}"));
+                Err(StopReason::Failed(error.into()))
             }
         }
     }
@@ -176,7 +184,7 @@ impl EventReader {
         for _ in 0..PAGES_PER_SOCKET_ATTEMPT {
             match self.read_page(Some(&mut synced)).await {
                 Ok(true) => {}
-                Ok(false) => tokio::time::sleep(POLL_INTERVAL).await,
+                Ok(false) => self.context.clock.sleep(POLL_INTERVAL).await,
                 Err(reason) => return reason,
             }
         }

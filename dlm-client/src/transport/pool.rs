@@ -101,13 +101,14 @@ mod tests {
     use super::*;
     use crate::transport::tls::unused_config;
 
-    /// The kernel's timer of the connection from this port, and when it fires.
-    fn timer(port: u16) -> Option<(u8, Duration)> {
+    /// The kernel's timer of a connection between these ports, and when it fires.
+    fn timer(from: u16, to: u16) -> Option<(u8, Duration)> {
         let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
-        let suffix = format!(":{port:04X}");
-        let line = connections
-            .lines()
-            .find(|line| line.split_whitespace().nth(1).is_some_and(|address| address.ends_with(&suffix)))?;
+        let ports = [format!(":{from:04X}"), format!(":{to:04X}")];
+        let line = connections.lines().find(|line| {
+            let mut addresses = line.split_whitespace().skip(1);
+            ports.iter().all(|port| addresses.next().is_some_and(|address| address.ends_with(port)))
+        })?;
         let (timer, ticks) = line.split_whitespace().nth(5)?.split_once(':')?;
         let hundredths = u64::from_str_radix(ticks, 16).ok()?;
         Some((timer.parse().ok()?, Duration::from_millis(10 * hundredths)))
@@ -116,14 +117,15 @@ mod tests {
     #[tokio::test]
     async fn kernel_probes_a_connection_that_waits_for_a_reply() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let to = listener.local_addr().unwrap().port();
+        let url = format!("http://127.0.0.1:{to}/");
         let pool = ConnectionPool::new(unused_config().unwrap()).unwrap();
         let request = pool.client().client.get(url).send();
         let accepted = async {
             let (_connection, peer) = listener.accept().await.unwrap();
             // At first the timer of the request's retransmission may run.
             loop {
-                match timer(peer.port()) {
+                match timer(peer.port(), to) {
                     Some((2, until)) => return until,
                     _ => tokio::time::sleep(Duration::from_millis(5)).await,
                 }

@@ -9,9 +9,6 @@ use serde::de::DeserializeOwned;
 
 use crate::request_error::RequestError;
 
-/// Longer `Retry-After` values are capped to this.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
-
 /// An HTTP response that was received completely.
 pub(crate) struct HttpResponse<B> {
     pub(crate) status: StatusCode,
@@ -42,16 +39,13 @@ impl<B: AsRef<[u8]>> HttpResponse<B> {
             return self.unexpected(self.summary());
         }
         match serde_json::from_slice::<Problem>(self.body.as_ref()) {
-            Ok(problem) => {
-                let retry_after = self.retry_after().or(problem.retry_after_ms.map(Duration::from_millis));
-                RequestError::Problem { problem: Box::new(problem), retry_after }
-            }
+            Ok(problem) => RequestError::from_http_problem(Box::new(problem), self.retry_after()),
             Err(why) => self.unexpected(format!("invalid problem: {why}")),
         }
     }
 
     fn unexpected(&self, what: String) -> RequestError {
-        RequestError::UnexpectedReply { status: self.status.as_u16(), what, retry_after: self.retry_after() }
+        RequestError::foreign_reply(self.status.as_u16(), what, self.retry_after())
     }
 
     /// Describes a response that is not from a dlm server.
@@ -71,8 +65,7 @@ impl<B: AsRef<[u8]>> HttpResponse<B> {
     /// Reads a `Retry-After` in seconds. The date form would need a correct wall
     /// clock, and the server does not send it.
     fn retry_after(&self) -> Option<Duration> {
-        let asked = self.header(RETRY_AFTER).trim().parse().ok().map(Duration::from_secs)?;
-        Some(asked.min(MAX_RETRY_AFTER))
+        self.header(RETRY_AFTER).trim().parse().ok().map(Duration::from_secs)
     }
 
     fn header(&self, name: HeaderName) -> &str {
@@ -119,5 +112,21 @@ mod tests {
         assert_eq!(error.code(), Some(ProblemCode::Unavailable));
         assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
         assert!(error.is_transient());
+    }
+
+    #[test]
+    fn delays_that_the_server_asks_for_are_capped() {
+        let mut problem = Problem::new(ProblemCode::Unavailable, 503, "busy");
+        problem.retry_after_ms = Some(u64::MAX);
+        let cap = Some(Duration::from_secs(30));
+        let body = serde_json::to_string(&problem).unwrap();
+        let mut replied = response(503, "application/problem+json", &body);
+        assert_eq!(replied.error().retry_after(), cap);
+        replied.headers.insert(RETRY_AFTER, HeaderValue::from_static("99999999"));
+        assert_eq!(replied.error().retry_after(), cap);
+        let mut foreign = response(503, "text/html", "busy");
+        foreign.headers.insert(RETRY_AFTER, HeaderValue::from_static("99999999"));
+        assert_eq!(foreign.error().retry_after(), cap);
+        assert_eq!(RequestError::from_session_problem(Box::new(problem)).retry_after(), cap);
     }
 }

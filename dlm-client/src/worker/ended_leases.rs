@@ -1,9 +1,9 @@
 //! Leases that the server reported as ended while no guard was watched for them.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use dlm_protocol::LeaseEnded;
+use dlm_protocol::{EndReason, FencingToken, LeaseEnded, ResourceName};
 
 use crate::clock::BootInstant;
 use crate::held_lease::HeldLease;
@@ -19,26 +19,31 @@ const MAX_ENTRIES: usize = 1_024;
 /// Recent ends without a watched guard. The end of a lease can be received before
 /// the guard of its grant is watched.
 #[derive(Default)]
-pub(super) struct EndedLeases(VecDeque<(BootInstant, LeaseEnded)>);
+pub(super) struct EndedLeases {
+    reasons: HashMap<LeaseKey, EndReason>,
+    /// The keys of `reasons`, in the order of their arrival.
+    arrivals: VecDeque<(BootInstant, LeaseKey)>,
+}
+
+type LeaseKey = (ResourceName, FencingToken);
 
 impl EndedLeases {
     pub(super) fn insert(&mut self, ended: LeaseEnded, now: BootInstant) {
-        while self.0.front().is_some_and(|(received_at, _)| {
-            self.0.len() == MAX_ENTRIES || now.duration_since(*received_at) > RETENTION
-        }) {
-            self.0.pop_front();
+        while let Some((received_at, key)) = self.arrivals.front()
+            && (self.arrivals.len() >= MAX_ENTRIES || now.duration_since(*received_at) > RETENTION)
+        {
+            self.reasons.remove(key);
+            self.arrivals.pop_front();
         }
-        self.0.push_back((now, ended));
+        let key = (ended.resource, ended.fencing_token);
+        if self.reasons.insert(key.clone(), ended.reason).is_none() {
+            self.arrivals.push_back((now, key));
+        }
     }
 
     /// Why this lease has ended, if it has.
     pub(super) fn reason_for(&self, lease: &HeldLease) -> Option<LossReason> {
-        let (_, ended) = self.0.iter().find(|(_, ended)| concerns(ended, lease))?;
-        Some(LossReason::from_end_reason(Some(ended.reason)))
+        let reason = self.reasons.get(&(lease.resource.clone(), lease.fencing_token))?;
+        Some(LossReason::from_end_reason(Some(*reason)))
     }
-}
-
-/// Whether `ended` is the end of this lease.
-pub(super) fn concerns(ended: &LeaseEnded, lease: &HeldLease) -> bool {
-    lease.resource == ended.resource && lease.fencing_token == ended.fencing_token
 }

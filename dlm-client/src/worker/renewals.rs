@@ -1,15 +1,17 @@
 //! Renews watched leases and detects lost ones.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_protocol::{LeaseEnded, ProblemCode, RenewResult, Ttl};
+use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
 use super::command::{ManualRenewal, PendingRelease, WorkerCommand};
 use super::context::RenewalLimits;
-use super::ended_leases::{self, EndedLeases};
+use super::ended_leases::EndedLeases;
 use super::handle::Handle;
 use super::renewal_batch::{self, RenewalBatch, RenewalItem, RenewalOutcome};
 use super::schedule::{Schedule, WatchedGuard};
@@ -17,6 +19,7 @@ use crate::clock::BootInstant;
 use crate::error::Error;
 use crate::held_lease::HeldLease;
 use crate::loss::LossReason;
+use crate::request_error::retry_after_of;
 use crate::retry::Backoff;
 use crate::term::Term;
 use crate::transport::Answer;
@@ -36,7 +39,11 @@ impl Handle {
     pub(crate) async fn renew(&self, lease: &Arc<HeldLease>, ttl: Ttl) -> Result<(), Error> {
         let (done, receiver) = oneshot::channel();
         self.send(WorkerCommand::Renew(Arc::clone(lease), ManualRenewal { ttl, done }));
-        receiver.await.unwrap_or_else(|_| Err(Error::closed()))
+        // A loss that the server reports ends the call, also while a renewal is on its way.
+        match select(receiver, pin!(lease.wait_for_end())).await {
+            Either::Left((renewed, _)) => renewed.unwrap_or_else(|_| Err(Error::closed())),
+            Either::Right((reason, _)) => Err(Error::lost(&lease.resource, reason)),
+        }
     }
 }
 
@@ -103,7 +110,7 @@ impl Renewer {
 
     /// Handles the server's report that a lease has ended.
     pub(super) fn lease_ended(&mut self, ended: LeaseEnded, now: BootInstant) {
-        let ids = self.schedule.ids(|lease| ended_leases::concerns(&ended, lease));
+        let ids = self.schedule.ids_of(&ended.resource, ended.fencing_token);
         for &id in &ids {
             self.lost(id, |lease| lease.lose(LossReason::from_end_reason(Some(ended.reason))));
         }
@@ -196,7 +203,7 @@ impl Renewer {
             _ => {
                 warn!(resource = %item.lease.resource, fencing_token = %item.lease.fencing_token,
                     detail = problem.detail, "renewal failed, retrying");
-                self.retry(item, problem.retry_after_ms.map(Duration::from_millis), now);
+                self.retry(item, retry_after_of(&problem), now);
             }
         }
     }
@@ -261,5 +268,62 @@ fn fail_callers(lease: &HeldLease, callers: Vec<ManualRenewal>, reason: LossReas
     for caller in callers {
         // The caller may have given up.
         let _ = caller.done.send(Err(Error::lost(&lease.resource, reason)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use dlm_protocol::{EndReason, FencingToken, ResourceName};
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::held_lease::tests::lease;
+
+    fn held(token: u64, now: BootInstant) -> Arc<HeldLease> {
+        let mut lease = lease(&format!("mass-loss-{token}"), 30_000);
+        lease.fencing_token = FencingToken::new(token);
+        let term = Term::new(now, now, 0, lease.ttl_ms);
+        Arc::new(HeldLease::new(lease, term, true, Vec::new(), Clock::System))
+    }
+
+    fn ended(token: u64) -> LeaseEnded {
+        LeaseEnded {
+            resource: ResourceName::try_from("orders/42").unwrap(),
+            fencing_token: FencingToken::new(token),
+            reason: EndReason::ForceReleased,
+        }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test measures time")]
+    fn loss_of_many_leases_at_once_takes_time_in_proportion_to_their_number() {
+        const LEASES: u64 = 30_000;
+        let now = Clock::System.now();
+        let mut renewer = Renewer::new(now);
+        let leases: Vec<_> = (0..LEASES).map(|token| held(token, now)).collect();
+        for lease in &leases {
+            renewer.watch(Arc::clone(lease), true, now);
+        }
+        let begun = Instant::now();
+        for token in (0..LEASES).rev() {
+            renewer.lease_ended(ended(token), now);
+        }
+        // If each loss looked at all leases, this would take half a minute.
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        assert!(leases.iter().all(|lease| lease.end_reason(now) == Some(LossReason::ForceReleased)));
+        assert_eq!(renewer.next_wakeup(), None);
+    }
+
+    #[test]
+    fn timeout_of_a_renewal_leaves_time_for_more_attempts_unless_the_network_is_slow() {
+        let ms = Duration::from_millis;
+        let limits = |round_trip| RenewalLimits { max_timeout: ms(10_000), round_trip: ms(round_trip) };
+        assert_eq!(timeout(ms(600), limits(0)), ms(200));
+        assert_eq!(timeout(ms(600), limits(100)), ms(400));
+        assert_eq!(timeout(ms(600), limits(1_000)), ms(600));
+        assert_eq!(timeout(ms(60_000), limits(1_000)), ms(10_000));
+        assert_eq!(timeout(ms(3), limits(0)), MIN_TIMEOUT);
     }
 }

@@ -1,7 +1,10 @@
 //! The watched guards and their next wake-up.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+
+use dlm_protocol::{FencingToken, ResourceName};
 
 use super::command::ManualRenewal;
 use crate::clock::BootInstant;
@@ -42,6 +45,8 @@ impl WatchedGuard {
 pub(super) struct Schedule {
     /// Each guard with its entry in `wakeups`, by the id of its [`HeldLease`].
     guards: HashMap<u64, (WatchedGuard, BootInstant)>,
+    /// The ids of the guards of each lease: usually one.
+    by_lease: HashMap<(ResourceName, FencingToken), Vec<u64>>,
     wakeups: BTreeSet<(BootInstant, u64)>,
 }
 
@@ -60,12 +65,19 @@ impl Schedule {
     pub(super) fn insert(&mut self, guard: WatchedGuard) {
         let (id, wake_at) = (guard.lease.id, guard.wake_at());
         self.wakeups.insert((wake_at, id));
+        self.by_lease.entry(lease_key(&guard.lease)).or_default().push(id);
         self.guards.insert(id, (guard, wake_at));
     }
 
     pub(super) fn remove(&mut self, id: u64) -> Option<WatchedGuard> {
         let (guard, wake_at) = self.guards.remove(&id)?;
         self.wakeups.remove(&(wake_at, id));
+        if let Entry::Occupied(mut ids) = self.by_lease.entry(lease_key(&guard.lease)) {
+            ids.get_mut().retain(|other| *other != id);
+            if ids.get().is_empty() {
+                ids.remove();
+            }
+        }
         Some(guard)
     }
 
@@ -87,4 +99,14 @@ impl Schedule {
         let guards = self.guards.values().filter(|(guard, _)| condition(&guard.lease));
         guards.map(|(guard, _)| guard.lease.id).collect()
     }
+
+    /// The ids of the guards of a lease. Takes the same time however many guards there
+    /// are, because all leases may end at once.
+    pub(super) fn ids_of(&self, resource: &ResourceName, token: FencingToken) -> Vec<u64> {
+        self.by_lease.get(&(resource.clone(), token)).cloned().unwrap_or_default()
+    }
+}
+
+fn lease_key(lease: &HeldLease) -> (ResourceName, FencingToken) {
+    (lease.resource.clone(), lease.fencing_token)
 }

@@ -3,11 +3,14 @@
 #![expect(clippy::disallowed_methods, reason = "the tests measure and spawn as a user of the client would")]
 
 mod deadlines;
+mod errors;
+mod events;
 mod failover;
 mod guards;
 mod handover;
 mod link;
 mod locking;
+mod newer_server;
 mod releasing;
 mod renewing;
 mod replies;
@@ -16,3 +19,4 @@ mod sessions;
 mod socket;
 mod spans;
 mod time;
+mod tls;

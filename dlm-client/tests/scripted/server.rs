@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use dlm_client::Client;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use super::socket::session;
@@ -111,15 +112,26 @@ impl ScriptedServer {
         session: SessionMode,
         script: impl FnMut(&ReceivedRequest) -> ScriptedReply + Send + 'static,
     ) -> Self {
+        Self::over(None, session, script)
+    }
+
+    /// Starts a server that speaks TLS if it has an acceptor.
+    pub(crate) fn over(
+        tls: Option<TlsAcceptor>,
+        session: SessionMode,
+        script: impl FnMut(&ReceivedRequest) -> ScriptedReply + Send + 'static,
+    ) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let (seen_by, seen) = watch::channel(Vec::new());
         let (stop, stopped) = oneshot::channel();
         let state = Arc::new(ScriptState {
             script: Mutex::new(Box::new(script)),
             session: Mutex::new(session),
             frozen: AtomicBool::new(false),
+            ready: AtomicBool::new(true),
             seen: seen_by,
             sessions: AtomicUsize::new(0),
         });
@@ -133,7 +145,7 @@ impl ScriptedServer {
                     _ = stopped => {}
                     () = async {
                         while let Ok((stream, _)) = listener.accept().await {
-                            connections.spawn(serve(stream, Arc::clone(&state)));
+                            connections.spawn(accept(stream, tls.clone(), Arc::clone(&state)));
                         }
                     } => {}
                 }
@@ -154,6 +166,11 @@ impl ScriptedServer {
     /// Stops replying on all connections, like a stopped process.
     pub(crate) fn freeze(&self) {
         self.state.frozen.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether `readyz` says that the server is ready.
+    pub(crate) fn set_ready(&self, ready: bool) {
+        self.state.ready.store(ready, Ordering::SeqCst);
     }
 
     /// How many sessions were opened so far.
@@ -188,15 +205,35 @@ pub(crate) struct ScriptState {
     script: Mutex<Script>,
     pub(crate) session: Mutex<SessionMode>,
     pub(crate) frozen: AtomicBool,
+    ready: AtomicBool,
     pub(crate) seen: watch::Sender<Vec<ReceivedRequest>>,
     pub(crate) sessions: AtomicUsize,
 }
 
-async fn serve(stream: TcpStream, state: Arc<ScriptState>) {
-    let mut stream = BufReader::new(stream);
+/// A connection, with or without TLS.
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
+
+pub(crate) type Connection = BufReader<Box<dyn ByteStream>>;
+
+async fn accept(stream: TcpStream, tls: Option<TlsAcceptor>, state: Arc<ScriptState>) {
+    let stream: Box<dyn ByteStream> = match tls {
+        None => Box::new(stream),
+        Some(tls) => match tls.accept(stream).await {
+            Ok(stream) => Box::new(stream),
+            // The client rejects the certificate.
+            Err(_) => return,
+        },
+    };
+    serve(BufReader::new(stream), state).await;
+}
+
+async fn serve(mut stream: Connection, state: Arc<ScriptState>) {
     while let Ok(Some(request)) = read(&mut stream).await {
         let reply = if state.frozen.load(Ordering::SeqCst) {
             ScriptedReply::Silence
+        } else if request.path == "/readyz" && !state.ready.load(Ordering::SeqCst) {
+            ScriptedReply::Json(503, problem(503, "unavailable", None))
         } else if request.path == "/readyz" || request.path == "/livez" {
             ScriptedReply::Json(200, json!({}))
         } else if request.path == "/v1/session" {
@@ -221,7 +258,7 @@ async fn serve(stream: TcpStream, state: Arc<ScriptState>) {
     }
 }
 
-async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<ReceivedRequest>> {
+async fn read(stream: &mut Connection) -> io::Result<Option<ReceivedRequest>> {
     let mut first = String::new();
     if stream.read_line(&mut first).await? == 0 {
         return Ok(None);
@@ -242,7 +279,7 @@ async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<ReceivedRe
     Ok(Some(ReceivedRequest { path, key, body, websocket_key }))
 }
 
-async fn write(stream: &mut BufReader<TcpStream>, reply: ScriptedReply) -> io::Result<()> {
+async fn write(stream: &mut Connection, reply: ScriptedReply) -> io::Result<()> {
     let (status, media_type, retry_after, body) = match reply {
         ScriptedReply::Json(status, body) => {
             let media_type = if status < 400 { "application/json" } else { "application/problem+json" };
@@ -261,7 +298,8 @@ async fn write(stream: &mut BufReader<TcpStream>, reply: ScriptedReply) -> io::R
     let retry_after = retry_after.map(|seconds| format!("retry-after: {seconds}\r\n")).unwrap_or_default();
     let length = body.len();
     let head = format!("HTTP/1.1 {status} x\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n");
-    stream.write_all(format!("{head}{retry_after}\r\n{body}").as_bytes()).await
+    stream.write_all(format!("{head}{retry_after}\r\n{body}").as_bytes()).await?;
+    stream.flush().await
 }
 
 /// A lease id that is unique among the tests.

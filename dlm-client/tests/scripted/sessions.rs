@@ -105,7 +105,7 @@ async fn connect_fails_at_once_if_the_session_is_rejected() {
     let server = ScriptedServer::start(accept_all(TTL_MS));
     let builder = Client::builder().address(&server.url).transport(TransportKind::Session);
     let error = builder.request_timeout(Duration::from_millis(500)).connect().await.unwrap_err();
-    assert!(error.is_connect() && error.to_string().contains("status 404"), "{error}");
+    assert!(error.is_connect() && format!("{error:#}").contains("status 404"), "{error}");
 }
 
 #[tokio::test]

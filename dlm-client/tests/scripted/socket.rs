@@ -7,21 +7,18 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::io::{AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::server::{ReceivedRequest, ScriptState, ScriptedFrames, SessionMode, lease, new_lease_id};
+use super::server::{
+    Connection, ReceivedRequest, ScriptState, ScriptedFrames, SessionMode, lease, new_lease_id,
+};
 
 /// Serves one session until the client closes it.
-pub(crate) async fn session(
-    mut stream: BufReader<TcpStream>,
-    state: Arc<ScriptState>,
-    upgrade: &ReceivedRequest,
-) {
+pub(crate) async fn session(mut stream: Connection, state: Arc<ScriptState>, upgrade: &ReceivedRequest) {
     let pause = match &*state.session.lock().unwrap() {
         SessionMode::Open(pause, _) => *pause,
         SessionMode::Forbidden | SessionMode::Cut | SessionMode::Flap => Duration::ZERO,
@@ -33,6 +30,7 @@ pub(crate) async fn session(
          sec-websocket-protocol: dlm.session.v1\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
     state.sessions.fetch_add(1, Ordering::SeqCst);
     if matches!(&*state.session.lock().unwrap(), SessionMode::Flap) {
         return;

@@ -1,25 +1,42 @@
 //! The tracing spans of public operations.
 
+use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dlm_client::{EventItem, FencingToken};
 use serde_json::json;
+use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use super::server::{ScriptedReply, ScriptedServer, accept_all};
+use super::server::{ScriptedReply, ScriptedServer, accept_all, problem};
 
-/// Records the names of spans.
+/// Records the spans with their fields.
 #[derive(Default, Clone)]
-struct Names(Arc<Mutex<Vec<&'static str>>>);
+struct Spans(Arc<Mutex<Vec<RecordedSpan>>>);
 
-impl Subscriber for Names {
+#[derive(Debug)]
+struct RecordedSpan {
+    name: &'static str,
+    fields: BTreeMap<&'static str, String>,
+}
+
+impl Visit for RecordedSpan {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.fields.insert(field.name(), format!("{value:?}"));
+    }
+}
+
+impl Subscriber for Spans {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("dlm_client")
     }
-    fn new_span(&self, span: &Attributes<'_>) -> Id {
-        self.0.lock().unwrap().push(span.metadata().name());
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        let mut span = RecordedSpan { name: attributes.metadata().name(), fields: BTreeMap::new() };
+        attributes.record(&mut span);
+        self.0.lock().unwrap().push(span);
         Id::from_u64(1)
     }
     fn record(&self, _: &Id, _: &Record<'_>) {}
@@ -30,10 +47,12 @@ impl Subscriber for Names {
 }
 
 #[tokio::test]
-async fn every_public_operation_has_a_span_of_its_name() {
-    let names = Names::default();
-    let _default = tracing::subscriber::set_default(names.clone());
+async fn every_public_operation_has_a_span_of_its_name_with_its_subject() {
+    let spans = Spans::default();
+    let _default = tracing::subscriber::set_default(spans.clone());
     let mut accept = accept_all(30_000);
+    let status = json!({"resource": "a", "state": "free", "mode": null, "current_token": 0, "queue_len": 0,
+                        "holders": [], "holder_count": 0, "version": 0, "cursor": "c"});
     let server = ScriptedServer::start(move |request| match request.path.as_str() {
         path if path.starts_with("/v1/events") => {
             ScriptedReply::Json(200, json!({"events": [], "cursor": "c"}))
@@ -41,40 +60,61 @@ async fn every_public_operation_has_a_span_of_its_name() {
         path if path.starts_with("/v1/locks?") => {
             ScriptedReply::Json(200, json!({"locks": [], "next": null, "cursor": "c"}))
         }
+        "/v1/locks/a" => ScriptedReply::Json(200, status.clone()),
         path if path.ends_with("/check") => {
             ScriptedReply::Json(200, json!({"live": true, "mode": "shared", "current_token": 9}))
         }
+        path if path.ends_with("/force-release") => {
+            ScriptedReply::Json(409, problem(409, "holder-changed", None))
+        }
         _ => accept(request),
     });
+    let token = FencingToken::new(1);
     let client = server.client().await;
-    let guard = client.lock("a").await.unwrap();
+    let guard = client.lock("a").idempotency_key("s3cret-key").shared().await.unwrap();
     guard.renew(Duration::from_secs(30)).await.unwrap();
     let guard = client.adopt(&guard.detach()).await.unwrap();
     guard.release().await.unwrap();
     drop(client.try_lock("a").await.unwrap());
+    client.release(&client.lock("a").await.unwrap().detach()).await.unwrap();
     client.with_lock("a", async |_| ()).await.unwrap();
-    client.check("a", FencingToken::new(1)).await.unwrap();
-    assert!(client.locks().next().await.is_none());
-    let mut events = client.events().after("c");
+    client.status("a").await.unwrap();
+    client.check("a", token).await.unwrap();
+    client.force_release("a", token, "the host is down").await.unwrap_err();
+    assert!(client.locks().prefix("p").next().await.is_none());
+    let mut events = client.events().prefix("p").after("c");
     assert_eq!(events.next().await.unwrap().unwrap(), EventItem::Synced);
     client.close(Duration::from_secs(5)).await.unwrap();
 
-    let seen = names.0.lock().unwrap().clone();
-    for name in [
-        "connect",
-        "lock",
-        "renew",
-        "detach",
-        "adopt",
-        "release",
-        "try_lock",
-        "with_lock",
-        "check",
-        "locks",
-        "next_event",
-        "events",
-        "close",
-    ] {
-        assert!(seen.contains(&name), "no span {name} in {seen:?}");
+    let seen = spans.0.lock().unwrap();
+    let lease: &[(&str, &str)] = &[("resource", "orders/42"), ("fencing_token", "7")];
+    let operations: &[(&str, &[(&str, &str)])] = &[
+        ("connect", &[("address", &server.url)]),
+        ("lock", &[("resource", "\"a\""), ("mode", "Some(Shared)")]),
+        ("renew", lease),
+        ("detach", lease),
+        ("adopt", lease),
+        ("release", lease),
+        ("release_detached", lease),
+        ("try_lock", &[("resource", "\"a\""), ("mode", "Some(Exclusive)")]),
+        ("with_lock", &[("resource", "\"a\"")]),
+        ("status", &[("resource", "a")]),
+        ("check", &[("resource", "a"), ("fencing_token", "1")]),
+        ("force_release", &[("resource", "a"), ("fencing_token", "1")]),
+        ("locks", &[("prefix", "\"p\""), ("state", "\"held\"")]),
+        ("next_event", &[("prefix", "\"p\"")]),
+        ("events", &[("prefix", "\"p\"")]),
+        ("close", &[]),
+    ];
+    for (name, fields) in operations {
+        let has_fields = |span: &&RecordedSpan| {
+            fields
+                .iter()
+                .all(|(field, value)| span.fields.get(field).is_some_and(|recorded| recorded == value))
+        };
+        let found = seen.iter().filter(|span| span.name == *name).find(has_fields);
+        assert!(found.is_some(), "no span {name} with {fields:?} in {seen:?}");
     }
+    let all = format!("{seen:?}");
+    assert!(!all.contains("lease-") && !all.contains("s3cret"), "{all}");
 }

@@ -13,8 +13,9 @@ pub(super) use crate::log::wire::{mode, time};
 
 pub(super) const fn engine_mode(mode: dlm_protocol::Mode) -> Mode {
     match mode {
-        dlm_protocol::Mode::Exclusive => Mode::Exclusive,
         dlm_protocol::Mode::Shared => Mode::Shared,
+        // A request with an unknown mode is refused when it is parsed.
+        _ => Mode::Exclusive,
     }
 }
 

@@ -92,7 +92,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("index_files: {error}");
+            eprintln!("index_files: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -18,6 +18,25 @@ async fn session_count(server: &TestServer) -> u64 {
 }
 
 #[tokio::test]
+async fn dropped_event_stream_closes_its_socket_at_once() {
+    let _exclusive = exclusive_test_lock();
+    let server = TestServer::start();
+    let client = client(server.url()).await;
+    let open = async || {
+        let metrics = server.api().get("/metrics").await.text;
+        metrics.contains("dlm_websocket_connections{protocol=\"events\"} 1")
+    };
+    let mut events = client.events();
+    assert_eq!(events.next().await.unwrap().unwrap(), EventItem::Synced);
+    assert!(open().await);
+    drop(events);
+    let dropped = now();
+    eventually("the socket is closed", || async { !open().await }).await;
+    // The next message of the server, which would show the loss too, comes after 10 s.
+    assert!(dropped.elapsed() < Duration::from_secs(5), "{:?}", dropped.elapsed());
+}
+
+#[tokio::test]
 async fn client_works_over_sessions_and_over_http() {
     let server = TestServer::start();
     for kind in [TransportKind::Auto, TransportKind::Http, TransportKind::Session] {

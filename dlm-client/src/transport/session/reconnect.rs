@@ -10,7 +10,7 @@ use super::disconnect::Disconnect;
 use super::event::SessionEvent;
 use super::handle::{SessionHandle, SessionInbox};
 use crate::request_error::RequestError;
-use crate::retry::Backoff;
+use crate::retry::{Backoff, PROVEN_AFTER};
 use crate::transport::servers::ServerList;
 use crate::transport::socket::{UpgradeError, open};
 
@@ -18,10 +18,6 @@ use crate::transport::socket::{UpgradeError, open};
 /// WebSockets.
 const MIN_REJECTED_DELAY: Duration = Duration::from_secs(1);
 const MAX_REJECTED_DELAY: Duration = Duration::from_secs(60);
-
-/// A session that lived this long has shown that its server works. The delay between
-/// attempts grows until then, also if every attempt succeeds at first.
-const PROVEN_AFTER: Duration = Duration::from_secs(5);
 
 /// Keeps a session open until the client is dropped, and reports its events.
 pub(crate) async fn run(servers: &ServerList, session: &SessionHandle, mut notify: impl FnMut(SessionEvent)) {
