@@ -129,12 +129,7 @@ impl Clock {
         let now = MachineTime::now(boot.as_deref());
         let at = stored.map_or(now.wall, |stored| stored.continued(&now)).max(last);
         let behind = now.wall.0.saturating_sub(at.0);
-        if behind.abs() >= REPORTED_DEVIATION {
-            tracing::warn!(
-                wall_clock_ahead_ms = behind / 1000,
-                "the deciding clock continues from the last run and differs from the wall clock; it is slewed"
-            );
-        }
+        report(0, behind);
         let course = Course { at: at.0, since_boot: now.since_boot, behind };
         Self { course: Arc::new(Mutex::new(course)), boot }
     }
@@ -147,15 +142,27 @@ impl Clock {
     /// Slews the clock towards the wall clock. Returns what the clocks show.
     pub(crate) fn steer(&self) -> ClockReading {
         let now = MachineTime::now(self.boot.as_deref());
-        let at = self.with(|course| {
+        let (before, at, behind) = self.with(|course| {
+            let before = course.behind;
             *course = course.steered(now.since_boot.max(course.since_boot), now.wall);
-            course.at
+            (before, course.at, course.behind)
         });
+        report(before, behind);
         ClockReading { at: Micros(at), since_boot: now.since_boot, boot: now.boot, wall: now.wall }
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Course) -> T) -> T {
         work(&mut self.course.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Logs that the deciding clock and the wall clock have begun to differ.
+fn report(before: i64, behind: i64) {
+    if before.abs() < REPORTED_DEVIATION && behind.abs() >= REPORTED_DEVIATION {
+        tracing::warn!(
+            wall_clock_ahead_ms = behind / 1000,
+            "the wall clock differs from the deciding clock, which is slewed to it"
+        );
     }
 }
 
