@@ -105,17 +105,6 @@ pub struct Limits {
     pub max_transitions: usize,
 }
 
-/// How to treat an acquire whose key is not in the loaded state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyLookup {
-    /// Assume that the key is new if the claim will be inserted. If the key
-    /// exists after all, the store's unique index rejects the insert, and the
-    /// caller runs the batch again with [`Self::Required`].
-    AssumeNew,
-    /// Look the key up: return [`Need::Claim`](crate::Need::Claim).
-    Required,
-}
-
 /// The inputs of an operation that do not depend on the resource.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
@@ -125,6 +114,4 @@ pub struct Context<'a> {
     pub replicas: &'a Replicas,
     /// The limits in force.
     pub limits: &'a Limits,
-    /// How to treat keys that are not loaded.
-    pub key_lookup: KeyLookup,
 }

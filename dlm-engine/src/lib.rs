@@ -37,6 +37,11 @@
 //! missing data. The caller loads it and calls `execute` again with the same
 //! operation. Only the front of a queue is ever in memory.
 //!
+//! The key of an acquire that inserts a claim is not looked up: nearly all of them are
+//! new. If it exists after all, the store's unique index rejects the insert. Then the
+//! caller loads the resource again, [provides](Resource::provide_claim) the claims of
+//! its acquires, and executes the batch again.
+//!
 //! # Bounded work
 //!
 //! One release can make thousands of shared waiters grantable, and thousands of
@@ -71,8 +76,7 @@
 //!
 //! let limits = Limits { away_grace_ms: 10_000, idle_retention_ms: 86_400_000, holders_shown: 100, max_transitions: 256 };
 //! let replicas = Replicas::single_node(ReplicaId(1), Micros(0));
-//! let ctx =
-//!     Context { now: Micros(0), replicas: &replicas, limits: &limits, key_lookup: KeyLookup::AssumeNew };
+//! let ctx = Context { now: Micros(0), replicas: &replicas, limits: &limits };
 //! let key = ClaimKey::new("", "key-1");
 //! let request = Request { mode: Mode::Exclusive, ttl_ms: 30_000, wait_ms: 0, owner: "a".into(), metadata: "{}".into() };
 //!
@@ -100,7 +104,7 @@ mod rules;
 pub use claim::{
     CancelOutcome, Claim, ClaimKey, EndReason, Lease, Mode, Phase, Presence, QueueEntry, Request, Tombstone,
 };
-pub use context::{Context, KeyLookup, Limits, Micros, ReplicaId, Replicas};
+pub use context::{Context, Limits, Micros, ReplicaId, Replicas};
 pub use event::{Effects, Event, EventKind, WaitOutcome, Wake};
 pub use op::{Blocked, KnowsKey, Need, Op, Refusal, Reply, Snapshot};
 pub use resource::{ClaimChange, Floor, Resource, ResourceRecord, RowChange};

@@ -34,6 +34,12 @@ struct TaskLabels {
     task: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QueueLabels {
+    writer: u32,
+    lane: &'static str,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct KindLabel(EventKind);
 
@@ -83,7 +89,8 @@ pub struct Metrics {
     batches_retried: Counter,
     log_rows_skipped: Counter,
     writer_busy: Seconds,
-    writer_queue_depth: Gauge<i64, AtomicI64>,
+    writer_queue_depth: Family<QueueLabels, Gauge<i64, AtomicI64>>,
+    operations_refused: Counter,
     events: Family<EventLabels, Counter>,
     task_failures: Family<TaskLabels, Counter>,
 }
@@ -114,7 +121,8 @@ impl Metrics {
             batches_retried: Counter::default(),
             log_rows_skipped: Counter::default(),
             writer_busy: Counter::default(),
-            writer_queue_depth: Gauge::default(),
+            writer_queue_depth: Family::default(),
+            operations_refused: Counter::default(),
             events: Family::default(),
             task_failures: Family::default(),
         };
@@ -179,8 +187,13 @@ impl Metrics {
         );
         registry.register(
             "writer_queue_depth",
-            "Operations waiting for a writer",
+            "Operations waiting for a writer, by writer and lane",
             self.writer_queue_depth.clone(),
+        );
+        registry.register(
+            "operations_refused",
+            "Operations that were refused because too many were waiting for their writer",
+            self.operations_refused.clone(),
         );
         registry.register("events", "Events written to the log, by kind", self.events.clone());
         registry.register(
@@ -263,8 +276,17 @@ impl Metrics {
         self.log_rows_skipped.inc();
     }
 
-    pub(crate) fn queue_depth(&self, operations: usize) {
-        self.writer_queue_depth.set(i64::try_from(operations).unwrap_or(i64::MAX));
+    pub(crate) fn operation_refused(&self) {
+        self.operations_refused.inc();
+    }
+
+    /// How many operations a writer has left in its lanes.
+    pub(crate) fn queue_depth(&self, writer: usize, urgent: usize, acquires: usize) {
+        let writer = u32::try_from(writer).unwrap_or(u32::MAX);
+        for (lane, length) in [("urgent", urgent), ("acquires", acquires)] {
+            let depth = self.writer_queue_depth.get_or_create(&QueueLabels { writer, lane });
+            depth.set(i64::try_from(length).unwrap_or(i64::MAX));
+        }
     }
 
     pub(crate) fn task_failed(&self, task: &'static str) {

@@ -3,8 +3,8 @@
 
 use super::script::{key, request};
 use crate::{
-    Blocked, Claim, Context, Effects, EndReason, Floor, KeyLookup, KnowsKey, Limits, Micros, Mode, Need, Op,
-    Refusal, ReplicaId, Replicas, Reply, Resource,
+    Blocked, Claim, Context, Effects, EndReason, Floor, KnowsKey, Limits, Micros, Mode, Need, Op, Refusal,
+    ReplicaId, Replicas, Reply, Resource,
 };
 
 /// A new resource with a clock. Nothing is ever committed.
@@ -32,12 +32,7 @@ impl Scenario {
     }
 
     pub(super) fn run(&mut self, op: impl std::borrow::Borrow<Op>) -> Result<Reply, Refusal> {
-        let ctx = Context {
-            now: self.now,
-            replicas: &self.replicas,
-            limits: &self.limits,
-            key_lookup: KeyLookup::Required,
-        };
+        let ctx = Context { now: self.now, replicas: &self.replicas, limits: &self.limits };
         self.effects = Effects::default();
         loop {
             match self.resource.execute(op.borrow(), &ctx, &mut self.effects) {

@@ -5,8 +5,8 @@ use super::script::{Action, CommittedKeys, ScriptStep};
 use super::store::StoreState;
 use crate::fault::Fault;
 use crate::{
-    Blocked, Claim, Context, Effects, Event, KeyLookup, Limits, Micros, Mode, Need, Op, Phase, Refusal,
-    ReplicaId, Replicas, Reply, Resource, RowChange, Wake,
+    Blocked, Claim, Context, Effects, Event, Limits, Micros, Mode, Need, Op, Phase, Refusal, ReplicaId,
+    Replicas, Reply, Resource, RowChange, Wake,
 };
 
 /// How many waiters are loaded at a time. Small, so that the queue is rarely
@@ -64,12 +64,7 @@ impl Simulation {
     }
 
     pub(super) fn context(&self) -> Context<'_> {
-        Context {
-            now: self.now,
-            replicas: &self.replicas,
-            limits: &self.limits,
-            key_lookup: KeyLookup::Required,
-        }
+        Context { now: self.now, replicas: &self.replicas, limits: &self.limits }
     }
 
     /// Runs one step. Returns what could be observed of it.
@@ -118,7 +113,7 @@ impl Simulation {
 
     /// Executes a batch as the writer does: first what the last one left, then
     /// the rest. It assumes that unknown keys are new; if an insert is then
-    /// rejected, it runs again with every key looked up.
+    /// rejected, it runs again with the keys of all acquires looked up.
     fn batch(&mut self, actions: &[Action], commit: bool) -> Vec<ExecutedOp> {
         let committed = self.committed_keys();
         let mut ops = self.kept.clone();
@@ -127,11 +122,10 @@ impl Simulation {
         }
         ops.extend(actions.iter().map(|action| action.op(&committed)));
         // With lost tombstones no insert would be rejected.
-        let key_lookup = if self.loses_tombstones() { KeyLookup::Required } else { KeyLookup::AssumeNew };
-        let attempt = self.attempt(&ops, key_lookup, commit);
+        let attempt = self.attempt(&ops, self.loses_tombstones(), commit);
         attempt.unwrap_or_else(|DuplicateKey| {
             self.cache = None;
-            self.attempt(&ops, KeyLookup::Required, commit)
+            self.attempt(&ops, true, commit)
                 .unwrap_or_else(|DuplicateKey| panic!("a key exists although every key was looked up"))
         })
     }
@@ -157,11 +151,18 @@ impl Simulation {
     fn attempt(
         &mut self,
         ops: &[Op],
-        key_lookup: KeyLookup,
+        look_up_keys: bool,
         commit: bool,
     ) -> Result<Vec<ExecutedOp>, DuplicateKey> {
         let mut resource = self.cache.take().unwrap_or_else(|| self.load());
-        let ctx = Context { key_lookup, ..self.context() };
+        let ctx = self.context();
+        for op in ops.iter().filter(|_| look_up_keys) {
+            if let Op::Acquire { key, .. } = op
+                && !resource.knows_claim(key)
+            {
+                self.provide(&mut resource, Need::Claim(key.clone()));
+            }
+        }
         let mut executed = Vec::new();
         let mut blocked = false;
         for op in ops {

@@ -152,8 +152,15 @@ impl Resource {
         resource
     }
 
+    /// Whether it is known which claim has this key, if any. If so, no operation
+    /// returns [`Need::Claim`] for it.
+    #[must_use]
+    pub fn knows_claim(&self, key: &ClaimKey) -> bool {
+        !matches!(self.lookup(key), Lookup::NotLoaded)
+    }
+
     /// Answers [`Need::Claim`] with the stored claim, or `None` if there is
-    /// none.
+    /// none. May also be called before the claim is needed.
     pub fn provide_claim(&mut self, key: ClaimKey, claim: Option<Claim>) {
         self.lookups.insert(key, claim.map(Arc::new));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::resource::{EventDetails, Lookup};
 use crate::{
-    Blocked, Claim, ClaimKey, Context, Effects, EndReason, EventKind, KeyLookup, Mode, Need, Phase, Presence,
+    Blocked, Claim, ClaimKey, Context, Effects, EndReason, EventKind, Mode, Need, Phase, Presence,
     QueueEntry, Refusal, Reply, Request, Resource,
 };
 
@@ -25,8 +25,7 @@ impl Resource {
         let grantable = !blocked && self.can_grant(request.mode, ctx)?;
         let inserts = !blocked && (grantable || request.wait_ms > 0);
         // A refusal inserts no row, so no unique index would catch a used key.
-        let lookup_required = !inserts || ctx.key_lookup == KeyLookup::Required;
-        if matches!(lookup, Lookup::NotLoaded) && lookup_required {
+        if matches!(lookup, Lookup::NotLoaded) && !inserts {
             return Err(Need::Claim(key.clone()).into());
         }
         if blocked {

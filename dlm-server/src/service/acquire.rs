@@ -9,11 +9,12 @@ use dlm_protocol::{AcquireRequest, EndReason, IdempotencyKey, Lease, Queued, Res
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Error, Hold, Outcome, Principal, Service, unavailable, wire};
+use super::{Error, Hold, Outcome, Principal, Service, overloaded, unavailable, wire};
 use crate::clock::since_boot;
 use crate::store::Name;
 use crate::writer::{
-    Caller, Completion, EnqueueError, Execute, Leave, OperationError, OperationResult, RequestId, Writers,
+    Caller, Completion, EnqueueError, Execute, Leave, OperationError, OperationResult, RequestId, Unexecuted,
+    Writers,
 };
 
 impl Service {
@@ -49,7 +50,8 @@ impl Service {
         let (answer, mut answered) = oneshot::channel();
         let id = self.0.writers.next_request();
         let op = Op::Acquire { key: claim.clone(), request };
-        let execute = Execute { name: Name::clone(&name), op, caller: Caller { request: id, reply: answer } };
+        let caller = Caller { request: id, reply: answer };
+        let execute = Execute { name: Name::clone(&name), op, session: self.1, caller };
         // Enqueue last: this future may be dropped right after, and then the
         // guard has to exist.
         let tracked = waits || knows_key == KnowsKey::No;
@@ -65,18 +67,19 @@ impl Service {
         let answer = if waits && let Hold::Briefly { until } = hold {
             let held = async {
                 tokio::select! {
-                    () = tokio::time::sleep(Duration::from_millis(MAX_HOLD_MS)) => {}
-                    () = self.0.draining.cancelled() => {}
-                    () = until.cancelled() => {}
+                    // If it was not executed in this time, the server is overloaded.
+                    () = tokio::time::sleep(Duration::from_millis(MAX_HOLD_MS)) => Unexecuted::Withdraw,
+                    () = self.0.draining.cancelled() => Unexecuted::Execute,
+                    () = until.cancelled() => Unexecuted::Execute,
                 }
             };
             tokio::select! {
                 biased;
                 answer = self.0.writers.answer(&name, &mut answered, arrived, parked_until) => answer,
-                () = held => {
+                unexecuted = held => {
                     // The caller can return: the reply will tell it the key. If
                     // the wait has ended meanwhile, its result is in flight.
-                    if !guard.leave(KnowsKey::Yes) {
+                    if !guard.leave(KnowsKey::Yes, unexecuted) {
                         // There is no writer any more that could answer.
                         return Err(unavailable("the server is shutting down"));
                     }
@@ -197,14 +200,14 @@ impl QueueGuard<'_> {
     }
 
     /// Returns whether the writer will learn of it.
-    fn leave(&self, knows_key: KnowsKey) -> bool {
+    fn leave(&self, knows_key: KnowsKey, unexecuted: Unexecuted) -> bool {
         let request = match self.state {
             QueueState::Absent => return true,
             QueueState::Queued(request) => Some(request),
             QueueState::Unknown => None,
         };
         let (name, key) = (Name::clone(self.name), self.key.clone());
-        let left = self.writers.leave(Leave { name, key, request, knows_key });
+        let left = self.writers.leave(Leave { name, key, request, knows_key, unexecuted });
         if left.is_err() {
             tracing::debug!("waiter not removed: the writer has stopped");
         }
@@ -214,7 +217,7 @@ impl QueueGuard<'_> {
 
 impl Drop for QueueGuard<'_> {
     fn drop(&mut self) {
-        self.leave(self.knows_key);
+        self.leave(self.knows_key, Unexecuted::Withdraw);
     }
 }
 
@@ -224,6 +227,7 @@ pub(super) fn reply(outcome: Result<Completion, OperationError>, now: Micros) ->
         Ok(Completion::Reply(reply)) => Ok(reply),
         Ok(Completion::StillQueued) => Err(Error::Internal),
         Err(OperationError::Unavailable(why)) => Err(unavailable(why)),
+        Err(OperationError::Overloaded) => Err(overloaded()),
         Err(OperationError::Internal) => Err(Error::Internal),
         Err(OperationError::Refused(refusal)) => Err(match refusal {
             Refusal::Held(snapshot) => {

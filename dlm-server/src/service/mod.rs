@@ -36,7 +36,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_engine::{ClaimKey, Context, KeyLookup, Limits, Micros, Op, Replicas};
+use dlm_engine::{ClaimKey, Context, Limits, Micros, Op, Replicas};
 use dlm_protocol::{AcquireRequest, IdempotencyKey, Lease, ResourceName};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +49,7 @@ use crate::log::{CursorError, LogDecoder};
 use crate::membership::Membership;
 use crate::store::{Cluster, Name, StoreError};
 use crate::tasks::ReadinessProbe;
-use crate::writer::{EnqueueError, OperationResult, Writers};
+use crate::writer::{EnqueueError, OperationResult, SessionId, Writers};
 use lease_id::LeaseIds;
 use overview::Overviews;
 use reads::Reads;
@@ -63,8 +63,10 @@ pub use restore::{Restored, restore};
 pub(crate) use subscribe::{EventBatch, EventFilter, Subscription, SubscriptionEnd, SubscriptionItem};
 
 /// The lock service over one store. Clones share it.
+///
+/// The session, if there is one, puts operations on one resource in order.
 #[derive(Clone)]
-pub struct Service(Arc<Inner>);
+pub struct Service(Arc<Inner>, Option<SessionId>);
 
 struct Inner {
     writers: Writers,
@@ -172,7 +174,13 @@ impl Service {
         }
     }
 
-    /// Waits until every earlier operation on the resource is complete.
+    /// The service for a new session: operations on one resource are executed in the
+    /// order in which their futures were first polled.
+    pub(crate) fn for_session(&self) -> Self {
+        Self(Arc::clone(&self.0), Some(self.0.writers.next_session()))
+    }
+
+    /// Waits until every earlier operation of the session on the resource is complete.
     pub(crate) fn settled(&self, resource: &ResourceName) -> impl Future<Output = Result<(), Error>> + use<> {
         let settled = self.sweep(resource.to_shared(), Vec::new());
         async move { settled.await.map(drop) }
@@ -259,13 +267,13 @@ impl Service {
 
     /// Enqueues an operation at once; the future waits for its result.
     fn execute(&self, name: Name, op: Op) -> impl Future<Output = Result<OperationResult, Error>> + use<> {
-        let executing = self.0.writers.execute(name, op);
+        let executing = self.0.writers.execute(name, op, self.1);
         async move { Ok(executing.await?) }
     }
 
     /// The engine's context for a read at `now`.
     fn context<'a>(&'a self, now: Micros, replicas: &'a Replicas) -> Context<'a> {
-        Context { now, replicas, limits: &self.0.limits, key_lookup: KeyLookup::Required }
+        Context { now, replicas, limits: &self.0.limits }
     }
 }
 
@@ -302,10 +310,15 @@ fn unavailable(why: &'static str) -> Error {
     Error::Unavailable { why, retry_after: Duration::from_secs(1) }
 }
 
+/// Too many operations wait for a writer. This one was not executed.
+fn overloaded() -> Error {
+    unavailable("the server is overloaded")
+}
+
 impl From<EnqueueError> for Error {
     fn from(error: EnqueueError) -> Self {
         match error {
-            EnqueueError::QueueFull => unavailable("the operation queue is full"),
+            EnqueueError::QueueFull => overloaded(),
             EnqueueError::Stopped => unavailable("the server is shutting down"),
             EnqueueError::NoAnswer => unavailable("the database does not respond"),
         }

@@ -109,7 +109,7 @@ impl Service {
             retention: Retention { age: options.event_retention, events: options.event_limit },
             probes,
         };
-        let service = Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             writers,
             reads: Reads::new(opened.reader),
             readiness,
@@ -124,8 +124,8 @@ impl Service {
             limits,
             draining: CancellationToken::new(),
             background,
-        }));
-        Ok((service, context))
+        });
+        Ok((Self(inner, None), context))
     }
 }
 

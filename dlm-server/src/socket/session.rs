@@ -61,7 +61,7 @@ impl Socket for SessionSocket {
     async fn run(self, mut stream: HyperWebsocketStream, stop: CancellationToken) {
         let (lease_ended, ended) = mpsc::unbounded_channel();
         let session = Session {
-            service: self.service,
+            service: self.service.for_session(),
             principal: self.principal,
             lease_ended,
             pending: FuturesUnordered::new(),

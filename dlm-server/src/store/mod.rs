@@ -30,7 +30,7 @@ mod views;
 
 use std::sync::Arc;
 
-use dlm_engine::{ClaimChange, Micros, Need, ReplicaId, Resource, RowChange};
+use dlm_engine::{Claim, ClaimChange, ClaimKey, Micros, Need, ReplicaId, Resource, RowChange};
 
 pub(crate) use cluster::{Cluster, Heartbeat, PeerMessage};
 pub use error::OpenError;
@@ -230,6 +230,10 @@ pub(crate) trait Store: Send {
 
     /// Reads the deciding clock. A batch reads it after it has locked its rows.
     fn now(&mut self) -> Result<Micros, StoreError>;
+
+    /// Loads claims in one statement. Returns one per key, in order; `None` for those
+    /// that do not exist.
+    fn claims(&mut self, keys: &[(&Name, &ClaimKey)]) -> Result<Vec<Option<Claim>>, StoreError>;
 
     /// Loads what the engine needs to proceed with an operation.
     fn provide(&mut self, name: &Name, need: Need, resource: &mut Resource) -> Result<(), StoreError>;

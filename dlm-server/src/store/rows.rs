@@ -1,7 +1,9 @@
 //! Rows as diesel reads them, and their conversion into the engine's types.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use diesel::dsl::{AsSelect, SqlTypeOf};
 use diesel::prelude::*;
 use dlm_engine::{
     CancelOutcome, Claim, ClaimKey, EndReason, Lease, Micros, Mode, Phase, Presence, QueueEntry, ReplicaId,
@@ -9,7 +11,7 @@ use dlm_engine::{
 };
 
 use super::schema::{claims, resources};
-use super::{LoadedResource, StoreError};
+use super::{LoadedResource, Name, StoreError};
 
 /// A resource.
 #[derive(Queryable, Selectable)]
@@ -58,6 +60,15 @@ impl ResourceRow {
         }
     }
 }
+
+/// The SQL types of a [`ClaimRow`].
+pub(super) type ClaimRowTypes<DB> = SqlTypeOf<AsSelect<ClaimRow, DB>>;
+
+/// The columns of a [`ClaimRow`], in its order.
+pub(super) const CLAIM_ROW: &str = "claims.principal, claims.key, claims.shared, claims.ttl_asked_ms, claims.wait_ms, \
+    claims.owner, claims.metadata, claims.ticket, claims.enqueued_at, claims.deadline, claims.replica, \
+    claims.away_since, claims.token, claims.waited_ticket, claims.granted_at, claims.term_at, claims.ttl_ms, \
+    claims.expires_at, claims.ended_at, claims.end_reason, claims.current_token, claims.cancel";
 
 /// A claim.
 #[derive(Queryable, Selectable)]
@@ -143,6 +154,18 @@ impl ClaimRow {
         };
         Some(Claim { key: ClaimKey::new(self.principal, self.key), request, phase })
     }
+}
+
+/// The claims with these keys, in order, from rows with the names of their resources.
+pub(super) fn claims_in_order(
+    rows: Vec<(String, ClaimRow)>,
+    keys: &[(&Name, &ClaimKey)],
+) -> Result<Vec<Option<Claim>>, StoreError> {
+    let mut claims = HashMap::with_capacity(rows.len());
+    for (name, row) in rows {
+        claims.insert((Name::from(name), row.key()), row.into_claim()?);
+    }
+    Ok(keys.iter().map(|&(name, key)| claims.get(&(Name::clone(name), key.clone())).cloned()).collect())
 }
 
 pub(super) const fn end_code(reason: EndReason) -> i16 {

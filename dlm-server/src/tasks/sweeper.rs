@@ -100,7 +100,7 @@ async fn sweep(
     // Enqueue everything before waiting for the first result.
     let mut sweeps = Vec::new();
     let mut execute = |name: &Name, waiters| {
-        sweeps.push((Name::clone(name), writers.execute(Name::clone(name), Op::Sweep { waiters })));
+        sweeps.push((Name::clone(name), writers.execute(Name::clone(name), Op::Sweep { waiters }, None)));
     };
     for (name, mut waiters) in by_name {
         while waiters.len() > MAX_WAITERS {
@@ -114,7 +114,7 @@ async fn sweep(
     for (name, sweep) in sweeps {
         match sweep.await?.outcome {
             Ok(_) | Err(OperationError::Refused(_)) => swept += 1,
-            Err(OperationError::Unavailable(_)) => unavailable = true,
+            Err(OperationError::Unavailable(_) | OperationError::Overloaded) => unavailable = true,
             Err(OperationError::Internal) => {
                 tracing::error!(resource = &*name, "sweep rejected by the database");
                 rejected.insert(name, since_boot() + REJECTED_PAUSE);

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use dlm_engine::{
-    Blocked, ClaimKey, Context, Effects, Event, KeyLookup, Micros, Op, Refusal, Reply, Request, Wake,
+    Blocked, ClaimKey, Context, Effects, Event, Micros, Need, Op, Refusal, Reply, Request, Wake,
 };
 
 use super::cache::FollowUp;
+use super::claim_lookup::Lookup;
 use super::job::{Execute, Leave};
 use super::open_requests::OpenRequests;
 use super::thread::WriterState;
@@ -90,12 +91,12 @@ impl WriterState {
     pub(super) fn attempt(
         &mut self,
         tasks: &[Task],
-        key_lookup: KeyLookup,
+        lookup: Lookup,
         lock_wait: LockWait,
     ) -> Result<Committed, StoreError> {
         let started = since_boot();
         self.store.begin(lock_wait)?;
-        let executed = self.execute(tasks, key_lookup, lock_wait).and_then(|executed| {
+        let executed = self.execute(tasks, lookup, lock_wait).and_then(|executed| {
             let batch = self.write(&executed, tasks.iter().any(Task::is_probe))?;
             Ok((executed, batch))
         });
@@ -122,7 +123,7 @@ impl WriterState {
     fn execute(
         &mut self,
         tasks: &[Task],
-        key_lookup: KeyLookup,
+        lookup: Lookup,
         lock_wait: LockWait,
     ) -> Result<Committed, StoreError> {
         self.cache.lock(tasks.iter().map(Task::name), &mut *self.store, lock_wait)?;
@@ -130,14 +131,17 @@ impl WriterState {
         // revive a lease that expired meanwhile.
         let now = self.store.now()?;
         let replicas = self.membership.current();
-        let context = Context { now, replicas: &replicas, limits: &self.limits, key_lookup };
+        let limits = Arc::clone(&self.limits);
+        let context = Context { now, replicas: &replicas, limits: &limits };
         let mut effects = Effects::default();
         let mut open_requests = OpenRequests::default();
         // Tasks of one resource stay in order.
         let mut blocked: HashSet<&Name> = HashSet::new();
         let mut outcomes = Vec::with_capacity(tasks.len());
         let mut events = Vec::with_capacity(tasks.len());
-        for task in tasks {
+        self.look_up_known(tasks, lookup)?;
+        let mut looked_up = lookup == Lookup::First;
+        for (index, task) in tasks.iter().enumerate() {
             let name = task.name();
             if !self.cache.is_locked(name) {
                 outcomes.push(TaskOutcome::LockedElsewhere);
@@ -149,6 +153,11 @@ impl WriterState {
             }
             let op = match task {
                 Task::Execute(execute) => &execute.op,
+                // Otherwise the waiter would count as parked again.
+                Task::Recheck { key, .. } if !open_requests.any(&self.parked, name, key) => {
+                    outcomes.push(TaskOutcome::Executed { result: Ok(Reply::Queued), wakes: Vec::new() });
+                    continue;
+                }
                 Task::Recheck { key, request, .. } => {
                     &Op::Acquire { key: key.clone(), request: Arc::clone(request) }
                 }
@@ -162,12 +171,16 @@ impl WriterState {
                 }
                 Task::Continue(_) => &Op::Sweep { waiters: Vec::new() },
             };
-            let Some(resource) = self.cache.resource(name) else {
-                return Err(StoreError::Corrupt("a locked resource is not in memory".into()));
-            };
             let result = loop {
+                let Some(resource) = self.cache.resource(name) else {
+                    return Err(StoreError::Corrupt("a locked resource is not in memory".into()));
+                };
                 match resource.execute(op, &context, &mut effects) {
                     Ok(result) => break Some(result),
+                    Err(Blocked::Need(Need::Claim(_))) if !looked_up => {
+                        looked_up = true;
+                        self.look_up_ahead(&tasks[index..])?;
+                    }
                     Err(Blocked::Need(need)) => self.store.provide(name, need, resource)?,
                     Err(Blocked::LimitReached) => break None,
                 }
@@ -211,6 +224,7 @@ impl WriterState {
     /// for example, would meet its own lease.
     fn resolve_outcome(&mut self, batch: Option<i64>, error: &StoreError) -> Result<(), StoreError> {
         tracing::error!(%error, "commit failed; checking whether it was applied");
+        self.database_failed();
         self.store.rollback();
         self.cache.failed();
         if self.reconnect().is_err() {

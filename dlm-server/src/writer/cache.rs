@@ -112,6 +112,11 @@ impl Cache {
         self.entries.get(name).is_some_and(|entry| entry.locked)
     }
 
+    /// Whether the resource has holders or waiters.
+    pub(super) fn is_in_use(&self, name: &Name) -> bool {
+        self.entries.get(name).is_some_and(|entry| !entry.resource.is_idle())
+    }
+
     pub(super) fn resource(&mut self, name: &Name) -> Option<&mut Resource> {
         self.entries.get_mut(name).map(|entry| &mut entry.resource)
     }

@@ -15,6 +15,7 @@ impl WriterState {
     /// tasks in order: a request that was queued is parked before a later task
     /// of the batch wakes it.
     pub(super) fn deliver(&mut self, tasks: Vec<Task>, committed: Committed) {
+        self.database_works();
         let mut messages = self.publish(&committed.events);
         self.next_check.schedule(committed.follow_up.first_check);
         let me = self.membership.current().local();
@@ -103,7 +104,7 @@ impl WriterState {
     }
 
     fn reply_or_park(&mut self, execute: Execute, result: Result<Reply, Refusal>, now: Micros) {
-        let Execute { name, op, caller } = execute;
+        let Execute { name, op, caller, .. } = execute;
         self.replied += usize::from(!matches!(result, Ok(Reply::Queued)));
         match (result, op) {
             (Ok(Reply::Queued), Op::Acquire { key, request }) => {

@@ -9,18 +9,33 @@ use crate::store::{Name, Store};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct RequestId(pub(crate) u64);
 
+/// Identifies a session of a caller. Its operations on one resource are executed in the
+/// order in which they were enqueued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct SessionId(pub(crate) u64);
+
+/// Why a job was not enqueued, or has no result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum EnqueueError {
+    #[error("the writer's queue is full")]
+    QueueFull,
+    #[error("the writer has stopped")]
+    Stopped,
+    /// The database does not respond. A job that was enqueued may still be executed.
+    #[error("the database does not respond")]
+    NoAnswer,
+}
+
 /// Runs on a writer's connection, between two batches.
 pub(crate) type MaintenanceTask = Box<dyn FnOnce(&mut dyn Store) + Send>;
 
-/// An entry of a writer's queue.
+/// An entry of a writer's inbox.
 pub(crate) enum Job {
     Execute(Execute),
     Leave(Leave),
     /// Check whether the wait of a parked claim has ended at a peer.
     Recheck(Name, ClaimKey),
     Maintenance(MaintenanceTask),
-    /// Finish the jobs before this one, then stop.
-    Stop,
 }
 
 /// An operation, and the caller that waits for its result.
@@ -28,6 +43,8 @@ pub(crate) enum Job {
 pub(crate) struct Execute {
     pub(crate) name: Name,
     pub(crate) op: Op,
+    /// `None` if the operation is in no order with others.
+    pub(crate) session: Option<SessionId>,
     pub(crate) caller: Caller,
 }
 
@@ -40,6 +57,17 @@ pub(crate) struct Leave {
     /// before it recorded the wait, or its end.
     pub(crate) request: Option<RequestId>,
     pub(crate) knows_key: KnowsKey,
+    pub(crate) unexecuted: Unexecuted,
+}
+
+/// What becomes of an acquire that was not executed when its request leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unexecuted {
+    /// It never is. Its caller, if there still is one, learns that the server is
+    /// overloaded.
+    Withdraw,
+    /// It is executed first.
+    Execute,
 }
 
 /// The recipient of a result.
@@ -79,6 +107,8 @@ pub(crate) enum OperationError {
     /// The database is unavailable, or the outcome of the commit is unknown; why,
     /// for the caller.
     Unavailable(&'static str),
+    /// The request left before the operation was executed, and has withdrawn it.
+    Overloaded,
     /// The database rejects this operation.
     Internal,
 }

@@ -1,20 +1,22 @@
 //! The batching writers: threads that execute operations, each with its own
 //! database connection.
 //!
-//! A writer takes the first job in its queue, drains the rest of the queue,
-//! executes all of it in one transaction, and replies after the commit. One
-//! commit pays for hundreds of operations; a single operation never waits for
-//! others to arrive.
+//! A writer takes all jobs from its inbox, executes them in one transaction, and
+//! replies after the commit. One commit pays for hundreds of operations; a single
+//! operation never waits for others to arrive.
 //!
 //! - `job`: what a writer accepts, and its results
+//! - `inbox`: the jobs that wait for a writer, urgent ones first
 //! - `thread`: the loop of a writer's thread
 //! - `batch`: one transaction, from its tasks to its commit
 //! - `retry`: what happens when a transaction fails
+//! - `recovery`: what a failure leaves to do once the database works again
 //! - `delivery`: replies and wakes after the commit
 //! - `parked`: the requests that wait here for a lock
 //! - `open_requests`: which requests remain open, as a batch in progress sees it
 //! - `deferred`: tasks that a batch leaves to a later one
 //! - `cache`: the resources kept in memory between batches
+//! - `claim_lookup`: which claims a batch loads, in one statement
 //! - `progress`: whether a writer's thread makes progress, or hangs
 //! - `next_check`: when the sweeper has to check the store
 //!
@@ -22,20 +24,24 @@
 
 mod batch;
 mod cache;
+mod claim_lookup;
 mod deferred;
 mod delivery;
+mod inbox;
 mod job;
 mod next_check;
 mod open_requests;
 mod parked;
 mod progress;
+mod recovery;
 mod retry;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dlm_engine::{ClaimKey, Limits, Op};
@@ -50,36 +56,18 @@ use crate::metrics::Metrics;
 use crate::store::{Cluster, Name, Store, StoreError};
 use cache::Cache;
 use deferred::DeferredTasks;
+use inbox::{Inbox, InboxReceiver};
 use job::Job;
 use progress::Progress;
+use recovery::Recovery;
 use thread::WriterState;
 
-pub(crate) use job::{Caller, Completion, Execute, Leave, OperationError, OperationResult, RequestId};
+pub(crate) use job::{
+    Caller, Completion, EnqueueError, Execute, Leave, OperationError, OperationResult, RequestId, SessionId,
+    Unexecuted,
+};
 pub(crate) use next_check::NextCheck;
 pub(crate) use parked::Parked;
-
-/// Operations beyond this queue length are rejected.
-const MAX_QUEUED: usize = 50_000;
-
-/// The queue of one writer.
-#[derive(Debug)]
-struct JobQueue {
-    jobs: mpsc::Sender<Job>,
-    length: Arc<AtomicUsize>,
-    progress: Arc<Progress>,
-}
-
-/// Why a job was not enqueued, or has no result.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-pub(crate) enum EnqueueError {
-    #[error("the writer's queue is full")]
-    QueueFull,
-    #[error("the writer has stopped")]
-    Stopped,
-    /// The database does not respond. A job that was enqueued may still be executed.
-    #[error("the database does not respond")]
-    NoAnswer,
-}
 
 impl From<EnqueueError> for StoreError {
     fn from(error: EnqueueError) -> Self {
@@ -87,27 +75,34 @@ impl From<EnqueueError> for StoreError {
     }
 }
 
-impl JobQueue {
-    /// Fails if the writer is known to hang.
-    fn responds(&self) -> Result<(), EnqueueError> {
-        if self.progress.is_stalled() { Err(EnqueueError::NoAnswer) } else { Ok(()) }
-    }
+/// What the rest of the server has of one writer.
+#[derive(Debug)]
+struct Writer {
+    inbox: Arc<Inbox>,
+    progress: Arc<Progress>,
+}
 
-    fn send(&self, job: Job) -> Result<(), EnqueueError> {
-        self.length.fetch_add(1, Ordering::Relaxed);
-        self.jobs.send(job).map_err(|_| EnqueueError::Stopped)
+impl Writer {
+    /// Enqueues an operation, unless the writer is known to hang.
+    fn push(&self, job: Job) -> Result<(), EnqueueError> {
+        match self.progress.is_stalled() {
+            true => Err(EnqueueError::NoAnswer),
+            false => self.inbox.push(job),
+        }
     }
 }
 
-/// The queues of all writers. Jobs on one resource always go to the same writer.
+/// All writers. Jobs on one resource always go to the same one.
 #[derive(Debug, Clone)]
 pub(crate) struct Writers(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    queues: Box<[JobQueue]>,
+    writers: Box<[Writer]>,
     next_request: AtomicU64,
+    next_session: AtomicU64,
     parked: Arc<Parked>,
+    metrics: Arc<Metrics>,
 }
 
 impl Writers {
@@ -116,16 +111,22 @@ impl Writers {
         RequestId(self.0.next_request.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// An id for a new session.
+    pub(crate) fn next_session(&self) -> SessionId {
+        SessionId(self.0.next_session.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// Enqueues an operation at once; the future waits for its result.
     pub(crate) fn execute(
         &self,
         name: Name,
         op: Op,
+        session: Option<SessionId>,
     ) -> impl Future<Output = Result<OperationResult, EnqueueError>> + use<> {
         let (reply, mut result) = oneshot::channel();
         let caller = Caller { request: self.next_request(), reply };
-        let (since, progress) = (since_boot(), Arc::clone(&self.queue_of(&name).progress));
-        let enqueued = self.enqueue(Execute { name, op, caller });
+        let (since, progress) = (since_boot(), Arc::clone(&self.writer(&name).progress));
+        let enqueued = self.enqueue(Execute { name, op, session, caller });
         async move {
             enqueued?;
             progress.answer(&mut result, since, || None).await
@@ -150,7 +151,7 @@ impl Writers {
         since: Duration,
         parked_until: impl Fn() -> Option<Duration>,
     ) -> Result<OperationResult, EnqueueError> {
-        self.queue_of(name).progress.answer(result, since, parked_until).await
+        self.writer(name).progress.answer(result, since, parked_until).await
     }
 
     /// Whether a request is held open until its wait ends.
@@ -160,16 +161,15 @@ impl Writers {
 
     /// Has every writer commit a transaction that writes its marker row alone.
     pub(crate) async fn probe_all(&self) -> Result<Vec<OperationResult>, EnqueueError> {
-        let probe = |queue: &JobQueue| {
+        let probe = |writer: &Writer| {
             let (reply, result) = oneshot::channel();
             let caller = Caller { request: self.next_request(), reply };
             let (name, op) = (Name::from(""), Op::Sweep { waiters: Vec::new() });
-            queue.responds()?;
-            queue.send(Job::Execute(Execute { name, op, caller }))?;
-            Ok((Arc::clone(&queue.progress), result))
+            writer.push(Job::Execute(Execute { name, op, session: None, caller }))?;
+            Ok((Arc::clone(&writer.progress), result))
         };
         let since = since_boot();
-        let probed: Vec<_> = self.0.queues.iter().map(probe).collect();
+        let probed: Vec<_> = self.0.writers.iter().map(probe).collect();
         let mut results = Vec::with_capacity(probed.len());
         for result in probed {
             let (progress, mut result): (Arc<Progress>, _) = result?;
@@ -180,22 +180,21 @@ impl Writers {
 
     /// Enqueues an operation; the result goes to its caller.
     pub(crate) fn enqueue(&self, execute: Execute) -> Result<(), EnqueueError> {
-        let queue = self.queue_of(&execute.name);
-        if queue.length.load(Ordering::Relaxed) >= MAX_QUEUED {
-            return Err(EnqueueError::QueueFull);
+        let enqueued = self.writer(&execute.name).push(Job::Execute(execute));
+        if enqueued == Err(EnqueueError::QueueFull) {
+            self.0.metrics.operation_refused();
         }
-        queue.responds()?;
-        queue.send(Job::Execute(execute))
+        enqueued
     }
 
     /// Reports that a waiter's request is no longer open.
     pub(crate) fn leave(&self, leave: Leave) -> Result<(), EnqueueError> {
-        self.queue_of(&leave.name).send(Job::Leave(leave))
+        self.writer(&leave.name).inbox.push(Job::Leave(leave))
     }
 
     /// Re-evaluates a parked waiter, whose wait may have ended at a peer.
     pub(crate) fn recheck(&self, name: Name, key: ClaimKey) -> Result<(), EnqueueError> {
-        self.queue_of(&name).send(Job::Recheck(name, key))
+        self.writer(&name).inbox.push(Job::Recheck(name, key))
     }
 
     /// Runs a maintenance task on a writer's connection, between two batches.
@@ -208,26 +207,27 @@ impl Writers {
             // The receiver is gone when the server is shutting down.
             reply.send(task(store)).ok();
         }));
-        let queue = &self.0.queues[0];
-        queue.responds()?;
-        queue.send(job)?;
-        queue.progress.answer(&mut result, since_boot(), || None).await?
+        let writer = &self.0.writers[0];
+        writer.push(job)?;
+        writer.progress.answer(&mut result, since_boot(), || None).await?
     }
 
     /// Stops all writers once they have finished the jobs enqueued so far.
     pub(crate) fn stop(&self) {
-        for queue in &self.0.queues {
-            // An error means that the writer has stopped already.
-            queue.send(Job::Stop).ok();
-        }
+        self.0.writers.iter().for_each(|writer| writer.inbox.close());
     }
 
-    fn queue_of(&self, name: &Name) -> &JobQueue {
-        let mut hasher = DefaultHasher::new();
-        name.hash(&mut hasher);
-        let queues = &self.0.queues;
-        &queues[(hasher.finish() % queues.len() as u64) as usize]
+    fn writer(&self, name: &Name) -> &Writer {
+        let writers = &self.0.writers;
+        &writers[writer_of(name, writers.len())]
     }
+}
+
+/// Which of so many writers executes the operations on a resource.
+fn writer_of(name: &Name, writers: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    (hasher.finish() % writers as u64) as usize
 }
 
 /// What the writers share with the rest of the server.
@@ -249,21 +249,55 @@ pub(crate) fn start(
     dependencies: &Dependencies,
     background: &Background,
 ) -> std::io::Result<Writers> {
-    let mut queues = Vec::new();
+    let count = stores.len();
+    let mut writers = Vec::new();
     for (number, store) in stores.into_iter().enumerate() {
-        let (jobs, receiver) = mpsc::channel();
-        let length = Arc::new(AtomicUsize::new(0));
-        let progress = Arc::<Progress>::default();
-        queues.push(JobQueue { jobs, length: Arc::clone(&length), progress: Arc::clone(&progress) });
-        let state = WriterState {
+        let writer = Writer { inbox: Arc::default(), progress: Arc::default() };
+        let receiver = InboxReceiver::new(Arc::clone(&writer.inbox));
+        let share = Share { number, writers: count };
+        let state = WriterState::new(store, share, Arc::clone(&writer.progress), dependencies);
+        background.spawn_writer(format!("writer-{number}"), move || state.serve(&receiver))?;
+        writers.push(writer);
+    }
+    Ok(Writers(Arc::new(Shared {
+        writers: writers.into(),
+        next_request: AtomicU64::new(0),
+        next_session: AtomicU64::new(0),
+        parked: Arc::clone(&dependencies.parked),
+        metrics: Arc::clone(&dependencies.metrics),
+    })))
+}
+
+/// The resources of one writer.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    number: usize,
+    writers: usize,
+}
+
+impl Share {
+    fn contains(self, name: &Name) -> bool {
+        writer_of(name, self.writers) == self.number
+    }
+}
+
+impl WriterState {
+    fn new(
+        store: Box<dyn Store>,
+        share: Share,
+        progress: Arc<Progress>,
+        dependencies: &Dependencies,
+    ) -> Self {
+        Self {
             store,
             progress,
+            share,
             replied: 0,
             cache: Cache::new(!dependencies.cluster.is_shared()),
             deferred: DeferredTasks::default(),
             kept: DeferredTasks::default(),
+            recovery: Recovery::default(),
             foreign_writer: false,
-            pending_leaves: Vec::new(),
             parked: Arc::clone(&dependencies.parked),
             lease_watchers: Arc::clone(&dependencies.lease_watchers),
             feed: dependencies.feed.clone(),
@@ -272,11 +306,6 @@ pub(crate) fn start(
             limits: Arc::clone(&dependencies.limits),
             metrics: Arc::clone(&dependencies.metrics),
             next_check: Arc::clone(&dependencies.next_check),
-        };
-        let serve = move || state.serve(&receiver, &length);
-        background.spawn_writer(format!("writer-{number}"), serve)?;
+        }
     }
-    let parked = Arc::clone(&dependencies.parked);
-    let shared = Shared { queues: queues.into(), next_request: AtomicU64::new(0), parked };
-    Ok(Writers(Arc::new(shared)))
 }

@@ -23,17 +23,19 @@ impl OpenRequests {
         self.joined.entry((Name::clone(name), key.clone())).or_default().push(request);
     }
 
+    /// Whether the claim has an open request.
+    pub(super) fn any(&self, parked: &Parked, name: &Name, key: &ClaimKey) -> bool {
+        self.of(parked, name, key).any(|request| !self.departed.contains(&request))
+    }
+
     /// The request departs. Returns whether its claim has no open request from
     /// now on. A request that was not open changes nothing, unless it is
     /// unknown whether it was, or its caller does not know the key: then it may
     /// have been granted.
     pub(super) fn depart(&mut self, parked: &Parked, leave: &Leave) -> bool {
-        let joined = self.joined.get(&(Name::clone(&leave.name), leave.key.clone()));
         let mut was_open = leave.request.is_none() || leave.knows_key == KnowsKey::No;
         let mut others = false;
-        for request in
-            parked.requests(&leave.name, &leave.key).into_iter().chain(joined.into_iter().flatten().copied())
-        {
+        for request in self.of(parked, &leave.name, &leave.key) {
             if Some(request) == leave.request {
                 was_open = true;
             } else if !self.departed.contains(&request) {
@@ -42,5 +44,11 @@ impl OpenRequests {
         }
         self.departed.extend(leave.request);
         was_open && !others
+    }
+
+    /// The requests that are parked or have joined.
+    fn of(&self, parked: &Parked, name: &Name, key: &ClaimKey) -> impl Iterator<Item = RequestId> {
+        let joined = self.joined.get(&(Name::clone(name), key.clone()));
+        parked.requests(name, key).into_iter().chain(joined.into_iter().flatten().copied())
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use dlm_protocol::limits::MAX_HOLD_MS;
 use tokio::sync::oneshot;
 
 use super::EnqueueError;
@@ -16,8 +17,9 @@ const STEP_WITHIN: Duration = Duration::from_secs(4);
 /// process was stopped, the writer has not had its time.
 const GRACE: Duration = Duration::from_millis(500);
 /// The longest time to an answer of a writer that makes progress. On Postgres
-/// another program may keep a row locked.
-const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// another program may keep a row locked. Longer than requests are held: under
+/// overload they leave before.
+const ANSWER_WITHIN: Duration = Duration::from_millis(MAX_HOLD_MS + 1000);
 
 /// What the callers of a writer see of its thread.
 #[derive(Debug, Default)]

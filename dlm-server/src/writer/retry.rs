@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use backoff::ExponentialBackoff;
-use dlm_engine::{KeyLookup, Micros};
+use dlm_engine::Micros;
 
 use super::batch::Task;
+use super::claim_lookup::Lookup;
 use super::job::{Leave, OperationError};
 use super::thread::WriterState;
 use crate::store::{LockWait, NOT_AVAILABLE, StoreError};
@@ -14,7 +15,9 @@ use crate::store::{LockWait, NOT_AVAILABLE, StoreError};
 const MAX_ATTEMPTS: usize = 10;
 /// How long a writer tries to reconnect before it fails the operations that
 /// wait for it.
-const RECONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const RECONNECT_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 2000 });
+/// The first pause between two attempts to reconnect; it grows.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 20 });
 
 impl WriterState {
     /// Runs a batch to its end: all of its tasks receive a reply, are parked or
@@ -24,14 +27,14 @@ impl WriterState {
             return;
         }
         self.progress.begin_step();
-        let mut key_lookup = KeyLookup::AssumeNew;
+        let mut lookup = Lookup::OnDemand;
         let mut reconnected = false;
         let mut why = NOT_AVAILABLE;
         for _ in 0..MAX_ATTEMPTS {
-            match self.attempt(&tasks, key_lookup, lock_wait) {
+            match self.attempt(&tasks, lookup, lock_wait) {
                 Ok(committed) => return self.deliver(tasks, committed),
                 // A key in the batch was used before, or another replica was
-                // faster with a new name. The next attempt looks up every key.
+                // faster with a new name. The next attempt looks all keys up first.
                 Err(StoreError::KeyExists) => {}
                 Err(StoreError::NotCommitted(reason)) => why = reason,
                 // The connection may have died since it was last used. Nothing
@@ -60,7 +63,7 @@ impl WriterState {
                 }
             }
             self.metrics.batch_retried();
-            key_lookup = KeyLookup::Required;
+            lookup = Lookup::First;
         }
         tracing::error!(
             operations = tasks.len(),
@@ -81,7 +84,7 @@ impl WriterState {
                 // It waits behind an earlier task on its resource.
                 continue;
             }
-            let attempt = |state: &mut Self| state.attempt(&task, KeyLookup::Required, LockWait::Wait);
+            let attempt = |state: &mut Self| state.attempt(&task, Lookup::First, LockWait::Wait);
             let mut result = attempt(self);
             for _ in 1..MAX_ATTEMPTS {
                 // Another replica was faster with a new name.
@@ -121,6 +124,9 @@ impl WriterState {
     }
 
     fn fail(&mut self, tasks: Vec<Task>, error: &OperationError) {
+        if matches!(error, OperationError::Unavailable(_)) {
+            self.database_failed();
+        }
         for task in tasks {
             match task {
                 Task::Execute(execute) => execute.caller.reply(Err(error.clone()), Micros::MAX),
@@ -128,10 +134,14 @@ impl WriterState {
                     if let Some(parked) = self.parked.take_request(&leave) {
                         parked.caller.reply(Err(error.clone()), parked.first_now);
                     }
-                    self.pending_leaves.push(Leave { request: None, ..leave });
+                    let leave = Leave { request: None, ..leave };
+                    match error {
+                        OperationError::Internal => self.recovery.repeat_rejected(leave),
+                        _ => self.recovery.repeat(leave),
+                    }
                 }
-                // Parked claims are rechecked periodically, and the sweeper goes
-                // on with a resource if its writer does not.
+                // The recovery re-evaluates parked claims, and has the sweeper go on with
+                // a resource.
                 Task::Recheck { .. } | Task::Continue(_) => {}
             }
         }
@@ -142,7 +152,7 @@ impl WriterState {
     pub(super) fn reconnect(&mut self) -> Result<(), StoreError> {
         self.cache.clear();
         let policy = ExponentialBackoff {
-            initial_interval: Duration::from_millis(20),
+            initial_interval: RECONNECT_PAUSE,
             max_elapsed_time: Some(RECONNECT_TIMEOUT),
             ..ExponentialBackoff::default()
         };

@@ -10,6 +10,7 @@ mod lease_loss;
 mod locks;
 mod log_readers;
 mod mass;
+mod overload;
 mod overview;
 mod ownership;
 mod persistence;

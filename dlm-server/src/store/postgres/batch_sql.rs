@@ -2,9 +2,11 @@
 
 use std::sync::LazyLock;
 
+use diesel::pg::Pg;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use crate::store::claim_columns::{ALL, ClaimColumn, Getter, KEY, STATE, concat, list, names, placeholders};
+use crate::store::rows::{CLAIM_ROW, ClaimRowTypes};
 use crate::store::statement::{Statement, statements};
 
 /// The row of a resource that was locked.
@@ -47,6 +49,23 @@ statements! {
     ReadMarker -> BigInt = "SELECT batch FROM writers WHERE id = ? FOR UPDATE";
     DeleteKeys -> () = "DELETE FROM claims WHERE (key, resource, principal) > (?, ?, ?) \
         AND (key, resource, principal) <= (?, ?, ?) AND ended_at < ?";
+}
+
+/// Loads the claims with these keys, resources and principals.
+pub(super) struct LoadClaims;
+
+impl Statement for LoadClaims {
+    type Row = (Text, ClaimRowTypes<Pg>);
+
+    fn sql() -> &'static str {
+        static SQL: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "SELECT claims.resource, {CLAIM_ROW} FROM unnest(?, ?, ?) AS asked (key, resource, principal) \
+                 JOIN claims USING (key, resource, principal)"
+            )
+        });
+        &SQL
+    }
 }
 
 /// Everything that a batch writes, except new and deleted resources, in one

@@ -3,17 +3,31 @@
 use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
-use dlm_engine::{Claim, Floor, Resource};
+use dlm_engine::{Claim, ClaimKey, Floor, Resource};
 use dlm_pq::PqConnection;
 
-use super::batch_sql::{LockSkipping, LockWaiting, ReadFloors};
+use super::batch_sql::{LoadClaims, LockSkipping, LockWaiting, ReadFloors};
 use super::bulk::{self, Param};
 use crate::store::error::LOCK_NOT_AVAILABLE;
-use crate::store::rows::{ClaimRow, ResourceRow};
+use crate::store::rows::{ClaimRow, ResourceRow, claims_in_order};
 use crate::store::schema::claims;
 use crate::store::{
     CachedVersion, LoadedResource, LockResult, LockTarget, LockWait, Name, StoreError, floor_bucket,
 };
+
+/// Loads claims.
+pub(super) fn claims(
+    connection: &mut PqConnection,
+    keys: &[(&Name, &ClaimKey)],
+) -> Result<Vec<Option<Claim>>, StoreError> {
+    let params = vec![
+        Param::texts(keys.iter().map(|(_, key)| &*key.key)),
+        Param::texts(keys.iter().map(|(name, _)| &***name)),
+        Param::texts(keys.iter().map(|(_, key)| &*key.principal)),
+    ];
+    let rows: Vec<(String, ClaimRow)> = bulk::load::<LoadClaims, _>(connection, params)?;
+    claims_in_order(rows, keys)
+}
 
 /// The floors of names without a row.
 pub(super) type Floors = HashMap<Name, Floor>;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::result::{DatabaseErrorKind, Error as DieselError, QueryResult};
-use dlm_engine::{Floor, Micros, Need, ReplicaId, Resource};
+use dlm_engine::{Claim, ClaimKey, Floor, Micros, Need, ReplicaId, Resource};
 use dlm_pq::PqConnection;
 
 use super::batch_sql::{
@@ -164,6 +164,10 @@ impl Store for PostgresStore {
         self.number = number;
         self.replicated = replicated;
         Ok(Micros(now))
+    }
+
+    fn claims(&mut self, keys: &[(&Name, &ClaimKey)]) -> Result<Vec<Option<Claim>>, StoreError> {
+        loading::claims(&mut self.connection, keys)
     }
 
     fn provide(&mut self, name: &Name, need: Need, resource: &mut Resource) -> Result<(), StoreError> {

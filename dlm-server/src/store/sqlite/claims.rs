@@ -1,12 +1,24 @@
-//! How the writer writes claims.
+//! How the writer loads and writes claims.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sqlite::SqliteConnection;
-use dlm_engine::{ClaimChange, EndReason, Mode, Phase};
+use dlm_engine::{Claim, ClaimChange, ClaimKey, EndReason, Mode, Phase};
 
-use super::fixed::{self, EndClaim, InsertClaim, InsertLease, RenewClaim, UpdateClaim};
-use crate::store::StoreError;
+use super::fixed::{self, EndClaim, InsertClaim, InsertLease, LoadClaims, RenewClaim, UpdateClaim};
 use crate::store::claim_columns::ClaimRecord;
+use crate::store::rows::{ClaimRow, claims_in_order};
+use crate::store::{Name, StoreError};
+
+/// Loads claims.
+pub(super) fn load(
+    connection: &mut SqliteConnection,
+    keys: &[(&Name, &ClaimKey)],
+) -> Result<Vec<Option<Claim>>, StoreError> {
+    let asked: Vec<[&str; 3]> = keys.iter().map(|(name, key)| [&*key.key, name, &*key.principal]).collect();
+    let asked = serde_json::to_string(&asked).map_err(|error| StoreError::Rejected(error.to_string()))?;
+    let rows: Vec<(String, ClaimRow)> = fixed::load::<LoadClaims, _, 1>(connection, [(&*asked).into()])?;
+    claims_in_order(rows, keys)
+}
 
 /// Writes a claim. The most frequent changes have statements of their own,
 /// which touch no index.
@@ -54,9 +66,7 @@ mod tests {
 
     use diesel::prelude::*;
     use diesel_migrations::MigrationHarness;
-    use dlm_engine::{
-        CancelOutcome, Claim, ClaimKey, Lease, Micros, Presence, QueueEntry, ReplicaId, Request, Tombstone,
-    };
+    use dlm_engine::{CancelOutcome, Lease, Micros, Presence, QueueEntry, ReplicaId, Request, Tombstone};
 
     use super::*;
     use crate::store::claim_columns::{ALL, Getter};
@@ -154,6 +164,30 @@ mod tests {
                 assert_eq!(stored(&mut connection, &after), after, "before: {before:?}");
             }
         }
+    }
+
+    #[test]
+    fn several_claims_are_loaded_in_the_order_of_their_keys() {
+        let mut connection = database();
+        let stored: Vec<Claim> = phases()
+            .into_iter()
+            .enumerate()
+            .map(|(index, phase)| {
+                let key = ClaimKey::new("principal", format!("{index} \"key\" é"));
+                Claim { key, ..claim(Mode::Exclusive, phase) }
+            })
+            .collect();
+        for claim in &stored {
+            write(&mut connection, "a", &change(claim, true, false)).unwrap();
+        }
+        let (name, other) = (Name::from("a"), Name::from("b"));
+        let unknown = ClaimKey::new("principal", "unknown");
+        let other_principal = ClaimKey::new("", stored[0].key.key.clone());
+        let mut keys = vec![(&name, &unknown), (&name, &other_principal), (&other, &stored[0].key)];
+        keys.extend(stored.iter().rev().map(|claim| (&name, &claim.key)));
+        let expected: Vec<Option<Claim>> =
+            [None, None, None].into_iter().chain(stored.iter().rev().cloned().map(Some)).collect();
+        assert_eq!(load(&mut connection, &keys).unwrap(), expected);
     }
 
     #[test]

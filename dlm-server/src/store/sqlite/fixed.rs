@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 use std::sync::LazyLock;
 
 use diesel::RunQueryDsl;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_dsl::methods::LoadQuery;
 use diesel::result::QueryResult;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
@@ -14,6 +15,7 @@ use crate::store::claim_columns::{
     ALL, ClaimColumn, ClaimRecord, END, Getter, KEY, NEW_LEASE, RENEWAL, STATE, concat, list, names,
     placeholders,
 };
+use crate::store::rows::{CLAIM_ROW, ClaimRowTypes};
 use crate::store::statement::{Statement, bind_all, statements};
 
 /// A parameter of a statement.
@@ -65,6 +67,18 @@ pub(super) fn run<S: Statement, const N: usize>(
     Fixed::<S, N> { values, statement: PhantomData }.execute(connection)
 }
 
+/// Runs a statement and reads its rows.
+pub(super) fn load<'query, S, R, const N: usize>(
+    connection: &'query mut SqliteConnection,
+    values: [Value<'query>; N],
+) -> QueryResult<Vec<R>>
+where
+    S: Statement,
+    Fixed<'query, S, N>: LoadQuery<'query, SqliteConnection, R>,
+{
+    Fixed::<S, N> { values, statement: PhantomData }.load(connection)
+}
+
 /// Runs a statement that writes a claim. Returns the number of changed rows.
 pub(super) fn run_claim<S: ClaimStatement<N>, const N: usize>(
     connection: &mut SqliteConnection,
@@ -73,7 +87,7 @@ pub(super) fn run_claim<S: ClaimStatement<N>, const N: usize>(
     run::<S, N>(connection, array::from_fn(|index| Value::of(&S::COLUMNS[index], record)))
 }
 
-struct Fixed<'a, S, const N: usize> {
+pub(super) struct Fixed<'a, S, const N: usize> {
     values: [Value<'a>; N],
     statement: PhantomData<S>,
 }
@@ -81,6 +95,10 @@ struct Fixed<'a, S, const N: usize> {
 impl<S: Statement, const N: usize> QueryId for Fixed<'_, S, N> {
     type QueryId = S;
     const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<S: Statement, const N: usize> Query for Fixed<'_, S, N> {
+    type SqlType = S::Row;
 }
 
 impl<S, const N: usize> RunQueryDsl<SqliteConnection> for Fixed<'_, S, N> {}
@@ -103,6 +121,24 @@ statements! {
         holder_principal, holder_key, check_at, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
     MarkBatch -> () = "INSERT INTO writers (id, batch, at) VALUES (?, ?, ?) \
         ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = excluded.at";
+}
+
+/// Loads the claims with the keys in a JSON array of `[key, resource, principal]`.
+pub(super) struct LoadClaims;
+
+impl Statement for LoadClaims {
+    type Row = (Text, ClaimRowTypes<Sqlite>);
+
+    fn sql() -> &'static str {
+        static SQL: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "SELECT claims.resource, {CLAIM_ROW} FROM json_each(?) AS asked CROSS JOIN claims \
+                 ON claims.key = asked.value ->> 0 AND claims.resource = asked.value ->> 1 \
+                 AND claims.principal = asked.value ->> 2"
+            )
+        });
+        &SQL
+    }
 }
 
 /// A statement whose parameters are columns of a claim.

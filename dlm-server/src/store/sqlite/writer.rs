@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use dlm_engine::{ClaimKey, Floor, Micros, Need, Resource, ResourceRecord, RowChange};
+use dlm_engine::{Claim, ClaimKey, Floor, Micros, Need, Resource, ResourceRecord, RowChange};
 
 use super::claims::{self, one_row};
 use super::clock_row;
@@ -229,6 +229,10 @@ impl Store for SqliteStore {
 
     fn now(&mut self) -> Result<Micros, StoreError> {
         Ok(self.clock.now())
+    }
+
+    fn claims(&mut self, keys: &[(&Name, &ClaimKey)]) -> Result<Vec<Option<Claim>>, StoreError> {
+        claims::load(&mut self.connection, keys)
     }
 
     fn provide(&mut self, name: &Name, need: Need, resource: &mut Resource) -> Result<(), StoreError> {

@@ -1,0 +1,89 @@
+//! Which claims a batch loads ahead, in one statement.
+//!
+//! All resources of the batch are locked meanwhile, so a statement for each claim would
+//! keep everyone else waiting. Most acquires have new keys, which are not looked up at
+//! all.
+
+use std::collections::HashSet;
+
+use dlm_engine::{ClaimKey, Op};
+
+use super::batch::Task;
+use super::cache::Cache;
+use super::job::Execute;
+use super::thread::WriterState;
+use crate::store::{Name, StoreError};
+
+/// When a batch looks claims up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lookup {
+    /// Once the engine needs a claim. Keys of new claims are assumed to be new.
+    OnDemand,
+    /// Before it executes anything: a key that was assumed to be new was not.
+    First,
+}
+
+impl WriterState {
+    /// Loads what is known to be needed before anything is executed.
+    pub(super) fn look_up_known(&mut self, tasks: &[Task], lookup: Lookup) -> Result<(), StoreError> {
+        // A parked claim exists, so it must not be assumed to be new.
+        let is_known = |task: &Task| lookup == Lookup::First || matches!(task, Task::Recheck { .. });
+        self.look_up(tasks.iter().filter(|task| is_known(task)))
+    }
+
+    /// Loads what the rest of a batch will need, now that it needs one claim.
+    pub(super) fn look_up_ahead(&mut self, tasks: &[Task]) -> Result<(), StoreError> {
+        // Of the acquires, those are refused that do not wait for a lock in use. If any of
+        // this turns out to be wrong, the engine asks again.
+        let is_needed = |(index, task): &(usize, &Task)| match task {
+            Task::Execute(Execute { name, op: Op::Acquire { request, .. }, .. }) => {
+                *index == 0 || request.wait_ms == 0 && self.cache.is_in_use(name)
+            }
+            _ => true,
+        };
+        let needed: Vec<&Task> = tasks.iter().enumerate().filter(is_needed).map(|(_, task)| task).collect();
+        self.look_up(needed.into_iter())
+    }
+
+    fn look_up<'a>(&mut self, tasks: impl Iterator<Item = &'a Task>) -> Result<(), StoreError> {
+        let mut keys = HashSet::new();
+        for task in tasks {
+            let unknown = keys_of(task).filter(|key| is_unknown(&mut self.cache, task.name(), key));
+            keys.extend(unknown.map(|key| (task.name(), key)));
+        }
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<_> = keys.into_iter().collect();
+        for ((name, key), claim) in keys.iter().zip(self.store.claims(&keys)?) {
+            if let Some(resource) = self.cache.resource(name) {
+                resource.provide_claim(ClaimKey::clone(key), claim);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the resource is locked, and the engine would have to ask for the claim.
+fn is_unknown(cache: &mut Cache, name: &Name, key: &ClaimKey) -> bool {
+    cache.is_locked(name) && cache.resource(name).is_some_and(|resource| !resource.knows_claim(key))
+}
+
+/// The claims that a task concerns.
+fn keys_of(task: &Task) -> impl Iterator<Item = &ClaimKey> {
+    let (key, waiters): (_, &[ClaimKey]) = match task {
+        Task::Execute(execute) => match &execute.op {
+            Op::Acquire { key, .. }
+            | Op::Leave { key, .. }
+            | Op::Cancel { key }
+            | Op::Renew { key, .. }
+            | Op::Release { key, .. } => (Some(key), &[]),
+            Op::Sweep { waiters } => (None, waiters),
+            Op::ForceRelease { .. } | Op::Check { .. } => (None, &[]),
+        },
+        Task::Leave(leave) => (Some(&leave.key), &[]),
+        Task::Recheck { key, .. } => (Some(key), &[]),
+        Task::Continue(_) => (None, &[]),
+    };
+    key.into_iter().chain(waiters)
+}

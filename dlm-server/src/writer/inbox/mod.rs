@@ -1,0 +1,241 @@
+//! The jobs that wait for a writer, in two lanes.
+//!
+//! Renewals, releases and everything else that is short and keeps leases alive or
+//! frees locks is *urgent*. *Acquires* wait in a lane of their own, since under
+//! overload there are far more of them, and a caller can repeat an acquire that was
+//! refused, but not a lease that was lost. A batch takes urgent jobs first, and
+//! some acquires in any case.
+//!
+//! Jobs with an order tag in common are executed in the order in which they were
+//! enqueued: operations of one session on one resource, and operations with one
+//! key. So an urgent job takes the acquires ahead of it that share a tag into its
+//! own lane, and an acquire is never taken while an earlier urgent job waits.
+//!
+//! There are two exceptions, which execute nothing out of order: a leave can withdraw
+//! its own acquire, and a cancel puts acquires with its key behind itself, where its
+//! tombstone refuses them.
+
+mod acquire_lane;
+mod order_tag;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dlm_engine::{Micros, Op};
+
+use super::job::{EnqueueError, Execute, Job, OperationError};
+use crate::clock::since_boot;
+use acquire_lane::AcquireLane;
+use order_tag::OrderTag;
+
+/// Acquires beyond this number are refused, so that a caller learns of the overload
+/// while its request is still of use.
+const MAX_ACQUIRES: usize = 20_000;
+/// Urgent operations of callers beyond this number are refused.
+const MAX_URGENT: usize = 50_000;
+/// Acquires get at least one of this many places in a batch, so that urgent jobs never
+/// starve them.
+const ACQUIRE_SHARE: usize = 8;
+/// How long an idle writer polls before it sleeps: a caller that just received a reply
+/// often sends its next job before a sleeping thread would wake up.
+const POLL: Duration = Duration::from_micros(100);
+
+/// How many jobs wait in each lane.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Depth {
+    pub(super) urgent: usize,
+    pub(super) acquires: usize,
+}
+
+/// The jobs of one writer.
+#[derive(Default)]
+pub(super) struct Inbox {
+    lanes: Mutex<Lanes>,
+    arrived: Condvar,
+    /// How many jobs there are, to be read without the mutex.
+    len: AtomicUsize,
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+/// A job with its number: its place in the order of arrival.
+struct Numbered {
+    number: u64,
+    job: Job,
+}
+
+#[derive(Default)]
+struct Lanes {
+    urgent: VecDeque<Numbered>,
+    acquires: AcquireLane,
+    last_number: u64,
+    closed: bool,
+    /// The writer sleeps until it is notified.
+    sleeping: bool,
+}
+
+impl Inbox {
+    /// Enqueues a job. Only operations of callers are refused when their lane is full.
+    pub(super) fn push(&self, job: Job) -> Result<(), EnqueueError> {
+        let mut lanes = self.lock();
+        if lanes.closed {
+            return Err(EnqueueError::Stopped);
+        }
+        let withdrawn = lanes.push(job)?;
+        let wake = std::mem::take(&mut lanes.sleeping);
+        self.len.store(lanes.len(), Ordering::Release);
+        drop(lanes);
+        if wake {
+            self.arrived.notify_one();
+        }
+        // Wakes a task, so not under the mutex.
+        if let Some(execute) = withdrawn {
+            execute.caller.reply(Err(OperationError::Overloaded), Micros::MAX);
+        }
+        Ok(())
+    }
+
+    /// Refuses all further jobs. Those already enqueued are still taken.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.arrived.notify_one();
+    }
+
+    /// Whether no job is left and none will follow.
+    pub(super) fn is_finished(&self) -> bool {
+        let lanes = self.lock();
+        lanes.closed && lanes.len() == 0
+    }
+
+    /// Moves up to `room` jobs into `jobs`, in the order in which they have to be
+    /// executed. Returns what is left.
+    pub(super) fn take(&self, room: usize, jobs: &mut Vec<Job>) -> Depth {
+        if self.len.load(Ordering::Acquire) == 0 {
+            return Depth::default();
+        }
+        let mut lanes = self.lock();
+        lanes.take(room, jobs);
+        self.len.store(lanes.len(), Ordering::Release);
+        Depth { urgent: lanes.urgent.len(), acquires: lanes.acquires.len() }
+    }
+
+    /// Waits until there is a job, the inbox is closed or the time is over. Polls at
+    /// first.
+    pub(super) fn wait(&self, timeout: Duration) {
+        if timeout.is_zero() {
+            return;
+        }
+        let began = since_boot();
+        while since_boot() - began < POLL.min(timeout) {
+            if self.len.load(Ordering::Acquire) > 0 {
+                return;
+            }
+            std::thread::yield_now();
+        }
+        let mut lanes = self.lock();
+        lanes.sleeping = true;
+        let idle = |lanes: &mut Lanes| lanes.sleeping && !lanes.closed && lanes.len() == 0;
+        let (mut lanes, _) =
+            self.arrived.wait_timeout_while(lanes, timeout, idle).unwrap_or_else(PoisonError::into_inner);
+        lanes.sleeping = false;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lanes {
+    fn len(&self) -> usize {
+        self.urgent.len() + self.acquires.len()
+    }
+
+    /// Returns the acquire that the job withdraws.
+    fn push(&mut self, job: Job) -> Result<Option<Execute>, EnqueueError> {
+        self.last_number += 1;
+        let number = self.last_number;
+        match &job {
+            Job::Execute(Execute { op: Op::Acquire { .. }, .. }) if self.acquires.len() >= MAX_ACQUIRES => {
+                return Err(EnqueueError::QueueFull);
+            }
+            // Maintenance comes behind everything that was enqueued before it.
+            Job::Execute(Execute { op: Op::Acquire { .. }, .. }) | Job::Maintenance(_) => {
+                self.acquires.push(number, job);
+                return Ok(None);
+            }
+            Job::Execute(_) if self.urgent.len() >= MAX_URGENT => return Err(EnqueueError::QueueFull),
+            Job::Leave(leave) => {
+                if let Some(withdrawn) = self.acquires.withdraw(leave) {
+                    return Ok(Some(withdrawn));
+                }
+            }
+            Job::Execute(_) | Job::Recheck(..) => {}
+        }
+        if self.acquires.is_empty() {
+            self.urgent.push_back(Numbered { number, job });
+            return Ok(None);
+        }
+        let is_cancel = matches!(&job, Job::Execute(Execute { op: Op::Cancel { .. }, .. }));
+        let (ahead, behind): (Vec<_>, Vec<_>) =
+            order_tag::of(&job).partition(|tag| !is_cancel || matches!(tag, OrderTag::Session(..)));
+        self.urgent.extend(self.acquires.take_ordered(ahead));
+        self.urgent.push_back(Numbered { number, job });
+        self.urgent.extend(behind.iter().flat_map(|tag| self.acquires.take_tagged(tag)));
+        Ok(None)
+    }
+
+    fn take(&mut self, room: usize, jobs: &mut Vec<Job>) {
+        let end = jobs.len() + room;
+        let share = if self.acquires.is_empty() { 0 } else { room / ACQUIRE_SHARE };
+        self.take_urgent(room - share, jobs);
+        // The acquires that came before all urgent jobs that are left.
+        let first = self.urgent.iter().map(|urgent| urgent.number).min().unwrap_or(u64::MAX);
+        while jobs.len() < end
+            && let Some(job) = self.acquires.pop_before(first)
+        {
+            jobs.push(job);
+        }
+        self.take_urgent(end - jobs.len(), jobs);
+    }
+
+    fn take_urgent(&mut self, room: usize, jobs: &mut Vec<Job>) {
+        let count = room.min(self.urgent.len());
+        jobs.extend(self.urgent.drain(..count).map(|urgent| urgent.job));
+    }
+}
+
+/// The writer's end of its inbox. When it is dropped, also by a panic, the jobs that are
+/// left are dropped, and no further ones are accepted.
+pub(super) struct InboxReceiver(Arc<Inbox>);
+
+impl InboxReceiver {
+    pub(super) fn new(inbox: Arc<Inbox>) -> Self {
+        Self(inbox)
+    }
+}
+
+impl std::ops::Deref for InboxReceiver {
+    type Target = Inbox;
+
+    fn deref(&self) -> &Inbox {
+        &self.0
+    }
+}
+
+impl Drop for InboxReceiver {
+    fn drop(&mut self) {
+        let left = std::mem::replace(&mut *self.lock(), Lanes { closed: true, ..Lanes::default() });
+        self.len.store(0, Ordering::Release);
+        // Their callers are notified, so not under the mutex.
+        drop(left);
+    }
+}

@@ -1,0 +1,217 @@
+//! A writer without a thread: a test enqueues jobs and lets it run batch by batch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, SmallInt, Text};
+use dlm_engine::{ClaimKey, KnowsKey, Limits, Mode, Op, Reply, Request};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use super::scripted_store::{ScriptedStore, SharedScript};
+use crate::feed::Feed;
+use crate::lease_watchers::LeaseWatchers;
+use crate::membership::Membership;
+use crate::metrics::Metrics;
+use crate::store::{self, Name, Reader};
+use crate::writer::inbox::Inbox;
+use crate::writer::job::{
+    Caller, Completion, Execute, Job, Leave, OperationError, OperationResult, RequestId, SessionId,
+    Unexecuted,
+};
+use crate::writer::thread::WriterState;
+use crate::writer::{Dependencies, NextCheck, Parked, Share};
+
+pub(super) type Answer = oneshot::Receiver<OperationResult>;
+
+/// A writer on a database of its own.
+pub(super) struct TestWriter {
+    pub(super) state: WriterState,
+    pub(super) inbox: Inbox,
+    pub(super) script: SharedScript,
+    pub(super) parked: Arc<Parked>,
+    pub(super) next_check: Arc<NextCheck>,
+    pub(super) replica: i64,
+    reader: Arc<dyn Reader>,
+    next_request: u64,
+    directory: TempDir,
+}
+
+/// A row of the claims table.
+#[derive(Debug, Clone, QueryableByName)]
+pub(super) struct StoredClaim {
+    #[diesel(sql_type = Text)]
+    pub(super) resource: String,
+    #[diesel(sql_type = Text)]
+    pub(super) key: String,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub(super) ticket: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub(super) replica: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub(super) away_since: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub(super) token: Option<i64>,
+    #[diesel(sql_type = Nullable<SmallInt>)]
+    pub(super) end_reason: Option<i16>,
+}
+
+impl StoredClaim {
+    pub(super) fn is_live(&self) -> bool {
+        self.token.is_some() && self.end_reason.is_none()
+    }
+
+    pub(super) fn is_parked(&self) -> bool {
+        self.ticket.is_some() && self.away_since.is_none()
+    }
+}
+
+/// An event of the log.
+#[derive(Debug, Clone, QueryableByName)]
+pub(super) struct StoredEvent {
+    #[diesel(sql_type = Text)]
+    pub(super) resource: String,
+    #[diesel(sql_type = Text)]
+    pub(super) owner: String,
+}
+
+impl TestWriter {
+    pub(super) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("test.db").display());
+        let mut opened = store::open(&url, 1).unwrap();
+        let script = SharedScript::default();
+        let store = Box::new(ScriptedStore::new(opened.stores.remove(0), script.clone()));
+        let (parked, next_check) = (Arc::<Parked>::default(), Arc::new(NextCheck::new()));
+        let membership = Arc::new(Membership::join(&*opened.cluster).unwrap());
+        let replica = membership.current().local().0;
+        let dependencies = Dependencies {
+            membership,
+            cluster: opened.cluster,
+            parked: Arc::clone(&parked),
+            lease_watchers: Arc::<LeaseWatchers>::default(),
+            feed: Feed::new(),
+            limits: Arc::new(Limits {
+                away_grace_ms: 10_000,
+                idle_retention_ms: 86_400_000,
+                holders_shown: 100,
+                max_transitions: 4,
+            }),
+            metrics: Metrics::new(),
+            next_check: Arc::clone(&next_check),
+        };
+        let state = WriterState::new(store, Share { number: 0, writers: 1 }, Arc::default(), &dependencies);
+        let (inbox, reader) = (Inbox::default(), opened.reader);
+        Self { state, inbox, script, parked, next_check, replica, reader, next_request: 0, directory }
+    }
+
+    /// Enqueues an operation.
+    pub(super) fn execute(&mut self, name: &str, session: Option<u64>, op: Op) -> (RequestId, Answer) {
+        self.next_request += 1;
+        let (reply, answer) = oneshot::channel();
+        let request = RequestId(self.next_request);
+        let caller = Caller { request, reply };
+        let session = session.map(SessionId);
+        self.inbox.push(Job::Execute(Execute { name: Name::from(name), op, session, caller })).unwrap();
+        (request, answer)
+    }
+
+    /// Enqueues an exclusive acquire. Its owner is its key.
+    pub(super) fn acquire(&mut self, name: &str, key: &str, wait_ms: u64) -> (RequestId, Answer) {
+        self.execute(name, None, acquire(key, wait_ms))
+    }
+
+    pub(super) fn release(&mut self, name: &str, key: &str, token: u64) -> (RequestId, Answer) {
+        self.execute(name, None, Op::Release { key: ClaimKey::new("", key), token })
+    }
+
+    pub(super) fn leave(&mut self, name: &str, key: &str, request: Option<RequestId>, knows_key: KnowsKey) {
+        let (name, key) = (Name::from(name), ClaimKey::new("", key));
+        let unexecuted = Unexecuted::Withdraw;
+        self.inbox.push(Job::Leave(Leave { name, key, request, knows_key, unexecuted })).unwrap();
+    }
+
+    pub(super) fn turn(&mut self) {
+        self.state.turn(&self.inbox);
+    }
+
+    /// Runs until nothing is left to do, whatever the pauses.
+    pub(super) fn finish(&mut self) {
+        for _ in 0..1_000 {
+            self.turn();
+            let inbox = self.inbox.take(0, &mut Vec::new());
+            let waits = self.state.deferred.is_empty() && self.state.kept.is_empty();
+            if inbox.urgent + inbox.acquires == 0 && waits && self.state.recovery.patience() == Duration::MAX
+            {
+                return;
+            }
+        }
+        panic!("the writer never finishes");
+    }
+
+    /// Enqueues what the sweeper would.
+    pub(super) fn sweep(&mut self) {
+        let due = self.reader.due_work(Duration::ZERO, 1_000).unwrap();
+        for name in due.resources {
+            self.execute(&name, None, Op::Sweep { waiters: Vec::new() });
+        }
+        for (name, key) in due.waiters {
+            self.execute(&name, None, Op::Sweep { waiters: vec![key] });
+        }
+    }
+
+    fn connect(&self) -> SqliteConnection {
+        let path = self.directory.path().join("test.db");
+        SqliteConnection::establish(path.to_str().unwrap()).unwrap()
+    }
+
+    pub(super) fn claims(&self) -> Vec<StoredClaim> {
+        let sql = "SELECT resource, key, ticket, replica, away_since, token, end_reason FROM claims";
+        diesel::sql_query(sql).load(&mut self.connect()).unwrap()
+    }
+
+    pub(super) fn claim(&self, name: &str, key: &str) -> Option<StoredClaim> {
+        self.claims().into_iter().find(|claim| claim.resource == name && claim.key == key)
+    }
+
+    /// The events of the log, in order.
+    pub(super) fn events(&self) -> Vec<StoredEvent> {
+        let sql = "SELECT item.value ->> 'resource' AS resource, item.value ->> 'owner' AS owner \
+                   FROM log, json_each(log.events) AS item ORDER BY log.position, item.key";
+        diesel::sql_query(sql).load(&mut self.connect()).unwrap()
+    }
+}
+
+pub(super) fn acquire(key: &str, wait_ms: u64) -> Op {
+    let request = Request {
+        mode: Mode::Exclusive,
+        ttl_ms: 3_600_000,
+        wait_ms,
+        owner: key.into(),
+        metadata: "{}".into(),
+    };
+    Op::Acquire { key: ClaimKey::new("", key), request: Arc::new(request) }
+}
+
+/// The answer, which must be there.
+pub(super) fn answer(answer: &mut Answer) -> Result<Completion, OperationError> {
+    answer.try_recv().expect("the caller is answered").outcome
+}
+
+/// The token of the lease that a caller was sent.
+pub(super) fn token(answered: &Result<Completion, OperationError>) -> u64 {
+    match answered {
+        Ok(Completion::Reply(Reply::Lease(claim))) => claim.lease().unwrap().token,
+        other => panic!("expected a lease, got {other:?}"),
+    }
+}
+
+pub(super) fn is_unavailable(answered: &Result<Completion, OperationError>) -> bool {
+    matches!(answered, Err(OperationError::Unavailable(_)))
+}
+
+/// The caller waits.
+pub(super) fn is_open(answer: &mut Answer) -> bool {
+    matches!(answer.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+}

@@ -1,0 +1,16 @@
+//! Tests of a writer on a store that fails as its script says.
+//!
+//! - `scripted_store`: the store; `harness`: a writer without a thread
+//! - `faults`: what callers learn of each fault, by example
+//! - `lookups`: how often claims are looked up
+//! - `fuzz`: random jobs and faults, compared with what is stored in the end
+//! - `random`: random numbers with a seed
+
+mod faults;
+mod fuzz;
+mod harness;
+mod lookups;
+mod random;
+mod scripted_store;
+
+pub(super) use random::Random;

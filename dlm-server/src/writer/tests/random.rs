@@ -1,0 +1,33 @@
+//! Random numbers with a seed.
+
+/// Random numbers (SplitMix64) from a seed that is printed, so that a run can be
+/// repeated with `DLM_TEST_SEED`.
+#[derive(Debug)]
+pub(in crate::writer) struct Random(u64);
+
+impl Random {
+    pub(in crate::writer) fn from_environment() -> Self {
+        let given = std::env::var("DLM_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = given.unwrap_or_else(|| uuid::Uuid::now_v7().as_u64_pair().1);
+        println!("DLM_TEST_SEED={seed}");
+        Self(seed)
+    }
+
+    /// A number below this one.
+    pub(in crate::writer) fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
+
+    /// Independent random numbers.
+    pub(in crate::writer) fn fork(&mut self) -> Self {
+        Self(self.below(u64::MAX))
+    }
+
+    /// One of these.
+    pub(in crate::writer) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+}
