@@ -1,9 +1,14 @@
 //! The example programs, and the README's `curl` commands.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use crate::harness::{MachineDelay, ServerProcess, Sqlite, binary, eventually, exclusive_test_lock, now};
+use rustix::process::Signal;
+
+use crate::harness::{
+    MachineDelay, ServerProcess, Sqlite, binary, eventually, exclusive_test_lock, now, send_signal,
+};
 
 type TestServer = ServerProcess<Sqlite>;
 
@@ -60,6 +65,50 @@ async fn killed_leader_is_replaced_within_its_ttl() {
     assert_eq!(api.status("scheduler/leader").await["holders"][0]["fencing_token"], 5);
     let alive = schedulers.iter_mut().all(|(_, scheduler)| scheduler.0.try_wait().unwrap().is_none());
     assert!(alive, "the last process still runs");
+}
+
+#[tokio::test]
+async fn leader_releases_the_lock_on_sigterm() {
+    let server = TestServer::start();
+    let api = server.api();
+    let mut command = Command::new(binary("leader"));
+    command.args(["--server", server.url(), "--name", "one", "--ttl-ms", "60000"]);
+    let mut leader = KillOnDrop(command.stdout(Stdio::null()).spawn().unwrap());
+    eventually("it leads", || async { api.status("scheduler/leader").await["state"] == "held" }).await;
+    send_signal(&leader.0, Signal::TERM);
+    let status = tokio::task::spawn_blocking(move || leader.0.wait().unwrap()).await.unwrap();
+    assert!(status.success(), "{status}");
+    assert_eq!(api.event_kinds("scheduler/leader").await, ["granted", "released"]);
+}
+
+/// As in `leader | head -1`.
+#[tokio::test]
+async fn programs_do_not_panic_when_nobody_reads_their_output() {
+    let server = TestServer::start();
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("tree");
+    std::fs::create_dir_all(&tree).unwrap();
+    std::fs::write(tree.join("a.txt"), "word").unwrap();
+    let tree = tree.display().to_string();
+    let storage = directory.path().join("storage.db").display().to_string();
+    let totals = directory.path().join("totals.db").display().to_string();
+    let server_argument = ["--server", server.url()];
+    for (program, arguments) in [
+        ("leader", vec!["--name", "one", "--every-ms", "20"]),
+        ("fenced_writer", vec!["--storage", &storage]),
+        ("index_files", vec!["run", &tree, "--totals", &totals]),
+    ] {
+        let mut command = Command::new(binary(program));
+        command.args(arguments).args(server_argument);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut first = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && errors.is_empty(), "{program}: {} {errors}", output.status);
+    }
+    let held = server.api().get("/v1/locks").await.ok();
+    assert_eq!(held["locks"].as_array().unwrap().len(), 0, "all locks were released: {held}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use dlm_client::Client;
-use dlm_examples::{FencedResource, Ledger, temporary_database};
+use dlm_examples::{FencedResource, Ledger, say, temporary_database};
 
 /// Show what a write by a paused lock holder does, with and without fencing.
 #[derive(Debug, Parser)]
@@ -31,7 +31,7 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let arguments = Arguments::parse();
     let storage =
         arguments.storage.unwrap_or_else(|| temporary_database("fenced_writer").to_string_lossy().into());
-    println!("storage: {storage}");
+    say!("storage: {storage}");
     let mut ledger = Ledger::open(&storage)?;
     if ledger.counts()?.0 != 0 {
         return Err(format!("{storage} already has data from another run").into());
@@ -49,8 +49,8 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let paused = client.lock("counter").ttl(ttl).auto_renew(false).await?;
     let slow = fence(paused.fencing_token().get());
     let seen = ledger.read_total(&slow)?.unwrap_or_default();
-    println!("slow: holds the lock with token {}, reads {seen}, and is paused", paused.fencing_token());
-    println!("slow: its guard reports a loss: {}", paused.lost().await);
+    say!("slow: holds the lock with token {}, reads {seen}, and is paused", paused.fencing_token());
+    say!("slow: its guard reports a loss: {}", paused.lost().await);
 
     let guard = client.lock("counter").await?;
     let fast = fence(guard.fencing_token().get());
@@ -58,22 +58,22 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     if ledger.write(&work("fast"), &fast, "fast", 1, now + 1, "fast")?.is_err() {
         return Err("the live holder's write was refused".into());
     }
-    println!("fast: holds the lock with token {}, reads {now}, writes {}", guard.fencing_token(), now + 1);
+    say!("fast: holds the lock with token {}, reads {now}, writes {}", guard.fencing_token(), now + 1);
 
     // It does not check its guard: a process can be stopped right after the check.
     let late = ledger.write(&work("slow"), &slow, "slow", 1, seen + 1, "slow")?;
-    println!("slow: resumes and writes {}: {}", seen + 1, if late.is_ok() { "accepted" } else { "refused" });
+    say!("slow: resumes and writes {}: {}", seen + 1, if late.is_ok() { "accepted" } else { "refused" });
     guard.release().await?;
     client.close(Duration::from_secs(5)).await?;
 
     let accepted = 1 + i64::from(late.is_ok());
     let total = ledger.total()?;
-    println!("{accepted} increments were accepted, and the counter is {total}");
+    say!("{accepted} increments were accepted, and the counter is {total}");
     if total == accepted {
-        println!("No update is lost.");
+        say!("No update is lost.");
         Ok(ExitCode::SUCCESS)
     } else {
-        println!("An update is LOST.");
+        say!("An update is LOST.");
         Ok(ExitCode::FAILURE)
     }
 }

@@ -7,14 +7,14 @@
 //! leaves nothing half done, since the total and the file's mark are written in
 //! one transaction.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use dlm_client::{Client, ResourceName};
-use dlm_examples::{FencedResource, Ledger, count_words, temporary_database, text_files};
+use dlm_examples::{FencedResource, Ledger, count_words, say, temporary_database, text_files};
+use sha2::{Digest, Sha256};
 
 type BoxError = Box<dyn std::error::Error>;
 
@@ -100,7 +100,7 @@ fn main() -> ExitCode {
 
 fn run(job: &Job, totals: Option<String>, workers: usize) -> Result<bool, BoxError> {
     let totals = totals.unwrap_or_else(|| temporary_database("index_files").to_string_lossy().into());
-    println!("ledger: {totals}");
+    say!("ledger: {totals}");
     // Otherwise this run would find its files already done by another.
     if Ledger::open(&totals)?.counts()?.0 != 0 {
         return Err(format!("{totals} already has data from another run").into());
@@ -197,7 +197,7 @@ async fn process_with_locks(
     // it has checked them. Only the ledger's fence is safe.
     let written = ledger.write(&fence, &total_fence, path, words, total + words, name)?;
     if let Err(refused) = &written {
-        println!("{name}: write for {path} refused: the lock on {} was lost", refused.resource);
+        say!("{name}: write for {path} refused: the lock on {} was lost", refused.resource);
     }
     Ok(written.is_ok())
 }
@@ -209,10 +209,11 @@ fn lock_name(path: &str) -> String {
         return name;
     }
     // A path can be longer than a name, and have characters that are not allowed in
-    // names.
-    let mut hasher = DefaultHasher::new();
-    path.hash(&mut hasher);
-    format!("index/#{:016x}", hasher.finish())
+    // names. All workers must agree on its name, whatever Rust they were built with,
+    // so the hash is not that of the standard library.
+    let hash = Sha256::digest(path);
+    let hash: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("index/#{hash}")
 }
 
 async fn process_without_locks(
@@ -227,7 +228,7 @@ async fn process_without_locks(
     let Ok(total) = ledger.read_total(&none)? else { return Ok(false) };
     tokio::time::sleep(Duration::from_millis(job.work_ms)).await;
     if ledger.write(&none, &none, path, words, total + words, name)?.is_err() {
-        println!("{name}: a write was refused without a fence");
+        say!("{name}: a write was refused without a fence");
     }
     // Done by some worker; without locks, there is no way to tell which.
     Ok(true)
@@ -243,13 +244,13 @@ fn check(directory: &Path, totals: &str) -> Result<bool, BoxError> {
     let mut ledger = Ledger::open(totals)?;
     let total = ledger.total()?;
     let (done, twice, refused) = ledger.counts()?;
-    println!("files:                 {} of {} done", done, files.len());
-    println!("words, single pass:    {expected}");
-    println!("words, by the workers: {total}");
-    println!("files done twice:      {twice}");
-    println!("stale writes refused:  {refused}");
+    say!("files:                 {} of {} done", done, files.len());
+    say!("words, single pass:    {expected}");
+    say!("words, by the workers: {total}");
+    say!("files done twice:      {twice}");
+    say!("stale writes refused:  {refused}");
     let right = total == expected && twice == 0 && usize::try_from(done)? == files.len();
-    println!("{}", if right { "The totals are equal." } else { "The totals are WRONG." });
+    say!("{}", if right { "The totals are equal." } else { "The totals are WRONG." });
     Ok(right)
 }
 
@@ -264,5 +265,7 @@ mod tests {
         let (a, b) = (lock_name(&long("a.rs")), lock_name(&long("b.rs")));
         assert!(ResourceName::try_from(a.as_str()).is_ok() && a != b, "{a} {b}");
         assert!(ResourceName::try_from(lock_name("a\nb.rs").as_str()).is_ok());
+        // The same in every build: SHA-256.
+        assert_eq!(a, "index/#66629cdbc0afcfb07a8a0c61a95b96a3");
     }
 }

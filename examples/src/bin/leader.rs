@@ -1,12 +1,14 @@
 //! Leader election: one of several processes does the work. When it dies, another
 //! takes over within the TTL.
 //!
-//! Start three processes and kill the leader.
+//! Start three processes and kill the leader. A leader that is asked to stop, by Ctrl-C
+//! or SIGTERM, releases the lock, so that another one takes over at once.
 
 use std::time::Duration;
 
 use clap::Parser;
 use dlm_client::{Client, LockGuard};
+use dlm_examples::{say, stop_requested};
 
 /// Wait to become the leader, then work until the lead is lost.
 #[derive(Debug, Parser)]
@@ -39,43 +41,46 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .connect()
         .await?;
     let work = async {
-        loop {
-            println!("{}: waiting to lead", arguments.name);
+        while say!("{}: waiting to lead", arguments.name) {
             let guard = client.lock(&arguments.lock).await?;
-            lead(&arguments, &guard).await;
+            if !lead(&arguments, &guard).await {
+                break;
+            }
         }
+        Ok(())
     };
     let result: Result<(), dlm_client::Error> = tokio::select! {
         result = work => result,
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted?;
-            println!("{}: interrupted, giving up the lead", arguments.name);
+        requested = stop_requested() => {
+            requested?;
+            say!("{}: asked to stop, giving up the lead", arguments.name);
             Ok(())
         }
     };
-    result?;
+    // The guard is dropped by now; this waits for its release.
     client.close(Duration::from_secs(5)).await?;
+    result?;
     Ok(())
 }
 
-/// Works until the lock is lost.
-async fn lead(arguments: &Arguments, guard: &LockGuard) {
-    println!("{}: leading with token {}", arguments.name, guard.fencing_token());
+/// Works until the lock is lost. Returns false if nobody reads the output any more.
+async fn lead(arguments: &Arguments, guard: &LockGuard) -> bool {
+    let mut is_read = say!("{}: leading with token {}", arguments.name, guard.fencing_token());
     let mut round = 0_u64;
-    loop {
+    while is_read {
         tokio::select! {
             // The loss comes first: after a long pause, both branches are ready.
             biased;
             reason = guard.lost() => {
-                println!("{}: no longer leading: {reason}", arguments.name);
-                return;
+                return say!("{}: no longer leading: {reason}", arguments.name);
             }
             () = tokio::time::sleep(Duration::from_millis(arguments.every_ms)) => {
                 // Skips the round if the lock is lost by now.
                 let Ok(token) = guard.live_token() else { continue };
                 round += 1;
-                println!("{}: round {round} under token {token}", arguments.name);
+                is_read = say!("{}: round {round} under token {token}", arguments.name);
             }
         }
     }
+    false
 }

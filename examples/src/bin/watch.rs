@@ -1,9 +1,8 @@
 //! Prints lock events as text or as JSON lines.
 
-use std::io::Write;
-
 use clap::Parser;
-use dlm_client::{Client, Event, EventItem};
+use dlm_client::{Client, Event, EventItem, EventKind};
+use dlm_examples::{print_line, stop_requested};
 use serde_json::json;
 
 /// Print lock events. Each event is printed once, across reconnects and server
@@ -41,20 +40,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Some(cursor) = &arguments.after {
         events = events.after(cursor);
     }
-    let mut output = std::io::stdout();
     loop {
         let item = tokio::select! {
             item = events.next() => item,
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                return Ok(());
-            }
+            requested = stop_requested() => return Ok(requested?),
         };
         let Some(item) = item else { return Ok(()) };
         let line = if arguments.json { json_line(&item?)? } else { text_line(&item?) };
-        let written = writeln!(output, "{line}").and_then(|()| output.flush());
-        // The reader of the pipe has exited, such as `head`.
-        if written.is_err() {
+        if !print_line(&line) {
             return Ok(());
         }
     }
@@ -65,7 +58,9 @@ fn json_line(item: &EventItem) -> serde_json::Result<String> {
         EventItem::Event(event) => serde_json::to_string(event),
         EventItem::Renewed(renewal) => serde_json::to_string(renewal),
         EventItem::Synced => Ok(json!({"type": "synced"}).to_string()),
-        _ => Ok(json!({"type": "cursor_lost"}).to_string()),
+        EventItem::CursorLost => Ok(json!({"type": "cursor_lost"}).to_string()),
+        // An item of a newer version of the client.
+        _ => Ok(json!({"type": "unknown"}).to_string()),
     }
 }
 
@@ -76,7 +71,8 @@ fn text_line(item: &EventItem) -> String {
             format!("{:<14} {} #{}", "renewed", renewal.resource, renewal.fencing_token)
         }
         EventItem::Synced => "-- live events from here on".into(),
-        _ => "-- cursor expired: some events were missed".into(),
+        EventItem::CursorLost => "-- cursor expired: some events were missed".into(),
+        _ => "-- unknown".into(),
     }
 }
 
@@ -86,6 +82,25 @@ fn event_line(event: &Event) -> String {
     let owner = if event.owner.as_str().is_empty() { String::new() } else { format!(" by {}", event.owner) };
     let waiting = if event.queue_len > 0 { format!(", {} waiting", event.queue_len) } else { String::new() };
     let reason = event.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    let kind = event.kind.as_str().replace('_', " ");
+    let kind = match event.kind {
+        EventKind::Other => "unknown".to_owned(),
+        kind => kind.as_str().replace('_', " "),
+    };
     format!("{time} {kind:<14} {}{token}{owner}{waiting}{reason}", event.resource)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn event_of_an_unknown_kind_is_printed_as_unknown() {
+        let event = r#"{"type": "event", "cursor": "c", "kind": "not_yet_known", "resource": "orders/42",
+            "mode": "not_yet_known", "fencing_token": 7, "current_token": 7, "version": 1, "owner": "api",
+            "waiter_id": null, "ttl_ms": null, "expires_at": null, "queue_len": 0,
+            "at": "2026-01-01T00:00:00.000Z", "reason": null}"#;
+        let line = event_line(&serde_json::from_str(event).unwrap());
+        assert_eq!(line, "2026-01-01T00:00:00.000Z unknown        orders/42 #7 by api");
+        assert_eq!(text_line(&EventItem::CursorLost), "-- cursor expired: some events were missed");
+    }
 }
