@@ -134,3 +134,24 @@ async fn restored_database_starts_at_the_wall_clock() {
     let behind = wall_clock_micros() - micros(&lease["acquired_at"]);
     assert!(behind < 20_000_000, "the deciding clock is {behind} µs behind");
 }
+
+#[tokio::test]
+async fn wal_shrinks_again_after_a_long_reader() {
+    const MIB: u64 = 1024 * 1024;
+    let server = ServerProcess::<Sqlite>::start();
+    let api = server.api();
+    api.lock("before", &Acquire::exclusive()).await;
+    let wal = format!("{}-wal", server.database().real_path().display());
+    let size = || std::fs::metadata(&wal).unwrap().len();
+    // As long as it is open, nothing that is written from now on leaves the WAL.
+    let reader = server.database().begin_read();
+    server.database().execute("CREATE TABLE filler AS SELECT randomblob(64 * 1024 * 1024) AS bytes");
+    api.lock("during", &Acquire::exclusive()).await;
+    assert!(size() > 64 * MIB, "{} MiB", size() / MIB);
+    drop(reader);
+    eventually("the WAL is small", || async {
+        api.lock(&new_key(), &Acquire::exclusive()).await;
+        size() <= 32 * MIB
+    })
+    .await;
+}

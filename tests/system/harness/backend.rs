@@ -65,6 +65,15 @@ impl Sqlite {
     }
 }
 
+impl Sqlite {
+    /// Begins a transaction that reads, until the result is dropped.
+    pub(crate) fn begin_read(&self) -> SqliteConnection {
+        let mut database = SqliteConnection::establish(self.file().to_str().unwrap()).unwrap();
+        database.batch_execute("BEGIN; SELECT count(*) FROM resources").unwrap();
+        database
+    }
+}
+
 impl Backend for Sqlite {
     fn new() -> Self {
         let lock = shared_test_lock();

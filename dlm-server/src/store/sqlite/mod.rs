@@ -43,8 +43,10 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/sqlite")
 
 /// Commits survive a power failure (`FULL`), and readers don't block on them
 /// (`WAL`). A checkpoint stops the writer for two more syncs, so there is one
-/// every 16 MiB instead of every 4.
+/// every 16 MiB instead of every 4. A long reader keeps a checkpoint from completing; what
+/// the WAL has grown to meanwhile is cut off after the first one that completes.
 const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; \
+                       PRAGMA journal_size_limit = 33554432; \
                        PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;";
 
 /// How long a batch or a read waits while another program has locked the database.
