@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::TestServer;
-use crate::harness::{Acquire, Api, MachineDelay, eventually, exclusive_test_lock, new_key, spawn, startup_error};
+use crate::harness::{Acquire, Api, MachineDelay, RawHttp2, eventually, exclusive_test_lock, new_key, spawn, startup_error};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 const ACQUIRE: &str = "/v1/locks/a/acquire";
@@ -129,6 +129,7 @@ async fn contract_unknown_paths_and_methods_are_refused() {
     assert_eq!(response.headers["allow"], "POST");
     let head = api.send(Method::HEAD, "/livez", &[], None).await;
     assert_eq!((head.status, head.text.as_str()), (200, ""));
+    assert_eq!(head.headers["content-length"], "3");
     let response = api.send(Method::GET, "/v1/locks/a", &[("x-request-id", "mine-7")], None).await;
     assert_eq!(response.headers["x-request-id"], "mine-7");
     let long = "x".repeat(200);
@@ -139,6 +140,16 @@ async fn contract_unknown_paths_and_methods_are_refused() {
     assert!(metrics.text.contains("# TYPE dlm_batch_operations histogram"), "{}", metrics.text);
     let openapi = api.get("/openapi.json").await.ok();
     assert!(openapi["paths"]["/v1/locks/{name}/acquire"]["post"].is_object());
+}
+
+#[tokio::test]
+async fn contract_response_to_head_has_no_body_over_http2() {
+    let server = TestServer::start();
+    for (method, path, data) in [("GET", "/livez", "ok\n"), ("HEAD", "/livez", ""), ("HEAD", "/v1/lock", "")] {
+        let mut client = RawHttp2::connect(server.url()).await;
+        client.request(method, path).await;
+        assert_eq!(client.response_data().await, data.as_bytes(), "{method} {path}");
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{HeaderMap, Request};
+use hyper::{HeaderMap, Method, Request};
 
 use super::hosts::Hosts;
 use super::peer::{KeylessWaiter, Peer};
@@ -84,6 +84,7 @@ impl App {
     /// handed to a writer completes anyway.
     pub(super) async fn handle(self, request: Request<Incoming>, caller: &Caller) -> HttpResponse {
         let started = since_boot();
+        let is_head = request.method() == Method::HEAD;
         let request_id = request_id(request.headers().get(REQUEST_ID).map(HeaderValue::as_bytes));
         let _in_flight = InFlight::new(&self.0.metrics);
         let handle = async {
@@ -107,7 +108,7 @@ impl App {
         self.0.metrics.request_answered(operation, status, seconds);
         let mut response = result.unwrap_or_else(|rejection| rejection.into_response(id));
         response.headers_mut().insert(REQUEST_ID, request_id);
-        response
+        if is_head { response::without_body(response) } else { response }
     }
 
     async fn route(

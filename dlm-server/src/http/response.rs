@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use dlm_protocol::{Problem, ProblemCode, RenewResult, Renewed};
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
-    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+    HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 use serde::Serialize;
@@ -25,6 +25,16 @@ const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json"
 pub(super) struct Rejection {
     problem: Box<Problem>,
     headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// The response to a HEAD request. hyper omits the body over HTTP/1 only.
+pub(super) fn without_body(response: HttpResponse) -> HttpResponse {
+    let (mut parts, body) = response.into_parts();
+    let length = body.into_bytes().len();
+    if length > 0 {
+        parts.headers.insert(CONTENT_LENGTH, length.into());
+    }
+    Response::from_parts(parts, ReplyBody::default())
 }
 
 impl Rejection {

@@ -115,7 +115,7 @@ impl Routes {
 
     pub(super) fn find<'a>(&self, method: &Method, path: &'a str) -> RouteMatch<'a> {
         let Ok(found) = self.0.at(path) else { return RouteMatch::NotFound };
-        // A GET route also handles HEAD; hyper omits the body.
+        // A GET route also handles HEAD, whose response gets no body.
         let method = if method == Method::HEAD { &Method::GET } else { method };
         match found.value.methods.iter().find(|(allowed, _)| allowed == method) {
             Some((_, route)) => RouteMatch::Route(*route, found.params.get("name")),

@@ -94,8 +94,13 @@ impl RawHttp2 {
     }
 
     pub(crate) async fn get(&mut self, path: &str) {
+        self.request("GET", path).await;
+    }
+
+    /// Sends a request without a body.
+    pub(crate) async fn request(&mut self, method: &str, path: &str) {
         let host = self.host.clone();
-        let headers = [(":method", "GET"), (":scheme", "http"), (":path", path), (":authority", &host)];
+        let headers = [(":method", method), (":scheme", "http"), (":path", path), (":authority", &host)];
         self.headers(&headers, 5).await;
     }
 
@@ -105,6 +110,25 @@ impl RawHttp2 {
         let read = self.stream.read_to_end(&mut received);
         tokio::time::timeout(Duration::from_secs(20), read).await.expect("the server closes").ok();
         received
+    }
+
+    /// The payload of a response: its frames of data, up to the end of the stream.
+    pub(crate) async fn response_data(&mut self) -> Vec<u8> {
+        let (mut head, mut data) = ([0; 9], Vec::new());
+        loop {
+            self.stream.read_exact(&mut head).await.expect("a frame");
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let mut payload = vec![0; length as usize];
+            self.stream.read_exact(&mut payload).await.expect("a frame");
+            let (kind, flags) = (head[3], head[4]);
+            if kind == 0 {
+                data.extend(payload);
+            }
+            // HEADERS and DATA may end the stream.
+            if kind <= 1 && flags & 1 == 1 {
+                return data;
+            }
+        }
     }
 
     /// Answers pings until the server closes the connection.
