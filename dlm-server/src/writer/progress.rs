@@ -35,9 +35,12 @@ pub(super) struct Progress {
 impl Progress {
     /// The writer begins a step, such as a batch.
     pub(super) fn begin_step(&self) {
-        self.began.store(u64::try_from(since_boot().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        let previous = self.step.fetch_add(1, Ordering::AcqRel);
-        if previous > 0 && previous == self.stalled.load(Ordering::Relaxed) {
+        // First the number: the new step must never look as if it had begun with the
+        // previous one.
+        self.step.fetch_add(1, Ordering::AcqRel);
+        let now = u64::try_from(since_boot().as_micros()).unwrap_or(u64::MAX);
+        self.began.store(now, Ordering::Release);
+        if self.stalled.swap(0, Ordering::Relaxed) > 0 {
             tracing::info!("writer goes on: the database responds again");
         }
     }
