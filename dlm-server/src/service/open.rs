@@ -79,7 +79,11 @@ impl Service {
         });
         let membership = Arc::new(Membership::join(&*opened.cluster).map_err(|error| stopped(&error))?);
         let next_check = Arc::new(NextCheck::new());
-        let (parked, lease_watchers) = (Arc::<Parked>::default(), Arc::<LeaseWatchers>::default());
+        let parked = Arc::new(match opened.cluster.is_shared() {
+            true => Parked::with_peers(&opened.identity.secret),
+            false => Parked::default(),
+        });
+        let lease_watchers = Arc::<LeaseWatchers>::default();
         let feed = Feed::new();
         let decoder = Arc::new(LogDecoder::new(opened.identity.log_id, Arc::clone(&metrics)));
         let background = Background::new(Arc::clone(&metrics));

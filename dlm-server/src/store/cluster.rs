@@ -48,12 +48,18 @@ pub(crate) struct Heartbeat {
     pub(crate) declared_dead: bool,
 }
 
+/// Identifies a wait to the replicas of one database. Every role that can connect
+/// to the database can receive the messages, so they contain no idempotency key,
+/// and nothing that a guessed key could be checked against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct WaitId(pub(crate) [u8; 16]);
+
 /// A message from one replica to others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PeerMessage {
     /// A wait whose request is parked at `replica` has ended. Only that replica
     /// receives the message.
-    WaitEnded { replica: ReplicaId, name: Name, key: ClaimKey },
+    WaitEnded { replica: ReplicaId, wait: WaitId },
     /// A lease has expired or was force-released.
     LeaseEnded { name: Name, token: u64, reason: EndReason },
     /// A lease was renewed. Sent only while a replica sends

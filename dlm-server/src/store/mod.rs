@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use dlm_engine::{Claim, ClaimChange, ClaimKey, Micros, Need, ReplicaId, Resource, RowChange};
 
-pub(crate) use cluster::{Cluster, Heartbeat, PeerMessage};
+pub(crate) use cluster::{Cluster, Heartbeat, PeerMessage, WaitId};
 pub use error::OpenError;
 pub(crate) use error::{NOT_AVAILABLE, StoreError};
 pub use read::ListQuery;

@@ -35,7 +35,7 @@ impl PeerListener {
             let mut ended = Vec::new();
             for message in cluster.receive() {
                 match message {
-                    PeerMessage::WaitEnded { name, key, .. } => ended.push((name, key)),
+                    PeerMessage::WaitEnded { wait, .. } => ended.extend(parked.claim(wait)),
                     PeerMessage::LeaseEnded { name, token, reason } => {
                         lease_watchers.ended(&name, token, reason);
                     }

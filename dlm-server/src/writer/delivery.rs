@@ -36,9 +36,10 @@ impl WriterState {
                 }
             };
             for wake in wakes {
-                if let Some(replica) = wake.parked_at.filter(|replica| *replica != me) {
-                    let (name, key) = (Name::clone(&name), wake.key.clone());
-                    messages.push(PeerMessage::WaitEnded { replica, name, key });
+                if let Some(replica) = wake.parked_at.filter(|replica| *replica != me)
+                    && let Some(wait) = self.parked.wait_id(&name, &wake.key)
+                {
+                    messages.push(PeerMessage::WaitEnded { replica, wait });
                 }
                 self.wake(&name, &wake);
             }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::start_replicas;
 use crate::harness::{
-    Acquire, Backend, FakeClock, MachineDelay, Postgres, ServerProcess, WebSocket, eventually,
+    Acquire, Backend, FakeClock, MachineDelay, PeerMessages, Postgres, ServerProcess, WebSocket, eventually,
     exclusive_test_lock, expires_at, micros, new_key, now, spawn,
 };
 
@@ -140,4 +140,21 @@ async fn b40_servers_with_clocks_hours_apart_agree_on_leases() {
         here.release("handoff", &next).await.ok();
     }
     assert_eq!(expires_at(&ahead, "long").await, expires_at(&behind, "long").await);
+}
+
+#[tokio::test]
+async fn messages_between_servers_contain_no_idempotency_key() {
+    let servers = start_replicas(2);
+    let (first, second) = (servers[0].api(), servers[1].api());
+    let held = first.lock("a", &Acquire::exclusive()).await;
+    let waiting =
+        spawn(async move { second.lock("a", &Acquire::exclusive().wait(20_000).key("s3cret-key")).await });
+    eventually("the acquire is queued", || async { first.queue_len("a").await == 1 }).await;
+    // Every role that can connect to the database can listen.
+    let messages = PeerMessages::listen(&servers[0].database().url());
+    eventually("psql listens", || async { messages.contain("listening") }).await;
+    first.release("a", &held).await.ok();
+    waiting.await.unwrap();
+    eventually("the message is received", || async { messages.contain("WaitOver") }).await;
+    assert!(!messages.contain("s3cret-key"), "{messages:?}");
 }

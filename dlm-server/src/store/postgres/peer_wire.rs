@@ -1,10 +1,12 @@
 //! Messages between replicas as NOTIFY carries them: JSON, one message a line.
 
-use dlm_engine::{ClaimKey, Micros, ReplicaId};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use dlm_engine::{Micros, ReplicaId};
 use dlm_protocol::EndReason;
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Name, PeerMessage};
+use crate::store::{Name, PeerMessage, WaitId};
 
 /// Postgres accepts payloads of up to 8,000 bytes.
 const MAX_PAYLOAD: usize = 7_500;
@@ -13,11 +15,10 @@ const MAX_PAYLOAD: usize = 7_500;
 /// versions share a database during an upgrade, so names do not change here.
 #[derive(Debug, Serialize, Deserialize)]
 enum Envelope {
-    WaitEnded {
+    /// The wait as URL-safe base64.
+    WaitOver {
         to: i64,
-        name: String,
-        principal: String,
-        key: String,
+        wait: String,
     },
     LeaseEnded {
         from: i64,
@@ -40,12 +41,9 @@ enum Envelope {
 impl Envelope {
     fn new(message: &PeerMessage, from: ReplicaId) -> Self {
         match message {
-            PeerMessage::WaitEnded { replica, name, key } => Self::WaitEnded {
-                to: replica.0,
-                name: name.to_string(),
-                principal: key.principal.to_string(),
-                key: key.key.to_string(),
-            },
+            PeerMessage::WaitEnded { replica, wait } => {
+                Self::WaitOver { to: replica.0, wait: URL_SAFE_NO_PAD.encode(wait.0) }
+            }
             PeerMessage::LeaseEnded { name, token, reason } => {
                 Self::LeaseEnded { from: from.0, name: name.to_string(), token: *token, reason: *reason }
             }
@@ -62,11 +60,10 @@ impl Envelope {
     /// The message, unless another replica is its recipient or `me` sent it.
     fn open(self, me: ReplicaId) -> Option<PeerMessage> {
         match self {
-            Self::WaitEnded { to, name, principal, key } if to == me.0 => Some(PeerMessage::WaitEnded {
-                replica: me,
-                name: Name::from(name),
-                key: ClaimKey::new(principal, key),
-            }),
+            Self::WaitOver { to, wait } if to == me.0 => {
+                let wait = URL_SAFE_NO_PAD.decode(wait).ok()?.try_into().ok()?;
+                Some(PeerMessage::WaitEnded { replica: me, wait: WaitId(wait) })
+            }
             Self::LeaseEnded { from, name, token, reason } if from != me.0 => {
                 Some(PeerMessage::LeaseEnded { name: Name::from(name), token, reason })
             }
@@ -111,7 +108,7 @@ mod tests {
     const PEER: ReplicaId = ReplicaId(2);
 
     fn wait_ended(replica: ReplicaId) -> PeerMessage {
-        PeerMessage::WaitEnded { replica, name: Name::from("a"), key: ClaimKey::new("", "k") }
+        PeerMessage::WaitEnded { replica, wait: WaitId([7; 16]) }
     }
 
     #[test]
