@@ -499,6 +499,8 @@ export interface components {
          *     assert!("job-7:attempt".parse::<IdempotencyKey>().is_ok());
          *     assert!("with space".parse::<IdempotencyKey>().is_err());
          *     ```
+         *
+         *     The maximum is 255 bytes of UTF-8, not characters.
          */
         IdempotencyKey: string;
         /** @description A lease as its holder sees it. */
@@ -727,6 +729,8 @@ export interface components {
         /**
          * @description A display name for the caller of an acquire: at most 256 bytes, no control
          *     characters. It is not authenticated.
+         *
+         *     The maximum is 256 bytes of UTF-8, not characters.
          */
         Owner: string;
         /** @description An error as defined by RFC 9457 (`application/problem+json`). */
@@ -790,6 +794,8 @@ export interface components {
         /**
          * @description Why an operator force-releases a lease: 1 to 1,024 bytes, not blank, no
          *     control characters.
+         *
+         *     The maximum is 1024 bytes of UTF-8, not characters.
          */
         Reason: string;
         /** @description The body of a release. */
@@ -866,6 +872,8 @@ export interface components {
          *     assert!("".parse::<ResourceName>().is_err());
          *     # Ok::<_, dlm_protocol::InvalidValue>(())
          *     ```
+         *
+         *     The maximum is 256 bytes of UTF-8, not characters.
          */
         ResourceName: string;
         /** @description The content of a reply: its member besides `id`. */
@@ -915,7 +923,8 @@ export interface components {
         /**
          * @description One operation. It has the fields of the operation's HTTP body, `resource`
          *     (except for a renewal of several leases), and for acquire and cancel
-         *     `idempotency_key`. All other fields are absent.
+         *     `idempotency_key`. All other fields are absent. An acquire without a key gets
+         *     one from the server; its waiter leaves the queue when the socket breaks.
          *
          *     ```
          *     use dlm_protocol::{SessionOp, SessionRequest};
@@ -1012,13 +1021,87 @@ export interface operations {
             /** @description It is alive */
             200: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "text/plain": string;
+                };
             };
-            /** @description A problem */
-            default: {
+            /** @description The request is malformed, or a value is out of range */
+            400: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1039,13 +1122,88 @@ export interface operations {
             /** @description Prometheus text, or OpenMetrics if the client accepts it */
             200: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/openmetrics-text": string;
+                    "text/plain": string;
+                };
             };
-            /** @description A problem */
-            default: {
+            /** @description The request is malformed, or a value is out of range */
+            400: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1066,13 +1224,87 @@ export interface operations {
             /** @description OpenAPI 3.1 */
             200: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": Record<string, never>;
+                };
             };
-            /** @description A problem */
-            default: {
+            /** @description The request is malformed, or a value is out of range */
+            400: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1093,22 +1325,87 @@ export interface operations {
             /** @description It is ready */
             200: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "text/plain": string;
+                };
             };
-            /** @description It is not ready */
-            503: {
+            /** @description The request is malformed, or a value is out of range */
+            400: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description The request comes from a page of another origin */
+            403: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is not ready */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1136,6 +1433,8 @@ export interface operations {
             /** @description The event stream: each message is an `Event`, an `EventMark` or a `Renewal` */
             101: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1143,6 +1442,8 @@ export interface operations {
             /** @description A page */
             200: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1152,6 +1453,19 @@ export interface operations {
             /** @description The cursor was not issued for this log */
             400: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1161,15 +1475,65 @@ export interface operations {
             /** @description The cursor is older than the log */
             410: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description The path and query are too long */
+            414: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1195,15 +1559,87 @@ export interface operations {
             /** @description A page */
             200: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["LockPage"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description The request is malformed, or a value is out of range */
+            400: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1227,15 +1663,87 @@ export interface operations {
             /** @description The status */
             200: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["LockStatus"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description The request is malformed, or a value is out of range */
+            400: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1265,6 +1773,8 @@ export interface operations {
             /** @description The lease */
             200: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1274,15 +1784,96 @@ export interface operations {
             /** @description Still queued; repeat the request with its key to keep waiting */
             202: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Queued"];
                 };
             };
+            /** @description The request is malformed, or a value is out of range */
+            400: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The lease or wait of this key has ended */
             409: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not plain `application/json` */
+            415: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1292,6 +1883,8 @@ export interface operations {
             /** @description The key was used with other parameters */
             422: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1301,15 +1894,43 @@ export interface operations {
             /** @description The lock is held, or the wait timed out */
             423: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description The headers are too many or too long */
+            431: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1330,20 +1951,129 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
         responses: {
             /** @description The effect of the cancel */
             200: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Cancelled"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description The request is malformed, or a value is out of range */
+            400: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not plain `application/json` */
+            415: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1371,15 +2101,120 @@ export interface operations {
             /** @description Whether the lease is live, and the current token */
             200: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Checked"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description The request is malformed, or a value is out of range */
+            400: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not plain `application/json` */
+            415: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1407,24 +2242,131 @@ export interface operations {
             /** @description The lease that was ended; a repeat returns the same */
             200: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ForceReleased"];
                 };
             };
-            /** @description No live lease has that token */
-            409: {
+            /** @description The request is malformed, or a value is out of range */
+            400: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description The request comes from a page of another origin */
+            403: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No live lease has that token */
+            409: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not plain `application/json` */
+            415: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1452,15 +2394,41 @@ export interface operations {
             /** @description The lease was released; a repeat returns the same */
             200: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Released"];
                 };
             };
+            /** @description The request is malformed, or a value is out of range */
+            400: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The lease id was never issued for this resource */
             403: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1470,15 +2438,87 @@ export interface operations {
             /** @description The lease had expired or was force-released */
             410: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description The body is too large */
+            413: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not plain `application/json` */
+            415: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1506,15 +2546,41 @@ export interface operations {
             /** @description The lease with its new term */
             200: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Lease"];
                 };
             };
+            /** @description The request is malformed, or a value is out of range */
+            400: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The lease id was never issued for this resource */
             403: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1524,15 +2590,87 @@ export interface operations {
             /** @description The lease has ended */
             410: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description The body is too large */
+            413: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not plain `application/json` */
+            415: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1555,15 +2693,87 @@ export interface operations {
             /** @description The overview */
             200: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Overview"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description The request is malformed, or a value is out of range */
+            400: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1588,15 +2798,120 @@ export interface operations {
             /** @description One result per lease, in request order */
             200: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Renewed"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description The request is malformed, or a value is out of range */
+            400: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not plain `application/json` */
+            415: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1617,22 +2932,96 @@ export interface operations {
             /** @description The session */
             101: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description The request is not an upgrade */
-            426: {
+            /** @description The request is malformed, or a value is out of range */
+            400: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description The request comes from a page of another origin */
+            403: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is not an upgrade */
+            426: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
                     [name: string]: unknown;
                 };
                 content: {

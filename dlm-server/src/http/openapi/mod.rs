@@ -137,6 +137,14 @@ fn complete(schemas: &mut Value) {
     if let Some(acquire) = schemas["AcquireRequest"].as_object_mut() {
         acquire.remove("required");
     }
+    // `maxLength` counts characters, the server counts bytes.
+    for schema in schemas.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        let Some(max) = schema["maxLength"].as_u64() else { continue };
+        let described = schema["description"].as_str().unwrap_or_default();
+        schema["description"] = json!(
+            format!("{described}\n\nThe maximum is {max} bytes of UTF-8, not characters.").trim_start()
+        );
+    }
 }
 
 fn operation(path: &str, route: Route, description: &RouteDescription) -> Value {
@@ -167,34 +175,89 @@ fn operation(path: &str, route: Route, description: &RouteDescription) -> Value 
         };
         parameters.push(json!({"name": name, "in": "query", "schema": schema}));
     }
+    let takes_body = description.body.is_some() || route == Route::Cancel;
     let mut responses = Map::new();
     for (status, text, schema) in description.responses {
-        responses.insert((*status).into(), response(text, schema));
+        responses.insert((*status).into(), response(status, text, schema));
     }
-    responses.insert("default".into(), response("A problem", "Problem"));
+    for (status, text) in problems(takes_body) {
+        responses.entry(status).or_insert_with(|| response(status, text, "Problem"));
+    }
     let mut operation = json!({
         "operationId": route.name(), "summary": description.summary, "parameters": parameters, "responses": responses,
     });
-    if let Some(body) = description.body {
+    if takes_body {
+        let body = description.body.map_or_else(no_fields, schema);
         operation["requestBody"] = json!({
-            "required": route != Route::Acquire,
-            "content": {"application/json": {"schema": schema(body)}},
+            "required": !matches!(route, Route::Acquire | Route::Cancel),
+            "content": {"application/json": {"schema": body}},
         });
     }
     operation
+}
+
+/// The problems that any operation can be answered with.
+fn problems(takes_body: bool) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of_bodies = [
+        ("408", "The body did not arrive in time"),
+        ("413", "The body is too large"),
+        ("415", "The body is not plain `application/json`"),
+    ];
+    let of_all = [
+        ("400", "The request is malformed, or a value is out of range"),
+        ("403", "The request comes from a page of another origin"),
+        ("414", "The path and query are too long"),
+        ("421", "The server does not accept requests for this host"),
+        ("431", "The headers are too many or too long"),
+        ("500", "The server failed to process the request"),
+        ("503", "The server can't process the request now; repeat it after `Retry-After`"),
+    ];
+    of_bodies.into_iter().filter(move |_| takes_body).chain(of_all)
+}
+
+/// The body of an operation without fields.
+fn no_fields() -> Value {
+    json!({
+        "type": "object", "additionalProperties": false,
+        "description": "There are no fields. The body may also be absent or empty.",
+    })
 }
 
 fn schema(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
-fn response(description: &str, name: &str) -> Value {
-    let media = match name {
-        "" => return json!({"description": description}),
-        "Problem" => "application/problem+json",
-        _ => "application/json",
-    };
-    json!({"description": description, "content": {media: {"schema": schema(name)}}})
+fn response(status: &str, description: &str, name: &str) -> Value {
+    let mut response = json!({"description": description, "headers": headers(status)});
+    match name {
+        "" => {}
+        "text" => response["content"] = json!({"text/plain": {"schema": {"type": "string"}}}),
+        "metrics" => {
+            let text = json!({"schema": {"type": "string"}});
+            response["content"] = json!({"text/plain": text, "application/openmetrics-text": text});
+        }
+        "document" => response["content"] = json!({"application/json": {"schema": {"type": "object"}}}),
+        "Problem" => response["content"] = json!({"application/problem+json": {"schema": schema(name)}}),
+        _ => response["content"] = json!({"application/json": {"schema": schema(name)}}),
+    }
+    response
+}
+
+/// The headers of a response, besides those of HTTP itself.
+fn headers(status: &str) -> Value {
+    let mut headers = json!({
+        "x-request-id": {
+            "required": true, "schema": {"type": "string"},
+            "description": "The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters",
+        },
+    });
+    if matches!(status, "429" | "503") {
+        headers["Retry-After"] = json!({
+            "required": true, "schema": {"type": "integer", "minimum": 1},
+            "description": "Seconds until a repeat can succeed",
+        });
+    }
+    headers
 }
 
 #[cfg(test)]
@@ -228,6 +291,30 @@ mod tests {
         ] {
             assert!(limits[limit].is_u64(), "{limit}");
             assert_eq!(schemas[schema][bound].as_u64(), limits[limit].as_u64(), "{schema}.{bound}");
+        }
+    }
+
+    #[test]
+    fn responses_have_their_headers_and_bounds_their_unit() {
+        let document: Value = serde_json::from_str(&document()).unwrap();
+        for (method, path, _) in &ROUTES {
+            let operation = &document["paths"][path][method.as_str().to_ascii_lowercase()];
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                assert!(response["headers"]["x-request-id"].is_object(), "{path} {status}");
+                assert_eq!(
+                    response["headers"]["Retry-After"].is_object(),
+                    status == "503",
+                    "{path} {status}"
+                );
+            }
+            assert!(operation["responses"].get("default").is_none(), "{path}: every status is listed");
+        }
+        let cancel = &document["paths"]["/v1/locks/{name}/cancel"]["post"]["requestBody"];
+        assert_eq!(cancel["required"], false);
+        assert_eq!(cancel["content"]["application/json"]["schema"]["additionalProperties"], false);
+        for name in ["ResourceName", "IdempotencyKey", "Owner", "Reason"] {
+            let description = document["components"]["schemas"][name]["description"].as_str().unwrap();
+            assert!(description.contains("bytes of UTF-8, not characters"), "{name}: {description}");
         }
     }
 

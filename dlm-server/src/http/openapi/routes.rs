@@ -112,17 +112,17 @@ pub(super) fn describe(route: Route) -> RouteDescription {
             None,
             &[("101", "The session", ""), ("426", "The request is not an upgrade", "Problem")],
         ),
-        Route::Livez => of("Check that the process is alive", None, &[("200", "It is alive", "")]),
+        Route::Livez => of("Check that the process is alive", None, &[("200", "It is alive", "text")]),
         Route::Readyz => of(
             "Check that the server is ready",
             None,
-            &[("200", "It is ready", ""), ("503", "It is not ready", "Problem")],
+            &[("200", "It is ready", "text"), ("503", "It is not ready", "Problem")],
         ),
         Route::Metrics => of(
             "Get the metrics",
             None,
-            &[("200", "Prometheus text, or OpenMetrics if the client accepts it", "")],
+            &[("200", "Prometheus text, or OpenMetrics if the client accepts it", "metrics")],
         ),
-        Route::OpenApi => of("Get this document", None, &[("200", "OpenAPI 3.1", "")]),
+        Route::OpenApi => of("Get this document", None, &[("200", "OpenAPI 3.1", "document")]),
     }
 }
