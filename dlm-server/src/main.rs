@@ -179,16 +179,22 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         _ = terminate.recv() => return stopped_while_starting(),
         _ = interrupt.recv() => return stopped_while_starting(),
     };
+    // Without a handler the signal would end the process. No part of the
+    // configuration can be reloaded while the server runs.
+    let mut hang_up = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     let stop = CancellationToken::new();
     let line = format!("listening on http://{}", server.local_addr());
     // Not awaited: nobody may be reading standard output.
     tokio::task::spawn_blocking(move || announce(&line));
     let serving = server.run(stop.clone());
     tokio::pin!(serving);
-    tokio::select! {
-        ended = serving.as_mut() => return Ok(ended?),
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            ended = serving.as_mut() => return Ok(ended?),
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => tracing::info!("SIGHUP ignored: there is nothing to reload"),
+        }
     }
     tracing::info!("draining");
     stop.cancel();

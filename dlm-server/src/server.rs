@@ -34,6 +34,11 @@ pub enum StartError {
         /// The cause.
         source: io::Error,
     },
+    /// An allowed host is not a host that a request can have.
+    #[error(
+        "--allowed-host {0:?} can never match: give a host name or an IP address, without a scheme, path or wildcard"
+    )]
+    AllowedHost(String),
     /// A signal handler could not be installed.
     #[error("could not install a signal handler: {0}")]
     Signals(io::Error),
@@ -206,12 +211,15 @@ impl ServerBuilder {
         if !address.ip().is_loopback() && !self.insecure_no_auth {
             return Err(StartError::NotLoopback(address));
         }
+        // Before anything is opened: a mistake is reported at once.
+        Hosts::new(&self.listen, address, &self.allowed_hosts).map_err(StartError::AllowedHost)?;
         let failed = |source| StartError::Listen { address: self.listen.clone(), source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let local_addr = listener.local_addr().map_err(failed)?;
         let metrics = Metrics::new();
         let service = Service::open(self.service, metrics.clone()).await?;
-        let hosts = Hosts::new(&self.listen, local_addr, &self.allowed_hosts);
+        let hosts =
+            Hosts::new(&self.listen, local_addr, &self.allowed_hosts).map_err(StartError::AllowedHost)?;
         let app = App::new(service.clone(), hosts, metrics);
         let open_files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let limits =

@@ -14,6 +14,7 @@
 //! - `database_outage`: an unavailable database, connections broken at a COMMIT
 //! - `disk_faults`: a disk that hangs, fails to sync, or is full
 //! - `examples`: the example programs, and the README's `curl` commands
+//! - `foreign_clients`: requests as other libraries, proxies and probes send them
 //! - `full_disk`: a database that can't be written
 //! - `memory`: what peers that do not read cost
 //! - `monitoring`: the overview, the UI's pages, the checks of Host and Origin
@@ -39,6 +40,7 @@ mod connections;
 mod database_outage;
 mod disk_faults;
 mod examples;
+mod foreign_clients;
 mod full_disk;
 mod harness;
 mod memory;

@@ -58,6 +58,52 @@ async fn upgrade_response_has_the_request_id_and_the_subprotocol() {
 }
 
 #[tokio::test]
+async fn close_frame_is_answered_with_one() {
+    /// A masked frame; the mask is zero.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut frame = vec![first];
+        match u8::try_from(payload.len()) {
+            Ok(len @ ..126) => frame.push(0x80 | len),
+            _ => {
+                frame.push(0x80 | 126);
+                frame.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
+            }
+        }
+        frame.extend([0; 4]);
+        frame.extend(payload);
+        frame
+    }
+    let server = TestServer::start();
+    for (path, protocol) in SOCKETS {
+        for (what, sent, code) in [
+            ("a close", frame(0x88, &1000_u16.to_be_bytes()), Some(1000)),
+            ("a close with a code of the peer", frame(0x88, b"\x11\x5dbye"), Some(4445)),
+            ("a close without a code", frame(0x88, &[]), None),
+            ("an unmasked frame", vec![0x81, 1, b'x'], Some(1002)),
+            ("an unknown opcode", frame(0x83, b"x"), Some(1002)),
+            ("text that is not UTF-8", frame(0x81, b"\xff"), Some(1007)),
+        ] {
+            let (mut stream, _) = upgrade(&server, path, protocol).await;
+            stream.write_all(&sent).await.unwrap();
+            let mut received = Vec::new();
+            let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut received)).await;
+            read.expect("the server closes the connection").unwrap();
+            let close = received.windows(2).rposition(|head| head[0] == 0x88);
+            let close = close.unwrap_or_else(|| panic!("{path}: no close frame after {what}"));
+            let payload = &received[close + 2..];
+            let answered = payload.first_chunk::<2>().map(|code| u16::from_be_bytes(*code));
+            assert_eq!(answered, code, "{path}: {what}");
+        }
+    }
+    // A subscriber has nothing to say that takes this long.
+    let (mut stream, _) = upgrade(&server, "/v1/events", "dlm.events.v1").await;
+    stream.write_all(&frame(0x81, &[b'x'; 5000])).await.unwrap();
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).await.unwrap();
+    assert!(received.windows(2).any(|code| code == 1009_u16.to_be_bytes()), "{received:?}");
+}
+
+#[tokio::test]
 async fn silent_peer_is_pinged_and_then_disconnected() {
     const PING: u8 = 0x89;
     let _exclusive = exclusive_test_lock();

@@ -5,13 +5,13 @@
 //! cross-origin requests; `Sec-Fetch-Site` does so where browsers send no
 //! origin, as for images, scripts and forms that use GET.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use dlm_protocol::ProblemCode;
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
-use hyper::http::uri::Authority;
-use hyper::{Request, Uri};
+use hyper::{Request, Uri, Version};
 
+use super::host::{Authority, Host};
 use super::response::Rejection;
 use super::ui;
 
@@ -23,8 +23,7 @@ const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// The hosts that the server accepts in requests.
 #[derive(Debug)]
 pub(crate) struct Hosts {
-    names: Vec<String>,
-    addresses: Vec<IpAddr>,
+    accepted: Vec<Host>,
     /// Any IP address is accepted, because the server listens on all addresses
     /// of the machine. Only names can be used for DNS rebinding.
     all_addresses: bool,
@@ -33,36 +32,32 @@ pub(crate) struct Hosts {
 impl Hosts {
     /// `listen` is the configured address, `resolved` what it resolved to, and
     /// `allowed` the names that the operator added.
-    pub(crate) fn new(listen: &str, resolved: SocketAddr, allowed: &[String]) -> Self {
-        let mut hosts = Self {
-            names: vec!["localhost".into()],
-            addresses: vec![resolved.ip()],
-            all_addresses: resolved.ip().is_unspecified(),
-        };
-        let listen = listen.parse::<Authority>().ok();
-        let listen = listen.iter().map(|authority| authority.host().to_owned());
-        let allowed = allowed.iter().map(|host| match host.parse::<Authority>() {
-            Ok(authority) => authority.host().to_owned(),
-            Err(_) => host.clone(),
-        });
-        for host in listen.chain(allowed) {
-            match address(&host) {
-                Some(address) => hosts.addresses.push(address),
-                None => hosts.names.push(name(&host)),
-            }
+    ///
+    /// # Errors
+    ///
+    /// Returns the first name that no request can have.
+    pub(crate) fn new(listen: &str, resolved: SocketAddr, allowed: &[String]) -> Result<Self, String> {
+        let mut accepted = vec![Host::Name("localhost".into()), Host::Address(resolved.ip())];
+        accepted.extend(Authority::parse(listen).map(|authority| authority.host));
+        // An empty environment variable or a trailing comma is no name.
+        for name in allowed.iter().filter(|name| !name.trim().is_empty()) {
+            let authority = Authority::parse(name.trim()).ok_or_else(|| name.clone())?;
+            accepted.push(authority.host);
         }
-        hosts
+        Ok(Self { accepted, all_addresses: resolved.ip().is_unspecified() })
     }
 
     /// Rejects a request for another host, or from a page of another origin.
     pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), Rejection> {
+        if is_bare_probe(request) {
+            return Ok(());
+        }
         let authority = authority(request.uri(), request.headers())?;
-        if !self.accepts(authority.host()) {
+        if !self.accepts(&authority.host) {
+            let host = &authority.host;
             let detail = format!(
-                "this server does not accept requests for the host {:?}; to allow it, start the server with \
-                 `--allowed-host {}`",
-                authority.host(),
-                authority.host()
+                "this server does not accept requests for the host \"{host}\"; to allow it, start the server with \
+                 `--allowed-host {host}`"
             );
             return Err(Rejection::new(ProblemCode::HostNotAllowed, 421, detail));
         }
@@ -75,24 +70,34 @@ impl Hosts {
         Err(Rejection::new(ProblemCode::OriginNotAllowed, 403, detail))
     }
 
-    fn accepts(&self, host: &str) -> bool {
-        match address(host) {
-            Some(address) => self.all_addresses || address.is_loopback() || self.addresses.contains(&address),
-            None => self.names.contains(&name(host)),
-        }
+    fn accepts(&self, host: &Host) -> bool {
+        self.accepted.contains(host)
+            || matches!(host, Host::Address(address) if self.all_addresses || address.is_loopback())
     }
+}
+
+/// A health check over HTTP/1.0, which need not have a `Host`. Every browser sends
+/// one, so no page can make such a request.
+fn is_bare_probe<B>(request: &Request<B>) -> bool {
+    request.version() == Version::HTTP_10
+        && request.uri().authority().is_none()
+        && !request.headers().contains_key(HOST)
+        && matches!(request.uri().path(), "/livez" | "/readyz")
 }
 
 /// The host that the request is for: in the URI with HTTP/2, in a header with
 /// HTTP/1.
 fn authority(uri: &Uri, headers: &HeaderMap) -> Result<Authority, Rejection> {
-    if let Some(authority) = uri.authority() {
-        return Ok(authority.clone());
-    }
-    let mut values = headers.get_all(HOST).iter();
-    let only = values.next().filter(|_| values.next().is_none());
-    only.and_then(|value| Authority::try_from(value.as_bytes()).ok())
-        .filter(|authority| !authority.as_str().contains('@'))
+    let found = match uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => {
+            let mut values = headers.get_all(HOST).iter();
+            let only = values.next().filter(|_| values.next().is_none());
+            only.and_then(|value| value.to_str().ok())
+        }
+    };
+    found
+        .and_then(Authority::parse)
         .ok_or_else(|| Rejection::invalid("the request needs exactly one valid `Host` header"))
 }
 
@@ -101,7 +106,7 @@ fn authority(uri: &Uri, headers: &HeaderMap) -> Result<Authority, Rejection> {
 fn is_same_origin(origin: &HeaderValue, host: &Authority) -> bool {
     let origin = origin.to_str().unwrap_or("");
     let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-    rest.is_some_and(|rest| rest.eq_ignore_ascii_case(host.as_str()))
+    rest.and_then(Authority::parse).as_ref() == Some(host)
 }
 
 /// Whether no browser reports a page of another origin. `none` is the user: a
@@ -118,22 +123,13 @@ fn is_link_to_page<B>(request: &Request<B>) -> bool {
         && ui::is_page(request.uri().path())
 }
 
-fn address(host: &str) -> Option<IpAddr> {
-    let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    inner.unwrap_or(host).parse().ok()
-}
-
-fn name(host: &str) -> String {
-    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn hosts(listen: &str, resolved: &str, allowed: &[&str]) -> Hosts {
         let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
-        Hosts::new(listen, resolved.parse().unwrap(), &allowed)
+        Hosts::new(listen, resolved.parse().unwrap(), &allowed).unwrap()
     }
 
     fn status(hosts: &Hosts, host: &str, origin: Option<&str>) -> u16 {
@@ -153,18 +149,47 @@ mod tests {
         for host in ["evil.example", "localhost.evil.example", "10.0.0.1", "127.0.0.1.evil.example"] {
             assert_eq!(status(&hosts, host, None), 421, "{host}");
         }
-        for host in ["", "x@localhost", "a b"] {
+        for host in ["", "x@localhost", "a b", "[::1]evil.example", "localhost:x", "[::1", "127.0.0.1:99999"]
+        {
             assert_eq!(status(&hosts, host, None), 400, "{host}");
         }
     }
 
     #[test]
     fn the_listen_address_and_allowed_hosts_are_accepted() {
-        let hosts = hosts("locks.internal:7420", "10.0.0.7:7420", &["dlm.example:443", "10.9.9.9"]);
+        let hosts = hosts("locks.internal:7420", "10.0.0.7:7420", &[" dlm.example:443", "10.9.9.9 "]);
         for host in ["locks.internal:7420", "10.0.0.7:7420", "DLM.example:443", "10.9.9.9"] {
             assert_eq!(status(&hosts, host, None), 200, "{host}");
         }
         assert_eq!(status(&hosts, "10.0.0.8", None), 421);
+    }
+
+    #[test]
+    fn an_allowed_host_that_no_request_can_have_is_refused() {
+        for name in ["https://dlm.example", "*.example", "dlm.example/", "a b", "[::1]x", "dlm.example:http"]
+        {
+            let allowed = ["localhost".to_owned(), name.to_owned()];
+            assert_eq!(Hosts::new("a:1", "10.0.0.1:1".parse().unwrap(), &allowed).unwrap_err(), name);
+        }
+    }
+
+    #[test]
+    fn only_probes_over_http_1_0_need_no_host() {
+        let hosts = hosts("127.0.0.1:7420", "127.0.0.1:7420", &[]);
+        let status = |path: &str, version: Version| {
+            let request = Request::get(path).version(version).body(()).unwrap();
+            hosts.check(&request).map_or_else(|rejection| rejection.status(), |()| 200)
+        };
+        for path in ["/livez", "/readyz"] {
+            assert_eq!(
+                (status(path, Version::HTTP_10), status(path, Version::HTTP_11)),
+                (200, 400),
+                "{path}"
+            );
+        }
+        assert_eq!(status("/v1/locks", Version::HTTP_10), 400);
+        let request = Request::get("/readyz").version(Version::HTTP_10).header(HOST, "evil.example");
+        assert_eq!(hosts.check(&request.body(()).unwrap()).unwrap_err().status(), 421);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //!   client that is gone or done sending; `exchange`: whether a request is served
 //! - `refusal`: the responses that hyper makes by itself
 //! - `app`: one request, from its route to its response
-//! - `hosts`: the host names and origins that are accepted
+//! - `hosts`: the host names and origins that are accepted; `host`: parses them
 //! - `route`: the table of routes
 //! - `request`: decodes path, query, headers and body into an operation
 //! - `query`: query strings
@@ -21,6 +21,7 @@
 mod app;
 mod body;
 mod exchange;
+mod host;
 mod hosts;
 mod openapi;
 mod peer;

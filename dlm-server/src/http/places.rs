@@ -35,7 +35,7 @@ impl ConnectionLimits {
         let files = open_files.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
         let allowed = files.saturating_sub(RESERVE + OTHER_FILES).max(files / 2).max(1);
         if total > allowed {
-            tracing::warn!(
+            tracing::info!(
                 open_files = files,
                 connections = allowed,
                 "open file limit allows fewer connections than configured"

@@ -161,6 +161,15 @@ impl RawHttp2 {
         self.frame(0, 1, 1, body.as_bytes()).await;
     }
 
+    /// Sends an acquire whose body is one empty frame.
+    pub(crate) async fn acquire_with_empty_data(&mut self, name: &str) {
+        let (path, host) = (path(name, "/acquire"), self.host.clone());
+        let headers =
+            [(":method", "POST"), (":scheme", "http"), (":path", path.as_str()), (":authority", &host)];
+        self.headers(&headers, 4).await;
+        self.frame(0, 1, 1, &[]).await;
+    }
+
     /// Resets the stream of the request, and keeps the connection.
     pub(crate) async fn reset_stream(&mut self) {
         self.frame(3, 0, 1, &8_u32.to_be_bytes()).await;
