@@ -299,7 +299,7 @@ mod tests {
     #[test]
     #[expect(clippy::disallowed_methods, reason = "the test measures time")]
     fn loss_of_many_leases_at_once_takes_time_in_proportion_to_their_number() {
-        const LEASES: u64 = 30_000;
+        const LEASES: u64 = 20_000;
         let now = Clock::System.now();
         let mut renewer = Renewer::new(now);
         let leases: Vec<_> = (0..LEASES).map(|token| held(token, now)).collect();

@@ -60,14 +60,14 @@ async fn b72_work_under_a_lock_stops_at_the_first_poll_after_a_suspend() {
     let mut rounds = 0;
     let worked = client
         .with_lock("orders/42", async |_| {
-            loop {
+            while rounds < 10 {
                 rounds += 1;
                 clock.suspend(LIFETIME / 2);
                 tokio::task::yield_now().await;
             }
         })
         .await;
-    assert_eq!(worked.map(|()| 0).unwrap_err().loss_reason(), Some(LossReason::Deadline));
+    assert_eq!(worked.unwrap_err().loss_reason(), Some(LossReason::Deadline));
     assert_eq!(rounds, 2);
 }
 
