@@ -9,7 +9,7 @@ use dlm_client::{Client, EventItem};
 
 use crate::harness::{
     Backend, DedicatedPostgres, MachineDelay, Postgres, ReplicatedPostgres, ServerProcess, eventually,
-    exclusive_test_lock, now, spawn,
+    exclusive_test_lock, now, rounds, spawn,
 };
 
 const WORKERS: usize = 64;
@@ -151,7 +151,7 @@ async fn clients_make_progress_while_one_of_three_servers_is_killed_every_two_se
         })
         .collect();
     let (before, began) = (history.cycles(), now());
-    for round in 0..30 {
+    for round in 0..rounds(30) {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let victim = round % 3;
         servers = tokio::task::spawn_blocking(move || {
@@ -197,7 +197,7 @@ async fn rolling_restart_fails_no_operation() {
     let ttl = Duration::from_secs(6);
     let began = now();
     let held = holder.lock("held/throughout").ttl(ttl).await.unwrap();
-    for round in 0..4 {
+    for round in 0..rounds(4) {
         tokio::time::sleep(Duration::from_secs(1)).await;
         servers = tokio::task::spawn_blocking(move || {
             let server = &mut servers[round % 2];
@@ -228,7 +228,7 @@ async fn database_crash_loses_no_acknowledged_lease() {
     let tasks = start_workers(&urls, &history).await;
     let client = Client::connect(server.url()).await.unwrap();
     let held = client.lock("held/throughout").ttl(Duration::from_secs(60)).await.unwrap();
-    for _ in 0..3 {
+    for _ in 0..rounds(3) {
         tokio::time::sleep(Duration::from_secs(1)).await;
         postgres = tokio::task::spawn_blocking(move || {
             postgres.cluster.stop_immediately();

@@ -9,13 +9,15 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::TestServer;
-use crate::harness::{Acquire, Api, exclusive_test_lock, new_key, now, spawn};
+use crate::harness::{Acquire, Api, exclusive_test_lock, new_key, now, rounds, spawn};
 
 const CLIENTS: usize = 64;
 const KILLS: usize = 10;
 /// Fewer locks than clients, so that most of them wait.
 const LOCKS: usize = 16;
 const TTL_MS: u64 = 60_000;
+/// The term of a lease that is held throughout, without a renewal.
+const HELD_MS: u64 = 86_400_000;
 
 /// What the server granted to all clients.
 #[derive(Default)]
@@ -87,10 +89,10 @@ async fn server_killed_ten_times_loses_nothing_it_acknowledged() {
     let mut server = TestServer::start();
     let api = server.api();
     let record = Arc::new(GrantRecord::default());
-    let held = api.lock("held/throughout", &Acquire::exclusive().ttl(120_000)).await;
+    let held = api.lock("held/throughout", &Acquire::exclusive().ttl(HELD_MS)).await;
     let workers: Vec<_> =
         (0..CLIENTS).map(|client| spawn(worker(api.clone(), Arc::clone(&record), client))).collect();
-    for _ in 0..KILLS {
+    for _ in 0..rounds(KILLS) {
         let before = record.cycles.load(Ordering::SeqCst);
         crate::harness::eventually("the clients make progress", || async {
             record.cycles.load(Ordering::SeqCst) >= before + 200

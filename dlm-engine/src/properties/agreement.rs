@@ -63,7 +63,7 @@ fn compare_states(store: &StoreState, model: &Model) -> TestCaseResult {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(super::cases(4000))]
 
     #[test]
     fn engine_and_model_agree(script in script()) {

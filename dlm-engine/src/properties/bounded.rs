@@ -87,7 +87,7 @@ fn outcome(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(super::cases(2000))]
 
     #[test]
     fn batch_is_bounded(script in script()) {

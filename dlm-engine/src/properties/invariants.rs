@@ -224,7 +224,7 @@ pub(super) fn i6(observed: &[Observation]) -> TestCaseResult {
 macro_rules! holds {
     ($($(#[$doc:meta])* $name:ident: $property:expr;)*) => {
         proptest! {
-            #![proptest_config(ProptestConfig::with_cases(2000))]
+            #![proptest_config(super::cases(2000))]
             $($(#[$doc])* #[test] fn $name(script in script()) {
                 $property(&observe(&script, None))?;
             })*

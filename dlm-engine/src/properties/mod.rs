@@ -24,3 +24,10 @@ mod schedule;
 mod script;
 mod simulation;
 mod store;
+
+/// Runs this many cases, times `DLM_TEST_SCALE` if that is set. `script/test-full` sets
+/// it.
+fn cases(usual: u32) -> proptest::test_runner::Config {
+    let scale = std::env::var("DLM_TEST_SCALE").map_or(1, |scale| scale.parse().expect("a number"));
+    proptest::test_runner::Config::with_cases(usual * scale)
+}

@@ -59,7 +59,7 @@ pub(super) fn everything_ends(script: &[ScriptStep], fault: Option<Fault>) -> Te
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(super::cases(2000))]
 
     #[test]
     fn check_at_is_never_late(script in script()) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::super::{Database, TestServer};
-use crate::harness::{Acquire, Backend, WebSocket, eventually, spawn};
+use crate::harness::{Acquire, Backend, WebSocket, eventually, rounds, spawn};
 
 fn after(cursor: &Value) -> String {
     format!("?after={}", cursor.as_str().expect("a cursor"))
@@ -22,7 +22,7 @@ async fn b55_synced_comes_after_all_that_was_committed_before_the_subscription()
         assert_eq!(live.next_event().await["type"], "synced");
         spawn(async move { while live.try_next().await.is_ok() {} });
     }
-    for round in 0..150 {
+    for round in 0..rounds(150) {
         let (writer, reader) = (round % servers.len(), (round / 2) % servers.len());
         let start = apis[reader].get("/v1/events?newest=true&limit=1").await.ok()["cursor"].clone();
         let name = format!("a/{round}");

@@ -1,16 +1,16 @@
 //! Fencing tokens increase under releases, expiries, force-releases and crashes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::super::{Database, TestServer};
-use crate::harness::{Api, Backend, SeededRng, WebSocket, eventually, new_key, now, spawn};
+use crate::harness::{Api, Backend, SeededRng, WebSocket, eventually, new_key, now, rounds, spawn};
 
 const LOCKS: usize = 4;
-const GRANTS: u64 = 10_000;
+const GRANTS: usize = 10_000;
 
 /// A caller that switches to another server when its session breaks.
 struct FailoverCaller {
@@ -42,10 +42,10 @@ impl FailoverCaller {
 }
 
 /// Acquires a lock repeatedly and ends each lease in one of several ways.
-async fn run_caller(mut caller: FailoverCaller, name: String, grants: Arc<AtomicU64>) {
+async fn run_caller(mut caller: FailoverCaller, name: String, grants: Arc<AtomicUsize>) {
     let mut last = 0;
     let mut round = 0;
-    while grants.load(Ordering::SeqCst) < GRANTS {
+    while grants.load(Ordering::SeqCst) < rounds(GRANTS) {
         round += 1;
         let acquire =
             json!({"resource": name, "idempotency_key": new_key(), "ttl_ms": 150, "wait_ms": 20_000});
@@ -85,7 +85,7 @@ async fn b35_tokens_strictly_increase_over_ten_thousand_grants() {
         (0..Database::MAX_SERVERS).map(|_| TestServer::on(&database, &[])).collect();
     let urls: Vec<String> = servers.iter().map(|server| server.url().to_owned()).collect();
     let rng = SeededRng::new();
-    let grants = Arc::new(AtomicU64::new(0));
+    let grants = Arc::new(AtomicUsize::new(0));
     let callers: Vec<_> = (0..LOCKS)
         .zip(1..)
         .map(|(lock, task)| {
@@ -93,8 +93,8 @@ async fn b35_tokens_strictly_increase_over_ten_thousand_grants() {
             spawn(run_caller(caller, format!("lock/{lock}"), Arc::clone(&grants)))
         })
         .collect();
-    for restart in 1..=5_usize {
-        let due = GRANTS * restart as u64 / 6;
+    for restart in 1..rounds(6) {
+        let due = GRANTS * restart / 6;
         while grants.load(Ordering::SeqCst) < due {
             assert!(callers.iter().all(|caller| !caller.is_finished()), "a caller failed");
             tokio::time::sleep(Duration::from_millis(5)).await;
