@@ -27,8 +27,26 @@ pub(crate) struct PostgresCluster {
 impl PostgresCluster {
     /// The cluster shared by all tests that don't stop it.
     pub(crate) fn shared() -> &'static Self {
-        static SHARED: OnceLock<PostgresCluster> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(&[]))
+        static SHARED: OnceLock<(PostgresCluster, ChildStdin)> = OnceLock::new();
+        let (cluster, _) = SHARED.get_or_init(|| {
+            let cluster = Self::start(&[]);
+            let remover = cluster.remove_at_exit();
+            (cluster, remover)
+        });
+        cluster
+    }
+
+    /// Removes the directory once this process has ended, which does not drop a static.
+    /// The result has to be kept until then.
+    fn remove_at_exit(&self) -> ChildStdin {
+        let script = "cat >/dev/null; for _ in $(seq 100); do \
+            [ -e \"$1/data/postmaster.pid\" ] || break; sleep 0.1; done; rm -rf \"$1\"";
+        let remover = as_user(Path::new("sh"))
+            .args(["-c", script, "sh"])
+            .arg(self.directory.path())
+            .stdin(Stdio::piped())
+            .spawn();
+        remover.expect("a shell").stdin.expect("a pipe")
     }
 
     /// Starts a new cluster with these settings, such as `fsync=on`.
