@@ -115,7 +115,7 @@ async fn wait_times_out_even_if_the_server_is_silent_or_unreachable() {
         let waited = begun.elapsed();
         assert!(error.is_timeout() && error.code().is_none(), "{error}");
         let earliest = Duration::from_millis(300) + grace;
-        assert!(waited >= earliest && waited < earliest + Duration::from_millis(700), "{waited:?}");
+        assert!(waited >= earliest && waited < earliest + Duration::from_secs(5), "{waited:?}");
     }
     // The silent server may have queued the request.
     silent.wait_for("cancel", 1).await;

@@ -192,7 +192,7 @@ impl ScriptedServer {
     pub(crate) async fn wait_for(&self, operation: &str, count: usize) -> Vec<ReceivedRequest> {
         let arrived =
             |seen: &Vec<ReceivedRequest>| seen.iter().filter(|r| r.operation() == operation).count() >= count;
-        let waited = tokio::time::timeout(Duration::from_secs(20), async {
+        let waited = tokio::time::timeout(Duration::from_secs(60), async {
             self.seen.clone().wait_for(arrived).await.map(drop)
         });
         waited.await.unwrap_or_else(|_| panic!("no {count} × {operation} in {:?}", self.seen())).unwrap();

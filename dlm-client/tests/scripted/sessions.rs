@@ -11,8 +11,8 @@ use super::server::{
 };
 use super::socket::accept_frame;
 
-const TTL: Duration = Duration::from_millis(2_000);
-const TTL_MS: u64 = 2_000;
+const TTL: Duration = Duration::from_millis(4_000);
+const TTL_MS: u64 = 4_000;
 
 /// A server that accepts all requests, over a session.
 fn healthy_server(ttl_ms: u64) -> ScriptedServer {
@@ -94,7 +94,7 @@ async fn session_is_opened_at_another_server_if_one_rejects_it() {
         let other = healthy_server(TTL_MS);
         let begun = Instant::now();
         let client = session_client(&[&rejecting, &other]).await;
-        assert!(begun.elapsed() < Duration::from_millis(800), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
         drop(client.lock("orders/42").await.unwrap());
         assert_eq!(other.seen_of("acquire")[0].path, "session/acquire");
     }

@@ -19,8 +19,11 @@ const MAX_BATCH_EVENTS: i64 = 1_500;
 /// longer, but no more than a part of the time that the mass takes.
 const MAX_LATENCY: Duration = Duration::from_millis(250);
 const MAX_PART: u32 = 5;
+/// The term of the leases that are granted at once. None may expire before the last is
+/// granted.
+const MASS_TTL_MS: u64 = 20_000;
 /// The term of a lease that is renewed meanwhile.
-const SHORT_TTL_MS: u64 = 2000;
+const SHORT_TTL_MS: u64 = 6000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b62_mass_grant_and_mass_expiry_do_not_delay_other_locks() {
@@ -32,7 +35,7 @@ async fn b62_mass_grant_and_mass_expiry_do_not_delay_other_locks() {
     let mut waits = Vec::new();
     for _ in 0..WAITERS {
         let acquire = json!({
-            "resource": "mass", "mode": "shared", "idempotency_key": new_key(), "ttl_ms": 8000, "wait_ms": 120_000,
+            "resource": "mass", "mode": "shared", "idempotency_key": new_key(), "ttl_ms": MASS_TTL_MS, "wait_ms": 120_000,
         });
         waits.push(session.send_buffered("acquire", acquire).await);
     }
