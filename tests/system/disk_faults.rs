@@ -116,7 +116,9 @@ async fn b41_callers_of_a_disk_that_hangs_are_answered() {
             api.status(name).await["state"] == "free"
         })
         .await;
-        assert_eq!(api.event_kinds(name).await, ["granted", "released"]);
+        // One that the writer had not come to was taken out of its queue.
+        let kinds = api.event_kinds(name).await;
+        assert!(kinds.is_empty() || kinds == ["granted", "released"], "{name}: {kinds:?}");
     }
     api.renew("held", &held).await.ok();
     api.release("held", &held).await.ok();
