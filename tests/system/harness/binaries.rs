@@ -14,7 +14,8 @@ pub(crate) fn binary(name: &str) -> PathBuf {
         build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
         // Cargo sets these for this test. Passed on, they would invalidate the
         // dependencies that read them, here and in the next `cargo test`.
-        let of_this_test = |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|of| name.starts_with(of));
+        let of_this_test =
+            |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|of| name.starts_with(of));
         for (name, _) in std::env::vars().filter(|(name, _)| of_this_test(name)) {
             build.env_remove(name);
         }
