@@ -125,3 +125,24 @@ async fn page_of_large_events_ends_early_and_continues_without_a_gap() {
     }
     assert_eq!(streamed, all, "the stream");
 }
+
+#[tokio::test]
+async fn renewal_of_leases_that_are_large_as_json_is_answered_over_a_session() {
+    const LEASES: usize = 400;
+    let server = TestServer::start();
+    let mut session = WebSocket::session(server.url()).await;
+    // 4 kB that are 24 kB as JSON.
+    let metadata = json!({"text": "\u{1}".repeat(4000)});
+    let mut leases = Vec::new();
+    for index in 0..LEASES {
+        let acquire = json!({
+            "resource": format!("{index}"), "idempotency_key": new_key(), "ttl_ms": 600_000, "metadata": metadata,
+        });
+        let lease = session.request("acquire", acquire).await["lease"].clone();
+        leases.push(json!({"resource": lease["resource"], "lease_id": lease["lease_id"]}));
+    }
+    let renewed = session.request("renew", json!({"leases": leases})).await;
+    let results = renewed["results"].as_array().expect("results");
+    assert_eq!(results.len(), LEASES);
+    assert!(results.iter().all(|result| result["lease"]["metadata"] == metadata));
+}
