@@ -185,7 +185,12 @@ async fn cancel_is_retried_until_it_is_answered() {
 
 #[tokio::test]
 async fn grant_of_a_dropped_request_is_released() {
-    let server = ScriptedServer::start(accept_all(300));
+    let mut accept = accept_all(3_000);
+    let server = ScriptedServer::start(move |request| match request.operation() {
+        // Not before the first poll.
+        "acquire" => ScriptedReply::After(Duration::from_millis(300), Box::new(accept(request))),
+        _ => accept(request),
+    });
     let client = server.client().await;
     let mut waiting = client.lock("orders/42").into_future();
     let first = futures_util::poll!(waiting.as_mut());
