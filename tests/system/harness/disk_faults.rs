@@ -24,7 +24,7 @@ pub(crate) enum DiskFault {
     Full,
 }
 
-/// A SQLite database on a disk that fails when it is told to.
+/// A SQLite database on a disk whose faults are switched on and off.
 pub(crate) struct FaultyDisk {
     database: Arc<Sqlite>,
     directory: TempDir,

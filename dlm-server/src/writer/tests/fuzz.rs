@@ -209,7 +209,7 @@ impl World {
         self.check_order();
     }
 
-    /// Whoever was answered was told what is stored.
+    /// The answers agree with what is stored.
     fn check_answers(&mut self, claims: &[StoredClaim]) {
         let stored: HashMap<(&str, &str), &StoredClaim> =
             claims.iter().map(|claim| ((&*claim.resource, &*claim.key), claim)).collect();
