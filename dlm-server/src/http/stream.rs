@@ -54,6 +54,9 @@ pub(super) struct SharedStream {
 #[derive(Debug)]
 struct Http1 {
     exchanges: Exchanges,
+    /// How many exchanges had begun when `head` was empty.
+    begun: u64,
+    /// What was received of a request that is not served yet.
     head: Head,
     reading: Timeout,
     /// A rewritten response of hyper.
@@ -68,6 +71,7 @@ impl SharedStream {
         exchanges: Option<Exchanges>,
     ) -> Self {
         let http1 = exchanges.map(|exchanges| Http1 {
+            begun: exchanges.begun(),
             exchanges,
             head: Head::default(),
             reading: Timeout::default(),
@@ -124,8 +128,20 @@ impl SharedStream {
 }
 
 impl Http1 {
+    /// Forgets the head of a request that was served meanwhile: hyper may not have
+    /// read while it was served.
+    fn forget_served(&mut self) {
+        let begun = self.exchanges.begun();
+        if self.begun != begun {
+            self.begun = begun;
+            self.head.clear();
+            self.reading.stop();
+        }
+    }
+
     /// Notes bytes that were received.
     fn received(&mut self, bytes: &[u8]) {
+        self.forget_served();
         if !self.exchanges.is_reading() {
             self.head.clear();
         } else if !bytes.is_empty() {
@@ -138,6 +154,7 @@ impl Http1 {
 
     /// Waits until the next request, or the rest of its head, is overdue.
     fn poll_overdue(&mut self, cx: &mut Context<'_>, deadlines: Deadlines) -> Poll<()> {
+        self.forget_served();
         if !self.exchanges.is_reading() {
             self.reading.stop();
             self.head.clear();
@@ -287,6 +304,13 @@ mod tests {
         assert!(read.is_err(), "a request is being served");
         drop(serving);
         assert!(exchanges.is_reading());
+        // A request that was served before anything else was read.
+        let (mut stream, mut client) = connected(deadlines, Some(exchanges.clone())).await;
+        client.write_all(b"GET").await.unwrap();
+        assert_eq!(stream.read(&mut buffer).await.unwrap(), 3);
+        drop(exchanges.begin());
+        let read = tokio::time::timeout(3 * SHORT, stream.read(&mut buffer)).await;
+        assert!(read.is_err(), "the connection is idle");
         exchanges.upgrade();
         drop(exchanges.begin());
         drop(client);
