@@ -15,7 +15,7 @@ const LEASES: usize = 20;
 /// How long the renewals and releases may take. On a slow machine they may take longer,
 /// but no more than a part of the time that the acquires take.
 const MAX_LATENCY: Duration = Duration::from_millis(250);
-const MAX_PART: u32 = 2;
+const MAX_PART: u32 = 5;
 
 /// Waits until everything sent before is enqueued: a frame that can't be read is answered
 /// at once, but not before the frames ahead of it are handled.
