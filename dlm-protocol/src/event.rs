@@ -119,6 +119,10 @@ pub mod close {
     pub const GOING_AWAY: u16 = 1012;
     /// The cursor does not belong to this event log.
     pub const INVALID_CURSOR: u16 = 4400;
+    /// The credential has expired or was withdrawn.
+    pub const UNAUTHENTICATED: u16 = 4401;
+    /// A right that the socket needs was taken away.
+    pub const FORBIDDEN: u16 = 4403;
     /// The cursor is older than the oldest event in the log.
     pub const CURSOR_EXPIRED: u16 = 4410;
     /// The subscriber was too slow. It can resume from its last cursor.

@@ -15,9 +15,11 @@
 //! - `event`: events and the messages of the event stream
 //! - `overview`: the overview of all locks
 //! - `session`: the messages of the session socket
+//! - `access`: who the caller is and what it may do
 //! - `problem`: RFC 9457 problems and their codes
 #![deny(missing_docs)]
 
+mod access;
 mod duration;
 mod event;
 mod json;
@@ -36,6 +38,9 @@ mod time;
 mod token;
 mod value;
 
+pub use access::{
+    AccessRule, Quota, Role, TICKET_PROTOCOL_PREFIX, Ticket, TicketPurpose, TicketRequest, WhoAmI,
+};
 pub use duration::{Ttl, Wait};
 pub use event::{EVENTS_PROTOCOL, Event, EventKind, EventMessage, EventPage, Renewal, close};
 pub use key::IdempotencyKey;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Holder;
+use crate::{Holder, Quota, Role};
 
 /// Why a lease or a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -96,6 +96,10 @@ problem_codes! {
     HolderChanged = "holder-changed", "Holder has changed";
     /// The idempotency key was used before with other parameters.
     IdempotencyKeyReused = "idempotency-key-reused", "Idempotency key was used with other parameters";
+    /// The credential is missing, unknown or expired.
+    Unauthenticated = "unauthenticated", "Not authenticated";
+    /// The caller lacks a right.
+    Forbidden = "forbidden", "Forbidden";
     /// The path does not exist.
     NotFound = "not-found", "Not found";
     /// The path does not support this method.
@@ -150,6 +154,12 @@ pub struct Problem {
     /// to wait before a retry, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// `forbidden`: the role that the caller lacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required: Option<Role>,
+    /// `quota-exceeded`: the quota that is used up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
 }
 
 impl Problem {
@@ -168,6 +178,8 @@ impl Problem {
             holders: None,
             queue_len: None,
             retry_after_ms: None,
+            required: None,
+            quota: None,
         }
     }
 }
@@ -182,6 +194,22 @@ mod tests {
         let json = serde_json::to_value(&problem).unwrap();
         assert_eq!(json["code"], "idempotency-key-reused");
         assert_eq!(json["type"], "/problems/idempotency-key-reused");
+    }
+
+    #[test]
+    fn denials_name_what_is_lacking() {
+        let denied: Problem = serde_json::from_str(
+            r#"{"type": "/problems/forbidden", "title": "Forbidden", "status": 403, "detail": "x",
+                "code": "forbidden", "request_id": "r", "required": "admin"}"#,
+        )
+        .unwrap();
+        assert_eq!((denied.code, denied.required), (ProblemCode::Forbidden, Some(Role::Admin)));
+        let exceeded = Problem {
+            quota: Some(Quota::Leases),
+            ..Problem::new(ProblemCode::QuotaExceeded, 429, "too many leases")
+        };
+        let json = serde_json::to_value(&exceeded).unwrap();
+        assert_eq!((&json["quota"], json.get("required")), (&"leases".into(), None));
     }
 
     #[test]
