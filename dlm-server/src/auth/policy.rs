@@ -1,0 +1,64 @@
+//! All principals and their rules, and their replacement while the server runs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::{Principal, Rules};
+
+/// Who may do what. It never changes; another one replaces it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Policy {
+    rules: HashMap<Arc<str>, Arc<Rules>>,
+    open: bool,
+}
+
+impl Policy {
+    /// The policy of a server without authentication: the anonymous principal may do
+    /// everything.
+    pub(crate) fn open() -> Self {
+        let anonymous = Arc::clone(Principal::anonymous().name());
+        Self { rules: HashMap::from([(anonymous, Arc::new(Rules::everything()))]), open: true }
+    }
+
+    /// The policy of a server with authentication.
+    pub(crate) fn new(rules: HashMap<Arc<str>, Arc<Rules>>) -> Self {
+        Self { rules, open: false }
+    }
+
+    /// Whether there is no authentication.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// The rules of a principal; `None` if it is not in the policy.
+    pub(crate) fn rules(&self, principal: &Principal) -> Option<&Arc<Rules>> {
+        self.rules.get(principal.name())
+    }
+}
+
+/// The policy in force. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Policies(watch::Sender<Arc<Policy>>);
+
+impl Policies {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self(watch::Sender::new(Arc::new(policy)))
+    }
+
+    /// The policy in force.
+    pub(crate) fn current(&self) -> Arc<Policy> {
+        Arc::clone(&self.0.borrow())
+    }
+
+    /// Puts another policy in force.
+    pub(crate) fn replace(&self, policy: Policy) {
+        self.0.send_replace(Arc::new(policy));
+    }
+
+    /// Notifies of each replacement.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<Policy>> {
+        self.0.subscribe()
+    }
+}
