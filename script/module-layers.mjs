@@ -15,6 +15,7 @@ const LAYERS = {
         ["socket"],
         ["problem"],
         ["service"],
+        ["auth"],
         ["tasks"],
         ["writer"],
         ["feed"],

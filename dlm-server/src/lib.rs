@@ -12,6 +12,7 @@
 //! - `http`: the HTTP transport; `socket`: the WebSockets; `problem`: errors as
 //!   problems, for both
 //! - `service`: executes operations, for every transport
+//! - `auth`: principals, and the policy that says what they may do
 //! - `tasks`: background work, such as the sweeper
 //! - `writer`: batching writers, each with one thread and one connection
 //! - `feed`: the live end of the event log
@@ -23,6 +24,7 @@
 //! - `metrics`, `clock`: the server's metrics, and the deciding clock
 //! - `logging`: its log
 
+mod auth;
 mod background;
 mod clock;
 mod feed;
@@ -40,11 +42,11 @@ mod store;
 mod tasks;
 mod writer;
 
+pub use auth::Principal;
 pub use http::openapi_document as openapi;
 pub use logging::{LogFormat, Logging, LoggingError, start as start_logging};
 pub use metrics::Metrics;
 pub use server::{RunError, Server, ServerBuilder, StartError};
 pub use service::{
-    Error, EventsQuery, ListQuery, OpenError, Operation, Outcome, Principal, Restored, Service,
-    ServiceOptions, restore,
+    Error, EventsQuery, ListQuery, OpenError, Operation, Outcome, Restored, Service, ServiceOptions, restore,
 };

@@ -12,6 +12,7 @@ pub(crate) fn problem(error: Error) -> Problem {
         Error::LeaseEnded { by_key: true, .. } => (ProblemCode::LeaseEnded, 409),
         Error::LeaseEnded { by_key: false, .. } => (ProblemCode::LeaseEnded, 410),
         Error::NotHolder => (ProblemCode::NotHolder, 403),
+        Error::Forbidden { .. } => (ProblemCode::Forbidden, 403),
         Error::HolderChanged { .. } => (ProblemCode::HolderChanged, 409),
         Error::KeyReused => (ProblemCode::IdempotencyKeyReused, 422),
         Error::InvalidCursor => (ProblemCode::InvalidCursor, 400),
@@ -31,6 +32,7 @@ pub(crate) fn problem(error: Error) -> Problem {
             problem.retry_after_ms = Some(retry_after_ms);
         }
         Error::LeaseEnded { reason, .. } => problem.reason = Some(reason),
+        Error::Forbidden { required } => problem.required = Some(required),
         Error::HolderChanged { holders } => problem.holders = Some(holders),
         Error::QuotaExceeded { retry_after, .. } | Error::Unavailable { retry_after, .. } => {
             problem.retry_after_ms = Some(u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX));

@@ -16,4 +16,6 @@ mod rules;
 pub(crate) use policy::{Policies, Policy};
 pub(crate) use prefix::Prefix;
 pub use principal::Principal;
-pub(crate) use rules::{Limits, Role, Rule, Rules, Visibility};
+#[cfg(test)]
+pub(crate) use rules::Rule;
+pub(crate) use rules::{Limits, Role, Rules, Visibility};

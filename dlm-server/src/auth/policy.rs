@@ -23,6 +23,7 @@ impl Policy {
     }
 
     /// The policy of a server with authentication.
+    #[cfg(test)]
     pub(crate) fn new(rules: HashMap<Arc<str>, Arc<Rules>>) -> Self {
         Self { rules, open: false }
     }
@@ -53,6 +54,7 @@ impl Policies {
     }
 
     /// Puts another policy in force.
+    #[cfg(test)]
     pub(crate) fn replace(&self, policy: Policy) {
         self.0.send_replace(Arc::new(policy));
     }

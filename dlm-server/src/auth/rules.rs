@@ -1,7 +1,5 @@
 //! What one principal may do.
 
-use std::fmt;
-
 use super::Prefix;
 
 /// What a rule allows. Each role includes those before it.
@@ -15,19 +13,13 @@ pub(crate) enum Role {
     Admin,
 }
 
-impl Role {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Observe => "observe",
-            Self::Lock => "lock",
-            Self::Admin => "admin",
+impl From<Role> for dlm_protocol::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Observe => Self::Observe,
+            Role::Lock => Self::Lock,
+            Role::Admin => Self::Admin,
         }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 
@@ -71,10 +63,6 @@ impl Rules {
         Self::new(vec![Rule { role: Role::Admin, prefix: Prefix::new(""), limits: Limits::default() }])
     }
 
-    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Rule> {
-        self.rules.iter()
-    }
-
     /// The most specific rule that allows a role on a resource.
     pub(crate) fn allowing(&self, role: Role, resource: &str) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.role >= role && rule.prefix.covers(resource))
@@ -88,7 +76,9 @@ impl Rules {
     /// Whether these rules allow everything that the other ones allow, limits aside.
     pub(crate) fn allow_all_of(&self, other: &Self) -> bool {
         let allows = |wanted: &Rule| {
-            self.rules.iter().any(|rule| rule.role >= wanted.role && rule.prefix.covers_all_of(&wanted.prefix))
+            self.rules
+                .iter()
+                .any(|rule| rule.role >= wanted.role && rule.prefix.covers_all_of(&wanted.prefix))
         };
         other.rules.iter().all(allows)
     }
@@ -102,9 +92,9 @@ pub(crate) struct Visibility {
 }
 
 impl Visibility {
-    /// Every resource.
-    pub(crate) fn everything() -> Self {
-        Self { prefixes: vec![Prefix::new("")] }
+    /// No resource.
+    pub(crate) fn nothing() -> Self {
+        Self { prefixes: Vec::new() }
     }
 
     fn of(prefixes: impl Iterator<Item = Prefix>) -> Self {
@@ -132,6 +122,12 @@ impl Visibility {
         self.prefixes.iter().any(|prefix| prefix.covers(resource))
     }
 
+    /// Whether everything that the other one sees is in sight.
+    pub(crate) fn sees_all_of(&self, other: &Self) -> bool {
+        let covers = |inner: &Prefix| self.prefixes.iter().any(|outer| outer.covers_all_of(inner));
+        other.prefixes.iter().all(covers)
+    }
+
     pub(crate) fn prefixes(&self) -> &[Prefix] {
         &self.prefixes
     }
@@ -154,7 +150,7 @@ mod tests {
         ]);
         let limit = |name| rules.allowing(Role::Lock, name).and_then(|rule| rule.limits.max_ttl_ms);
         assert_eq!((limit("z"), limit("a"), limit("a/b/c")), (Some(1), Some(2), Some(2)));
-        assert_eq!(rules.allowing(Role::Observe, "a/b").unwrap().prefix.as_str(), "a/b");
+        assert_eq!(rules.allowing(Role::Observe, "a/b").unwrap().prefix.stem(), "a/b");
         assert!(rules.allowing(Role::Admin, "a").is_none());
         assert!(Rules::default().allowing(Role::Observe, "a").is_none());
     }

@@ -18,9 +18,10 @@ use super::request_id::{REQUEST_ID, request_id};
 use super::response::{self, HttpResponse, Rejection};
 use super::route::{Route, RouteMatch, Routes};
 use super::{body, openapi, ui, upgrade};
+use crate::auth::Principal;
 use crate::clock::since_boot;
 use crate::metrics::Metrics;
-use crate::service::{Error, Operation, Outcome, Principal, Service};
+use crate::service::{Error, Operation, Outcome, Service};
 use crate::socket::Sockets;
 
 /// When a client may retry that found all places taken.

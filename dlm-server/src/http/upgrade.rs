@@ -1,6 +1,7 @@
 //! Requests that become WebSockets.
 
 use dlm_protocol::{EVENTS_PROTOCOL, ProblemCode, SESSION_PROTOCOL};
+use futures_util::FutureExt;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
@@ -11,8 +12,9 @@ use super::reply_body::ReplyBody;
 use super::request;
 use super::response::{HttpResponse, Rejection};
 use super::route::Route;
-use crate::service::{Error, Principal, Service};
-use crate::socket::{EventSocket, MAX_READ, SessionSocket, Socket, Sockets, config, offers};
+use crate::auth::Principal;
+use crate::service::{Error, Service, Subscription};
+use crate::socket::{CloseReason, EventSocket, MAX_READ, SessionSocket, Socket, Sockets, config, offers};
 
 /// An event subscriber sends nothing but control frames.
 const MAX_SUBSCRIBER_FRAME: usize = 4096;
@@ -39,19 +41,26 @@ pub(super) async fn handle(
     match route {
         Route::Session => {
             Query::parse(request.uri().query(), &[])?;
-            let socket = SessionSocket { service: service.clone(), principal: principal.clone() };
+            let right_lost = service.right_lost(principal);
+            service.check_any_right(principal)?;
+            let revoked = Box::pin(right_lost.map(|()| CloseReason::Forbidden));
+            let socket = SessionSocket { service: service.clone(), principal: principal.clone(), revoked };
             upgrade_to(&mut request, SESSION_PROTOCOL, MAX_READ, sockets, socket)
         }
         _ => {
             let query = request::event_stream(request.uri().query())?;
-            let subscription = service.subscribe(query.after.as_deref(), query.filter).await;
+            let sight_lost = service.sight_lost(principal);
+            let subscription = service.subscribe(principal, query.after.as_deref(), query.filter).await;
             // A bad cursor is reported by the close code of the socket, so that
             // subscribers have to handle it in one place.
-            if let Err(error @ (Error::Unavailable { .. } | Error::Internal)) = subscription {
+            if let Err(error @ (Error::Unavailable { .. } | Error::Internal | Error::Forbidden { .. })) =
+                subscription
+            {
                 return Err(error.into());
             }
-            let renewals = query.renewals.then(|| service.subscribe_to_renewals());
-            let socket = EventSocket { subscription, renewals, metrics: sockets.metrics() };
+            let renewals = subscription.as_ref().ok().filter(|_| query.renewals).map(Subscription::renewals);
+            let revoked = Box::pin(sight_lost.map(|()| CloseReason::Forbidden));
+            let socket = EventSocket { subscription, renewals, metrics: sockets.metrics(), revoked };
             upgrade_to(&mut request, EVENTS_PROTOCOL, MAX_SUBSCRIBER_FRAME, sockets, socket)
         }
     }

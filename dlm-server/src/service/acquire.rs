@@ -9,30 +9,32 @@ use dlm_protocol::{AcquireRequest, EndReason, IdempotencyKey, Lease, Queued, Res
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Error, Hold, Outcome, Principal, Service, overloaded, unavailable, wire};
+use super::access::{OnResource, System};
+use super::{Error, Hold, Outcome, Service, overloaded, unavailable, wire};
+use crate::auth::Principal;
 use crate::clock::since_boot;
 use crate::store::Name;
 use crate::writer::{
-    Caller, Completion, EnqueueError, Execute, Leave, OperationError, OperationResult, RequestId, Unexecuted,
-    Writers,
+    Caller, Completion, EnqueueError, Leave, OperationError, OperationResult, RequestId, Unexecuted,
 };
 
 impl Service {
     pub(super) async fn acquire(
         &self,
-        principal: &Principal,
-        resource: ResourceName,
+        on: OnResource<'_>,
         key: Option<IdempotencyKey>,
         request: AcquireRequest,
         hold: Hold<'_>,
     ) -> Result<Outcome, Error> {
         let arrived = since_boot();
+        on.check_ttl(request.ttl_ms.as_millis())?;
+        on.check_wait(request.wait_ms.as_millis())?;
         let knows_key = if key.is_some() { KnowsKey::Yes } else { KnowsKey::No };
         let key = match key {
             Some(key) => key,
             None => IdempotencyKey::try_from(Uuid::now_v7().to_string()).map_err(|_| Error::Internal)?,
         };
-        let claim = claim_key(principal, &key);
+        let claim = on.claim(&key);
         let metadata = match request.metadata.is_empty() {
             true => Arc::from("{}"),
             false => serde_json::to_string(&request.metadata).map_err(|_| Error::Internal)?.into(),
@@ -46,24 +48,23 @@ impl Service {
             owner: request.owner.as_str().into(),
             metadata,
         });
-        let name = resource.to_shared();
         let (answer, mut answered) = oneshot::channel();
-        let id = self.0.writers.next_request();
+        let id = on.next_request();
         let op = Op::Acquire { key: claim.clone(), request };
         let caller = Caller { request: id, reply: answer };
-        let execute = Execute { name: Name::clone(&name), op, session: self.1, caller };
         // Enqueue last: this future may be dropped right after, and then the
         // guard has to exist.
         let tracked = waits || knows_key == KnowsKey::No;
         let state = if tracked { QueueState::Queued(id) } else { QueueState::Absent };
-        let mut guard = QueueGuard { writers: &self.0.writers, name: &name, key: &claim, knows_key, state };
-        if let Err(error) = self.0.writers.enqueue(execute) {
+        let system = self.0.access.system();
+        let mut guard = QueueGuard { system, name: on.name(), key: &claim, knows_key, state };
+        if let Err(error) = on.enqueue(op, self.1, caller) {
             guard.state = QueueState::Absent;
             return Err(error.into());
         }
         // No request sets a later deadline than its own.
         let wait_ends = arrived + Duration::from_millis(wait_ms);
-        let parked_until = || self.0.writers.is_parked(&name, &claim, id).then_some(wait_ends);
+        let parked_until = || on.is_parked(&claim, id).then_some(wait_ends);
         let answer = if waits && let Hold::Briefly { until } = hold {
             let held = async {
                 tokio::select! {
@@ -75,7 +76,7 @@ impl Service {
             };
             tokio::select! {
                 biased;
-                answer = self.0.writers.answer(&name, &mut answered, arrived, parked_until) => answer,
+                answer = on.answer(&mut answered, arrived, parked_until) => answer,
                 unexecuted = held => {
                     // The caller can return: the reply will tell it the key. If
                     // the wait has ended meanwhile, its result is in flight.
@@ -83,21 +84,21 @@ impl Service {
                         // There is no writer any more that could answer.
                         return Err(unavailable("the server is shutting down"));
                     }
-                    self.0.writers.answer(&name, &mut answered, since_boot(), || None).await
+                    on.answer(&mut answered, since_boot(), || None).await
                 }
             }
         } else {
-            self.0.writers.answer(&name, &mut answered, arrived, parked_until).await
+            on.answer(&mut answered, arrived, parked_until).await
         };
         guard.answered(&answer);
         let answer = answer?;
         if matches!(answer.outcome, Ok(Completion::StillQueued)) {
-            return self.still_queued(resource, claim.clone(), key).await;
+            return self.still_queued(&on, claim.clone(), key).await;
         }
         let held = since_boot().saturating_sub(arrived);
         match reply(answer.outcome, answer.first_now)? {
             Reply::Lease(claim) => {
-                let lease = self.lease(&resource, &claim, answer.first_now, held)?;
+                let lease = self.lease(on.resource(), &claim, answer.first_now, held)?;
                 Ok(Outcome::Lease(Box::new(lease)))
             }
             reply => Err(unexpected(&reply)),
@@ -123,9 +124,10 @@ impl Service {
     /// Removes a waiter whose caller is gone and probably did not receive its
     /// key.
     pub(crate) fn abandon(&self, principal: &Principal, resource: &ResourceName, key: &IdempotencyKey) {
-        let (name, key) = (resource.to_shared(), claim_key(principal, key));
+        let name = resource.to_shared();
+        let key = ClaimKey { principal: Arc::clone(principal.name()), key: key.to_shared() };
         let guard = QueueGuard {
-            writers: &self.0.writers,
+            system: self.0.access.system(),
             name: &name,
             key: &key,
             knows_key: KnowsKey::Unsure,
@@ -136,14 +138,14 @@ impl Service {
 
     async fn still_queued(
         &self,
-        resource: ResourceName,
+        on: &OnResource<'_>,
         claim: ClaimKey,
         key: IdempotencyKey,
     ) -> Result<Outcome, Error> {
-        let name = resource.to_shared();
-        let reads = self.0.reads.permit_to_finish().await?;
+        let name = Name::clone(on.name());
+        let reads = on.reads().permit_to_finish().await?;
         let position = reads.read(move |reader| reader.queue_position(&name, &claim)).await?;
-        let Outcome::Status(status) = self.status(resource, &reads).await? else {
+        let Outcome::Status(status) = self.status(on, &reads).await? else {
             return Err(Error::Internal);
         };
         Ok(Outcome::Queued(Queued {
@@ -157,15 +159,11 @@ impl Service {
     }
 }
 
-fn claim_key(principal: &Principal, key: &IdempotencyKey) -> ClaimKey {
-    ClaimKey { principal: Arc::clone(principal.name()), key: key.to_shared() }
-}
-
 /// Leaves the queue when the future of an acquire is dropped: its caller hung
 /// up. If the caller does not know the key, a lease that was granted meanwhile
 /// is released: nobody else could release it.
 struct QueueGuard<'a> {
-    writers: &'a Writers,
+    system: System<'a>,
     name: &'a Name,
     key: &'a ClaimKey,
     /// Whether the caller knows the key, so that the waiter becomes away instead
@@ -207,7 +205,7 @@ impl QueueGuard<'_> {
             QueueState::Unknown => None,
         };
         let (name, key) = (Name::clone(self.name), self.key.clone());
-        let left = self.writers.leave(Leave { name, key, request, knows_key, unexecuted });
+        let left = self.system.leave(Leave { name, key, request, knows_key, unexecuted });
         if left.is_err() {
             tracing::debug!("waiter not removed: the writer has stopped");
         }

@@ -25,7 +25,7 @@ impl Service {
         let left = || within.saturating_sub(since_boot().saturating_sub(began));
         self.drain();
         self.0.background.stop_tasks(within / 3).await;
-        self.0.writers.stop();
+        self.0.access.system().writers().stop();
         let finished = self.0.background.join_writers(left()).await;
         let cluster = Arc::clone(&self.0.cluster);
         let leave = tokio::task::spawn_blocking(move || cluster.leave());

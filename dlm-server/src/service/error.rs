@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dlm_protocol::{EndReason, Holder};
+use dlm_protocol::{EndReason, Holder, Role};
 
 /// Why an operation was rejected or failed. The text is for the caller; details
 /// that only the operator may see are logged where they occur.
@@ -24,6 +24,10 @@ pub enum Error {
     /// The lease id was never issued for this resource.
     #[error("this lease id was never issued for this resource")]
     NotHolder,
+    /// The principal does not have the role on the resource, whether or not the
+    /// resource exists.
+    #[error("this needs the role `{}` on the resource", required.as_str())]
+    Forbidden { required: Role },
     /// The lease to force-release is not live.
     #[error("no live lease has this fencing token")]
     HolderChanged { holders: Vec<Holder> },

@@ -7,7 +7,10 @@ use std::time::Duration;
 use dlm_protocol::limits::MAX_PAGE_BYTES;
 use dlm_protocol::{Event, EventPage};
 
+use super::access::View;
+use super::reads::ReadPermit;
 use super::{Error, EventsQuery, Outcome, Service};
+use crate::auth::Visibility;
 use crate::clock::since_boot;
 use crate::log::{Cursor, LogDecoder, LoggedEvent};
 use crate::store::{LogHead, LogPage, LogRow, Reader, StoreError, for_each_row, next_rows};
@@ -24,15 +27,16 @@ const NEWEST_WITHIN: Duration = Duration::from_millis(500);
 const PAGE_WITHIN: Duration = Duration::from_secs(2);
 
 impl Service {
-    pub(super) async fn events(&self, query: EventsQuery) -> Result<Outcome, Error> {
-        if query.newest {
-            return self.newest_events(query).await;
+    pub(super) async fn events(&self, mut view: View, query: EventsQuery) -> Result<Outcome, Error> {
+        let reads = self.0.access.reads(&view).permit().await?;
+        let filter = Filter { visibility: Arc::clone(view.visibility()), query };
+        if filter.query.newest {
+            return self.newest_events(&reads, filter).await;
         }
-        let reads = self.0.reads.permit().await?;
-        let start = query.after.as_deref().map(|cursor| self.cursor(cursor)).transpose()?;
+        let start = filter.query.after.as_deref().map(|cursor| self.cursor(cursor)).transpose()?;
         let decoder = Arc::clone(&self.0.decoder);
         let at = start.unwrap_or(Cursor::START);
-        let mut page = Page { decoder, at, events: Vec::new(), bytes: 0, query };
+        let mut page = Page { decoder, at, events: Vec::new(), bytes: 0, filter };
         let until = since_boot() + PAGE_WITHIN;
         let mut first = true;
         loop {
@@ -65,10 +69,9 @@ impl Service {
 
     /// Reads the log backwards until enough events match, or until the time
     /// limit.
-    async fn newest_events(&self, query: EventsQuery) -> Result<Outcome, Error> {
+    async fn newest_events(&self, reads: &ReadPermit, filter: Filter) -> Result<Outcome, Error> {
         let decoder = Arc::clone(&self.0.decoder);
-        let reads = self.0.reads.permit().await?;
-        let page = reads.read(move |reader| newest(reader, &query, &decoder)).await?;
+        let page = reads.read(move |reader| newest(reader, &filter, &decoder)).await?;
         Ok(Outcome::Events(page))
     }
 
@@ -78,7 +81,7 @@ impl Service {
     }
 }
 
-fn newest(reader: &dyn Reader, query: &EventsQuery, decoder: &LogDecoder) -> Result<EventPage, StoreError> {
+fn newest(reader: &dyn Reader, filter: &Filter, decoder: &LogDecoder) -> Result<EventPage, StoreError> {
     let LogPage { head: LogHead(head), trimmed, .. } = reader.log(i64::MAX, 1)?;
     let until = since_boot() + NEWEST_WITHIN;
     let (mut to, mut rows) = (head, FIRST_ROWS);
@@ -89,19 +92,19 @@ fn newest(reader: &dyn Reader, query: &EventsQuery, decoder: &LogDecoder) -> Res
         // The newest events of this part of the log that fit.
         let mut part: VecDeque<(usize, Event)> = VecDeque::new();
         let read = for_each_row(reader, from, to, |row| {
-            for (cursor, event) in decoder.events(row).filter(|(_, event)| matches(query, event)) {
+            for (cursor, event) in decoder.events(row).filter(|(_, event)| filter.matches(event)) {
                 let Some(wire) = decoder.wire(cursor, &event) else { continue };
                 bytes += event.wire_bytes();
                 part.push_back((event.wire_bytes(), wire));
                 let events = |part: &VecDeque<_>| newest.len() + part.len();
-                while events(&part) > query.limit || (bytes > MAX_PAGE_BYTES && events(&part) > 1) {
+                while events(&part) > filter.query.limit || (bytes > MAX_PAGE_BYTES && events(&part) > 1) {
                     let Some((size, _)) = part.pop_front() else { break };
                     bytes -= size;
                     full = true;
                 }
             }
         })?;
-        full |= newest.len() + part.len() == query.limit;
+        full |= newest.len() + part.len() == filter.query.limit;
         part.into_iter().rev().for_each(|(_, event)| newest.push_front(event));
         to = from - 1;
         rows = next_rows(rows, read, MAX_ROWS);
@@ -117,19 +120,19 @@ struct Page {
     events: Vec<Event>,
     /// About the size of the events.
     bytes: usize,
-    query: EventsQuery,
+    filter: Filter,
 }
 
 impl Page {
     /// Adds the matching events of a row. Returns whether the page is full.
     fn add(&mut self, row: &LogRow) -> bool {
         for (cursor, event) in self.decoder.events(row) {
-            if cursor <= self.at || !matches(&self.query, &event) {
+            if cursor <= self.at || !self.filter.matches(&event) {
                 continue;
             }
             self.bytes += event.wire_bytes();
             let too_large = self.bytes > MAX_PAGE_BYTES && !self.events.is_empty();
-            if too_large || self.events.len() == self.query.limit {
+            if too_large || self.events.len() == self.filter.query.limit {
                 return true;
             }
             self.at = cursor;
@@ -144,7 +147,16 @@ impl Page {
     }
 }
 
-fn matches(query: &EventsQuery, event: &LoggedEvent<'_>) -> bool {
-    event.resource.starts_with(&query.prefix)
-        && query.resource.as_ref().is_none_or(|resource| event.resource == resource.as_str())
+/// Which events a page has: those that are asked for, of resources in sight.
+struct Filter {
+    query: EventsQuery,
+    visibility: Arc<Visibility>,
+}
+
+impl Filter {
+    fn matches(&self, event: &LoggedEvent<'_>) -> bool {
+        event.resource.starts_with(&self.query.prefix)
+            && self.query.resource.as_ref().is_none_or(|resource| event.resource == resource.as_str())
+            && self.visibility.sees(&event.resource)
+    }
 }

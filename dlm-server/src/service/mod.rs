@@ -6,7 +6,8 @@
 //! result into wire types.
 //!
 //! - `open`, `close`: start and shutdown
-//! - `operation`, `error`, `principal`: requests, results, and the caller
+//! - `operation`, `error`: requests and results
+//! - `access`: what a principal may do; the only way to the writers and readers
 //! - `acquire`: an acquire and its wait
 //! - `mutate`: the other operations of a writer
 //! - `reads`: who may read from the store, and when
@@ -16,6 +17,7 @@
 //! - `restore`: makes a restored backup safe to serve
 //! - `lease_id`, `wire`: engine values in wire terms
 
+mod access;
 mod acquire;
 mod close;
 mod error;
@@ -25,7 +27,6 @@ mod mutate;
 mod open;
 mod operation;
 mod overview;
-mod principal;
 mod read;
 mod reads;
 mod restore;
@@ -36,29 +37,28 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_engine::{ClaimKey, Context, Limits, Micros, Op, Replicas};
+use dlm_engine::{Context, Limits, Micros, Op, Replicas};
 use dlm_protocol::{AcquireRequest, IdempotencyKey, Lease, ResourceName};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::auth::{Principal, Role};
 use crate::background::{Background, PartEnded};
-use crate::feed::Feed;
 use crate::lease_watchers::{LeaseEndedSender, LeaseWatchers};
 use crate::log::{CursorError, LogDecoder};
 use crate::membership::Membership;
-use crate::store::{Cluster, Name, StoreError};
+use crate::store::{Cluster, StoreError};
 use crate::tasks::ReadinessProbe;
-use crate::writer::{EnqueueError, OperationResult, SessionId, Writers};
+use crate::writer::{EnqueueError, SessionId};
+use access::Access;
 use lease_id::LeaseIds;
 use overview::Overviews;
-use reads::Reads;
 
 pub use crate::store::{ListQuery, OpenError};
 pub use error::Error;
 pub use open::ServiceOptions;
 pub use operation::{EventsQuery, Operation, Outcome};
-pub use principal::Principal;
 pub use restore::{Restored, restore};
 pub(crate) use subscribe::{EventBatch, EventFilter, Subscription, SubscriptionEnd, SubscriptionItem};
 
@@ -69,15 +69,13 @@ pub(crate) use subscribe::{EventBatch, EventFilter, Subscription, SubscriptionEn
 pub struct Service(Arc<Inner>, Option<SessionId>);
 
 struct Inner {
-    writers: Writers,
-    reads: Reads,
+    access: Access,
     readiness: ReadinessProbe,
     ids: LeaseIds,
     decoder: Arc<LogDecoder>,
     cluster: Arc<dyn Cluster>,
     membership: Arc<Membership>,
     lease_watchers: Arc<LeaseWatchers>,
-    feed: Feed,
     overviews: Overviews,
     /// Permits to hold stored events of a subscription in memory.
     replays: Arc<Semaphore>,
@@ -130,24 +128,32 @@ impl Service {
         operation: Operation,
         done_sending: &CancellationToken,
     ) -> Result<Outcome, Error> {
-        authorize(principal, &operation)?;
+        let (access, role) = (&self.0.access, operation.role());
+        let on = |resource| access.on_resource(principal, role, resource);
         match operation {
             Operation::Acquire { resource, key, request } => {
-                self.acquire(principal, resource, key, request, Hold::Briefly { until: done_sending }).await
+                self.acquire(on(resource)?, key, request, Hold::Briefly { until: done_sending }).await
             }
-            Operation::Cancel { resource, key } => self.cancel(principal, &resource, &key).await,
+            Operation::Cancel { resource, key } => self.cancel(&on(resource)?, &key).await,
             Operation::Renew { resource, request } => {
-                let lease = self.renew(&resource, &request.lease_id, request.ttl_ms).await?;
+                let lease = self.renew(&on(resource)?, &request.lease_id, request.ttl_ms).await?;
                 Ok(Outcome::Lease(Box::new(lease)))
             }
-            Operation::RenewMany { leases } => self.renew_many(leases).await,
-            Operation::Release { resource, request } => self.release(&resource, &request.lease_id).await,
-            Operation::ForceRelease { resource, request } => self.force_release(&resource, request).await,
-            Operation::Check { resource, request } => self.check(&resource, request.fencing_token).await,
-            Operation::Status { resource } => self.status(resource, &self.0.reads.permit().await?).await,
-            Operation::List(query) => self.list(query).await,
-            Operation::Events(query) => self.events(query).await,
-            Operation::Overview { seconds } => self.overview(seconds).await,
+            Operation::RenewMany { leases } => self.renew_many(principal, role, leases).await,
+            Operation::Release { resource, request } => self.release(&on(resource)?, &request.lease_id).await,
+            Operation::ForceRelease { resource, request } => {
+                self.force_release(&on(resource)?, request).await
+            }
+            Operation::Check { resource, request } => self.check(&on(resource)?, request.fencing_token).await,
+            Operation::Status { resource } => {
+                let on = on(resource)?;
+                self.status(&on, &on.reads().permit().await?).await
+            }
+            Operation::List(query) => self.list(access.view(principal, None)?, query).await,
+            Operation::Events(query) => {
+                self.events(access.view(principal, query.resource.as_ref())?, query).await
+            }
+            Operation::Overview { seconds } => self.overview(access.view(principal, None)?, seconds).await,
         }
     }
 
@@ -168,7 +174,8 @@ impl Service {
         key: Option<IdempotencyKey>,
         request: AcquireRequest,
     ) -> Result<Lease, Error> {
-        match self.acquire(principal, resource, key, request, Hold::Throughout).await? {
+        let on = self.0.access.on_resource(principal, Role::Lock, resource)?;
+        match self.acquire(on, key, request, Hold::Throughout).await? {
             Outcome::Lease(lease) => Ok(*lease),
             _ => Err(Error::Internal),
         }
@@ -177,13 +184,33 @@ impl Service {
     /// The service for a new session: operations on one resource are executed in the
     /// order in which their futures were first polled.
     pub(crate) fn for_session(&self) -> Self {
-        Self(Arc::clone(&self.0), Some(self.0.writers.next_session()))
+        Self(Arc::clone(&self.0), Some(self.0.access.system().writers().next_session()))
+    }
+
+    /// Checks that a principal may do anything at all.
+    pub(crate) fn check_any_right(&self, principal: &Principal) -> Result<(), Error> {
+        self.0.access.view(principal, None).map(drop)
+    }
+
+    /// Waits until a principal has lost a right that it had.
+    pub(crate) fn right_lost(&self, principal: &Principal) -> impl Future<Output = ()> + use<> {
+        self.0.access.right_lost(principal)
+    }
+
+    /// Waits until a principal may no longer observe what it could.
+    pub(crate) fn sight_lost(&self, principal: &Principal) -> impl Future<Output = ()> + use<> {
+        self.0.access.sight_lost(principal)
     }
 
     /// Waits until every earlier operation of the session on the resource is complete.
-    pub(crate) fn settled(&self, resource: &ResourceName) -> impl Future<Output = Result<(), Error>> + use<> {
-        let settled = self.sweep(resource.to_shared(), Vec::new());
-        async move { settled.await.map(drop) }
+    pub(crate) fn settled(
+        &self,
+        principal: &Principal,
+        resource: ResourceName,
+    ) -> impl Future<Output = Result<(), Error>> + use<> {
+        let on = self.0.access.on_resource(principal, Role::Observe, resource);
+        let settled = on.map(|on| on.execute(Op::Sweep { waiters: Vec::new() }, self.1));
+        async move { settled?.await.map(drop) }
     }
 
     /// Runs a part of an operation that reads in a task of its own, which is aborted
@@ -217,7 +244,7 @@ impl Service {
         if let Some(why) = self.0.background.health().failing() {
             return Err(unavailable(why));
         }
-        for probed in self.0.writers.probe_all().await? {
+        for probed in self.0.access.system().writers().probe_all().await? {
             acquire::reply(probed.outcome, probed.first_now)?;
         }
         Ok(self.0.readiness.read().await?)
@@ -253,22 +280,7 @@ impl Service {
     /// Makes the first writer panic.
     #[cfg(test)]
     pub(crate) async fn break_writer(&self) -> Result<(), StoreError> {
-        self.0.writers.run_maintenance(|_| panic!("expected")).await
-    }
-
-    /// Ends what is overdue of a resource.
-    fn sweep(
-        &self,
-        name: Name,
-        waiters: Vec<ClaimKey>,
-    ) -> impl Future<Output = Result<OperationResult, Error>> + use<> {
-        self.execute(name, Op::Sweep { waiters })
-    }
-
-    /// Enqueues an operation at once; the future waits for its result.
-    fn execute(&self, name: Name, op: Op) -> impl Future<Output = Result<OperationResult, Error>> + use<> {
-        let executing = self.0.writers.execute(name, op, self.1);
-        async move { Ok(executing.await?) }
+        self.0.access.system().writers().run_maintenance(|_| panic!("expected")).await
     }
 
     /// The engine's context for a read at `now`.
@@ -285,13 +297,6 @@ enum Hold<'a> {
     Briefly { until: &'a CancellationToken },
     /// Until the wait has ended.
     Throughout,
-}
-
-/// Decides whether a principal may execute an operation, for all transports.
-/// Without authentication everything is allowed. Renewal and release always
-/// require the lease id.
-fn authorize(_principal: &Principal, _operation: &Operation) -> Result<(), Error> {
-    Ok(())
 }
 
 impl From<StoreError> for Error {

@@ -2,26 +2,23 @@
 
 use std::time::Duration;
 
-use dlm_engine::{CancelOutcome, ClaimKey, Op, Reply};
+use dlm_engine::{CancelOutcome, Op, Reply};
 use dlm_protocol::{
     Cancelled, Checked, FencingToken, ForceReleaseRequest, ForceReleased, IdempotencyKey, Lease, LeaseId,
     Released, RenewItem, ResourceName, Ttl,
 };
 
+use super::access::OnResource;
 use super::acquire::{reply, unexpected};
-use super::{Error, Outcome, Principal, Service, wire};
+use super::{Error, Outcome, Service, wire};
+use crate::auth::{Principal, Role};
 use crate::clock::since_boot;
 use crate::writer::OperationResult;
 
 impl Service {
-    pub(super) async fn cancel(
-        &self,
-        principal: &Principal,
-        resource: &ResourceName,
-        key: &IdempotencyKey,
-    ) -> Result<Outcome, Error> {
-        let key = ClaimKey { principal: principal.name().clone(), key: key.to_shared() };
-        match self.execute_op(resource, Op::Cancel { key }).await? {
+    pub(super) async fn cancel(&self, on: &OnResource<'_>, key: &IdempotencyKey) -> Result<Outcome, Error> {
+        let key = on.claim(key);
+        match self.execute_op(on, Op::Cancel { key }).await? {
             Reply::Cancelled(outcome) => Ok(Outcome::Cancelled(Cancelled {
                 outcome: match outcome {
                     CancelOutcome::Cancelled => dlm_protocol::CancelOutcome::Cancelled,
@@ -35,29 +32,30 @@ impl Service {
 
     pub(super) async fn renew(
         &self,
-        resource: &ResourceName,
+        on: &OnResource<'_>,
         id: &LeaseId,
         ttl: Option<Ttl>,
     ) -> Result<Lease, Error> {
-        let renewed = self.start_renewal(resource, id, ttl).await;
-        self.renewed(resource, renewed)
+        let renewed = self.start_renewal(on, id, ttl).await;
+        self.renewed(on.resource(), renewed)
     }
 
     /// Enqueues a renewal at once; the future waits for its result, and how long
     /// that took.
     fn start_renewal(
         &self,
-        resource: &ResourceName,
+        on: &OnResource<'_>,
         id: &LeaseId,
         ttl: Option<Ttl>,
     ) -> impl Future<Output = Result<(OperationResult, Duration), Error>> + use<> {
         let arrived = since_boot();
-        let executing = self.0.ids.decode(resource.as_str(), id).map(|lease| {
-            let op = Op::Renew { key: lease.key, token: lease.token, ttl_ms: ttl.map(Ttl::as_millis) };
-            self.execute(resource.to_shared(), op)
+        let executing = on.lease(&self.0.ids, id).and_then(|lease| {
+            let ttl_ms = ttl.map(Ttl::as_millis);
+            on.check_ttl(ttl_ms.unwrap_or_default())?;
+            Ok(on.execute(Op::Renew { key: lease.key, token: lease.token, ttl_ms }, self.1))
         });
         async move {
-            let result = executing.ok_or(Error::NotHolder)?.await?;
+            let result = executing?.await?;
             Ok((result, since_boot().saturating_sub(arrived)))
         }
     }
@@ -74,15 +72,27 @@ impl Service {
         }
     }
 
-    pub(super) async fn renew_many(&self, leases: Vec<RenewItem>) -> Result<Outcome, Error> {
+    /// Decides for each lease whether the principal may renew it.
+    pub(super) async fn renew_many(
+        &self,
+        principal: &Principal,
+        role: Role,
+        leases: Vec<RenewItem>,
+    ) -> Result<Outcome, Error> {
         // Enqueue all of them before waiting for the first result.
         let renewals: Vec<_> = leases
             .iter()
-            .map(|item| self.start_renewal(&item.resource, &item.lease_id, item.ttl_ms))
+            .map(|item| {
+                let on = self.0.access.on_resource(principal, role, item.resource.clone());
+                on.map(|on| self.start_renewal(&on, &item.lease_id, item.ttl_ms))
+            })
             .collect();
         let mut results = Vec::with_capacity(renewals.len());
         for renewal in renewals {
-            results.push(renewal.await);
+            results.push(match renewal {
+                Ok(renewal) => renewal.await,
+                Err(error) => Err(error),
+            });
         }
         // Leases in wire terms only once all are there: a lease with its metadata is
         // large, and many renewals may be in progress.
@@ -90,10 +100,10 @@ impl Service {
         Ok(Outcome::Renewed(results.map(|(item, result)| self.renewed(&item.resource, result)).collect()))
     }
 
-    pub(super) async fn release(&self, resource: &ResourceName, id: &LeaseId) -> Result<Outcome, Error> {
-        let lease = self.0.ids.decode(resource.as_str(), id).ok_or(Error::NotHolder)?;
+    pub(super) async fn release(&self, on: &OnResource<'_>, id: &LeaseId) -> Result<Outcome, Error> {
+        let lease = on.lease(&self.0.ids, id)?;
         let op = Op::Release { key: lease.key, token: lease.token };
-        match self.execute_op(resource, op).await.map_err(by_lease)? {
+        match self.execute_op(on, op).await.map_err(by_lease)? {
             Reply::Released(token) => {
                 Ok(Outcome::Released(Released { released: true, fencing_token: FencingToken::new(token) }))
             }
@@ -103,12 +113,12 @@ impl Service {
 
     pub(super) async fn force_release(
         &self,
-        resource: &ResourceName,
+        on: &OnResource<'_>,
         request: ForceReleaseRequest,
     ) -> Result<Outcome, Error> {
         let op =
             Op::ForceRelease { token: request.fencing_token.get(), reason: request.reason.as_str().into() };
-        match self.execute_op(resource, op).await? {
+        match self.execute_op(on, op).await? {
             Reply::ForceReleased(claim) => {
                 let dlm_engine::Phase::Ended(ended) = &claim.phase else { return Err(Error::Internal) };
                 Ok(Outcome::ForceReleased(ForceReleased {
@@ -120,8 +130,8 @@ impl Service {
         }
     }
 
-    pub(super) async fn check(&self, resource: &ResourceName, token: FencingToken) -> Result<Outcome, Error> {
-        match self.execute_op(resource, Op::Check { token: token.get() }).await? {
+    pub(super) async fn check(&self, on: &OnResource<'_>, token: FencingToken) -> Result<Outcome, Error> {
+        match self.execute_op(on, Op::Check { token: token.get() }).await? {
             Reply::Checked { live, current_token } => Ok(Outcome::Checked(Checked {
                 live: live.is_some(),
                 mode: live.map(wire::mode),
@@ -131,8 +141,8 @@ impl Service {
         }
     }
 
-    async fn execute_op(&self, resource: &ResourceName, op: Op) -> Result<Reply, Error> {
-        let answer = self.execute(resource.to_shared(), op).await?;
+    async fn execute_op(&self, on: &OnResource<'_>, op: Op) -> Result<Reply, Error> {
+        let answer = on.execute(op, self.1).await?;
         reply(answer.outcome, answer.first_now)
     }
 }

@@ -10,11 +10,13 @@ use dlm_protocol::limits::{AWAY_GRACE_MS, MAX_HOLDERS_SHOWN};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::access::Access;
 use super::lease_id::LeaseIds;
 use super::overview::Overviews;
 use super::reads::Reads;
 use super::subscribe::MAX_REPLAYS;
 use super::{Inner, Service};
+use crate::auth::{Policies, Policy};
 use crate::background::Background;
 use crate::feed::Feed;
 use crate::lease_watchers::LeaseWatchers;
@@ -50,13 +52,24 @@ pub struct ServiceOptions {
 }
 
 impl Service {
-    /// Opens the store, runs pending migrations and starts the service.
+    /// Opens the store, runs pending migrations and starts the service. Without
+    /// authentication: every caller is [`Principal::anonymous`](crate::Principal::anonymous),
+    /// which may do everything.
     ///
     /// # Errors
     ///
     /// Returns an error that tells the operator what to change.
     pub async fn open(options: ServiceOptions, metrics: Arc<Metrics>) -> Result<Self, OpenError> {
-        let opening = tokio::task::spawn_blocking(move || Self::open_blocking(&options, metrics));
+        Self::open_with(options, Policies::new(Policy::open()), metrics).await
+    }
+
+    /// Opens a service that authorizes operations by these policies.
+    pub(crate) async fn open_with(
+        options: ServiceOptions,
+        policies: Policies,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, OpenError> {
+        let opening = tokio::task::spawn_blocking(move || Self::open_blocking(&options, policies, metrics));
         let (service, context) = opening.await.map_err(|error| stopped(&error))??;
         if let Err(error) = tasks::start(&service.0.background, context) {
             service.close().await;
@@ -67,6 +80,7 @@ impl Service {
 
     fn open_blocking(
         options: &ServiceOptions,
+        policies: Policies,
         metrics: Arc<Metrics>,
     ) -> Result<(Self, TaskContext), OpenError> {
         let secret = options.secret_file.as_deref().map(read_secret).transpose()?;
@@ -114,15 +128,13 @@ impl Service {
             probes,
         };
         let inner = Arc::new(Inner {
-            writers,
-            reads: Reads::new(opened.reader),
+            access: Access::new(policies, writers, Reads::new(opened.reader), feed),
             readiness,
             ids: LeaseIds::new(secret.as_deref().unwrap_or(&opened.identity.secret)),
             decoder,
             cluster: opened.cluster,
             membership,
             lease_watchers,
-            feed,
             overviews: Overviews::default(),
             replays: Arc::new(Semaphore::new(MAX_REPLAYS)),
             limits,

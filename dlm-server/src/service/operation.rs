@@ -7,6 +7,7 @@ use dlm_protocol::{
 };
 
 use super::Error;
+use crate::auth::Role;
 use crate::store::ListQuery;
 
 /// An operation, independent of the transport.
@@ -46,6 +47,21 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// The role that a principal needs on each resource of the operation. A list, a
+    /// page and the overview contain what the principal may observe.
+    pub(crate) const fn role(&self) -> Role {
+        match self {
+            Self::Status { .. } | Self::List(_) | Self::Events(_) | Self::Overview { .. } => Role::Observe,
+            Self::Acquire { .. }
+            | Self::Cancel { .. }
+            | Self::Renew { .. }
+            | Self::RenewMany { .. }
+            | Self::Release { .. }
+            | Self::Check { .. } => Role::Lock,
+            Self::ForceRelease { .. } => Role::Admin,
+        }
+    }
+
     /// The operation's name in logs and metrics.
     #[must_use]
     pub const fn name(&self) -> &'static str {

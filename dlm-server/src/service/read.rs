@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use dlm_engine::{ClaimKey, Micros};
 use dlm_protocol::limits::MAX_PAGE_BYTES;
-use dlm_protocol::{LockPage, ResourceName, StateFilter};
+use dlm_protocol::{LockPage, StateFilter};
 
+use super::access::{OnResource, View, names_in_sight};
 use super::acquire::reply;
 use super::reads::ReadPermit;
 use super::{Error, ListQuery, Outcome, Service, wire};
@@ -18,10 +19,10 @@ use crate::store::{Name, ResourcePage, ResourceView};
 const READ_WITHIN: Duration = Duration::from_secs(5);
 
 impl Service {
-    pub(super) async fn status(&self, resource: ResourceName, reads: &ReadPermit) -> Result<Outcome, Error> {
+    pub(super) async fn status(&self, on: &OnResource<'_>, reads: &ReadPermit) -> Result<Outcome, Error> {
         let until = since_boot() + READ_WITHIN;
         while since_boot() < until {
-            let name = resource.to_shared();
+            let name = Name::clone(on.name());
             let (now, (view, head)) =
                 reads.read(move |reader| Ok((reader.now()?, reader.view(&name)?))).await?;
             let overdue = self.overdue(std::slice::from_ref(&view), now);
@@ -38,11 +39,12 @@ impl Service {
         Err(super::unavailable("the resource changes too fast to be read"))
     }
 
-    pub(super) async fn list(&self, query: ListQuery) -> Result<Outcome, Error> {
-        let reads = self.0.reads.permit().await?;
+    pub(super) async fn list(&self, mut view: View, query: ListQuery) -> Result<Outcome, Error> {
+        let reads = self.0.access.reads(&view).permit().await?;
         let state = query.state;
+        let names = names_in_sight(view.visibility());
         let (mut now, ResourcePage { mut views, mut more, head }) =
-            reads.read(move |reader| Ok((reader.now()?, reader.list(&query)?))).await?;
+            reads.read(move |reader| Ok((reader.now()?, reader.list(&query, &names)?))).await?;
         // On a busy server something is always overdue, so only those rows are
         // read again.
         let mut overdue = self.overdue(&views, now);
@@ -109,8 +111,11 @@ impl Service {
 
     /// Has the writers end what is overdue.
     async fn end_overdue(&self, overdue: &[Overdue]) -> Result<(), Error> {
-        let sweeps: Vec<_> =
-            overdue.iter().map(|overdue| self.sweep(overdue.name.clone(), overdue.waiters.clone())).collect();
+        let system = self.0.access.system();
+        let sweeps: Vec<_> = overdue
+            .iter()
+            .map(|overdue| system.sweep(overdue.name.clone(), overdue.waiters.clone()))
+            .collect();
         for sweep in sweeps {
             let swept = sweep.await?;
             // Without this check, what can't be ended would be read again and again.

@@ -18,7 +18,8 @@ const MAX_WAIT_ACCEPTED: Duration = Duration::from_secs(5);
 /// How long a read may take. Only a database that does not respond needs longer.
 const READ_WITHIN: Duration = Duration::from_secs(5);
 
-/// The reader of requests, and the permits to use it.
+/// The reader of requests, and the permits to use it. Clones share them.
+#[derive(Clone)]
 pub(super) struct Reads {
     reader: Arc<dyn Reader>,
     /// One per connection: a read never blocks a thread to wait for one.

@@ -61,7 +61,7 @@ impl Service {
                 after: after.clone(),
             };
             let Outcome::Locks(page) =
-                self.call(&Principal::anonymous(), super::Operation::List(query)).await?
+                self.list(self.0.access.view(&Principal::anonymous(), None)?, query).await?
             else {
                 return Err(Error::Internal);
             };
@@ -71,7 +71,8 @@ impl Service {
                 for holder in &lock.holders {
                     let op =
                         Op::ForceRelease { token: holder.fencing_token.get(), reason: Arc::from(REASON) };
-                    let answer = self.execute(Name::from(lock.resource.as_str()), op).await?;
+                    let answer =
+                        self.0.access.system().execute(Name::from(lock.resource.as_str()), op).await?;
                     let reply = super::acquire::reply(answer.outcome, answer.first_now);
                     ended += usize::from(matches!(reply, Ok(Reply::ForceReleased(_))));
                 }

@@ -7,7 +7,10 @@ use std::time::Duration;
 use dlm_protocol::ResourceName;
 use tokio::sync::{OwnedSemaphorePermit, broadcast};
 
+use super::access::View;
+use super::reads::Reads;
 use super::{Error, Service};
+use crate::auth::{Principal, Visibility};
 use crate::feed::{LiveEvent, MAX_TAKEN, MAX_TAKEN_BYTES, RenewalMessage, Subscriber, live_event};
 use crate::log::{Cursor, CursorError};
 use crate::store::{LogHead, LogPage};
@@ -74,6 +77,7 @@ pub(crate) struct Subscription {
     service: Service,
     subscriber: Subscriber,
     filter: EventFilter,
+    view: View,
     at: Cursor,
     /// The end of the log when the subscription began: `synced` comes after it.
     head: Cursor,
@@ -98,25 +102,23 @@ impl Service {
     /// Subscribes to the events after a cursor, or from now on.
     pub(crate) async fn subscribe(
         &self,
+        principal: &Principal,
         after: Option<&str>,
         filter: EventFilter,
     ) -> Result<Subscription, Error> {
+        let access = &self.0.access;
+        let view = access.view(principal, filter.resource.as_ref())?;
         let after = after.map(|cursor| self.cursor(cursor)).transpose()?;
         // Before the head is read, so that the feed has whatever comes after it.
-        let subscriber = self.0.feed.subscribe();
+        let subscriber = access.feed(&view).subscribe();
         let LogPage { head: LogHead(head), trimmed, .. } =
-            self.0.reads.permit().await?.read(|reader| reader.log(i64::MAX, 1)).await?;
+            access.reads(&view).permit().await?.read(|reader| reader.log(i64::MAX, 1)).await?;
         let at = match after {
             Some(at) => at.check(head, trimmed).map(|()| at)?,
             None => Cursor::after_batch(head),
         };
         let (service, head) = (self.clone(), Cursor::after_batch(head));
-        Ok(Subscription { service, subscriber, filter, at, head, live: false, reading: None })
-    }
-
-    /// Subscribes to renewals from now on.
-    pub(crate) fn subscribe_to_renewals(&self) -> broadcast::Receiver<RenewalMessage> {
-        self.0.feed.subscribe_to_renewals()
+        Ok(Subscription { service, subscriber, filter, view, at, head, live: false, reading: None })
     }
 }
 
@@ -126,8 +128,14 @@ impl Subscription {
         self.at.encode(self.service.0.decoder.log_id())
     }
 
-    pub(crate) fn matches(&self, resource: &str) -> bool {
-        self.filter.matches(resource)
+    /// Subscribes to renewals from now on.
+    pub(crate) fn renewals(&self) -> broadcast::Receiver<RenewalMessage> {
+        self.service.0.access.feed(&self.view).subscribe_to_renewals()
+    }
+
+    /// Whether an event of a resource is to be delivered.
+    pub(crate) fn matches(&mut self, resource: &str) -> bool {
+        self.filter.matches(resource) && self.view.visibility().sees(resource)
     }
 
     /// Waits for the next item.
@@ -141,7 +149,9 @@ impl Subscription {
                 if self.live {
                     return Err(SubscriptionEnd::TooSlow);
                 }
-                let batch = self.next_stored().await?;
+                let mut batch = self.next_stored().await?;
+                // The policy may have changed during the read.
+                batch.events.retain(|event| self.matches(&event.resource));
                 if !batch.events.is_empty() {
                     return Ok(SubscriptionItem::Events(batch));
                 }
@@ -168,10 +178,15 @@ impl Subscription {
     /// Reads the next stored events and returns those that match. The list may be
     /// empty before the end of the log.
     async fn next_stored(&mut self) -> Result<EventBatch, SubscriptionEnd> {
-        let (service, filter, at) = (&self.service, &self.filter, self.at);
-        let reading =
-            || -> Reading { Box::pin(service.in_task(read_stored(service.clone(), filter.clone(), at))) };
-        let read = self.reading.get_or_insert_with(reading).await;
+        let at = self.at;
+        if self.reading.is_none() {
+            let filter = (self.filter.clone(), Arc::clone(self.view.visibility()));
+            let reads = self.service.0.access.reads(&self.view).clone();
+            let reading = read_stored(self.service.clone(), reads, filter, at);
+            self.reading = Some(Box::pin(self.service.in_task(reading)));
+        }
+        let Some(reading) = &mut self.reading else { return Err(Error::Internal.into()) };
+        let read = reading.await;
         self.reading = None;
         let StoredEvents { batch, end, head, trimmed } = read?;
         self.at.check(head, trimmed)?;
@@ -185,17 +200,23 @@ impl Subscription {
     }
 }
 
-async fn read_stored(service: Service, filter: EventFilter, after: Cursor) -> Result<StoredEvents, Error> {
+async fn read_stored(
+    service: Service,
+    reads: Reads,
+    (filter, visibility): (EventFilter, Arc<Visibility>),
+    after: Cursor,
+) -> Result<StoredEvents, Error> {
     let replay = Arc::clone(&service.0.replays).acquire_owned().await.map_err(|_| Error::Internal)?;
     let decoder = Arc::clone(&service.0.decoder);
-    let reads = service.0.reads.permit_in_turn().await?;
+    let reads = reads.permit_in_turn().await?;
     let read = reads.read(move |reader| {
         let LogPage { rows, more, head: LogHead(head), trimmed } = reader.log(after.next_position(), ROWS)?;
         let mut events = Vec::new();
         let mut bytes = 0;
         let mut end = None;
         let all = rows.iter().flat_map(|row| decoder.events(row));
-        for (at, event) in all.filter(|(at, event)| *at > after && filter.matches(&event.resource)) {
+        let matches = |resource: &str| filter.matches(resource) && visibility.sees(resource);
+        for (at, event) in all.filter(|(at, event)| *at > after && matches(&event.resource)) {
             let Some(event) = live_event(at, &event, &decoder)? else { continue };
             bytes += event.text.len();
             events.push(event);

@@ -25,13 +25,15 @@ const MESSAGE_TOO_BIG: u16 = 1009;
 
 /// Why the server closes a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CloseReason {
+pub(crate) enum CloseReason {
     /// The connection is broken, or the peer is silent.
     PeerLeft,
     /// The peer has sent a close frame. The WebSocket library has queued the reply,
     /// with the code of the peer.
     PeerClosed,
     GoingAway,
+    /// A right that the socket needs was taken away.
+    Forbidden,
     ProtocolError,
     NotUtf8,
     MessageTooBig,
@@ -48,6 +50,7 @@ impl CloseReason {
         Some(match self {
             Self::PeerLeft | Self::PeerClosed => return None,
             Self::GoingAway => (code::GOING_AWAY, "the server is shutting down"),
+            Self::Forbidden => (code::FORBIDDEN, "a right was taken away"),
             Self::ProtocolError => (PROTOCOL_ERROR, "the frame violates the WebSocket protocol"),
             Self::NotUtf8 => (NOT_UTF8, "the text is not UTF-8"),
             Self::MessageTooBig => (MESSAGE_TOO_BIG, "the message is too big"),

@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
-use super::{CloseReason, PING_INTERVAL, PeerLiveness, SendError, Socket, close, flush, write};
+use super::{CloseReason, PING_INTERVAL, PeerLiveness, Revocation, SendError, Socket, close, flush, write};
 use crate::feed::RenewalMessage;
 use crate::metrics::{Metrics, SocketProtocol};
 use crate::service::{Error, EventBatch, Subscription, SubscriptionEnd, SubscriptionItem};
@@ -26,6 +26,7 @@ pub(crate) struct EventSocket {
     pub(crate) subscription: Result<Subscription, Error>,
     pub(crate) renewals: Option<Receiver<RenewalMessage>>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) revoked: Revocation,
 }
 
 impl Socket for EventSocket {
@@ -35,7 +36,7 @@ impl Socket for EventSocket {
 
     async fn run(self, mut stream: HyperWebsocketStream, stop: CancellationToken) {
         let reason = match self.subscription {
-            Ok(subscription) => serve(&mut stream, subscription, self.renewals, &stop).await,
+            Ok(subscription) => serve(&mut stream, subscription, self.renewals, self.revoked, &stop).await,
             Err(error) => SubscriptionEnd::from(error).into(),
         };
         if reason == CloseReason::TooSlow {
@@ -50,6 +51,7 @@ async fn serve(
     stream: &mut HyperWebsocketStream,
     mut subscription: Subscription,
     mut renewals: Option<Receiver<RenewalMessage>>,
+    mut revoked: Revocation,
     stop: &CancellationToken,
 ) -> CloseReason {
     let mut peer = PeerLiveness::new();
@@ -59,6 +61,7 @@ async fn serve(
     tick.reset();
     loop {
         let sent = tokio::select! {
+            reason = &mut revoked => return reason,
             next = subscription.next() => {
                 match next {
                     Ok(SubscriptionItem::Events(batch)) => send_events(stream, batch).await,

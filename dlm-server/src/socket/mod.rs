@@ -15,6 +15,7 @@ mod frame;
 mod quota;
 mod session;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +30,8 @@ use tokio_util::task::TaskTracker;
 use crate::clock::since_boot;
 use crate::metrics::{Metrics, SocketProtocol};
 
-use close::{CloseReason, close};
+pub(crate) use close::CloseReason;
+use close::close;
 pub(crate) use events::EventSocket;
 pub(crate) use session::SessionSocket;
 
@@ -46,6 +48,9 @@ pub(crate) const MAX_READ: usize = 4 * MAX_FRAME;
 /// Maximum size of one message to the peer, besides the write buffer: a renewal of
 /// a thousand leases, the metadata of each escaped.
 const MAX_REPLY: usize = 32 * 1024 * 1024;
+
+/// Completes when a socket has to be closed because its peer may no longer use it.
+pub(crate) type Revocation = Pin<Box<dyn Future<Output = CloseReason> + Send>>;
 
 /// All sockets of a server. Clones share them.
 #[derive(Debug, Clone)]

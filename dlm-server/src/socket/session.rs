@@ -21,11 +21,14 @@ use uuid::Uuid;
 
 use super::frame::{self, SessionOperation};
 use super::quota::{Permit, SessionQuota};
-use super::{CloseReason, MAX_FRAME, PING_INTERVAL, PeerLiveness, SendError, Socket, close, flush, write};
+use super::{
+    CloseReason, MAX_FRAME, PING_INTERVAL, PeerLiveness, Revocation, SendError, Socket, close, flush, write,
+};
+use crate::auth::Principal;
 use crate::lease_watchers::LeaseEndedSender;
 use crate::metrics::SocketProtocol;
 use crate::problem::{problem, renew_result};
-use crate::service::{Error, Operation, Outcome, Principal, Service};
+use crate::service::{Error, Operation, Outcome, Service};
 
 /// A peer that has been silent for this long is dead.
 const LIVENESS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,6 +54,7 @@ struct SessionReply {
 pub(crate) struct SessionSocket {
     pub(crate) service: Service,
     pub(crate) principal: Principal,
+    pub(crate) revoked: Revocation,
 }
 
 impl Socket for SessionSocket {
@@ -71,7 +75,7 @@ impl Socket for SessionSocket {
             ready_bytes: 0,
             id: Uuid::now_v7().to_string(),
         };
-        let reason = session.serve(&mut stream, ended, &stop).await;
+        let reason = session.serve(&mut stream, ended, self.revoked, &stop).await;
         close(stream, reason).await;
     }
 }
@@ -97,6 +101,7 @@ impl Session {
         mut self,
         stream: &mut HyperWebsocketStream,
         mut ended: mpsc::UnboundedReceiver<dlm_protocol::LeaseEnded>,
+        mut revoked: Revocation,
         stop: &CancellationToken,
     ) -> CloseReason {
         let mut peer = PeerLiveness::new();
@@ -108,6 +113,7 @@ impl Session {
                 // were sent. Replies are handled below in any case.
                 biased;
                 () = stop.cancelled() => return CloseReason::GoingAway,
+                reason = &mut revoked => return reason,
                 _ = tick.tick() => {
                     if ping(stream).await.is_err() {
                         return CloseReason::PeerLeft;
@@ -224,7 +230,8 @@ impl Session {
                 let turn = Arc::clone(&self.statuses).acquire_owned();
                 Box::pin(async move {
                     let status = async {
-                        service.settled(&resource).await?;
+                        let settled = service.settled(&principal, resource.clone());
+                        settled.await?;
                         let _turn = turn.await.map_err(|_| Error::Internal)?;
                         let call = {
                             let service = service.clone();

@@ -7,6 +7,7 @@
 //! - `sqlite`, `postgres`: the databases
 //! - `schema`, `claim_columns`, `rows`: the tables, and the engine's types
 //! - `statement`, `queries`, `views`: the SQL that both databases share
+//! - `names`: sets of resource names
 //! - `read`: what readers see; `cluster`: replicas and their messages
 //! - `single_node`: the cluster of a store that belongs to one process
 //! - `error`: what can go wrong
@@ -18,6 +19,7 @@ mod claim_columns;
 mod cluster;
 mod error;
 mod migrations;
+mod names;
 mod postgres;
 mod queries;
 mod read;
@@ -35,6 +37,7 @@ use dlm_engine::{Claim, ClaimChange, ClaimKey, Micros, Need, ReplicaId, Resource
 pub(crate) use cluster::{Cluster, Heartbeat, PeerMessage, WaitId};
 pub use error::OpenError;
 pub(crate) use error::{NOT_AVAILABLE, StoreError};
+pub(crate) use names::Names;
 pub use read::ListQuery;
 pub(crate) use read::{
     DueWork, KeyRange, LockCounts, LogHead, LogPage, LogRow, Reader, ResourcePage, ResourceView,

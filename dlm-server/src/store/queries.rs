@@ -11,6 +11,7 @@ use dlm_engine::ClaimKey;
 use dlm_pq::PqConnection;
 
 use super::ClaimRowKey;
+use super::names::NameRange;
 use super::rows::{ClaimRow, ResourceRow};
 use super::schema::{claims, floors, resources};
 
@@ -51,9 +52,10 @@ queries! {
     fn resource(c, name: &str) -> Option<ResourceRow> {
         resource(name).select(ResourceRow::as_select()).first(c).optional()
     }
-    /// Resources by name, between these names, with so many holders and waiters.
-    fn resource_page(c, names: &NameRange<'_>, min_holders: i64, min_waiters: i64, limit: i64) -> Vec<ResourceRow> {
-        resource_page(names.from, names.after, names.end, min_holders, min_waiters, limit)
+    /// Resources by name, in this range and behind `after`, with so many holders and
+    /// waiters.
+    fn resource_page(c, names: &NameRange, after: &str, min_holders: i64, min_waiters: i64, limit: i64) -> Vec<ResourceRow> {
+        resource_page(&names.from, after, &names.end, min_holders, min_waiters, limit)
             .select(ResourceRow::as_select())
             .load(c)
     }
@@ -73,6 +75,18 @@ queries! {
     }
     fn count_enqueued_before(c, before: i64) -> i64 {
         enqueued_before(before).count().get_result(c)
+    }
+    fn totals_in(c, names: &NameRange) -> (i64, i64, i64) {
+        totals_in(&names.from, &names.end).first(c)
+    }
+    fn longest_queues_in(c, names: &NameRange, limit: i64) -> Vec<ResourceRow> {
+        longest_queues_in(&names.from, &names.end, limit).select(ResourceRow::as_select()).load(c)
+    }
+    fn oldest_waiters_in(c, names: &NameRange, limit: i64) -> Vec<(String, ClaimRow)> {
+        oldest_waiters_in(&names.from, &names.end, limit).select((claims::resource, ClaimRow::as_select())).load(c)
+    }
+    fn count_enqueued_before_in(c, names: &NameRange, before: i64) -> i64 {
+        enqueued_before_in(&names.from, &names.end, before).count().get_result(c)
     }
     fn ticket(c, name: &str, key: &ClaimKey) -> Option<Option<i64>> {
         claim(name, &key.principal, &key.key).select(claims::ticket).first(c).optional()
@@ -94,13 +108,6 @@ queries! {
     fn next_waiter_check(c, after: i64) -> Option<Option<i64>> {
         next_waiter_check(after).first(c).optional()
     }
-}
-
-/// A range of names: at least `from`, behind `after`, before `end`.
-pub(super) struct NameRange<'a> {
-    pub(super) from: &'a str,
-    pub(super) after: &'a str,
-    pub(super) end: &'a str,
 }
 
 #[auto_type]
@@ -192,6 +199,29 @@ fn oldest_waiters(limit: i64) -> _ {
 #[auto_type]
 fn enqueued_before(before: i64) -> _ {
     claims::table.filter(claims::ticket.is_not_null()).filter(claims::enqueued_at.lt(before))
+}
+
+#[auto_type]
+fn totals_in<'a>(from: &'a str, end: &'a str) -> _ {
+    totals().filter(resources::name.ge(from)).filter(resources::name.lt(end))
+}
+
+#[auto_type]
+fn longest_queues_in<'a>(from: &'a str, end: &'a str, limit: i64) -> _ {
+    let all: longest_queues = longest_queues(limit);
+    all.filter(resources::name.ge(from)).filter(resources::name.lt(end))
+}
+
+#[auto_type]
+fn oldest_waiters_in<'a>(from: &'a str, end: &'a str, limit: i64) -> _ {
+    let all: oldest_waiters = oldest_waiters(limit);
+    all.filter(claims::resource.ge(from)).filter(claims::resource.lt(end))
+}
+
+#[auto_type]
+fn enqueued_before_in<'a>(from: &'a str, end: &'a str, before: i64) -> _ {
+    let all: enqueued_before = enqueued_before(before);
+    all.filter(claims::resource.ge(from)).filter(claims::resource.lt(end))
 }
 
 #[auto_type]

@@ -6,6 +6,7 @@ use dlm_engine::{Claim, ClaimKey, Micros};
 use dlm_protocol::StateFilter;
 use dlm_protocol::limits::MAX_HOLDERS_BYTES;
 
+use super::names::Names;
 use super::{ClaimRowKey, Name, StoreError};
 
 /// Which resources to list.
@@ -67,7 +68,7 @@ pub(crate) fn holders_shown<'a>(holders: impl IntoIterator<Item = &'a Claim>) ->
 /// contains.
 pub(super) const TOP: i64 = 10;
 
-/// Counts over all resources, and the worst of them.
+/// Counts over resources, and the worst of them.
 pub(crate) struct LockCounts {
     pub(crate) held: u64,
     pub(crate) leases: u64,
@@ -134,14 +135,16 @@ pub(crate) trait Reader: Send + Sync {
     /// The place of a waiter in the queue, counted from 1.
     fn queue_position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError>;
 
-    fn list(&self, query: &ListQuery) -> Result<ResourcePage, StoreError>;
+    /// A page of those resources that are asked for and among `names`.
+    fn list(&self, query: &ListQuery, names: &Names) -> Result<ResourcePage, StoreError>;
 
     /// Reads the rows of these resources in a list again: of all, or of as many of
     /// the first as fit on a page.
     fn list_again(&self, names: &[Name]) -> Result<Vec<ResourceView>, StoreError>;
 
-    /// Waiters enqueued before `long` count as long waits.
-    fn lock_counts(&self, long: Micros) -> Result<LockCounts, StoreError>;
+    /// Counts over the resources among `names`. Waiters enqueued before `long` count as
+    /// long waits.
+    fn lock_counts(&self, long: Micros, names: &Names) -> Result<LockCounts, StoreError>;
 
     /// Reads up to `limit` log rows from this position on, oldest first. The page
     /// may end earlier, with a row that makes it large.

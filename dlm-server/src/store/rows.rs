@@ -103,6 +103,11 @@ impl ClaimRow {
         ClaimKey::new(self.principal.as_str(), self.key.as_str())
     }
 
+    /// When a waiter was enqueued.
+    pub(super) fn enqueued_at(&self) -> Option<i64> {
+        self.enqueued_at
+    }
+
     pub(super) fn into_claim(self) -> Result<Claim, StoreError> {
         self.read().ok_or_else(|| StoreError::Corrupt("a claim is neither waiting, live nor ended".into()))
     }

@@ -2,9 +2,10 @@
 
 use dlm_engine::{Claim, ClaimKey, Micros, Need, Resource, ResourceRecord};
 use dlm_protocol::StateFilter;
-use dlm_protocol::limits::{MAX_HOLDERS_SHOWN, MAX_NAME_BYTES, MAX_PAGE_BYTES, MAX_WAITERS_SHOWN};
+use dlm_protocol::limits::{MAX_HOLDERS_SHOWN, MAX_PAGE_BYTES, MAX_WAITERS_SHOWN};
 
-use super::queries::{NameRange, Queries};
+use super::names::Names;
+use super::queries::Queries;
 use super::read::TOP;
 use super::rows::{ClaimRow, ResourceRow};
 use super::{ListQuery, LockCounts, Name, ResourceView, StoreError, floor_bucket, holders_shown};
@@ -62,19 +63,23 @@ pub(super) fn view(connection: &mut impl Queries, name: &Name) -> Result<Resourc
 pub(super) fn list(
     connection: &mut impl Queries,
     query: &ListQuery,
+    names: &Names,
 ) -> Result<(Vec<ResourceView>, bool), StoreError> {
-    let names = NameRange {
-        from: &query.prefix,
-        // No name is empty.
-        after: query.after.as_deref().unwrap_or_default(),
-        end: &prefix_end(&query.prefix).unwrap_or_else(end_of_names),
-    };
     let (min_holders, min_waiters) = match query.state {
         StateFilter::Held => (1, 0),
         StateFilter::Waiting => (0, 1),
         StateFilter::All => (0, 0),
     };
-    let rows = connection.resource_page(&names, min_holders, min_waiters, query.limit as i64)?;
+    // No name is empty.
+    let after = query.after.as_deref().unwrap_or_default();
+    let mut rows = Vec::new();
+    for range in names.with_prefix(&query.prefix, after) {
+        let limit = query.limit.saturating_sub(rows.len()) as i64;
+        rows.extend(connection.resource_page(&range, after, min_holders, min_waiters, limit)?);
+        if rows.len() == query.limit {
+            break;
+        }
+    }
     let found = rows.len();
     let views = page(rows.into_iter().map(|row| view_of(connection, row, 1)))?;
     let more = views.len() < found || found == query.limit;
@@ -110,17 +115,40 @@ fn page(
     Ok(page)
 }
 
-/// Counts over all resources. Waiters enqueued before `long` count as long waits.
-pub(super) fn lock_counts(connection: &mut impl Queries, long: Micros) -> Result<LockCounts, StoreError> {
-    let (held, leases, waiting) = connection.totals()?;
-    let contended = connection.longest_queues(TOP)?;
-    let oldest = connection.oldest_waiters(TOP)?;
-    let long_waits = connection.count_enqueued_before(long.0)?;
+/// Counts over all of these resources. Waiters enqueued before `long` count as long
+/// waits.
+pub(super) fn lock_counts(
+    connection: &mut impl Queries,
+    long: Micros,
+    names: &Names,
+) -> Result<LockCounts, StoreError> {
+    let (mut totals, mut long_waits, mut contended, mut oldest) = ((0, 0, 0), 0, Vec::new(), Vec::new());
+    match names {
+        Names::All => {
+            totals = connection.totals()?;
+            contended = connection.longest_queues(TOP)?;
+            oldest = connection.oldest_waiters(TOP)?;
+            long_waits = connection.count_enqueued_before(long.0)?;
+        }
+        Names::In(ranges) => {
+            for range in ranges {
+                let (held, leases, waiting) = connection.totals_in(range)?;
+                totals = (totals.0 + held, totals.1 + leases, totals.2 + waiting);
+                contended.extend(connection.longest_queues_in(range, TOP)?);
+                oldest.extend(connection.oldest_waiters_in(range, TOP)?);
+                long_waits += connection.count_enqueued_before_in(range, long.0)?;
+            }
+            contended.sort_by(|a, b| b.queue_len.cmp(&a.queue_len).then_with(|| a.name.cmp(&b.name)));
+            contended.truncate(TOP as usize);
+            oldest.sort_by_key(|(_, row)| row.enqueued_at());
+            oldest.truncate(TOP as usize);
+        }
+    }
     let count = |number: i64| u64::try_from(number).unwrap_or(0);
     Ok(LockCounts {
-        held: count(held),
-        leases: count(leases),
-        waiting: count(waiting),
+        held: count(totals.0),
+        leases: count(totals.1),
+        waiting: count(totals.2),
         long_waits: count(long_waits),
         oldest: oldest
             .into_iter()
@@ -192,49 +220,4 @@ fn absent(connection: &mut impl Queries, name: &Name) -> Result<ResourceView, St
     let (token, version) = connection.floor(floor_bucket(name))?.unwrap_or_default();
     let row = ResourceRecord { token: token as u64, version: version as u64, ..Default::default() };
     Ok(ResourceView { name: Name::clone(name), row, holders: Vec::new(), waiters: Vec::new() })
-}
-
-/// The first text, in byte order, behind all texts with this prefix; `None` if
-/// there is none.
-fn prefix_end(prefix: &str) -> Option<String> {
-    let mut end = prefix.to_owned();
-    while let Some(last) = end.pop() {
-        let next = match last {
-            '\u{d7ff}' => Some('\u{e000}'),
-            last => char::from_u32(u32::from(last) + 1),
-        };
-        if let Some(next) = next {
-            end.push(next);
-            return Some(end);
-        }
-    }
-    None
-}
-
-/// A text behind all names, in byte order.
-fn end_of_names() -> String {
-    "\u{10ffff}".repeat(MAX_NAME_BYTES / '\u{10ffff}'.len_utf8() + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_ends_behind_its_names_and_before_the_next_prefix() {
-        for (prefix, end) in
-            [("a", "b"), ("a/", "a0"), ("z\u{10ffff}", "{"), ("\u{d7ff}", "\u{e000}"), ("é", "ê")]
-        {
-            assert_eq!(prefix_end(prefix).as_deref(), Some(end));
-            assert!(format!("{prefix}\u{10ffff}\u{10ffff}").as_str() < end);
-        }
-        assert_eq!(prefix_end(""), None);
-        assert_eq!(prefix_end("\u{10ffff}"), None);
-    }
-
-    #[test]
-    fn no_name_is_behind_the_end_of_names() {
-        let last_name = "\u{10ffff}".repeat(MAX_NAME_BYTES / 4);
-        assert!(last_name < end_of_names());
-    }
 }

@@ -1,4 +1,5 @@
-//! A summary of all locks, computed once for all callers.
+//! A summary of all locks, computed once for all callers that may observe the same
+//! resources.
 //!
 //! The current state is counted in the database. The history is read from the
 //! end of the event log, so it is the same on every server and after a restart.
@@ -13,7 +14,8 @@ mod cached;
 mod histogram;
 mod tally;
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use dlm_engine::Micros;
@@ -21,8 +23,10 @@ use dlm_protocol::limits::{LONG_WAIT_MS, OVERVIEW_SECONDS};
 use dlm_protocol::{ContendedLock, ExpiredLease, FencingToken, LongWait, Overview, OverviewSecond};
 use tokio::sync::Mutex;
 
+use super::access::{View, names_in_sight};
 use super::reads::MAX_WAIT;
 use super::{Error, Outcome, Service, unavailable, wire};
+use crate::auth::Visibility;
 use crate::clock::since_boot;
 use crate::log::LogDecoder;
 use crate::log::wire::{owner, resource_name};
@@ -42,9 +46,32 @@ const WAITS_OVER: Second = 60;
 /// that is unavailable.
 const FAILURE_CACHED_FOR: Duration = Duration::from_secs(1);
 
-/// The last overview and the history it was computed from.
+/// How many principals' views of the locks are kept. The memory of each is bounded by
+/// the length of the history.
+const MAX_SCOPES: usize = 32;
+
+/// The last overviews, one for each set of resources in sight.
 #[derive(Debug, Default)]
-pub(super) struct Overviews(Arc<Mutex<State>>);
+pub(super) struct Overviews(std::sync::Mutex<Scopes>);
+
+/// The most recently used first.
+type Scopes = VecDeque<(Arc<Visibility>, Arc<Mutex<State>>)>;
+
+impl Overviews {
+    /// The state of the overview of these resources.
+    fn scope(&self, visibility: &Arc<Visibility>) -> Arc<Mutex<State>> {
+        let mut scopes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = scopes.iter().position(|(scope, _)| scope == visibility);
+        let (scope, state) = known
+            .and_then(|at| scopes.remove(at))
+            .unwrap_or_else(|| (Arc::clone(visibility), Arc::default()));
+        scopes.truncate(MAX_SCOPES - 1);
+        scopes.push_front((scope, Arc::clone(&state)));
+        state
+    }
+}
+
+/// The last overview and the history it was computed from.
 
 #[derive(Debug, Default)]
 struct State {
@@ -67,9 +94,10 @@ struct History {
 }
 
 impl Service {
-    pub(super) async fn overview(&self, seconds: usize) -> Result<Outcome, Error> {
+    pub(super) async fn overview(&self, mut view: View, seconds: usize) -> Result<Outcome, Error> {
+        let visibility = Arc::clone(view.visibility());
         // Callers that arrive during a computation wait for it here.
-        let locking = Arc::clone(&self.0.overviews.0).lock_owned();
+        let locking = self.0.overviews.scope(&visibility).lock_owned();
         let locked = tokio::time::timeout(MAX_WAIT, locking).await;
         let mut state = locked.map_err(|_| unavailable("the overview takes too long to compute"))?;
         let now = since_boot();
@@ -81,8 +109,9 @@ impl Service {
         }
         let decoder = Arc::clone(&self.0.decoder);
         // It completes even if its caller hangs up: others wait for it.
-        let computing = self.0.reads.permit().await?.run(&self.0.background, move |reader| {
-            let computed = compute(reader, &decoder, state.history.take());
+        let computing = self.0.access.reads(&view).permit().await?.run(&self.0.background, move |reader| {
+            let computed =
+                compute(reader, &Scope { decoder: &decoder, visibility: &visibility }, state.history.take());
             let (overview, history) = computed.inspect_err(|_| state.failed_at = Some(since_boot()))?;
             let cached = CachedOverview { overview, at: now, took: since_boot().saturating_sub(now) };
             let current = cached.current(seconds);
@@ -93,26 +122,32 @@ impl Service {
     }
 }
 
+/// What an overview includes.
+struct Scope<'a> {
+    decoder: &'a LogDecoder,
+    visibility: &'a Visibility,
+}
+
 fn compute(
     reader: &dyn Reader,
-    decoder: &LogDecoder,
+    scope: &Scope<'_>,
     history: Option<History>,
 ) -> Result<(Overview, History), StoreError> {
     let now = reader.now()?;
     let this_second = second_of(now.0);
     let oldest = this_second - OVERVIEW_SECONDS as Second;
     let known = match history.filter(|history| history.read_at > oldest) {
-        Some(history) => read_forward(reader, decoder, history)?,
+        Some(history) => read_forward(reader, scope, history)?,
         None => None,
     };
     let mut history = match known {
         Some(history) => history,
-        None => read_backward(reader, decoder, oldest)?,
+        None => read_backward(reader, scope, oldest)?,
     };
     history.read_at = this_second;
     history.tally.drop_before(oldest);
     let long = Micros(now.0 - (LONG_WAIT_MS * 1000) as i64);
-    let counts = reader.lock_counts(long)?;
+    let counts = reader.lock_counts(long, &names_in_sight(scope.visibility))?;
     let first = oldest.max(history.since);
     let seconds = (first..this_second).map(|second| wire_second(second, history.tally.second(second)));
     let waits = history.tally.waits_since(this_second - WAITS_OVER + 1);
@@ -130,7 +165,7 @@ fn compute(
 /// trimmed.
 fn read_forward(
     reader: &dyn Reader,
-    decoder: &LogDecoder,
+    scope: &Scope<'_>,
     mut history: History,
 ) -> Result<Option<History>, StoreError> {
     let until = since_boot() + BUDGET;
@@ -140,7 +175,7 @@ fn read_forward(
             return Ok(None);
         }
         for row in &page.rows {
-            add(&mut history.tally, decoder, row, Second::MIN);
+            add(&mut history.tally, scope, row, Second::MIN);
         }
         match page.rows.last() {
             Some(last) if page.more => history.end = last.position,
@@ -156,7 +191,7 @@ fn read_forward(
 }
 
 /// Reads backwards from the end of the log, to `oldest` or until the time limit.
-fn read_backward(reader: &dyn Reader, decoder: &LogDecoder, oldest: Second) -> Result<History, StoreError> {
+fn read_backward(reader: &dyn Reader, scope: &Scope<'_>, oldest: Second) -> Result<History, StoreError> {
     let until = since_boot() + BUDGET;
     let page = reader.log(i64::MAX, 1)?;
     let (end, trimmed) = (page.head.0, page.trimmed);
@@ -166,7 +201,7 @@ fn read_backward(reader: &dyn Reader, decoder: &LogDecoder, oldest: Second) -> R
         let from = (to - rows + 1).max(trimmed + 1);
         let mut first = Second::MAX;
         let read = for_each_row(reader, from, to, |row| {
-            first = first.min(add(&mut history.tally, decoder, row, oldest));
+            first = first.min(add(&mut history.tally, scope, row, oldest));
         })?;
         if first < oldest {
             break;
@@ -183,12 +218,12 @@ fn read_backward(reader: &dyn Reader, decoder: &LogDecoder, oldest: Second) -> R
 }
 
 /// Counts the events of a row since `oldest`. Returns the first second in it.
-fn add(tally: &mut Tally, decoder: &LogDecoder, row: &LogRow, oldest: Second) -> Second {
+fn add(tally: &mut Tally, scope: &Scope<'_>, row: &LogRow, oldest: Second) -> Second {
     let mut first = Second::MAX;
-    for (_, event) in decoder.events(row) {
+    for (_, event) in scope.decoder.events(row) {
         let second = second_of(event.at);
         first = first.min(second);
-        if second >= oldest {
+        if second >= oldest && scope.visibility.sees(&event.resource) {
             tally.add(&event);
         }
     }

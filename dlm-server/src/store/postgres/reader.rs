@@ -14,7 +14,7 @@ use super::connection::{CommitDurability, ConnectOptions, Reconnecting};
 use super::{log, now};
 use crate::store::statement::statements;
 use crate::store::{
-    ClaimRowKey, DueWork, KeyRange, ListQuery, LockCounts, LogHead, LogPage, Name, READERS, Reader,
+    ClaimRowKey, DueWork, KeyRange, ListQuery, LockCounts, LogHead, LogPage, Name, Names, READERS, Reader,
     ResourcePage, ResourceView, StoreError, views,
 };
 
@@ -104,9 +104,9 @@ impl Reader for PostgresReader {
         self.read(|connection| views::queue_position(connection, name, key))
     }
 
-    fn list(&self, query: &ListQuery) -> Result<ResourcePage, StoreError> {
+    fn list(&self, query: &ListQuery, names: &Names) -> Result<ResourcePage, StoreError> {
         self.read(|connection| {
-            let (views, more) = views::list(connection, query)?;
+            let (views, more) = views::list(connection, query, names)?;
             Ok(ResourcePage { views, more, head: log::head(connection)? })
         })
     }
@@ -115,8 +115,8 @@ impl Reader for PostgresReader {
         self.read(|connection| views::list_again(connection, names))
     }
 
-    fn lock_counts(&self, long: Micros) -> Result<LockCounts, StoreError> {
-        self.read(|connection| views::lock_counts(connection, long))
+    fn lock_counts(&self, long: Micros, names: &Names) -> Result<LockCounts, StoreError> {
+        self.read(|connection| views::lock_counts(connection, long, names))
     }
 
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {

@@ -16,7 +16,7 @@ use crate::store::read::LOG_PAGE_BYTES;
 use crate::store::schema::{log, writers};
 use crate::store::{
     ClaimRowKey, DueWork, KeyDeletion, KeyRange, ListQuery, LockCounts, LogHead, LogPage, LogRow, Name,
-    READERS, Reader, ResourcePage, ResourceView, StoreError, views,
+    Names, READERS, Reader, ResourcePage, ResourceView, StoreError, views,
 };
 
 pub(super) struct SqliteReader {
@@ -110,9 +110,9 @@ impl Reader for SqliteReader {
         self.read(|connection| views::queue_position(connection, name, key))
     }
 
-    fn list(&self, query: &ListQuery) -> Result<ResourcePage, StoreError> {
+    fn list(&self, query: &ListQuery, names: &Names) -> Result<ResourcePage, StoreError> {
         self.read(|connection| {
-            let (views, more) = views::list(connection, query)?;
+            let (views, more) = views::list(connection, query, names)?;
             Ok(ResourcePage { views, more, head: head(connection)? })
         })
     }
@@ -121,8 +121,8 @@ impl Reader for SqliteReader {
         self.read(|connection| views::list_again(connection, names))
     }
 
-    fn lock_counts(&self, long: Micros) -> Result<LockCounts, StoreError> {
-        self.read(|connection| views::lock_counts(connection, long))
+    fn lock_counts(&self, long: Micros, names: &Names) -> Result<LockCounts, StoreError> {
+        self.read(|connection| views::lock_counts(connection, long, names))
     }
 
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {
