@@ -55,6 +55,10 @@ pub struct Event {
     /// The operator's reason for a force-release, or `away` for a waiter that
     /// lost its place.
     pub reason: Option<Arc<str>>,
+    /// In grants: the principal that holds the lease.
+    pub principal: Option<Arc<str>>,
+    /// In force-releases: the principal of the operator, if it is known.
+    pub by: Option<Arc<str>>,
 }
 
 /// The end of a wait. After the commit, every request that is held open for the

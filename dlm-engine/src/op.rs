@@ -52,6 +52,8 @@ pub enum Op {
         token: u64,
         /// The operator's reason, for the event log.
         reason: Arc<str>,
+        /// The principal of the operator, for the event log; `None` if it is not known.
+        by: Option<Arc<str>>,
     },
     /// Check whether a token belongs to a live lease.
     Check {

@@ -97,6 +97,13 @@ pub struct Event {
     /// The operator's reason for a force-release, or `away` for a waiter that
     /// lost its place.
     pub reason: Option<String>,
+    /// In grants: the principal that holds the lease; absent if it was granted without
+    /// authentication.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
+    /// In force-releases: the principal of the operator; absent without authentication.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// A page of the event log.
@@ -242,6 +249,8 @@ mod tests {
             queue_len: 0,
             at: Timestamp::from_micros(0),
             reason: None,
+            principal: Some("api".into()),
+            by: None,
         };
         for message in [
             EventMessage::Event(Box::new(event)),

@@ -108,6 +108,10 @@ pub struct Holder {
     /// The metadata as given in the acquire.
     #[serde(deserialize_with = "lenient::value")]
     pub metadata: Metadata,
+    /// The principal that holds the lease; absent if it was granted without
+    /// authentication.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
 }
 
 /// A queued acquire.

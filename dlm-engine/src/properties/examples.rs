@@ -202,7 +202,7 @@ fn force_release_increments_the_token_before_the_next_grant() {
     let mut scenario = Scenario::new();
     let old = scenario.lock(0);
     scenario.wait(1, Mode::Exclusive);
-    let force = || Op::ForceRelease { token: old, reason: "host is gone".into() };
+    let force = || Op::ForceRelease { token: old, reason: "host is gone".into(), by: None };
     let first = scenario.run(force());
     let Ok(Reply::ForceReleased(claim)) = &first else { panic!("expected a force-release, got {first:?}") };
     let Phase::Ended(tombstone) = &claim.phase else { panic!("expected an ended claim, got {claim:?}") };
@@ -220,7 +220,7 @@ fn force_release_ends_only_one_of_several_shared_holders() {
     let first = token(&scenario.acquire(0, Mode::Shared, 60_000, 0));
     let second = token(&scenario.acquire(1, Mode::Shared, 60_000, 0));
     scenario
-        .run(Op::ForceRelease { token: first, reason: "host is gone".into() })
+        .run(Op::ForceRelease { token: first, reason: "host is gone".into(), by: None })
         .expect("the lease is live");
     let checked = |scenario: &mut Scenario, token| scenario.run(Op::Check { token });
     assert_eq!(checked(&mut scenario, first), Ok(Reply::Checked { live: None, current_token: 3 }));
@@ -261,7 +261,7 @@ fn retry_learns_how_its_lease_or_wait_ended() {
     scenario.release(1, released).expect("the lease is live");
     let forced = token_of(&mut scenario, 2);
     scenario
-        .run(Op::ForceRelease { token: forced, reason: "host is gone".into() })
+        .run(Op::ForceRelease { token: forced, reason: "host is gone".into(), by: None })
         .expect("the lease is live");
     token_of(&mut scenario, 3);
     scenario.advance(1000);

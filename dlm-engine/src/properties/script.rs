@@ -148,9 +148,11 @@ impl Action {
                 let (key, token) = key.lease(token, committed);
                 Op::Release { key, token }
             }
-            Self::ForceRelease { key, token } => {
-                Op::ForceRelease { token: key.lease(token, committed).1, reason: "host is gone".into() }
-            }
+            Self::ForceRelease { key, token } => Op::ForceRelease {
+                token: key.lease(token, committed).1,
+                reason: "host is gone".into(),
+                by: None,
+            },
             Self::Check { key, token } => Op::Check { token: key.lease(token, committed).1 },
             Self::Sweep => Op::Sweep { waiters: committed.due.clone() },
         }

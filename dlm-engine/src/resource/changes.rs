@@ -44,6 +44,7 @@ pub(crate) struct EventDetails {
     /// When the wait started that this grant ended.
     pub(crate) waited_since: Option<Micros>,
     pub(crate) reason: Option<Arc<str>>,
+    pub(crate) by: Option<Arc<str>>,
 }
 
 /// The caller is expected to go on with an unfinished resource at once. If it
@@ -156,6 +157,8 @@ impl Resource {
             queue_len: self.queue.len(),
             at: self.now,
             reason: details.reason,
+            principal: granted.map(|_| Arc::clone(&claim.key.principal)),
+            by: details.by,
         });
     }
 

@@ -59,6 +59,7 @@ impl Resource {
         &mut self,
         token: u64,
         reason: &Arc<str>,
+        by: Option<&Arc<str>>,
         ctx: &Context<'_>,
         effects: &mut Effects,
     ) -> Result<Result<Reply, Refusal>, Need> {
@@ -70,7 +71,8 @@ impl Resource {
         };
         self.token += 1;
         let ended = self.put(Some(&claim), self.ended(&claim, EndReason::ForceReleased), ctx);
-        let details = EventDetails { reason: Some(Arc::clone(reason)), ..EventDetails::default() };
+        let details =
+            EventDetails { reason: Some(Arc::clone(reason)), by: by.cloned(), ..EventDetails::default() };
         self.emit(EventKind::ForceReleased, &ended, details, ctx, effects);
         Ok(Ok(Reply::ForceReleased(ended)))
     }

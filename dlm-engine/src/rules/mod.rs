@@ -82,7 +82,9 @@ impl Resource {
             Op::Cancel { key } => Ok(self.cancel(key, ctx, effects)?),
             Op::Renew { key, token, ttl_ms } => self.renew(key, *token, *ttl_ms, ctx)?,
             Op::Release { key, token } => self.release(key, *token, ctx, effects)?,
-            Op::ForceRelease { token, reason } => self.force_release(*token, reason, ctx, effects)?,
+            Op::ForceRelease { token, reason, by } => {
+                self.force_release(*token, reason, by.as_ref(), ctx, effects)?
+            }
             Op::Check { token } => {
                 let live = self.holders.get(token).map(|claim| claim.mode());
                 Ok(Reply::Checked { live, current_token: self.token })

@@ -102,8 +102,11 @@ impl Resource {
     ) -> Arc<Claim> {
         let entry = waiter.and_then(|claim| claim.queue_entry());
         let ticket = entry.map(|entry| entry.ticket);
-        let details =
-            EventDetails { ticket, waited_since: entry.map(|entry| entry.enqueued_at), reason: None };
+        let details = EventDetails {
+            ticket,
+            waited_since: entry.map(|entry| entry.enqueued_at),
+            ..EventDetails::default()
+        };
         self.token += 1;
         let lease = Lease {
             token: self.token,

@@ -34,6 +34,11 @@ pub(crate) struct LoggedEvent<'a> {
     pub(crate) at: i64,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<Cow<'a, str>>,
+    /// In grants; absent for the anonymous principal.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub(crate) principal: Option<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<Cow<'a, str>>,
 }
 
 impl<'a> LoggedEvent<'a> {
@@ -53,6 +58,8 @@ impl<'a> LoggedEvent<'a> {
             queue_len: event.queue_len,
             at: event.at.0,
             reason: event.reason.as_deref().map(Cow::Borrowed),
+            principal: event.principal.as_deref().filter(|name| !name.is_empty()).map(Cow::Borrowed),
+            by: event.by.as_deref().map(Cow::Borrowed),
         }
     }
 }
@@ -62,7 +69,9 @@ impl LoggedEvent<'_> {
     pub(crate) fn wire_bytes(&self) -> usize {
         const FIELDS: usize = 384;
         let reason = self.reason.as_deref().map_or(0, json_bytes);
-        FIELDS + json_bytes(&self.resource) + json_bytes(&self.owner) + reason
+        // At most one of them, and a name needs no escapes but of these two.
+        let principal = self.principal.as_deref().or(self.by.as_deref()).map_or(0, json_bytes);
+        FIELDS + json_bytes(&self.resource) + json_bytes(&self.owner) + reason + principal
     }
 }
 

@@ -58,5 +58,7 @@ pub(super) fn wire_event(event: &LoggedEvent<'_>, cursor: String) -> Result<Even
         queue_len: event.queue_len,
         at: time(Micros(event.at)),
         reason: event.reason.as_ref().map(ToString::to_string),
+        principal: event.principal.as_ref().map(ToString::to_string),
+        by: event.by.as_ref().map(ToString::to_string),
     })
 }

@@ -116,8 +116,11 @@ impl Service {
         on: &OnResource<'_>,
         request: ForceReleaseRequest,
     ) -> Result<Outcome, Error> {
-        let op =
-            Op::ForceRelease { token: request.fencing_token.get(), reason: request.reason.as_str().into() };
+        let op = Op::ForceRelease {
+            token: request.fencing_token.get(),
+            reason: request.reason.as_str().into(),
+            by: on.principal_name(),
+        };
         match self.execute_op(on, op).await? {
             Reply::ForceReleased(claim) => {
                 let dlm_engine::Phase::Ended(ended) = &claim.phase else { return Err(Error::Internal) };

@@ -12,6 +12,8 @@ use crate::store::{self, Name};
 
 /// The reason shown for the leases that the backup brought back.
 const REASON: &str = "the database was restored";
+/// The principal that the leases are ended by. No caller can have this name.
+const SYSTEM: &str = "system";
 
 /// What [`restore`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,8 +71,11 @@ impl Service {
             for lock in &page.locks {
                 truncated |= lock.holder_count > lock.holders.len() as u64;
                 for holder in &lock.holders {
-                    let op =
-                        Op::ForceRelease { token: holder.fencing_token.get(), reason: Arc::from(REASON) };
+                    let op = Op::ForceRelease {
+                        token: holder.fencing_token.get(),
+                        reason: Arc::from(REASON),
+                        by: Some(Arc::from(SYSTEM)),
+                    };
                     let answer =
                         self.0.access.system().execute(Name::from(lock.resource.as_str()), op).await?;
                     let reply = super::acquire::reply(answer.outcome, answer.first_now);

@@ -66,6 +66,7 @@ pub(super) fn holder(claim: &Claim) -> Result<Holder, StoreError> {
         acquired_at: time(term.granted_at),
         expires_at: time(term.expires_at),
         metadata: metadata(claim)?,
+        principal: Some(&claim.key.principal).filter(|name| !name.is_empty()).map(ToString::to_string),
     })
 }
 

@@ -49,7 +49,8 @@ pub(crate) struct ResourcePage {
 /// About how many bytes of JSON a holder takes.
 fn holder_bytes(claim: &Claim) -> usize {
     const FIELDS: usize = 256;
-    FIELDS + claim.request.as_ref().map_or(0, |request| request.metadata.len() + request.owner.len())
+    let request = claim.request.as_ref().map_or(0, |request| request.metadata.len() + request.owner.len());
+    FIELDS + claim.key.principal.len() + request
 }
 
 /// How many of these holders a reply shows: at least one, and no more than

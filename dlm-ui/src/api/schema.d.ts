@@ -371,6 +371,8 @@ export interface components {
         Event: {
             /** @description The instant of the event. */
             at: components["schemas"]["Timestamp"];
+            /** @description In force-releases: the principal of the operator; absent without authentication. */
+            by?: string | null;
             /** @description The resource's token counter after the event. */
             current_token: components["schemas"]["FencingToken"];
             /** @description Pass it as `after` to resume behind this event. */
@@ -383,6 +385,11 @@ export interface components {
             mode: components["schemas"]["Mode"];
             /** @description The owner as given in the acquire. */
             owner: components["schemas"]["Owner"];
+            /**
+             * @description In grants: the principal that holds the lease; absent if it was granted without
+             *     authentication.
+             */
+            principal?: string | null;
             /**
              * Format: int64
              * @description The length of the queue after the event.
@@ -482,6 +489,11 @@ export interface components {
             mode: components["schemas"]["Mode"];
             /** @description The owner as given in the acquire. */
             owner: components["schemas"]["Owner"];
+            /**
+             * @description The principal that holds the lease; absent if it was granted without
+             *     authentication.
+             */
+            principal?: string | null;
             /** @description The TTL of the current term, in milliseconds. */
             ttl_ms: components["schemas"]["Ttl"];
         };
@@ -746,9 +758,11 @@ export interface components {
              * @description `lock-held`, `wait-timeout`: the length of the queue.
              */
             queue_len?: number | null;
+            quota?: components["schemas"]["Quota"] | null;
             reason?: components["schemas"]["EndReason"] | null;
             /** @description The id of the request, as in the server's log. */
             request_id: string;
+            required?: components["schemas"]["Role"] | null;
             /**
              * Format: int64
              * @description `lock-held`, `wait-timeout`, `unavailable`, `quota-exceeded`: how long
@@ -769,7 +783,7 @@ export interface components {
          * @description The code of a problem. Programs match on it.
          * @enum {string}
          */
-        ProblemCode: "invalid-request" | "invalid-name" | "invalid-cursor" | "cursor-expired" | "lock-held" | "wait-timeout" | "lease-ended" | "not-holder" | "holder-changed" | "idempotency-key-reused" | "not-found" | "method-not-allowed" | "host-not-allowed" | "origin-not-allowed" | "unsupported-media-type" | "body-too-large" | "upgrade-required" | "request-timeout" | "quota-exceeded" | "unavailable" | "internal-error" | "other";
+        ProblemCode: "invalid-request" | "invalid-name" | "invalid-cursor" | "cursor-expired" | "lock-held" | "wait-timeout" | "lease-ended" | "not-holder" | "holder-changed" | "idempotency-key-reused" | "unauthenticated" | "forbidden" | "not-found" | "method-not-allowed" | "host-not-allowed" | "origin-not-allowed" | "unsupported-media-type" | "body-too-large" | "upgrade-required" | "request-timeout" | "quota-exceeded" | "unavailable" | "internal-error" | "other";
         /**
          * @description The reply to an acquire that is still queued after the server held the
          *     request open for the maximum time. Send the same request with this key to
@@ -791,6 +805,11 @@ export interface components {
              */
             queue_len: number;
         };
+        /**
+         * @description What a principal may have or do only so much of.
+         * @enum {string}
+         */
+        Quota: "leases" | "waiters" | "requests" | "sessions" | "subscribers" | "connections" | "other";
         /**
          * @description Why an operator force-releases a lease: 1 to 1,024 bytes, not blank, no
          *     control characters.
@@ -876,6 +895,11 @@ export interface components {
          *     The maximum is 256 bytes of UTF-8, not characters.
          */
         ResourceName: string;
+        /**
+         * @description What a rule allows. Each role includes those before it.
+         * @enum {string}
+         */
+        Role: "observe" | "lock" | "admin" | "other";
         /** @description The content of a reply: its member besides `id`. */
         SessionBody: {
             /** @description To an acquire or a renewal of one lease. */

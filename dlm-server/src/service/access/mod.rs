@@ -136,6 +136,12 @@ impl OnResource<'_> {
         &self.name
     }
 
+    /// The name of the principal; `None` for the anonymous one.
+    pub(super) fn principal_name(&self) -> Option<Arc<str>> {
+        let name = self.principal.name();
+        (!name.is_empty()).then(|| Arc::clone(name))
+    }
+
     /// The claim with a key of the principal.
     pub(super) fn claim(&self, key: &IdempotencyKey) -> ClaimKey {
         ClaimKey { principal: Arc::clone(self.principal.name()), key: key.to_shared() }

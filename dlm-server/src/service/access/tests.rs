@@ -349,6 +349,37 @@ async fn stolen_lease_id_is_of_no_use_to_another_principal() {
 }
 
 #[tokio::test]
+async fn holders_and_events_name_the_principal() {
+    let (one, boss) = (principal("one"), principal("boss"));
+    let fixture = Fixture::new(Policy::open()).await;
+    fixture.acquire(&Principal::anonymous(), "before").await.unwrap();
+    fixture.policies.replace(policy(&[("one", &[(Role::Lock, "")]), ("boss", &[(Role::Admin, "")])]));
+    let lease = fixture.acquire(&one, "a").await.unwrap();
+    let holder = |resource: &'static str| async {
+        match fixture.service.call(&boss, Operation::Status { resource: name(resource) }).await {
+            Ok(Outcome::Status(status)) => status.holders[0].principal.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(holder("a").await.as_deref(), Some("one"));
+    assert_eq!(holder("before").await, None);
+    let request = ForceReleaseRequest {
+        fencing_token: lease.fencing_token,
+        reason: "test".to_owned().try_into().unwrap(),
+    };
+    let ended = fixture.service.call(&boss, Operation::ForceRelease { resource: name("a"), request }).await;
+    let Ok(Outcome::ForceReleased(ended)) = ended else { panic!("{ended:?}") };
+    assert_eq!(ended.released.principal.as_deref(), Some("one"));
+    let query = EventsQuery { prefix: String::new(), resource: None, limit: 9, after: None, newest: true };
+    let Ok(Outcome::Events(page)) = fixture.service.call(&boss, Operation::Events(query)).await else {
+        panic!("no events");
+    };
+    let named: Vec<_> =
+        page.events.iter().map(|event| (event.principal.as_deref(), event.by.as_deref())).collect();
+    assert_eq!(named, [(None, None), (Some("one"), None), (None, Some("boss"))]);
+}
+
+#[tokio::test]
 async fn leases_from_before_authentication_stay_usable() {
     let fixture = Fixture::new(Policy::open()).await;
     let lease = fixture.acquire(&Principal::anonymous(), "a").await.unwrap();
