@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use dlm_protocol::{
-    CheckRequest, Checked, FencingToken, ForceReleaseRequest, ForceReleased, LockStatus, Reason, ResourceName,
+    CheckRequest, Checked, FencingToken, ForceReleaseRequest, ForceReleased, LockStatus, Reason,
+    ResourceName, WhoAmI,
 };
 use tracing::{Instrument, debug_span};
 
@@ -120,5 +121,39 @@ impl Client {
             Ok(context.with_retries(request).await?)
         };
         self.handle.call(force_release).instrument(span).await
+    }
+
+    /// Asks the server who the client is: the name of its principal, what it may do, and
+    /// when its credential expires.
+    ///
+    /// # Errors
+    ///
+    /// [`is_unauthenticated`](Error::is_unauthenticated) if the server does not accept the
+    /// client's credential; [`is_connect`](Error::is_connect),
+    /// [`is_timeout`](Error::is_timeout) and others if the server does not reply after a
+    /// few retries.
+    ///
+    /// # Cancel safety
+    ///
+    /// This method is cancel safe: it only reads.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+    /// let me = client.whoami().await?;
+    /// for rule in &me.rules {
+    ///     println!("{} may {} below `{}`", me.principal, rule.role.as_str(), rule.prefix);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn whoami(&self) -> Result<WhoAmI, Error> {
+        let context = Arc::clone(self.handle.context());
+        let who = async move {
+            let request = || context.transport.who_am_i(context.request_timeout);
+            Ok(context.with_retries(request).await?)
+        };
+        self.handle.call(who).instrument(debug_span!("whoami")).await
     }
 }

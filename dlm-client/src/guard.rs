@@ -130,6 +130,27 @@ impl LockGuard {
         self.lease.state(self.handle.now())
     }
 
+    /// Whether the guard holds the lock and the server refused the last renewal: the
+    /// client's credential is not accepted any more, or its principal has lost the right
+    /// to hold the lock.
+    ///
+    /// The client thread goes on trying with the newest token until the guard's deadline.
+    /// If none is accepted, the lock is lost with [`LossReason::AccessDenied`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(guard: &dlm_client::LockGuard) {
+    /// if guard.is_access_denied() {
+    ///     println!("the lock will be lost in {:?}", guard.remaining());
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn is_access_denied(&self) -> bool {
+        self.lease.is_access_denied(self.handle.now())
+    }
+
     /// The time until the guard's deadline, at which it is lost unless it is
     /// renewed before. Zero if the lock is not held.
     #[must_use]

@@ -64,6 +64,42 @@
 //! releases. The client's futures need neither tokio nor any other particular
 //! executor, and a guard can be dropped anywhere.
 //!
+//! # Servers that authenticate
+//!
+//! A server on a network asks its clients for a token or for a certificate:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use dlm_client::{BearerToken, Client};
+//!
+//! // DLM_URL, DLM_TOKEN or DLM_TOKEN_FILE, and DLM_CA
+//! let client = Client::from_env().await?;
+//!
+//! // The same in code, with a token that never changes.
+//! let builder = Client::builder().address("https://locks.example.org");
+//! let client = builder.bearer_token(BearerToken::new(std::env::var("TOKEN")?)?).connect().await?;
+//!
+//! println!("connected as {}", client.whoami().await?.principal);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Tokens that change come from a [file](ClientBuilder::bearer_token_file) or a
+//! [provider](ClientBuilder::token_provider). A provider is asked before its token
+//! expires, and when the server refuses it; the request that was refused is sent again
+//! once. So a rotation loses no lock and no place in a queue, and no call fails, as long as
+//! the next token is there when the last one ends.
+//!
+//! If no token is accepted, calls fail with
+//! [`is_unauthenticated`](Error::is_unauthenticated). Guards go on trying until their
+//! deadlines, and say so meanwhile: [`LockGuard::is_access_denied`]. They are then lost
+//! with [`LossReason::AccessDenied`]. The same holds when the principal loses the right to
+//! its locks; calls fail with [`is_forbidden`](Error::is_forbidden) then.
+//!
+//! A token is sent over `https` or to loopback only, unless
+//! [allowed](ClientBuilder::allow_plaintext_token), and never in a URL or after a redirect.
+//! For certificates see [`ClientBuilder::client_identity`].
+//!
 //! # Platforms
 //!
 //! | System | Clock | Counts the time of a suspend |
@@ -79,7 +115,7 @@
 //! # Logging
 //!
 //! Each public operation has a [`tracing`] span of the same name. Lease ids are
-//! capabilities, and this crate never logs them. However, the WebSocket library
+//! capabilities, and this crate never logs them, nor tokens. However, the WebSocket library
 //! `tungstenite` logs whole frames, including lease ids, at the level `trace`. If
 //! that level is enabled, disable it for that crate, as in
 //! `RUST_LOG=trace,tungstenite=off`.
@@ -102,6 +138,7 @@
 //! - `worker`: the client thread: renewals and releases
 //! - `held_lease`, `term`, `reservation`: what is known about a lease, and until when
 //! - `transport`: the session, HTTP, and failover between servers
+//! - `credentials`, `token`: which token to send, and when to ask for another
 //! - `retry`, `clock`, `defaults`: backoff, time, and default options
 //! - `error`, `request_error`, `loss`, `detached`: errors and public values
 #![deny(missing_docs)]
@@ -112,6 +149,7 @@ mod adopt;
 mod builder;
 mod client;
 mod clock;
+mod credentials;
 mod defaults;
 mod detached;
 mod draft;
@@ -126,6 +164,7 @@ mod request_error;
 mod reservation;
 mod retry;
 mod term;
+mod token;
 mod transport;
 mod worker;
 
@@ -140,8 +179,9 @@ pub use builder::ClientBuilder;
 pub use client::Client;
 pub use detached::DetachedLease;
 pub use dlm_protocol::{
-    Checked, Event, EventKind, FencingToken, ForceReleased, Holder, LockState, LockStatus, Metadata, Mode,
-    Owner, ProblemCode, Renewal, ResourceName, StateFilter, Timestamp, Ttl, Waiter,
+    AccessRule, Checked, Event, EventKind, FencingToken, ForceReleased, Holder, LockState, LockStatus,
+    Metadata, Mode, Owner, ProblemCode, Quota, Renewal, ResourceName, Role, StateFilter, Timestamp, Ttl,
+    Waiter, WhoAmI,
 };
 pub use error::Error;
 pub use events::{EventItem, Events};
@@ -149,5 +189,6 @@ pub use guard::LockGuard;
 pub use list::Locks;
 pub use lock::{LockRequest, TryLockRequest};
 pub use loss::{GuardState, LossReason};
+pub use token::BearerToken;
 pub use tokio_util::sync::CancellationToken;
 pub use transport::TransportKind;

@@ -37,6 +37,11 @@ pub enum LossReason {
     /// The guard's deadline passed without a successful renewal. The lease has
     /// expired at the server, or is about to.
     Deadline,
+    /// Like [`Deadline`](Self::Deadline), and the server had refused to renew the lease:
+    /// the client's credential was not accepted any more, or its principal had lost the
+    /// right to hold the lock. See
+    /// [`LockGuard::is_access_denied`](crate::LockGuard::is_access_denied).
+    AccessDenied,
     /// The server does not know the lease: it ended too long ago to be
     /// remembered, or was never granted by this server. Or the lease ended for a
     /// reason that this version does not know.
@@ -62,6 +67,7 @@ impl fmt::Display for LossReason {
             Self::Released => "the lease was released",
             Self::Detached => "the lease was detached from its guard",
             Self::Deadline => "the lease was not renewed before the guard's deadline",
+            Self::AccessDenied => "the server refused to renew the lease for lack of access",
             Self::Unknown => "the server does not know the lease",
         })
     }

@@ -19,6 +19,8 @@ pub(crate) enum RequestError {
     Problem { problem: Box<Problem>, retry_after: Option<Duration> },
     /// There was no connection, so the request was not sent.
     Connect(Cause),
+    /// There was no token, so the request was not sent.
+    TokenUnavailable(Cause),
     /// The connection broke before the reply arrived.
     ConnectionLost(Cause),
     /// No reply arrived within this time.
@@ -76,7 +78,9 @@ impl RequestError {
     /// are excluded: they rarely go away, and the caller should see them.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::ConnectionLost(_) | Self::TimedOut(_) => true,
+            Self::Connect(_) | Self::TokenUnavailable(_) | Self::ConnectionLost(_) | Self::TimedOut(_) => {
+                true
+            }
             Self::Problem { problem, .. } => {
                 matches!(problem.code, ProblemCode::Unavailable | ProblemCode::QuotaExceeded)
                     || is_transient_status(problem.status)
@@ -86,9 +90,11 @@ impl RequestError {
     }
 
     /// Whether the server rejected the request for good: a retry would get the
-    /// same answer.
+    /// same answer. A refused credential may be replaced.
     pub(crate) fn is_rejection(&self) -> bool {
-        matches!(self, Self::Problem { problem, .. } if problem.status < 500) && !self.is_transient()
+        matches!(self, Self::Problem { problem, .. } if problem.status < 500)
+            && !self.is_transient()
+            && !self.is_unauthenticated()
     }
 
     /// Whether another server might be able to handle the request.
@@ -97,19 +103,38 @@ impl RequestError {
             Self::Connect(_) | Self::ConnectionLost(_) | Self::TimedOut(_) => true,
             Self::Problem { problem, .. } => problem.code == ProblemCode::Unavailable,
             Self::UnexpectedReply { status, .. } => matches!(status, 502..=504),
+            Self::TokenUnavailable(_) => false,
         }
+    }
+
+    /// Whether the server, or a proxy, refused the client's credential.
+    pub(crate) fn is_unauthenticated(&self) -> bool {
+        match self {
+            Self::Problem { problem, .. } => problem.status == 401,
+            Self::UnexpectedReply { status, .. } => *status == 401,
+            _ => false,
+        }
+    }
+
+    /// Whether the client's credential is refused, or lacks a right. The request had no
+    /// effect then, and a retry may succeed once the credential is replaced or the right
+    /// is given.
+    pub(crate) fn is_denial(&self) -> bool {
+        self.is_unauthenticated() || self.code() == Some(ProblemCode::Forbidden)
     }
 
     /// Whether the request may have taken effect at the server.
     pub(crate) fn may_have_been_delivered(&self) -> bool {
-        !matches!(self, Self::Connect(_))
+        !matches!(self, Self::Connect(_) | Self::TokenUnavailable(_))
     }
 
     /// This error, as the outcome of a request of which an earlier attempt may have
     /// been delivered.
     pub(crate) fn after_attempt(self, may_have_been_delivered: bool) -> Self {
         match self {
-            Self::Connect(cause) if may_have_been_delivered => Self::ConnectionLost(cause),
+            Self::Connect(cause) | Self::TokenUnavailable(cause) if may_have_been_delivered => {
+                Self::ConnectionLost(cause)
+            }
             error => error,
         }
     }
@@ -140,6 +165,7 @@ impl RequestError {
                 Some(error) => describe_certificate_error(error).into(),
                 None => "could not connect to the server".into(),
             },
+            Self::TokenUnavailable(_) => "the token provider has no token".into(),
             Self::ConnectionLost(_) => "the connection broke before the reply arrived".into(),
             Self::TimedOut(timeout) => format!("no reply from the server within {timeout:?}"),
             Self::UnexpectedReply { status, what, .. } => {
@@ -153,7 +179,9 @@ impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.without_cause())?;
         match self {
-            Self::Connect(cause) | Self::ConnectionLost(cause) => write!(f, ": {}", root(&**cause)),
+            Self::Connect(cause) | Self::TokenUnavailable(cause) | Self::ConnectionLost(cause) => {
+                write!(f, ": {}", root(&**cause))
+            }
             _ => Ok(()),
         }
     }
@@ -189,7 +217,7 @@ fn describe_certificate_error(error: &CertificateError) -> &'static str {
         // The signature is bad if an authority of the same name is trusted.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "the server's certificate is not signed by a trusted authority, \
-             see `ClientBuilder::root_certificate_pem`"
+             see `ClientBuilder::root_certificate`"
         }
         _ => "the server's certificate is not accepted",
     }

@@ -95,7 +95,9 @@ impl Attempt {
 
     /// Records an error and decides what to do next.
     pub(super) fn failed(&mut self, error: &RequestError, options: &AcquireOptions) -> NextStep {
-        if error.may_have_been_delivered() {
+        // A denied request has no effect, but one before it may have had.
+        let had_no_effect = !error.may_have_been_delivered() || error.is_denial();
+        if !had_no_effect {
             self.key_state = KeyState::MayHold;
         } else if self.key_state == KeyState::InFlight {
             self.key_state = KeyState::Nothing;

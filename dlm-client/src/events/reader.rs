@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_protocol::{EVENTS_PROTOCOL, EventMessage, ProblemCode, ResourceName, close};
+use dlm_protocol::{EVENTS_PROTOCOL, EventMessage, ProblemCode, close};
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
@@ -14,7 +14,7 @@ use super::item::{EventItem, EventSelection, ReceivedItem};
 use crate::error::Error;
 use crate::request_error::RequestError;
 use crate::retry::{Backoff, PROVEN_AFTER};
-use crate::transport::{UpgradeError, WebSocketConnection, encode, open_websocket};
+use crate::transport::{OpenedSocket, UpgradeError, encode, open_websocket};
 use crate::worker::WorkerContext;
 
 /// A socket without a message for this long is dead: the server pings every 5 s
@@ -39,6 +39,9 @@ enum StopReason {
     StreamDropped,
     /// The connection broke and has to be reopened.
     Disconnected,
+    /// The server closed the socket because of the client's credential or rights. Another
+    /// credential, or another look at this one, may reopen it.
+    AccessEnded,
     Failed(Error),
 }
 
@@ -62,23 +65,28 @@ impl EventReader {
     async fn read(&mut self) -> StopReason {
         let mut backoff = Backoff::new();
         loop {
-            let (index, server) = self.context.transport.servers().current();
+            let servers = self.context.transport.servers();
+            let (index, server) = servers.current();
             let path = format!("/v1/events?{}", self.query(true));
-            let opened = open_websocket(server.address(), server.tls(), &path, EVENTS_PROTOCOL).await;
+            let opened = open_websocket(server, servers.authenticator(), &path, EVENTS_PROTOCOL).await;
             // No failover when an open socket breaks: the server may be fine for
             // the rest of the client, and reopening the socket shows whether it is.
             if let Err(UpgradeError::Failed(_) | UpgradeError::Rejected(Some(502..=504))) = &opened {
                 self.context.transport.servers().fail_over(index);
             }
             let reason = match opened {
-                Ok(socket) => {
+                Ok(opened) => {
                     let opened_at = self.context.now();
-                    let reason = self.read_socket(socket).await;
+                    let reason = self.read_socket(opened).await;
                     if self.context.now().duration_since(opened_at) >= PROVEN_AFTER {
                         backoff = Backoff::new();
+                        if matches!(reason, StopReason::AccessEnded) {
+                            continue;
+                        }
                     }
                     reason
                 }
+                Err(UpgradeError::Denied(error)) => stop_reason(error),
                 // A page request gets the reason in its reply.
                 Err(UpgradeError::Rejected(Some(400))) => {
                     self.read_page(None).await.map_or_else(|reason| reason, |_| StopReason::Disconnected)
@@ -91,7 +99,7 @@ impl EventReader {
                     StopReason::Disconnected
                 }
             };
-            if !matches!(reason, StopReason::Disconnected) {
+            if !matches!(reason, StopReason::Disconnected | StopReason::AccessEnded) {
                 return reason;
             }
             self.context.clock.sleep(backoff.next_delay()).await;
@@ -122,7 +130,8 @@ impl EventReader {
         self.items.send(received).await.map_err(|_| StopReason::StreamDropped)
     }
 
-    async fn read_socket(&mut self, mut socket: WebSocketConnection) -> StopReason {
+    async fn read_socket(&mut self, opened: OpenedSocket) -> StopReason {
+        let OpenedSocket { mut socket, credential } = opened;
         loop {
             let Ok(message) = tokio::time::timeout(SILENCE_TIMEOUT, socket.next()).await else {
                 return StopReason::Disconnected;
@@ -132,6 +141,13 @@ impl EventReader {
                 Some(Ok(Message::Close(frame))) => {
                     return match frame.map(|frame| u16::from(frame.code)) {
                         Some(close::INVALID_CURSOR | close::CURSOR_EXPIRED) => self.cursor_lost().await,
+                        Some(close::UNAUTHENTICATED) => {
+                            if let Some(credential) = &credential {
+                                self.context.transport.servers().authenticator().refused(credential);
+                            }
+                            StopReason::AccessEnded
+                        }
+                        Some(close::FORBIDDEN) => StopReason::AccessEnded,
                         _ => StopReason::Disconnected,
                     };
                 }
@@ -193,13 +209,10 @@ impl EventReader {
 
     /// Moves the cursor to the end of the event log.
     async fn start_at_end(&mut self) -> Result<(), StopReason> {
-        // The status of any resource carries the current cursor.
-        let resource = match &self.selection.resource {
-            Some(resource) => resource.clone(),
-            None => ResourceName::try_from("-").map_err(|error| StopReason::Failed(error.into()))?,
-        };
-        let status = self.context.transport.status(&resource, self.context.request_timeout).await;
-        self.cursor = status.map_err(stop_reason)?.cursor;
+        // A list carries the current cursor, whatever the client may observe.
+        let query = format!("limit=1&prefix={}", encode(&self.selection.prefix));
+        let page = self.context.transport.locks(&query, self.context.request_timeout).await;
+        self.cursor = Some(page.map_err(stop_reason)?.cursor);
         Ok(())
     }
 

@@ -64,6 +64,7 @@ impl HeldLease {
                 expires_at: lease.expires_at,
                 end: None,
                 may_outlive_guard: false,
+                access_denied: false,
                 detached: false,
                 reservations,
             }),
@@ -131,6 +132,7 @@ impl HeldLease {
         self.with_state_at(now, |state| {
             state.term = state.term.renewed(next);
             state.expires_at = state.expires_at.max(expires_at);
+            state.access_denied = false;
             let Some(end) = state.end else {
                 state.may_outlive_guard = false;
                 return Ok(state.term);
@@ -138,6 +140,17 @@ impl HeldLease {
             state.may_outlive_guard |= end.is_deadline();
             Err(end.reason())
         })
+    }
+
+    /// Records that the server refused a renewal for lack of access. The guard holds the
+    /// lock until its deadline.
+    pub(crate) fn renewal_denied(&self, now: BootInstant) {
+        self.with_state_at(now, |state| state.access_denied = true);
+    }
+
+    /// Whether the guard holds the lock and the server refused the last renewal.
+    pub(crate) fn is_access_denied(&self, now: BootInstant) -> bool {
+        self.with_state_at(now, |state| state.access_denied && state.end.is_none())
     }
 
     /// Records that a renewal for `ttl` was sent and not answered: the server may
@@ -206,7 +219,7 @@ impl HeldLease {
     fn with_state_at<T>(&self, now: BootInstant, access: impl FnOnce(&mut LeaseState) -> T) -> T {
         self.with_state(|state| {
             if now >= state.term.deadline() {
-                state.end(GuardEnd::Lost(LossReason::Deadline));
+                state.end_at_deadline();
             }
             access(state)
         })

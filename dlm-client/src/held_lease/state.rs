@@ -15,6 +15,8 @@ pub(super) struct LeaseState {
     /// The server may keep the lease longer than the guard knows, because a renewal
     /// was sent and not answered, or answered after the guard's deadline.
     pub(super) may_outlive_guard: bool,
+    /// The server refused the last renewal for lack of access.
+    pub(super) access_denied: bool,
     /// The lease was handed over by `detach`, so it is not this guard's to release.
     pub(super) detached: bool,
     /// The lease, and its key if the caller chose it.
@@ -30,6 +32,12 @@ pub(super) enum GuardEnd {
 }
 
 impl LeaseState {
+    /// Ends the guard at its deadline.
+    pub(super) fn end_at_deadline(&mut self) {
+        let denied = self.access_denied;
+        self.end(GuardEnd::Lost(if denied { LossReason::AccessDenied } else { LossReason::Deadline }));
+    }
+
     /// Ends the guard, unless it has ended already. Returns the first end.
     pub(super) fn end(&mut self, end: GuardEnd) -> GuardEnd {
         if let Some(first) = self.end {
@@ -44,7 +52,7 @@ impl LeaseState {
 
 impl GuardEnd {
     pub(super) fn is_deadline(self) -> bool {
-        matches!(self, Self::Lost(LossReason::Deadline))
+        matches!(self, Self::Lost(LossReason::Deadline | LossReason::AccessDenied))
     }
 
     pub(super) fn reason(self) -> LossReason {

@@ -45,6 +45,25 @@ fn guard_is_lost_by_the_clock_alone_and_stays_lost() {
 }
 
 #[test]
+fn refused_renewal_is_the_reason_of_a_loss_at_the_deadline_unless_a_later_one_succeeds() {
+    let sent = Clock::System.now();
+    let denied = held("denied", sent, 1_000);
+    denied.renewal_denied(sent);
+    assert_eq!((denied.state(sent), denied.is_access_denied(sent)), (GuardState::Held, true));
+    assert_eq!(denied.state(sent + SECOND), GuardState::Lost(LossReason::AccessDenied));
+    assert!(!denied.is_access_denied(sent + SECOND), "it is lost");
+    denied.renewal_outcome_unknown(sent + SECOND, None);
+    assert!(denied.release(sent + SECOND).is_some(), "like a guard that is lost by its deadline");
+
+    let forgiven = held("forgiven", sent, 1_000);
+    forgiven.renewal_denied(sent);
+    let next = Term::new(sent, sent, 0, Ttl::from_millis(1_000).unwrap());
+    assert!(forgiven.renewed(next, Timestamp::from_micros(0), sent).is_ok());
+    assert!(!forgiven.is_access_denied(sent));
+    assert_eq!(forgiven.state(sent + SECOND), GuardState::Lost(LossReason::Deadline));
+}
+
+#[test]
 fn renewal_reply_after_the_deadline_does_not_revive_the_guard() {
     let sent = Clock::System.now();
     let held = held("late-answer", sent, 1_000);

@@ -1,5 +1,6 @@
 //! Server addresses and the URLs built from them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use dlm_protocol::ResourceName;
@@ -21,19 +22,26 @@ pub(crate) struct ServerAddress {
 
 impl ServerAddress {
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let invalid = |why: &str| Error::invalid_address(text, why);
+        Self::check(text).map_err(|why| {
+            let shown = if text.contains('@') { "(redacted)" } else { text };
+            Error::invalid_address(shown, why)
+        })
+    }
+
+    /// Like [`parse`](Self::parse). The error says only why the address is invalid.
+    pub(crate) fn check(text: &str) -> Result<Self, String> {
         if !text.starts_with("http://") && !text.starts_with("https://") {
-            return Err(invalid("it must start with http:// or https://"));
+            return Err("it must start with http:// or https://".into());
         }
-        let url = Url::parse(text).map_err(|why| Error::invalid_address(text, why))?;
+        let url = Url::parse(text).map_err(|why| why.to_string())?;
         if url.host_str().is_none_or(str::is_empty) {
-            return Err(invalid("it has no host"));
+            return Err("it has no host".into());
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Error::invalid_address("(redacted)", "it must not contain credentials"));
+            return Err("it must not contain credentials".into());
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(invalid("it must not contain a query or a fragment"));
+            return Err("it must not contain a query or a fragment".into());
         }
         Ok(Self { text: url.as_str().trim_end_matches('/').into(), root: url })
     }
@@ -47,6 +55,15 @@ impl ServerAddress {
         self.root.scheme() == "https"
     }
 
+    /// Whether what is sent stays on this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let (host, _) = self.host_and_port();
+        match host.parse::<IpAddr>() {
+            Ok(address) => address.to_canonical().is_loopback(),
+            Err(_) => host == "localhost",
+        }
+    }
+
     pub(crate) fn host_and_port(&self) -> (String, u16) {
         let host = self.root.host_str().unwrap_or_default();
         // A URL writes an IPv6 address in brackets.
@@ -54,14 +71,20 @@ impl ServerAddress {
         (host, self.root.port_or_known_default().unwrap_or(if self.is_tls() { 443 } else { 80 }))
     }
 
-    /// The WebSocket URL of `path`, which starts with a slash and may have a query.
-    pub(crate) fn websocket_url(&self, path: &str) -> String {
+    /// The host, with the port unless it is that of the scheme: for the `Host` header.
+    pub(crate) fn authority(&self) -> String {
+        let host = self.root.host_str().unwrap_or_default();
+        self.root.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// What an HTTP request to `path` asks for. `path` starts with a slash and may have a
+    /// query.
+    pub(crate) fn path_and_query(&self, path: &str) -> String {
         let url = match path.split_once('?') {
             Some((path, query)) => self.url_with_query(path, query),
             None => self.url(path),
         };
-        // `http` becomes `ws`, `https` becomes `wss`.
-        url.as_str().replacen("http", "ws", 1)
+        url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
     }
 
     /// The URL of `path`, which starts with a slash and is percent-encoded.
@@ -122,21 +145,51 @@ mod tests {
     }
 
     #[test]
-    fn websocket_url_uses_the_websocket_scheme() {
+    fn host_and_path_of_a_request_are_those_of_the_address() {
         let address = ServerAddress::parse("https://example.org/locks/").unwrap();
-        assert_eq!(address.websocket_url("/v1/session"), "wss://example.org/locks/v1/session");
-        assert_eq!(address.host_and_port(), ("example.org".into(), 443));
+        assert_eq!(address.path_and_query("/v1/session"), "/locks/v1/session");
+        assert_eq!(
+            (&*address.authority(), address.host_and_port()),
+            ("example.org", ("example.org".into(), 443))
+        );
         let address = ServerAddress::parse("http://[::1]:7420").unwrap();
-        assert_eq!(address.websocket_url("/v1/events?after=a"), "ws://[::1]:7420/v1/events?after=a");
-        assert_eq!(address.host_and_port(), ("::1".into(), 7420));
+        assert_eq!(address.path_and_query("/v1/events?after=a%2Fb"), "/v1/events?after=a%2Fb");
+        assert_eq!((&*address.authority(), address.host_and_port()), ("[::1]:7420", ("::1".into(), 7420)));
+    }
+
+    #[test]
+    fn loopback_is_known_by_its_addresses_and_its_name() {
+        for host in [
+            "localhost",
+            "LOCALHOST:7420",
+            "127.0.0.1",
+            "127.1",
+            "127.8.9.10:80",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+        ] {
+            assert!(ServerAddress::parse(&format!("http://{host}")).unwrap().is_loopback(), "{host}");
+        }
+        for host in
+            ["localhost.example.org", "127.0.0.1.example.org", "10.0.0.1", "0.0.0.0", "[::]", "[fe80::1]"]
+        {
+            assert!(!ServerAddress::parse(&format!("http://{host}")).unwrap().is_loopback(), "{host}");
+        }
     }
 
     #[test]
     fn unusable_addresses_are_rejected() {
-        let with_password = "http://user:hunter2@host";
-        for text in
-            ["", "127.0.0.1:7420", "localhost", "ftp://host", "http://", "http://host/?a=b", with_password]
-        {
+        let (with_password, without_scheme) = ("http://user:hunter2@host", "user:hunter2@host");
+        for text in [
+            "",
+            "127.0.0.1:7420",
+            "localhost",
+            "ftp://host",
+            "http://",
+            "http://host/?a=b",
+            with_password,
+            without_scheme,
+        ] {
             let error = ServerAddress::parse(text).unwrap_err();
             assert!(error.is_invalid(), "{text}");
             assert!(!error.to_string().contains("hunter2"));

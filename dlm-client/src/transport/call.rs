@@ -7,7 +7,7 @@ use dlm_protocol::{
     AcquireRequest, Cancelled, CheckRequest, Checked, EventPage, ForceReleaseRequest, ForceReleased,
     IdempotencyKey, Lease, LeaseId, LockPage, LockStatus, Metadata, Mode, Owner, Queued, ReleaseRequest,
     Released, RenewManyRequest, RenewRequest, Renewed, ResourceName, SessionBody, SessionOp, SessionRequest,
-    Ttl, Wait,
+    Ttl, Wait, WhoAmI,
 };
 use reqwest::{Request, StatusCode};
 
@@ -30,6 +30,7 @@ pub(super) enum Call<'a> {
     ForceRelease { resource: &'a ResourceName, request: &'a ForceReleaseRequest },
     ListLocks { query: &'a str },
     ListEvents { query: &'a str },
+    WhoAmI,
     Ready,
 }
 
@@ -43,9 +44,11 @@ impl Call<'_> {
             Self::Release { .. } => Some(SessionOp::Release),
             Self::Check { .. } => Some(SessionOp::Check),
             Self::Status { .. } => Some(SessionOp::Status),
-            Self::ForceRelease { .. } | Self::ListLocks { .. } | Self::ListEvents { .. } | Self::Ready => {
-                None
-            }
+            Self::ForceRelease { .. }
+            | Self::ListLocks { .. }
+            | Self::ListEvents { .. }
+            | Self::WhoAmI
+            | Self::Ready => None,
         }
     }
 
@@ -79,6 +82,7 @@ impl Call<'_> {
             | Self::ForceRelease { .. }
             | Self::ListLocks { .. }
             | Self::ListEvents { .. }
+            | Self::WhoAmI
             | Self::Ready => frame,
         })
     }
@@ -103,6 +107,7 @@ impl Call<'_> {
             }
             Self::ListLocks { query } => Ok(get(address.url_with_query("/v1/locks", query))),
             Self::ListEvents { query } => Ok(get(address.url_with_query("/v1/events", query))),
+            Self::WhoAmI => Ok(get(address.url("/v1/whoami"))),
             Self::Ready => Ok(get(address.url("/readyz"))),
         }
     }
@@ -110,6 +115,11 @@ impl Call<'_> {
     /// The connections to use over HTTP.
     pub(super) fn pool(&self) -> PoolKind {
         if matches!(self, Self::RenewMany { .. }) { PoolKind::Renewals } else { PoolKind::General }
+    }
+
+    /// Whether the server asks for a credential.
+    pub(super) fn is_authenticated(&self) -> bool {
+        !matches!(self, Self::Ready)
     }
 
     /// How long a session holds the operation before it replies.
@@ -135,7 +145,11 @@ impl Call<'_> {
             | Self::Check { resource, .. }
             | Self::Status { resource }
             | Self::ForceRelease { resource, .. } => Some(resource),
-            Self::RenewMany { .. } | Self::ListLocks { .. } | Self::ListEvents { .. } | Self::Ready => None,
+            Self::RenewMany { .. }
+            | Self::ListLocks { .. }
+            | Self::ListEvents { .. }
+            | Self::WhoAmI
+            | Self::Ready => None,
         }
     }
 }
@@ -235,4 +249,5 @@ replies! {
     ForceReleased;
     LockPage;
     EventPage;
+    WhoAmI;
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dlm_protocol::IdempotencyKey;
-use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Url};
 use rustls::ClientConfig;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use super::address::ServerAddress;
 use super::pool::{ConnectionPool, PooledClient};
 use super::response::HttpResponse;
-use super::tls::{self, TrustedRoots};
+use super::tls::TlsOptions;
 use crate::clock::{BootInstant, Clock};
 use crate::error::Error;
 use crate::request_error::RequestError;
@@ -59,10 +59,15 @@ pub(super) struct RequestTime {
 
 impl HttpClient {
     /// Prepares to connect. The first request opens the first connection.
-    pub(crate) fn new(address: ServerAddress, roots: &TrustedRoots, clock: Clock) -> Result<Self, Error> {
-        let tls = if address.is_tls() { roots.client_config() } else { tls::unused_config() };
-        let tls = tls.map_err(|why| Error::setup("could not set up TLS", why))?;
-        let pool = || ConnectionPool::new(tls.clone());
+    /// `headers` are sent with every request.
+    pub(crate) fn new(
+        address: ServerAddress,
+        tls: &TlsOptions,
+        headers: &HeaderMap,
+        clock: Clock,
+    ) -> Result<Self, Error> {
+        let tls = tls.client_config(&address).map_err(|why| Error::setup("could not set up TLS", why))?;
+        let pool = || ConnectionPool::new(tls.clone(), headers.clone());
         Ok(Self {
             pool: pool()?,
             renewal_pool: pool()?,
@@ -79,6 +84,11 @@ impl HttpClient {
 
     pub(crate) fn tls(&self) -> &ClientConfig {
         self.pool.tls()
+    }
+
+    /// The headers that are sent with every request.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.pool.headers()
     }
 
     /// Sends a request and receives the whole response. Returns it with the instant

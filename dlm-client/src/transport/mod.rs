@@ -6,9 +6,9 @@
 //! - `call`: the operations, with their session and HTTP forms
 //! - `session`: one WebSocket for all operations
 //! - `servers`: the servers, and failover between them
-//! - `socket`, `dial`: opens WebSockets and their TCP connections
+//! - `socket`, `handshake`, `dial`: opens WebSockets and their TCP connections
 //! - `http`, `pool`, `response`: HTTP requests, connections and responses
-//! - `tls`: which certificates are trusted
+//! - `tls`: which certificates are trusted, and which one the client has
 //! - `answer`: a reply, and when its request was sent
 //! - `options`, `address`, `kind`: how to connect, and where
 
@@ -16,6 +16,7 @@ mod address;
 mod answer;
 mod call;
 mod dial;
+mod handshake;
 mod http;
 mod kind;
 mod options;
@@ -34,5 +35,5 @@ pub use kind::TransportKind;
 pub(crate) use options::TransportOptions;
 pub(crate) use route::Transport;
 pub(crate) use session::SessionEvent;
-pub(crate) use socket::{UpgradeError, WebSocketConnection, open as open_websocket};
-pub(crate) use tls::TrustedRoots;
+pub(crate) use socket::{OpenedSocket, UpgradeError, open as open_websocket};
+pub(crate) use tls::{ClientIdentity, TlsOptions};

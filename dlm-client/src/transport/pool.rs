@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use reqwest::redirect;
 use rustls::ClientConfig;
 
@@ -24,6 +25,8 @@ const KEEPALIVE_PROBES: u32 = 3;
 #[derive(Debug)]
 pub(crate) struct ConnectionPool {
     tls: ClientConfig,
+    /// Sent with every request.
+    headers: HeaderMap,
     current: Mutex<Generation>,
 }
 
@@ -40,14 +43,20 @@ pub(crate) struct PooledClient {
 }
 
 impl ConnectionPool {
-    pub(crate) fn new(tls: ClientConfig) -> Result<Self, Error> {
-        let connections = connect(tls.clone()).map_err(|why| Error::setup("could not set up HTTP", why))?;
-        Ok(Self { tls, current: Mutex::new(Generation { number: 0, connections }) })
+    pub(crate) fn new(tls: ClientConfig, headers: HeaderMap) -> Result<Self, Error> {
+        let connections = connect(tls.clone(), headers.clone())
+            .map_err(|why| Error::setup("could not set up HTTP", why))?;
+        Ok(Self { tls, headers, current: Mutex::new(Generation { number: 0, connections }) })
     }
 
     /// The TLS configuration, for WebSockets.
     pub(crate) fn tls(&self) -> &ClientConfig {
         &self.tls
+    }
+
+    /// The headers that are sent with every request.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
     }
 
     /// The current connections.
@@ -62,7 +71,7 @@ impl ConnectionPool {
         if current.number != dead.generation {
             return;
         }
-        match connect(self.tls.clone()) {
+        match connect(self.tls.clone(), self.headers.clone()) {
             Ok(connections) => *current = Generation { number: current.number + 1, connections },
             Err(why) => tracing::warn!(%why, "connection pool replacement failed"),
         }
@@ -77,12 +86,13 @@ impl ConnectionPool {
 ///
 /// - No proxy: proxies in the environment are meant for the web, not for a lock
 ///   server on loopback or in the local network.
-/// - No redirects: request bodies contain lease ids.
+/// - No redirects: requests contain tokens and lease ids.
 /// - No HTTP/2: each waiting acquire occupies a stream, and a connection has few.
 ///   Renewals would queue behind acquires that wait for locks.
-fn connect(tls: ClientConfig) -> Result<reqwest::Client, reqwest::Error> {
+fn connect(tls: ClientConfig, headers: HeaderMap) -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
+        .default_headers(headers)
         .no_proxy()
         .http1_only()
         .redirect(redirect::Policy::none())
@@ -119,7 +129,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let to = listener.local_addr().unwrap().port();
         let url = format!("http://127.0.0.1:{to}/");
-        let pool = ConnectionPool::new(unused_config().unwrap()).unwrap();
+        let pool = ConnectionPool::new(unused_config().unwrap(), HeaderMap::new()).unwrap();
         let request = pool.client().client.get(url).send();
         let accepted = async {
             let (_connection, peer) = listener.accept().await.unwrap();

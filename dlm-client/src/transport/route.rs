@@ -6,18 +6,20 @@ use std::time::Duration;
 use dlm_protocol::{
     AcquireRequest, Cancelled, CheckRequest, Checked, EventPage, ForceReleaseRequest, ForceReleased,
     IdempotencyKey, Lease, LeaseId, LockPage, LockStatus, Released, RenewManyRequest, RenewRequest, Renewed,
-    ResourceName,
+    ResourceName, WhoAmI,
 };
+use reqwest::header::AUTHORIZATION;
 
 use super::address::ServerAddress;
 use super::answer::Answer;
 use super::call::{Acquired, Call, CallReply};
-use super::http::RequestTime;
+use super::http::{HttpClient, RequestTime};
 use super::kind::TransportKind;
 use super::options::TransportOptions;
 use super::servers::ServerList;
 use super::session::{self, SessionEvent, SessionHandle};
 use crate::clock::Clock;
+use crate::credentials::Credential;
 use crate::error::Error;
 use crate::request_error::RequestError;
 
@@ -70,8 +72,10 @@ impl Transport {
         }
     }
 
-    /// Waits for the session if the client may not fall back to HTTP.
+    /// Waits for a token if the client needs one, and for the session if it may not fall
+    /// back to HTTP.
     pub(crate) async fn wait_until_usable(&self, timeout: Duration) -> Result<(), RequestError> {
+        self.servers.authenticator().credential(timeout).await?;
         match (&self.session, self.kind) {
             (Some(session), TransportKind::Session) => session.wait_until_up(timeout).await,
             _ => Ok(()),
@@ -165,6 +169,11 @@ impl Transport {
         self.call(Call::ListEvents { query }, timeout).await
     }
 
+    /// Asks the server who the client is.
+    pub(crate) async fn who_am_i(&self, timeout: Duration) -> Result<WhoAmI, RequestError> {
+        self.call(Call::WhoAmI, timeout).await
+    }
+
     /// Sends a call whose reply does not depend on when it was sent.
     async fn call<R: CallReply>(&self, call: Call<'_>, timeout: Duration) -> Result<R, RequestError> {
         Ok(self.call_stamped(call, timeout).await?.body)
@@ -177,18 +186,38 @@ impl Transport {
         call: Call<'_>,
         timeout: Duration,
     ) -> Result<Answer<R>, RequestError> {
-        if call.session_op().is_some()
-            && let Some(session) = self.usable_session(timeout).await?
-            && let Some(request) = call.session_request()
-        {
-            let Answer { body, sent_at, socket } =
-                session.request(request, call.session_wait() + timeout).await?;
+        match self.call_over_session(&call, timeout).await {
+            Some(Err(error)) if error.is_unauthenticated() && self.has_token_provider() => {
+                // The token expired, and the session ends. The repeat gets another one.
+                match self.call_over_session(&call, timeout).await {
+                    Some(reply) => reply,
+                    None => self.call_over_http(&call, timeout).await,
+                }
+            }
+            Some(reply) => reply,
+            None => self.call_over_http(&call, timeout).await,
+        }
+    }
+
+    /// Sends a call over the session; `None` if it has to use HTTP.
+    async fn call_over_session<R: CallReply>(
+        &self,
+        call: &Call<'_>,
+        timeout: Duration,
+    ) -> Option<Result<Answer<R>, RequestError>> {
+        call.session_op()?;
+        let session = match self.usable_session(timeout).await {
+            Ok(session) => session?,
+            Err(error) => return Some(Err(error)),
+        };
+        let request = call.session_request()?;
+        let reply = session.request(request, call.session_wait() + timeout).await;
+        Some(reply.and_then(|Answer { body, sent_at, socket }| {
             let body = R::from_session(body).ok_or_else(|| {
                 RequestError::unexpected_reply("the reply belongs to another operation".into())
             })?;
-            return Ok(Answer { body, sent_at, socket });
-        }
-        self.call_over_http(&call, timeout).await
+            Ok(Answer { body, sent_at, socket })
+        }))
     }
 
     /// Sends a call over HTTP, to each server in turn until one of them can perform
@@ -206,11 +235,7 @@ impl Transport {
             let time = RequestTime { wait: call.http_wait(), timeout: remaining / untried };
             let started_at = self.clock.now();
             let (index, server) = self.servers.current();
-            let request = call.http_request(server.address())?;
-            let response = server.send(request, call.pool(), time).await;
-            let reply = response.and_then(|(response, sent_at)| {
-                R::from_http(&response).map(|body| Answer { body, sent_at, socket: None })
-            });
+            let reply = self.exchange::<R>(server, call, time).await;
             let warrants_failover = match &reply {
                 Ok(answer) => answer.body.warrants_failover(),
                 Err(error) => error.warrants_failover(),
@@ -228,6 +253,37 @@ impl Transport {
         }
     }
 
+    /// Sends a call to one server. If the server refuses the token, it is sent once more
+    /// with another one.
+    async fn exchange<R: CallReply>(
+        &self,
+        server: &HttpClient,
+        call: &Call<'_>,
+        time: RequestTime,
+    ) -> Result<Answer<R>, RequestError> {
+        let authenticator = self.servers.authenticator();
+        let started_at = self.clock.now();
+        let remaining = || {
+            let elapsed = self.clock.now().duration_since(started_at);
+            RequestTime { timeout: time.timeout.saturating_sub(elapsed.saturating_sub(time.wait)), ..time }
+        };
+        let credential =
+            if call.is_authenticated() { authenticator.credential(time.timeout).await? } else { None };
+        let reply = send(server, call, credential.as_ref(), remaining()).await;
+        if let Err(error) = &reply
+            && error.is_unauthenticated()
+            && let Some(refused) = &credential
+            && let Some(other) = authenticator.replacement(refused, remaining().timeout).await
+        {
+            return send(server, call, Some(&other), remaining()).await;
+        }
+        reply
+    }
+
+    fn has_token_provider(&self) -> bool {
+        self.servers.authenticator().has_provider()
+    }
+
     /// The session if it is up, or once it is up if there is no fallback to HTTP.
     async fn usable_session(&self, timeout: Duration) -> Result<Option<&SessionHandle>, RequestError> {
         match (&self.session, self.kind) {
@@ -238,4 +294,18 @@ impl Transport {
             _ => Ok(None),
         }
     }
+}
+
+async fn send<R: CallReply>(
+    server: &HttpClient,
+    call: &Call<'_>,
+    credential: Option<&Credential>,
+    time: RequestTime,
+) -> Result<Answer<R>, RequestError> {
+    let mut request = call.http_request(server.address())?;
+    if let Some(credential) = credential {
+        request.headers_mut().insert(AUTHORIZATION, credential.header().clone());
+    }
+    let (response, sent_at) = server.send(request, call.pool(), time).await?;
+    R::from_http(&response).map(|body| Answer { body, sent_at, socket: None })
 }

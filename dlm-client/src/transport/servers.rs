@@ -9,6 +9,7 @@ use dlm_protocol::{ProblemCode, RenewResult};
 use super::address::ServerAddress;
 use super::http::HttpClient;
 use super::options::TransportOptions;
+use crate::credentials::Authenticator;
 use crate::error::Error;
 
 /// The servers of one service. The client uses one of them at a time and fails
@@ -20,6 +21,7 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(crate) struct ServerList {
     clients: Vec<HttpClient>,
+    authenticator: Authenticator,
     name: Arc<str>,
     current: AtomicUsize,
 }
@@ -35,14 +37,22 @@ impl ServerList {
         if !options.keep_address_order {
             shuffle(&mut addresses);
         }
-        let client = |address| HttpClient::new(address, &options.trusted_roots, options.clock.clone());
+        let credentials = &options.credentials;
+        let client =
+            |address| HttpClient::new(address, &options.tls, &credentials.headers, options.clock.clone());
         let clients = addresses.into_iter().map(client).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { clients, name, current: AtomicUsize::new(0) })
+        let authenticator = Authenticator::new(credentials.token.clone(), options.clock.clone());
+        Ok(Self { clients, authenticator, name, current: AtomicUsize::new(0) })
     }
 
     /// Identifies the service within this process: the addresses of its servers.
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// Supplies requests to any of the servers with a token.
+    pub(crate) fn authenticator(&self) -> &Authenticator {
+        &self.authenticator
     }
 
     pub(crate) fn count(&self) -> usize {

@@ -3,21 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
+use dlm_protocol::{Problem, ProblemCode};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Error as WsError;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-use super::address::ServerAddress;
 use super::dial;
-use crate::request_error::Cause;
+use super::handshake::{HandshakeError, upgrade};
+use super::http::HttpClient;
+use crate::credentials::{Authenticator, Credential};
+use crate::request_error::{Cause, RequestError};
 
 /// Opening takes a few round trips. If it takes longer, a packet was lost.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,58 +28,103 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
 pub(crate) type WebSocketConnection = WebSocketStream<Box<dyn ByteStream>>;
 
+/// A WebSocket, and what it was opened with.
+pub(crate) struct OpenedSocket {
+    pub(crate) socket: WebSocketConnection,
+    /// `None` if the client has no tokens.
+    pub(crate) credential: Option<Credential>,
+}
+
 /// Why a WebSocket could not be opened.
 #[derive(Debug)]
 pub(crate) enum UpgradeError {
     /// Something replied but did not upgrade the connection, such as a proxy that
     /// does not allow upgrades. Carries the HTTP status, if there was one.
     Rejected(Option<u16>),
+    /// The server refused the client's credential, or does not give it the right, or
+    /// there is no token.
+    Denied(RequestError),
     /// No server replied.
     Failed(Cause),
 }
 
-/// Opens a WebSocket at `path` with the given subprotocol.
+/// Opens a WebSocket at `path` with the given subprotocol. If the server refuses the
+/// client's token, it is tried once more with another one.
 pub(crate) async fn open(
-    address: &ServerAddress,
-    tls: &ClientConfig,
+    server: &HttpClient,
+    authenticator: &Authenticator,
+    path: &str,
+    protocol: &'static str,
+) -> Result<OpenedSocket, UpgradeError> {
+    let mut credential = authenticator.credential(OPEN_TIMEOUT).await.map_err(UpgradeError::Denied)?;
+    let mut opened = open_with(server, credential.as_ref(), path, protocol).await;
+    if let Err(UpgradeError::Denied(error)) = &opened
+        && error.is_unauthenticated()
+        && let Some(refused) = &credential
+        && let Some(other) = authenticator.replacement(refused, OPEN_TIMEOUT).await
+    {
+        opened = open_with(server, Some(&other), path, protocol).await;
+        credential = Some(other);
+    }
+    Ok(OpenedSocket { socket: opened?, credential })
+}
+
+async fn open_with(
+    server: &HttpClient,
+    credential: Option<&Credential>,
     path: &str,
     protocol: &'static str,
 ) -> Result<WebSocketConnection, UpgradeError> {
-    let opening = tokio::time::timeout(OPEN_TIMEOUT, try_open(address, tls, path, protocol));
+    let opening = tokio::time::timeout(OPEN_TIMEOUT, try_open(server, credential, path, protocol));
     opening.await.unwrap_or_else(|elapsed| Err(failed(elapsed)))
 }
 
 async fn try_open(
-    address: &ServerAddress,
-    tls: &ClientConfig,
+    server: &HttpClient,
+    credential: Option<&Credential>,
     path: &str,
     protocol: &'static str,
 ) -> Result<WebSocketConnection, UpgradeError> {
+    let address = server.address();
     let (host, port) = address.host_and_port();
     let tcp = dial::connect(&host, port).await.map_err(failed)?;
     // Frames are small and latency matters.
     tcp.set_nodelay(true).map_err(failed)?;
     let connection: Box<dyn ByteStream> = if address.is_tls() {
         let name = ServerName::try_from(host).map_err(failed)?;
-        let connector = TlsConnector::from(Arc::new(tls.clone()));
+        let connector = TlsConnector::from(Arc::new(server.tls().clone()));
         Box::new(connector.connect(name, tcp).await.map_err(failed)?)
     } else {
         Box::new(tcp)
     };
-    let mut request = address.websocket_url(path).into_client_request().map_err(failed)?;
-    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
+    let mut headers = server.headers().clone();
+    if let Some(credential) = credential {
+        headers.insert(AUTHORIZATION, credential.header().clone());
+    }
+    let host = HeaderValue::from_str(&address.authority()).map_err(failed)?;
+    let path = address.path_and_query(path);
     let config = WebSocketConfig::default()
         .read_buffer_size(64 * 1024)
         .max_message_size(Some(MAX_MESSAGE_SIZE))
         .max_frame_size(Some(MAX_MESSAGE_SIZE));
-    let opened = tokio_tungstenite::client_async_with_config(request, connection, Some(config)).await;
-    match opened {
-        Ok((socket, _)) => Ok(socket),
-        Err(WsError::Http(response)) => Err(UpgradeError::Rejected(Some(response.status().as_u16()))),
-        // The connection ended before a response arrived, so nothing was rejected.
-        Err(error @ WsError::Protocol(ProtocolError::HandshakeIncomplete)) => Err(failed(error)),
-        Err(WsError::Protocol(_)) => Err(UpgradeError::Rejected(None)),
-        Err(error) => Err(failed(error)),
+    upgrade(connection, (host, &path), protocol, headers, config).await.map_err(|error| match error {
+        HandshakeError::Rejected(response) => rejected(response.status.as_u16(), response.error()),
+        HandshakeError::Invalid => UpgradeError::Rejected(None),
+        HandshakeError::Failed(cause) => failed(cause),
+    })
+}
+
+/// A proxy may reject upgrades with any status. So only a 401, which is about the
+/// credential whoever sends it, and a problem that says so are denials.
+fn rejected(status: u16, error: RequestError) -> UpgradeError {
+    match error {
+        error if error.code() == Some(ProblemCode::Forbidden) => UpgradeError::Denied(error),
+        error if error.is_unauthenticated() && error.code().is_some() => UpgradeError::Denied(error),
+        error if error.is_unauthenticated() => {
+            let problem = Problem::new(ProblemCode::Unauthenticated, status, error.without_cause());
+            UpgradeError::Denied(RequestError::from_http_problem(Box::new(problem), None))
+        }
+        _ => UpgradeError::Rejected(Some(status)),
     }
 }
 

@@ -1,12 +1,17 @@
-//! TLS: which certificates are trusted.
+//! TLS: which certificates are trusted, and which one the client has.
 
+use std::fmt;
 use std::sync::Arc;
 
+use rustls::client::WantsClientCert;
 use rustls::crypto::ring;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, Error as TlsError, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, ConfigBuilder, Error as TlsError, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::BuilderVerifierExt;
+
+use super::address::ServerAddress;
 
 /// The certificates that servers are verified with.
 #[derive(Debug, Clone, Default)]
@@ -29,17 +34,62 @@ impl TrustedRoots {
         self.0.extend(certificates);
         Ok(())
     }
+}
 
-    /// The TLS configuration for servers that are verified with these certificates,
-    /// or by the platform if there are none.
-    pub(super) fn client_config(&self) -> Result<ClientConfig, TlsError> {
-        if self.0.is_empty() {
-            let builder = builder()?.with_platform_verifier()?;
-            return Ok(for_http1(builder.with_no_client_auth()));
+/// The certificate of the client, with its key.
+#[derive(Clone)]
+pub(crate) struct ClientIdentity(Arc<CertifiedKey>);
+
+impl ClientIdentity {
+    /// Reads a certificate with its chain, and its key. The error does not show the key.
+    pub(crate) fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, String> {
+        let certificates = CertificateDer::pem_slice_iter(certificates)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|why| format!("the certificate cannot be read: {why}"))?;
+        if certificates.is_empty() {
+            return Err("it contains no certificate".into());
+        }
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| "it contains no usable private key")?;
+        let key = CertifiedKey::from_der(certificates, key, &ring::default_provider());
+        Ok(Self(Arc::new(key.map_err(|why| why.to_string())?)))
+    }
+}
+
+impl fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientIdentity(redacted)")
+    }
+}
+
+/// How connections to `https` addresses are secured.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TlsOptions {
+    /// The certificates that servers are verified with; the platform's if there are none.
+    pub(crate) roots: TrustedRoots,
+    pub(crate) identity: Option<ClientIdentity>,
+}
+
+impl TlsOptions {
+    /// The configuration for one server.
+    pub(super) fn client_config(&self, address: &ServerAddress) -> Result<ClientConfig, TlsError> {
+        if !address.is_tls() {
+            return unused_config();
+        }
+        if self.roots.0.is_empty() {
+            return Ok(self.with_identity(builder()?.with_platform_verifier()?));
         }
         let mut store = RootCertStore::empty();
-        store.add_parsable_certificates(self.0.iter().cloned());
-        Ok(for_http1(builder()?.with_root_certificates(store).with_no_client_auth()))
+        store.add_parsable_certificates(self.roots.0.iter().cloned());
+        Ok(self.with_identity(builder()?.with_root_certificates(store)))
+    }
+
+    fn with_identity(&self, builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> ClientConfig {
+        for_http1(match &self.identity {
+            None => builder.with_no_client_auth(),
+            Some(ClientIdentity(key)) => {
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(key))))
+            }
+        })
     }
 }
 
@@ -49,7 +99,7 @@ pub(super) fn unused_config() -> Result<ClientConfig, TlsError> {
     Ok(for_http1(builder()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth()))
 }
 
-fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, TlsError> {
+fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
 }

@@ -71,7 +71,8 @@ pub(super) async fn release(context: Arc<WorkerContext>, release: PendingRelease
         if lease.is_detached() {
             return Some(error.into());
         }
-        if next_attempt >= report_by {
+        // Retries go on with the newest token.
+        if error.is_unauthenticated() || next_attempt >= report_by {
             report(&mut done, Err(error.into()));
         }
         None

@@ -160,6 +160,9 @@ impl Renewer {
             Err(error) => {
                 warn!(leases = items.len(), %error, "renewal failed, retrying");
                 for item in items {
+                    if error.is_denial() {
+                        item.lease.renewal_denied(now);
+                    }
                     if error.may_have_been_delivered() {
                         item.lease.renewal_outcome_unknown(now, item.ttl().map(Duration::from));
                     }
@@ -200,7 +203,10 @@ impl Renewer {
                 let reason = item.lease.lose(LossReason::Unknown);
                 self.lost_item(item, reason);
             }
-            _ => {
+            code => {
+                if matches!(code, ProblemCode::Unauthenticated | ProblemCode::Forbidden) {
+                    item.lease.renewal_denied(now);
+                }
                 warn!(resource = %item.lease.resource, fencing_token = %item.lease.fencing_token,
                     detail = problem.detail, "renewal failed, retrying");
                 self.retry(item, retry_after_of(&problem), now);

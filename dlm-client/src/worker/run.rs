@@ -71,6 +71,9 @@ fn run_thread(
         Ok(runtime) => {
             let _ = started.send(Ok(()));
             runtime.block_on(run(context, inbox, commands.clone()));
+            context.transport.servers().authenticator().stop();
+            // A token provider or a name lookup that hangs must not keep the thread.
+            runtime.shutdown_background();
         }
         Err(why) => {
             let _ = started.send(Err(why));

@@ -27,7 +27,7 @@ async fn error_does_not_repeat_the_message_of_its_source() {
     assert_eq!(unreachable.to_string(), "could not connect to the server");
     let timed_out = client.lock("a").wait(Duration::from_millis(100)).await.unwrap_err();
     assert_eq!(timed_out.to_string(), "timed out waiting for the lock on `a`");
-    let unusable = Client::builder().root_certificate_pem("").connect().await.unwrap_err();
+    let unusable = Client::builder().root_certificate("").connect().await.unwrap_err();
     for error in [unreachable, timed_out, unusable] {
         let messages = chain(&error);
         for (position, message) in messages.iter().enumerate() {

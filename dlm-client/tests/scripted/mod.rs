@@ -2,6 +2,9 @@
 //! made to do on demand, such as losing a reply.
 #![expect(clippy::disallowed_methods, reason = "the tests measure and spawn as a user of the client would")]
 
+mod access;
+mod access_loss;
+mod answers;
 mod deadlines;
 mod errors;
 mod events;

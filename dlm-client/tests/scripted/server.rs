@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,7 +14,10 @@ use tokio::sync::{oneshot, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
-use super::socket::session;
+pub(crate) use super::answers::{
+    accept_all, cancelled, granted, lease, new_lease_id, problem, released, renewed,
+};
+use super::socket::{events, session};
 use crate::clock::ManualClock;
 
 /// A received request.
@@ -24,6 +27,8 @@ pub(crate) struct ReceivedRequest {
     pub(crate) key: Option<String>,
     pub(crate) body: Value,
     pub(crate) websocket_key: Option<String>,
+    /// The headers of an HTTP request, with their names in lower case.
+    pub(crate) headers: HashMap<String, String>,
 }
 
 impl ReceivedRequest {
@@ -31,7 +36,7 @@ impl ReceivedRequest {
     pub(crate) fn of_frame(body: Value) -> Self {
         let path = format!("session/{}", body["op"].as_str().unwrap());
         let key = body["idempotency_key"].as_str().map(str::to_owned);
-        Self { path, key, body, websocket_key: None }
+        Self { path, key, body, websocket_key: None, headers: HashMap::new() }
     }
 
     /// The operation: the last segment of the path.
@@ -50,6 +55,8 @@ pub(crate) enum ScriptedReply {
         retry_after: Option<u64>,
         body: String,
     },
+    /// Redirect to another address.
+    Redirect(String),
     /// Close the connection without a reply.
     Cut,
     /// Keep the connection open without a reply.
@@ -59,6 +66,9 @@ pub(crate) enum ScriptedReply {
 }
 
 type Script = Box<dyn FnMut(&ReceivedRequest) -> ScriptedReply + Send>;
+
+/// Replies to a request in the place of the script and the sockets, or lets it pass.
+pub(crate) type Gate = Box<dyn FnMut(&ReceivedRequest) -> Option<ScriptedReply> + Send>;
 
 /// How the server handles a session upgrade.
 pub(crate) enum SessionMode {
@@ -134,6 +144,8 @@ impl ScriptedServer {
             ready: AtomicBool::new(true),
             seen: seen_by,
             sessions: AtomicUsize::new(0),
+            gate: Mutex::new(None),
+            closing: watch::Sender::new(0),
         });
         let shared = Arc::clone(&state);
         std::thread::spawn(move || {
@@ -152,6 +164,17 @@ impl ScriptedServer {
             });
         });
         Self { url, seen, state: shared, _stop: stop }
+    }
+
+    /// Passes every request but the probes through `gate`. Requests that pass are handled
+    /// as by any other server, except that event streams are opened.
+    pub(crate) fn set_gate(&self, gate: Gate) {
+        *self.state.gate.lock().unwrap() = Some(gate);
+    }
+
+    /// Closes all open sockets with a code.
+    pub(crate) fn close_sockets(&self, code: u16) {
+        self.state.closing.send_replace(code);
     }
 
     pub(crate) async fn client(&self) -> Client {
@@ -208,6 +231,20 @@ pub(crate) struct ScriptState {
     ready: AtomicBool,
     pub(crate) seen: watch::Sender<Vec<ReceivedRequest>>,
     pub(crate) sessions: AtomicUsize,
+    gate: Mutex<Option<Gate>>,
+    /// The code to close the open sockets with.
+    pub(crate) closing: watch::Sender<u16>,
+}
+
+impl ScriptState {
+    /// What the gate replies; `None` if it lets the request pass.
+    fn gate(&self, request: &ReceivedRequest) -> Option<ScriptedReply> {
+        self.gate.lock().unwrap().as_mut().and_then(|gate| gate(request))
+    }
+
+    fn has_gate(&self) -> bool {
+        self.gate.lock().unwrap().is_some()
+    }
 }
 
 /// A connection, with or without TLS.
@@ -236,6 +273,10 @@ async fn serve(mut stream: Connection, state: Arc<ScriptState>) {
             ScriptedReply::Json(503, problem(503, "unavailable", None))
         } else if request.path == "/readyz" || request.path == "/livez" {
             ScriptedReply::Json(200, json!({}))
+        } else if let Some(reply) = state.gate(&request) {
+            reply
+        } else if request.websocket_key.is_some() && request.path != "/v1/session" && state.has_gate() {
+            return events(stream, &state, &request).await;
         } else if request.path == "/v1/session" {
             let rejection = match &*state.session.lock().unwrap() {
                 SessionMode::Open(..) | SessionMode::Flap => None,
@@ -276,7 +317,7 @@ async fn read(stream: &mut Connection) -> io::Result<Option<ReceivedRequest>> {
     stream.read_exact(&mut body).await?;
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let (key, websocket_key) = (headers.remove("idempotency-key"), headers.remove("sec-websocket-key"));
-    Ok(Some(ReceivedRequest { path, key, body, websocket_key }))
+    Ok(Some(ReceivedRequest { path, key, body, websocket_key, headers }))
 }
 
 async fn write(stream: &mut Connection, reply: ScriptedReply) -> io::Result<()> {
@@ -287,6 +328,11 @@ async fn write(stream: &mut Connection, reply: ScriptedReply) -> io::Result<()> 
         }
         ScriptedReply::Other { status, media_type, retry_after, body } => {
             (status, media_type, retry_after, body)
+        }
+        ScriptedReply::Redirect(location) => {
+            let head = format!("HTTP/1.1 307 x\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
+            stream.write_all(head.as_bytes()).await?;
+            return stream.flush().await;
         }
         ScriptedReply::Cut => return Err(io::ErrorKind::ConnectionAborted.into()),
         ScriptedReply::Silence => std::future::pending().await,
@@ -300,63 +346,4 @@ async fn write(stream: &mut Connection, reply: ScriptedReply) -> io::Result<()> 
     let head = format!("HTTP/1.1 {status} x\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n");
     stream.write_all(format!("{head}{retry_after}\r\n{body}").as_bytes()).await?;
     stream.flush().await
-}
-
-/// A lease id that is unique among the tests.
-pub(crate) fn new_lease_id() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    format!("lease-{}", NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// A lease on `orders/42`.
-pub(crate) fn lease(lease_id: &str, ttl_ms: u64) -> Value {
-    json!({
-        "resource": "orders/42", "lease_id": lease_id, "mode": "exclusive", "fencing_token": 7,
-        "ttl_ms": ttl_ms, "acquired_at": "2026-01-01T00:00:00.000Z",
-        "expires_at": "2026-01-01T00:00:30.000Z", "elapsed_ms": 0, "owner": "", "metadata": {},
-    })
-}
-
-/// A grant of a new lease.
-pub(crate) fn granted(ttl_ms: u64) -> ScriptedReply {
-    ScriptedReply::Json(200, lease(&new_lease_id(), ttl_ms))
-}
-
-pub(crate) fn problem(status: u16, code: &str, reason: Option<&str>) -> Value {
-    let mut problem = json!({
-        "type": format!("/problems/{code}"), "title": code, "status": status, "detail": format!("it is {code}"),
-        "code": code, "request_id": "r1",
-    });
-    if let Some(reason) = reason {
-        problem["reason"] = reason.into();
-    }
-    problem
-}
-
-/// Replies to `POST /v1/renew` with every lease renewed.
-pub(crate) fn renewed(request: &ReceivedRequest, ttl_ms: u64) -> ScriptedReply {
-    let leases = request.body["leases"].as_array().cloned().unwrap_or_default();
-    let result = |item: &Value| json!({"lease": lease(item["lease_id"].as_str().unwrap(), ttl_ms)});
-    ScriptedReply::Json(200, json!({"results": leases.iter().map(result).collect::<Vec<_>>()}))
-}
-
-pub(crate) fn released() -> ScriptedReply {
-    ScriptedReply::Json(200, json!({"released": true, "fencing_token": 7}))
-}
-
-pub(crate) fn cancelled() -> ScriptedReply {
-    ScriptedReply::Json(200, json!({"outcome": "cancelled"}))
-}
-
-/// Accepts every request: grants, renews, releases and cancels.
-pub(crate) fn accept_all(ttl_ms: u64) -> impl FnMut(&ReceivedRequest) -> ScriptedReply {
-    move |request| match request.path.as_str() {
-        "/v1/renew" => renewed(request, ttl_ms),
-        path if path.ends_with("/acquire") => granted(ttl_ms),
-        path if path.ends_with("/renew") => {
-            ScriptedReply::Json(200, lease(request.body["lease_id"].as_str().unwrap(), ttl_ms))
-        }
-        path if path.ends_with("/cancel") => cancelled(),
-        _ => released(),
-    }
 }

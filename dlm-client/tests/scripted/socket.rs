@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 
 use super::server::{
     Connection, ReceivedRequest, ScriptState, ScriptedFrames, SessionMode, lease, new_lease_id,
@@ -24,19 +24,22 @@ pub(crate) async fn session(mut stream: Connection, state: Arc<ScriptState>, upg
         SessionMode::Forbidden | SessionMode::Cut | SessionMode::Flap => Duration::ZERO,
     };
     tokio::time::sleep(pause).await;
-    let accept = derive_accept_key(upgrade.websocket_key.as_deref().unwrap().as_bytes());
-    let head = format!(
-        "HTTP/1.1 101 x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: {accept}\r\n\
-         sec-websocket-protocol: dlm.session.v1\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    stream.flush().await.unwrap();
+    upgrade_connection(&mut stream, upgrade, "dlm.session.v1").await;
     state.sessions.fetch_add(1, Ordering::SeqCst);
     if matches!(&*state.session.lock().unwrap(), SessionMode::Flap) {
         return;
     }
+    let mut closing = state.closing.subscribe();
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
-    while let Some(Ok(message)) = socket.next().await {
+    loop {
+        let message = tokio::select! {
+            message = socket.next() => message,
+            _ = closing.changed() => {
+                let code = *closing.borrow();
+                return close(&mut socket, code).await;
+            }
+        };
+        let Some(Ok(message)) = message else { return };
         let Message::Text(text) = message else { continue };
         let request = ReceivedRequest::of_frame(serde_json::from_str(&text).unwrap());
         let reply = match &mut *state.session.lock().unwrap() {
@@ -66,6 +69,42 @@ pub(crate) async fn session(mut stream: Connection, state: Arc<ScriptState>, upg
             return;
         }
     }
+}
+
+/// Serves an event stream without events until it is closed.
+pub(crate) async fn events(mut stream: Connection, state: &ScriptState, upgrade: &ReceivedRequest) {
+    upgrade_connection(&mut stream, upgrade, "dlm.events.v1").await;
+    let mut closing = state.closing.subscribe();
+    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+    let synced = json!({"type": "synced", "cursor": "c0"});
+    if socket.send(Message::text(synced.to_string())).await.is_err() {
+        return;
+    }
+    tokio::select! {
+        _ = socket.next() => {}
+        _ = closing.changed() => {
+            let code = *closing.borrow();
+            close(&mut socket, code).await;
+        }
+    }
+}
+
+async fn upgrade_connection(stream: &mut Connection, upgrade: &ReceivedRequest, protocol: &str) {
+    let accept = derive_accept_key(upgrade.websocket_key.as_deref().unwrap().as_bytes());
+    let head = format!(
+        "HTTP/1.1 101 x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: {accept}\r\n\
+         sec-websocket-protocol: {protocol}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+}
+
+/// Closes a socket with a code and waits for the answer.
+async fn close(socket: &mut WebSocketStream<Connection>, code: u16) {
+    let frame = CloseFrame { code: code.into(), reason: "".into() };
+    // The client may be gone.
+    let _ = socket.close(Some(frame)).await;
+    while let Some(Ok(_)) = socket.next().await {}
 }
 
 /// Accepts every request over a session: grants, renews, releases and cancels.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::future::{pending, poll_fn};
 use std::time::Duration;
 
-use dlm_protocol::{ProblemCode, SessionBody, SessionMessage};
+use dlm_protocol::{ProblemCode, SessionBody, SessionMessage, close};
 use futures_util::stream::SplitSink;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde::Deserialize;
@@ -203,7 +203,10 @@ impl<'a> SessionConnection<'a> {
                 return Ok(());
             }
             Some(Ok(Message::Close(frame))) => {
-                return Err(Disconnect::Closed(frame.map(|frame| u16::from(frame.code))));
+                return Err(match frame.map(|frame| u16::from(frame.code)) {
+                    Some(close::UNAUTHENTICATED) => Disconnect::Unauthenticated,
+                    code => Disconnect::Closed(code),
+                });
             }
             Some(Ok(_)) => return Ok(()),
             Some(Err(_)) | None => return Err(Disconnect::Broken),
@@ -224,6 +227,8 @@ impl<'a> SessionConnection<'a> {
     /// Delivers the reply to an operation.
     fn complete(&mut self, id: u64, body: SessionBody) -> Result<(), Disconnect> {
         let fail_over = self.has_other_servers && is_unavailable(&body);
+        // The server is about to close the socket with 4401.
+        let unauthenticated = matches!(&body, SessionBody::Problem(problem) if problem.status == 401);
         if let Some(InFlight { reply, sent_at }) = self.in_flight.remove(&id) {
             let result = match body {
                 SessionBody::Problem(problem) => Err(RequestError::from_session_problem(problem)),
@@ -232,7 +237,11 @@ impl<'a> SessionConnection<'a> {
             // The receiver may have given up.
             let _ = reply.send(result);
         }
-        if fail_over { Err(Disconnect::Unavailable) } else { Ok(()) }
+        match (unauthenticated, fail_over) {
+            (true, _) => Err(Disconnect::Unauthenticated),
+            (_, true) => Err(Disconnect::Unavailable),
+            _ => Ok(()),
+        }
     }
 
     /// Fails the operation whose reply could not be decoded. No other reply to it

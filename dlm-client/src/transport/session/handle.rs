@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use dlm_protocol::{SessionBody, SessionRequest};
+use dlm_protocol::{Problem, SessionBody, SessionRequest};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::{BootInstant, Clock};
@@ -56,13 +56,15 @@ enum SessionState {
     Up(u64),
     /// No socket is up, for this reason.
     Down(String),
+    /// No socket is up, because the server refuses the client access.
+    Denied(Box<Problem>),
 }
 
 impl SessionState {
     fn socket(&self) -> Option<u64> {
         match self {
             Self::Up(number) => Some(*number),
-            Self::Down(_) => None,
+            Self::Down(_) | Self::Denied(_) => None,
         }
     }
 }
@@ -105,18 +107,20 @@ impl SessionHandle {
         self.has_http
     }
 
-    /// Waits until a socket is up, for at most `timeout`.
+    /// Waits until a socket is up, for at most `timeout`. Fails at once if the client is
+    /// denied access.
     pub(crate) async fn wait_until_up(&self, timeout: Duration) -> Result<(), RequestError> {
-        let mut state = self.state.subscribe();
-        let waited = tokio::time::timeout(timeout, state.wait_for(|state| state.socket().is_some())).await;
-        if let Ok(Ok(_)) = waited {
-            return Ok(());
-        }
+        let mut states = self.state.subscribe();
+        let decided = states.wait_for(|state| !matches!(state, SessionState::Down(_)));
+        let in_time = tokio::time::timeout(timeout, decided).await.is_ok();
         let why = match &*self.state.borrow() {
-            SessionState::Up(_) => "it came up too late",
-            SessionState::Down(why) => why,
-        }
-        .to_owned();
+            SessionState::Up(_) if in_time => return Ok(()),
+            SessionState::Up(_) => "it came up too late".to_owned(),
+            SessionState::Down(why) => why.clone(),
+            SessionState::Denied(problem) => {
+                return Err(RequestError::from_session_problem(problem.clone()));
+            }
+        };
         Err(RequestError::Connect(format!("no session with any server: {why}").into()))
     }
 
@@ -163,6 +167,10 @@ impl SessionHandle {
 
     pub(super) fn set_down(&self, why: String) {
         self.state.send_replace(SessionState::Down(why));
+    }
+
+    pub(super) fn set_denied(&self, problem: Box<Problem>) {
+        self.state.send_replace(SessionState::Denied(problem));
     }
 
     pub(super) fn set_silent(&self, silent: bool) {

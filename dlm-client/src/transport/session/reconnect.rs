@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dlm_protocol::SESSION_PROTOCOL;
+use dlm_protocol::{SESSION_PROTOCOL, close};
 use tracing::{debug, info};
 
 use super::connection::SessionConnection;
@@ -12,7 +12,7 @@ use super::handle::{SessionHandle, SessionInbox};
 use crate::request_error::RequestError;
 use crate::retry::{Backoff, PROVEN_AFTER};
 use crate::transport::servers::ServerList;
-use crate::transport::socket::{UpgradeError, open};
+use crate::transport::socket::{OpenedSocket, UpgradeError, open};
 
 /// The first and the longest delay between attempts when every server rejects
 /// WebSockets.
@@ -29,8 +29,9 @@ pub(crate) async fn run(servers: &ServerList, session: &SessionHandle, mut notif
     loop {
         let (index, server) = servers.current();
         let address = server.address().text();
-        let delay = match open(server.address(), server.tls(), "/v1/session", SESSION_PROTOCOL).await {
-            Ok(socket) => {
+        let mut fail_over = true;
+        let delay = match open(server, servers.authenticator(), "/v1/session", SESSION_PROTOCOL).await {
+            Ok(OpenedSocket { socket, credential }) => {
                 number += 1;
                 info!(%address, "session established");
                 session.set_up(number);
@@ -44,11 +45,27 @@ pub(crate) async fn run(servers: &ServerList, session: &SessionHandle, mut notif
                 if matches!(reason, Disconnect::ClientDropped) {
                     return;
                 }
-                if clock.now().duration_since(opened_at) >= PROVEN_AFTER {
+                let proven = clock.now().duration_since(opened_at) >= PROVEN_AFTER;
+                if proven {
                     backoff = Backoff::new();
                     rejections = RejectionBackoff::new(servers.count());
                 }
                 debug!(%address, %reason, "session ended");
+                if matches!(reason, Disconnect::Unauthenticated)
+                    && let Some(credential) = &credential
+                {
+                    servers.authenticator().refused(credential);
+                }
+                // The server works. It wants another credential, or to look at this one again.
+                fail_over = !ended_for_access(&reason);
+                if proven && !fail_over { Duration::ZERO } else { backoff.next_delay() }
+            }
+            Err(UpgradeError::Denied(error)) => {
+                debug!(%address, %error, "session denied");
+                match error {
+                    RequestError::Problem { problem, .. } => session.set_denied(problem),
+                    error => session.set_down(error.to_string()),
+                }
                 backoff.next_delay()
             }
             Err(UpgradeError::Rejected(status)) => {
@@ -65,10 +82,17 @@ pub(crate) async fn run(servers: &ServerList, session: &SessionHandle, mut notif
                 backoff.next_delay()
             }
         };
-        servers.fail_over(index);
+        if fail_over {
+            servers.fail_over(index);
+        }
         clock.sleep(delay).await;
         fail_submitted(&mut inbox);
     }
+}
+
+/// Whether the server ended the session because of the client's credential or rights.
+fn ended_for_access(reason: &Disconnect) -> bool {
+    matches!(reason, Disconnect::Unauthenticated | Disconnect::Closed(Some(close::FORBIDDEN)))
 }
 
 /// The backoff when servers reject WebSockets. A proxy in between rarely changes

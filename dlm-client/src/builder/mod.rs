@@ -1,4 +1,12 @@
 //! Configures and connects clients.
+//!
+//! - `environment`: a client that is configured by environment variables
+//! - `access`: TLS, tokens and headers
+//! - `headers`: which headers the caller may set
+
+mod access;
+mod environment;
+mod headers;
 
 use std::time::Duration;
 
@@ -7,9 +15,10 @@ use tracing::{Instrument, debug_span};
 
 use crate::client::Client;
 use crate::clock::Clock;
+use crate::credentials::{Credentials, TokenSource};
 use crate::defaults::LockDefaults;
 use crate::error::Error;
-use crate::transport::{ServerAddress, Transport, TransportKind, TransportOptions, TrustedRoots};
+use crate::transport::{ServerAddress, TlsOptions, Transport, TransportKind, TransportOptions};
 use crate::worker::Handle;
 
 const DEFAULT_ADDRESS: &str = "http://127.0.0.1:7420";
@@ -92,7 +101,9 @@ pub struct ClientBuilder {
 struct ClientSettings {
     defaults: LockDefaults,
     request_timeout: Duration,
-    trusted_roots: TrustedRoots,
+    tls: TlsOptions,
+    credentials: Credentials,
+    allow_plaintext_token: bool,
     clock: Clock,
 }
 
@@ -105,7 +116,9 @@ impl ClientBuilder {
             settings: Ok(ClientSettings {
                 defaults: LockDefaults::default(),
                 request_timeout: DEFAULT_REQUEST_TIMEOUT,
-                trusted_roots: TrustedRoots::default(),
+                tls: TlsOptions::default(),
+                credentials: Credentials::default(),
+                allow_plaintext_token: false,
                 clock: Clock::System,
             }),
         }
@@ -120,7 +133,7 @@ impl ClientBuilder {
     ///
     /// For `https` the server's certificate is verified with the platform's trust
     /// store, or with the certificates given to
-    /// [`root_certificate_pem`](Self::root_certificate_pem). Proxies from the
+    /// [`root_certificate`](Self::root_certificate). Proxies from the
     /// environment (`HTTP_PROXY` and the like) are not used.
     pub fn address(mut self, url: impl AsRef<str>) -> Self {
         self.addresses = url.as_ref().split(',').map(|url| url.trim().to_owned()).collect();
@@ -143,32 +156,6 @@ impl ClientBuilder {
     pub fn keep_address_order(mut self, keep: bool) -> Self {
         self.keep_address_order = keep;
         self
-    }
-
-    /// Trusts the certificates in `pem` for `https`, *instead of* the platform's trust
-    /// store: for servers whose certificates are signed by a private authority. `pem`
-    /// has one or more certificates in PEM format; further calls add to them.
-    ///
-    /// [`connect`](Self::connect) fails with [`is_invalid`](Error::is_invalid) if `pem`
-    /// has no certificate or an unusable one.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// let client = dlm_client::Client::builder()
-    ///     .address("https://locks.internal:7420")
-    ///     .root_certificate_pem(std::fs::read("/etc/dlm/ca.pem")?)
-    ///     .connect()
-    ///     .await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn root_certificate_pem(self, pem: impl AsRef<[u8]>) -> Self {
-        self.with(|settings| {
-            let added = settings.trusted_roots.add_pem(pem.as_ref());
-            added.map_err(|why| Error::invalid(&format!("invalid root certificate: {why}")))
-        })
     }
 
     /// The transport to use. The default is [`TransportKind::Auto`].
@@ -232,7 +219,10 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// - [`is_invalid`](Error::is_invalid): an address or an earlier setting is
-    ///   invalid. The first such error is reported.
+    ///   invalid, or a token would be sent in plaintext. The first such error is reported.
+    /// - [`is_unauthenticated`](Error::is_unauthenticated): the token provider has no
+    ///   token, or the server refuses the session. Otherwise a token is checked by the
+    ///   first operation; see [`Client::whoami`].
     /// - [`is_connect`](Error::is_connect): no server is reachable, its certificate is
     ///   not accepted, or the session could not be established.
     /// - [`is_retryable`](Error::is_retryable): the server is not ready yet.
@@ -245,16 +235,28 @@ impl ClientBuilder {
     ///
     /// If the future is dropped, no connection or thread remains.
     pub async fn connect(self) -> Result<Client, Error> {
-        let ClientSettings { defaults, request_timeout, trusted_roots, clock } = self.settings?;
+        let ClientSettings { defaults, request_timeout, tls, credentials, allow_plaintext_token, clock } =
+            self.settings?;
         let addresses = self
             .addresses
             .iter()
             .map(|address| ServerAddress::parse(address))
             .collect::<Result<Vec<_>, _>>()?;
+        let in_plaintext = |address: &ServerAddress| !address.is_tls() && !address.is_loopback();
+        if !matches!(credentials.token, TokenSource::None)
+            && !allow_plaintext_token
+            && addresses.iter().any(in_plaintext)
+        {
+            return Err(Error::invalid(
+                "a bearer token is sent only over https or to this machine, because everyone on the network \
+                 could read it: use https, or see `ClientBuilder::allow_plaintext_token`",
+            ));
+        }
         let options = TransportOptions {
             kind: self.transport,
             keep_address_order: self.keep_address_order,
-            trusted_roots,
+            tls,
+            credentials,
             clock: clock.clone(),
         };
         let transport = Transport::new(addresses, options)?;

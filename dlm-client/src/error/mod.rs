@@ -1,11 +1,16 @@
 //! The error type of the crate.
+//!
+//! - `conversion`: errors from the replies of a server and from failed requests
+
+mod conversion;
 
 use std::fmt;
+use std::time::Duration;
 
-use dlm_protocol::{Holder, InvalidValue, Problem, ProblemCode, ResourceName};
+use dlm_protocol::{Holder, ProblemCode, Quota, ResourceName, Role};
 
 use crate::loss::LossReason;
-use crate::request_error::{RequestError, certificate_error};
+use crate::request_error::RequestError;
 
 /// The error of every operation in this crate.
 ///
@@ -13,7 +18,7 @@ use crate::request_error::{RequestError, certificate_error};
 /// for people. It does not repeat the message of the
 /// [`source`](std::error::Error::source), such as the reason why a connection failed:
 /// print `{error:#}` for both, or use a reporter that follows the sources. Neither
-/// `Display` nor `Debug` output contains a lease id or an idempotency key.
+/// `Display` nor `Debug` output contains a token, a lease id or an idempotency key.
 ///
 /// # Examples
 ///
@@ -38,6 +43,9 @@ struct ErrorInner {
     retryable: bool,
     code: Option<ProblemCode>,
     holders: Vec<Holder>,
+    required: Option<Role>,
+    quota: Option<Quota>,
+    retry_after: Option<Duration>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -51,6 +59,9 @@ enum ErrorKind {
     Held,
     Lost(LossReason),
     Unavailable,
+    QuotaExceeded,
+    Unauthenticated,
+    Forbidden,
     Rejected,
     UnexpectedReply,
     SecondGuard,
@@ -91,6 +102,30 @@ impl Error {
         matches!(self.0.kind, ErrorKind::Connect | ErrorKind::ConnectionLost)
     }
 
+    /// The server does not accept the client's credential: it is missing, unknown, expired
+    /// or withdrawn. Or the [token provider](crate::ClientBuilder::token_provider) has
+    /// no token; then the [source](std::error::Error::source) says why.
+    ///
+    /// A provider was asked for another token before this error was returned.
+    #[must_use]
+    pub fn is_unauthenticated(&self) -> bool {
+        self.0.kind == ErrorKind::Unauthenticated
+    }
+
+    /// The client's principal lacks a right; [`required_role`](Self::required_role) says
+    /// which.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        self.0.kind == ErrorKind::Forbidden
+    }
+
+    /// A quota of the client's principal, or of its address, is used up;
+    /// [`quota`](Self::quota) says which.
+    #[must_use]
+    pub fn is_quota_exceeded(&self) -> bool {
+        self.0.kind == ErrorKind::QuotaExceeded
+    }
+
     /// An argument is invalid. A retry gets the same error.
     #[must_use]
     pub fn is_invalid(&self) -> bool {
@@ -124,6 +159,26 @@ impl Error {
             ErrorKind::Lost(reason) => Some(reason),
             _ => None,
         }
+    }
+
+    /// The role that the principal lacks, if the request [is
+    /// forbidden](Self::is_forbidden).
+    #[must_use]
+    pub fn required_role(&self) -> Option<Role> {
+        self.0.required
+    }
+
+    /// The quota that is used up, if [one is](Self::is_quota_exceeded) and the server
+    /// named it.
+    #[must_use]
+    pub fn quota(&self) -> Option<Quota> {
+        self.0.quota
+    }
+
+    /// How long the server asked to wait before a retry, 30 s at most.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
     }
 
     /// The problem code of the server's reply, if the server rejected the request.
@@ -188,66 +243,11 @@ impl Error {
             retryable: false,
             code: None,
             holders: Vec::new(),
+            required: None,
+            quota: None,
+            retry_after: None,
             source: None,
         }))
-    }
-
-    fn from_problem(problem: Problem) -> Self {
-        let kind = match problem.code {
-            ProblemCode::LockHeld => ErrorKind::Held,
-            ProblemCode::WaitTimeout => ErrorKind::Timeout,
-            ProblemCode::LeaseEnded => ErrorKind::Lost(LossReason::from_end_reason(problem.reason)),
-            ProblemCode::NotHolder => ErrorKind::Lost(LossReason::Unknown),
-            ProblemCode::InvalidRequest
-            | ProblemCode::InvalidName
-            | ProblemCode::InvalidCursor
-            | ProblemCode::IdempotencyKeyReused => ErrorKind::Invalid,
-            ProblemCode::Unavailable | ProblemCode::QuotaExceeded => ErrorKind::Unavailable,
-            ProblemCode::NotFound | ProblemCode::MethodNotAllowed => ErrorKind::UnexpectedReply,
-            _ => ErrorKind::Rejected,
-        };
-        let retryable = problem.status >= 500
-            || matches!(kind, ErrorKind::Held | ErrorKind::Timeout | ErrorKind::Unavailable);
-        let mut message = problem.detail;
-        if message.is_empty() {
-            message = problem.title;
-        }
-        if !problem.request_id.is_empty() {
-            message = format!("{message} (request {})", problem.request_id);
-        }
-        let mut error = Self::new(kind, message);
-        error.0.retryable = retryable;
-        error.0.code = Some(problem.code);
-        error.0.holders = problem.holders.unwrap_or_default();
-        error
-    }
-}
-
-impl From<RequestError> for Error {
-    fn from(error: RequestError) -> Self {
-        let mut retryable = error.is_transient();
-        let message = error.without_cause();
-        let (kind, source) = match error {
-            RequestError::Problem { problem, .. } => return Self::from_problem(*problem),
-            RequestError::Connect(source) => {
-                // The certificate would have to change first.
-                retryable &= certificate_error(&*source).is_none();
-                (ErrorKind::Connect, Some(source))
-            }
-            RequestError::ConnectionLost(source) => (ErrorKind::ConnectionLost, Some(source)),
-            RequestError::TimedOut(_) => (ErrorKind::Timeout, None),
-            RequestError::UnexpectedReply { .. } => (ErrorKind::UnexpectedReply, None),
-        };
-        let mut error = Self::new(kind, message);
-        error.0.retryable = retryable;
-        error.0.source = source;
-        error
-    }
-}
-
-impl From<InvalidValue> for Error {
-    fn from(invalid: InvalidValue) -> Self {
-        Self::new(ErrorKind::Invalid, invalid.to_string())
     }
 }
 
