@@ -201,6 +201,7 @@ async fn event_stream_resumes_with_another_token_and_ends_without_one() {
     assert_eq!(asked.load(Ordering::SeqCst), 2);
     let upgrades = accepted.requests();
     assert!(upgrades[1].path.contains("after=c0"), "{}", upgrades[1].path);
+    assert_eq!(upgrades[1].headers["authorization"], "Bearer new", "the refused token is not tried again");
 
     accepted.set(&[]);
     server.close_sockets(4401);
