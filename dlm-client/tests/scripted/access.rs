@@ -12,6 +12,8 @@ use serde_json::json;
 
 use super::server::{ReceivedRequest, ScriptedReply, ScriptedServer, SessionMode, accept_all, problem};
 use super::socket::accept_frame;
+use super::time::drive;
+use crate::clock::ManualClock;
 
 const TTL_MS: u64 = 30_000;
 
@@ -261,23 +263,24 @@ async fn missing_token_is_an_error_that_says_why() {
 async fn lock_outlasts_a_failure_of_the_provider() {
     let server = server(TTL_MS);
     let accepted = Accepted::guard(&server, &["good"]);
-    let asked = Arc::new(AtomicUsize::new(0));
+    let (clock, asked) = (ManualClock::new(), Arc::new(AtomicUsize::new(0)));
     let count = Arc::clone(&asked);
-    let builder = builder(&server, TransportKind::Http).token_provider(move || {
+    let builder = builder(&server, TransportKind::Http).clock(clock.clock()).token_provider(move || {
         let number = count.fetch_add(1, Ordering::SeqCst);
         async move {
             match number {
-                0 => Ok(token("good").valid_for(Duration::from_millis(1))),
+                0 => Ok(token("good").valid_for(Duration::from_secs(10))),
                 1..4 => Err("the issuer is down"),
                 _ => Ok(token("good")),
             }
         }
     });
     let client = builder.connect().await.unwrap();
-    tokio::time::sleep(Duration::from_millis(10)).await;
-    client.lock("a").await.unwrap().release().await.unwrap();
+    clock.advance(Duration::from_secs(10));
+    let guard = drive(&clock, Duration::from_millis(20), client.lock("a").into_future()).await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 5);
     assert!(accepted.requests().iter().all(|request| request.headers["authorization"] == "Bearer good"));
+    drop(guard);
 }
 
 #[tokio::test]

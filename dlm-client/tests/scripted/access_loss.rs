@@ -96,13 +96,16 @@ async fn session_that_lost_its_right_is_reopened_or_its_operations_are_forbidden
     denied["required"] = "lock".into();
     server.set_gate(Box::new(move |_| Some(ScriptedReply::Json(403, denied.clone()))));
     server.close_sockets(4403);
-    let error = loop {
-        // Until the session ends, operations succeed.
-        match client.lock("orders/42").await {
-            Ok(guard) => drop(guard),
-            Err(error) => break error,
+    let until_denied = async {
+        loop {
+            // Until the session ends, operations succeed.
+            match client.lock("orders/42").await {
+                Ok(guard) => drop(guard),
+                Err(error) => return error,
+            }
         }
     };
+    let error = tokio::time::timeout(Duration::from_secs(30), until_denied).await.expect("it is denied");
     assert!(error.is_forbidden(), "{error:?}");
     assert_eq!(error.required_role(), Some(dlm_client::Role::Lock));
 }
