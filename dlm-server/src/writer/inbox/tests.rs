@@ -14,7 +14,7 @@ use crate::writer::job::{
     Caller, EnqueueError, Execute, Job, Leave, OperationError, OperationResult, RequestId, SessionId,
     Unexecuted,
 };
-use crate::writer::tests::Random;
+use crate::writer::tests::{Random, rounds};
 
 type Answer = oneshot::Receiver<OperationResult>;
 
@@ -304,7 +304,7 @@ fn random_op(random: &mut Random) -> Op {
 #[test]
 fn jobs_with_a_tag_in_common_stay_in_order() {
     let mut random = Random::from_environment();
-    for _ in 0..300 {
+    for _ in 0..rounds(300) {
         let inbox = Inbox::default();
         let mut sent: HashMap<u64, Sent> = HashMap::new();
         let mut answers: HashMap<u64, Answer> = HashMap::new();

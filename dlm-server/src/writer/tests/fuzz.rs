@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use dlm_engine::{ClaimKey, KnowsKey, Op, Reply};
 
 use super::harness::{Answer, StoredClaim, TestWriter, acquire};
-use super::random::Random;
+use super::random::{Random, rounds};
 use super::scripted_store::{Fault, Step};
 use crate::store::Name;
 use crate::writer::job::{Completion, Job, OperationError, RequestId};
@@ -289,7 +289,7 @@ fn lease(acquire: &Acquire) -> Option<u64> {
 #[test]
 fn callers_are_answered_and_nobody_waits_for_nothing_whatever_fails() {
     let mut random = Random::from_environment();
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds(ROUNDS) {
         let (writer, round) = (TestWriter::new(), random.fork());
         let mut world = World { writer, random: round, acquires: Vec::new(), others: Vec::new() };
         for _ in 0..STEPS {

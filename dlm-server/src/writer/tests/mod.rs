@@ -4,7 +4,7 @@
 //! - `faults`: what callers learn of each fault, by example
 //! - `lookups`: how often claims are looked up
 //! - `fuzz`: random jobs and faults, compared with what is stored in the end
-//! - `random`: random numbers with a seed
+//! - `random`: random numbers with a seed, and the number of rounds
 
 mod faults;
 mod fuzz;
@@ -13,4 +13,4 @@ mod lookups;
 mod random;
 mod scripted_store;
 
-pub(super) use random::Random;
+pub(super) use random::{Random, rounds};

@@ -1,4 +1,4 @@
-//! Random numbers with a seed.
+//! Random numbers with a seed, and how many rounds to use them for.
 
 /// Random numbers (SplitMix64) from a seed that is printed, so that a run can be
 /// repeated with `DLM_TEST_SEED`.
@@ -30,4 +30,11 @@ impl Random {
     pub(in crate::writer) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize]
     }
+}
+
+/// The number of rounds of a test: as many as given, times `DLM_TEST_SCALE` if that is
+/// set. `script/test-full` sets it.
+pub(in crate::writer) fn rounds(usual: usize) -> usize {
+    let scale = std::env::var("DLM_TEST_SCALE").map_or(1, |scale| scale.parse().expect("a number"));
+    usual * scale
 }
