@@ -97,8 +97,14 @@ mod tests {
         let lease = r#"{"resource":"a","lease_id":"b","mode":"exclusive","fencing_token":7"#;
         let older: DetachedLease = serde_json::from_str(&format!("{lease}}}")).unwrap();
         assert_eq!(older.expires_at(), None);
-        let newer: DetachedLease =
-            serde_json::from_str(&format!(r#"{lease},"not_yet_known":{{"of":"this"}}}}"#)).unwrap();
+        let name = "n".repeat(1_000);
+        let newer = format!(
+            r#"{{"resource":"{name}","lease_id":"b","mode":"not_yet_known","fencing_token":7,
+                "expires_at":"2026-01-01T00:00:30.000Z","not_yet_known":{{"of":"this"}}}}"#
+        );
+        let newer: DetachedLease = serde_json::from_str(&newer).unwrap();
+        assert_eq!((newer.resource(), newer.mode()), (&*name, Mode::Other));
         assert_eq!(newer.fencing_token(), FencingToken::new(7));
+        assert!(newer.expires_at().is_some());
     }
 }

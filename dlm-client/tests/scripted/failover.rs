@@ -7,7 +7,9 @@ use dlm_client::{Client, ClientBuilder, GuardState, TransportKind};
 use serde_json::json;
 
 use super::link::Link;
-use super::server::{ScriptedFrames, ScriptedReply, ScriptedServer, SessionMode, accept_all};
+use super::server::{
+    ReceivedRequest, ScriptedFrames, ScriptedReply, ScriptedServer, SessionMode, accept_all,
+};
 use super::socket::accept_frame;
 use super::time::drive;
 use crate::clock::ManualClock;
@@ -107,6 +109,30 @@ async fn session_that_breaks_at_once_is_opened_less_and_less_often() {
     // Delays of 25, 50, 100, … ms up to a second, each longer by a random part.
     let sessions = server.sessions();
     assert!((3..=14).contains(&sessions), "{sessions}");
+}
+
+#[tokio::test]
+async fn event_stream_that_breaks_at_once_is_opened_less_and_less_often() {
+    let mut accept = accept_all(TTL_MS);
+    let is_stream = |request: &ReceivedRequest| request.path.starts_with("/v1/events");
+    let server = ScriptedServer::start(move |request| match is_stream(request) {
+        true => ScriptedReply::Flap,
+        false => accept(request),
+    });
+    let clock = ManualClock::new();
+    let client = server.client_with(&clock).await;
+    let mut events = client.events();
+    let begun = clock.now();
+    drive(&clock, 10 * MS, async {
+        while clock.now().duration_since(begun) < Duration::from_secs(6) {
+            let item = tokio::time::timeout(MS, events.next()).await;
+            assert!(item.is_err(), "the stream reconnects without a word: {item:?}");
+        }
+    })
+    .await;
+    // The delays are those of a session.
+    let opened = server.seen().iter().filter(|request| is_stream(request)).count();
+    assert!((3..=14).contains(&opened), "{opened}");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod events;
 mod failover;
 mod guards;
 mod handover;
+mod http;
 mod link;
 mod locking;
 mod newer_server;

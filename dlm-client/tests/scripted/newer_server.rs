@@ -6,9 +6,11 @@ use dlm_client::{Client, FencingToken, GuardState, LockState, LossReason, Mode, 
 use serde_json::{Value, json};
 
 use super::server::{
-    ScriptedFrames, ScriptedReply, ScriptedServer, accept_all, lease, new_lease_id, problem,
+    ReceivedRequest, ScriptedFrames, ScriptedReply, ScriptedServer, accept_all, lease, new_lease_id, problem,
 };
 use super::socket::accept_frame;
+use super::time::drive;
+use crate::clock::ManualClock;
 
 const TTL_MS: u64 = 30_000;
 
@@ -48,23 +50,38 @@ async fn b70_guard_works_with_unknown_values_and_larger_bounds() {
 
 #[tokio::test]
 async fn b70_unknown_result_of_a_renewal_is_retried_and_the_others_succeed() {
-    let mut renewals = 0;
     let mut accept = accept_all(TTL_MS);
-    let server = ScriptedServer::start(move |request| match request.path.as_str() {
-        "/v1/renew" => {
-            renewals += 1;
-            if renewals == 1 {
-                ScriptedReply::Json(200, json!({"results": [{"not_yet_known": {}}]}))
-            } else {
-                accept(request)
-            }
+    let server = ScriptedServer::start(move |request| {
+        let mut reply = accept(request);
+        if let ScriptedReply::Json(_, body) = &mut reply
+            && body["results"].as_array().is_some_and(|results| results.len() == 2)
+        {
+            body["results"][0] = json!({"not_yet_known": {}});
         }
-        _ => accept(request),
+        reply
     });
-    let client = server.client().await;
-    let guard = client.lock("orders/42").await.unwrap();
-    guard.renew(Duration::from_secs(30)).await.unwrap();
-    assert_eq!((server.seen_of("renew").len(), guard.state()), (2, GuardState::Held));
+    let lease_ids = |request: &ReceivedRequest| -> Vec<Value> {
+        let leases = request.body["leases"].as_array().unwrap();
+        leases.iter().map(|lease| lease["lease_id"].clone()).collect()
+    };
+    let clock = ManualClock::new();
+    let client = server.client_with(&clock).await;
+    let guards = [client.lock("orders/42").await.unwrap(), client.lock("orders/42").await.unwrap()];
+    // Both are scheduled for renewal before the clock moves.
+    guards[1].renew(Duration::from_millis(TTL_MS)).await.unwrap();
+    clock.advance(Duration::from_millis(TTL_MS / 3));
+    let settled = clock.now() + Duration::from_secs(2);
+    drive(&clock, Duration::from_millis(10), async {
+        server.wait_for("renew", 3).await;
+        while clock.now() < settled {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    let renewals: Vec<_> = server.seen_of("renew").iter().map(lease_ids).collect();
+    let [_, both, retried] = &renewals[..] else { panic!("{renewals:?}") };
+    assert_eq!((both.len(), retried), (2, &vec![both[0].clone()]));
+    assert!(guards.iter().all(|guard| guard.state() == GuardState::Held));
 }
 
 #[tokio::test]

@@ -1,14 +1,14 @@
 //! A scripted server on one thread.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dlm_client::Client;
+use dlm_protocol::EVENTS_PROTOCOL;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio_rustls::TlsAcceptor;
@@ -17,7 +17,8 @@ use tokio_util::task::TaskTracker;
 pub(crate) use super::answers::{
     accept_all, cancelled, granted, lease, new_lease_id, problem, released, renewed,
 };
-use super::socket::{events, session};
+use super::http::{read, write};
+use super::socket::{accept_upgrade, events, session};
 use crate::clock::ManualClock;
 
 /// A received request.
@@ -59,6 +60,8 @@ pub(crate) enum ScriptedReply {
     Redirect(String),
     /// Close the connection without a reply.
     Cut,
+    /// Accept the upgrade to an event stream, and close the connection at once.
+    Flap,
     /// Keep the connection open without a reply.
     Silence,
     /// Reply after a delay.
@@ -267,6 +270,7 @@ async fn accept(stream: TcpStream, tls: Option<TlsAcceptor>, state: Arc<ScriptSt
 
 async fn serve(mut stream: Connection, state: Arc<ScriptState>) {
     while let Ok(Some(request)) = read(&mut stream).await {
+        let websocket_key = request.websocket_key.clone();
         let reply = if state.frozen.load(Ordering::SeqCst) {
             ScriptedReply::Silence
         } else if request.path == "/readyz" && !state.ready.load(Ordering::SeqCst) {
@@ -293,57 +297,12 @@ async fn serve(mut stream: Connection, state: Arc<ScriptState>) {
             state.seen.send_modify(|seen| seen.push(request));
             reply
         };
+        if let ScriptedReply::Flap = reply {
+            accept_upgrade(&mut stream, &websocket_key.unwrap(), EVENTS_PROTOCOL).await;
+            return;
+        }
         if write(&mut stream, reply).await.is_err() {
             return;
         }
     }
-}
-
-async fn read(stream: &mut Connection) -> io::Result<Option<ReceivedRequest>> {
-    let mut first = String::new();
-    if stream.read_line(&mut first).await? == 0 {
-        return Ok(None);
-    }
-    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
-    let mut headers = HashMap::new();
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).await?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-        headers.insert(name.to_ascii_lowercase(), value.to_owned());
-    }
-    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await?;
-    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    let (key, websocket_key) = (headers.remove("idempotency-key"), headers.remove("sec-websocket-key"));
-    Ok(Some(ReceivedRequest { path, key, body, websocket_key, headers }))
-}
-
-async fn write(stream: &mut Connection, reply: ScriptedReply) -> io::Result<()> {
-    let (status, media_type, retry_after, body) = match reply {
-        ScriptedReply::Json(status, body) => {
-            let media_type = if status < 400 { "application/json" } else { "application/problem+json" };
-            (status, media_type, None, body.to_string())
-        }
-        ScriptedReply::Other { status, media_type, retry_after, body } => {
-            (status, media_type, retry_after, body)
-        }
-        ScriptedReply::Redirect(location) => {
-            let head = format!("HTTP/1.1 307 x\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
-            stream.write_all(head.as_bytes()).await?;
-            return stream.flush().await;
-        }
-        ScriptedReply::Cut => return Err(io::ErrorKind::ConnectionAborted.into()),
-        ScriptedReply::Silence => std::future::pending().await,
-        ScriptedReply::After(pause, reply) => {
-            tokio::time::sleep(pause).await;
-            return Box::pin(write(stream, *reply)).await;
-        }
-    };
-    let retry_after = retry_after.map(|seconds| format!("retry-after: {seconds}\r\n")).unwrap_or_default();
-    let length = body.len();
-    let head = format!("HTTP/1.1 {status} x\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n");
-    stream.write_all(format!("{head}{retry_after}\r\n{body}").as_bytes()).await?;
-    stream.flush().await
 }

@@ -1,10 +1,11 @@
-//! The session socket of the scripted server.
+//! The WebSockets of the scripted server.
 
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use dlm_protocol::{EVENTS_PROTOCOL, SESSION_PROTOCOL};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -17,6 +18,17 @@ use super::server::{
     Connection, ReceivedRequest, ScriptState, ScriptedFrames, SessionMode, lease, new_lease_id,
 };
 
+/// Accepts the upgrade to a WebSocket.
+pub(super) async fn accept_upgrade(stream: &mut Connection, key: &str, protocol: &str) {
+    let accept = derive_accept_key(key.as_bytes());
+    let head = format!(
+        "HTTP/1.1 101 x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: {accept}\r\n\
+         sec-websocket-protocol: {protocol}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+}
+
 /// Serves one session until the client closes it.
 pub(crate) async fn session(mut stream: Connection, state: Arc<ScriptState>, upgrade: &ReceivedRequest) {
     let pause = match &*state.session.lock().unwrap() {
@@ -24,7 +36,7 @@ pub(crate) async fn session(mut stream: Connection, state: Arc<ScriptState>, upg
         SessionMode::Forbidden | SessionMode::Cut | SessionMode::Flap => Duration::ZERO,
     };
     tokio::time::sleep(pause).await;
-    upgrade_connection(&mut stream, upgrade, "dlm.session.v1").await;
+    accept_upgrade(&mut stream, upgrade.websocket_key.as_deref().unwrap(), SESSION_PROTOCOL).await;
     state.sessions.fetch_add(1, Ordering::SeqCst);
     if matches!(&*state.session.lock().unwrap(), SessionMode::Flap) {
         return;
@@ -73,7 +85,7 @@ pub(crate) async fn session(mut stream: Connection, state: Arc<ScriptState>, upg
 
 /// Serves an event stream without events until it is closed.
 pub(crate) async fn events(mut stream: Connection, state: &ScriptState, upgrade: &ReceivedRequest) {
-    upgrade_connection(&mut stream, upgrade, "dlm.events.v1").await;
+    accept_upgrade(&mut stream, upgrade.websocket_key.as_deref().unwrap(), EVENTS_PROTOCOL).await;
     let mut closing = state.closing.subscribe();
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
     let synced = json!({"type": "synced", "cursor": "c0"});
@@ -87,16 +99,6 @@ pub(crate) async fn events(mut stream: Connection, state: &ScriptState, upgrade:
             close(&mut socket, code).await;
         }
     }
-}
-
-async fn upgrade_connection(stream: &mut Connection, upgrade: &ReceivedRequest, protocol: &str) {
-    let accept = derive_accept_key(upgrade.websocket_key.as_deref().unwrap().as_bytes());
-    let head = format!(
-        "HTTP/1.1 101 x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: {accept}\r\n\
-         sec-websocket-protocol: {protocol}\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    stream.flush().await.unwrap();
 }
 
 /// Closes a socket with a code and waits for the answer.
