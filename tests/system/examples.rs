@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::harness::{
-    MachineDelay, ServerProcess, Sqlite, binary, eventually, exclusive_test_lock, now, send_signal,
+    Acquire, MachineDelay, ServerProcess, Sqlite, binary, eventually, exclusive_test_lock, now, send_signal,
 };
 
 type TestServer = ServerProcess<Sqlite>;
@@ -85,6 +85,7 @@ async fn leader_releases_the_lock_on_sigterm() {
 #[tokio::test]
 async fn programs_do_not_panic_when_nobody_reads_their_output() {
     let server = TestServer::start();
+    let api = server.api();
     let directory = tempfile::tempdir().unwrap();
     let tree = directory.path().join("tree");
     std::fs::create_dir_all(&tree).unwrap();
@@ -97,17 +98,22 @@ async fn programs_do_not_panic_when_nobody_reads_their_output() {
         ("leader", vec!["--name", "one", "--every-ms", "20"]),
         ("fenced_writer", vec!["--storage", &storage]),
         ("index_files", vec!["run", &tree, "--totals", &totals]),
+        ("watch", vec![]),
+        ("watch", vec!["--json"]),
     ] {
         let mut command = Command::new(binary(program));
         command.args(arguments).args(server_argument);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut first = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        // Events for `watch` to print.
+        let lease = api.lock("watched", &Acquire::exclusive()).await;
+        api.release("watched", &lease).await.ok();
         let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && errors.is_empty(), "{program}: {} {errors}", output.status);
     }
-    let held = server.api().get("/v1/locks").await.ok();
+    let held = api.get("/v1/locks").await.ok();
     assert_eq!(held["locks"].as_array().unwrap().len(), 0, "all locks were released: {held}");
 }
 
