@@ -1,13 +1,14 @@
 //! The example programs, and the README's `curl` commands.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Output, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
 
 use crate::harness::{
-    Acquire, MachineDelay, ServerProcess, Sqlite, binary, eventually, exclusive_test_lock, now, send_signal,
+    Acquire, KillOnDrop, MachineDelay, ServerProcess, Sqlite, binary, eventually, exclusive_test_lock, now,
+    send_signal,
 };
 
 type TestServer = ServerProcess<Sqlite>;
@@ -16,16 +17,6 @@ fn run(program: &str, arguments: &[&str]) -> (Output, String) {
     let output = Command::new(binary(program)).args(arguments).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     (output, text)
-}
-
-/// A process that is killed when dropped.
-struct KillOnDrop(Child);
-
-impl Drop for KillOnDrop {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
 }
 
 #[tokio::test]
@@ -76,7 +67,7 @@ async fn leader_releases_the_lock_on_sigterm() {
     let mut leader = KillOnDrop(command.stdout(Stdio::null()).spawn().unwrap());
     eventually("it leads", || async { api.status("scheduler/leader").await["state"] == "held" }).await;
     send_signal(&leader.0, Signal::TERM);
-    let status = tokio::task::spawn_blocking(move || leader.0.wait().unwrap()).await.unwrap();
+    let status = leader.ended().await;
     assert!(status.success(), "{status}");
     assert_eq!(api.event_kinds("scheduler/leader").await, ["granted", "released"]);
 }
@@ -103,15 +94,17 @@ async fn programs_do_not_panic_when_nobody_reads_their_output() {
     ] {
         let mut command = Command::new(binary(program));
         command.args(arguments).args(server_argument);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = KillOnDrop(command.spawn().unwrap());
         let mut first = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        BufReader::new(child.0.stdout.take().unwrap()).read_line(&mut first).unwrap();
         // Events for `watch` to print.
         let lease = api.lock("watched", &Acquire::exclusive()).await;
         api.release("watched", &lease).await.ok();
-        let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && errors.is_empty(), "{program}: {} {errors}", output.status);
+        let status = child.ended().await;
+        let mut errors = String::new();
+        child.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        assert!(status.success() && errors.is_empty(), "{program}: {status} {errors}");
     }
     let held = api.get("/v1/locks").await.ok();
     assert_eq!(held["locks"].as_array().unwrap().len(), 0, "all locks were released: {held}");
