@@ -52,6 +52,22 @@ async fn b20_renewal_blocked_on_a_row_lock_until_the_lease_expired_is_refused() 
 }
 
 #[tokio::test]
+async fn b55_page_of_events_waits_for_a_server_that_assigns_positions() {
+    let server = ServerProcess::<Postgres>::start();
+    let (api, database) = (server.api(), server.database());
+    let assigning = database.begin("SELECT head FROM log_ends FOR UPDATE");
+    api.lock("a", &Acquire::exclusive()).await;
+    let reading = {
+        let api = api.clone();
+        spawn(async move { api.event_kinds("a").await })
+    };
+    // Longer than a connection waits for a lock.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assigning.commit();
+    assert_eq!(reading.await.unwrap(), ["granted"]);
+}
+
+#[tokio::test]
 async fn b41_callers_of_a_row_that_another_program_keeps_locked_are_answered() {
     let server = ServerProcess::<Postgres>::start();
     let (api, database) = (server.api(), server.database());

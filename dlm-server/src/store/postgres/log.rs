@@ -6,18 +6,24 @@
 //! position that has been read never gains a predecessor, and a long transaction
 //! delays no batch but its own.
 
+use std::time::Duration;
+
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 
 use dlm_pq::PqConnection;
 
 use super::bulk;
+use crate::clock::since_boot;
 use crate::store::read::LOG_PAGE_BYTES;
 use crate::store::statement::statements;
 use crate::store::{LogHead, LogPage, LogRow, LogTrim, OldLogRow, StoreError};
 
 /// Most batches that are assigned a position in one transaction.
 const MAX_ASSIGNED: i64 = 10_000;
+
+/// How long to wait for others that assign positions.
+const ASSIGN_WITHIN: Duration = Duration::from_secs(2);
 
 statements! {
     AnyUnplaced -> Bool = "SELECT EXISTS (SELECT FROM unplaced)";
@@ -44,8 +50,20 @@ statements! {
         UPDATE log_ends SET trimmed = greatest(trimmed, ?)";
 }
 
-/// Assigns visible batches their positions.
+/// Assigns visible batches their positions. Waits up to [`ASSIGN_WITHIN`] for another
+/// server that does: on a slow disk its commit can take longer than a lock may be waited
+/// for.
 pub(super) fn assign_positions(connection: &mut PqConnection) -> Result<(), StoreError> {
+    let until = since_boot() + ASSIGN_WITHIN;
+    loop {
+        match try_assign_positions(connection) {
+            Err(StoreError::NotCommitted(_)) if since_boot() < until => {}
+            assigned => return assigned,
+        }
+    }
+}
+
+fn try_assign_positions(connection: &mut PqConnection) -> Result<(), StoreError> {
     let unplaced: Vec<bool> = bulk::load::<AnyUnplaced, _>(connection, Vec::new())?;
     if unplaced != [true] {
         return Ok(());
