@@ -1,10 +1,11 @@
 //! The HTTP transport. It translates between HTTP and the service, and nothing
 //! else.
 //!
-//! - `serve`: connections and their shutdown
+//! - `serve`: accepts connections, and ends them at the shutdown
 //! - `places`: how many connections may be open
-//! - `stream`: the TCP stream of a connection and its deadlines; `peer`: notices a
-//!   client that is gone or done sending; `exchange`: whether a request is served
+//! - `connection`: one connection; `stream`: its stream in layers, and their
+//!   deadlines; `peer`: notices a client that is gone or done sending; `exchange`:
+//!   whether a request is served
 //! - `refusal`: the responses that hyper makes by itself
 //! - `app`: one request, from its route to its response
 //! - `hosts`: the host names and origins that are accepted; `host`: parses them
@@ -20,6 +21,7 @@
 
 mod app;
 mod body;
+mod connection;
 mod exchange;
 mod host;
 mod hosts;

@@ -1,0 +1,13 @@
+//! The stream of a connection, in layers from the inside out:
+//!
+//! - `tcp`: the TCP stream, which can be watched while it is used, and its stalls
+//! - `http1`: the heads of HTTP/1 requests and their deadlines; what hyper itself
+//!   responds is rewritten as a problem
+//! - `timeout`: a timeout that runs while something is awaited
+
+mod http1;
+mod tcp;
+mod timeout;
+
+pub(super) use http1::{HeadDeadlines, Http1Stream};
+pub(super) use tcp::{Connection, SharedTcp};
