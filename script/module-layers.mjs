@@ -21,9 +21,9 @@ const LAYERS = {
         ["feed"],
         ["log", "lease_watchers", "membership"],
         ["store"],
-        ["background"],
+        ["background", "tls"],
         ["clock", "metrics"],
-        ["logging"],
+        ["logging", "reload"],
     ],
     "dlm-client": [
         ["builder", "admin"],

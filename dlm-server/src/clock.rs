@@ -172,6 +172,15 @@ fn wall_clock() -> Micros {
     Micros(micros(wall))
 }
 
+/// The wall clock, for what people and other systems date: the expiry of a credential.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "credentials expire by the wall clock, which their issuers use"
+)]
+pub(crate) fn wall_time() -> SystemTime {
+    SystemTime::now()
+}
+
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

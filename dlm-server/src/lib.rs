@@ -21,6 +21,8 @@
 //! - `membership`: the replicas that share the store
 //! - `store`: persistence, one module per database
 //! - `background`: starts, supervises and joins threads
+//! - `tls`: the certificate of the server and those of clients
+//! - `reload`: asks for files to be read again
 //! - `metrics`, `clock`: the server's metrics, and the deciding clock
 //! - `logging`: its log
 
@@ -35,18 +37,22 @@ mod logging;
 mod membership;
 mod metrics;
 mod problem;
+mod reload;
 mod server;
 mod service;
 mod socket;
 mod store;
 mod tasks;
+mod tls;
 mod writer;
 
 pub use auth::Principal;
 pub use http::openapi_document as openapi;
 pub use logging::{LogFormat, Logging, LoggingError, start as start_logging};
 pub use metrics::Metrics;
+pub use reload::Reload;
 pub use server::{RunError, Server, ServerBuilder, StartError};
 pub use service::{
     Error, EventsQuery, ListQuery, OpenError, Operation, Outcome, Restored, Service, ServiceOptions, restore,
 };
+pub use tls::TlsError;

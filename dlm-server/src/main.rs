@@ -24,9 +24,35 @@ struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// The address to listen on; port 0 picks a free port.
-    #[arg(long, env = "DLM_LISTEN", default_value = "127.0.0.1:7420")]
-    listen: String,
+    /// The address to listen on, `host:port`; port 0 picks a free port. May be
+    /// repeated, or a comma-separated list. With `--tls-cert` it is TLS; `http://` or
+    /// `https://` before an address chooses.
+    #[arg(
+        long,
+        env = "DLM_LISTEN",
+        default_value = "127.0.0.1:7420",
+        value_delimiter = ',',
+        value_name = "ADDRESS"
+    )]
+    listen: Vec<String>,
+
+    /// An address that serves only `/livez`, `/readyz` and `/metrics`, over plain HTTP.
+    #[arg(long, env = "DLM_PROBE_LISTEN", value_name = "ADDRESS")]
+    probe_listen: Option<String>,
+
+    /// The certificate of the server, with the chain to its authority; PEM. It is read
+    /// again when it changes, and on SIGHUP.
+    #[arg(long, env = "DLM_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The private key of the certificate; PEM.
+    #[arg(long, env = "DLM_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// The authorities of client certificates; PEM. A certificate that a client presents
+    /// must be from one of them; it may present none.
+    #[arg(long, env = "DLM_TLS_CLIENT_CA", value_name = "FILE", requires = "tls_cert")]
+    tls_client_ca: Option<PathBuf>,
 
     /// The database: `sqlite://path`, or `postgres://…` for several servers.
     #[arg(
@@ -66,6 +92,16 @@ struct Arguments {
     #[arg(long, env = "DLM_INSECURE_NO_AUTH")]
     insecure_no_auth: bool,
 
+    /// Allow `http://` on an address that is reachable from other machines although
+    /// there is a certificate.
+    #[arg(long, env = "DLM_INSECURE_PLAINTEXT")]
+    insecure_plaintext: bool,
+
+    /// The network of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are
+    /// believed, for example `10.1.0.0/16`; may be repeated, or a comma-separated list.
+    #[arg(long = "trusted-proxy", env = "DLM_TRUSTED_PROXY", value_delimiter = ',', value_name = "CIDR")]
+    trusted_proxies: Vec<String>,
+
     /// A host name, without a port, that requests may use besides loopback names
     /// and the listen address; may be repeated, or a comma-separated list.
     #[arg(long = "allowed-host", env = "DLM_ALLOWED_HOST", value_delimiter = ',', value_name = "NAME")]
@@ -77,8 +113,7 @@ struct Arguments {
     max_connections: u32,
 
     /// Maximum open connections from one IP address, or from one IPv6 network of 64
-    /// bits; by default four fifths of all connections. Behind a proxy all clients
-    /// have the address of the proxy.
+    /// bits; by default four fifths of all connections. A `--trusted-proxy` may have all.
     #[arg(long, env = "DLM_MAX_CONNECTIONS_PER_ADDRESS", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections_per_address: Option<u32>,
 
@@ -147,8 +182,8 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let server = Server::builder()
-        .listen(arguments.listen)
+    let mut server = Server::builder()
+        .probe_listen(arguments.probe_listen)
         .database_url(arguments.database_url)
         .writers(usize::from(arguments.writers))
         .idle_retention(arguments.idle_retention)
@@ -156,12 +191,23 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         .event_limit(arguments.event_limit)
         .secret_file(arguments.secret_file)
         .insecure_no_auth(arguments.insecure_no_auth)
+        .insecure_plaintext(arguments.insecure_plaintext)
+        .trusted_proxies(arguments.trusted_proxies)
         .allowed_hosts(arguments.allowed_hosts)
         .max_connections(arguments.max_connections as usize)
         .max_connections_per_address(
             arguments.max_connections_per_address.map(|connections| connections as usize),
         )
         .keep_alive(arguments.keep_alive);
+    for address in arguments.listen {
+        server = server.listen(address);
+    }
+    if let (Some(certificate), Some(key)) = (arguments.tls_cert, arguments.tls_key) {
+        server = server.tls(certificate, key);
+    }
+    if let Some(client_ca) = arguments.tls_client_ca {
+        server = server.tls_client_ca(client_ca);
+    }
     if let Some(Command::Restore { raise_tokens }) = arguments.command {
         let restored = server.restore(raise_tokens).await?;
         announce(&format!(
@@ -179,13 +225,14 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         _ = terminate.recv() => return stopped_while_starting(),
         _ = interrupt.recv() => return stopped_while_starting(),
     };
-    // Without a handler the signal would end the process. No part of the
-    // configuration can be reloaded while the server runs.
+    // Without a handler the signal would end the process.
     let mut hang_up = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     let stop = CancellationToken::new();
-    let line = format!("listening on http://{}", server.local_addr());
+    let mut lines: Vec<_> = server.urls().iter().map(|url| format!("listening on {url}")).collect();
+    lines.extend(server.probe_url().map(|url| format!("serving probes on {url}")));
     // Not awaited: nobody may be reading standard output.
-    tokio::task::spawn_blocking(move || announce(&line));
+    tokio::task::spawn_blocking(move || lines.iter().for_each(|line| announce(line)));
+    let reload = server.reload();
     let serving = server.run(stop.clone());
     tokio::pin!(serving);
     loop {
@@ -193,7 +240,10 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             ended = serving.as_mut() => return Ok(ended?),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hang_up.recv() => tracing::info!("SIGHUP ignored: there is nothing to reload"),
+            _ = hang_up.recv() => match reload.request() {
+                true => tracing::info!("SIGHUP received: files are read again"),
+                false => tracing::info!("SIGHUP ignored: there is nothing to reload"),
+            },
         }
     }
     tracing::info!("draining");

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use dlm_protocol::EventKind;
 use prometheus_client::encoding::text::encode;
@@ -32,6 +33,11 @@ struct EventLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TaskLabels {
     task: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -93,6 +99,8 @@ pub struct Metrics {
     operations_refused: Counter,
     events: Family<EventLabels, Counter>,
     task_failures: Family<TaskLabels, Counter>,
+    tls_loads: Family<ResultLabels, Counter>,
+    tls_expiry: Gauge<f64, AtomicU64>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -125,6 +133,8 @@ impl Metrics {
             operations_refused: Counter::default(),
             events: Family::default(),
             task_failures: Family::default(),
+            tls_loads: Family::default(),
+            tls_expiry: Gauge::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -200,6 +210,16 @@ impl Metrics {
             "task_failures",
             "Failed attempts of background tasks, by task",
             self.task_failures.clone(),
+        );
+        registry.register(
+            "tls_loads",
+            "Attempts to read the TLS files, by result; after a failed one the certificate before stays in force",
+            self.tls_loads.clone(),
+        );
+        registry.register(
+            "tls_certificate_expiry_timestamp_seconds",
+            "When the server's certificate expires, in seconds since 1970; 0 without TLS",
+            self.tls_expiry.clone(),
         );
         registry.register(
             "log_lines_dropped",
@@ -291,6 +311,17 @@ impl Metrics {
 
     pub(crate) fn task_failed(&self, task: &'static str) {
         self.task_failures.get_or_create(&TaskLabels { task }).inc();
+    }
+
+    /// The TLS files were read, and the certificate is in force.
+    pub(crate) fn tls_loaded(&self, expires_at: SystemTime) {
+        self.tls_loads.get_or_create(&ResultLabels { result: "ok" }).inc();
+        self.tls_expiry.set(expires_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
+    }
+
+    /// The TLS files have a mistake, or can't be read.
+    pub(crate) fn tls_refused(&self) {
+        self.tls_loads.get_or_create(&ResultLabels { result: "failed" }).inc();
     }
 
     pub(crate) fn events(&self, kind: EventKind) {

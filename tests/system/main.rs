@@ -27,6 +27,7 @@
 //! - `sqlite_locked`: a database file that another program has locked
 //! - `sqlite_only`: the exclusive lock on the database file
 //! - `stale_cache`: cached state that another server has changed
+//! - `tls`: TLS, its certificates, several listeners, trusted proxies
 //! - `transports`: many pending operations, unresponsive peers, shutdown
 //! - `unwritable_log`: log lines that can't be written
 //!
@@ -53,6 +54,7 @@ mod sockets;
 mod sqlite_locked;
 mod sqlite_only;
 mod stale_cache;
+mod tls;
 mod transports;
 mod unwritable_log;
 

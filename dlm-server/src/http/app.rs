@@ -11,8 +11,10 @@ use hyper::header::{ACCEPT, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request};
 
+use super::caller::{Access, Caller};
 use super::hosts::Hosts;
 use super::peer::{KeylessWaiter, Peer};
+use super::proxies::TrustedProxies;
 use super::request;
 use super::request_id::{REQUEST_ID, request_id};
 use super::response::{self, HttpResponse, Rejection};
@@ -35,21 +37,12 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 #[derive(Clone, Debug)]
 pub(crate) struct App(Arc<Inner>);
 
-/// The client of a connection.
-#[derive(Clone, Debug)]
-pub(super) struct Caller {
-    /// Of a connection that speaks HTTP/1. HTTP/2 reads while it serves, and a
-    /// client that closes its direction has given up the connection.
-    pub(super) peer: Option<Peer>,
-    /// Why the client may only probe the server, if so.
-    pub(super) refused: Option<&'static str>,
-}
-
 #[derive(Debug)]
 struct Inner {
     service: Service,
     metrics: Arc<Metrics>,
     hosts: Hosts,
+    proxies: TrustedProxies,
     routes: Routes,
     sockets: Sockets,
     openapi: String,
@@ -57,12 +50,18 @@ struct Inner {
 }
 
 impl App {
-    pub(crate) fn new(service: Service, hosts: Hosts, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        service: Service,
+        hosts: Hosts,
+        proxies: TrustedProxies,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self(Arc::new(Inner {
             service,
             sockets: Sockets::new(Arc::clone(&metrics)),
             metrics,
             hosts,
+            proxies,
             routes: Routes::new(),
             openapi: openapi::document(),
             principal: Principal::anonymous(),
@@ -71,6 +70,11 @@ impl App {
 
     pub(super) fn metrics(&self) -> Arc<Metrics> {
         Arc::clone(&self.0.metrics)
+    }
+
+    /// The proxies in front of the server.
+    pub(super) fn proxies(&self) -> &TrustedProxies {
+        &self.0.proxies
     }
 
     pub(super) fn sockets(&self) -> &Sockets {
@@ -87,9 +91,10 @@ impl App {
         let started = since_boot();
         let is_head = request.method() == Method::HEAD;
         let request_id = request_id(request.headers().get(REQUEST_ID).map(HeaderValue::as_bytes));
+        let source = self.0.proxies.source(caller, request.headers());
         let _in_flight = InFlight::new(&self.0.metrics);
         let handle = async {
-            match self.0.hosts.check(&request) {
+            match self.0.hosts.check(&request, source.scheme) {
                 Ok(()) => self.route(request, &request_id, caller).await,
                 Err(rejection) => ("none", Err(rejection)),
             }
@@ -102,9 +107,11 @@ impl App {
         let status = result.as_ref().map_or_else(Rejection::status, |response| response.status().as_u16());
         let id = request_id.to_str().unwrap_or("");
         if status >= 500 {
-            tracing::warn!(request_id = id, operation, status, seconds, "request failed");
+            let client = source.address;
+            tracing::warn!(request_id = id, %client, operation, status, seconds, "request failed");
         } else {
-            tracing::debug!(request_id = id, operation, status, seconds, "request answered");
+            let (client, certificate) = (source.address, caller.certificate_names());
+            tracing::debug!(request_id = id, %client, certificate, operation, status, seconds, "request answered");
         }
         self.0.metrics.request_answered(operation, status, seconds);
         let mut response = result.unwrap_or_else(|rejection| rejection.into_response(id));
@@ -120,9 +127,16 @@ impl App {
     ) -> (&'static str, Result<HttpResponse, Rejection>) {
         let path = request.uri().path().to_owned();
         let found = self.0.routes.find(request.method(), &path);
-        if let Some(why) = caller.refused.filter(|_| !found.is_probe()) {
+        let rejection = match caller.access {
+            Access::Refused(why) => Some(Error::Unavailable { why, retry_after: RETRY_WHEN_FULL }.into()),
+            Access::Probes => {
+                Some(Rejection::new(ProblemCode::NotFound, 404, "this address serves only probes"))
+            }
+            Access::Everything => None,
+        };
+        if let Some(rejection) = rejection.filter(|_| !found.is_probe()) {
             body::discard(request.into_body()).await;
-            return ("none", Err(Error::Unavailable { why, retry_after: RETRY_WHEN_FULL }.into()));
+            return ("none", Err(rejection));
         }
         match found {
             RouteMatch::Route(route, _) if upgrade::is_socket(route, &request) => {

@@ -8,6 +8,7 @@
 //!   whether a request is served
 //! - `refusal`: the responses that hyper makes by itself
 //! - `app`: one request, from its route to its response
+//! - `caller`: the client of a connection; `proxies`: where its requests come from
 //! - `hosts`: the host names and origins that are accepted; `host`: parses them
 //! - `route`: the table of routes
 //! - `request`: decodes path, query, headers and body into an operation
@@ -21,6 +22,7 @@
 
 mod app;
 mod body;
+mod caller;
 mod connection;
 mod exchange;
 mod host;
@@ -28,6 +30,7 @@ mod hosts;
 mod openapi;
 mod peer;
 mod places;
+mod proxies;
 mod query;
 mod refusal;
 mod reply_body;
@@ -44,4 +47,5 @@ pub(crate) use app::App;
 pub(crate) use hosts::Hosts;
 pub use openapi::document as openapi_document;
 pub(crate) use places::ConnectionLimits;
-pub(crate) use serve::{ServeOptions, serve};
+pub(crate) use proxies::{Scheme, TrustedProxies};
+pub(crate) use serve::{Listener, ServeOptions, serve};

@@ -4,13 +4,15 @@
 //! hyper reads one request and then nothing until it is answered, so it sees no
 //! end of the stream behind bytes it has not read: a stray CRLF, the next
 //! request. The operating system reports the end of the stream and a reset
-//! beside the data, and [`Peer`] waits for those reports.
+//! beside the data, and [`Peer`] waits for those reports. It does so below TLS, whose own
+//! notice of the end is one of the unread bytes.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dlm_protocol::{IdempotencyKey, ResourceName};
+use rustix::net::Shutdown;
 use tokio::io::Interest;
 use tokio_util::sync::CancellationToken;
 
@@ -55,10 +57,12 @@ impl Peer {
         self.reset().await;
     }
 
-    /// Reads and discards what the client still sends, until it closes the
-    /// connection or `within` is over.
-    pub(super) async fn discard_rest(&self, within: Duration) {
+    /// Closes the connection so that the client receives what was sent before: ends the
+    /// sending direction, and discards what the client still sends until it closes its
+    /// own, or `within` is over.
+    pub(super) async fn close(&self, within: Duration) {
         let stream = &self.connection.stream;
+        rustix::net::shutdown(stream, Shutdown::Write).ok();
         let reading = async {
             let mut buffer = [0; 4096];
             while stream.readable().await.is_ok() {

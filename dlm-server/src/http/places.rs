@@ -17,8 +17,10 @@ const RESERVE: usize = 64;
 /// How many of them one address may take: the others remain for the probes of
 /// other addresses.
 const RESERVE_PER_ADDRESS: usize = 48;
-/// Open files besides connections: the database, the listener, the log.
+/// Open files besides connections: the database, the listeners and their probes, the log.
 const OTHER_FILES: usize = 256;
+/// Connections to the listener for probes.
+const PROBES: usize = 64;
 
 /// How many connections may be open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,9 @@ pub(crate) struct ConnectionLimits {
 }
 
 impl ConnectionLimits {
+    /// The limits of a listener for probes, which takes no places of the others.
+    pub(super) const PROBES: Self = Self { total: PROBES, per_address: PROBES };
+
     /// Limits to `total` connections, or fewer if the process may not open so
     /// many files. One address may have `per_address` of them, by default four
     /// fifths.
@@ -94,10 +99,12 @@ impl Places {
 
     /// Takes a place for a connection from this address. Waits while even the
     /// reserve is taken. `None` if the address has used up its share of it.
-    pub(super) async fn take(&self, address: IpAddr) -> Option<Place> {
+    ///
+    /// A trusted proxy may have all regular places: its connections are of many clients.
+    pub(super) async fn take(&self, address: IpAddr, is_proxy: bool) -> Option<Place> {
         let address = network(address);
         loop {
-            if let Some(place) = self.try_take(address) {
+            if let Some(place) = self.try_take(address, is_proxy) {
                 if place.is_none() {
                     self.0.metrics.connection_refused();
                 }
@@ -109,14 +116,14 @@ impl Places {
 
     /// `None` while all places are taken, `Some(None)` if those of the address
     /// are.
-    fn try_take(&self, address: IpAddr) -> Option<Option<Place>> {
+    fn try_take(&self, address: IpAddr, is_proxy: bool) -> Option<Option<Place>> {
         let ConnectionLimits { total, per_address } = self.0.limits;
         let mut taken = self.0.taken();
         let Taken { all, by_address } = &mut *taken;
         let own = by_address.entry(address).or_default();
         let refused = if all.regular >= total {
             Some("too many connections are open")
-        } else if own.regular >= per_address {
+        } else if own.regular >= per_address && !is_proxy {
             Some("too many connections from this address are open")
         } else {
             None
@@ -201,7 +208,7 @@ mod tests {
     }
 
     fn taken(places: &Places, address: &str) -> Option<Option<Place>> {
-        places.try_take(network(address.parse().unwrap()))
+        places.try_take(network(address.parse().unwrap()), false)
     }
 
     fn is_refused(places: &Places, address: &str) -> bool {
@@ -221,6 +228,16 @@ mod tests {
     }
 
     #[test]
+    fn a_trusted_proxy_may_have_all_places() {
+        let places = places(5, 3);
+        let proxy = "10.0.0.1".parse().unwrap();
+        let regular = || places.try_take(proxy, true).unwrap().unwrap();
+        let taken: Vec<_> = (0..5).map(|_| regular()).collect();
+        assert!(taken.iter().all(|place| place.refused().is_none()));
+        assert!(regular().refused().is_some(), "there are more places than limited");
+    }
+
+    #[test]
     fn an_ipv6_network_counts_as_one_address() {
         let places = places(9, 1);
         let _first = taken(&places, "2001:db8:0:1::1").unwrap().unwrap();
@@ -237,7 +254,7 @@ mod tests {
         assert!(taken(&places, "10.0.0.2").unwrap().is_none(), "one address took the whole reserve");
         reserve.extend((RESERVE_PER_ADDRESS..RESERVE).map(|_| taken(&places, "10.0.0.3").unwrap().unwrap()));
         assert!(taken(&places, "10.0.0.3").is_none(), "there are more places than limited");
-        let waiting = places.take("10.0.0.3".parse().unwrap());
+        let waiting = places.take("10.0.0.3".parse().unwrap(), false);
         let free = async { drop(reserve.pop()) };
         let (place, ()) = tokio::join!(waiting, free);
         assert!(place.unwrap().refused().is_some());

@@ -272,7 +272,7 @@ impl Service {
         self.0.background.health().first_ended()
     }
 
-    #[cfg(test)]
+    /// The threads of the service.
     pub(crate) fn background(&self) -> &Background {
         &self.0.background
     }

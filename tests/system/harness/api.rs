@@ -17,6 +17,7 @@ pub(crate) struct Api {
 /// A complete HTTP response.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiResponse {
+    pub(crate) version: reqwest::Version,
     pub(crate) status: u16,
     pub(crate) headers: reqwest::header::HeaderMap,
     pub(crate) text: String,
@@ -24,8 +25,9 @@ pub(crate) struct ApiResponse {
 
 impl ApiResponse {
     async fn read(response: Response) -> reqwest::Result<Self> {
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Self { status, headers, text: response.text().await? })
+        let (version, status) = (response.version(), response.status().as_u16());
+        let headers = response.headers().clone();
+        Ok(Self { version, status, headers, text: response.text().await? })
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -106,6 +108,12 @@ impl Api {
         Self { http, url: url.to_owned(), over_sessions: false }
     }
 
+    /// Uses this configuration of TLS.
+    pub(crate) fn over_tls(url: &str, tls: rustls::ClientConfig) -> Self {
+        let http = Client::builder().no_proxy().tls_backend_preconfigured(tls).build();
+        Self { http: http.expect("an HTTP client"), ..Self::new(url) }
+    }
+
     /// Uses a new session socket for each operation that sessions support.
     pub(crate) fn over_sessions(url: &str) -> Self {
         Self { over_sessions: true, ..Self::new(url) }
@@ -126,7 +134,7 @@ impl Api {
             headers.insert("x-request-id", id);
             headers.insert("content-type", "application/problem+json".parse().expect("a value"));
         }
-        ApiResponse { status, headers, text: body.to_string() }
+        ApiResponse { version: reqwest::Version::HTTP_11, status, headers, text: body.to_string() }
     }
 
     /// Sends any request; fails if no response arrives.

@@ -1,6 +1,7 @@
 //! The test harness: databases, server processes, clients, fault injection.
 
 mod api;
+mod authority;
 mod backend;
 mod binaries;
 mod clock;
@@ -20,11 +21,13 @@ mod scale;
 mod server;
 mod socket;
 mod test_lock;
+mod tls_client;
 
 use std::future::Future;
 use std::time::{Duration, Instant};
 
 pub(crate) use api::{Acquire, Api, ApiResponse, encode};
+pub(crate) use authority::{Authority, Identity};
 pub(crate) use backend::{Backend, DedicatedPostgres, Postgres, ReplicatedPostgres, Sqlite};
 pub(crate) use binaries::binary;
 pub(crate) use clock::FakeClock;
@@ -38,12 +41,13 @@ pub(crate) use pgbouncer::PgBouncer;
 pub(crate) use plain_server::PlainServer;
 pub(crate) use postgres::PostgresCluster;
 pub(crate) use postgres_proxy::{CommitFault, CommitFaultProxy};
-pub(crate) use raw_http::{HangUp, RawClient, RawHttp2};
+pub(crate) use raw_http::{HangUp, RawClient, RawHttp2, acquire_request};
 pub(crate) use rng::SeededRng;
 pub(crate) use scale::rounds;
 pub(crate) use server::{OverSessions, ServerProcess, command as server_command, send_signal, startup_error};
 pub(crate) use socket::WebSocket;
 pub(crate) use test_lock::exclusive_test_lock;
+pub(crate) use tls_client::{TlsClient, Trust};
 
 /// How long `eventually` waits.
 const TIMEOUT: Duration = Duration::from_secs(60);

@@ -17,6 +17,17 @@ pub(crate) enum HangUp {
     Reset,
 }
 
+/// An acquire over HTTP/1.1.
+pub(crate) fn acquire_request(host: &str, name: &str, acquire: &Acquire) -> String {
+    let body = acquire.body.to_string();
+    let key = acquire.key.as_ref().map_or(String::new(), |key| format!("idempotency-key: {key}\r\n"));
+    format!(
+        "POST {} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n{key}content-length: {}\r\n\r\n{body}",
+        path(name, "/acquire"),
+        body.len()
+    )
+}
+
 /// One connection that speaks HTTP/1.1.
 pub(crate) struct RawClient {
     stream: TcpStream,
@@ -31,14 +42,7 @@ impl RawClient {
 
     /// Sends an acquire and, in the same segment, more bytes.
     pub(crate) async fn acquire(&mut self, name: &str, acquire: &Acquire, more: &str) {
-        let body = acquire.body.to_string();
-        let key = acquire.key.as_ref().map_or(String::new(), |key| format!("idempotency-key: {key}\r\n"));
-        let request = format!(
-            "POST {} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n{key}content-length: {}\r\n\r\n{body}{more}",
-            path(name, "/acquire"),
-            self.host,
-            body.len()
-        );
+        let request = acquire_request(&self.host, name, acquire) + more;
         self.stream.write_all(request.as_bytes()).await.expect("the request is sent");
     }
 

@@ -44,6 +44,8 @@ pub(crate) struct ServerProcess<B, T = OverHttp> {
 struct RunningServer {
     child: Child,
     url: String,
+    /// Its standard output after the first line.
+    lines: Mutex<mpsc::Receiver<String>>,
 }
 
 impl<B: Backend, T: ApiTransport> ServerProcess<B, T> {
@@ -79,6 +81,12 @@ impl<B: Backend, T: ApiTransport> ServerProcess<B, T> {
 
     pub(crate) fn url(&self) -> &str {
         &self.process.url
+    }
+
+    /// The next line that the server prints after the one with its first address.
+    pub(crate) fn next_line(&self) -> String {
+        let lines = self.process.lines.lock().expect("the lines");
+        lines.recv_timeout(Duration::from_secs(60)).expect("another line")
     }
 
     pub(crate) fn api(&self) -> Api {
@@ -224,6 +232,6 @@ impl RunningServer {
             return Err(logs.lock().expect("the logs")[log_start..].to_owned());
         };
         let url = line.strip_prefix("listening on ").expect("the line with the address").to_owned();
-        Ok(Self { child, url })
+        Ok(Self { child, url, lines: Mutex::new(lines) })
     }
 }

@@ -22,7 +22,13 @@ use super::timeout::Timeout;
 #[derive(Debug)]
 pub(in crate::http) struct Connection {
     pub(in crate::http) stream: TcpStream,
-    pub(in crate::http) place: Place,
+    _place: Place,
+}
+
+impl Connection {
+    pub(in crate::http) fn new(stream: TcpStream, place: Place) -> Self {
+        Self { stream, _place: place }
+    }
 }
 
 /// A TCP stream that can be watched while it is used.
@@ -43,6 +49,11 @@ impl SharedTcp {
     /// The client of this stream.
     pub(in crate::http) fn peer(&self) -> Peer {
         Peer::new(Arc::clone(&self.connection), self.broken.clone())
+    }
+
+    /// The stream itself.
+    pub(in crate::http) fn as_tcp(&self) -> &TcpStream {
+        &self.connection.stream
     }
 
     /// The operating system reports a reset only once, to the first caller that reads it.
@@ -117,8 +128,8 @@ pub(super) mod tests {
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
 
-    use super::super::super::places::{ConnectionLimits, Places};
     use super::*;
+    use crate::http::places::{ConnectionLimits, Places};
     use crate::metrics::Metrics;
 
     pub(in crate::http::stream) const LONG: Duration = Duration::from_secs(60);
@@ -130,8 +141,8 @@ pub(super) mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let places = Places::new(ConnectionLimits::new(1, None, None), Metrics::new());
-        let place = places.take(IpAddr::from([127, 0, 0, 1])).await.unwrap();
-        (SharedTcp::new(Arc::new(Connection { stream, place }), stall), client)
+        let place = places.take(IpAddr::from([127, 0, 0, 1]), false).await.unwrap();
+        (SharedTcp::new(Arc::new(Connection::new(stream, place)), stall), client)
     }
 
     #[tokio::test]
