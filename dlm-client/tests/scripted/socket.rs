@@ -37,11 +37,11 @@ pub(crate) async fn session(mut stream: Connection, state: Arc<ScriptState>, upg
     };
     tokio::time::sleep(pause).await;
     accept_upgrade(&mut stream, upgrade.websocket_key.as_deref().unwrap(), SESSION_PROTOCOL).await;
+    let mut closing = state.closing.subscribe();
     state.sessions.fetch_add(1, Ordering::SeqCst);
     if matches!(&*state.session.lock().unwrap(), SessionMode::Flap) {
         return;
     }
-    let mut closing = state.closing.subscribe();
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
     loop {
         let message = tokio::select! {
