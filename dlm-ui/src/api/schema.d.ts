@@ -277,6 +277,41 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A role on the resources below a prefix. */
+        AccessRule: {
+            /**
+             * Format: int64
+             * @description The maximum number of live leases.
+             */
+            max_leases?: number | null;
+            /**
+             * Format: int64
+             * @description The maximum TTL, in milliseconds.
+             */
+            max_ttl_ms?: number | null;
+            /**
+             * Format: int64
+             * @description The maximum wait, in milliseconds.
+             */
+            max_wait_ms?: number | null;
+            /**
+             * Format: int64
+             * @description The maximum number of waiters.
+             */
+            max_waiters?: number | null;
+            /**
+             * @description The names that it covers: whole segments, so `orders` and `orders/` cover
+             *     `orders` and `orders/42` but not `orders2`. Empty: all names.
+             */
+            prefix: string;
+            /**
+             * Format: int32
+             * @description The maximum number of requests per second, at each server.
+             */
+            requests_per_second?: number | null;
+            /** @description What the rule allows. */
+            role: components["schemas"]["Role"];
+        };
         /**
          * @description The body of an acquire. All fields are optional.
          *
@@ -984,6 +1019,26 @@ export interface components {
          */
         StateFilter: "held" | "waiting" | "all";
         /**
+         * @description Authenticates one WebSocket upgrade of its principal, for callers that cannot send
+         *     headers with it. Its `Debug` is redacted.
+         */
+        Ticket: {
+            /** @description When it expires. */
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description The ticket. Send it as a subprotocol, after [`TICKET_PROTOCOL_PREFIX`]. */
+            ticket: string;
+        };
+        /**
+         * @description What a ticket opens.
+         * @enum {string}
+         */
+        TicketPurpose: "session" | "events";
+        /** @description The body of a request for a ticket. */
+        TicketRequest: {
+            /** @description What the ticket is for. */
+            purpose: components["schemas"]["TicketPurpose"];
+        };
+        /**
          * Format: date-time
          * @description An instant on the deciding clock. On the wire it is RFC 3339 in UTC with
          *     milliseconds; in memory it has microseconds.
@@ -1023,6 +1078,25 @@ export interface components {
              *     access.
              */
             waiter_id: string;
+        };
+        /**
+         * @description The caller, as the server knows it.
+         *
+         *     ```
+         *     use dlm_protocol::{Role, WhoAmI};
+         *
+         *     let reply = r#"{"principal": "api", "rules": [{"role": "lock", "prefix": "orders/"}], "expires_at": null}"#;
+         *     let me: WhoAmI = serde_json::from_str(reply)?;
+         *     assert_eq!((me.principal.as_str(), me.rules[0].role), ("api", Role::Lock));
+         *     # Ok::<_, serde_json::Error>(())
+         *     ```
+         */
+        WhoAmI: {
+            expires_at?: components["schemas"]["Timestamp"] | null;
+            /** @description The name of the principal; empty if the server does not authenticate. */
+            principal: string;
+            /** @description What the principal may do. */
+            rules: components["schemas"]["AccessRule"][];
         };
     };
     responses: never;

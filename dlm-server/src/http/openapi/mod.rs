@@ -17,6 +17,7 @@ use routes::{RouteDescription, describe};
 #[openapi(
     info(title = "dlm", description = "A distributed lock manager", license(name = "MIT OR Apache-2.0")),
     components(schemas(
+        wire::AccessRule,
         wire::AcquireRequest,
         wire::CancelOutcome,
         wire::Cancelled,
@@ -65,10 +66,14 @@ use routes::{RouteDescription, describe};
         wire::SessionQueued,
         wire::SessionRequest,
         wire::StateFilter,
+        wire::Ticket,
+        wire::TicketPurpose,
+        wire::TicketRequest,
         wire::Timestamp,
         wire::Ttl,
         wire::Wait,
         wire::Waiter,
+        wire::WhoAmI,
     ))
 )]
 struct Schemas;
