@@ -1,4 +1,4 @@
-import { createRouter, createWebHistory } from 'vue-router'
+import { createRouter, createWebHistory, type RouteLocationNormalized } from 'vue-router'
 import EventsView from './views/events/EventsView.vue'
 import LockView from './views/lock/LockView.vue'
 import LocksView from './views/locks/LocksView.vue'
@@ -18,7 +18,7 @@ export const router = createRouter({
   ],
 })
 
-router.afterEach((to) => {
+export function pageTitle(to: RouteLocationNormalized): string {
   const name = to.name === 'lock' ? String(to.params['name']) : String(to.meta['title'] ?? '')
-  document.title = name ? `${name} · dlm` : 'dlm'
-})
+  return name ? `${name} · dlm` : 'dlm'
+}

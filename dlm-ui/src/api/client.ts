@@ -1,3 +1,4 @@
+import { credential } from './credential'
 import { MAX_HOLD_MS } from './limits'
 import type {
   AcquireRequest,
@@ -10,7 +11,11 @@ import type {
   Problem,
   Queued,
   Released,
+  Role,
   StateFilter,
+  Ticket,
+  TicketPurpose,
+  WhoAmI,
 } from './types'
 
 /** A response with an error status. */
@@ -26,6 +31,16 @@ export class ApiError extends Error {
 
   get code(): string | null {
     return this.problem?.code ?? null
+  }
+
+  /** The server needs a credential, or does not accept the one it got. */
+  get unauthenticated(): boolean {
+    return this.status === 401
+  }
+
+  /** The role that the principal lacks; `null` if that is not the problem. */
+  get missingRole(): Role | null {
+    return this.code === 'forbidden' ? (this.problem?.required ?? null) : null
   }
 }
 
@@ -57,13 +72,39 @@ const REQUEST_TIMEOUT_MS = 10_000
 /** The server holds an acquire open for up to `MAX_HOLD_MS` before it responds. */
 const ACQUIRE_TIMEOUT_MS = MAX_HOLD_MS + REQUEST_TIMEOUT_MS
 
+/** Sends a request, and again after another sign-in if the server refuses the credential. */
 async function call<T>(path: string, options: RequestOptions = {}): Promise<T> {
-  const { method = 'GET', body, headers = {}, timeoutMs = REQUEST_TIMEOUT_MS } = options
+  const { identity } = credential
+  for (;;) {
+    // Otherwise it is sent at once: views that end with a sign-out still send with its token.
+    if (credential.asking) await credential.ready(options.signal)
+    if (credential.identity !== identity) throw new ApiError(401, null, 'Signed out')
+    const { token } = credential
+    try {
+      return await send<T>(path, options, token)
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      if (error.missingRole) credential.forbidden()
+      const repeat = error.unauthenticated && (await credential.refused(token, identity, options.signal))
+      if (!repeat) throw error
+    }
+  }
+}
+
+async function send<T>(path: string, options: RequestOptions, token: string | null): Promise<T> {
+  const { method = 'GET', body, timeoutMs = REQUEST_TIMEOUT_MS } = options
+  const headers = { ...options.headers }
+  if (body !== undefined) headers['content-type'] = 'application/json'
+  if (token !== null) headers['authorization'] = `Bearer ${token}`
   const timeout = AbortSignal.timeout(timeoutMs)
   const init: RequestInit = {
     method,
-    headers: body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
+    headers,
     signal: options.signal ? AbortSignal.any([options.signal, timeout]) : timeout,
+    // Nothing that a principal may see stays on disk.
+    cache: 'no-store',
+    // The API does not redirect, and the token is for this server only.
+    redirect: 'error',
   }
   if (body !== undefined) init.body = JSON.stringify(body)
   let response: Response
@@ -103,6 +144,15 @@ export function lockPath(name: string): string {
 }
 
 export const api = {
+  whoami: (signal?: AbortSignal) => call<WhoAmI>('/v1/whoami', { signal }),
+
+  /** Who the caller is with this token instead of the one in force. Asks for no other if the server refuses it. */
+  identify: (token: string | null, signal?: AbortSignal) => send<WhoAmI>('/v1/whoami', { signal }, token),
+
+  /** A ticket that opens one WebSocket. */
+  ticket: (purpose: TicketPurpose, signal?: AbortSignal) =>
+    call<Ticket>('/v1/tickets', { method: 'POST', body: { purpose }, signal }),
+
   overview: (seconds: number, signal?: AbortSignal) =>
     call<Overview>(`/v1/overview${query({ seconds })}`, { signal }),
 

@@ -1,5 +1,11 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { EventSocket, type BrowserEnvironment, type Gap, type StreamState } from './eventSocket'
+import {
+  EventSocket,
+  type Authenticate,
+  type BrowserEnvironment,
+  type Gap,
+  type StreamState,
+} from './eventSocket'
 import type { StreamMessage } from './types'
 
 /** Stands in for the browser's WebSocket. */
@@ -9,7 +15,10 @@ class FakeSocket {
   onclose: ((event: { code: number }) => void) | null = null
   closed = false
 
-  constructor(readonly url: URL) {}
+  constructor(
+    readonly url: URL,
+    readonly protocols: string[],
+  ) {}
 
   close(): void {
     this.closed = true
@@ -30,10 +39,11 @@ let states: StreamState[]
 let gaps: Gap[]
 let frames: (() => void)[]
 let hidden: boolean
+const authenticate = vi.fn<Authenticate>()
 
 const environment: BrowserEnvironment = {
-  openSocket: (url) => {
-    const socket = new FakeSocket(new URL(url))
+  openSocket: (url, protocols) => {
+    const socket = new FakeSocket(new URL(url), protocols)
     sockets.push(socket)
     return socket as unknown as WebSocket
   },
@@ -47,7 +57,14 @@ const environment: BrowserEnvironment = {
   baseUrl: () => 'ws://server',
 }
 
-function connect(cursor: string | null, filter = {}): EventSocket {
+/** Starts a stream and waits until it opens its socket. */
+async function connect(cursor: string | null, filter = {}): Promise<EventSocket> {
+  const stream = start(cursor, filter)
+  await vi.advanceTimersByTimeAsync(0)
+  return stream
+}
+
+function start(cursor: string | null, filter = {}): EventSocket {
   const socket = new EventSocket(
     filter,
     {
@@ -55,6 +72,7 @@ function connect(cursor: string | null, filter = {}): EventSocket {
       state: (state) => states.push(state),
       gap: (gap) => gaps.push(gap),
     },
+    authenticate,
     environment,
   )
   socket.start(cursor)
@@ -77,6 +95,8 @@ const event = (cursor: string) => ({ type: 'event', cursor, kind: 'granted', res
 
 beforeEach(() => {
   vi.useFakeTimers()
+  authenticate.mockReset()
+  authenticate.mockResolvedValue(null)
   sockets = []
   batches = []
   states = []
@@ -86,14 +106,14 @@ beforeEach(() => {
 })
 afterEach(() => vi.useRealTimers())
 
-test('the URL carries the cursor and the filter', () => {
-  connect('c 1', { prefix: 'orders/', renewals: true })
+test('the URL carries the cursor and the filter', async () => {
+  await connect('c 1', { prefix: 'orders/', renewals: true })
   const query = newestSocket().url.searchParams
   expect(Object.fromEntries(query)).toEqual({ prefix: 'orders/', renewals: 'true', after: 'c 1' })
 })
 
-test('messages between two frames are delivered as one batch', () => {
-  connect(null)
+test('messages between two frames are delivered as one batch', async () => {
+  await connect(null)
   newestSocket().emit({ type: 'synced', cursor: 'c0' })
   newestSocket().emit(event('c1'))
   expect(batches).toEqual([])
@@ -102,8 +122,8 @@ test('messages between two frames are delivered as one batch', () => {
   expect(states).toEqual(['connecting', 'live'])
 })
 
-test('the state is replaying until the synced message, then live', () => {
-  connect('c0')
+test('the state is replaying until the synced message, then live', async () => {
+  await connect('c0')
   newestSocket().emit(event('c1'))
   runFrame()
   expect(states.at(-1)).toBe('replaying')
@@ -112,30 +132,30 @@ test('the state is replaying until the synced message, then live', () => {
   expect(states.at(-1)).toBe('live')
 })
 
-test('reconnecting resumes after the last delivered message', () => {
-  connect('c0')
+test('reconnecting resumes after the last delivered message', async () => {
+  await connect('c0')
   newestSocket().emit(event('c1'))
   runFrame()
   // Received but not delivered, so it must be replayed.
   newestSocket().emit(event('c2'))
   newestSocket().disconnect()
   expect(states.at(-1)).toBe('reconnecting')
-  vi.advanceTimersByTime(200)
+  await vi.advanceTimersByTimeAsync(200)
   expect(sockets).toHaveLength(2)
   expect(newestSocket().url.searchParams.get('after')).toBe('c1')
   runFrame()
   expect(batches).toHaveLength(1)
 })
 
-test('backoff grows while the server is unreachable and resets after a delivery', () => {
-  connect('c0')
+test('backoff grows while the server is unreachable and resets after a delivery', async () => {
+  await connect('c0')
   const delays: number[] = []
   for (let round = 0; round < 7; round += 1) {
     const before = sockets.length
     newestSocket().disconnect()
     let waited = 0
     while (sockets.length === before) {
-      vi.advanceTimersByTime(50)
+      await vi.advanceTimersByTimeAsync(50)
       waited += 50
     }
     delays.push(waited)
@@ -144,49 +164,49 @@ test('backoff grows while the server is unreachable and resets after a delivery'
   newestSocket().emit({ type: 'synced', cursor: 'c1' })
   runFrame()
   newestSocket().disconnect()
-  vi.advanceTimersByTime(200)
+  await vi.advanceTimersByTimeAsync(200)
   expect(newestSocket().url.searchParams.get('after')).toBe('c1')
 })
 
-test('a silent connection is closed after the silence timeout', () => {
-  connect(null)
+test('a silent connection is closed after the silence timeout', async () => {
+  await connect(null)
   newestSocket().emit({ type: 'synced', cursor: 'c0' })
   runFrame()
   const silent = newestSocket()
-  vi.advanceTimersByTime(14_000)
+  await vi.advanceTimersByTimeAsync(14_000)
   silent.emit({ type: 'bookmark', cursor: 'c1' })
-  vi.advanceTimersByTime(14_999)
+  await vi.advanceTimersByTimeAsync(14_999)
   expect(silent.closed).toBe(false)
-  vi.advanceTimersByTime(1)
+  await vi.advanceTimersByTimeAsync(1)
   expect(silent.closed).toBe(true)
   expect(states.at(-1)).toBe('reconnecting')
 })
 
-test('a connection attempt that never opens times out and is retried', () => {
-  connect(null)
-  vi.advanceTimersByTime(15_000)
+test('a connection attempt that never opens times out and is retried', async () => {
+  await connect(null)
+  await vi.advanceTimersByTimeAsync(15_000)
   expect(newestSocket().closed).toBe(true)
-  vi.advanceTimersByTime(200)
+  await vi.advanceTimersByTimeAsync(200)
   expect(sockets).toHaveLength(2)
 })
 
-test.each([4400, 4410])('a rejected cursor (close code %i) is reported and not retried', (code) => {
-  connect('c0')
+test.each([4400, 4410])('a rejected cursor (close code %i) is reported and not retried', async (code) => {
+  await connect('c0')
   newestSocket().disconnect(code)
-  vi.advanceTimersByTime(60_000)
+  await vi.advanceTimersByTimeAsync(60_000)
   expect(gaps).toEqual(['cursor-lost'])
   expect(sockets).toHaveLength(1)
 })
 
-test('too many pending messages are reported as an overflow', () => {
-  connect('c0')
+test('too many pending messages are reported as an overflow', async () => {
+  await connect('c0')
   for (let number = 0; number <= 20_000; number += 1) newestSocket().emit(event(`c${number}`))
   expect(gaps).toEqual(['overflow'])
   expect(newestSocket().closed).toBe(true)
 })
 
-test('nothing is delivered while the page is hidden, and everything once it is visible', () => {
-  const stream = connect('c0')
+test('nothing is delivered while the page is hidden, and everything once it is visible', async () => {
+  const stream = await connect('c0')
   hidden = true
   newestSocket().emit(event('c1'))
   runFrame()
@@ -197,30 +217,93 @@ test('nothing is delivered while the page is hidden, and everything once it is v
   expect(batches).toHaveLength(1)
 })
 
-test('a hidden page with too many pending messages disconnects and resumes from its cursor', () => {
-  const stream = connect('c0')
+test('a hidden page with too many pending messages disconnects and resumes from its cursor', async () => {
+  const stream = await connect('c0')
   newestSocket().emit(event('c1'))
   runFrame()
   hidden = true
   for (let number = 2; number < 3_000; number += 1) newestSocket().emit(event(`c${number}`))
   expect(newestSocket().closed).toBe(true)
-  vi.advanceTimersByTime(60_000)
+  await vi.advanceTimersByTimeAsync(60_000)
   expect(sockets).toHaveLength(1)
   hidden = false
   stream.wake()
+  await vi.advanceTimersByTimeAsync(0)
   expect(newestSocket().url.searchParams.get('after')).toBe('c1')
   expect(gaps).toEqual([])
 })
 
-test('a stopped stream delivers nothing', () => {
-  const stream = connect('c0')
+test('a stopped stream delivers nothing', async () => {
+  const stream = await connect('c0')
   const socket = newestSocket()
   socket.emit(event('c1'))
   stream.stop()
   runFrame()
   socket.emit(event('c2'))
-  vi.advanceTimersByTime(60_000)
+  await vi.advanceTimersByTimeAsync(60_000)
   expect(batches).toEqual([])
   expect(sockets).toHaveLength(1)
   expect(states.at(-1)).toBe('stopped')
+})
+
+test('a ticket is offered as a subprotocol, a new one for each connection, and never in the URL', async () => {
+  authenticate.mockResolvedValueOnce('first').mockResolvedValueOnce('second')
+  await connect('c0')
+  expect(newestSocket().protocols).toEqual(['dlm.events.v1', 'dlm.ticket.first'])
+  newestSocket().disconnect()
+  await vi.advanceTimersByTimeAsync(200)
+  expect(newestSocket().protocols).toEqual(['dlm.events.v1', 'dlm.ticket.second'])
+  expect(sockets.map(({ url }) => url.href).join()).not.toMatch(/ticket|first|second/)
+  expect(authenticate.mock.calls.map(([reconnecting]) => reconnecting)).toEqual([false, true])
+})
+
+test('without a ticket only the protocol of the stream is offered', async () => {
+  await connect('c0')
+  expect(newestSocket().protocols).toEqual(['dlm.events.v1'])
+})
+
+test.each([4401, 4403])(
+  'after close code %i the stream authenticates and resumes from its cursor',
+  async (code) => {
+    await connect('c0')
+    newestSocket().emit(event('c1'))
+    runFrame()
+    newestSocket().disconnect(code)
+    await vi.advanceTimersByTimeAsync(200)
+    expect(authenticate).toHaveBeenLastCalledWith(true, expect.any(AbortSignal))
+    expect(newestSocket().url.searchParams.get('after')).toBe('c1')
+    expect(gaps).toEqual([])
+  },
+)
+
+test('a stream that waits for a sign-in opens no socket, also when the page becomes visible', async () => {
+  let signIn: (ticket: string) => void = () => undefined
+  authenticate.mockReturnValueOnce(new Promise((resolve) => (signIn = resolve)))
+  const stream = await connect('c0')
+  stream.wake()
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect([sockets.length, authenticate.mock.calls.length]).toEqual([0, 1])
+  signIn('late')
+  await vi.advanceTimersByTimeAsync(0)
+  expect(newestSocket().protocols).toContain('dlm.ticket.late')
+})
+
+test('a stream that is stopped while it waits for a ticket opens no socket', async () => {
+  let deliver: (ticket: string) => void = () => undefined
+  authenticate.mockReturnValueOnce(new Promise((resolve) => (deliver = resolve)))
+  const stream = await connect('c0')
+  stream.stop()
+  expect(authenticate.mock.calls[0]?.[1].aborted).toBe(true)
+  deliver('late')
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(sockets).toEqual([])
+  expect(states.at(-1)).toBe('stopped')
+})
+
+test('a ticket that can not be had is asked for again', async () => {
+  authenticate.mockRejectedValueOnce(new Error('unreachable')).mockResolvedValue('ticket')
+  await connect('c0')
+  expect(states.at(-1)).toBe('reconnecting')
+  await vi.advanceTimersByTimeAsync(200)
+  expect(newestSocket().protocols).toContain('dlm.ticket.ticket')
 })

@@ -7,8 +7,8 @@ import type { StreamMessage } from './types'
 
 export type StreamState = 'connecting' | 'replaying' | 'live' | 'reconnecting' | 'stopped'
 
-/** Why the stream can't continue event by event. */
-export type Gap = 'cursor-lost' | 'overflow'
+/** Why the stream can't continue event by event. `access-changed`: other locks can be seen than before. */
+export type Gap = 'cursor-lost' | 'overflow' | 'access-changed'
 
 export interface StreamFilter {
   prefix?: string
@@ -23,9 +23,15 @@ export interface StreamHandlers {
   gap: (gap: Gap) => void
 }
 
+/**
+ * Prepares a connection. Resolves to a ticket, or to `null` if the server needs none. Why a server refuses a WebSocket
+ * can't be read in a browser, so before a connection is made again, this finds out whether it may be.
+ */
+export type Authenticate = (reconnecting: boolean, signal: AbortSignal) => Promise<string | null>
+
 /** The browser APIs that the socket depends on. */
 export interface BrowserEnvironment {
-  openSocket: (url: string, protocol: string) => WebSocket
+  openSocket: (url: string, protocols: string[]) => WebSocket
   /** Runs a task before the next frame. Returns a function that cancels it. */
   requestFrame: (task: () => void) => () => void
   isHidden: () => boolean
@@ -34,7 +40,10 @@ export interface BrowserEnvironment {
   baseUrl: () => string
 }
 
-/** WebSocket close codes of the API. */
+const PROTOCOL = 'dlm.events.v1'
+/** A ticket is offered as a subprotocol: a browser can't send headers with a WebSocket, and a URL would be logged. */
+const TICKET_PROTOCOL_PREFIX = 'dlm.ticket.'
+/** WebSocket close codes of the API. All others, such as those of a lost right, lead to a reconnect. */
 const INVALID_CURSOR = 4400
 const CURSOR_EXPIRED = 4410
 const TOO_SLOW = 4429
@@ -49,7 +58,7 @@ const MAX_PENDING_HIDDEN = 2_000
 const BATCH_BUDGET_MS = 8
 
 export const browserEnvironment: BrowserEnvironment = {
-  openSocket: (url, protocol) => new WebSocket(url, protocol),
+  openSocket: (url, protocols) => new WebSocket(url, protocols),
   requestFrame: (task) => {
     const handle = requestAnimationFrame(task)
     return () => cancelAnimationFrame(handle)
@@ -62,6 +71,8 @@ export const browserEnvironment: BrowserEnvironment = {
 
 export class EventSocket {
   #socket: WebSocket | null = null
+  /** Aborts the preparation of a connection. */
+  #preparation: AbortController | null = null
   #state: StreamState = 'stopped'
   #pending: string[] = []
   #cancelFrame: (() => void) | null = null
@@ -75,6 +86,7 @@ export class EventSocket {
   constructor(
     private readonly filter: StreamFilter,
     private readonly handlers: StreamHandlers,
+    private readonly authenticate: Authenticate,
     private readonly environment: BrowserEnvironment = browserEnvironment,
   ) {}
 
@@ -108,7 +120,7 @@ export class EventSocket {
   wake(): void {
     if (this.#state === 'stopped') return
     if (this.#pending.length > 0) this.#scheduleDelivery()
-    if (!this.#socket) {
+    if (!this.#socket && !this.#preparation) {
       clearTimeout(this.#reconnectTimer)
       this.#failures = 0
       this.#connect()
@@ -116,8 +128,25 @@ export class EventSocket {
   }
 
   #connect(): void {
-    if (this.#state !== 'reconnecting') this.#setState('connecting')
-    const socket = this.environment.openSocket(this.#url(), 'dlm.events.v1')
+    const reconnecting = this.#state === 'reconnecting'
+    if (!reconnecting) this.#setState('connecting')
+    const preparation = new AbortController()
+    this.#preparation = preparation
+    this.authenticate(reconnecting, preparation.signal).then(
+      (ticket) => {
+        if (preparation.signal.aborted) return
+        this.#preparation = null
+        this.#open(ticket)
+      },
+      () => {
+        if (!preparation.signal.aborted) this.#reconnectLater()
+      },
+    )
+  }
+
+  #open(ticket: string | null): void {
+    const protocols = ticket === null ? [PROTOCOL] : [PROTOCOL, TICKET_PROTOCOL_PREFIX + ticket]
+    const socket = this.environment.openSocket(this.#url(), protocols)
     this.#socket = socket
     this.#restartSilenceTimer()
     let opened = false
@@ -195,6 +224,8 @@ export class EventSocket {
     this.#cancelFrame?.()
     this.#cancelFrame = null
     this.#pending = []
+    this.#preparation?.abort()
+    this.#preparation = null
     const socket = this.#socket
     this.#socket = null
     if (socket) {

@@ -3,6 +3,7 @@ import type { components } from './schema'
 
 type Schemas = components['schemas']
 
+export type AccessRule = Schemas['AccessRule']
 export type AcquireRequest = Schemas['AcquireRequest']
 export type ContendedLock = Schemas['ContendedLock']
 export type EventKind = Schemas['EventKind']
@@ -22,8 +23,12 @@ export type Problem = Schemas['Problem']
 export type Queued = Schemas['Queued']
 export type Released = Schemas['Released']
 export type Renewal = Schemas['Renewal']
+export type Role = Schemas['Role']
 export type StateFilter = Schemas['StateFilter']
+export type Ticket = Schemas['Ticket']
+export type TicketPurpose = Schemas['TicketPurpose']
 export type Waiter = Schemas['Waiter']
+export type WhoAmI = Schemas['WhoAmI']
 
 /** A message of the event stream. */
 export type StreamMessage = LockEvent | Renewal | Schemas['EventMark']

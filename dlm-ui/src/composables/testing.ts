@@ -2,7 +2,7 @@
 import { createPinia, setActivePinia } from 'pinia'
 import { effectScope } from 'vue'
 import { vi } from 'vitest'
-import type { Gap, StreamFilter, StreamHandlers } from '../api/eventSocket'
+import type { Authenticate, Gap, StreamFilter, StreamHandlers } from '../api/eventSocket'
 import type { StreamMessage } from '../api/types'
 
 /** Stands in for `EventSocket`. At most one is open. */
@@ -14,6 +14,7 @@ export class FakeStream {
   constructor(
     readonly filter: StreamFilter,
     private readonly handlers: StreamHandlers,
+    readonly authenticate: Authenticate,
   ) {}
 
   start(cursor: string | null): void {

@@ -4,6 +4,7 @@ import { api } from '../api/client'
 import type { EventKind } from '../api/types'
 import { event, granted } from '../state/testData'
 import { useConnection } from '../stores/connection'
+import { useSignIn } from '../stores/signIn'
 import { FakeStream, inScope, settle, stream } from './testing'
 import { useEventTail } from './useEventTail'
 
@@ -82,4 +83,15 @@ test('pausing repeatedly shows no event twice', async () => {
   // The stream resumes after the last shown event.
   expect(stream().cursor).toBe('c1')
   expect(versions()).toEqual([1])
+})
+
+test('other rights reload the events at once', async () => {
+  const { versions } = await setup()
+  stream().emit(granted(1, 1))
+  await settle(200)
+  newest.mockResolvedValue({ events: [granted(7, 7)], cursor: 'c7' })
+  useSignIn().rules = [{ role: 'observe', prefix: 'b' }]
+  await settle()
+  expect(versions()).toEqual([7])
+  expect(stream().cursor).toBe('c7')
 })

@@ -33,7 +33,7 @@ export function useEventTail({ prefix, resource, kinds, paused }: EventTailOptio
   /** The number of events shown since the list was loaded. */
   const receivedCount = ref(0)
   const loaded = ref(false)
-  const error = ref<string | null>(null)
+  const error = shallowRef<ApiError | null>(null)
   /** The number of events received while paused. */
   const bufferedCount = ref(0)
   let buffered: LockEvent[] = []
@@ -48,7 +48,8 @@ export function useEventTail({ prefix, resource, kinds, paused }: EventTailOptio
   const matchesKinds = (event: LockEvent) => kinds.value.length === 0 || kinds.value.includes(event.kind)
 
   const { load } = useRetry((failure: ApiError) => {
-    error.value = failure.message
+    error.value = failure
+    events.value = []
     loaded.value = true
   })
   const stream = useEventStream(() => ({ prefix: prefix.value, resource: resource.value }), {
@@ -96,6 +97,8 @@ export function useEventTail({ prefix, resource, kinds, paused }: EventTailOptio
       connection.setStatus('paused')
     } else if (gap === 'cursor-lost') {
       connection.notice = 'Some events are no longer in the log. The newest events were loaded.'
+      reload()
+    } else if (gap === 'access-changed') {
       reload()
     } else {
       connection.reportOverload(

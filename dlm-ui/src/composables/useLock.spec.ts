@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { ref } from 'vue'
 import { api, UnreachableError } from '../api/client'
+import { denial } from '../api/testing'
 import type { LockStatus } from '../api/types'
 import { granted, held } from '../state/testData'
 import { useClock } from '../stores/clock'
+import { useSignIn } from '../stores/signIn'
 import { deferred, FakeStream, inScope, settle, stream } from './testing'
 import { useLock } from './useLock'
 
@@ -94,4 +96,19 @@ test('an overdue lease is fetched, since it may have been renewed through anothe
   await settle(500)
   expect(lock.status.value?.holders[0]?.expires_at).toBe('2099-01-01T00:05:00.000Z')
   expect(status).toHaveBeenCalledTimes(2)
+})
+
+test('a lock that may no longer be seen is no longer shown, and is again once it may be', async () => {
+  const lock = await setup(held('a', 1))
+  status.mockRejectedValueOnce(denial('observe'))
+  useSignIn().rules = []
+  await settle()
+  expect(lock.error.value?.missingRole).toBe('observe')
+  expect([lock.status.value, lock.events.value]).toEqual([null, []])
+  expect(FakeStream.current).toBeNull()
+  status.mockResolvedValueOnce(held('a', 2))
+  useSignIn().rules = [{ role: 'observe', prefix: 'a' }]
+  await settle()
+  expect([lock.error.value, lock.status.value?.version]).toEqual([null, 2])
+  expect(stream().cursor).toBe('c0')
 })

@@ -1,5 +1,5 @@
 // The status of one lock, fetched again after each of its events, and its newest events.
-import { onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
+import { onScopeDispose, shallowRef, watch, type Ref } from 'vue'
 import { api, retryable, type ApiError } from '../api/client'
 import type { LockEvent, LockStatus, StreamMessage } from '../api/types'
 import { applyRenewal, mergeStatus } from '../state/rows'
@@ -18,7 +18,7 @@ export function useLock(name: Ref<string>) {
   const status = shallowRef<LockStatus | null>(null)
   /** Oldest first. */
   const events = shallowRef<LockEvent[]>([])
-  const error = ref<string | null>(null)
+  const error = shallowRef<ApiError | null>(null)
   let notBefore = Number.NEGATIVE_INFINITY
   let timer: ReturnType<typeof setTimeout> | undefined
   let inFlight = false
@@ -27,7 +27,9 @@ export function useLock(name: Ref<string>) {
   let disposed = false
 
   const { load } = useRetry((failure: ApiError) => {
-    error.value = failure.message
+    error.value = failure
+    status.value = null
+    events.value = []
   })
   const stream = useEventStream(() => ({ resource: name.value, renewals: true }), {
     messages: handleMessages,

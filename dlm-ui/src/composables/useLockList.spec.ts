@@ -5,6 +5,7 @@ import type { LockPage, LockStatus, StateFilter } from '../api/types'
 import type { Sort } from '../state/sort'
 import { event, granted, held } from '../state/testData'
 import { useConnection } from '../stores/connection'
+import { useSignIn } from '../stores/signIn'
 import { deferred, FakeStream, inScope, settle, stream } from './testing'
 import { useLockList } from './useLockList'
 
@@ -192,4 +193,16 @@ test('rows of a frozen list keep their places', async () => {
   frozen.value = false
   await settle(50)
   expect(names()).toEqual(['a', 'b'])
+})
+
+test('other rights reload the list at once', async () => {
+  list.mockResolvedValue(page([held('a', 1), held('b', 1)]))
+  const { names } = setup()
+  await settle(50)
+  list.mockResolvedValue(page([held('b', 1)]))
+  useSignIn().rules = [{ role: 'observe', prefix: 'b' }]
+  await settle(50)
+  expect(names()).toEqual(['b'])
+  expect(useConnection().status).toBe('live')
+  expect(useConnection().notice).toBeNull()
 })

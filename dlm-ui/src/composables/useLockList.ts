@@ -36,7 +36,7 @@ export function useLockList({ prefix, filter, sort, frozen, visibleNames }: Lock
   const loaded = ref(false)
   const complete = ref(false)
   const truncated = ref(false)
-  const error = ref<string | null>(null)
+  const error = shallowRef<ApiError | null>(null)
 
   let model = new LockListModel(filter.value)
   /** The model is not shown yet: during a reload the previous rows stay on screen until the list is complete. */
@@ -49,7 +49,7 @@ export function useLockList({ prefix, filter, sort, frozen, visibleNames }: Lock
     gap: handleGap,
   })
   const { load } = useRetry((failure: ApiError) => {
-    error.value = failure.message
+    error.value = failure
     model = new LockListModel(filter.value)
     ordered.value = []
     loaded.value = true
@@ -100,6 +100,8 @@ export function useLockList({ prefix, filter, sort, frozen, visibleNames }: Lock
   function handleGap(gap: Gap): void {
     if (gap === 'cursor-lost') {
       connection.notice = 'Some events are no longer in the log. The list was reloaded.'
+      reload({ sameList: true })
+    } else if (gap === 'access-changed') {
       reload({ sameList: true })
     } else {
       connection.reportOverload('Events arrive too fast to show each change. Reloading every few seconds.')

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { api, UnreachableError } from '../api/client'
+import { denial } from '../api/testing'
 import type { Overview } from '../api/types'
 import { useClock } from '../stores/clock'
 import { useConnection } from '../stores/connection'
+import { useSignIn } from '../stores/signIn'
 import { deferred, inScope, settle } from './testing'
 import { useOverview } from './useOverview'
 
@@ -73,4 +75,17 @@ test('data is stale since the last response, not since the failure', async () =>
   clock.now = performance.now() + clock.offset
   expect(connection.status).toBe('disconnected')
   expect(connection.staleSince).toBe(respondedAt + clock.offset)
+})
+
+test('an overview that may not be seen is not asked for again until the rights change', async () => {
+  request.mockRejectedValue(denial('observe'))
+  const { overview: shown, error } = setup()
+  await settle(60_000)
+  expect(request).toHaveBeenCalledTimes(1)
+  expect(error.value?.missingRole).toBe('observe')
+  expect(useConnection().status).toBe('idle')
+  request.mockResolvedValue(overview(3))
+  useSignIn().rules = [{ role: 'observe', prefix: 'a' }]
+  await settle()
+  expect([shown.value?.held, error.value]).toEqual([3, null])
 })

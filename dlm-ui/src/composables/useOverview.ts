@@ -1,11 +1,12 @@
 // Polls the overview, which the server computes once for all clients.
-import { onScopeDispose, ref, shallowRef } from 'vue'
+import { onScopeDispose, shallowRef, watch } from 'vue'
 import { api, ApiError, UnreachableError } from '../api/client'
 import { OVERVIEW_SECONDS } from '../api/limits'
 import type { Overview } from '../api/types'
 import { mergeSeconds } from '../state/seconds'
 import { useClock } from '../stores/clock'
 import { useConnection } from '../stores/connection'
+import { useSignIn } from '../stores/signIn'
 
 const POLL_INTERVAL_MS = 150
 const RETRY_DELAY_MS = 1_000
@@ -15,8 +16,9 @@ const RECENT_SECONDS = 10
 export function useOverview() {
   const connection = useConnection()
   const clock = useClock()
+  const signIn = useSignIn()
   const overview = shallowRef<Overview | null>(null)
-  const error = ref<string | null>(null)
+  const error = shallowRef<ApiError | null>(null)
   let timer: ReturnType<typeof setTimeout> | undefined
   let disposed = false
   let inFlight = false
@@ -38,9 +40,16 @@ export function useOverview() {
       connection.setStatus('live')
     } catch (failure) {
       if (disposed) return
+      if (failure instanceof ApiError && failure.missingRole) {
+        // Another request would be denied, and recorded, as well.
+        error.value = failure
+        overview.value = null
+        connection.setStatus('idle')
+        return
+      }
       delay = RETRY_DELAY_MS
       connection.setStatus('disconnected', respondedAt)
-      if (failure instanceof ApiError && failure.status < 500) error.value = failure.message
+      if (failure instanceof ApiError && failure.status < 500) error.value = failure
       else if (!(failure instanceof UnreachableError) && !(failure instanceof ApiError)) throw failure
     } finally {
       inFlight = false
@@ -67,6 +76,14 @@ export function useOverview() {
     clearTimeout(timer)
     document.removeEventListener('visibilitychange', onVisibilityChange)
   })
+  watch(
+    () => signIn.rules,
+    () => {
+      // What is known includes locks that may no longer be seen.
+      overview.value = null
+      schedule(0)
+    },
+  )
   void poll()
 
   return { overview, error }

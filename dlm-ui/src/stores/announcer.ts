@@ -28,6 +28,12 @@ export const useAnnouncer = defineStore('announcer', () => {
     flush()
   }
 
+  function clear(): void {
+    clearTimeout(timer)
+    pending = null
+    message.value = ''
+  }
+
   function flush(): void {
     clearTimeout(timer)
     if (pending === null) return
@@ -36,5 +42,5 @@ export const useAnnouncer = defineStore('announcer', () => {
     lastAnnounced = Date.now()
   }
 
-  return { message, summarize, announce }
+  return { message, summarize, announce, clear }
 })

@@ -1,6 +1,6 @@
 import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { api } from '../api/client'
+import { api, ApiError } from '../api/client'
 import { useClock } from './clock'
 
 const at = (ms: number) => new Date(ms).toISOString()
@@ -43,5 +43,18 @@ test('a wall clock jump triggers an immediate sync', async () => {
   await vi.advanceTimersByTimeAsync(250)
   expect(request).toHaveBeenCalledTimes(1)
   expect(clock.now - before).toBe(250)
+  stop()
+})
+
+test('a clock that may not read the overview asks once a minute, and once at a time', async () => {
+  vi.useFakeTimers()
+  const request = vi.spyOn(api, 'overview').mockRejectedValue(new ApiError(403, null, 'denied'))
+  const clock = useClock()
+  const stop = clock.run()
+  await vi.advanceTimersByTimeAsync(59_000)
+  expect(request).toHaveBeenCalledTimes(1)
+  request.mockReturnValue(new Promise(() => undefined))
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(request).toHaveBeenCalledTimes(2)
   stop()
 })

@@ -1,6 +1,6 @@
 import { defineStore } from 'pinia'
 import { ref } from 'vue'
-import { api } from '../api/client'
+import { api, retryable } from '../api/client'
 
 /** Samples older than this are replaced: the two clocks drift apart. */
 const SAMPLE_MAX_AGE_MS = 60_000
@@ -18,6 +18,7 @@ export const useClock = defineStore('clock', () => {
   let lastWallClockOffset = wallClockOffset()
   let bestRoundTrip = Number.POSITIVE_INFINITY
   let sampledAt = Number.NEGATIVE_INFINITY
+  let syncing = false
 
   /** Adds a sample of the server's clock. The shorter the round trip, the more accurate the sample. */
   function addSample(serverTime: string, sentAt: number, receivedAt: number): void {
@@ -29,13 +30,17 @@ export const useClock = defineStore('clock', () => {
   }
 
   async function sync(): Promise<void> {
-    if (performance.now() - sampledAt < SAMPLE_MAX_AGE_MS) return
+    if (syncing || performance.now() - sampledAt < SAMPLE_MAX_AGE_MS) return
+    syncing = true
     const sentAt = performance.now()
     try {
       const { at } = await api.overview(0)
       addSample(at, sentAt, performance.now())
-    } catch {
-      // The server is unreachable: keep the last sample.
+    } catch (error) {
+      // Keep the last sample. Whoever may not see the overview does not ask for it every few seconds.
+      if (!retryable(error)) sampledAt = performance.now()
+    } finally {
+      syncing = false
     }
   }
 
