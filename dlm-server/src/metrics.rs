@@ -36,6 +36,11 @@ struct TaskLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabels {
     result: &'static str,
 }
@@ -101,6 +106,10 @@ pub struct Metrics {
     task_failures: Family<TaskLabels, Counter>,
     tls_loads: Family<ResultLabels, Counter>,
     tls_expiry: Gauge<f64, AtomicU64>,
+    authentication_failures: Family<ReasonLabels, Counter>,
+    auth_file_loads: Family<ResultLabels, Counter>,
+    auth_file_loaded: Gauge<f64, AtomicU64>,
+    insecure_no_auth: Gauge<i64, AtomicI64>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -135,6 +144,10 @@ impl Metrics {
             task_failures: Family::default(),
             tls_loads: Family::default(),
             tls_expiry: Gauge::default(),
+            authentication_failures: Family::default(),
+            auth_file_loads: Family::default(),
+            auth_file_loaded: Gauge::default(),
+            insecure_no_auth: Gauge::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -220,6 +233,26 @@ impl Metrics {
             "tls_certificate_expiry_timestamp_seconds",
             "When the server's certificate expires, in seconds since 1970; 0 without TLS",
             self.tls_expiry.clone(),
+        );
+        registry.register(
+            "authentication_failures",
+            "Requests without a valid credential, by reason",
+            self.authentication_failures.clone(),
+        );
+        registry.register(
+            "auth_file_loads",
+            "Attempts to read the auth file, by result; after a failed one the policy before stays in force",
+            self.auth_file_loads.clone(),
+        );
+        registry.register(
+            "auth_file_loaded_timestamp_seconds",
+            "When the auth file was last read without a mistake, in seconds since 1970; 0 without an auth file",
+            self.auth_file_loaded.clone(),
+        );
+        registry.register(
+            "insecure_no_auth",
+            "1 if everyone who can reach the server may do everything",
+            self.insecure_no_auth.clone(),
         );
         registry.register(
             "log_lines_dropped",
@@ -322,6 +355,26 @@ impl Metrics {
     /// The TLS files have a mistake, or can't be read.
     pub(crate) fn tls_refused(&self) {
         self.tls_loads.get_or_create(&ResultLabels { result: "failed" }).inc();
+    }
+
+    pub(crate) fn authentication_failed(&self, reason: &'static str) {
+        self.authentication_failures.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// The auth file was read, and its policy is in force.
+    pub(crate) fn auth_loaded(&self, now: SystemTime) {
+        self.auth_file_loads.get_or_create(&ResultLabels { result: "ok" }).inc();
+        self.auth_file_loaded.set(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
+    }
+
+    /// The auth file has a mistake, or can't be read.
+    pub(crate) fn auth_refused(&self) {
+        self.auth_file_loads.get_or_create(&ResultLabels { result: "failed" }).inc();
+    }
+
+    /// There is no authentication, and other machines can reach the server.
+    pub(crate) fn no_authentication(&self) {
+        self.insecure_no_auth.set(1);
     }
 
     pub(crate) fn events(&self, kind: EventKind) {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{Principal, Rules};
+use super::{Credentials, Principal, Rules};
 
 /// Who may do what. It never changes; another one replaces it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Policy {
     rules: HashMap<Arc<str>, Arc<Rules>>,
+    credentials: Arc<Credentials>,
     open: bool,
 }
 
@@ -19,18 +20,37 @@ impl Policy {
     /// everything.
     pub(crate) fn open() -> Self {
         let anonymous = Arc::clone(Principal::anonymous().name());
-        Self { rules: HashMap::from([(anonymous, Arc::new(Rules::everything()))]), open: true }
+        let rules = HashMap::from([(anonymous, Arc::new(Rules::everything()))]);
+        Self { rules, credentials: Arc::default(), open: true }
     }
 
     /// The policy of a server with authentication.
-    #[cfg(test)]
     pub(crate) fn new(rules: HashMap<Arc<str>, Arc<Rules>>) -> Self {
-        Self { rules, open: false }
+        Self { rules, credentials: Arc::default(), open: false }
+    }
+
+    /// The same rules, with what callers prove with that they are a principal.
+    pub(super) fn with_credentials(self, credentials: Credentials) -> Self {
+        Self { credentials: Arc::new(credentials), ..self }
     }
 
     /// Whether there is no authentication.
     pub(crate) fn is_open(&self) -> bool {
         self.open
+    }
+
+    /// What callers prove with that they are one of the principals.
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// The principal with a name, if it is in the policy.
+    pub(super) fn named(&self, name: &str) -> Option<Principal> {
+        self.rules.get_key_value(name).map(|(name, _)| Principal::named(Arc::clone(name)))
+    }
+
+    pub(super) fn principals(&self) -> impl Iterator<Item = Principal> {
+        self.rules.keys().map(|name| Principal::named(Arc::clone(name)))
     }
 
     /// The rules of a principal; `None` if it is not in the policy.
@@ -54,7 +74,6 @@ impl Policies {
     }
 
     /// Puts another policy in force.
-    #[cfg(test)]
     pub(crate) fn replace(&self, policy: Policy) {
         self.0.send_replace(Arc::new(policy));
     }

@@ -18,7 +18,6 @@ impl Principal {
     }
 
     /// The principal with a name. Whoever makes one has checked a credential.
-    #[cfg(test)]
     pub(crate) fn named(name: Arc<str>) -> Self {
         Self { name }
     }

@@ -13,6 +13,16 @@ pub(crate) enum Role {
     Admin,
 }
 
+impl Role {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [Self::Observe, Self::Lock, Self::Admin].into_iter().find(|role| role.name() == name)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        dlm_protocol::Role::from(self).as_str()
+    }
+}
+
 impl From<Role> for dlm_protocol::Role {
     fn from(role: Role) -> Self {
         match role {

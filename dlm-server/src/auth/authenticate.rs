@@ -1,0 +1,371 @@
+//! Who a caller is, by the credentials of its request.
+
+use std::time::SystemTime;
+
+use super::credentials::CertificateName;
+use super::jwt::JwtError;
+use super::{Digest, Policy, Principal};
+
+/// Maximum length of an `Authorization` header.
+const MAX_HEADER: usize = 8 * 1024;
+
+/// The names in a client certificate that was verified when the connection was made.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ClientCertificate {
+    names: Vec<CertificateName>,
+}
+
+impl ClientCertificate {
+    /// `names` are the subject alternative names.
+    pub(crate) fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+        Self { names: names.filter_map(CertificateName::parse).collect() }
+    }
+}
+
+/// A caller that has proved who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Authentication {
+    principal: Principal,
+    /// Everything that the caller proved it with; nothing on a server without
+    /// authentication.
+    proofs: Vec<Proof>,
+    expires_at: Option<SystemTime>,
+}
+
+/// One credential that was accepted. It can't be used to authenticate again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Proof {
+    Token(Digest),
+    Jwt { trust: Digest, expires_at: SystemTime },
+    Certificate(CertificateName),
+}
+
+/// Why a caller is not authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unauthenticated {
+    #[error("this server requires a token: send it as `Authorization: Bearer <token>`")]
+    Missing,
+    #[error("the request has several `Authorization` headers")]
+    Several,
+    #[error("the `Authorization` header must be `Bearer` and a token of at most 8 KiB")]
+    Malformed,
+    #[error("the token is not known")]
+    UnknownToken,
+    #[error("the token has expired")]
+    ExpiredToken,
+    #[error("{0}")]
+    Jwt(#[from] JwtError),
+    #[error("the JWT names no principal of this server")]
+    UnknownPrincipal,
+    #[error("the client certificate names no principal of this server")]
+    UnknownCertificate,
+    #[error("the client certificate names several principals")]
+    AmbiguousCertificate,
+    #[error("the token and the client certificate are of different principals")]
+    Contradiction,
+}
+
+impl Unauthenticated {
+    /// The reason in metrics.
+    pub(crate) const fn reason(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Several | Self::Malformed => "malformed",
+            Self::UnknownToken => "unknown_token",
+            Self::ExpiredToken => "expired_token",
+            Self::Jwt(_) => "invalid_jwt",
+            Self::UnknownPrincipal => "unknown_principal",
+            Self::UnknownCertificate | Self::AmbiguousCertificate => "certificate",
+            Self::Contradiction => "contradiction",
+        }
+    }
+
+    /// Whether the caller sent a token, which was refused.
+    pub(crate) const fn sent_token(self) -> bool {
+        !matches!(self, Self::Missing | Self::UnknownCertificate | Self::AmbiguousCertificate)
+    }
+}
+
+impl Authentication {
+    /// Everybody, on a server without authentication.
+    pub(crate) fn anonymous() -> Self {
+        Self { principal: Principal::anonymous(), proofs: Vec::new(), expires_at: None }
+    }
+
+    /// Authenticates a caller. `authorization` are the values of all `Authorization`
+    /// headers of its request.
+    ///
+    /// A caller that sends a token over a connection with a certificate has to be the
+    /// same principal by both. If the token alone counted, a stolen one could be used
+    /// over the connection of anybody; if the certificate alone did, a proxy that has
+    /// one would lend its rights to every caller behind it.
+    ///
+    /// # Errors
+    ///
+    /// Returns why the caller is not authenticated.
+    pub(crate) fn of<'a>(
+        policy: &Policy,
+        mut authorization: impl Iterator<Item = &'a [u8]>,
+        certificate: Option<&ClientCertificate>,
+        now: SystemTime,
+    ) -> Result<Self, Unauthenticated> {
+        if policy.is_open() {
+            return Ok(Self::anonymous());
+        }
+        let header = authorization.next();
+        if authorization.next().is_some() {
+            return Err(Unauthenticated::Several);
+        }
+        let by_token = header.map(|header| Self::by_token(policy, bearer(header)?, now)).transpose()?;
+        let by_certificate = match certificate {
+            Some(certificate) => Self::by_certificate(policy, certificate)?,
+            None => None,
+        };
+        match (by_token, by_certificate) {
+            (Some(token), Some(certificate)) if token.principal != certificate.principal => {
+                Err(Unauthenticated::Contradiction)
+            }
+            (Some(mut token), Some(certificate)) => {
+                token.proofs.extend(certificate.proofs);
+                Ok(token)
+            }
+            (Some(one), None) | (None, Some(one)) => Ok(one),
+            (None, None) if certificate.is_some() => Err(Unauthenticated::UnknownCertificate),
+            (None, None) => Err(Unauthenticated::Missing),
+        }
+    }
+
+    fn by_token(policy: &Policy, token: &str, now: SystemTime) -> Result<Self, Unauthenticated> {
+        let digest = Digest::of(token.as_bytes());
+        if let Some(known) = policy.credentials().token(digest) {
+            if known.expires_at.is_some_and(|at| at <= now) {
+                return Err(Unauthenticated::ExpiredToken);
+            }
+            let proofs = vec![Proof::Token(digest)];
+            return Ok(Self { principal: known.principal.clone(), proofs, expires_at: known.expires_at });
+        }
+        let issuer = policy.credentials().issuer().filter(|_| token.contains('.'));
+        let verified = issuer.ok_or(Unauthenticated::UnknownToken)?.verify(token, digest, now)?;
+        let principal = policy.named(&verified.name).ok_or(Unauthenticated::UnknownPrincipal)?;
+        let proofs = vec![Proof::Jwt { trust: verified.trust, expires_at: verified.expires_at }];
+        Ok(Self { principal, proofs, expires_at: Some(verified.expires_at) })
+    }
+
+    /// The caller by its certificate, if that names a principal.
+    fn by_certificate(
+        policy: &Policy,
+        certificate: &ClientCertificate,
+    ) -> Result<Option<Self>, Unauthenticated> {
+        let mut found: Option<Self> = None;
+        for name in &certificate.names {
+            let Some(principal) = policy.credentials().certificate(name) else { continue };
+            let proof = Proof::Certificate(name.clone());
+            match &found {
+                Some(other) if other.principal != *principal => {
+                    return Err(Unauthenticated::AmbiguousCertificate);
+                }
+                Some(_) => {}
+                None => {
+                    let principal = principal.clone();
+                    found = Some(Self { principal, proofs: vec![proof], expires_at: None });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// When the caller has to authenticate again.
+    pub(crate) fn expires_at(&self) -> Option<SystemTime> {
+        self.expires_at
+    }
+
+    /// The same caller by another policy, and at a later time: its credentials may expire
+    /// earlier now. `None` if one of them is no longer accepted.
+    pub(crate) fn again(&self, policy: &Policy, now: SystemTime) -> Option<Self> {
+        if self.proofs.is_empty() {
+            return policy.is_open().then(|| self.clone());
+        }
+        let mut expires_at: Option<SystemTime> = None;
+        for proof in &self.proofs {
+            if let Some(at) = proof.expiry(policy, &self.principal)? {
+                expires_at = Some(expires_at.map_or(at, |other| other.min(at)));
+            }
+        }
+        let is_valid = expires_at.is_none_or(|at| now < at);
+        is_valid.then(|| Self { expires_at, ..self.clone() })
+    }
+}
+
+impl Proof {
+    /// When a policy no longer accepts this proof of a principal, if ever; `None` if it
+    /// does not accept it at all.
+    #[expect(clippy::option_option, reason = "not accepted, accepted for ever, or until an instant")]
+    fn expiry(&self, policy: &Policy, principal: &Principal) -> Option<Option<SystemTime>> {
+        let credentials = policy.credentials();
+        match self {
+            Self::Token(digest) => {
+                let token = credentials.token(*digest).filter(|token| token.principal == *principal)?;
+                Some(token.expires_at)
+            }
+            Self::Jwt { trust, expires_at } => {
+                let issuer = credentials.issuer().filter(|issuer| issuer.still_trusts(*trust));
+                (issuer.is_some() && policy.rules(principal).is_some()).then_some(Some(*expires_at))
+            }
+            Self::Certificate(name) => {
+                credentials.certificate(name).filter(|owner| *owner == principal).map(|_| None)
+            }
+        }
+    }
+}
+
+/// The token in an `Authorization` header (RFC 6750).
+fn bearer(header: &[u8]) -> Result<&str, Unauthenticated> {
+    let parse = || {
+        let text = std::str::from_utf8(header).ok().filter(|text| text.len() <= MAX_HEADER)?;
+        let (scheme, token) = text.split_once(' ')?;
+        let token = token.trim_start_matches(' ');
+        let digits = token.trim_end_matches('=');
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+        let is_valid = !digits.is_empty() && digits.bytes().all(is_token);
+        Some(token).filter(|_| scheme.eq_ignore_ascii_case("bearer") && is_valid)
+    };
+    parse().ok_or(Unauthenticated::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+    use std::sync::Arc;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use crate::auth::{Credentials, Rules};
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn named(name: &str) -> Principal {
+        Principal::named(name.into())
+    }
+
+    /// `api` has two tokens, the second of which expires, and a certificate; `ops` has
+    /// one of each.
+    fn policy(change: impl FnOnce(&mut Credentials)) -> Policy {
+        let mut credentials = Credentials::default();
+        let mut add = |token: &str, name, expires_at| {
+            credentials.add_token(Digest::of(token.as_bytes()), named(name), expires_at);
+        };
+        add("one", "api", None);
+        add("two", "api", Some(at(100)));
+        add("three", "ops", None);
+        for (name, principal) in [("api.example.org", "api"), ("ops.example.org", "ops")] {
+            credentials.add_certificate(CertificateName::parse(name).unwrap(), named(principal));
+        }
+        change(&mut credentials);
+        let rules = ["api", "ops"].map(|name| (Arc::from(name), Arc::new(Rules::everything())));
+        Policy::new(HashMap::from(rules)).with_credentials(credentials)
+    }
+
+    fn caller(headers: &[&str], names: Option<&[&str]>, now: u64) -> Result<Authentication, Unauthenticated> {
+        let certificate = names.map(|names| ClientCertificate::new(names.iter().copied()));
+        let headers = headers.iter().map(|header| header.as_bytes());
+        Authentication::of(&policy(|_| {}), headers, certificate.as_ref(), at(now))
+    }
+
+    #[test]
+    fn a_token_or_a_certificate_names_the_principal() {
+        let name = |caller: Result<Authentication, _>| caller.unwrap().principal().name().to_string();
+        assert_eq!(name(caller(&["Bearer one"], None, 0)), "api");
+        assert_eq!(name(caller(&["bEARER  two"], None, 99)), "api");
+        assert_eq!(name(caller(&[], Some(&["other", "API.example.org"]), 0)), "api");
+        assert_eq!(name(caller(&["Bearer one"], Some(&["api.example.org"]), 0)), "api");
+        // A certificate that names nobody says nothing.
+        assert_eq!(name(caller(&["Bearer three"], Some(&["gateway.example.org"]), 0)), "ops");
+        assert_eq!(caller(&["Bearer two"], None, 0).unwrap().expires_at(), Some(at(100)));
+    }
+
+    #[test]
+    fn everything_else_is_unauthenticated() {
+        use Unauthenticated as U;
+        let long = format!("Bearer {}", "x".repeat(MAX_HEADER));
+        for (headers, names, error) in [
+            (&[][..], None, U::Missing),
+            (&["Bearer one", "Bearer one"], None, U::Several),
+            (&["Bearer unknown"], None, U::UnknownToken),
+            // The digest of a token is no token.
+            (
+                &["Bearer 7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"],
+                None,
+                U::UnknownToken,
+            ),
+            (&["Bearer a.b.c"], None, U::UnknownToken),
+            (&["Bearer "], None, U::Malformed),
+            (&["Bearer"], None, U::Malformed),
+            (&[""], None, U::Malformed),
+            (&["one"], None, U::Malformed),
+            (&["Basic one"], None, U::Malformed),
+            (&["Bearer one two"], None, U::Malformed),
+            (&["Bearer one, Bearer two"], None, U::Malformed),
+            (&["Bearer \u{f6}ne"], None, U::Malformed),
+            (&[long.as_str()], None, U::Malformed),
+            (&["Bearer two"], None, U::ExpiredToken),
+            (&["Bearer three"], Some(&["api.example.org"][..]), U::Contradiction),
+            (&["Bearer unknown"], Some(&["api.example.org"]), U::UnknownToken),
+            (&[], Some(&["gateway.example.org"]), U::UnknownCertificate),
+            (&[], Some(&["api.example.org", "ops.example.org"]), U::AmbiguousCertificate),
+        ] {
+            assert_eq!(caller(headers, names, 100), Err(error), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn without_authentication_everyone_is_anonymous_whatever_they_send() {
+        let of = |headers: &[&'static [u8]]| {
+            Authentication::of(&Policy::open(), headers.iter().copied(), None, at(0)).unwrap()
+        };
+        for headers in [&[][..], &[b"Bearer one".as_slice()], &[b"Basic \xff".as_slice(), b""]] {
+            assert_eq!(of(headers), Authentication::anonymous());
+        }
+        let anonymous = Authentication::anonymous();
+        assert!(anonymous.again(&Policy::open(), at(0)).is_some());
+        assert!(anonymous.again(&policy(|_| {}), at(0)).is_none());
+    }
+
+    #[test]
+    fn a_credential_is_valid_as_long_as_the_policy_has_it_for_its_principal() {
+        let by_token = caller(&["Bearer one"], None, 0).unwrap();
+        let by_both = caller(&["Bearer two"], Some(&["api.example.org"]), 0).unwrap();
+        let expiry = |caller: &Authentication, policy: &Policy, now| {
+            caller.again(policy, at(now)).map(|caller| caller.expires_at())
+        };
+        let same = policy(|_| {});
+        assert_eq!(expiry(&by_token, &same, 1000), Some(None));
+        assert_eq!(expiry(&by_both, &same, 99), Some(Some(at(100))));
+        assert_eq!(expiry(&by_both, &same, 100), None);
+        let token = |token: &str, name: &'static str, expires_at| {
+            let digest = Digest::of(token.as_bytes());
+            policy(|credentials| credentials.add_token(digest, named(name), expires_at))
+        };
+        assert_eq!(expiry(&by_token, &token("one", "ops", None), 0), None);
+        assert_eq!(expiry(&by_token, &token("one", "api", Some(at(50))), 0), Some(Some(at(50))));
+        assert_eq!(expiry(&by_both, &token("two", "api", None), 1000), Some(None));
+        let moved = policy(|credentials| {
+            credentials.add_certificate(CertificateName::parse("api.example.org").unwrap(), named("ops"));
+        });
+        assert_eq!(expiry(&by_both, &moved, 0), None);
+        assert_eq!(expiry(&by_token, &moved, 0), Some(None));
+        assert_eq!(expiry(&by_token, &Policy::new(HashMap::new()), 0), None);
+    }
+
+    #[test]
+    fn debug_output_shows_no_token() {
+        let text = format!("{:?}", caller(&["Bearer three"], None, 0).unwrap());
+        let digest = Digest::of(b"three").to_hex();
+        assert!(text.contains("ops") && !text.contains("three") && !text.contains(&digest[..6]), "{text}");
+    }
+}
