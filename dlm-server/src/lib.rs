@@ -46,7 +46,7 @@ mod tasks;
 mod tls;
 mod writer;
 
-pub use auth::Principal;
+pub use auth::{Principal, TokenRequest, check_auth_file, new_token};
 pub use http::openapi_document as openapi;
 pub use logging::{LogFormat, Logging, LoggingError, start as start_logging};
 pub use metrics::Metrics;

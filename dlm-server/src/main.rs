@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use dlm_server::{LogFormat, Logging, Server, StartError, start_logging};
+use dlm_server::{
+    LogFormat, Logging, Server, StartError, TokenRequest, check_auth_file, new_token, start_logging,
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -87,6 +89,11 @@ struct Arguments {
     #[arg(long, env = "DLM_SECRET_FILE")]
     secret_file: Option<PathBuf>,
 
+    /// A TOML file that says who may do what. It is read again on SIGHUP and when it
+    /// has changed. Without it everyone who can reach the server may do everything.
+    #[arg(long, env = "DLM_AUTH_FILE", value_name = "FILE")]
+    auth_file: Option<PathBuf>,
+
     /// Allow a listen address that is reachable from other machines, without
     /// authentication.
     #[arg(long, env = "DLM_INSECURE_NO_AUTH")]
@@ -146,6 +153,45 @@ enum Command {
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
         raise_tokens: u32,
     },
+    /// Make bearer tokens.
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Work with auth files.
+    Auth {
+        #[command(subcommand)]
+        command: AuthCommand,
+    },
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum TokenCommand {
+    /// Print a new token, and what belongs in the auth file for it. The token is not
+    /// stored anywhere.
+    New {
+        /// The name of the principal: 1 to 128 visible ASCII characters.
+        name: String,
+        /// What the principal may do; each role includes those before it.
+        #[arg(long, value_parser = ["observe", "lock", "admin"])]
+        role: String,
+        /// The resources: `orders/` covers `orders` and `orders/42`, and `""` all.
+        #[arg(long)]
+        prefix: String,
+        /// For how long the token is valid, for example `90d`; by default for ever.
+        #[arg(long, value_parser = humantime::parse_duration)]
+        expires: Option<Duration>,
+    },
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum AuthCommand {
+    /// Check an auth file: exit with 0 if a server would accept it, otherwise print the
+    /// line and the reason, and exit with 1.
+    Check {
+        /// The auth file.
+        file: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -158,10 +204,13 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if let Some(Command::Openapi) = arguments.command {
-        return match print(&dlm_server::openapi()) {
+    if let Some(printed) = arguments.command.as_ref().and_then(printed_by) {
+        let printed = printed.and_then(|text| {
+            print(&text).map_err(|error| format!("could not write to standard output: {error}"))
+        });
+        return match printed {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&logging, &format!("could not write to standard output: {error}")),
+            Err(error) => fail(&logging, &error),
         };
     }
     raise_open_files();
@@ -181,6 +230,24 @@ fn main() -> ExitCode {
     }
 }
 
+/// What a command prints that needs no server; `None` for others.
+fn printed_by(command: &Command) -> Option<Result<String, String>> {
+    match command {
+        Command::Openapi => Some(Ok(dlm_server::openapi())),
+        Command::Token { command: TokenCommand::New { name, role, prefix, expires } } => {
+            let request = TokenRequest {
+                name: name.clone(),
+                role: role.clone(),
+                prefix: prefix.clone(),
+                expires_in: *expires,
+            };
+            Some(new_token(&request).map(|text| text.trim_end().to_owned()))
+        }
+        Command::Auth { command: AuthCommand::Check { file } } => Some(check_auth_file(file)),
+        Command::Restore { .. } => None,
+    }
+}
+
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let mut server = Server::builder()
         .probe_listen(arguments.probe_listen)
@@ -190,6 +257,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         .event_retention(arguments.event_retention)
         .event_limit(arguments.event_limit)
         .secret_file(arguments.secret_file)
+        .auth_file(arguments.auth_file)
         .insecure_no_auth(arguments.insecure_no_auth)
         .insecure_plaintext(arguments.insecure_plaintext)
         .trusted_proxies(arguments.trusted_proxies)

@@ -9,12 +9,13 @@
 //! - `policy`: all principals; replaced as a whole while the server runs
 //! - `credentials`: what callers prove with who they are; `token`: bearer tokens of our
 //!   own; `jwt`: those of an issuer; `digest`: all that is stored of them
-//! - `authenticate`: who a caller is
+//! - `authentication`: who a caller is; `authenticator`: by the policy in force
 //! - `file`: the auth file
-//! - `reload`: reads it again; `changes`: tells what has changed
+//! - `reloader`: reads it again when it has changed; `changes`: tells what is different
 //! - `command`: the commands of the binary
 
-mod authenticate;
+mod authentication;
+mod authenticator;
 mod changes;
 mod command;
 mod credentials;
@@ -24,17 +25,18 @@ mod jwt;
 mod policy;
 mod prefix;
 mod principal;
-mod reload;
+mod reloader;
 mod rules;
 mod token;
 
-pub(crate) use authenticate::{Authentication, ClientCertificate, Unauthenticated};
+pub(crate) use authentication::{Authentication, Unauthenticated};
+pub(crate) use authenticator::Authenticator;
 pub use command::{TokenRequest, check_auth_file, new_token};
 pub(crate) use credentials::Credentials;
 use digest::Digest;
+pub(crate) use file::LoadError;
 pub(crate) use policy::{Policies, Policy};
 pub(crate) use prefix::Prefix;
 pub use principal::Principal;
-pub(crate) use reload::PolicyReloader;
-pub use reload::Reload;
+pub(crate) use reloader::PolicyReloader;
 pub(crate) use rules::{Limits, Role, Rule, Rules, Visibility};

@@ -18,6 +18,10 @@ impl Prefix {
         Self { text: text.into() }
     }
 
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// Whether the prefix covers every name.
     pub(crate) fn is_everything(&self) -> bool {
         self.text.is_empty()

@@ -73,6 +73,10 @@ impl Rules {
         Self::new(vec![Rule { role: Role::Admin, prefix: Prefix::new(""), limits: Limits::default() }])
     }
 
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Rule> {
+        self.rules.iter()
+    }
+
     /// The most specific rule that allows a role on a resource.
     pub(crate) fn allowing(&self, role: Role, resource: &str) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.role >= role && rule.prefix.covers(resource))

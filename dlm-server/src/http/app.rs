@@ -8,19 +8,21 @@ use dlm_protocol::ProblemCode;
 use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, HeaderValue};
-use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request};
 
+use super::authentication::authenticate;
 use super::caller::{Access, Caller};
 use super::hosts::Hosts;
 use super::peer::{KeylessWaiter, Peer};
 use super::proxies::TrustedProxies;
+use super::query::Query;
 use super::request;
 use super::request_id::{REQUEST_ID, request_id};
 use super::response::{self, HttpResponse, Rejection};
 use super::route::{Route, RouteMatch, Routes};
-use super::{body, openapi, ui, upgrade};
-use crate::auth::Principal;
+use super::upgrade::{self, SocketAccess};
+use super::{body, openapi, ui};
+use crate::auth::{Authentication, Authenticator, Principal};
 use crate::clock::since_boot;
 use crate::metrics::Metrics;
 use crate::service::{Error, Operation, Outcome, Service};
@@ -46,12 +48,13 @@ struct Inner {
     routes: Routes,
     sockets: Sockets,
     openapi: String,
-    principal: Principal,
+    authenticator: Authenticator,
 }
 
 impl App {
     pub(crate) fn new(
         service: Service,
+        authenticator: Authenticator,
         hosts: Hosts,
         proxies: TrustedProxies,
         metrics: Arc<Metrics>,
@@ -64,7 +67,7 @@ impl App {
             proxies,
             routes: Routes::new(),
             openapi: openapi::document(),
-            principal: Principal::anonymous(),
+            authenticator,
         }))
     }
 
@@ -138,14 +141,22 @@ impl App {
             body::discard(request.into_body()).await;
             return ("none", Err(rejection));
         }
+        let Inner { sockets, service, authenticator, .. } = &*self.0;
+        let authentication = match authenticate(authenticator, &found, &path, request.headers(), caller) {
+            Ok(authentication) => authentication,
+            Err(rejection) => {
+                body::discard(request.into_body()).await;
+                return (found.name(), Err(rejection));
+            }
+        };
         match found {
             RouteMatch::Route(route, _) if upgrade::is_socket(route, &request) => {
-                let Inner { sockets, service, principal, .. } = &*self.0;
-                (route.name(), upgrade::handle(route, request, sockets, service, principal).await)
+                let access = SocketAccess { service, authenticator, authentication };
+                (route.name(), upgrade::handle(route, request, sockets, access).await)
             }
             RouteMatch::Route(route, name) => {
-                let (parts, body) = request.into_parts();
-                (route.name(), self.dispatch(route, name, &parts, body, request_id, caller).await)
+                let id = request_id.to_str().unwrap_or("");
+                (route.name(), self.dispatch(route, name, request, id, caller, &authentication).await)
             }
             RouteMatch::MethodNotAllowed(allow) => ("none", Err(Rejection::method_not_allowed(allow))),
             RouteMatch::NotFound => ("ui", ui::handle(request.method(), &path, request.headers())),
@@ -156,15 +167,17 @@ impl App {
         &self,
         route: Route,
         name: Option<&str>,
-        parts: &Parts,
-        body: Incoming,
-        request_id: &HeaderValue,
+        request: Request<Incoming>,
+        request_id: &str,
         caller: &Caller,
+        authentication: &Authentication,
     ) -> Result<HttpResponse, Rejection> {
         let inner = &*self.0;
-        if let Some(operation) = request::operation(route, name, parts, body).await? {
-            let outcome = self.execute(operation, caller.peer.as_ref()).await?;
-            return Ok(response::outcome(outcome, request_id.to_str().unwrap_or("")));
+        let principal = authentication.principal();
+        let (parts, body) = request.into_parts();
+        if let Some(operation) = request::operation(route, name, &parts, body).await? {
+            let outcome = self.execute(principal, operation, caller.peer.as_ref()).await?;
+            return Ok(response::outcome(outcome, request_id));
         }
         match route {
             Route::Livez => {
@@ -178,17 +191,32 @@ impl App {
                 ready.unwrap_or_else(|_| Err(slow()))?;
                 Ok(response::text("text/plain; charset=utf-8", "ready\n"))
             }
-            Route::Metrics => Ok(match wants_open_metrics(&parts.headers) {
-                true => response::text(OPEN_METRICS, inner.metrics.open_metrics()),
-                false => response::text("text/plain; version=0.0.4; charset=utf-8", inner.metrics.text()),
-            }),
+            Route::Metrics => {
+                // Who can reach the listener for probes needs no credential.
+                if caller.access != Access::Probes {
+                    inner.service.check_observes_all(principal)?;
+                }
+                Ok(match wants_open_metrics(&parts.headers) {
+                    true => response::text(OPEN_METRICS, inner.metrics.open_metrics()),
+                    false => response::text("text/plain; version=0.0.4; charset=utf-8", inner.metrics.text()),
+                })
+            }
+            Route::WhoAmI => {
+                Query::parse(parts.uri.query(), &[])?;
+                Ok(response::who_am_i(&inner.authenticator.policy(), authentication))
+            }
             Route::OpenApi => Ok(response::text("application/json", inner.openapi.clone())),
             _ => Err(Rejection::new(ProblemCode::InternalError, 500, "this route has no handler")),
         }
     }
 
-    async fn execute(&self, operation: Operation, peer: Option<&Peer>) -> Result<Outcome, Error> {
-        let Inner { service, principal, .. } = &*self.0;
+    async fn execute(
+        &self,
+        principal: &Principal,
+        operation: Operation,
+        peer: Option<&Peer>,
+    ) -> Result<Outcome, Error> {
+        let service = &self.0.service;
         let Some(peer) = peer else { return service.call(principal, operation).await };
         let keyless = match &operation {
             Operation::Acquire { resource, key: None, .. } => Some(resource.clone()),
@@ -198,14 +226,15 @@ impl App {
         if let (Some(resource), Outcome::Queued(queued)) = (keyless, &outcome)
             && peer.done_sending().is_cancelled()
         {
-            peer.may_return(KeylessWaiter { resource, key: queued.idempotency_key.clone() });
+            let (principal, key) = (principal.clone(), queued.idempotency_key.clone());
+            peer.may_return(KeylessWaiter { principal, resource, key });
         }
         Ok(outcome)
     }
 
     /// Removes a waiter whose caller does not know its key.
     pub(super) fn abandon(&self, waiter: &KeylessWaiter) {
-        self.0.service.abandon(&self.0.principal, &waiter.resource, &waiter.key);
+        self.0.service.abandon(&waiter.principal, &waiter.resource, &waiter.key);
     }
 }
 

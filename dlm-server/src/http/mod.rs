@@ -9,6 +9,7 @@
 //! - `refusal`: the responses that hyper makes by itself
 //! - `app`: one request, from its route to its response
 //! - `caller`: the client of a connection; `proxies`: where its requests come from
+//! - `authentication`: which requests have to be authenticated
 //! - `hosts`: the host names and origins that are accepted; `host`: parses them
 //! - `route`: the table of routes
 //! - `request`: decodes path, query, headers and body into an operation
@@ -21,6 +22,7 @@
 //! - `openapi`: the published description of the API
 
 mod app;
+mod authentication;
 mod body;
 mod caller;
 mod connection;

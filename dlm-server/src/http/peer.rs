@@ -17,6 +17,7 @@ use tokio::io::Interest;
 use tokio_util::sync::CancellationToken;
 
 use super::stream::Connection;
+use crate::auth::Principal;
 
 /// How long a reset may take to arrive after the response was sent.
 const RESET_WITHIN: Duration = Duration::from_secs(1);
@@ -33,6 +34,7 @@ pub(super) struct Peer {
 /// A waiter that learns its key from the response.
 #[derive(Debug)]
 pub(super) struct KeylessWaiter {
+    pub(super) principal: Principal,
     pub(super) resource: ResourceName,
     pub(super) key: IdempotencyKey,
 }

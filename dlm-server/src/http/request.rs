@@ -49,7 +49,7 @@ pub(super) async fn operation(
             }
             Operation::RenewMany { leases: request.leases }
         }
-        Route::Session | Route::Livez | Route::Readyz | Route::Metrics | Route::OpenApi => {
+        Route::Session | Route::WhoAmI | Route::Livez | Route::Readyz | Route::Metrics | Route::OpenApi => {
             return Ok(None);
         }
         Route::Acquire

@@ -1,7 +1,9 @@
 //! Outcomes and problems as responses.
 
+use std::time::UNIX_EPOCH;
+
 use bytes::Bytes;
-use dlm_protocol::{Problem, ProblemCode, RenewResult, Renewed};
+use dlm_protocol::{AccessRule, Problem, ProblemCode, RenewResult, Renewed, Timestamp, WhoAmI};
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
     HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
@@ -10,6 +12,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use super::reply_body::ReplyBody;
+use crate::auth::{Authentication, Limits, Policy, Rule};
 use crate::problem::{problem, renew_result};
 use crate::service::{Error, Outcome};
 
@@ -121,6 +124,34 @@ pub(super) fn outcome(outcome: Outcome, request_id: &str) -> HttpResponse {
         Outcome::Locks(page) => json(200, JSON, &page),
         Outcome::Events(page) => json(200, JSON, &page),
         Outcome::Overview(overview) => json(200, JSON, &overview),
+    }
+}
+
+/// Who the caller is and what it may do.
+pub(super) fn who_am_i(policy: &Policy, caller: &Authentication) -> HttpResponse {
+    let rules = policy.rules(caller.principal());
+    let expires_at = caller.expires_at().map(|at| {
+        let micros = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+        Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+    });
+    let who = WhoAmI {
+        principal: caller.principal().name().to_string(),
+        rules: rules.into_iter().flat_map(|rules| rules.iter()).map(access_rule).collect(),
+        expires_at,
+    };
+    json(200, JSON, &who)
+}
+
+fn access_rule(rule: &Rule) -> AccessRule {
+    let Limits { max_ttl_ms, max_wait_ms, max_leases, max_waiters, requests_per_second } = rule.limits;
+    AccessRule {
+        role: rule.role.into(),
+        prefix: rule.prefix.as_str().to_owned(),
+        max_ttl_ms,
+        max_wait_ms,
+        max_leases,
+        max_waiters,
+        requests_per_second,
     }
 }
 

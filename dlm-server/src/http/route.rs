@@ -20,6 +20,7 @@ pub(super) enum Route {
     Events,
     Overview,
     Session,
+    WhoAmI,
     Livez,
     Readyz,
     Metrics,
@@ -27,7 +28,7 @@ pub(super) enum Route {
 }
 
 /// All routes.
-pub(super) const ROUTES: [(Method, &str, Route); 16] = [
+pub(super) const ROUTES: [(Method, &str, Route); 17] = [
     (Method::POST, "/v1/locks/{name}/acquire", Route::Acquire),
     (Method::POST, "/v1/locks/{name}/cancel", Route::Cancel),
     (Method::POST, "/v1/locks/{name}/renew", Route::Renew),
@@ -40,6 +41,7 @@ pub(super) const ROUTES: [(Method, &str, Route); 16] = [
     (Method::GET, "/v1/events", Route::Events),
     (Method::GET, "/v1/overview", Route::Overview),
     (Method::GET, "/v1/session", Route::Session),
+    (Method::GET, "/v1/whoami", Route::WhoAmI),
     (Method::GET, "/livez", Route::Livez),
     (Method::GET, "/readyz", Route::Readyz),
     (Method::GET, "/metrics", Route::Metrics),
@@ -62,6 +64,7 @@ impl Route {
             Self::Events => "events",
             Self::Overview => "overview",
             Self::Session => "session",
+            Self::WhoAmI => "whoami",
             Self::Livez => "livez",
             Self::Readyz => "readyz",
             Self::Metrics => "metrics",
@@ -87,6 +90,14 @@ pub(super) enum RouteMatch<'a> {
 }
 
 impl RouteMatch<'_> {
+    /// The name in logs and metrics.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Route(route, _) => route.name(),
+            Self::MethodNotAllowed(_) | Self::NotFound => "none",
+        }
+    }
+
     /// Whether the request only asks how the server is.
     pub(super) fn is_probe(&self) -> bool {
         matches!(self, Self::Route(Route::Livez | Route::Readyz | Route::Metrics, _))

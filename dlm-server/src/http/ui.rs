@@ -47,6 +47,12 @@ pub(super) fn handle(method: &Method, path: &str, headers: &HeaderMap) -> Result
     }
 }
 
+/// Whether the UI has a view or a file at this path.
+pub(super) fn serves(path: &str) -> bool {
+    let name = path.strip_prefix('/').unwrap_or(path);
+    is_page(path) || (name != PAGE && Files::get(name).is_some())
+}
+
 /// Whether the UI has a view at this path. All views are served the same page,
 /// so that they can be reloaded and linked to.
 pub(super) fn is_page(path: &str) -> bool {

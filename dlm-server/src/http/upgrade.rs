@@ -1,7 +1,6 @@
 //! Requests that become WebSockets.
 
 use dlm_protocol::{EVENTS_PROTOCOL, ProblemCode, SESSION_PROTOCOL};
-use futures_util::FutureExt;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
@@ -12,12 +11,36 @@ use super::reply_body::ReplyBody;
 use super::request;
 use super::response::{HttpResponse, Rejection};
 use super::route::Route;
-use crate::auth::Principal;
+use crate::auth::{Authentication, Authenticator};
 use crate::service::{Error, Service, Subscription};
-use crate::socket::{CloseReason, EventSocket, MAX_READ, SessionSocket, Socket, Sockets, config, offers};
+use crate::socket::{
+    CloseReason, EventSocket, MAX_READ, Revocation, SessionSocket, Socket, Sockets, config, offers,
+};
 
 /// An event subscriber sends nothing but control frames.
 const MAX_SUBSCRIBER_FRAME: usize = 4096;
+
+/// What an upgrade needs to give a socket its rights, and to take them away.
+pub(super) struct SocketAccess<'a> {
+    pub(super) service: &'a Service,
+    pub(super) authenticator: &'a Authenticator,
+    pub(super) authentication: Authentication,
+}
+
+impl SocketAccess<'_> {
+    /// Completes when the socket has to be closed.
+    fn revoked(self, right_lost: impl Future<Output = ()> + Send + 'static) -> Revocation {
+        let ended = self.authenticator.ended(self.authentication);
+        Box::pin(async move {
+            tokio::select! {
+                // First: a principal that was removed has lost its rights as well.
+                biased;
+                () = ended => CloseReason::Unauthenticated,
+                () = right_lost => CloseReason::Forbidden,
+            }
+        })
+    }
+}
 
 /// Whether this is a request for a WebSocket.
 pub(super) fn is_socket(route: Route, request: &Request<Incoming>) -> bool {
@@ -30,27 +53,27 @@ pub(super) async fn handle(
     route: Route,
     mut request: Request<Incoming>,
     sockets: &Sockets,
-    service: &Service,
-    principal: &Principal,
+    access: SocketAccess<'_>,
 ) -> Result<HttpResponse, Rejection> {
     if !is_upgrade_request(&request) {
         let mut rejection = Rejection::new(ProblemCode::UpgradeRequired, 426, "this path is a WebSocket");
         rejection.add_header(UPGRADE, HeaderValue::from_static("websocket"));
         return Err(rejection);
     }
+    let (service, principal) = (access.service, access.authentication.principal().clone());
     match route {
         Route::Session => {
             Query::parse(request.uri().query(), &[])?;
-            let right_lost = service.right_lost(principal);
-            service.check_any_right(principal)?;
-            let revoked = Box::pin(right_lost.map(|()| CloseReason::Forbidden));
-            let socket = SessionSocket { service: service.clone(), principal: principal.clone(), revoked };
+            let right_lost = service.right_lost(&principal);
+            service.check_any_right(&principal)?;
+            let revoked = access.revoked(right_lost);
+            let socket = SessionSocket { service: service.clone(), principal, revoked };
             upgrade_to(&mut request, SESSION_PROTOCOL, MAX_READ, sockets, socket)
         }
         _ => {
             let query = request::event_stream(request.uri().query())?;
-            let sight_lost = service.sight_lost(principal);
-            let subscription = service.subscribe(principal, query.after.as_deref(), query.filter).await;
+            let sight_lost = service.sight_lost(&principal);
+            let subscription = service.subscribe(&principal, query.after.as_deref(), query.filter).await;
             // A bad cursor is reported by the close code of the socket, so that
             // subscribers have to handle it in one place.
             if let Err(error @ (Error::Unavailable { .. } | Error::Internal | Error::Forbidden { .. })) =
@@ -59,7 +82,7 @@ pub(super) async fn handle(
                 return Err(error.into());
             }
             let renewals = subscription.as_ref().ok().filter(|_| query.renewals).map(Subscription::renewals);
-            let revoked = Box::pin(sight_lost.map(|()| CloseReason::Forbidden));
+            let revoked = access.revoked(sight_lost);
             let socket = EventSocket { subscription, renewals, metrics: sockets.metrics(), revoked };
             upgrade_to(&mut request, EVENTS_PROTOCOL, MAX_SUBSCRIBER_FRAME, sockets, socket)
         }

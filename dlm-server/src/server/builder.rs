@@ -1,5 +1,6 @@
 //! The options of a server, and its start.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use super::Server;
 use super::error::StartError;
 use super::listeners::{Exposure, ListenAddress};
+use crate::auth::{Authenticator, Policies, Policy, PolicyReloader};
 use crate::http::{App, ConnectionLimits, Hosts, Listener, Scheme, ServeOptions, TrustedProxies};
 use crate::metrics::Metrics;
 use crate::reload::Reload;
@@ -44,6 +46,7 @@ pub struct ServerBuilder {
     listen: Vec<String>,
     probe_listen: Option<String>,
     tls: Option<TlsFiles>,
+    auth_file: Option<PathBuf>,
     insecure_no_auth: bool,
     insecure_plaintext: bool,
     trusted_proxies: Vec<String>,
@@ -136,6 +139,14 @@ impl ServerBuilder {
         self
     }
 
+    /// A file with principals, their credentials and their rules, in TOML. It is read
+    /// again when it has changed, and with [`Server::reload`]; with a mistake, the
+    /// policy before stays in force. Without a file everyone may do everything.
+    pub fn auth_file(mut self, path: Option<PathBuf>) -> Self {
+        self.auth_file = path;
+        self
+    }
+
     /// Allows a listen address that is reachable from other machines, without
     /// authentication. The default is `false`.
     pub fn insecure_no_auth(mut self, insecure: bool) -> Self {
@@ -145,8 +156,8 @@ impl ServerBuilder {
 
     /// Allows plain HTTP on an address that is reachable from other machines although
     /// there is a certificate, for example between the server and a proxy. The default
-    /// is `false`. Without a certificate,
-    /// [`insecure_no_auth`](Self::insecure_no_auth) allows it.
+    /// is `false`. Without a certificate, [`auth_file`](Self::auth_file) and
+    /// [`insecure_no_auth`](Self::insecure_no_auth) allow it.
     pub fn insecure_plaintext(mut self, insecure: bool) -> Self {
         self.insecure_plaintext = insecure;
         self
@@ -218,6 +229,13 @@ impl ServerBuilder {
         let tls =
             self.tls.clone().map(|files| TlsReloader::start(files, Arc::clone(&metrics))).transpose()?;
         let addresses = self.addresses()?;
+        let auth = self
+            .auth_file
+            .clone()
+            .map(|path| PolicyReloader::start(path, Arc::clone(&metrics)))
+            .transpose()?;
+        let policies = auth.as_ref().map_or_else(|| Policies::new(Policy::open()), PolicyReloader::policies);
+        self.warn_of_exposure(&addresses, &metrics);
         let probes = self.probe_listen.as_deref().map(ListenAddress::for_probes).transpose()?;
         let listened = addresses.iter().chain(&probes);
         let listened = listened.map(|address| (address.authority.as_str(), address.resolved.ip()));
@@ -237,17 +255,14 @@ impl ServerBuilder {
             probe_url = Some(address.to_string());
         }
 
-        let service = Service::open(self.service, Arc::clone(&metrics)).await?;
+        let authenticator = Authenticator::new(policies.clone(), Arc::clone(&metrics));
+        let service = Service::open_with(self.service, policies, Arc::clone(&metrics)).await?;
         let reload = Reload::new();
-        if let Some(tls) = tls {
-            let background = service.background();
-            let follow = tls.run(reload.requests(), background.stop_token());
-            if let Err(error) = background.spawn("tls-reloader", follow) {
-                service.close().await;
-                return Err(StartError::Thread(error));
-            }
+        if let Err(error) = start_reloaders(&service, &reload, tls, auth) {
+            service.close().await;
+            return Err(StartError::Thread(error));
         }
-        let app = App::new(service.clone(), hosts, proxies, metrics);
+        let app = App::new(service.clone(), authenticator, hosts, proxies, metrics);
         let open_files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let limits =
             ConnectionLimits::new(self.max_connections, self.max_connections_per_address, open_files);
@@ -255,12 +270,33 @@ impl ServerBuilder {
         Ok(Server { listeners, urls, probe_url, reload, service, app, options })
     }
 
+    /// Tells the operator what other machines can do.
+    fn warn_of_exposure(&self, addresses: &[ListenAddress], metrics: &Metrics) {
+        if self.insecure_no_auth {
+            tracing::warn!("no authentication: everyone who can reach the server may do everything");
+            metrics.no_authentication();
+        }
+        // A trusted proxy is expected to encrypt the way to its clients.
+        if self.auth_file.is_none() || !self.trusted_proxies.is_empty() {
+            return;
+        }
+        for address in addresses.iter().filter(|address| address.is_readable_by_others()) {
+            tracing::warn!(
+                %address,
+                "connections are not encrypted: whoever can listen on the network can read and use every token"
+            );
+        }
+    }
+
     /// The addresses to listen on; at least one.
     fn addresses(&self) -> Result<Vec<ListenAddress>, StartError> {
         let scheme = if self.tls.is_some() { Scheme::Https } else { Scheme::Http };
+        if self.auth_file.is_some() && self.insecure_no_auth {
+            return Err(StartError::AuthContradiction);
+        }
         let allowed = Exposure {
-            without_authentication: self.insecure_no_auth,
-            plaintext: self.insecure_plaintext || (self.insecure_no_auth && self.tls.is_none()),
+            reachable: self.auth_file.is_some() || self.insecure_no_auth,
+            plaintext: self.tls.is_none() || self.insecure_plaintext,
         };
         let default = [DEFAULT_LISTEN.to_owned()];
         let listen = if self.listen.is_empty() { &default[..] } else { &self.listen };
@@ -276,12 +312,30 @@ impl ServerBuilder {
     }
 }
 
+/// Starts the threads that read files again.
+fn start_reloaders(
+    service: &Service,
+    reload: &Reload,
+    tls: Option<TlsReloader>,
+    auth: Option<PolicyReloader>,
+) -> io::Result<()> {
+    let background = service.background();
+    if let Some(tls) = tls {
+        background.spawn("tls-reloader", tls.run(reload.requests(), background.stop_token()))?;
+    }
+    if let Some(auth) = auth {
+        background.spawn("auth-reloader", auth.run(reload.requests(), background.stop_token()))?;
+    }
+    Ok(())
+}
+
 impl Default for ServerBuilder {
     fn default() -> Self {
         Self {
             listen: Vec::new(),
             probe_listen: None,
             tls: None,
+            auth_file: None,
             insecure_no_auth: false,
             insecure_plaintext: false,
             trusted_proxies: Vec::new(),

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::auth::LoadError;
 use crate::service::OpenError;
 use crate::tls::TlsError;
 
@@ -16,7 +17,7 @@ pub enum StartError {
     /// configured.
     #[error(
         "{0} is reachable from other machines and no authentication is configured: anyone could acquire and release \
-         every lock. Listen on a loopback address, or pass --insecure-no-auth to allow this"
+         every lock. Give --auth-file, listen on a loopback address, or pass --insecure-no-auth to allow this"
     )]
     NotLoopback(SocketAddr),
     /// The address is reachable from other machines, and would not be encrypted.
@@ -25,6 +26,12 @@ pub enum StartError {
          and listen on https://{0}, or pass --insecure-plaintext to allow this"
     )]
     Plaintext(SocketAddr),
+    /// The auth file is not valid, or can't be read.
+    #[error("the auth file is not usable: {0}")]
+    AuthFile(String),
+    /// There is an auth file, and no authentication is wanted.
+    #[error("--auth-file and --insecure-no-auth contradict each other: give only one of them")]
+    AuthContradiction,
     /// TLS is needed, and there is no certificate for it.
     #[error("{0} needs a certificate: give --tls-cert and --tls-key")]
     NoCertificate(String),
@@ -59,6 +66,12 @@ pub enum StartError {
     /// The store could not be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+}
+
+impl From<LoadError> for StartError {
+    fn from(error: LoadError) -> Self {
+        Self::AuthFile(error.to_string())
+    }
 }
 
 /// Why a server stopped other than by a complete shutdown.

@@ -20,7 +20,8 @@ pub(super) struct ListenAddress {
 /// What is allowed on addresses that other machines can reach.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Exposure {
-    pub(super) without_authentication: bool,
+    /// Whether other machines may reach an address at all.
+    pub(super) reachable: bool,
     pub(super) plaintext: bool,
 }
 
@@ -51,13 +52,18 @@ impl ListenAddress {
     pub(super) fn check(&self, allowed: Exposure) -> Result<(), StartError> {
         if self.resolved.ip().is_loopback() {
             Ok(())
-        } else if !allowed.without_authentication {
+        } else if !allowed.reachable {
             Err(StartError::NotLoopback(self.resolved))
         } else if self.scheme == Scheme::Http && !allowed.plaintext {
             Err(StartError::Plaintext(self.resolved))
         } else {
             Ok(())
         }
+    }
+
+    /// Whether other machines can reach the address, and connections are not encrypted.
+    pub(super) fn is_readable_by_others(&self) -> bool {
+        self.scheme == Scheme::Http && !self.resolved.ip().is_loopback()
     }
 
     /// Listens, and returns the address with its actual port.
@@ -104,8 +110,8 @@ mod tests {
 
     #[test]
     fn an_address_that_other_machines_reach_must_be_allowed() {
-        let check = |address: &str, without_authentication: bool, plaintext: bool| {
-            let allowed = Exposure { without_authentication, plaintext };
+        let check = |address: &str, reachable: bool, plaintext: bool| {
+            let allowed = Exposure { reachable, plaintext };
             ListenAddress::parse(address, Scheme::Http).unwrap().check(allowed)
         };
         for address in ["http://127.0.0.1:1", "https://[::1]:1"] {

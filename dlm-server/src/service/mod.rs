@@ -192,6 +192,11 @@ impl Service {
         self.0.access.view(principal, None).map(drop)
     }
 
+    /// Checks that a principal may observe every resource.
+    pub(crate) fn check_observes_all(&self, principal: &Principal) -> Result<(), Error> {
+        self.0.access.view(principal, None)?.check_everything()
+    }
+
     /// Waits until a principal has lost a right that it had.
     pub(crate) fn right_lost(&self, principal: &Principal) -> impl Future<Output = ()> + use<> {
         self.0.access.right_lost(principal)

@@ -32,6 +32,8 @@ pub(crate) enum CloseReason {
     /// with the code of the peer.
     PeerClosed,
     GoingAway,
+    /// The credential has expired or was withdrawn.
+    Unauthenticated,
     /// A right that the socket needs was taken away.
     Forbidden,
     ProtocolError,
@@ -50,6 +52,7 @@ impl CloseReason {
         Some(match self {
             Self::PeerLeft | Self::PeerClosed => return None,
             Self::GoingAway => (code::GOING_AWAY, "the server is shutting down"),
+            Self::Unauthenticated => (code::UNAUTHENTICATED, "the credential has expired or was withdrawn"),
             Self::Forbidden => (code::FORBIDDEN, "a right was taken away"),
             Self::ProtocolError => (PROTOCOL_ERROR, "the frame violates the WebSocket protocol"),
             Self::NotUtf8 => (NOT_UTF8, "the text is not UTF-8"),

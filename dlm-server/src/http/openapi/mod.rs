@@ -187,7 +187,7 @@ fn operation(path: &str, route: Route, description: &RouteDescription) -> Value 
     for (status, text, schema) in description.responses {
         responses.insert((*status).into(), response(status, text, schema));
     }
-    for (status, text) in problems(takes_body) {
+    for (status, text) in problems(route, takes_body) {
         responses.entry(status).or_insert_with(|| response(status, text, "Problem"));
     }
     let mut operation = json!({
@@ -204,7 +204,7 @@ fn operation(path: &str, route: Route, description: &RouteDescription) -> Value 
 }
 
 /// The problems that any operation can be answered with.
-fn problems(takes_body: bool) -> impl Iterator<Item = (&'static str, &'static str)> {
+fn problems(route: Route, takes_body: bool) -> impl Iterator<Item = (&'static str, &'static str)> {
     let of_bodies = [
         ("408", "The body did not arrive in time"),
         ("413", "The body is too large"),
@@ -212,14 +212,17 @@ fn problems(takes_body: bool) -> impl Iterator<Item = (&'static str, &'static st
     ];
     let of_all = [
         ("400", "The request is malformed, or a value is out of range"),
-        ("403", "The request comes from a page of another origin"),
+        ("403", "The request comes from a page of another origin, or its caller lacks a right"),
         ("414", "The path and query are too long"),
         ("421", "The server does not accept requests for this host"),
         ("431", "The headers are too many or too long"),
         ("500", "The server failed to process the request"),
         ("503", "The server can't process the request now; repeat it after `Retry-After`"),
     ];
-    of_bodies.into_iter().filter(move |_| takes_body).chain(of_all)
+    let unauthenticated = ("401", "The credential is missing, unknown or expired");
+    let is_public = matches!(route, Route::Livez | Route::Readyz);
+    let of_callers = Some(unauthenticated).filter(|_| !is_public);
+    of_bodies.into_iter().filter(move |_| takes_body).chain(of_all).chain(of_callers)
 }
 
 /// The body of an operation without fields.
@@ -258,6 +261,12 @@ fn headers(status: &str) -> Value {
             "description": "The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters",
         },
     });
+    if status == "401" {
+        headers["WWW-Authenticate"] = json!({
+            "required": true, "schema": {"type": "string"},
+            "description": "`Bearer`, with `error` if a token was sent",
+        });
+    }
     if matches!(status, "429" | "503") {
         headers["Retry-After"] = json!({
             "required": true, "schema": {"type": "integer", "minimum": 1},

@@ -48,7 +48,11 @@ pub(super) fn describe(route: Route) -> RouteDescription {
             Some("RenewRequest"),
             &[
                 ("200", "The lease with its new term", "Lease"),
-                ("403", "The lease id was never issued for this resource", "Problem"),
+                (
+                    "403",
+                    "The lease id was never issued for this resource, or the caller lacks a right",
+                    "Problem",
+                ),
                 ("410", "The lease has ended", "Problem"),
             ],
         ),
@@ -62,7 +66,11 @@ pub(super) fn describe(route: Route) -> RouteDescription {
             Some("ReleaseRequest"),
             &[
                 ("200", "The lease was released; a repeat returns the same", "Released"),
-                ("403", "The lease id was never issued for this resource", "Problem"),
+                (
+                    "403",
+                    "The lease id was never issued for this resource, or the caller lacks a right",
+                    "Problem",
+                ),
                 ("410", "The lease had expired or was force-released", "Problem"),
             ],
         ),
@@ -111,6 +119,11 @@ pub(super) fn describe(route: Route) -> RouteDescription {
              its reply has the same `id` and one member of `SessionBody`. The server sends `LeaseEnded` on its own",
             None,
             &[("101", "The session", ""), ("426", "The request is not an upgrade", "Problem")],
+        ),
+        Route::WhoAmI => of(
+            "Get who the caller is and what it may do",
+            None,
+            &[("200", "The principal, its rules, and when its credential expires", "WhoAmI")],
         ),
         Route::Livez => of("Check that the process is alive", None, &[("200", "It is alive", "text")]),
         Route::Readyz => of(

@@ -244,6 +244,11 @@ fn bounded(field: &str, value: u64, maximum: Option<u64>) -> Result<(), Error> {
 }
 
 impl View {
+    /// Checks that every resource is in sight.
+    pub(super) fn check_everything(mut self) -> Result<(), Error> {
+        if self.visibility().is_everything() { Ok(()) } else { Err(forbidden(Role::Observe)) }
+    }
+
     /// The resources in sight under the policy in force.
     pub(super) fn visibility(&mut self) -> &Arc<Visibility> {
         // It never fails: `Access` has the sender.

@@ -5,22 +5,10 @@ use std::time::SystemTime;
 use super::credentials::CertificateName;
 use super::jwt::JwtError;
 use super::{Digest, Policy, Principal};
+use crate::tls::ClientCertificate;
 
 /// Maximum length of an `Authorization` header.
 const MAX_HEADER: usize = 8 * 1024;
-
-/// The names in a client certificate that was verified when the connection was made.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ClientCertificate {
-    names: Vec<CertificateName>,
-}
-
-impl ClientCertificate {
-    /// `names` are the subject alternative names.
-    pub(crate) fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
-        Self { names: names.filter_map(CertificateName::parse).collect() }
-    }
-}
 
 /// A caller that has proved who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +25,7 @@ pub(crate) struct Authentication {
 enum Proof {
     Token(Digest),
     Jwt { trust: Digest, expires_at: SystemTime },
-    Certificate(CertificateName),
+    Certificate { name: CertificateName, not_after: SystemTime },
 }
 
 /// Why a caller is not authenticated.
@@ -59,6 +47,8 @@ pub(crate) enum Unauthenticated {
     UnknownPrincipal,
     #[error("the client certificate names no principal of this server")]
     UnknownCertificate,
+    #[error("the client certificate has expired")]
+    ExpiredCertificate,
     #[error("the client certificate names several principals")]
     AmbiguousCertificate,
     #[error("the token and the client certificate are of different principals")]
@@ -75,14 +65,18 @@ impl Unauthenticated {
             Self::ExpiredToken => "expired_token",
             Self::Jwt(_) => "invalid_jwt",
             Self::UnknownPrincipal => "unknown_principal",
-            Self::UnknownCertificate | Self::AmbiguousCertificate => "certificate",
+            Self::UnknownCertificate | Self::ExpiredCertificate | Self::AmbiguousCertificate => "certificate",
             Self::Contradiction => "contradiction",
         }
     }
 
     /// Whether the caller sent a token, which was refused.
     pub(crate) const fn sent_token(self) -> bool {
-        !matches!(self, Self::Missing | Self::UnknownCertificate | Self::AmbiguousCertificate)
+        let without_token = matches!(
+            self,
+            Self::Missing | Self::UnknownCertificate | Self::ExpiredCertificate | Self::AmbiguousCertificate
+        );
+        !without_token
     }
 }
 
@@ -118,7 +112,7 @@ impl Authentication {
         }
         let by_token = header.map(|header| Self::by_token(policy, bearer(header)?, now)).transpose()?;
         let by_certificate = match certificate {
-            Some(certificate) => Self::by_certificate(policy, certificate)?,
+            Some(certificate) => Self::by_certificate(policy, certificate, now)?,
             None => None,
         };
         match (by_token, by_certificate) {
@@ -127,6 +121,7 @@ impl Authentication {
             }
             (Some(mut token), Some(certificate)) => {
                 token.proofs.extend(certificate.proofs);
+                token.expires_at = earlier(token.expires_at, certificate.expires_at);
                 Ok(token)
             }
             (Some(one), None) | (None, Some(one)) => Ok(one),
@@ -155,23 +150,29 @@ impl Authentication {
     fn by_certificate(
         policy: &Policy,
         certificate: &ClientCertificate,
+        now: SystemTime,
     ) -> Result<Option<Self>, Unauthenticated> {
         let mut found: Option<Self> = None;
         for name in &certificate.names {
-            let Some(principal) = policy.credentials().certificate(name) else { continue };
-            let proof = Proof::Certificate(name.clone());
+            let name = CertificateName::parse(name);
+            let owner = name.and_then(|name| Some((policy.credentials().certificate(&name)?, name)));
+            let Some((principal, name)) = owner else { continue };
             match &found {
                 Some(other) if other.principal != *principal => {
                     return Err(Unauthenticated::AmbiguousCertificate);
                 }
                 Some(_) => {}
                 None => {
-                    let principal = principal.clone();
-                    found = Some(Self { principal, proofs: vec![proof], expires_at: None });
+                    let (principal, not_after) = (principal.clone(), certificate.not_after);
+                    let proofs = vec![Proof::Certificate { name, not_after }];
+                    found = Some(Self { principal, proofs, expires_at: Some(not_after) });
                 }
             }
         }
-        Ok(found)
+        match found {
+            Some(_) if certificate.not_after <= now => Err(Unauthenticated::ExpiredCertificate),
+            found => Ok(found),
+        }
     }
 
     pub(crate) fn principal(&self) -> &Principal {
@@ -191,9 +192,7 @@ impl Authentication {
         }
         let mut expires_at: Option<SystemTime> = None;
         for proof in &self.proofs {
-            if let Some(at) = proof.expiry(policy, &self.principal)? {
-                expires_at = Some(expires_at.map_or(at, |other| other.min(at)));
-            }
+            expires_at = earlier(expires_at, proof.expiry(policy, &self.principal)?);
         }
         let is_valid = expires_at.is_none_or(|at| now < at);
         is_valid.then(|| Self { expires_at, ..self.clone() })
@@ -215,11 +214,16 @@ impl Proof {
                 let issuer = credentials.issuer().filter(|issuer| issuer.still_trusts(*trust));
                 (issuer.is_some() && policy.rules(principal).is_some()).then_some(Some(*expires_at))
             }
-            Self::Certificate(name) => {
-                credentials.certificate(name).filter(|owner| *owner == principal).map(|_| None)
+            Self::Certificate { name, not_after } => {
+                credentials.certificate(name).filter(|owner| *owner == principal).map(|_| Some(*not_after))
             }
         }
     }
+}
+
+/// The earlier of two instants, of which `None` is never.
+fn earlier(one: Option<SystemTime>, other: Option<SystemTime>) -> Option<SystemTime> {
+    one.into_iter().chain(other).min()
 }
 
 /// The token in an `Authorization` header (RFC 6750).
@@ -272,7 +276,10 @@ mod tests {
     }
 
     fn caller(headers: &[&str], names: Option<&[&str]>, now: u64) -> Result<Authentication, Unauthenticated> {
-        let certificate = names.map(|names| ClientCertificate::new(names.iter().copied()));
+        let certificate = names.map(|names| ClientCertificate {
+            names: names.iter().map(ToString::to_string).collect(),
+            not_after: at(200),
+        });
         let headers = headers.iter().map(|header| header.as_bytes());
         Authentication::of(&policy(|_| {}), headers, certificate.as_ref(), at(now))
     }
@@ -316,11 +323,13 @@ mod tests {
             (&["Bearer two"], None, U::ExpiredToken),
             (&["Bearer three"], Some(&["api.example.org"][..]), U::Contradiction),
             (&["Bearer unknown"], Some(&["api.example.org"]), U::UnknownToken),
-            (&[], Some(&["gateway.example.org"]), U::UnknownCertificate),
+            (&[], Some(&["gateway.example.org", "*.example.org", ""]), U::UnknownCertificate),
             (&[], Some(&["api.example.org", "ops.example.org"]), U::AmbiguousCertificate),
         ] {
             assert_eq!(caller(headers, names, 100), Err(error), "{headers:?}");
         }
+        assert_eq!(caller(&[], Some(&["api.example.org"]), 200), Err(U::ExpiredCertificate));
+        assert_eq!(caller(&["Bearer one"], Some(&["api.example.org"]), 200), Err(U::ExpiredCertificate));
     }
 
     #[test]
@@ -353,7 +362,8 @@ mod tests {
         };
         assert_eq!(expiry(&by_token, &token("one", "ops", None), 0), None);
         assert_eq!(expiry(&by_token, &token("one", "api", Some(at(50))), 0), Some(Some(at(50))));
-        assert_eq!(expiry(&by_both, &token("two", "api", None), 1000), Some(None));
+        assert_eq!(expiry(&by_both, &token("two", "api", None), 199), Some(Some(at(200))));
+        assert_eq!(expiry(&by_both, &token("two", "api", None), 200), None);
         let moved = policy(|credentials| {
             credentials.add_certificate(CertificateName::parse("api.example.org").unwrap(), named("ops"));
         });

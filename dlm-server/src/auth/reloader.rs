@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Policies;
@@ -17,25 +17,12 @@ use crate::metrics::Metrics;
 /// that a file is not taken that is being written.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Asks for the auth file to be read again. Clones ask the same server.
-#[derive(Debug, Clone, Default)]
-pub struct Reload(Arc<Notify>);
-
-impl Reload {
-    /// Reads the auth file again, soon, whether or not it has changed. Without an auth
-    /// file this has no effect.
-    pub fn request(&self) {
-        self.0.notify_one();
-    }
-}
-
 /// Keeps the policy up to date with its file.
 #[derive(Debug)]
 pub(crate) struct PolicyReloader {
     path: PathBuf,
     policies: Policies,
     metrics: Arc<Metrics>,
-    requests: Reload,
     /// What the last attempt read.
     read: FilesRead,
     /// What the last poll read.
@@ -48,26 +35,25 @@ impl PolicyReloader {
     /// # Errors
     ///
     /// Returns why the file is refused.
-    pub(crate) fn start(path: PathBuf, metrics: Arc<Metrics>, requests: Reload) -> Result<Self, LoadError> {
+    pub(crate) fn start(path: PathBuf, metrics: Arc<Metrics>) -> Result<Self, LoadError> {
         let (read, loaded) = load(&path, wall_time());
         let Loaded { policy, summary } = loaded?;
         tracing::info!(file = %path.display(), %summary, "auth file loaded");
         metrics.auth_loaded(wall_time());
         let polled = read.clone();
-        Ok(Self { path, policies: Policies::new(policy), metrics, requests, read, polled })
+        Ok(Self { path, policies: Policies::new(policy), metrics, read, polled })
     }
 
     pub(crate) fn policies(&self) -> Policies {
         self.policies.clone()
     }
 
-    /// Watches the file until `stop` is cancelled. Blocks while it reads.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let requests = self.requests.clone();
+    /// Follows the file until `stop` is cancelled. Blocks while it reads.
+    pub(crate) async fn run(mut self, mut requests: watch::Receiver<()>, stop: CancellationToken) {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = requests.0.notified() => self.reload(),
+                Ok(()) = requests.changed() => self.reload(),
                 () = tokio::time::sleep(POLL) => self.poll(),
             }
         }
@@ -129,7 +115,7 @@ mod tests {
 
     fn start(path: PathBuf) -> (PolicyReloader, Arc<Metrics>) {
         let metrics = Metrics::new();
-        (PolicyReloader::start(path, Arc::clone(&metrics), Reload::default()).unwrap(), metrics)
+        (PolicyReloader::start(path, Arc::clone(&metrics)).unwrap(), metrics)
     }
 
     #[test]

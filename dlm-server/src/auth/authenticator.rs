@@ -1,0 +1,69 @@
+//! Authenticates callers by the policy in force.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Authentication, Policies, Policy, Unauthenticated};
+use crate::clock::wall_time;
+use crate::metrics::Metrics;
+use crate::tls::ClientCertificate;
+
+/// The longest wait for an expiry. The wall clock may be stepped meanwhile.
+const MAX_SLEEP: Duration = Duration::from_secs(10);
+
+/// Authenticates the callers of a server.
+#[derive(Debug)]
+pub(crate) struct Authenticator {
+    policies: Policies,
+    metrics: Arc<Metrics>,
+}
+
+impl Authenticator {
+    pub(crate) fn new(policies: Policies, metrics: Arc<Metrics>) -> Self {
+        Self { policies, metrics }
+    }
+
+    /// The policy in force.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        self.policies.current()
+    }
+
+    /// Authenticates the caller of a request. See [`Authentication::of`].
+    ///
+    /// # Errors
+    ///
+    /// Returns why the caller is not authenticated.
+    pub(crate) fn authenticate<'a>(
+        &self,
+        authorization: impl Iterator<Item = &'a [u8]>,
+        certificate: Option<&ClientCertificate>,
+    ) -> Result<Authentication, Unauthenticated> {
+        let caller = Authentication::of(&self.policy(), authorization, certificate, wall_time());
+        caller.inspect_err(|error| self.metrics.authentication_failed(error.reason()))
+    }
+
+    /// Waits until a caller has to authenticate again: its credential has expired, or the
+    /// policy no longer has it.
+    pub(crate) fn ended(&self, caller: Authentication) -> impl Future<Output = ()> + use<> {
+        let mut policies = self.policies.subscribe();
+        async move {
+            loop {
+                let now = wall_time();
+                let policy = Arc::clone(&policies.borrow_and_update());
+                let Some(caller) = caller.again(&policy, now) else { return };
+                let left = caller.expires_at().map(|at| at.duration_since(now).unwrap_or_default());
+                let expiry = async {
+                    match left {
+                        Some(left) => tokio::time::sleep(left.min(MAX_SLEEP)).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    Ok(()) = policies.changed() => {}
+                    () = expiry => {}
+                    else => std::future::pending().await,
+                }
+            }
+        }
+    }
+}
