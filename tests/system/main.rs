@@ -9,6 +9,7 @@
 //!
 //! On SQLite or Postgres, whichever the test needs:
 //!
+//! - `authentication`: auth files, tokens, JWTs, and what callers without them get
 //! - `connections`: their number, their deadlines, requests that can't be parsed
 //! - `chaos`: servers and databases that fail repeatedly under load
 //! - `database_outage`: an unavailable database, connections broken at a COMMIT
@@ -36,6 +37,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![expect(clippy::duplicate_mod, reason = "the same tests run on both databases")]
 
+mod authentication;
 mod chaos;
 mod connections;
 mod database_outage;

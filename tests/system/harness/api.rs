@@ -12,6 +12,7 @@ pub(crate) struct Api {
     http: Client,
     url: String,
     over_sessions: bool,
+    token: Option<String>,
 }
 
 /// A complete HTTP response.
@@ -105,7 +106,12 @@ impl Api {
         // reqwest is built without a TLS provider, but requires one to be installed.
         rustls::crypto::ring::default_provider().install_default().ok();
         let http = Client::builder().no_proxy().build().expect("an HTTP client");
-        Self { http, url: url.to_owned(), over_sessions: false }
+        Self { http, url: url.to_owned(), over_sessions: false, token: None }
+    }
+
+    /// Sends this bearer token with each request; not over sessions.
+    pub(crate) fn with_token(self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self }
     }
 
     /// Uses this configuration of TLS.
@@ -148,6 +154,9 @@ impl Api {
         let mut request = self.http.request(method, format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
         }
         if let Some(body) = body {
             request = request.body(body);

@@ -1,6 +1,7 @@
 //! The test harness: databases, server processes, clients, fault injection.
 
 mod api;
+mod auth;
 mod authority;
 mod backend;
 mod binaries;
@@ -27,6 +28,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 pub(crate) use api::{Acquire, Api, ApiResponse, encode};
+pub(crate) use auth::{AuthFile, principal};
 pub(crate) use authority::{Authority, Identity};
 pub(crate) use backend::{Backend, DedicatedPostgres, Postgres, ReplicatedPostgres, Sqlite};
 pub(crate) use binaries::binary;

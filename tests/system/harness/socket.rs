@@ -47,6 +47,20 @@ impl WebSocket {
         Self::over(connection, request, protocol).await
     }
 
+    /// Opens a socket with a bearer token.
+    pub(crate) async fn with_token(
+        server: &str,
+        path: &str,
+        protocol: &'static str,
+        token: &str,
+    ) -> Result<Self, Error> {
+        let host = server.trim_start_matches("http://");
+        let mut request = request(host, path, protocol)?;
+        let value = HeaderValue::try_from(format!("Bearer {token}")).expect("a header");
+        request.headers_mut().insert("authorization", value);
+        Self::over(TcpStream::connect(host).await?, request, protocol).await
+    }
+
     /// Opens the event stream with a small receive buffer, so that the server is
     /// soon blocked while the test does not read.
     pub(crate) async fn slow_reader(server: &str, query: &str) -> Self {

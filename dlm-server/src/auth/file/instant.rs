@@ -16,7 +16,7 @@ pub(super) fn instant(datetime: &Datetime) -> Option<SystemTime> {
     let minutes = i64::from(time.hour) * 60 + i64::from(time.minute) - minutes_ahead;
     let seconds = days * 86_400 + minutes * 60 + i64::from(time.second);
     let seconds = u64::try_from(seconds).ok()?;
-    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+    UNIX_EPOCH.checked_add(Duration::new(seconds, time.nanosecond))
 }
 
 /// Days from the first of January 1970 to a day of the Gregorian calendar.

@@ -1,0 +1,48 @@
+//! Who a caller is, and what it gets otherwise.
+//!
+//! - `requests`: every route with and without a token
+//! - `reload`: the auth file is changed while a server runs
+//! - `jwt`: tokens of an issuer
+//! - `commands`: `token new`, `auth check`, and the options of a server
+//! - `secrets`: no token is in a log line, a reply, a metric or the database
+
+mod commands;
+mod jwt;
+mod reload;
+mod requests;
+mod secrets;
+
+use crate::harness::{Api, AuthFile, ServerProcess, Sqlite, principal};
+
+type TestServer = ServerProcess<Sqlite>;
+
+fn server(file: &AuthFile) -> TestServer {
+    TestServer::start_with(&["--auth-file", &file.path()])
+}
+
+fn api(server: &TestServer, token: &str) -> Api {
+    server.api().with_token(token)
+}
+
+/// `api` may lock below `orders/`, `viewer` observe everything, and `ops` do everything.
+fn three_principals() -> String {
+    [
+        principal("api", &["api-token"], &[("lock", "orders/")]),
+        principal("viewer", &["viewer-token"], &[("observe", "")]),
+        principal("ops", &["ops-token"], &[("admin", "")]),
+    ]
+    .concat()
+}
+
+/// The value of a metric, with its labels.
+async fn metric(api: &Api, name: &str) -> Option<f64> {
+    let text = api.get("/metrics").await.text;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map(|value| value.parse().expect("a number"))
+}
+
+/// The instant this many seconds from now, as TOML writes it.
+fn in_seconds(seconds: i64) -> String {
+    let micros = crate::harness::wall_clock_micros() + seconds * 1_000_000;
+    dlm_protocol::Timestamp::from_micros(micros).to_string()
+}
