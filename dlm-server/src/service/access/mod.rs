@@ -226,7 +226,7 @@ fn lost<T>(
             }
             before = now;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -290,7 +290,7 @@ async fn callers_see_only_what_they_may_observe() {
     };
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     let granted = |overview: &dlm_protocol::Overview| -> u64 {
-        overview.seconds.iter().map(|second| u64::from(second.granted)).sum()
+        overview.seconds.iter().map(|second| second.granted).sum()
     };
     let (of_all, of_some) = (overview(all).await, overview(some).await);
     assert_eq!((of_some.held, of_some.leases), (visible.len() as u64, visible.len() as u64));
