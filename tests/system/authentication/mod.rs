@@ -1,11 +1,13 @@
 //! Who a caller is, and what it gets otherwise.
 //!
 //! - `requests`: every route with and without a token
+//! - `certificates`: client certificates, and the listener for probes
 //! - `reload`: the auth file is changed while a server runs
 //! - `jwt`: tokens of an issuer
 //! - `commands`: `token new`, `auth check`, and the options of a server
 //! - `secrets`: no token is in a log line, a reply, a metric or the database
 
+mod certificates;
 mod commands;
 mod jwt;
 mod reload;
