@@ -35,9 +35,8 @@ impl Prefix {
 
     /// Whether this prefix covers every name that the other one covers.
     pub(crate) fn covers_all_of(&self, other: &Self) -> bool {
-        // What covers the stem also covers what is below it. The stem of `/` is no name.
-        let stem = if other.stem().is_empty() { "/" } else { other.stem() };
-        self.is_everything() || (!other.is_everything() && self.covers(stem))
+        // What covers the stem also covers what is below it, also where the stem is empty.
+        self.is_everything() || (!other.is_everything() && self.covers(other.stem()))
     }
 
     /// The prefix without the slash at its end: the only name that is covered and
@@ -77,6 +76,8 @@ mod tests {
         let slash = Prefix::new("/");
         assert!(slash.covers("/") && slash.covers("/a") && !slash.covers("a"));
         assert!(!slash.covers_all_of(&Prefix::new("")) && !slash.covers_all_of(&Prefix::new("a")));
+        // `//` does not cover `/a`.
+        assert!(!Prefix::new("//").covers_all_of(&slash) && slash.covers_all_of(&Prefix::new("//")));
         assert!(slash.covers_all_of(&Prefix::new("/")) && slash.covers_all_of(&Prefix::new("/a")));
     }
 
