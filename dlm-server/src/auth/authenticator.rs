@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Authentication, Policies, Policy, Unauthenticated};
+use dlm_protocol::TicketPurpose;
+
+use super::{Authentication, Policies, Policy, TicketContent, Unauthenticated};
 use crate::clock::wall_time;
 use crate::metrics::Metrics;
 use crate::tls::ClientCertificate;
@@ -39,6 +41,33 @@ impl Authenticator {
         certificate: Option<&ClientCertificate>,
     ) -> Result<Authentication, Unauthenticated> {
         let caller = Authentication::of(&self.policy(), authorization, certificate, wall_time());
+        caller.inspect_err(|error| self.metrics.authentication_failed(error.reason()))
+    }
+
+    /// The caller that a ticket stands for, if its credentials are still good. What else
+    /// the request proves must not contradict the ticket.
+    ///
+    /// # Errors
+    ///
+    /// Returns why the caller is not authenticated.
+    pub(crate) fn authenticate_by_ticket<'a>(
+        &self,
+        content: Option<&str>,
+        purpose: TicketPurpose,
+        authorization: impl Iterator<Item = &'a [u8]>,
+        certificate: Option<&ClientCertificate>,
+    ) -> Result<Authentication, Unauthenticated> {
+        let (policy, now) = (self.policy(), wall_time());
+        let content = content.and_then(|content| serde_json::from_str::<TicketContent>(content).ok());
+        let content = content.filter(|content| content.purpose == purpose);
+        let by_ticket = content.and_then(|content| content.caller.again(&policy, now));
+        let by_ticket = by_ticket.ok_or(Unauthenticated::Ticket);
+        let caller =
+            by_ticket.and_then(|caller| match Authentication::of(&policy, authorization, certificate, now) {
+                Ok(other) if other.principal() != caller.principal() => Err(Unauthenticated::Contradiction),
+                Ok(_) | Err(Unauthenticated::Missing | Unauthenticated::UnknownCertificate) => Ok(caller),
+                Err(error) => Err(error),
+            });
         caller.inspect_err(|error| self.metrics.authentication_failed(error.reason()))
     }
 

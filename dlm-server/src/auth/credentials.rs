@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
+
 use super::jwt::JwtIssuer;
 use super::{Digest, Principal};
 
@@ -72,7 +74,7 @@ impl Credentials {
 }
 
 /// A subject alternative name of a certificate: a URI, a DNS name or another text.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct CertificateName(Box<str>);
 
 impl CertificateName {

@@ -9,6 +9,7 @@
 //! - `policy`: all principals; replaced as a whole while the server runs
 //! - `credentials`: what callers prove with who they are; `token`: bearer tokens of our
 //!   own; `jwt`: those of an issuer; `digest`: all that is stored of them
+//! - `ticket`: what a ticket stands for
 //! - `authentication`: who a caller is; `authenticator`: by the policy in force
 //! - `file`: the auth file
 //! - `reloader`: reads it again when it has changed; `changes`: tells what is different
@@ -27,6 +28,7 @@ mod prefix;
 mod principal;
 mod reloader;
 mod rules;
+mod ticket;
 mod token;
 
 pub(crate) use authentication::{Authentication, Unauthenticated};
@@ -40,3 +42,4 @@ pub(crate) use prefix::Prefix;
 pub use principal::Principal;
 pub(crate) use reloader::PolicyReloader;
 pub(crate) use rules::{Limits, Role, Rule, Rules, Visibility};
+pub(crate) use ticket::TicketContent;

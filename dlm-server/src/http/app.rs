@@ -21,7 +21,7 @@ use super::request_id::{REQUEST_ID, request_id};
 use super::response::{self, HttpResponse, Rejection};
 use super::route::{Route, RouteMatch, Routes};
 use super::upgrade::{self, SocketAccess};
-use super::{body, openapi, ui};
+use super::{body, openapi, tickets, ui};
 use crate::auth::{Authentication, Authenticator, Principal};
 use crate::clock::since_boot;
 use crate::metrics::Metrics;
@@ -142,7 +142,17 @@ impl App {
             return ("none", Err(rejection));
         }
         let Inner { sockets, service, authenticator, .. } = &*self.0;
-        let authentication = match authenticate(authenticator, &found, &path, request.headers(), caller) {
+        let headers = request.headers();
+        let authentication = match &found {
+            RouteMatch::Route(route, _)
+                if upgrade::is_socket(*route, &request)
+                    && let Some(ticket) = tickets::offered(headers) =>
+            {
+                tickets::redeem(service, authenticator, *route, headers, ticket, caller).await
+            }
+            _ => authenticate(authenticator, &found, &path, headers, caller),
+        };
+        let authentication = match authentication {
             Ok(authentication) => authentication,
             Err(rejection) => {
                 body::discard(request.into_body()).await;
@@ -175,6 +185,9 @@ impl App {
         let inner = &*self.0;
         let principal = authentication.principal();
         let (parts, body) = request.into_parts();
+        if route == Route::Tickets {
+            return tickets::issue(&inner.service, authentication, &parts, body).await;
+        }
         if let Some(operation) = request::operation(route, name, &parts, body).await? {
             let outcome = self.execute(principal, operation, caller.peer.as_ref()).await?;
             return Ok(response::outcome(outcome, request_id));

@@ -26,8 +26,12 @@ pub(super) fn authenticate(
     if caller.access == Access::Probes || is_public(found, path) {
         return Ok(Authentication::anonymous());
     }
-    let authorization = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-    authenticator.authenticate(authorization, caller.certificate.as_deref()).map_err(rejection)
+    authenticator.authenticate(authorization(headers), caller.certificate.as_deref()).map_err(rejection)
+}
+
+/// The values of all `Authorization` headers.
+pub(super) fn authorization(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes)
 }
 
 fn is_public(found: &RouteMatch<'_>, path: &str) -> bool {
@@ -38,7 +42,7 @@ fn is_public(found: &RouteMatch<'_>, path: &str) -> bool {
     }
 }
 
-fn rejection(why: Unauthenticated) -> Rejection {
+pub(super) fn rejection(why: Unauthenticated) -> Rejection {
     let mut rejection = Rejection::new(ProblemCode::Unauthenticated, 401, why.to_string());
     rejection.add_header(WWW_AUTHENTICATE, if why.sent_token() { INVALID_TOKEN } else { BEARER });
     rejection

@@ -17,6 +17,7 @@
 //! - `body`: reads a body within its limits
 //! - `response`: outcomes and problems as responses; `reply_body`: their bodies;
 //!   `request_id`: their ids
+//! - `tickets`: what authenticates an upgrade without headers
 //! - `upgrade`: requests that become WebSockets
 //! - `ui`: the embedded pages
 //! - `openapi`: the published description of the API
@@ -42,6 +43,7 @@ mod response;
 mod route;
 mod serve;
 mod stream;
+mod tickets;
 mod ui;
 mod upgrade;
 

@@ -5,7 +5,7 @@ use dlm_protocol::limits::{
     DEFAULT_PAGE, MAX_BODY_BYTES, MAX_PAGE, MAX_RENEW_BODY_BYTES, MAX_RENEWALS, OVERVIEW_SECONDS,
 };
 use dlm_protocol::{
-    AcquireRequest, IdempotencyKey, ProblemCode, RenewManyRequest, ResourceName, StateFilter,
+    AcquireRequest, IdempotencyKey, ProblemCode, RenewManyRequest, ResourceName, StateFilter, TicketRequest,
 };
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
@@ -49,9 +49,13 @@ pub(super) async fn operation(
             }
             Operation::RenewMany { leases: request.leases }
         }
-        Route::Session | Route::WhoAmI | Route::Livez | Route::Readyz | Route::Metrics | Route::OpenApi => {
-            return Ok(None);
-        }
+        Route::Session
+        | Route::WhoAmI
+        | Route::Tickets
+        | Route::Livez
+        | Route::Readyz
+        | Route::Metrics
+        | Route::OpenApi => return Ok(None),
         Route::Acquire
         | Route::Cancel
         | Route::Renew
@@ -65,6 +69,13 @@ pub(super) async fn operation(
         }
     };
     Ok(Some(operation))
+}
+
+/// Decodes a request for a ticket.
+pub(super) async fn ticket(parts: &Parts, incoming: Incoming) -> Result<TicketRequest, Rejection> {
+    Query::parse(parts.uri.query(), &[])?;
+    let bytes = body::read(incoming, MAX_BODY_BYTES).await?;
+    body::parse(&parts.headers, &bytes)
 }
 
 fn of_resource(

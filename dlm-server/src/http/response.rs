@@ -3,7 +3,7 @@
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
-use dlm_protocol::{AccessRule, Problem, ProblemCode, RenewResult, Renewed, Timestamp, WhoAmI};
+use dlm_protocol::{AccessRule, Problem, ProblemCode, RenewResult, Renewed, Ticket, Timestamp, WhoAmI};
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
     HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
@@ -140,6 +140,10 @@ pub(super) fn who_am_i(policy: &Policy, caller: &Authentication) -> HttpResponse
         expires_at,
     };
     json(200, JSON, &who)
+}
+
+pub(super) fn ticket(ticket: &Ticket) -> HttpResponse {
+    json(200, JSON, ticket)
 }
 
 fn access_rule(rule: &Rule) -> AccessRule {

@@ -21,6 +21,7 @@ pub(super) enum Route {
     Overview,
     Session,
     WhoAmI,
+    Tickets,
     Livez,
     Readyz,
     Metrics,
@@ -28,7 +29,7 @@ pub(super) enum Route {
 }
 
 /// All routes.
-pub(super) const ROUTES: [(Method, &str, Route); 17] = [
+pub(super) const ROUTES: [(Method, &str, Route); 18] = [
     (Method::POST, "/v1/locks/{name}/acquire", Route::Acquire),
     (Method::POST, "/v1/locks/{name}/cancel", Route::Cancel),
     (Method::POST, "/v1/locks/{name}/renew", Route::Renew),
@@ -42,6 +43,7 @@ pub(super) const ROUTES: [(Method, &str, Route); 17] = [
     (Method::GET, "/v1/overview", Route::Overview),
     (Method::GET, "/v1/session", Route::Session),
     (Method::GET, "/v1/whoami", Route::WhoAmI),
+    (Method::POST, "/v1/tickets", Route::Tickets),
     (Method::GET, "/livez", Route::Livez),
     (Method::GET, "/readyz", Route::Readyz),
     (Method::GET, "/metrics", Route::Metrics),
@@ -65,6 +67,7 @@ impl Route {
             Self::Overview => "overview",
             Self::Session => "session",
             Self::WhoAmI => "whoami",
+            Self::Tickets => "tickets",
             Self::Livez => "livez",
             Self::Readyz => "readyz",
             Self::Metrics => "metrics",

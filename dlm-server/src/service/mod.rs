@@ -13,6 +13,7 @@
 //! - `reads`: who may read from the store, and when
 //! - `read`: status and lists
 //! - `events`: pages of the event log; `subscribe`: its live end
+//! - `tickets`: what opens one WebSocket each
 //! - `overview`: all locks at a glance
 //! - `restore`: makes a restored backup safe to serve
 //! - `lease_id`, `wire`: engine values in wire terms
@@ -31,6 +32,7 @@ mod read;
 mod reads;
 mod restore;
 mod subscribe;
+mod tickets;
 mod wire;
 
 use std::fmt;
@@ -54,6 +56,7 @@ use crate::writer::{EnqueueError, SessionId};
 use access::Access;
 use lease_id::LeaseIds;
 use overview::Overviews;
+use tickets::Tickets;
 
 pub use crate::store::{ListQuery, OpenError};
 pub use error::Error;
@@ -72,6 +75,7 @@ struct Inner {
     access: Access,
     readiness: ReadinessProbe,
     ids: LeaseIds,
+    tickets: Tickets,
     decoder: Arc<LogDecoder>,
     cluster: Arc<dyn Cluster>,
     membership: Arc<Membership>,

@@ -15,6 +15,7 @@ use super::lease_id::LeaseIds;
 use super::overview::Overviews;
 use super::reads::Reads;
 use super::subscribe::MAX_REPLAYS;
+use super::tickets::Tickets;
 use super::{Inner, Service};
 use crate::auth::{Policies, Policy};
 use crate::background::Background;
@@ -127,10 +128,12 @@ impl Service {
             retention: Retention { age: options.event_retention, events: options.event_limit },
             probes,
         };
+        let secret = secret.as_deref().unwrap_or(&opened.identity.secret);
         let inner = Arc::new(Inner {
             access: Access::new(policies, writers, Reads::new(opened.reader), feed),
             readiness,
-            ids: LeaseIds::new(secret.as_deref().unwrap_or(&opened.identity.secret)),
+            ids: LeaseIds::new(secret),
+            tickets: Tickets::new(secret),
             decoder,
             cluster: opened.cluster,
             membership,

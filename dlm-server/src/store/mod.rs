@@ -8,6 +8,7 @@
 //! - `schema`, `claim_columns`, `rows`: the tables, and the engine's types
 //! - `statement`, `queries`, `views`: the SQL that both databases share
 //! - `names`: sets of resource names
+//! - `tickets`: what opens one WebSocket
 //! - `read`: what readers see; `cluster`: replicas and their messages
 //! - `single_node`: the cluster of a store that belongs to one process
 //! - `error`: what can go wrong
@@ -28,6 +29,7 @@ mod schema;
 mod single_node;
 mod sqlite;
 mod statement;
+mod tickets;
 mod views;
 
 use std::sync::Arc;
@@ -43,6 +45,8 @@ pub(crate) use read::{
     DueWork, KeyRange, LockCounts, LogHead, LogPage, LogRow, Reader, ResourcePage, ResourceView,
     for_each_row, holders_shown, next_rows,
 };
+
+pub(crate) use tickets::NewTicket;
 
 /// A resource's name, shared between a writer and its store.
 pub(crate) type Name = Arc<str>;
@@ -271,6 +275,14 @@ pub(crate) trait Store: Send {
     /// deleted rows.
     fn trim_log(&mut self, trim: &LogTrim) -> Result<usize, StoreError>;
 
+    /// Stores a ticket that is valid for so many milliseconds, in a transaction of its
+    /// own. Returns when it expires; `None` if its principal has too many.
+    fn add_ticket(&mut self, ticket: NewTicket, valid_ms: u64) -> Result<Option<Micros>, StoreError>;
+
+    /// Removes a ticket and returns its content, unless it has expired; in a transaction
+    /// of its own.
+    fn take_ticket(&mut self, digest: &str) -> Result<Option<String>, StoreError>;
+
     /// Slews the deciding clock if it is this process's own, and stores what the next
     /// run needs to continue it, in a transaction of its own.
     fn keep_clock(&mut self) -> Result<(), StoreError> {
@@ -298,7 +310,7 @@ pub(crate) fn new_replica_id() -> ReplicaId {
 }
 
 /// Random bytes from the operating system.
-fn random<const N: usize>() -> Result<[u8; N], StoreError> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
     let mut bytes = [0; N];
     // The kernel returns requests of up to 256 bytes in full.
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())

@@ -1,4 +1,4 @@
-//! The read queries that both databases share.
+//! The queries that both databases share.
 //!
 //! The functions build a query for any backend. [`Queries`] executes it:
 //! diesel's types of a query that is executed depend on its backend.
@@ -13,7 +13,8 @@ use dlm_pq::PqConnection;
 use super::ClaimRowKey;
 use super::names::NameRange;
 use super::rows::{ClaimRow, ResourceRow};
-use super::schema::{claims, floors, resources};
+use super::schema::{claims, floors, resources, tickets};
+use super::tickets::TicketRow;
 
 /// Declares [`Queries`], and implements it for the connections of both databases.
 macro_rules! queries {
@@ -90,6 +91,18 @@ queries! {
     }
     fn ticket(c, name: &str, key: &ClaimKey) -> Option<Option<i64>> {
         claim(name, &key.principal, &key.key).select(claims::ticket).first(c).optional()
+    }
+    fn insert_ticket(c, ticket: &TicketRow) -> usize {
+        diesel::insert_into(tickets::table).values(ticket).execute(c)
+    }
+    fn take_ticket(c, digest: &str) -> Option<TicketRow> {
+        diesel::delete(tickets::table.find(digest)).returning(TicketRow::as_returning()).get_result(c).optional()
+    }
+    fn delete_expired_tickets(c, now: i64) -> usize {
+        diesel::delete(tickets::table.filter(tickets::expires_at.le(now))).execute(c)
+    }
+    fn count_tickets(c, principal: &str) -> i64 {
+        tickets::table.filter(tickets::principal.eq(principal)).count().get_result(c)
     }
     fn count_waiters_up_to(c, name: &str, ticket: i64) -> i64 {
         waiters_up_to(name, ticket).count().get_result(c)

@@ -76,3 +76,12 @@ diesel::table! {
         at -> BigInt,
     }
 }
+
+diesel::table! {
+    tickets (digest) {
+        digest -> Text,
+        principal -> Text,
+        content -> Text,
+        expires_at -> BigInt,
+    }
+}

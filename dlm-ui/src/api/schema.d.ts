@@ -273,6 +273,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Get a ticket that opens one WebSocket, for callers that can't send headers with it: send it as the subprotocol `dlm.ticket.` and the ticket, besides that of the socket */
+        post: operations["tickets"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/whoami": {
         parameters: {
             query?: never;
@@ -3282,6 +3299,170 @@ export interface operations {
             /** @description The request is not an upgrade */
             426: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tickets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TicketRequest"];
+            };
+        };
+        responses: {
+            /** @description The ticket */
+            200: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description The request is malformed, or a value is out of range */
+            400: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The credential is missing, unknown or expired */
+            401: {
+                headers: {
+                    /** @description `Bearer`, with `error` if a token was sent */
+                    "WWW-Authenticate": string;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin, or its caller lacks a right */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not plain `application/json` */
+            415: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller has too many open tickets */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
                     /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
                     "x-request-id": string;
                     [name: string]: unknown;

@@ -4,6 +4,7 @@
 //! - `certificates`: client certificates, and the listener for probes
 //! - `reload`: the auth file is changed while a server runs
 //! - `jwt`: tokens of an issuer
+//! - `tickets`: what opens one WebSocket each
 //! - `commands`: `token new`, `auth check`, and the options of a server
 //! - `secrets`: no token is in a log line, a reply, a metric or the database
 
@@ -13,6 +14,7 @@ mod jwt;
 mod reload;
 mod requests;
 mod secrets;
+mod tickets;
 
 use crate::harness::{Api, AuthFile, ServerProcess, Sqlite, principal};
 

@@ -61,6 +61,25 @@ impl WebSocket {
         Self::over(TcpStream::connect(host).await?, request, protocol).await
     }
 
+    /// Opens a socket with a ticket, and with a bearer token if there is one.
+    pub(crate) async fn with_ticket(
+        server: &str,
+        path: &str,
+        protocol: &'static str,
+        ticket: &str,
+        token: Option<&str>,
+    ) -> Result<Self, Error> {
+        let host = server.trim_start_matches("http://");
+        let mut request = request(host, path, protocol)?;
+        let offers = HeaderValue::try_from(format!("{protocol}, dlm.ticket.{ticket}")).expect("a header");
+        request.headers_mut().insert("sec-websocket-protocol", offers);
+        if let Some(token) = token {
+            let value = HeaderValue::try_from(format!("Bearer {token}")).expect("a header");
+            request.headers_mut().insert("authorization", value);
+        }
+        Self::over(TcpStream::connect(host).await?, request, protocol).await
+    }
+
     /// Opens the event stream with a small receive buffer, so that the server is
     /// soon blocked while the test does not read.
     pub(crate) async fn slow_reader(server: &str, query: &str) -> Self {

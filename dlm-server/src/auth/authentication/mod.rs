@@ -5,6 +5,8 @@ mod tests;
 
 use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
+
 use super::credentials::CertificateName;
 use super::jwt::JwtError;
 use super::{Digest, Policy, Principal};
@@ -14,8 +16,9 @@ use crate::tls::ClientCertificate;
 const MAX_HEADER: usize = 8 * 1024;
 
 /// A caller that has proved who it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Authentication {
+    #[serde(with = "principal_name")]
     principal: Principal,
     /// Everything that the caller proved it with; nothing on a server without
     /// authentication.
@@ -24,7 +27,7 @@ pub(crate) struct Authentication {
 }
 
 /// One credential that was accepted. It can't be used to authenticate again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Proof {
     Token(Digest),
     Jwt { trust: Digest, expires_at: SystemTime },
@@ -56,6 +59,8 @@ pub(crate) enum Unauthenticated {
     AmbiguousCertificate,
     #[error("the token and the client certificate are of different principals")]
     Contradiction,
+    #[error("the ticket is not known: it is good once, for its purpose, within 30 seconds")]
+    Ticket,
 }
 
 impl Unauthenticated {
@@ -70,6 +75,7 @@ impl Unauthenticated {
             Self::UnknownPrincipal => "unknown_principal",
             Self::UnknownCertificate | Self::ExpiredCertificate | Self::AmbiguousCertificate => "certificate",
             Self::Contradiction => "contradiction",
+            Self::Ticket => "ticket",
         }
     }
 
@@ -221,6 +227,21 @@ impl Proof {
                 credentials.certificate(name).filter(|owner| *owner == principal).map(|_| Some(*not_after))
             }
         }
+    }
+}
+
+/// A principal as it is stored.
+mod principal_name {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::auth::Principal;
+
+    pub(super) fn serialize<S: Serializer>(principal: &Principal, serializer: S) -> Result<S::Ok, S::Error> {
+        principal.name().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Principal, D::Error> {
+        Ok(Principal::named(String::deserialize(deserializer)?.into()))
     }
 }
 

@@ -125,6 +125,12 @@ pub(super) fn describe(route: Route) -> RouteDescription {
             None,
             &[("200", "The principal, its rules, and when its credential expires", "WhoAmI")],
         ),
+        Route::Tickets => of(
+            "Get a ticket that opens one WebSocket, for callers that can't send headers with it: send it as the \
+             subprotocol `dlm.ticket.` and the ticket, besides that of the socket",
+            Some("TicketRequest"),
+            &[("200", "The ticket", "Ticket"), ("429", "The caller has too many open tickets", "Problem")],
+        ),
         Route::Livez => of("Check that the process is alive", None, &[("200", "It is alive", "text")]),
         Route::Readyz => of(
             "Check that the server is ready",

@@ -259,8 +259,8 @@ impl View {
     }
 }
 
-impl System<'_> {
-    pub(super) fn writers(&self) -> &Writers {
+impl<'a> System<'a> {
+    pub(super) fn writers(&self) -> &'a Writers {
         &self.0.writers
     }
 

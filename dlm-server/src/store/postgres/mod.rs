@@ -31,7 +31,7 @@ use dlm_engine::Micros;
 use dlm_pq::PqConnection;
 
 use super::migrations::require_known;
-use super::schema::meta;
+use super::schema::{meta, tickets};
 use super::statement::statements;
 use super::{Cluster, Identity, OpenError, OpenStore, Store, StoreError, TaskReaders};
 use connection::{CommitDurability, ConnectOptions, REPLY_TIMEOUT};
@@ -110,6 +110,7 @@ pub(super) fn restore(url: &str, raise: i64) -> Result<(), OpenError> {
         for (name, value) in [("secret", &secret[..]), ("log_id", &log_id[..])] {
             diesel::update(meta::table.find(name)).set(meta::value.eq(value)).execute(connection)?;
         }
+        diesel::delete(tickets::table).execute(connection)?;
         Ok(())
     });
     restored.map_err(failed)

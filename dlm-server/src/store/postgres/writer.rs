@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{Connection, SimpleConnection};
 use diesel::result::{DatabaseErrorKind, Error as DieselError, QueryResult};
 use dlm_engine::{Claim, ClaimKey, Floor, Micros, Need, ReplicaId, Resource};
 use dlm_pq::PqConnection;
@@ -21,12 +21,12 @@ use super::bulk::{self, Param};
 use super::columns::{NewRow, Rows, claim_params, resource_params};
 use super::connection::{CommitDurability, ConnectOptions, REPLY_TIMEOUT};
 use super::loading::{self, Floors};
-use super::log;
+use super::{log, now};
 use crate::clock::since_boot;
 use crate::store::error::{LOCK_NOT_AVAILABLE, NOT_AVAILABLE};
 use crate::store::{
-    BatchWrite, ClaimRowKey, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, Store, StoreError,
-    floor_bucket, views,
+    BatchWrite, ClaimRowKey, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket, Store,
+    StoreError, floor_bucket, tickets, views,
 };
 
 /// How long to wait for the outcome of a commit.
@@ -264,5 +264,17 @@ impl Store for PostgresStore {
 
     fn trim_log(&mut self, trim: &LogTrim) -> Result<usize, StoreError> {
         log::trim(&mut self.connection, trim)
+    }
+
+    fn add_ticket(&mut self, ticket: NewTicket, valid_ms: u64) -> Result<Option<Micros>, StoreError> {
+        self.connection.transaction(|connection| {
+            let now = now(connection)?;
+            tickets::add(connection, ticket, valid_ms, now)
+        })
+    }
+
+    fn take_ticket(&mut self, digest: &str) -> Result<Option<String>, StoreError> {
+        let now = now(&mut self.connection)?;
+        tickets::take(&mut self.connection, digest, now)
     }
 }

@@ -29,7 +29,7 @@ use super::migrations::require_known;
 use super::single_node::SingleNode;
 use super::{Identity, OpenError, OpenStore, Store, StoreError, TaskReaders};
 use crate::clock::Clock;
-use crate::store::schema::{meta, writers};
+use crate::store::schema::{meta, tickets, writers};
 use reader::SqliteReader;
 
 diesel::table! {
@@ -155,6 +155,7 @@ pub(super) fn restore(rest: &str, raise: i64) -> Result<(), OpenError> {
         ))?;
         // All leases are ended, so nothing depends on where the clock was.
         clock_row::delete(connection)?;
+        diesel::delete(tickets::table).execute(connection)?;
         overwrite(connection, "secret", &secret)?;
         overwrite(connection, "log_id", &log_id)
     });

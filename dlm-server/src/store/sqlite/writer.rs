@@ -16,8 +16,8 @@ use crate::clock::{Clock, ClockReading, since_boot};
 use crate::store::queries::Queries;
 use crate::store::schema::{floors, log, resources, writers};
 use crate::store::{
-    BatchWrite, KeyDeletion, LoadedResource, LockResult, LockTarget, LockWait, LogTrim, Name, OldLogRow,
-    ResourceWrite, Store, StoreError, floor_bucket, schema, views,
+    BatchWrite, KeyDeletion, LoadedResource, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket,
+    OldLogRow, ResourceWrite, Store, StoreError, floor_bucket, schema, tickets, views,
 };
 
 /// The id of the only writer.
@@ -314,6 +314,18 @@ impl Store for SqliteStore {
                 .execute(connection)?;
             Ok(count)
         })
+    }
+
+    fn add_ticket(&mut self, ticket: NewTicket, valid_ms: u64) -> Result<Option<Micros>, StoreError> {
+        let now = self.clock.now();
+        self.limit_busy_wait(BUSY_TIMEOUT)?;
+        self.connection.immediate_transaction(|connection| tickets::add(connection, ticket, valid_ms, now))
+    }
+
+    fn take_ticket(&mut self, digest: &str) -> Result<Option<String>, StoreError> {
+        let now = self.clock.now();
+        self.limit_busy_wait(BUSY_TIMEOUT)?;
+        tickets::take(&mut self.connection, digest, now)
     }
 
     fn keep_clock(&mut self) -> Result<(), StoreError> {

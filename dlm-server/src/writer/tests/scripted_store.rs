@@ -7,7 +7,7 @@ use std::time::Duration;
 use dlm_engine::{Claim, ClaimKey, Micros, Need, Resource};
 
 use crate::store::{
-    BatchWrite, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, Store, StoreError,
+    BatchWrite, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket, Store, StoreError,
 };
 
 /// Where a fault happens.
@@ -220,6 +220,14 @@ impl Store for ScriptedStore {
     fn last_batch(&mut self) -> Result<i64, StoreError> {
         self.step(Step::LastBatch)?;
         self.inner.last_batch()
+    }
+
+    fn add_ticket(&mut self, ticket: NewTicket, valid_ms: u64) -> Result<Option<Micros>, StoreError> {
+        self.inner.add_ticket(ticket, valid_ms)
+    }
+
+    fn take_ticket(&mut self, digest: &str) -> Result<Option<String>, StoreError> {
+        self.inner.take_ticket(digest)
     }
 
     fn delete_keys(&mut self, deletion: &KeyDeletion) -> Result<usize, StoreError> {
