@@ -6,6 +6,7 @@
 //! - `jwt`: tokens of an issuer
 //! - `tickets`: what opens one WebSocket each
 //! - `commands`: `token new`, `auth check`, and the options of a server
+//! - `sdk`: the client library, with tokens that change and rights that are taken away
 //! - `secrets`: no token is in a log line, a reply, a metric or the database
 
 mod certificates;
@@ -13,6 +14,7 @@ mod commands;
 mod jwt;
 mod reload;
 mod requests;
+mod sdk;
 mod secrets;
 mod tickets;
 
