@@ -19,11 +19,18 @@ export class TestServer {
   #process: ChildProcess | null = null
   #programs: ChildProcess[] = []
   url = ''
+  /** Sent with each `call` if the server authenticates. */
+  token: string | null = null
 
   static async start(...flags: string[]): Promise<TestServer> {
     const server = new TestServer()
-    await server.#run('127.0.0.1:0', flags)
+    await server.run(...flags)
     return server
+  }
+
+  /** Runs the server on a free port. */
+  async run(...flags: string[]): Promise<void> {
+    await this.#run('127.0.0.1:0', flags)
   }
 
   async #run(listen: string, flags: string[]): Promise<void> {
@@ -67,13 +74,14 @@ export class TestServer {
   }
 
   async call<T>(path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
+    const authorization: Record<string, string> = this.token ? { authorization: `Bearer ${this.token}` } : {}
     const init =
       body === undefined
-        ? {}
+        ? { headers: authorization }
         : {
             method: 'POST',
             body: JSON.stringify(body),
-            headers: { 'content-type': 'application/json', ...headers },
+            headers: { 'content-type': 'application/json', ...authorization, ...headers },
           }
     const response = await fetch(`${this.url}${path}`, init)
     if (!response.ok && response.status !== 423) throw new Error(`${path}: ${await response.text()}`)
