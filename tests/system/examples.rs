@@ -166,8 +166,8 @@ async fn readme_curl_commands_acquire_show_renew_and_release_a_lock() {
     let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
     let readme = std::fs::read_to_string(readme).unwrap();
     let blocks = readme.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let curl_blocks: Vec<&str> = blocks.filter(|block| block.contains("curl -s")).collect();
-    let [commands] = curl_blocks[..] else { panic!("{} blocks use curl", curl_blocks.len()) };
+    let curl_blocks: Vec<&str> = blocks.filter(|block| block.contains("/acquire")).collect();
+    let [commands] = curl_blocks[..] else { panic!("{} blocks acquire with curl", curl_blocks.len()) };
     assert!(commands.contains("http://127.0.0.1:7420/"), "{commands}");
     let script = commands.replace("http://127.0.0.1:7420", server.url());
     let output = Command::new("bash").args(["-euo", "pipefail", "-c", &script]).output().unwrap();
