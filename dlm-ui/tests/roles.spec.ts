@@ -184,7 +184,7 @@ for (const theme of ['light', 'dark'] as const)
       '/playground?name=jobs/1',
     ]) {
       await visit(page, server, path)
-      await expect(page.getByText('Loading…')).toBeHidden()
+      await expect(page.getByText('Loading…', { exact: true })).toBeHidden()
       expect(await violations()).toEqual([])
     }
   })
