@@ -105,7 +105,10 @@ test('admin: force-releases below its prefix, and only there', async ({ page, se
   }
 })
 
-test('admin: a right that is taken away meanwhile is told, and the button goes', async ({ page, server }) => {
+test('admin: a right that is taken away meanwhile is reported, and the button disappears', async ({
+  page,
+  server,
+}) => {
   await populate(server)
   await openAs(page, server, ON_CALL, '/locks/orders%2F1')
   await forceRelease(page).click()

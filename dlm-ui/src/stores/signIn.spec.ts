@@ -69,7 +69,7 @@ test('a sign-in shows who one is, and the token is kept in memory only', async (
   expect(JSON.stringify(signIn.$state)).not.toContain('good')
 })
 
-test('a wrong token is told and not used', async () => {
+test('a wrong token is reported and not used', async () => {
   const signIn = useSignIn()
   await signIn.start()
   expect(await signIn.signIn('wrong', true)).toContain('does not accept this token')
