@@ -183,7 +183,7 @@ impl Shared {
                 state.failure = Some(error.to_string());
             }
         }
-        // Before the state is unlocked: whoever asks next must not take this answer for
+        // Before the state is unlocked: the next caller must not take this answer for
         // that to its own question.
         self.answers.send_modify(|answers| *answers += 1);
     }
