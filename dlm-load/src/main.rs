@@ -3,30 +3,42 @@
 //!
 //! - `run`: one run, from warm-up to report
 //! - `worker`: what the workers do: cycles, handoff, renewals, event subscriptions
+//! - `sessions`: sessions that only exist
+//! - `compare`: the same load on servers with and without protection
 //! - `servers`: the servers under load, given or started
+//! - `protection`: the auth file and the certificate of started servers
+//! - `access`: the token and the trusted authorities of the clients
 //! - `metrics`: the servers' metrics, and CPU time
 //! - `report`: the results, as text and as JSON
 
+mod access;
+mod compare;
 mod metrics;
+mod protection;
 mod report;
 mod run;
 mod servers;
+mod sessions;
 mod worker;
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dlm_client::TransportKind;
+use serde::Serialize;
 
+use crate::access::Access;
+use crate::protection::Protection;
 use crate::run::RunConfig;
-use crate::servers::Servers;
+use crate::servers::{ServerOptions, Servers};
 
 type BoxError = Box<dyn std::error::Error>;
 
 /// Generate load on dlm servers and report throughput and latency.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
     workload: Workload,
@@ -60,6 +72,9 @@ enum Workload {
         #[arg(long, default_value_t = 1000)]
         rate: u64,
     },
+    /// Each worker opens a session and does nothing in it; the report shows the memory
+    /// that they take. Needs as many open files as workers.
+    Sessions,
 }
 
 /// The values of `--transport`.
@@ -83,11 +98,32 @@ impl From<TransportArg> for TransportKind {
     }
 }
 
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 struct RunOptions {
     /// Comma-separated URLs of running servers; by default, servers are started.
     #[arg(long, global = true)]
     server: Option<String>,
+    /// Token for the servers of `--server`. Prefer the variable: others can see the
+    /// arguments of a process.
+    #[arg(long, global = true, env = "DLM_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// File with the token for the servers of `--server`; it may be replaced.
+    #[arg(long, global = true, env = "DLM_TOKEN_FILE", conflicts_with = "token")]
+    token_file: Option<PathBuf>,
+    /// Authorities of the servers of `--server`, in PEM format; by default, those of the
+    /// platform.
+    #[arg(long, global = true, env = "DLM_CA")]
+    ca: Option<PathBuf>,
+    /// Start servers with an auth file, and authenticate with a token.
+    #[arg(long, global = true, conflicts_with = "server")]
+    auth: bool,
+    /// Start servers with TLS; requires the program `openssl`.
+    #[arg(long, global = true, conflicts_with = "server")]
+    tls: bool,
+    /// Compare servers without authentication, with it, and with it over TLS, in this many
+    /// rounds.
+    #[arg(long, global = true, value_name = "ROUNDS", conflicts_with_all = ["server", "auth", "tls"])]
+    compare: Option<usize>,
     /// Database of the started servers, a `postgres://` URL; by default, a new
     /// SQLite file.
     #[arg(long, global = true)]
@@ -135,13 +171,12 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
     if options.servers > 1 && options.database_url.is_none() {
         return Err("several servers require Postgres: set --database-url".into());
     }
+    if options.compare == Some(0) {
+        return Err("--compare requires at least 1 round".into());
+    }
     if options.workers == 0 || options.clients == 0 || options.seconds == 0 || options.servers == 0 {
         return Err("workers, clients, servers and seconds must be at least 1".into());
     }
-    let servers = match &options.server {
-        Some(urls) => Servers::running(urls),
-        None => Servers::start(&options.database_dir, options.database_url.as_deref(), options.servers)?,
-    };
     let config = RunConfig {
         workload: arguments.workload,
         workers: options.workers,
@@ -150,10 +185,44 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
         warm_up: Duration::from_secs(options.warm_up),
         measurement: Duration::from_secs(options.seconds),
     };
-    let report = run::run(&config, &servers).await?;
+    let started = ServerOptions {
+        directory: &options.database_dir,
+        postgres: options.database_url.as_deref(),
+        count: options.servers,
+        protection: Protection { auth: options.auth, tls: options.tls },
+    };
+    if let Some(rounds) = options.compare {
+        return publish(options, &compare::compare(&config, &started, rounds).await?);
+    }
+    let servers = match &options.server {
+        Some(urls) => Servers::running(urls, options.access()?),
+        None => Servers::start(&started)?,
+    };
+    publish(options, &run::run(&config, &servers).await?)
+}
+
+impl RunOptions {
+    /// The access to the servers of `--server`.
+    fn access(&self) -> Result<Access, BoxError> {
+        let mut access = Access::default();
+        if let Some(token) = &self.token {
+            access = access.with_token(token.clone());
+        }
+        if let Some(file) = &self.token_file {
+            access = access.with_token_file(file.clone());
+        }
+        match &self.ca {
+            Some(file) => access.trusting(file),
+            None => Ok(access),
+        }
+    }
+}
+
+/// Prints a report, and writes it as JSON if that was asked for.
+fn publish(options: &RunOptions, report: &(impl Display + Serialize)) -> Result<(), BoxError> {
     print!("{report}");
     if let Some(path) = &options.json {
-        std::fs::write(path, serde_json::to_vec_pretty(&report)?)?;
+        std::fs::write(path, serde_json::to_vec_pretty(report)?)?;
     }
     Ok(())
 }

@@ -21,12 +21,16 @@ pub(crate) struct MetricsDelta<'a> {
 
 impl MetricsSnapshot {
     pub(crate) async fn take(servers: &Servers) -> Result<Self, BoxError> {
-        // reqwest is built without a TLS provider, but requires one to be installed.
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let client = reqwest::Client::builder().no_proxy().build()?;
+        let tls = servers.tls()?;
+        let client = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build()?;
+        let authorization = servers.access().authorization()?;
         let mut metrics = BTreeMap::new();
         for url in servers.urls() {
-            let text = client.get(format!("{url}/metrics")).send().await?.text().await?;
+            let mut request = client.get(format!("{url}/metrics"));
+            if let Some(authorization) = &authorization {
+                request = request.header(reqwest::header::AUTHORIZATION, authorization);
+            }
+            let text = request.send().await?.error_for_status()?.text().await?;
             for (name, value) in parse(&text) {
                 *metrics.entry(name).or_default() += value;
             }
@@ -46,6 +50,11 @@ impl MetricsDelta<'_> {
     pub(crate) fn of(&self, metric: &str) -> f64 {
         let at = |snapshot: &MetricsSnapshot| snapshot.metrics.get(metric).copied().unwrap_or(0.0);
         at(self.after) - at(self.before)
+    }
+
+    /// Whether the servers have an auth file in force.
+    pub(crate) fn servers_authenticate(&self) -> bool {
+        self.after.metrics.get("dlm_auth_file_loaded_timestamp_seconds").is_some_and(|loaded| *loaded > 0.0)
     }
 
     pub(crate) fn server_cpu_seconds(&self) -> Option<f64> {

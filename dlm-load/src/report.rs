@@ -5,21 +5,24 @@ use std::fmt;
 use serde::Serialize;
 
 /// The results of a run. The field names are the keys of the JSON report.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
     pub(crate) load: &'static str,
     pub(crate) workers: usize,
     pub(crate) clients: usize,
+    /// Whether the servers have an auth file.
+    pub(crate) auth: bool,
+    pub(crate) tls: bool,
     pub(crate) seconds: f64,
     /// Acquires with their releases; for `hold`, leases held until the end; for
-    /// `follow`, received events.
+    /// `follow`, received events; for `sessions`, sessions open until the end.
     pub(crate) cycles: u64,
     pub(crate) cycles_per_second: f64,
     pub(crate) acquire_ms: Latency,
     /// Cycles of the slowest and the fastest worker.
     pub(crate) worker_min: u64,
     pub(crate) worker_max: u64,
-    /// Guards that were lost.
+    /// Guards that were lost; for `sessions`, sessions that were closed.
     pub(crate) lost: u64,
     pub(crate) batches_per_second: f64,
     pub(crate) operations_per_batch: f64,
@@ -27,7 +30,7 @@ pub(crate) struct Report {
     pub(crate) writer_load: f64,
     /// Mean duration of a commit.
     pub(crate) commit_ms: f64,
-    /// Growth of the servers' resident memory during the run.
+    /// Growth of the servers' resident memory since before the first connection.
     pub(crate) server_memory_kb: Option<u64>,
     /// CPU time per second: 1.0 is one core fully used.
     pub(crate) server_processors: Option<f64>,
@@ -85,8 +88,11 @@ impl fmt::Display for Report {
             cores(self.server_processors),
             cores(self.load_processors)
         )?;
-        let memory = self.server_memory_kb.map_or_else(|| "?".into(), |kb| kb.to_string());
-        writeln!(f, "  server memory   +{memory} kB")
+        let memory = self.server_memory_kb.map_or_else(
+            || "?".into(),
+            |kb| format!("+{kb} kB, {:.1} kB per worker", kb as f64 / self.workers.max(1) as f64),
+        );
+        writeln!(f, "  server memory   {memory}")
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::metrics::{MetricsDelta, MetricsSnapshot};
 use crate::report::{Latency, Report};
 use crate::servers::Servers;
+use crate::sessions::SessionOpener;
 use crate::worker::{LoadWorker, WorkerStats, generate_events, now};
 use crate::{BoxError, Workload};
 
@@ -52,30 +53,35 @@ impl PhaseWatch {
 
 /// Runs the workload and reports what was measured.
 pub(crate) async fn run(config: &RunConfig, servers: &Servers) -> Result<Report, BoxError> {
-    let connect = |number: usize| {
-        // Each client prefers another server.
-        let mut urls: Vec<&str> = servers.urls().collect();
-        let first = number % urls.len();
-        urls.rotate_left(first);
-        Client::builder().addresses(urls).transport(config.transport).connect()
-    };
-    let clients = try_join_all((0..config.clients).map(connect)).await?;
     let idle_memory = servers.memory_kb();
     let phase = Arc::new(PhaseWatch::default());
     let mut tasks = Vec::new();
-    for number in 0..config.workers {
+    let mut clients = Vec::new();
+    if let Workload::Sessions = config.workload {
+        let opener = SessionOpener::new(servers)?;
+        let urls: Vec<&str> = servers.urls().collect();
+        for number in 0..config.workers {
+            let url = urls[number % urls.len()].to_owned();
+            let session = opener.clone().idle(url, Arc::clone(&phase));
+            tasks.push(spawn(async { session.await.map_err(|error| error.to_string()) }));
+        }
+    } else {
+        clients = try_join_all((0..config.clients).map(|number| connect(config, servers, number))).await?;
+    }
+    for (number, client) in clients.iter().cycle().take(config.workers).enumerate() {
         let worker = LoadWorker {
-            client: clients[number % clients.len()].clone(),
+            client: client.clone(),
             number,
             workload: config.workload,
             phase: Arc::clone(&phase),
             // Keeps the lock names of different runs on one server apart.
             run_id: std::process::id(),
         };
-        tasks.push(spawn(worker.run()));
+        tasks.push(spawn(async { worker.run().await.map_err(|error| format!("{error:#}")) }));
     }
     if let Workload::Follow { rate } = config.workload {
-        tasks.push(spawn(generate_events(clients[0].clone(), rate, Arc::clone(&phase))));
+        let generator = generate_events(clients[0].clone(), rate, Arc::clone(&phase));
+        tasks.push(spawn(async { generator.await.map_err(|error| format!("{error:#}")) }));
     }
     tokio::time::sleep(config.warm_up).await;
     let before = MetricsSnapshot::take(servers).await?;
@@ -95,7 +101,16 @@ pub(crate) async fn run(config: &RunConfig, servers: &Servers) -> Result<Report,
     }
     let mut report = build_report(config, seconds, &MetricsDelta { before: &before, after: &after }, stats);
     report.server_memory_kb = memory;
+    report.tls = servers.have_tls();
     Ok(report)
+}
+
+/// Connects a client. Each prefers another server.
+async fn connect(config: &RunConfig, servers: &Servers, number: usize) -> Result<Client, BoxError> {
+    let mut urls: Vec<&str> = servers.urls().collect();
+    let first = number % urls.len();
+    urls.rotate_left(first);
+    Ok(servers.access().client()?.addresses(urls).transport(config.transport).connect().await?)
 }
 
 fn build_report(
@@ -113,10 +128,13 @@ fn build_report(
             Workload::Cycle { new_names: true, .. } => "cycle, new names",
             Workload::Handoff => "handoff",
             Workload::Hold { .. } => "hold",
+            Workload::Sessions => "sessions (cycles are open sessions, acquire is their opening)",
             Workload::Follow { .. } => "follow (cycles are events, acquire is their lag)",
         },
         workers: config.workers,
         clients: config.clients,
+        auth: metrics.servers_authenticate(),
+        tls: false,
         seconds,
         cycles,
         cycles_per_second: cycles as f64 / seconds,

@@ -4,27 +4,42 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use rustls::ClientConfig;
 use tempfile::TempDir;
 
 use crate::BoxError;
+use crate::access::Access;
+use crate::protection::Protection;
+
+/// Which servers to start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ServerOptions<'a> {
+    /// Where the files of the servers are written.
+    pub(crate) directory: &'a Path,
+    /// A Postgres database; without one, a new SQLite file.
+    pub(crate) postgres: Option<&'a str>,
+    pub(crate) count: usize,
+    pub(crate) protection: Protection,
+}
 
 /// Servers that were running already, or that were started and are killed on drop.
 pub(crate) struct Servers {
     urls: Vec<String>,
+    access: Access,
     started: Vec<Child>,
-    _database: Option<TempDir>,
+    _files: Option<TempDir>,
 }
 
 impl Servers {
     /// Servers that run already, by their comma-separated URLs.
-    pub(crate) fn running(urls: &str) -> Self {
+    pub(crate) fn running(urls: &str, access: Access) -> Self {
         let urls = urls.split(',').map(str::to_owned).collect();
-        Self { urls, started: Vec::new(), _database: None }
+        Self { urls, access, started: Vec::new(), _files: None }
     }
 
-    /// Starts the `dlm-server` binary beside this one: on a new SQLite file in this
-    /// directory, or several times on a Postgres database.
-    pub(crate) fn start(directory: &Path, postgres: Option<&str>, count: usize) -> Result<Self, BoxError> {
+    /// Starts the `dlm-server` binary beside this one: on a new SQLite file, or several
+    /// times on a Postgres database.
+    pub(crate) fn start(options: &ServerOptions<'_>) -> Result<Self, BoxError> {
         let binary = std::env::current_exe()?.with_file_name("dlm-server");
         if !binary.exists() {
             return Err(format!(
@@ -33,14 +48,16 @@ impl Servers {
             )
             .into());
         }
-        std::fs::create_dir_all(directory)?;
-        let database = tempfile::Builder::new().prefix("dlm-load-").tempdir_in(directory)?;
-        let sqlite = format!("sqlite://{}", database.path().join("load.db").display());
-        let url = postgres.unwrap_or(&sqlite);
-        let mut servers = Self { urls: Vec::new(), started: Vec::new(), _database: Some(database) };
-        for _ in 0..count {
+        std::fs::create_dir_all(options.directory)?;
+        let files = tempfile::Builder::new().prefix("dlm-load-").tempdir_in(options.directory)?;
+        let sqlite = format!("sqlite://{}", files.path().join("load.db").display());
+        let database = options.postgres.unwrap_or(&sqlite);
+        let (arguments, access) = options.protection.set_up(&binary, files.path())?;
+        let mut servers = Self { urls: Vec::new(), access, started: Vec::new(), _files: Some(files) };
+        for _ in 0..options.count {
             let mut child = Command::new(&binary)
-                .args(["--listen", "127.0.0.1:0", "--log", "warn", "--database-url", url])
+                .args(["--listen", "127.0.0.1:0", "--log", "warn", "--database-url", database])
+                .args(&arguments)
                 .stdout(Stdio::piped())
                 .spawn()?;
             let output = child.stdout.take().ok_or("the server's standard output is not piped")?;
@@ -54,6 +71,21 @@ impl Servers {
             servers.urls.push(url.to_owned());
         }
         Ok(servers)
+    }
+
+    /// What clients of these servers need.
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// How their certificates are verified.
+    pub(crate) fn tls(&self) -> Result<ClientConfig, BoxError> {
+        self.access.tls(self.have_tls())
+    }
+
+    /// Whether one of them has TLS.
+    pub(crate) fn have_tls(&self) -> bool {
+        self.urls().any(|url| url.starts_with("https://"))
     }
 
     pub(crate) fn urls(&self) -> impl Iterator<Item = &str> {

@@ -33,6 +33,8 @@ impl LoadWorker {
             Workload::Cycle { .. } | Workload::Handoff => self.cycle().await,
             Workload::Hold { ttl_ms } => self.hold(Duration::from_millis(ttl_ms)).await,
             Workload::Follow { .. } => self.follow().await,
+            // These need no client, so no worker runs.
+            Workload::Sessions => Ok(WorkerStats::default()),
         }
     }
 
@@ -96,7 +98,9 @@ impl LoadWorker {
         match self.workload {
             Workload::Cycle { new_names: true, .. } => format!("load/{run_id}/{number}/{round}"),
             Workload::Cycle { keys, .. } => format!("load/{run_id}/{number}/{}", round % keys.max(1)),
-            Workload::Handoff | Workload::Hold { .. } | Workload::Follow { .. } => format!("load/{run_id}"),
+            Workload::Handoff | Workload::Hold { .. } | Workload::Follow { .. } | Workload::Sessions => {
+                format!("load/{run_id}")
+            }
         }
     }
 }

@@ -17,6 +17,7 @@
 //! - `examples`: the example programs, and the README's `curl` commands
 //! - `foreign_clients`: requests as other libraries, proxies and probes send them
 //! - `full_disk`: a database that can't be written
+//! - `load_generator`: `dlm-load` on servers with and without protection
 //! - `memory`: what peers that do not read cost
 //! - `monitoring`: the overview, the UI's pages, the checks of Host and Origin
 //! - `postgres_connections`: what a connection must support, hanging and canceled
@@ -46,6 +47,7 @@ mod examples;
 mod foreign_clients;
 mod full_disk;
 mod harness;
+mod load_generator;
 mod memory;
 mod monitoring;
 mod postgres_connections;
