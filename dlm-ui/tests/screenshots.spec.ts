@@ -42,7 +42,7 @@ async function populate(server: TestServer): Promise<void> {
   await server.wait('deploy/production', 'deploy-5')
 }
 
-test('screenshots of each view', async ({ page, server }) => {
+test('screenshots of each view', { tag: '@screenshots' }, async ({ page, server }) => {
   test.setTimeout(180_000)
   await populate(server)
   for (const theme of ['light', 'dark'] as const) {
