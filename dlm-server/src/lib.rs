@@ -24,7 +24,7 @@
 //! - `tls`: the certificate of the server and those of clients
 //! - `reload`: asks for files to be read again
 //! - `metrics`, `clock`: the server's metrics, and the deciding clock
-//! - `logging`: its log
+//! - `logging`: its log; `line_queue`: writes the lines
 
 mod auth;
 mod background;
@@ -32,6 +32,7 @@ mod clock;
 mod feed;
 mod http;
 mod lease_watchers;
+mod line_queue;
 mod log;
 mod logging;
 mod membership;

@@ -4,9 +4,9 @@
 //! or a pipe that nobody reads, so the thread that logs only puts its line into a
 //! queue, and a thread of its own writes it.
 //!
-//! - `queue`: the lines that wait to be written
+//! - `output`: standard error, and what gives it lines
 
-mod queue;
+mod output;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io;
@@ -17,9 +17,11 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
-use queue::{LineQueue, QueueWriter};
+use output::{LogOutput, QueueWriter};
 
-pub(crate) use queue::lines_dropped;
+use crate::line_queue::{LineQueue, MAX_QUEUED_BYTES};
+
+pub(crate) use output::lines_dropped;
 
 /// How long the end of the process waits for log lines to be written.
 const FLUSH_WITHIN: Duration = Duration::from_secs(1);
@@ -55,7 +57,7 @@ pub struct Logging {
 impl Logging {
     /// Writes a line to standard error as it is. Never blocks.
     pub fn write_line(&self, line: &str) {
-        self.lines.push(format!("{line}\n").as_bytes());
+        self.lines.push(format!("{line}\n").as_bytes(), MAX_QUEUED_BYTES);
     }
 }
 
@@ -80,7 +82,7 @@ impl Drop for Logging {
 /// Panics if a global tracing subscriber is already set.
 pub fn start(format: LogFormat, filter: &str) -> Result<Logging, LoggingError> {
     let filter = EnvFilter::builder().parse(filter)?;
-    let lines = LineQueue::start(io::stderr(), lines_dropped())?;
+    let lines = LineQueue::start("dlm-log", LogOutput, lines_dropped())?;
     // The subscriber's own errors would go to `eprintln!`, which panics.
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
