@@ -24,8 +24,9 @@
 //! - `tls`: the certificate of the server and those of clients
 //! - `reload`: asks for files to be read again
 //! - `metrics`, `clock`: the server's metrics, and the deciding clock
-//! - `logging`: its log; `line_queue`: writes the lines
+//! - `audit`: the audit log; `logging`: the log; `line_queue`: writes the lines of both
 
+mod audit;
 mod auth;
 mod background;
 mod clock;
@@ -47,6 +48,7 @@ mod tasks;
 mod tls;
 mod writer;
 
+pub use audit::{AuditDestination, AuditOptions};
 pub use auth::{Principal, TokenRequest, check_auth_file, new_token};
 pub use http::openapi_document as openapi;
 pub use logging::{LogFormat, Logging, LoggingError, start as start_logging};

@@ -110,6 +110,7 @@ pub struct Metrics {
     auth_file_loads: Family<ResultLabels, Counter>,
     auth_file_loaded: Gauge<f64, AtomicU64>,
     insecure_no_auth: Gauge<i64, AtomicI64>,
+    audit_records_lost: Counter,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -148,6 +149,7 @@ impl Metrics {
             auth_file_loads: Family::default(),
             auth_file_loaded: Gauge::default(),
             insecure_no_auth: Gauge::default(),
+            audit_records_lost: Counter::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -253,6 +255,11 @@ impl Metrics {
             "insecure_no_auth",
             "1 if everyone who can reach the server may do everything",
             self.insecure_no_auth.clone(),
+        );
+        registry.register(
+            "audit_records_lost",
+            "Audit records that could not be written",
+            self.audit_records_lost.clone(),
         );
         registry.register(
             "log_lines_dropped",
@@ -375,6 +382,11 @@ impl Metrics {
     /// There is no authentication, and other machines can reach the server.
     pub(crate) fn no_authentication(&self) {
         self.insecure_no_auth.set(1);
+    }
+
+    /// Counts the audit records that could not be written.
+    pub(crate) fn audit_records_lost(&self) -> Counter {
+        self.audit_records_lost.clone()
     }
 
     pub(crate) fn events(&self, kind: EventKind) {

@@ -11,7 +11,7 @@ pub(crate) fn problem(error: Error) -> Problem {
         Error::WaitTimeout { .. } => (ProblemCode::WaitTimeout, 423),
         Error::LeaseEnded { by_key: true, .. } => (ProblemCode::LeaseEnded, 409),
         Error::LeaseEnded { by_key: false, .. } => (ProblemCode::LeaseEnded, 410),
-        Error::NotHolder => (ProblemCode::NotHolder, 403),
+        Error::NotHolder { .. } => (ProblemCode::NotHolder, 403),
         Error::Forbidden { .. } => (ProblemCode::Forbidden, 403),
         Error::HolderChanged { .. } => (ProblemCode::HolderChanged, 409),
         Error::KeyReused => (ProblemCode::IdempotencyKeyReused, 422),

@@ -10,6 +10,7 @@
 //! On SQLite or Postgres, whichever the test needs:
 //!
 //! - `authentication`: auth files, tokens, JWTs, and what callers without them get
+//! - `audit`: the audit log
 //! - `connections`: their number, their deadlines, requests that can't be parsed
 //! - `chaos`: servers and databases that fail repeatedly under load
 //! - `database_outage`: an unavailable database, connections broken at a COMMIT
@@ -38,6 +39,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![expect(clippy::duplicate_mod, reason = "the same tests run on both databases")]
 
+mod audit;
 mod authentication;
 mod chaos;
 mod connections;

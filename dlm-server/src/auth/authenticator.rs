@@ -59,9 +59,13 @@ impl Authenticator {
     ) -> Result<Authentication, Unauthenticated> {
         let (policy, now) = (self.policy(), wall_time());
         let content = content.and_then(|content| serde_json::from_str::<TicketContent>(content).ok());
-        let content = content.filter(|content| content.purpose == purpose);
-        let by_ticket = content.and_then(|content| content.caller.again(&policy, now));
-        let by_ticket = by_ticket.ok_or(Unauthenticated::Ticket);
+        let by_ticket = match content {
+            Some(TicketContent { purpose: its, caller }) => {
+                let again = caller.again(&policy, now).filter(|_| its == purpose);
+                again.ok_or(Unauthenticated::Ticket { of: Some(caller.principal().clone()) })
+            }
+            None => Err(Unauthenticated::Ticket { of: None }),
+        };
         let caller =
             by_ticket.and_then(|caller| match Authentication::of(&policy, authorization, certificate, now) {
                 Ok(other) if other.principal() != caller.principal() => Err(Unauthenticated::Contradiction),

@@ -2,31 +2,25 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use super::Policies;
 use super::changes::Changes;
 use super::file::{FilesRead, LoadError, Loaded, load};
+use crate::audit::{Audit, AuditOutcome, Record};
 use crate::clock::wall_time;
 use crate::metrics::Metrics;
-
-/// How often the files are read. A change is applied once it was read twice the same, so
-/// that a file is not taken that is being written.
-const POLL: Duration = Duration::from_secs(1);
+use crate::reload::{Followed, Reloader};
 
 /// Keeps the policy up to date with its file.
+pub(crate) type PolicyReloader = Reloader<AuthFile>;
+
+/// The auth file, and the policy in force.
 #[derive(Debug)]
-pub(crate) struct PolicyReloader {
+pub(crate) struct AuthFile {
     path: PathBuf,
     policies: Policies,
     metrics: Arc<Metrics>,
-    /// What the last attempt read.
-    read: FilesRead,
-    /// What the last poll read.
-    polled: FilesRead,
+    audit: Audit,
 }
 
 impl PolicyReloader {
@@ -35,57 +29,53 @@ impl PolicyReloader {
     /// # Errors
     ///
     /// Returns why the file is refused.
-    pub(crate) fn start(path: PathBuf, metrics: Arc<Metrics>) -> Result<Self, LoadError> {
+    pub(crate) fn start(path: PathBuf, metrics: Arc<Metrics>, audit: Audit) -> Result<Self, LoadError> {
         let (read, loaded) = load(&path, wall_time());
         let Loaded { policy, summary } = loaded?;
         tracing::info!(file = %path.display(), %summary, "auth file loaded");
         metrics.auth_loaded(wall_time());
-        let polled = read.clone();
-        Ok(Self { path, policies: Policies::new(policy), metrics, read, polled })
+        Ok(Self::new(AuthFile { path, policies: Policies::new(policy), metrics, audit }, read))
     }
 
     pub(crate) fn policies(&self) -> Policies {
-        self.policies.clone()
+        self.files().policies.clone()
+    }
+}
+
+impl Followed for AuthFile {
+    type Content = FilesRead;
+
+    fn content(&self, before: &FilesRead) -> FilesRead {
+        before.again()
     }
 
-    /// Follows the file until `stop` is cancelled. Blocks while it reads.
-    pub(crate) async fn run(mut self, mut requests: watch::Receiver<()>, stop: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                Ok(()) = requests.changed() => self.reload(),
-                () = tokio::time::sleep(POLL) => self.poll(),
-            }
-        }
-    }
-
-    fn poll(&mut self) {
-        let now = self.read.again();
-        let has_changed = now != self.read;
-        if has_changed && now == self.polled {
-            self.reload();
-        } else {
-            self.polled = now;
-        }
-    }
-
-    fn reload(&mut self) {
+    fn reload(&mut self) -> FilesRead {
         let (read, loaded) = load(&self.path, wall_time());
-        (self.read, self.polled) = (read.clone(), read);
         match loaded {
             Ok(loaded) => self.replace(loaded),
             Err(error) => {
                 tracing::error!(%error, "auth file refused; the policy before stays in force");
                 self.metrics.auth_refused();
+                self.record(AuditOutcome::Failed, &error.to_string());
             }
         }
+        read
     }
+}
 
+impl AuthFile {
     fn replace(&self, Loaded { policy, summary }: Loaded) {
         let Changes { added, removed, changed, jwt } = Changes::between(&self.policies.current(), &policy);
         self.policies.replace(policy);
         tracing::info!(%summary, added, removed, changed, jwt_changed = jwt, "auth file reloaded");
         self.metrics.auth_loaded(wall_time());
+        let jwt = if jwt { ", JWT issuer changed" } else { "" };
+        let what = format!("{summary}; {added} added, {removed} removed, {changed} changed{jwt}");
+        self.record(AuditOutcome::Succeeded, &what);
+    }
+
+    fn record(&self, outcome: AuditOutcome, what: &str) {
+        self.audit.record_reserved(&Record::of_reload("reload_auth", outcome, what));
     }
 }
 
@@ -107,7 +97,7 @@ mod tests {
     }
 
     fn names(reloader: &PolicyReloader) -> Vec<String> {
-        let policy = reloader.policies.current();
+        let policy = reloader.policies().current();
         let mut names: Vec<_> = policy.principals().map(|principal| principal.name().to_string()).collect();
         names.sort();
         names
@@ -115,7 +105,7 @@ mod tests {
 
     fn start(path: PathBuf) -> (PolicyReloader, Arc<Metrics>) {
         let metrics = Metrics::new();
-        (PolicyReloader::start(path, Arc::clone(&metrics)).unwrap(), metrics)
+        (PolicyReloader::start(path, Arc::clone(&metrics), Audit::default()).unwrap(), metrics)
     }
 
     #[test]

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use hyper::header::{ACCEPT, HeaderValue};
 use hyper::{HeaderMap, Method, Request};
 
+use super::asked::Asked;
 use super::authentication::authenticate;
 use super::caller::{Access, Caller};
 use super::hosts::Hosts;
@@ -22,6 +23,7 @@ use super::response::{self, HttpResponse, Rejection};
 use super::route::{Route, RouteMatch, Routes};
 use super::upgrade::{self, SocketAccess};
 use super::{body, openapi, tickets, ui};
+use crate::audit::{Origin, RequestRef};
 use crate::auth::{Authentication, Authenticator, Principal};
 use crate::clock::since_boot;
 use crate::metrics::Metrics;
@@ -96,9 +98,13 @@ impl App {
         let request_id = request_id(request.headers().get(REQUEST_ID).map(HeaderValue::as_bytes));
         let source = self.0.proxies.source(caller, request.headers());
         let _in_flight = InFlight::new(&self.0.metrics);
+        let id = request_id.to_str().unwrap_or("");
+        let origin = Origin { address: source.address, request: RequestRef::Http(id.into()) };
+        let asked = self.0.service.audit().is_on().then(|| Asked::of(&request));
+        let mut principal = None;
         let handle = async {
             match self.0.hosts.check(&request, source.scheme) {
-                Ok(()) => self.route(request, &request_id, caller).await,
+                Ok(()) => self.route(request, &origin, caller, &mut principal).await,
                 Err(rejection) => ("none", Err(rejection)),
             }
         };
@@ -108,7 +114,15 @@ impl App {
         });
         let seconds = (since_boot().saturating_sub(started)).as_secs_f64();
         let status = result.as_ref().map_or_else(Rejection::status, |response| response.status().as_u16());
-        let id = request_id.to_str().unwrap_or("");
+        if let (Err(rejection), Some(asked)) = (&result, asked) {
+            asked.record_denied(
+                &self.0.routes,
+                self.0.service.audit(),
+                principal.as_ref(),
+                &origin,
+                rejection,
+            );
+        }
         if status >= 500 {
             let client = source.address;
             tracing::warn!(request_id = id, %client, operation, status, seconds, "request failed");
@@ -125,8 +139,9 @@ impl App {
     async fn route(
         &self,
         request: Request<Incoming>,
-        request_id: &HeaderValue,
+        origin: &Origin,
         caller: &Caller,
+        principal: &mut Option<Principal>,
     ) -> (&'static str, Result<HttpResponse, Rejection>) {
         let path = request.uri().path().to_owned();
         let found = self.0.routes.find(request.method(), &path);
@@ -159,14 +174,15 @@ impl App {
                 return (found.name(), Err(rejection));
             }
         };
+        *principal = Some(authentication.principal().clone());
         match found {
             RouteMatch::Route(route, _) if upgrade::is_socket(route, &request) => {
-                let access = SocketAccess { service, authenticator, authentication };
+                let address = origin.address;
+                let access = SocketAccess { service, authenticator, authentication, address };
                 (route.name(), upgrade::handle(route, request, sockets, access).await)
             }
             RouteMatch::Route(route, name) => {
-                let id = request_id.to_str().unwrap_or("");
-                (route.name(), self.dispatch(route, name, request, id, caller, &authentication).await)
+                (route.name(), self.dispatch(route, name, request, origin, caller, &authentication).await)
             }
             RouteMatch::MethodNotAllowed(allow) => ("none", Err(Rejection::method_not_allowed(allow))),
             RouteMatch::NotFound => ("ui", ui::handle(request.method(), &path, request.headers())),
@@ -178,7 +194,7 @@ impl App {
         route: Route,
         name: Option<&str>,
         request: Request<Incoming>,
-        request_id: &str,
+        origin: &Origin,
         caller: &Caller,
         authentication: &Authentication,
     ) -> Result<HttpResponse, Rejection> {
@@ -189,8 +205,9 @@ impl App {
             return tickets::issue(&inner.service, authentication, &parts, body).await;
         }
         if let Some(operation) = request::operation(route, name, &parts, body).await? {
-            let outcome = self.execute(principal, operation, caller.peer.as_ref()).await?;
-            return Ok(response::outcome(outcome, request_id));
+            let service = inner.service.for_request(origin.clone());
+            let outcome = execute(&service, principal, operation, caller.peer.as_ref()).await?;
+            return Ok(response::outcome(outcome, &origin.request.to_string()));
         }
         match route {
             Route::Livez => {
@@ -223,32 +240,31 @@ impl App {
         }
     }
 
-    async fn execute(
-        &self,
-        principal: &Principal,
-        operation: Operation,
-        peer: Option<&Peer>,
-    ) -> Result<Outcome, Error> {
-        let service = &self.0.service;
-        let Some(peer) = peer else { return service.call(principal, operation).await };
-        let keyless = match &operation {
-            Operation::Acquire { resource, key: None, .. } => Some(resource.clone()),
-            _ => None,
-        };
-        let outcome = service.call_until(principal, operation, peer.done_sending()).await?;
-        if let (Some(resource), Outcome::Queued(queued)) = (keyless, &outcome)
-            && peer.done_sending().is_cancelled()
-        {
-            let (principal, key) = (principal.clone(), queued.idempotency_key.clone());
-            peer.may_return(KeylessWaiter { principal, resource, key });
-        }
-        Ok(outcome)
-    }
-
     /// Removes a waiter whose caller does not know its key.
     pub(super) fn abandon(&self, waiter: &KeylessWaiter) {
         self.0.service.abandon(&waiter.principal, &waiter.resource, &waiter.key);
     }
+}
+
+async fn execute(
+    service: &Service,
+    principal: &Principal,
+    operation: Operation,
+    peer: Option<&Peer>,
+) -> Result<Outcome, Error> {
+    let Some(peer) = peer else { return service.call(principal, operation).await };
+    let keyless = match &operation {
+        Operation::Acquire { resource, key: None, .. } => Some(resource.clone()),
+        _ => None,
+    };
+    let outcome = service.call_until(principal, operation, peer.done_sending()).await?;
+    if let (Some(resource), Outcome::Queued(queued)) = (keyless, &outcome)
+        && peer.done_sending().is_cancelled()
+    {
+        let (principal, key) = (principal.clone(), queued.idempotency_key.clone());
+        peer.may_return(KeylessWaiter { principal, resource, key });
+    }
+    Ok(outcome)
 }
 
 /// Counts a request as in flight until it is dropped.

@@ -42,8 +42,10 @@ fn is_public(found: &RouteMatch<'_>, path: &str) -> bool {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the argument of `map_err`")]
 pub(super) fn rejection(why: Unauthenticated) -> Rejection {
     let mut rejection = Rejection::new(ProblemCode::Unauthenticated, 401, why.to_string());
+    rejection.denied(why.audit_code(), why.principal().cloned());
     rejection.add_header(WWW_AUTHENTICATE, if why.sent_token() { INVALID_TOKEN } else { BEARER });
     rejection
 }

@@ -23,6 +23,7 @@
 //! - `openapi`: the published description of the API
 
 mod app;
+mod asked;
 mod authentication;
 mod body;
 mod caller;

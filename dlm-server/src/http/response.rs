@@ -12,9 +12,9 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use super::reply_body::ReplyBody;
-use crate::auth::{Authentication, Limits, Policy, Rule};
+use crate::auth::{Authentication, Limits, Policy, Principal, Rule};
 use crate::problem::{problem, renew_result};
-use crate::service::{Error, Outcome};
+use crate::service::{Denial, Error, Outcome};
 
 pub(super) type HttpResponse = Response<ReplyBody>;
 
@@ -28,6 +28,10 @@ const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json"
 pub(super) struct Rejection {
     problem: Box<Problem>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// What the audit log has of it.
+    denial: Option<Box<Denial>>,
+    /// Whose credential was refused, if it is known.
+    claimed: Option<Principal>,
 }
 
 /// The response to a HEAD request. hyper omits the body over HTTP/1 only.
@@ -42,7 +46,22 @@ pub(super) fn without_body(response: HttpResponse) -> HttpResponse {
 
 impl Rejection {
     pub(super) fn new(code: ProblemCode, status: u16, detail: impl Into<String>) -> Self {
-        Self { problem: Box::new(Problem::new(code, status, detail)), headers: Vec::new() }
+        let problem = Problem::new(code, status, detail);
+        let denial = Denial::by_code(code, &problem.detail).map(Box::new);
+        Self { problem: Box::new(problem), headers: Vec::new(), denial, claimed: None }
+    }
+
+    /// Sets the reason of a denial in the audit log, and whose credential was refused.
+    pub(super) fn denied(&mut self, code: &'static str, claimed: Option<Principal>) {
+        if let Some(denial) = &mut self.denial {
+            denial.code = code;
+        }
+        self.claimed = claimed;
+    }
+
+    /// What the audit log has of it, and whose credential was refused.
+    pub(super) fn denial(&self) -> Option<(&Denial, Option<&Principal>)> {
+        self.denial.as_deref().map(|denial| (denial, self.claimed.as_ref()))
     }
 
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
@@ -98,7 +117,8 @@ impl Rejection {
 
 impl From<Error> for Rejection {
     fn from(error: Error) -> Self {
-        Self { problem: Box::new(problem(error)), headers: Vec::new() }
+        let denial = Denial::of(&error).map(Box::new);
+        Self { problem: Box::new(problem(error)), headers: Vec::new(), denial, claimed: None }
     }
 }
 

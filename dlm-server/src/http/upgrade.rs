@@ -1,5 +1,7 @@
 //! Requests that become WebSockets.
 
+use std::net::IpAddr;
+
 use dlm_protocol::{EVENTS_PROTOCOL, ProblemCode, SESSION_PROTOCOL};
 use hyper::Request;
 use hyper::body::Incoming;
@@ -25,6 +27,8 @@ pub(super) struct SocketAccess<'a> {
     pub(super) service: &'a Service,
     pub(super) authenticator: &'a Authenticator,
     pub(super) authentication: Authentication,
+    /// The address of the client.
+    pub(super) address: IpAddr,
 }
 
 impl SocketAccess<'_> {
@@ -61,13 +65,14 @@ pub(super) async fn handle(
         return Err(rejection);
     }
     let (service, principal) = (access.service, access.authentication.principal().clone());
+    let address = access.address;
     match route {
         Route::Session => {
             Query::parse(request.uri().query(), &[])?;
             let right_lost = service.right_lost(&principal);
             service.check_any_right(&principal)?;
             let revoked = access.revoked(right_lost);
-            let socket = SessionSocket { service: service.clone(), principal, revoked };
+            let socket = SessionSocket { service: service.clone(), principal, address, revoked };
             upgrade_to(&mut request, SESSION_PROTOCOL, MAX_READ, sockets, socket)
         }
         _ => {

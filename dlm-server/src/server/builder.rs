@@ -1,22 +1,12 @@
-//! The options of a server, and its start.
+//! The options of a server.
 
-use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::Server;
-use super::error::StartError;
-use super::listeners::{Exposure, ListenAddress};
-use crate::auth::{Authenticator, Policies, Policy, PolicyReloader};
-use crate::http::{App, ConnectionLimits, Hosts, Listener, Scheme, ServeOptions, TrustedProxies};
-use crate::metrics::Metrics;
-use crate::reload::Reload;
-use crate::service::{Service, ServiceOptions};
-use crate::tls::{TlsFiles, TlsReloader};
+use crate::audit::AuditOptions;
+use crate::service::ServiceOptions;
+use crate::tls::TlsFiles;
 
-/// The default address.
-const DEFAULT_LISTEN: &str = "127.0.0.1:7420";
 /// The default number of Postgres writers.
 const DEFAULT_WRITERS: usize = 2;
 /// The default limit of connections.
@@ -24,7 +14,7 @@ const DEFAULT_CONNECTIONS: usize = 20_000;
 /// The default time for which an HTTP/1 connection may be idle.
 const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// Configures and starts a [`Server`].
+/// Configures and starts a [`Server`](crate::Server).
 ///
 /// # Examples
 ///
@@ -43,18 +33,19 @@ const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(75);
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `bind`"]
 pub struct ServerBuilder {
-    listen: Vec<String>,
-    probe_listen: Option<String>,
-    tls: Option<TlsFiles>,
-    auth_file: Option<PathBuf>,
-    insecure_no_auth: bool,
-    insecure_plaintext: bool,
-    trusted_proxies: Vec<String>,
-    allowed_hosts: Vec<String>,
-    max_connections: usize,
-    max_connections_per_address: Option<usize>,
-    keep_alive: Duration,
-    service: ServiceOptions,
+    pub(super) listen: Vec<String>,
+    pub(super) probe_listen: Option<String>,
+    pub(super) tls: Option<TlsFiles>,
+    pub(super) auth_file: Option<PathBuf>,
+    pub(super) insecure_no_auth: bool,
+    pub(super) insecure_plaintext: bool,
+    pub(super) trusted_proxies: Vec<String>,
+    pub(super) allowed_hosts: Vec<String>,
+    pub(super) max_connections: usize,
+    pub(super) max_connections_per_address: Option<usize>,
+    pub(super) keep_alive: Duration,
+    pub(super) audit: Option<AuditOptions>,
+    pub(super) service: ServiceOptions,
 }
 
 impl ServerBuilder {
@@ -77,7 +68,7 @@ impl ServerBuilder {
 
     /// The certificate of the server with the chain to its authority, and its private
     /// key, as PEM files. They are read again when they change, and with
-    /// [`Server::reload`].
+    /// [`Server::reload`](crate::Server::reload).
     ///
     /// TLS 1.2 and 1.3 are spoken, and HTTP/1.1 and HTTP/2.
     pub fn tls(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
@@ -140,7 +131,7 @@ impl ServerBuilder {
     }
 
     /// A file with principals, their credentials and their rules, in TOML. It is read
-    /// again when it has changed, and with [`Server::reload`]; with a mistake, the
+    /// again when it has changed, and with [`Server::reload`](crate::Server::reload); with a mistake, the
     /// policy before stays in force. Without a file everyone may do everything.
     pub fn auth_file(mut self, path: Option<PathBuf>) -> Self {
         self.auth_file = path;
@@ -207,126 +198,11 @@ impl ServerBuilder {
         self
     }
 
-    /// Makes a database from a backup safe to serve, instead of serving it. See
-    /// [`restore`](crate::restore).
-    ///
-    /// # Errors
-    ///
-    /// Returns an error that tells the operator what to change.
-    pub async fn restore(self, raise_tokens: u32) -> Result<crate::Restored, StartError> {
-        Ok(crate::restore(self.service, raise_tokens).await?)
+    /// Writes an audit log. Without one, nothing is recorded. The default is `None`.
+    pub fn audit(mut self, options: Option<AuditOptions>) -> Self {
+        self.audit = options;
+        self
     }
-
-    /// Opens the store and starts to listen. Connections are accepted once
-    /// [`Server::run`] is called.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error that tells the operator what to change.
-    pub async fn bind(self) -> Result<Server, StartError> {
-        // Before anything is opened: a mistake is reported at once.
-        let metrics = Metrics::new();
-        let tls =
-            self.tls.clone().map(|files| TlsReloader::start(files, Arc::clone(&metrics))).transpose()?;
-        let addresses = self.addresses()?;
-        let auth = self
-            .auth_file
-            .clone()
-            .map(|path| PolicyReloader::start(path, Arc::clone(&metrics)))
-            .transpose()?;
-        let policies = auth.as_ref().map_or_else(|| Policies::new(Policy::open()), PolicyReloader::policies);
-        self.warn_of_exposure(&addresses, &metrics);
-        let probes = self.probe_listen.as_deref().map(ListenAddress::for_probes).transpose()?;
-        let listened = addresses.iter().chain(&probes);
-        let listened = listened.map(|address| (address.authority.as_str(), address.resolved.ip()));
-        let hosts = Hosts::new(listened, &self.allowed_hosts).map_err(StartError::AllowedHost)?;
-        let proxies = TrustedProxies::parse(&self.trusted_proxies).map_err(StartError::TrustedProxy)?;
-
-        let (mut listeners, mut urls, mut probe_url) = (Vec::new(), Vec::new(), None);
-        for address in addresses {
-            let (listener, address) = address.bind().await?;
-            let tls = tls.as_ref().filter(|_| address.scheme == Scheme::Https).map(TlsReloader::tls);
-            listeners.push(Listener { listener, tls, probes_only: false });
-            urls.push(address.to_string());
-        }
-        if let Some(address) = probes {
-            let (listener, address) = address.bind().await?;
-            listeners.push(Listener { listener, tls: None, probes_only: true });
-            probe_url = Some(address.to_string());
-        }
-
-        let authenticator = Authenticator::new(policies.clone(), Arc::clone(&metrics));
-        let service = Service::open_with(self.service, policies, Arc::clone(&metrics)).await?;
-        let reload = Reload::new();
-        if let Err(error) = start_reloaders(&service, &reload, tls, auth) {
-            service.close().await;
-            return Err(StartError::Thread(error));
-        }
-        let app = App::new(service.clone(), authenticator, hosts, proxies, metrics);
-        let open_files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        let limits =
-            ConnectionLimits::new(self.max_connections, self.max_connections_per_address, open_files);
-        let options = ServeOptions { limits, keep_alive: self.keep_alive };
-        Ok(Server { listeners, urls, probe_url, reload, service, app, options })
-    }
-
-    /// Tells the operator what other machines can do.
-    fn warn_of_exposure(&self, addresses: &[ListenAddress], metrics: &Metrics) {
-        if self.insecure_no_auth {
-            tracing::warn!("no authentication: everyone who can reach the server may do everything");
-            metrics.no_authentication();
-        }
-        // A trusted proxy is expected to encrypt the way to its clients.
-        if self.auth_file.is_none() || !self.trusted_proxies.is_empty() {
-            return;
-        }
-        for address in addresses.iter().filter(|address| address.is_readable_by_others()) {
-            tracing::warn!(
-                %address,
-                "connections are not encrypted: whoever can listen on the network can read and use every token"
-            );
-        }
-    }
-
-    /// The addresses to listen on; at least one.
-    fn addresses(&self) -> Result<Vec<ListenAddress>, StartError> {
-        let scheme = if self.tls.is_some() { Scheme::Https } else { Scheme::Http };
-        if self.auth_file.is_some() && self.insecure_no_auth {
-            return Err(StartError::AuthContradiction);
-        }
-        let allowed = Exposure {
-            reachable: self.auth_file.is_some() || self.insecure_no_auth,
-            plaintext: self.tls.is_none() || self.insecure_plaintext,
-        };
-        let default = [DEFAULT_LISTEN.to_owned()];
-        let listen = if self.listen.is_empty() { &default[..] } else { &self.listen };
-        let parse = |listen: &String| {
-            let address = ListenAddress::parse(listen, scheme)?;
-            address.check(allowed)?;
-            if address.scheme == Scheme::Https && self.tls.is_none() {
-                return Err(StartError::NoCertificate(listen.clone()));
-            }
-            Ok(address)
-        };
-        listen.iter().map(parse).collect()
-    }
-}
-
-/// Starts the threads that read files again.
-fn start_reloaders(
-    service: &Service,
-    reload: &Reload,
-    tls: Option<TlsReloader>,
-    auth: Option<PolicyReloader>,
-) -> io::Result<()> {
-    let background = service.background();
-    if let Some(tls) = tls {
-        background.spawn("tls-reloader", tls.run(reload.requests(), background.stop_token()))?;
-    }
-    if let Some(auth) = auth {
-        background.spawn("auth-reloader", auth.run(reload.requests(), background.stop_token()))?;
-    }
-    Ok(())
 }
 
 impl Default for ServerBuilder {
@@ -343,6 +219,7 @@ impl Default for ServerBuilder {
             max_connections: DEFAULT_CONNECTIONS,
             max_connections_per_address: None,
             keep_alive: DEFAULT_KEEP_ALIVE,
+            audit: None,
             service: ServiceOptions {
                 database_url: "sqlite://dlm.db".into(),
                 writers: DEFAULT_WRITERS,

@@ -29,6 +29,14 @@ pub enum StartError {
     /// The auth file is not valid, or can't be read.
     #[error("the auth file is not usable: {0}")]
     AuthFile(String),
+    /// The audit log can't be opened.
+    #[error("could not open the audit log {path}: {source}")]
+    AuditLog {
+        /// Where it should be written.
+        path: String,
+        /// The cause.
+        source: io::Error,
+    },
     /// There is an auth file, and no authentication is wanted.
     #[error("--auth-file and --insecure-no-auth contradict each other: give only one of them")]
     AuthContradiction,

@@ -1,11 +1,12 @@
 //! A complete server: its options, its listeners and its shutdown.
 //!
-//! - `builder`: the options and the start; `error`: why it failed
+//! - `builder`: the options; `start`: the start; `error`: why it failed
 //! - `listeners`: the addresses that are listened on
 
 mod builder;
 mod error;
 mod listeners;
+mod start;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 pub use builder::ServerBuilder;
 pub use error::{RunError, StartError};
 
+use crate::audit::Audit;
 use crate::clock::since_boot;
 use crate::http::{self, App, Listener, ServeOptions};
 use crate::reload::Reload;
@@ -33,6 +35,7 @@ pub struct Server {
     service: Service,
     app: App,
     options: ServeOptions,
+    audit: Audit,
 }
 
 impl Server {
@@ -80,7 +83,7 @@ impl Server {
     /// Not cancel safe: dropping the future abandons connections and skips the
     /// drain. Cancel `stop` instead.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
-        let Self { listeners, service, app, options, .. } = self;
+        let Self { listeners, service, app, options, audit, .. } = self;
         // The caller's token is not cancelled when this server fails.
         let stop = stop.child_token();
         let mut draining_since = since_boot();
@@ -100,6 +103,8 @@ impl Server {
         }
         let drained = since_boot().saturating_sub(draining_since);
         let finished = service.close_within(SHUTDOWN_WITHIN.saturating_sub(drained)).await;
+        // At the end of the process the rest would be lost.
+        tokio::task::spawn_blocking(move || audit.flush()).await.ok();
         match service.ended_part() {
             Some(ended) => Err(RunError::PartEnded { part: ended.part.clone(), panicked: ended.panicked }),
             None if finished => Ok(()),

@@ -58,7 +58,7 @@ impl Service {
         let state = if tracked { QueueState::Queued(id) } else { QueueState::Absent };
         let system = self.0.access.system();
         let mut guard = QueueGuard { system, name: on.name(), key: &claim, knows_key, state };
-        if let Err(error) = on.enqueue(op, self.1, caller) {
+        if let Err(error) = on.enqueue(op, self.1.session, caller) {
             guard.state = QueueState::Absent;
             return Err(error.into());
         }
@@ -99,6 +99,7 @@ impl Service {
         match reply(answer.outcome, answer.first_now)? {
             Reply::Lease(claim) => {
                 let lease = self.lease(on.resource(), &claim, answer.first_now, held)?;
+                self.record_grant(&on, &lease);
                 Ok(Outcome::Lease(Box::new(lease)))
             }
             reply => Err(unexpected(&reply)),

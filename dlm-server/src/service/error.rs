@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use dlm_protocol::{EndReason, Holder, Role};
+use dlm_protocol::{EndReason, FencingToken, Holder, Role};
+
+use crate::log::CursorError;
+use crate::store::StoreError;
+use crate::writer::EnqueueError;
 
 /// Why an operation was rejected or failed. The text is for the caller; details
 /// that only the operator may see are logged where they occur.
@@ -21,9 +25,13 @@ pub enum Error {
         /// The request named a key (409) rather than a lease id (410).
         by_key: bool,
     },
-    /// The lease id was never issued for this resource.
+    /// The lease id was never issued for this resource, or to another principal. The
+    /// caller is not told which.
     #[error("this lease id was never issued for this resource")]
-    NotHolder,
+    NotHolder {
+        /// The fencing token of the lease, if it is another principal's.
+        fencing_token: Option<FencingToken>,
+    },
     /// The principal does not have the role on the resource, whether or not the
     /// resource exists.
     #[error("this needs the role `{}` on the resource", required.as_str())]
@@ -65,5 +73,46 @@ const fn ended(reason: EndReason) -> &'static str {
         EndReason::Cancelled => "the acquire was cancelled",
         EndReason::Away => "the waiter was away too long and lost its place in the queue",
         EndReason::Unknown => "the lease ended long ago",
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "read failed");
+        match error {
+            StoreError::Unavailable(_) | StoreError::Locked(_) | StoreError::NotCommitted(_) => {
+                unavailable(error.for_callers())
+            }
+            _ => Self::Internal,
+        }
+    }
+}
+
+/// The server can't execute the operation now.
+pub(super) fn unavailable(why: &'static str) -> Error {
+    Error::Unavailable { why, retry_after: Duration::from_secs(1) }
+}
+
+/// Too many operations wait for a writer. This one was not executed.
+pub(super) fn overloaded() -> Error {
+    unavailable("the server is overloaded")
+}
+
+impl From<EnqueueError> for Error {
+    fn from(error: EnqueueError) -> Self {
+        match error {
+            EnqueueError::QueueFull => overloaded(),
+            EnqueueError::Stopped => unavailable("the server is shutting down"),
+            EnqueueError::NoAnswer => unavailable("the database does not respond"),
+        }
+    }
+}
+
+impl From<CursorError> for Error {
+    fn from(error: CursorError) -> Self {
+        match error {
+            CursorError::Invalid => Self::InvalidCursor,
+            CursorError::Expired => Self::CursorExpired,
+        }
     }
 }

@@ -10,6 +10,7 @@
 //! - `access`: what a principal may do; the only way to the writers and readers
 //! - `acquire`: an acquire and its wait
 //! - `mutate`: the other operations of a writer
+//! - `audit`: what is recorded of operations
 //! - `reads`: who may read from the store, and when
 //! - `read`: status and lists
 //! - `events`: pages of the event log; `subscribe`: its live end
@@ -20,6 +21,7 @@
 
 mod access;
 mod acquire;
+mod audit;
 mod close;
 mod error;
 mod events;
@@ -37,7 +39,6 @@ mod wire;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dlm_engine::{Context, Limits, Micros, Op, Replicas};
 use dlm_protocol::{AcquireRequest, IdempotencyKey, Lease, ResourceName};
@@ -45,21 +46,24 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::audit::{Audit, Origin};
 use crate::auth::{Principal, Role};
 use crate::background::{Background, PartEnded};
 use crate::lease_watchers::{LeaseEndedSender, LeaseWatchers};
-use crate::log::{CursorError, LogDecoder};
+use crate::log::LogDecoder;
 use crate::membership::Membership;
-use crate::store::{Cluster, StoreError};
+use crate::store::Cluster;
 use crate::tasks::ReadinessProbe;
-use crate::writer::{EnqueueError, SessionId};
+use crate::writer::SessionId;
 use access::Access;
 use lease_id::LeaseIds;
 use overview::Overviews;
 use tickets::Tickets;
 
 pub use crate::store::{ListQuery, OpenError};
+pub(crate) use audit::Denial;
 pub use error::Error;
+use error::{overloaded, unavailable};
 pub use open::ServiceOptions;
 pub use operation::{EventsQuery, Operation, Outcome};
 pub use restore::{Restored, restore};
@@ -67,9 +71,19 @@ pub(crate) use subscribe::{EventBatch, EventFilter, Subscription, SubscriptionEn
 
 /// The lock service over one store. Clones share it.
 ///
-/// The session, if there is one, puts operations on one resource in order.
+/// Each puts the operations of its session in order, if it has one, and knows the origin
+/// of its request.
 #[derive(Clone)]
-pub struct Service(Arc<Inner>, Option<SessionId>);
+pub struct Service(Arc<Inner>, Via);
+
+/// What operations come through.
+#[derive(Clone, Default)]
+struct Via {
+    /// Puts operations on one resource in order.
+    session: Option<SessionId>,
+    /// `None` for calls within the process.
+    origin: Option<Origin>,
+}
 
 struct Inner {
     access: Access,
@@ -86,6 +100,7 @@ struct Inner {
     limits: Arc<Limits>,
     draining: CancellationToken,
     background: Background,
+    audit: Audit,
 }
 
 impl fmt::Debug for Service {
@@ -188,7 +203,13 @@ impl Service {
     /// The service for a new session: operations on one resource are executed in the
     /// order in which their futures were first polled.
     pub(crate) fn for_session(&self) -> Self {
-        Self(Arc::clone(&self.0), Some(self.0.access.system().writers().next_session()))
+        let session = Some(self.0.access.system().writers().next_session());
+        Self(Arc::clone(&self.0), Via { session, ..self.1.clone() })
+    }
+
+    /// The service for a request, whose origin is recorded.
+    pub(crate) fn for_request(&self, origin: Origin) -> Self {
+        Self(Arc::clone(&self.0), Via { origin: Some(origin), ..self.1 })
     }
 
     /// Checks that a principal may do anything at all.
@@ -218,7 +239,7 @@ impl Service {
         resource: ResourceName,
     ) -> impl Future<Output = Result<(), Error>> + use<> {
         let on = self.0.access.on_resource(principal, Role::Observe, resource);
-        let settled = on.map(|on| on.execute(Op::Sweep { waiters: Vec::new() }, self.1));
+        let settled = on.map(|on| on.execute(Op::Sweep { waiters: Vec::new() }, self.1.session));
         async move { settled?.await.map(drop) }
     }
 
@@ -288,7 +309,7 @@ impl Service {
 
     /// Makes the first writer panic.
     #[cfg(test)]
-    pub(crate) async fn break_writer(&self) -> Result<(), StoreError> {
+    pub(crate) async fn break_writer(&self) -> Result<(), crate::store::StoreError> {
         self.0.access.system().writers().run_maintenance(|_| panic!("expected")).await
     }
 
@@ -306,44 +327,4 @@ enum Hold<'a> {
     Briefly { until: &'a CancellationToken },
     /// Until the wait has ended.
     Throughout,
-}
-
-impl From<StoreError> for Error {
-    fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "read failed");
-        match error {
-            StoreError::Unavailable(_) | StoreError::Locked(_) | StoreError::NotCommitted(_) => {
-                unavailable(error.for_callers())
-            }
-            _ => Self::Internal,
-        }
-    }
-}
-
-fn unavailable(why: &'static str) -> Error {
-    Error::Unavailable { why, retry_after: Duration::from_secs(1) }
-}
-
-/// Too many operations wait for a writer. This one was not executed.
-fn overloaded() -> Error {
-    unavailable("the server is overloaded")
-}
-
-impl From<EnqueueError> for Error {
-    fn from(error: EnqueueError) -> Self {
-        match error {
-            EnqueueError::QueueFull => overloaded(),
-            EnqueueError::Stopped => unavailable("the server is shutting down"),
-            EnqueueError::NoAnswer => unavailable("the database does not respond"),
-        }
-    }
-}
-
-impl From<CursorError> for Error {
-    fn from(error: CursorError) -> Self {
-        match error {
-            CursorError::Invalid => Self::InvalidCursor,
-            CursorError::Expired => Self::CursorExpired,
-        }
-    }
 }

@@ -52,7 +52,7 @@ impl Service {
         let executing = on.lease(&self.0.ids, id).and_then(|lease| {
             let ttl_ms = ttl.map(Ttl::as_millis);
             on.check_ttl(ttl_ms.unwrap_or_default())?;
-            Ok(on.execute(Op::Renew { key: lease.key, token: lease.token, ttl_ms }, self.1))
+            Ok(on.execute(Op::Renew { key: lease.key, token: lease.token, ttl_ms }, self.1.session))
         });
         async move {
             let result = executing?.await?;
@@ -96,8 +96,11 @@ impl Service {
         }
         // Leases in wire terms only once all are there: a lease with its metadata is
         // large, and many renewals may be in progress.
-        let results = leases.iter().zip(results);
-        Ok(Outcome::Renewed(results.map(|(item, result)| self.renewed(&item.resource, result)).collect()))
+        let renewed = leases.iter().zip(results).map(|(item, result)| {
+            let renewed = self.renewed(&item.resource, result);
+            renewed.inspect_err(|error| self.record_denied(principal, "renew", Some(&item.resource), error))
+        });
+        Ok(Outcome::Renewed(renewed.collect()))
     }
 
     pub(super) async fn release(&self, on: &OnResource<'_>, id: &LeaseId) -> Result<Outcome, Error> {
@@ -116,6 +119,13 @@ impl Service {
         on: &OnResource<'_>,
         request: ForceReleaseRequest,
     ) -> Result<Outcome, Error> {
+        let recorded = self.record_force_release(on, &request).await?;
+        let released = self.end_lease(on, request).await;
+        recorded.ended(released.as_ref().err());
+        released
+    }
+
+    async fn end_lease(&self, on: &OnResource<'_>, request: ForceReleaseRequest) -> Result<Outcome, Error> {
         let op = Op::ForceRelease {
             token: request.fencing_token.get(),
             reason: request.reason.as_str().into(),
@@ -145,7 +155,7 @@ impl Service {
     }
 
     async fn execute_op(&self, on: &OnResource<'_>, op: Op) -> Result<Reply, Error> {
-        let answer = on.execute(op, self.1).await?;
+        let answer = on.execute(op, self.1.session).await?;
         reply(answer.outcome, answer.first_now)
     }
 }

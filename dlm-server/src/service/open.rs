@@ -16,7 +16,8 @@ use super::overview::Overviews;
 use super::reads::Reads;
 use super::subscribe::MAX_REPLAYS;
 use super::tickets::Tickets;
-use super::{Inner, Service};
+use super::{Inner, Service, Via};
+use crate::audit::Audit;
 use crate::auth::{Policies, Policy};
 use crate::background::Background;
 use crate::feed::Feed;
@@ -61,16 +62,19 @@ impl Service {
     ///
     /// Returns an error that tells the operator what to change.
     pub async fn open(options: ServiceOptions, metrics: Arc<Metrics>) -> Result<Self, OpenError> {
-        Self::open_with(options, Policies::new(Policy::open()), metrics).await
+        Self::open_with(options, Policies::new(Policy::open()), metrics, Audit::default()).await
     }
 
-    /// Opens a service that authorizes operations by these policies.
+    /// Opens a service that authorizes operations by these policies, and records what an
+    /// audit log has to show.
     pub(crate) async fn open_with(
         options: ServiceOptions,
         policies: Policies,
         metrics: Arc<Metrics>,
+        audit: Audit,
     ) -> Result<Self, OpenError> {
-        let opening = tokio::task::spawn_blocking(move || Self::open_blocking(&options, policies, metrics));
+        let opening =
+            tokio::task::spawn_blocking(move || Self::open_blocking(&options, policies, metrics, audit));
         let (service, context) = opening.await.map_err(|error| stopped(&error))??;
         if let Err(error) = tasks::start(&service.0.background, context) {
             service.close().await;
@@ -83,6 +87,7 @@ impl Service {
         options: &ServiceOptions,
         policies: Policies,
         metrics: Arc<Metrics>,
+        audit: Audit,
     ) -> Result<(Self, TaskContext), OpenError> {
         let secret = options.secret_file.as_deref().map(read_secret).transpose()?;
         let opened = store::open(&options.database_url, options.writers)?;
@@ -143,8 +148,9 @@ impl Service {
             limits,
             draining: CancellationToken::new(),
             background,
+            audit,
         });
-        Ok((Self(inner, None), context))
+        Ok((Self(inner, Via::default()), context))
     }
 }
 

@@ -62,6 +62,20 @@ impl Operation {
         }
     }
 
+    /// The resource of an operation on one alone.
+    pub(crate) const fn resource(&self) -> Option<&ResourceName> {
+        match self {
+            Self::Acquire { resource, .. }
+            | Self::Cancel { resource, .. }
+            | Self::Renew { resource, .. }
+            | Self::Release { resource, .. }
+            | Self::ForceRelease { resource, .. }
+            | Self::Check { resource, .. }
+            | Self::Status { resource } => Some(resource),
+            Self::RenewMany { .. } | Self::List(_) | Self::Events(_) | Self::Overview { .. } => None,
+        }
+    }
+
     /// The operation's name in logs and metrics.
     #[must_use]
     pub const fn name(&self) -> &'static str {

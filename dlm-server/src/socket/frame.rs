@@ -21,6 +21,17 @@ pub(super) enum SessionOperation {
     Plain(Operation),
 }
 
+impl SessionOperation {
+    /// The name of the operation, and its resource if it is on one alone.
+    pub(super) const fn subject(&self) -> (&'static str, Option<&ResourceName>) {
+        match self {
+            Self::Acquire { resource, .. } => ("acquire", Some(resource)),
+            Self::Status { resource } => ("status", Some(resource)),
+            Self::Plain(operation) => (operation.name(), operation.resource()),
+        }
+    }
+}
+
 /// Why a frame is rejected, with its id as far as it can be decoded.
 pub(super) struct FrameError {
     pub(super) id: Option<u64>,

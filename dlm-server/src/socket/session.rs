@@ -5,6 +5,7 @@
 //! calls for hundreds of operations.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use super::quota::{Permit, SessionQuota};
 use super::{
     CloseReason, MAX_FRAME, PING_INTERVAL, PeerLiveness, Revocation, SendError, Socket, close, flush, write,
 };
+use crate::audit::{Origin, RequestRef};
 use crate::auth::Principal;
 use crate::lease_watchers::LeaseEndedSender;
 use crate::metrics::SocketProtocol;
@@ -54,6 +56,8 @@ struct SessionReply {
 pub(crate) struct SessionSocket {
     pub(crate) service: Service,
     pub(crate) principal: Principal,
+    /// The address of the client.
+    pub(crate) address: IpAddr,
     pub(crate) revoked: Revocation,
 }
 
@@ -67,13 +71,14 @@ impl Socket for SessionSocket {
         let session = Session {
             service: self.service.for_session(),
             principal: self.principal,
+            address: self.address,
             lease_ended,
             pending: FuturesUnordered::new(),
             quota: SessionQuota::default(),
             statuses: Arc::new(Semaphore::new(MAX_STATUSES)),
             ready: VecDeque::new(),
             ready_bytes: 0,
-            id: Uuid::now_v7().to_string(),
+            id: Uuid::now_v7().to_string().into(),
         };
         let reason = session.serve(&mut stream, ended, self.revoked, &stop).await;
         close(stream, reason).await;
@@ -83,6 +88,7 @@ impl Socket for SessionSocket {
 struct Session {
     service: Service,
     principal: Principal,
+    address: IpAddr,
     lease_ended: LeaseEndedSender,
     pending: FuturesUnordered<Pending>,
     quota: SessionQuota,
@@ -92,7 +98,7 @@ struct Session {
     ready: VecDeque<String>,
     ready_bytes: usize,
     /// Identifies the session in request ids.
-    id: String,
+    id: Arc<str>,
 }
 
 impl Session {
@@ -209,7 +215,11 @@ impl Session {
                         None => self.pending.push(executing),
                     }
                 }
-                Err(exceeded) => self.reject(Some(id), exceeded),
+                Err(exceeded) => {
+                    let (verb, resource) = operation.subject();
+                    self.service_for(id).record_denied(&self.principal, verb, resource, &exceeded);
+                    self.reject(Some(id), exceeded);
+                }
             },
             Err(error) => self.reject(error.id, error.why),
         }
@@ -217,9 +227,18 @@ impl Session {
     }
 
     fn execute(&self, id: u64, permit: Permit, operation: SessionOperation) -> Pending {
-        let (service, principal) = (self.service.clone(), self.principal.clone());
+        let (service, principal) = (self.service_for(id), self.principal.clone());
         let lease_ended = self.lease_ended.clone();
-        let reply = move |result| SessionReply { id, permit, result };
+        let reply = {
+            let (verb, resource) = operation.subject();
+            let (resource, service, principal) = (resource.cloned(), service.clone(), principal.clone());
+            move |result: Result<SessionBody, Error>| {
+                if let Err(error) = &result {
+                    service.record_denied(&principal, verb, resource.as_ref(), error);
+                }
+                SessionReply { id, permit, result }
+            }
+        };
         match operation {
             SessionOperation::Acquire { resource, key, request } => Box::pin(async move {
                 let lease = service.acquire_throughout(&principal, resource, key, request).await;
@@ -264,7 +283,7 @@ impl Session {
                 if let SessionBody::Results(results) = &mut body {
                     for result in results {
                         if let RenewResult::Problem(problem) = result {
-                            problem.request_id = self.request_id(Some(reply.id));
+                            problem.request_id = self.request_id(Some(reply.id)).to_string();
                         }
                     }
                 }
@@ -274,20 +293,22 @@ impl Session {
         }
     }
 
-    /// The request id of an operation, for problems.
-    fn request_id(&self, id: Option<u64>) -> String {
-        match id {
-            Some(id) => format!("{}/{id}", self.id),
-            None => self.id.clone(),
-        }
+    /// The request id of an operation.
+    fn request_id(&self, id: Option<u64>) -> RequestRef {
+        RequestRef::Frame { session: Arc::clone(&self.id), id }
+    }
+
+    /// The service for the operation of a frame.
+    fn service_for(&self, id: u64) -> Service {
+        self.service.for_request(Origin { address: self.address, request: self.request_id(Some(id)) })
     }
 
     fn reject(&mut self, id: Option<u64>, why: Error) {
         let mut problem = problem(why);
         if problem.code == ProblemCode::InternalError {
-            tracing::warn!(session = self.id, id, "session operation failed");
+            tracing::warn!(session = &*self.id, id, "session operation failed");
         }
-        problem.request_id = self.request_id(id);
+        problem.request_id = self.request_id(id).to_string();
         self.push(&SessionMessage::Reply { id, body: SessionBody::Problem(Box::new(problem)) });
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct Snapshot {
 
 /// Differs when the files differ; all that is kept of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fingerprint(Vec<Option<[u8; 32]>>);
+pub(crate) struct Fingerprint(Vec<Option<[u8; 32]>>);
 
 impl TlsFiles {
     pub(super) fn read(&self) -> Snapshot {

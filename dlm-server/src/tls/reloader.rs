@@ -1,23 +1,18 @@
 //! Reads the files of TLS again when they have changed, and on demand.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use rustls::ServerConfig;
-use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
 
 use super::certificate::{ClientCertificate, Unparsed};
 use super::config::{Loaded, TlsError, load};
 use super::files::{Fingerprint, TlsFiles};
+use crate::audit::{Audit, AuditOutcome, Record};
 use crate::clock::wall_time;
 use crate::metrics::Metrics;
-
-/// How often the files are read. A change is applied once it was read twice the same:
-/// a certificate and its key can't be replaced at one instant.
-const POLL: Duration = Duration::from_secs(1);
+use crate::reload::{Followed, Reloader};
 
 /// The configuration in force. Clones share it.
 #[derive(Debug, Clone)]
@@ -42,67 +37,63 @@ pub(crate) fn client_certificate<IO>(stream: &TlsStream<IO>) -> Result<Option<Cl
 }
 
 /// Keeps the configuration up to date with its files.
+pub(crate) type TlsReloader = Reloader<FollowedTls>;
+
+/// The files of TLS, and the configuration in force.
 #[derive(Debug)]
-pub(crate) struct TlsReloader {
+pub(crate) struct FollowedTls {
     files: TlsFiles,
     tls: Tls,
     metrics: Arc<Metrics>,
-    /// What the last attempt read.
-    loaded: Fingerprint,
-    /// What the last poll read.
-    polled: Fingerprint,
+    audit: Audit,
 }
 
 impl TlsReloader {
     /// Reads the files for the first time.
-    pub(crate) fn start(files: TlsFiles, metrics: Arc<Metrics>) -> Result<Self, TlsError> {
+    pub(crate) fn start(files: TlsFiles, metrics: Arc<Metrics>, audit: Audit) -> Result<Self, TlsError> {
         let snapshot = files.read();
         let Loaded { config, certificate } = load(&files, &snapshot)?;
-        let loaded = snapshot.fingerprint();
         let tls = Tls(Arc::new(RwLock::new(config)));
-        let reloader = Self { files, tls, metrics, polled: loaded.clone(), loaded };
-        reloader.report("TLS certificate loaded", &certificate);
-        Ok(reloader)
+        let followed = FollowedTls { files, tls, metrics, audit };
+        followed.report("TLS certificate loaded", &certificate);
+        Ok(Self::new(followed, snapshot.fingerprint()))
     }
 
     pub(crate) fn tls(&self) -> Tls {
-        self.tls.clone()
+        self.files().tls.clone()
+    }
+}
+
+impl Followed for FollowedTls {
+    type Content = Fingerprint;
+
+    fn content(&self, _: &Fingerprint) -> Fingerprint {
+        self.files.read().fingerprint()
     }
 
-    /// Follows the files until `stop` is cancelled. Blocks while it reads.
-    pub(crate) async fn run(mut self, mut requests: watch::Receiver<()>, stop: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                Ok(()) = requests.changed() => self.reload(),
-                () = tokio::time::sleep(POLL) => self.poll(),
-            }
-        }
-    }
-
-    fn poll(&mut self) {
-        let now = self.files.read().fingerprint();
-        if now != self.loaded && now == self.polled {
-            self.reload();
-        } else {
-            self.polled = now;
-        }
-    }
-
-    fn reload(&mut self) {
+    fn reload(&mut self) -> Fingerprint {
         let snapshot = self.files.read();
-        self.loaded = snapshot.fingerprint();
-        self.polled.clone_from(&self.loaded);
         match load(&self.files, &snapshot) {
             Ok(Loaded { config, certificate }) => {
                 self.tls.replace(config);
                 self.report("TLS certificate reloaded", &certificate);
+                let (names, expires) = (certificate.joined_names(), certificate.not_after);
+                let expires = humantime::format_rfc3339_seconds(expires);
+                self.record(AuditOutcome::Succeeded, &format!("valid until {expires}, for {names}"));
             }
             Err(error) => {
                 tracing::error!(%error, "TLS files refused; the certificate before stays in force");
                 self.metrics.tls_refused();
+                self.record(AuditOutcome::Failed, &error.to_string());
             }
         }
+        snapshot.fingerprint()
+    }
+}
+
+impl FollowedTls {
+    fn record(&self, outcome: AuditOutcome, what: &str) {
+        self.audit.record_reserved(&Record::of_reload("reload_tls", outcome, what));
     }
 
     fn report(&self, what: &'static str, certificate: &ClientCertificate) {

@@ -35,7 +35,7 @@ enum Proof {
 }
 
 /// Why a caller is not authenticated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unauthenticated {
     #[error("this server requires a token: send it as `Authorization: Bearer <token>`")]
     Missing,
@@ -46,44 +46,74 @@ pub(crate) enum Unauthenticated {
     #[error("the token is not known")]
     UnknownToken,
     #[error("the token has expired")]
-    ExpiredToken,
-    #[error("{0}")]
-    Jwt(#[from] JwtError),
+    ExpiredToken { of: Principal },
+    #[error("{error}")]
+    Jwt {
+        error: JwtError,
+        /// The principal that an expired JWT names.
+        of: Option<Principal>,
+    },
     #[error("the JWT names no principal of this server")]
     UnknownPrincipal,
     #[error("the client certificate names no principal of this server")]
     UnknownCertificate,
     #[error("the client certificate has expired")]
-    ExpiredCertificate,
+    ExpiredCertificate { of: Principal },
     #[error("the client certificate names several principals")]
     AmbiguousCertificate,
     #[error("the token and the client certificate are of different principals")]
     Contradiction,
     #[error("the ticket is not known: it is good once, for its purpose, within 30 seconds")]
-    Ticket,
+    Ticket {
+        /// The principal of a ticket that was genuine.
+        of: Option<Principal>,
+    },
 }
 
 impl Unauthenticated {
     /// The reason in metrics.
-    pub(crate) const fn reason(self) -> &'static str {
+    pub(crate) const fn reason(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
             Self::Several | Self::Malformed => "malformed",
             Self::UnknownToken => "unknown_token",
-            Self::ExpiredToken => "expired_token",
-            Self::Jwt(_) => "invalid_jwt",
+            Self::ExpiredToken { .. } => "expired_token",
+            Self::Jwt { .. } => "invalid_jwt",
             Self::UnknownPrincipal => "unknown_principal",
-            Self::UnknownCertificate | Self::ExpiredCertificate | Self::AmbiguousCertificate => "certificate",
+            Self::UnknownCertificate | Self::ExpiredCertificate { .. } | Self::AmbiguousCertificate => {
+                "certificate"
+            }
             Self::Contradiction => "contradiction",
-            Self::Ticket => "ticket",
+            Self::Ticket { .. } => "ticket",
+        }
+    }
+
+    /// The reason in the audit log. It tells credentials that have expired from others.
+    pub(crate) const fn audit_code(&self) -> &'static str {
+        match self {
+            Self::Jwt { error: JwtError::Expired(_), .. } => "expired_jwt",
+            Self::ExpiredCertificate { .. } => "expired_certificate",
+            other => other.reason(),
+        }
+    }
+
+    /// Whose credential it was, if that is known.
+    pub(crate) const fn principal(&self) -> Option<&Principal> {
+        match self {
+            Self::ExpiredToken { of } | Self::ExpiredCertificate { of } => Some(of),
+            Self::Jwt { of, .. } | Self::Ticket { of } => of.as_ref(),
+            _ => None,
         }
     }
 
     /// Whether the caller sent a token, which was refused.
-    pub(crate) const fn sent_token(self) -> bool {
+    pub(crate) const fn sent_token(&self) -> bool {
         let without_token = matches!(
             self,
-            Self::Missing | Self::UnknownCertificate | Self::ExpiredCertificate | Self::AmbiguousCertificate
+            Self::Missing
+                | Self::UnknownCertificate
+                | Self::ExpiredCertificate { .. }
+                | Self::AmbiguousCertificate
         );
         !without_token
     }
@@ -143,13 +173,20 @@ impl Authentication {
         let digest = Digest::of(token.as_bytes());
         if let Some(known) = policy.credentials().token(digest) {
             if known.expires_at.is_some_and(|at| at <= now) {
-                return Err(Unauthenticated::ExpiredToken);
+                return Err(Unauthenticated::ExpiredToken { of: known.principal.clone() });
             }
             let proofs = vec![Proof::Token(digest)];
             return Ok(Self { principal: known.principal.clone(), proofs, expires_at: known.expires_at });
         }
         let issuer = policy.credentials().issuer().filter(|_| token.contains('.'));
-        let verified = issuer.ok_or(Unauthenticated::UnknownToken)?.verify(token, digest, now)?;
+        let verified = issuer.ok_or(Unauthenticated::UnknownToken)?.verify(token, digest, now);
+        let verified = verified.map_err(|error| {
+            let of = match &error {
+                JwtError::Expired(Some(name)) => policy.named(name),
+                _ => None,
+            };
+            Unauthenticated::Jwt { error, of }
+        })?;
         let principal = policy.named(&verified.name).ok_or(Unauthenticated::UnknownPrincipal)?;
         let proofs = vec![Proof::Jwt { trust: verified.trust, expires_at: verified.expires_at }];
         Ok(Self { principal, proofs, expires_at: Some(verified.expires_at) })
@@ -179,7 +216,9 @@ impl Authentication {
             }
         }
         match found {
-            Some(_) if certificate.not_after <= now => Err(Unauthenticated::ExpiredCertificate),
+            Some(Self { principal: of, .. }) if certificate.not_after <= now => {
+                Err(Unauthenticated::ExpiredCertificate { of })
+            }
             found => Ok(found),
         }
     }

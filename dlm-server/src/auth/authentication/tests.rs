@@ -74,7 +74,7 @@ fn everything_else_is_unauthenticated() {
         (&["Bearer one, Bearer two"], None, U::Malformed),
         (&["Bearer \u{f6}ne"], None, U::Malformed),
         (&[long.as_str()], None, U::Malformed),
-        (&["Bearer two"], None, U::ExpiredToken),
+        (&["Bearer two"], None, U::ExpiredToken { of: named("api") }),
         (&["Bearer three"], Some(&["api.example.org"][..]), U::Contradiction),
         (&["Bearer unknown"], Some(&["api.example.org"]), U::UnknownToken),
         (&[], Some(&["gateway.example.org", "*.example.org", ""]), U::UnknownCertificate),
@@ -82,8 +82,11 @@ fn everything_else_is_unauthenticated() {
     ] {
         assert_eq!(caller(headers, names, 100), Err(error), "{headers:?}");
     }
-    assert_eq!(caller(&[], Some(&["api.example.org"]), 200), Err(U::ExpiredCertificate));
-    assert_eq!(caller(&["Bearer one"], Some(&["api.example.org"]), 200), Err(U::ExpiredCertificate));
+    assert_eq!(caller(&[], Some(&["api.example.org"]), 200), Err(U::ExpiredCertificate { of: named("api") }));
+    assert_eq!(
+        caller(&["Bearer one"], Some(&["api.example.org"]), 200),
+        Err(U::ExpiredCertificate { of: named("api") })
+    );
 }
 
 #[test]

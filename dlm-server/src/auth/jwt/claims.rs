@@ -28,7 +28,7 @@ pub(super) fn check(
     }
     let expires_at = later(instant(claims.get("exp").ok_or(JwtError::Claims)?)?);
     if now >= expires_at {
-        return Err(JwtError::Expired);
+        return Err(JwtError::Expired(text(claim).ok().map(Into::into)));
     }
     if let Some(not_before) = claims.get("nbf")
         && instant(not_before)? > later(now)

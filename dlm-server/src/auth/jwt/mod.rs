@@ -26,7 +26,7 @@ use self::verified::VerifiedTokens;
 use super::Digest;
 
 /// Why a token is not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum JwtError {
     #[error("the token is neither known nor a well-formed JWT")]
     Malformed,
@@ -38,8 +38,9 @@ pub(crate) enum JwtError {
     UnknownKey,
     #[error("the signature of the JWT is not valid")]
     Signature,
+    /// With the name in the claim that names the principal, if there is one.
     #[error("the JWT has expired")]
-    Expired,
+    Expired(Option<Arc<str>>),
     #[error("the JWT is not valid yet")]
     NotYetValid,
     #[error("the JWT is of another issuer")]

@@ -108,7 +108,7 @@ fn a_valid_token_names_its_holder_until_it_expires() {
     assert_eq!((&*verified.name, verified.expires_at), ("api", at(NOW + 90)));
     // From memory, and not beyond its end.
     assert_eq!(verify(&issuer, &token, NOW + 89), Ok(verified));
-    assert_eq!(verify(&issuer, &token, NOW + 90), Err(JwtError::Expired));
+    assert_eq!(verify(&issuer, &token, NOW + 90), Err(JwtError::Expired(Some("api".into()))));
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn claims_are_checked_and_never_skipped() {
         (with(claims(), "exp", json!(null)), JwtError::Claims),
         (with(claims(), "exp", json!(-1)), JwtError::Claims),
         (with(claims(), "exp", json!(1e300)), JwtError::Claims),
-        (with(claims(), "exp", json!(NOW - 31)), JwtError::Expired),
+        (with(claims(), "exp", json!(NOW - 31)), JwtError::Expired(Some("api".into()))),
         (with(claims(), "nbf", in_an_hour), JwtError::NotYetValid),
         (with(claims(), "nbf", json!("99999999999")), JwtError::Claims),
         (with(claims(), "nbf", json!(null)), JwtError::Claims),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_engine::{ClaimKey, Op};
-use dlm_protocol::{IdempotencyKey, LeaseId, ResourceName};
+use dlm_protocol::{FencingToken, IdempotencyKey, LeaseId, ResourceName};
 use tokio::sync::{oneshot, watch};
 
 use super::Error;
@@ -136,6 +136,10 @@ impl OnResource<'_> {
         &self.name
     }
 
+    pub(super) fn principal(&self) -> &Principal {
+        self.principal
+    }
+
     /// The name of the principal; `None` for the anonymous one.
     pub(super) fn principal_name(&self) -> Option<Arc<str>> {
         let name = self.principal.name();
@@ -150,10 +154,11 @@ impl OnResource<'_> {
     /// The lease with an id, which must be the principal's. Leases that were granted
     /// without authentication belong to everyone who may lock the resource.
     pub(super) fn lease(&self, ids: &LeaseIds, id: &LeaseId) -> Result<DecodedLeaseId, Error> {
-        let lease = ids.decode(self.resource.as_str(), id).ok_or(Error::NotHolder)?;
+        let not_holder = |fencing_token| Error::NotHolder { fencing_token };
+        let lease = ids.decode(self.resource.as_str(), id).ok_or(not_holder(None))?;
         let owner = &lease.key.principal;
         let allowed = self.open || owner.is_empty() || owner == self.principal.name();
-        if allowed { Ok(lease) } else { Err(Error::NotHolder) }
+        if allowed { Ok(lease) } else { Err(not_holder(Some(FencingToken::new(lease.token)))) }
     }
 
     /// Checks the TTL of an acquire or a renewal.

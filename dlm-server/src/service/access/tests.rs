@@ -14,6 +14,7 @@ use super::super::{
     Error, EventFilter, EventsQuery, ListQuery, Operation, Outcome, Service, ServiceOptions, Subscription,
     SubscriptionItem,
 };
+use crate::audit::Audit;
 use crate::auth::{Limits, Policies, Policy, Prefix, Principal, Role, Rule, Rules};
 use crate::metrics::Metrics;
 
@@ -36,7 +37,8 @@ impl Fixture {
             secret_file: None,
         };
         let policies = Policies::new(policy);
-        let service = Service::open_with(options, policies.clone(), Metrics::new()).await.unwrap();
+        let service =
+            Service::open_with(options, policies.clone(), Metrics::new(), Audit::default()).await.unwrap();
         Self { service, policies, _directory: directory }
     }
 
@@ -328,8 +330,14 @@ async fn stolen_lease_id_is_of_no_use_to_another_principal() {
     .await;
     let (lease, own) =
         (fixture.acquire(&one, "a").await.unwrap(), fixture.acquire(&other, "b").await.unwrap());
-    assert_eq!(fixture.renew(&other, &lease, None).await, Err(Error::NotHolder));
-    assert_eq!(fixture.release(&other, &lease).await, Err(Error::NotHolder));
+    assert_eq!(
+        fixture.renew(&other, &lease, None).await,
+        Err(Error::NotHolder { fencing_token: Some(lease.fencing_token) })
+    );
+    assert_eq!(
+        fixture.release(&other, &lease).await,
+        Err(Error::NotHolder { fencing_token: Some(lease.fencing_token) })
+    );
     let item = |lease: &Lease| RenewItem {
         resource: lease.resource.clone(),
         lease_id: lease.lease_id.clone(),
@@ -341,7 +349,7 @@ async fn stolen_lease_id_is_of_no_use_to_another_principal() {
     else {
         panic!("no results");
     };
-    assert_eq!(results[0], Err(Error::NotHolder));
+    assert_eq!(results[0], Err(Error::NotHolder { fencing_token: Some(lease.fencing_token) }));
     assert_eq!(results[1].as_ref().map(|renewed| renewed.fencing_token), Ok(own.fencing_token));
     assert!(matches!(results[2], Err(Error::Forbidden { .. })));
     fixture.renew(&one, &lease, None).await.unwrap();

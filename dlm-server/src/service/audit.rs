@@ -1,0 +1,182 @@
+//! What the audit log has of operations.
+//!
+//! A denial is recorded where its problem leaves the server, by the transport: there is one
+//! for each request or frame. Only several renewals in one are recorded here, one by one.
+
+use std::sync::Arc;
+
+use dlm_protocol::{FencingToken, ForceReleaseRequest, Lease, ProblemCode, ResourceName};
+
+use super::access::OnResource;
+use super::{Error, Service, unavailable};
+use crate::audit::{Audit, AuditOutcome, Origin, Record};
+use crate::auth::Principal;
+
+const FORCE_RELEASE: &str = "force_release";
+
+/// Why something was denied, and what is known about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Denial {
+    pub(crate) code: &'static str,
+    pub(crate) reason: String,
+    /// The fencing token.
+    pub(crate) token: Option<u64>,
+}
+
+impl Denial {
+    /// The denial that a problem with this code is, if it is one.
+    pub(crate) fn by_code(code: ProblemCode, reason: &str) -> Option<Self> {
+        let is_denial = matches!(
+            code,
+            ProblemCode::Unauthenticated
+                | ProblemCode::Forbidden
+                | ProblemCode::NotHolder
+                | ProblemCode::QuotaExceeded
+        );
+        is_denial.then(|| Self { code: code.as_str(), reason: reason.to_owned(), token: None })
+    }
+
+    /// The denial that an error is, if it is one.
+    pub(crate) fn of(error: &Error) -> Option<Self> {
+        let (code, token) = match error {
+            Error::Forbidden { .. } => (ProblemCode::Forbidden, None),
+            Error::NotHolder { fencing_token } => (ProblemCode::NotHolder, *fencing_token),
+            Error::QuotaExceeded { .. } => (ProblemCode::QuotaExceeded, None),
+            _ => return None,
+        };
+        Some(Self { code: code.as_str(), reason: error.to_string(), token: token.map(FencingToken::get) })
+    }
+
+    /// Records the denial.
+    pub(crate) fn record(
+        &self,
+        audit: &Audit,
+        principal: Option<&str>,
+        origin: Option<&Origin>,
+        verb: &str,
+        resource: Option<&str>,
+    ) {
+        let (token, outcome) = (self.token, AuditOutcome::Denied);
+        let (code, reason) = (Some(self.code), Some(self.reason.as_str()));
+        audit.record(&Record { principal, origin, verb, resource, token, outcome, code, reason });
+    }
+}
+
+impl Service {
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.0.audit
+    }
+
+    pub(super) fn record_grant(&self, on: &OnResource<'_>, lease: &Lease) {
+        if self.0.audit.has_grants() {
+            self.0.audit.record(&Record {
+                principal: Some(on.principal().name()),
+                origin: self.1.origin.as_ref(),
+                verb: "acquire",
+                resource: Some(on.resource().as_str()),
+                token: Some(lease.fencing_token.get()),
+                outcome: AuditOutcome::Succeeded,
+                code: None,
+                reason: None,
+            });
+        }
+    }
+
+    /// Records an error, if it is a denial.
+    pub(crate) fn record_denied(
+        &self,
+        principal: &Principal,
+        verb: &str,
+        resource: Option<&ResourceName>,
+        error: &Error,
+    ) {
+        if self.0.audit.is_on()
+            && let Some(denial) = Denial::of(error)
+        {
+            let (principal, origin) = (Some(&**principal.name()), self.1.origin.as_ref());
+            denial.record(&self.0.audit, principal, origin, verb, resource.map(ResourceName::as_str));
+        }
+    }
+
+    /// Records that a force-release is about to be executed. Its end is recorded when the
+    /// result is.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the force-release must not be executed without its record.
+    pub(super) async fn record_force_release(
+        &self,
+        on: &OnResource<'_>,
+        request: &ForceReleaseRequest,
+    ) -> Result<RecordedForceRelease, Error> {
+        let recorded = RecordedForceRelease {
+            audit: self.0.audit.clone(),
+            principal: Arc::clone(on.principal().name()),
+            origin: self.1.origin.clone(),
+            resource: on.resource().clone(),
+            token: request.fencing_token.get(),
+            reason: request.reason.as_str().into(),
+            end: AuditOutcome::Unknown,
+            code: None,
+        };
+        let attempt = self.0.audit.record_before(&recorded.record(AuditOutcome::Attempted)).await;
+        if attempt.is_err() {
+            let error =
+                unavailable("the audit log can't be written, and a force-release must be recorded in it");
+            recorded.refused();
+            return Err(error);
+        }
+        Ok(recorded)
+    }
+}
+
+/// A force-release that was recorded before its execution. Its end is recorded when this is
+/// dropped, which may be because its caller hung up.
+pub(super) struct RecordedForceRelease {
+    audit: Audit,
+    principal: Arc<str>,
+    origin: Option<Origin>,
+    resource: ResourceName,
+    token: u64,
+    reason: String,
+    end: AuditOutcome,
+    code: Option<&'static str>,
+}
+
+impl RecordedForceRelease {
+    /// Records that it is not executed.
+    fn refused(mut self) {
+        (self.end, self.code) = (AuditOutcome::Failed, Some(ProblemCode::Unavailable.as_str()));
+    }
+
+    /// Records the result.
+    pub(super) fn ended(mut self, error: Option<&Error>) {
+        (self.end, self.code) = match error {
+            None => (AuditOutcome::Succeeded, None),
+            Some(Error::HolderChanged { .. }) => {
+                (AuditOutcome::Failed, Some(ProblemCode::HolderChanged.as_str()))
+            }
+            Some(Error::Internal) => (AuditOutcome::Unknown, Some(ProblemCode::InternalError.as_str())),
+            Some(_) => (AuditOutcome::Unknown, Some(ProblemCode::Unavailable.as_str())),
+        };
+    }
+
+    fn record(&self, outcome: AuditOutcome) -> Record<'_> {
+        Record {
+            principal: Some(&self.principal),
+            origin: self.origin.as_ref(),
+            verb: FORCE_RELEASE,
+            resource: Some(self.resource.as_str()),
+            token: Some(self.token),
+            outcome,
+            code: self.code,
+            reason: Some(&self.reason),
+        }
+    }
+}
+
+impl Drop for RecordedForceRelease {
+    fn drop(&mut self) {
+        self.audit.record_reserved(&self.record(self.end));
+    }
+}
