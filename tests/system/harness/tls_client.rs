@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net::Shutdown;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
@@ -135,6 +136,20 @@ impl TlsClient {
     /// Closes the sending direction: TLS's own notice, and the end of the TCP stream.
     pub(crate) async fn half_close(&mut self) {
         self.stream.shutdown().await.expect("the sending direction is closed");
+    }
+
+    /// Ends the TCP stream without a notice of TLS, and still reads.
+    pub(crate) fn end_tcp_stream(&self) {
+        rustix::net::shutdown(self.stream.get_ref().0, Shutdown::Write).expect("the stream is ended");
+    }
+
+    /// Reads until the server closes the connection or resets it.
+    pub(crate) async fn read_what_comes(&mut self) -> String {
+        let mut received = Vec::new();
+        let read = self.stream.read_to_end(&mut received);
+        // How it ends is not of interest.
+        tokio::time::timeout(Duration::from_secs(60), read).await.expect("the server closes").ok();
+        String::from_utf8(received).expect("text")
     }
 
     /// The TCP connection below, without a notice of TLS.

@@ -92,9 +92,37 @@ async fn client_that_closes_its_direction_over_tls_is_answered() {
     };
     let granted = half_closed("a").await;
     assert!(granted.starts_with("HTTP/1.1 200 ") && granted.contains("\"fencing_token\":1"), "{granted}");
+    let closed = now();
     let queued = half_closed("a").await;
+    // A waiter whose client still sends is answered after 20 s.
+    assert!(closed.elapsed() < Duration::from_secs(10), "it took {:?}", closed.elapsed());
     assert!(queued.starts_with("HTTP/1.1 202 ") && queued.contains("\"position\":1"), "{queued}");
     eventually("the waiter is away", || async { api.status("a").await["waiters"][0]["away"] == true }).await;
+}
+
+#[tokio::test]
+async fn waiter_whose_tcp_stream_ends_without_a_notice_of_tls_is_answered_and_can_return() {
+    let authority = Authority::new();
+    let server = server(&authority, &[]);
+    let trust = Trust::new(&[&authority]);
+    let api = Api::over_tls(server.url(), trust.config());
+    let lease = api.lock("a", &Acquire::exclusive().ttl(60_000)).await;
+    let waiting = Acquire::exclusive().wait(60_000);
+    let mut client = TlsClient::connect(server.url(), &trust).await;
+    client.send(acquire_request("localhost", "a", &waiting).as_bytes()).await;
+    eventually("the waiter is queued", || async { api.queue_len("a").await == 1 }).await;
+    let ended = now();
+    client.end_tcp_stream();
+    let queued = client.read_what_comes().await;
+    assert!(ended.elapsed() < Duration::from_secs(10), "it took {:?}", ended.elapsed());
+    assert!(queued.starts_with("HTTP/1.1 202 "), "{queued}");
+    let (_, body) = queued.split_once("\r\n\r\n").unwrap();
+    let queued: serde_json::Value = serde_json::from_str(body).unwrap();
+    // It is away, and never granted until it returns with its key.
+    api.release("a", &lease).await.ok();
+    assert_eq!(api.status("a").await["state"], "free");
+    let granted = api.lock("a", &waiting.key(queued["idempotency_key"].as_str().unwrap())).await;
+    assert_eq!(granted["fencing_token"], 2);
 }
 
 #[tokio::test]
