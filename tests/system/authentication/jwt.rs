@@ -96,19 +96,19 @@ fn with(mut value: Value, member: &str, to: Value) -> Value {
 }
 
 /// A token of `ci` that is valid.
-fn valid() -> String {
+pub(super) fn valid() -> String {
     ISSUER.sign("ed", &header("EdDSA", "ed"), &claims("ci"))
 }
 
 /// An auth file whose principals need no secret of the server.
-fn auth_file(more: &str) -> AuthFile {
+pub(super) fn auth_file(more: &str) -> AuthFile {
     let file = AuthFile::new("");
     fs::write(file.beside("jwks.json"), ISSUER.jwks().to_string()).unwrap();
     file.replace(&content(more));
     file
 }
 
-fn content(more: &str) -> String {
+pub(super) fn content(more: &str) -> String {
     let jwt = format!(
         "[jwt]\nissuer = \"https://issuer.example\"\naudience = \"dlm\"\njwks_file = \"jwks.json\"\n{more}"
     );

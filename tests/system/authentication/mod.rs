@@ -7,7 +7,8 @@
 //! - `tickets`: what opens one WebSocket each
 //! - `commands`: `token new`, `auth check`, and the options of a server
 //! - `sdk`: the client library, with tokens that change and rights that are taken away
-//! - `secrets`: no token is in a log line, a reply, a metric or the database
+//! - `secrets`: no secret is in a log line, an audit record, a reply to others, a metric or
+//!   the database
 
 mod certificates;
 mod commands;
