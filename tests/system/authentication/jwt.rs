@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 use super::{TestServer, api, metric};
 use crate::harness::{AuthFile, WebSocket, eventually, principal, wall_clock_micros};
 
+pub(super) const TABLE: &str =
+    "[jwt]\nissuer = \"https://issuer.example\"\naudience = \"dlm\"\njwks_file = \"jwks.json\"\n";
+
 /// The keys of an issuer.
 struct Issuer {
     rsa: RsaKeyPair,
@@ -74,11 +77,11 @@ impl Issuer {
     }
 }
 
-fn encode(bytes: &[u8]) -> String {
+pub(super) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn header(alg: &str, kid: &str) -> Value {
+pub(super) fn header(alg: &str, kid: &str) -> Value {
     json!({"alg": alg, "kid": kid, "typ": "JWT"})
 }
 
@@ -86,7 +89,7 @@ fn now() -> i64 {
     wall_clock_micros() / 1_000_000
 }
 
-fn claims(name: &str) -> Value {
+pub(super) fn claims(name: &str) -> Value {
     json!({"iss": "https://issuer.example", "aud": "dlm", "sub": name, "exp": now() + 60, "iat": now()})
 }
 
@@ -103,17 +106,30 @@ pub(super) fn valid() -> String {
 /// An auth file whose principals need no secret of the server.
 pub(super) fn auth_file(more: &str) -> AuthFile {
     let file = AuthFile::new("");
-    fs::write(file.beside("jwks.json"), ISSUER.jwks().to_string()).unwrap();
+    write_keys(&file, &ISSUER);
     file.replace(&content(more));
     file
 }
 
+fn write_keys(file: &AuthFile, issuer: &Issuer) {
+    fs::write(file.beside("jwks.json"), issuer.jwks().to_string()).unwrap();
+}
+
 pub(super) fn content(more: &str) -> String {
-    let jwt = format!(
-        "[jwt]\nissuer = \"https://issuer.example\"\naudience = \"dlm\"\njwks_file = \"jwks.json\"\n{more}"
-    );
+    let jwt = format!("{TABLE}{more}");
     [principal("ci", &[], &[("lock", "builds/")]), principal("ops", &["ops-token"], &[("admin", "")]), jwt]
         .concat()
+}
+
+/// The table `[jwt]` of an auth file. The keys are written beside the file.
+pub(super) fn table(file: &AuthFile) -> &'static str {
+    write_keys(file, &ISSUER);
+    TABLE
+}
+
+/// A valid token of a principal.
+pub(super) fn of(name: &str) -> String {
+    ISSUER.sign("ed", &header("EdDSA", "ed"), &with(claims(name), "exp", json!(now() + 600)))
 }
 
 async fn status(server: &TestServer, token: &str) -> u16 {
@@ -218,7 +234,7 @@ async fn keys_are_replaced_while_the_server_runs() {
         WebSocket::with_token(server.url(), "/v1/session", "dlm.session.v1", &token).await.unwrap();
     let mut of_ops =
         WebSocket::with_token(server.url(), "/v1/session", "dlm.session.v1", "ops-token").await.unwrap();
-    fs::write(file.beside("jwks.json"), STRANGER.jwks().to_string()).unwrap();
+    write_keys(&file, &STRANGER);
     assert_eq!(session.close_code().await, 4401);
     assert_eq!(status(&server, &token).await, 401, "the verified token was forgotten");
     let of_new_keys = STRANGER.sign("ec", &header("ES256", "ec"), &claims("ci"));
@@ -228,7 +244,7 @@ async fn keys_are_replaced_while_the_server_runs() {
     eventually("the keys are refused", || async { server.logs().contains(refused) }).await;
     assert_eq!(status(&server, &of_new_keys).await, 200);
     // A principal that is no longer in the file is refused at once.
-    fs::write(file.beside("jwks.json"), STRANGER.jwks().to_string()).unwrap();
+    write_keys(&file, &STRANGER);
     file.replace(&content("").replace("\"ci\"", "\"other\""));
     eventually("the principal is gone", || async { status(&server, &of_new_keys).await == 401 }).await;
     let alive = of_ops.request("status", json!({"resource": "a"})).await;

@@ -5,6 +5,7 @@
 //! - `reload`: the auth file is changed while a server runs
 //! - `jwt`: tokens of an issuer
 //! - `tickets`: what opens one WebSocket each
+//! - `matrix`: every operation, principal, name, transport and kind of credential
 //! - `commands`: `token new`, `auth check`, and the options of a server
 //! - `sdk`: the client library, with tokens that change and rights that are taken away
 //! - `secrets`: no secret is in a log line, an audit record, a reply to others, a metric or
@@ -13,6 +14,7 @@
 mod certificates;
 mod commands;
 mod jwt;
+mod matrix;
 mod reload;
 mod requests;
 mod sdk;

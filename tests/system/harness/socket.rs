@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -12,15 +13,28 @@ use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use super::tls_client::{TlsClient, Trust};
+
 fn request(host: &str, path: &str, protocol: &'static str) -> Result<Request, Error> {
     let mut request = format!("ws://{host}{path}").into_client_request()?;
     request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(protocol));
     Ok(request)
 }
 
+async fn connect(host: &str) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(host).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// What carries a WebSocket: TCP, or TLS over it.
+trait Carrier: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Carrier for S {}
+
 /// A WebSocket connection to a server.
 pub(crate) struct WebSocket {
-    stream: WebSocketStream<TcpStream>,
+    stream: WebSocketStream<Box<dyn Carrier>>,
     next_id: u64,
     /// Messages received while waiting for another one.
     unmatched: Vec<Value>,
@@ -43,7 +57,7 @@ impl WebSocket {
     pub(crate) async fn try_open(server: &str, path: &str, protocol: &'static str) -> Result<Self, Error> {
         let host = server.trim_start_matches("http://");
         let request = request(host, path, protocol)?;
-        let connection = TcpStream::connect(host).await?;
+        let connection = connect(host).await?;
         Self::over(connection, request, protocol).await
     }
 
@@ -58,7 +72,7 @@ impl WebSocket {
         let mut request = request(host, path, protocol)?;
         let value = HeaderValue::try_from(format!("Bearer {token}")).expect("a header");
         request.headers_mut().insert("authorization", value);
-        Self::over(TcpStream::connect(host).await?, request, protocol).await
+        Self::over(connect(host).await?, request, protocol).await
     }
 
     /// Opens a socket with a ticket, and with a bearer token if there is one.
@@ -77,7 +91,7 @@ impl WebSocket {
             let value = HeaderValue::try_from(format!("Bearer {token}")).expect("a header");
             request.headers_mut().insert("authorization", value);
         }
-        Self::over(TcpStream::connect(host).await?, request, protocol).await
+        Self::over(connect(host).await?, request, protocol).await
     }
 
     /// Opens the event stream with a small receive buffer, so that the server is
@@ -87,12 +101,38 @@ impl WebSocket {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a small buffer");
         let connection = socket.connect(host.parse().expect("an address")).await.expect("the server accepts");
+        connection.set_nodelay(true).expect("an option");
         let request = request(host, &format!("/v1/events{query}"), "dlm.events.v1").expect("a request");
         Self::over(connection, request, "dlm.events.v1").await.expect("an upgrade")
     }
 
-    async fn over(connection: TcpStream, request: Request, protocol: &str) -> Result<Self, Error> {
-        connection.set_nodelay(true)?;
+    /// Opens a socket over TLS. `protocols` are the subprotocols that it offers, of which
+    /// the server has to choose the first.
+    pub(crate) async fn over_tls(
+        server: &str,
+        trust: &Trust,
+        path: &str,
+        protocols: &[&str],
+        token: Option<&str>,
+    ) -> Result<Self, Error> {
+        let host = server.trim_start_matches("https://");
+        let mut request = format!("ws://{host}{path}").into_client_request()?;
+        let offers = HeaderValue::try_from(protocols.join(", ")).expect("a header");
+        request.headers_mut().insert("sec-websocket-protocol", offers);
+        if let Some(token) = token {
+            let value = HeaderValue::try_from(format!("Bearer {token}")).expect("a header");
+            request.headers_mut().insert("authorization", value);
+        }
+        let connection = TlsClient::try_connect(server, trust).await?.into_stream();
+        Self::over(connection, request, protocols[0]).await
+    }
+
+    async fn over(
+        connection: impl Carrier + 'static,
+        request: Request,
+        protocol: &str,
+    ) -> Result<Self, Error> {
+        let connection: Box<dyn Carrier> = Box::new(connection);
         let (stream, response) = tokio_tungstenite::client_async(request, connection).await?;
         assert_eq!(response.headers()["sec-websocket-protocol"], protocol);
         Ok(Self { stream, next_id: 0, unmatched: Vec::new() })

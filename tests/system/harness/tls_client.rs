@@ -37,6 +37,12 @@ impl Trust {
         self
     }
 
+    /// Presents nothing.
+    pub(crate) fn anonymous(mut self) -> Self {
+        self.identity = None;
+        self
+    }
+
     pub(crate) fn speaking(mut self, protocols: &[&'static str]) -> Self {
         self.protocols = protocols.to_vec();
         self
@@ -81,6 +87,7 @@ impl TlsClient {
 
     pub(crate) async fn try_connect(url: &str, trust: &Trust) -> io::Result<Self> {
         let stream = TcpStream::connect(host(url)).await?;
+        stream.set_nodelay(true)?;
         Self::over(stream, trust).await
     }
 
@@ -150,6 +157,10 @@ impl TlsClient {
         // How it ends is not of interest.
         tokio::time::timeout(Duration::from_secs(60), read).await.expect("the server closes").ok();
         String::from_utf8(received).expect("text")
+    }
+
+    pub(crate) fn into_stream(self) -> TlsStream<TcpStream> {
+        self.stream
     }
 
     /// The TCP connection below, without a notice of TLS.
