@@ -7,7 +7,8 @@
 //! - `tickets`: what opens one WebSocket each
 //! - `matrix`: every operation, principal, name, transport and kind of credential
 //! - `commands`: `token new`, `auth check`, and the options of a server
-//! - `sdk`: the client library, with tokens that change and rights that are taken away
+//! - `sdk`: the client library: rights that are taken away, and what it may see
+//! - `rotation`: certificate, tokens, keys and policy are replaced under load
 //! - `secrets`: no secret is in a log line, an audit record, a reply to others, a metric or
 //!   the database
 
@@ -17,6 +18,7 @@ mod jwt;
 mod matrix;
 mod reload;
 mod requests;
+mod rotation;
 mod sdk;
 mod secrets;
 mod tickets;
