@@ -10,7 +10,7 @@ use hyper::StatusCode;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::AsyncBufReadExt;
+use tokio::io::{AsyncBufReadExt, Interest};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
@@ -276,7 +276,31 @@ async fn first_bytes(stream: &TcpStream) -> io::Result<Protocol> {
         if read == PREFACE.len() {
             return Ok(Protocol::Http2);
         }
+        if stream.ready(Interest::READABLE).await?.is_read_closed() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         // A peek returns at once as long as there are any bytes.
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn client_that_ends_within_the_preface_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        client.write_all(&PREFACE[..5]).await.unwrap();
+        let waiting = tokio::time::timeout(Duration::from_millis(50), first_bytes(&stream)).await;
+        assert!(waiting.is_err(), "the rest can still come");
+        client.shutdown().await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(60), first_bytes(&stream)).await;
+        assert_eq!(ended.expect("it is noticed").unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }
