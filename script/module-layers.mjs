@@ -10,6 +10,7 @@ import { join, relative } from "node:path"
 
 const LAYERS = {
     "dlm-server": [
+        ["fuzz"],
         ["server"],
         ["http"],
         ["socket"],

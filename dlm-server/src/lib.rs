@@ -8,6 +8,7 @@
 //!
 //! A module depends only on modules below it. `script/check-layers` checks this.
 //!
+//! - `fuzz`: fuzz targets, which are compiled for tests and for cargo-fuzz
 //! - `server`: a whole server; `main.rs` is the program
 //! - `http`: the HTTP transport; `socket`: the WebSockets; `problem`: errors as
 //!   problems, for both
@@ -31,6 +32,8 @@ mod auth;
 mod background;
 mod clock;
 mod feed;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod http;
 mod lease_watchers;
 mod line_queue;

@@ -22,6 +22,8 @@ mod command;
 mod credentials;
 mod digest;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod jwt;
 mod policy;
 mod prefix;

@@ -73,7 +73,7 @@ impl App {
         }))
     }
 
-    pub(super) fn metrics(&self) -> Arc<Metrics> {
+    pub(crate) fn metrics(&self) -> Arc<Metrics> {
         Arc::clone(&self.0.metrics)
     }
 

@@ -29,6 +29,8 @@ mod body;
 mod caller;
 mod connection;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod host;
 mod hosts;
 mod openapi;

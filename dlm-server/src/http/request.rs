@@ -112,7 +112,7 @@ fn of_resource(
 struct EmptyBody {}
 
 /// Decodes the resource name, one segment of the path, once.
-fn resource(segment: Option<&str>) -> Result<ResourceName, Rejection> {
+pub(super) fn resource(segment: Option<&str>) -> Result<ResourceName, Rejection> {
     let invalid = |why: String| Rejection::new(ProblemCode::InvalidName, 400, why);
     let segment = segment.unwrap_or("");
     let bytes = segment.as_bytes();

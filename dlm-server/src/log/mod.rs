@@ -12,6 +12,8 @@
 mod cursor;
 mod decoder;
 mod event;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub(crate) mod wire;
 
 pub(crate) use cursor::{Cursor, CursorError};

@@ -63,6 +63,11 @@ impl Server {
         self.reload.clone()
     }
 
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn metrics(&self) -> std::sync::Arc<crate::Metrics> {
+        self.app.metrics()
+    }
+
     /// The service behind the transports, for use within this process.
     #[must_use]
     pub fn service(&self) -> &Service {

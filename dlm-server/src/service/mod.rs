@@ -25,6 +25,8 @@ mod audit;
 mod close;
 mod error;
 mod events;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod lease_id;
 mod mutate;
 mod open;

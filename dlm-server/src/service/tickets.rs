@@ -32,7 +32,7 @@ impl Tickets {
         Self { mac: Hmac::new_from_slice(secret).expect("an HMAC takes a key of any length") }
     }
 
-    fn make(&self, random: [u8; RANDOM_BYTES]) -> String {
+    pub(super) fn make(&self, random: [u8; RANDOM_BYTES]) -> String {
         let full = self.mac_of(&random).finalize().into_bytes();
         let mut ticket = random.to_vec();
         ticket.extend_from_slice(&full[..MAC_BYTES]);
@@ -40,7 +40,7 @@ impl Tickets {
     }
 
     /// Whether a ticket was made by a server of this database.
-    fn is_genuine(&self, ticket: &str) -> bool {
+    pub(super) fn is_genuine(&self, ticket: &str) -> bool {
         let bytes = URL_SAFE_NO_PAD.decode(ticket).unwrap_or_default();
         let Some((random, mac)) = bytes.split_at_checked(RANDOM_BYTES) else { return false };
         mac.len() == MAC_BYTES && self.mac_of(random).verify_truncated_left(mac).is_ok()

@@ -12,6 +12,8 @@
 mod close;
 mod events;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod quota;
 mod session;
 

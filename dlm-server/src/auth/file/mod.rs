@@ -10,6 +10,8 @@
 
 mod block;
 mod field;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod instant;
 mod mistake;
 mod parse;

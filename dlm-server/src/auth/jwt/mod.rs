@@ -9,6 +9,8 @@
 //! - `verified`: tokens that were verified already
 
 mod claims;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod keys;
 #[cfg(test)]
 mod tests;
