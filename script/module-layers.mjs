@@ -20,7 +20,7 @@ const LAYERS = {
         ["tasks"],
         ["writer"],
         ["feed"],
-        ["log", "lease_watchers", "membership"],
+        ["log", "lease_watchers", "membership", "usage"],
         ["store"],
         ["background", "tls"],
         ["audit"],

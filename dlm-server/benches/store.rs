@@ -47,6 +47,8 @@ async fn measure(callers: usize, new_names: bool) -> f64 {
         event_retention: Duration::from_secs(86_400),
         event_limit: 10_000_000,
         secret_file: None,
+        max_sessions_per_principal: 10_000,
+        max_subscribers_per_principal: 1_000,
     };
     let service = Service::open(options, Metrics::new()).await.expect("a store");
     let cycles = Arc::new(AtomicU64::new(0));

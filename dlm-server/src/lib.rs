@@ -20,6 +20,7 @@
 //! - `log`: events and cursors of the event log
 //! - `lease_watchers`: the sockets to notify when a lease ends
 //! - `membership`: the replicas that share the store
+//! - `usage`: what each principal has and does, for the rules that limit it
 //! - `store`: persistence, one module per database
 //! - `background`: starts, supervises and joins threads
 //! - `tls`: the certificate of the server and those of clients
@@ -49,6 +50,7 @@ mod socket;
 mod store;
 mod tasks;
 mod tls;
+mod usage;
 mod writer;
 
 pub use audit::{AuditDestination, AuditOptions};

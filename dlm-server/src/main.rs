@@ -97,6 +97,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         .max_connections_per_address(
             arguments.max_connections_per_address.map(|connections| connections as usize),
         )
+        .max_sessions_per_principal(arguments.max_sessions_per_principal as usize)
+        .max_subscribers_per_principal(arguments.max_subscribers_per_principal as usize)
         .keep_alive(arguments.keep_alive)
         .audit(audit);
     for address in arguments.listen {

@@ -4,8 +4,8 @@
 //! lease ids are secret.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dlm_protocol::EventKind;
@@ -38,6 +38,12 @@ struct TaskLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QuotaLabels {
+    principal: String,
+    quota: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -102,6 +108,9 @@ pub struct Metrics {
     writer_busy: Seconds,
     writer_queue_depth: Family<QueueLabels, Gauge<i64, AtomicI64>>,
     operations_refused: Counter,
+    quota_exceeded: Family<QuotaLabels, Counter>,
+    /// The labels that `quota_exceeded` has.
+    quotas_seen: Mutex<HashSet<QuotaLabels>>,
     events: Family<EventLabels, Counter>,
     task_failures: Family<TaskLabels, Counter>,
     tls_loads: Family<ResultLabels, Counter>,
@@ -141,6 +150,8 @@ impl Metrics {
             writer_busy: Counter::default(),
             writer_queue_depth: Family::default(),
             operations_refused: Counter::default(),
+            quota_exceeded: Family::default(),
+            quotas_seen: Mutex::default(),
             events: Family::default(),
             task_failures: Family::default(),
             tls_loads: Family::default(),
@@ -219,6 +230,11 @@ impl Metrics {
             "operations_refused",
             "Operations that were refused because too many were waiting for their writer",
             self.operations_refused.clone(),
+        );
+        registry.register(
+            "quota_exceeded",
+            "Requests that were refused because a quota was used up, by principal and quota",
+            self.quota_exceeded.clone(),
         );
         registry.register("events", "Events written to the log, by kind", self.events.clone());
         registry.register(
@@ -338,6 +354,26 @@ impl Metrics {
 
     pub(crate) fn operation_refused(&self) {
         self.operations_refused.inc();
+    }
+
+    /// A request was refused because a quota of its principal is used up.
+    pub(crate) fn quota_exceeded(&self, principal: &str, quota: &'static str) {
+        let labels = QuotaLabels { principal: principal.to_owned(), quota };
+        let mut seen = self.quotas_seen.lock().unwrap_or_else(PoisonError::into_inner);
+        self.quota_exceeded.get_or_create(&labels).inc();
+        seen.insert(labels);
+    }
+
+    /// Forgets the refusals of principals that no longer exist.
+    pub(crate) fn forget_quotas(&self, exists: impl Fn(&str) -> bool) {
+        let mut seen = self.quotas_seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.retain(|labels| {
+            let kept = exists(&labels.principal);
+            if !kept {
+                self.quota_exceeded.remove(labels);
+            }
+            kept
+        });
     }
 
     /// How many operations a writer has left in its lanes.

@@ -1,5 +1,7 @@
 //! Errors of the service as problems (RFC 9457), the same for every transport.
 
+use std::time::Duration;
+
 use dlm_protocol::{Lease, Problem, ProblemCode, RenewResult};
 
 use crate::service::Error;
@@ -34,12 +36,19 @@ pub(crate) fn problem(error: Error) -> Problem {
         Error::LeaseEnded { reason, .. } => problem.reason = Some(reason),
         Error::Forbidden { required } => problem.required = Some(required),
         Error::HolderChanged { holders } => problem.holders = Some(holders),
-        Error::QuotaExceeded { retry_after, .. } | Error::Unavailable { retry_after, .. } => {
-            problem.retry_after_ms = Some(u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX));
+        Error::QuotaExceeded { retry_after, quota, .. } => {
+            problem.retry_after_ms = Some(retry_after_ms(retry_after));
+            problem.quota = Some(quota);
         }
+        Error::Unavailable { retry_after, .. } => problem.retry_after_ms = Some(retry_after_ms(retry_after)),
         _ => {}
     }
     problem
+}
+
+/// Rounded up: before that time, a retry would be in vain.
+fn retry_after_ms(retry_after: Duration) -> u64 {
+    u64::try_from(retry_after.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)
 }
 
 /// One result of a renewal of several leases.

@@ -94,8 +94,26 @@ async fn exchange_until(server: &TestServer, start: &str, request: &str) -> (Str
 async fn one_address_can_not_take_all_places() {
     let server = TestServer::start_with(&["--max-connections", "8", "--max-connections-per-address", "6"]);
     let idle = fill(&server, "127.0.0.2", 6).await;
+    let lease = server.api().lock("a", &Acquire::exclusive()).await;
     let (head, body) = exchange(connect_from(&server, "127.0.0.2").await, &get("/v1/locks")).await;
-    assert!(head.starts_with("http/1.1 503 ") && body.contains("from this address"), "{head} {body}");
+    assert!(head.starts_with("http/1.1 429 ") && head.contains("\r\nretry-after: 5"), "{head}");
+    let problem: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        (&problem["code"], &problem["quota"]),
+        (&"quota-exceeded".into(), &"connections".into()),
+        "{body}"
+    );
+    // No quota keeps a lease from being renewed or released.
+    for operation in ["renew", "release"] {
+        let body = serde_json::json!({"lease_id": lease["lease_id"]}).to_string();
+        let request = format!(
+            "POST /v1/locks/a/{operation} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let (head, body) = exchange(connect_from(&server, "127.0.0.2").await, &request).await;
+        assert!(head.starts_with("http/1.1 200 "), "{operation}: {head} {body}");
+    }
     let (head, _) = exchange(connect_from(&server, "127.0.0.1").await, &get("/v1/locks")).await;
     assert!(head.starts_with("http/1.1 200 "), "{head}");
     drop(idle);

@@ -255,8 +255,11 @@ impl Simulation {
                 return Err(DuplicateKey);
             }
             assert!(change.insert || before.is_some(), "updated a row that does not exist");
-            let was_live = before.is_some_and(|(claim, _)| matches!(claim.phase, Phase::Live(_)));
+            let phase = before.map(|(claim, _)| claim.phase);
+            let was_live = matches!(phase, Some(Phase::Live(_)));
             assert_eq!(change.was_live, was_live, "was_live disagrees with the stored row");
+            let was_waiting = matches!(phase, Some(Phase::Waiting(_)));
+            assert_eq!(change.was_waiting, was_waiting, "was_waiting disagrees with the stored row");
         }
         let exclusive = |claim: &&Claim| claim.mode() == Mode::Exclusive;
         let holder = store.live().find(exclusive).map(|claim| &claim.key);

@@ -32,6 +32,8 @@ pub struct ClaimChange {
     pub insert: bool,
     /// Whether the stored row is that of a live lease.
     pub was_live: bool,
+    /// Whether the stored row is that of a waiter.
+    pub was_waiting: bool,
     /// When the sweeper has to check the claim; `None` unless it is waiting.
     pub check_at: Option<Micros>,
 }
@@ -117,12 +119,17 @@ impl Resource {
             self.holders.insert(lease.token, Arc::clone(&after));
             self.slots.insert(after.key.clone(), Slot::Holder(lease.token));
         }
-        let (insert, was_live) = match self.changed.get(&after.key) {
-            Some(change) => (change.insert, change.was_live),
-            None => (before.is_none(), before.is_some_and(|claim| matches!(claim.phase, Phase::Live(_)))),
+        let phase = before.map(|claim| &claim.phase);
+        let (insert, was_live, was_waiting) = match self.changed.get(&after.key) {
+            Some(change) => (change.insert, change.was_live, change.was_waiting),
+            None => (
+                phase.is_none(),
+                matches!(phase, Some(Phase::Live(_))),
+                matches!(phase, Some(Phase::Waiting(_))),
+            ),
         };
-        let change =
-            ClaimChange { check_at: after.check_at(ctx), claim: Arc::clone(&after), insert, was_live };
+        let (check_at, claim) = (after.check_at(ctx), Arc::clone(&after));
+        let change = ClaimChange { claim, insert, was_live, was_waiting, check_at };
         self.changed.insert(after.key.clone(), change);
         after
     }

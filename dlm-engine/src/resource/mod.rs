@@ -159,6 +159,16 @@ impl Resource {
         !matches!(self.lookup(key), Lookup::NotLoaded)
     }
 
+    /// Whether there is a claim with this key; `None` while that is not known.
+    #[must_use]
+    pub fn has_claim(&self, key: &ClaimKey) -> Option<bool> {
+        match self.lookup(key) {
+            Lookup::Found(_) => Some(true),
+            Lookup::NotLoaded => None,
+            _ => Some(false),
+        }
+    }
+
     /// Answers [`Need::Claim`] with the stored claim, or `None` if there is
     /// none. May also be called before the claim is needed.
     pub fn provide_claim(&mut self, key: ClaimKey, claim: Option<Claim>) {

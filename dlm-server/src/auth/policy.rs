@@ -49,13 +49,23 @@ impl Policy {
         self.rules.get_key_value(name).map(|(name, _)| Principal::named(Arc::clone(name)))
     }
 
-    pub(super) fn principals(&self) -> impl Iterator<Item = Principal> {
+    pub(crate) fn principals(&self) -> impl Iterator<Item = Principal> {
         self.rules.keys().map(|name| Principal::named(Arc::clone(name)))
     }
 
     /// The rules of a principal; `None` if it is not in the policy.
     pub(crate) fn rules(&self, principal: &Principal) -> Option<&Arc<Rules>> {
-        self.rules.get(principal.name())
+        self.rules_of(principal.name())
+    }
+
+    /// The rules of the principal with a name; `None` if it is not in the policy.
+    pub(crate) fn rules_of(&self, name: &str) -> Option<&Arc<Rules>> {
+        self.rules.get(name)
+    }
+
+    /// Whether the principal with a name is in the policy.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.rules.contains_key(name)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What one principal may do.
 
+use std::sync::Arc;
+
 use super::Prefix;
 
 /// What a rule allows. Each role includes those before it.
@@ -43,6 +45,13 @@ pub(crate) struct Limits {
     pub(crate) requests_per_second: Option<u32>,
 }
 
+impl Limits {
+    /// Whether the leases or waiters of the principal have to be counted.
+    pub(crate) fn counts_claims(&self) -> bool {
+        self.max_leases.is_some() || self.max_waiters.is_some()
+    }
+}
+
 /// A role on the resources below a prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rule {
@@ -57,7 +66,7 @@ pub(crate) struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Rules {
     /// The longest prefix first.
-    rules: Vec<Rule>,
+    rules: Vec<Arc<Rule>>,
 }
 
 impl Rules {
@@ -65,7 +74,7 @@ impl Rules {
     /// apply, so the caller refuses them.
     pub(crate) fn new(mut rules: Vec<Rule>) -> Self {
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.prefix.stem().len()));
-        Self { rules }
+        Self { rules: rules.into_iter().map(Arc::new).collect() }
     }
 
     /// One rule that allows everything.
@@ -73,12 +82,12 @@ impl Rules {
         Self::new(vec![Rule { role: Role::Admin, prefix: Prefix::new(""), limits: Limits::default() }])
     }
 
-    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Rule> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Rule>> {
         self.rules.iter()
     }
 
     /// The most specific rule that allows a role on a resource.
-    pub(crate) fn allowing(&self, role: Role, resource: &str) -> Option<&Rule> {
+    pub(crate) fn allowing(&self, role: Role, resource: &str) -> Option<&Arc<Rule>> {
         self.rules.iter().find(|rule| rule.role >= role && rule.prefix.covers(resource))
     }
 
@@ -89,7 +98,7 @@ impl Rules {
 
     /// Whether these rules allow everything that the other ones allow, limits aside.
     pub(crate) fn allow_all_of(&self, other: &Self) -> bool {
-        let allows = |wanted: &Rule| {
+        let allows = |wanted: &Arc<Rule>| {
             self.rules
                 .iter()
                 .any(|rule| rule.role >= wanted.role && rule.prefix.covers_all_of(&wanted.prefix))

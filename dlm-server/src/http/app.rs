@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_protocol::ProblemCode;
+use dlm_protocol::{ProblemCode, Quota};
 use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, HeaderValue};
@@ -15,6 +15,7 @@ use super::authentication::authenticate;
 use super::caller::{Access, Caller};
 use super::hosts::Hosts;
 use super::peer::{KeylessWaiter, Peer};
+use super::places::Full;
 use super::proxies::TrustedProxies;
 use super::query::Query;
 use super::request;
@@ -146,13 +147,17 @@ impl App {
         let path = request.uri().path().to_owned();
         let found = self.0.routes.find(request.method(), &path);
         let rejection = match caller.access {
-            Access::Refused(why) => Some(Error::Unavailable { why, retry_after: RETRY_WHEN_FULL }.into()),
+            Access::Refused(_) if found.is_probe() => None,
+            // No quota keeps a lease from being renewed or released.
+            Access::Refused(Full::Address) if found.keeps_or_ends_a_lease() => None,
+            Access::Refused(why) => Some(refused(why).into()),
+            Access::Probes if found.is_probe() => None,
             Access::Probes => {
                 Some(Rejection::new(ProblemCode::NotFound, 404, "this address serves only probes"))
             }
             Access::Everything => None,
         };
-        if let Some(rejection) = rejection.filter(|_| !found.is_probe()) {
+        if let Some(rejection) = rejection {
             body::discard(request.into_body()).await;
             return ("none", Err(rejection));
         }
@@ -201,6 +206,13 @@ impl App {
         let inner = &*self.0;
         let principal = authentication.principal();
         let (parts, body) = request.into_parts();
+        if matches!(route, Route::Tickets | Route::WhoAmI | Route::OpenApi | Route::Metrics)
+            && caller.access != Access::Probes
+            && let Err(error) = inner.service.take_request(principal)
+        {
+            body::discard(body).await;
+            return Err(error.into());
+        }
         if route == Route::Tickets {
             return tickets::issue(&inner.service, authentication, &parts, body).await;
         }
@@ -265,6 +277,20 @@ async fn execute(
         peer.may_return(KeylessWaiter { principal, resource, key });
     }
     Ok(outcome)
+}
+
+/// The error of a request on a connection without a regular place.
+fn refused(why: Full) -> Error {
+    match why {
+        Full::Server => {
+            Error::Unavailable { why: "too many connections are open", retry_after: RETRY_WHEN_FULL }
+        }
+        Full::Address => Error::QuotaExceeded {
+            what: "too many connections from this address are open",
+            quota: Quota::Connections,
+            retry_after: RETRY_WHEN_FULL,
+        },
+    }
 }
 
 /// Counts a request as in flight until it is dropped.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::peer::Peer;
+use super::places::Full;
 use crate::tls::ClientCertificate;
 
 /// The client of a connection.
@@ -26,9 +27,9 @@ pub(super) enum Access {
     Everything,
     /// The listener serves probes alone, and nothing else exists on it.
     Probes,
-    /// Only probes, for this reason: the server is full. The connection is closed
-    /// after one response.
-    Refused(&'static str),
+    /// Only what the reserve is for, for this reason. The connection is closed after one
+    /// response.
+    Refused(Full),
 }
 
 impl Caller {
@@ -39,8 +40,8 @@ impl Caller {
 }
 
 impl Access {
-    /// What remains on a server that is full.
-    pub(super) fn refused(self, why: &'static str) -> Self {
+    /// What remains without a regular place.
+    pub(super) fn refused(self, why: Full) -> Self {
         match self {
             Self::Everything => Self::Refused(why),
             only_probes => only_probes,

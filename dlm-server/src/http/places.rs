@@ -82,12 +82,21 @@ struct Count {
 pub(super) struct Place {
     places: Arc<Inner>,
     address: IpAddr,
-    refused: Option<&'static str>,
+    refused: Option<Full>,
+}
+
+/// Why a connection got a place of the reserve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Full {
+    /// All places of the server are taken.
+    Server,
+    /// The address has all that it may have.
+    Address,
 }
 
 impl Place {
-    /// Why the connection may only probe the server, if so.
-    pub(super) fn refused(&self) -> Option<&'static str> {
+    /// Why the connection has a place of the reserve, if so.
+    pub(super) fn refused(&self) -> Option<Full> {
         self.refused
     }
 }
@@ -122,9 +131,9 @@ impl Places {
         let Taken { all, by_address } = &mut *taken;
         let own = by_address.entry(address).or_default();
         let refused = if all.regular >= total {
-            Some("too many connections are open")
+            Some(Full::Server)
         } else if own.regular >= per_address && !is_proxy {
-            Some("too many connections from this address are open")
+            Some(Full::Address)
         } else {
             None
         };

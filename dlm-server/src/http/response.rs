@@ -156,7 +156,7 @@ pub(super) fn who_am_i(policy: &Policy, caller: &Authentication) -> HttpResponse
     });
     let who = WhoAmI {
         principal: caller.principal().name().to_string(),
-        rules: rules.into_iter().flat_map(|rules| rules.iter()).map(access_rule).collect(),
+        rules: rules.into_iter().flat_map(|rules| rules.iter()).map(|rule| access_rule(rule)).collect(),
         expires_at,
     };
     json(200, JSON, &who)

@@ -105,6 +105,12 @@ impl RouteMatch<'_> {
     pub(super) fn is_probe(&self) -> bool {
         matches!(self, Self::Route(Route::Livez | Route::Readyz | Route::Metrics, _))
     }
+
+    /// Whether the request renews leases, or ends a lease or a wait of the caller.
+    pub(super) fn keeps_or_ends_a_lease(&self) -> bool {
+        use Route::{Cancel, Release, Renew, RenewMany};
+        matches!(self, Self::Route(Renew | RenewMany | Release | Cancel, _))
+    }
 }
 
 #[derive(Debug)]

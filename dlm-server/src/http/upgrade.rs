@@ -14,6 +14,7 @@ use super::request;
 use super::response::{HttpResponse, Rejection};
 use super::route::Route;
 use crate::auth::{Authentication, Authenticator};
+use crate::metrics::SocketProtocol;
 use crate::service::{Error, Service, Subscription};
 use crate::socket::{
     CloseReason, EventSocket, MAX_READ, Revocation, SessionSocket, Socket, Sockets, config, offers,
@@ -71,13 +72,18 @@ pub(super) async fn handle(
             Query::parse(request.uri().query(), &[])?;
             let right_lost = service.right_lost(&principal);
             service.check_any_right(&principal)?;
+            service.take_request(&principal)?;
+            let place = service.socket_place(&principal, SocketProtocol::Session)?;
             let revoked = access.revoked(right_lost);
-            let socket = SessionSocket { service: service.clone(), principal, address, revoked };
+            let socket = SessionSocket { service: service.clone(), principal, address, place, revoked };
             upgrade_to(&mut request, SESSION_PROTOCOL, MAX_READ, sockets, socket)
         }
         _ => {
             let query = request::event_stream(request.uri().query())?;
             let sight_lost = service.sight_lost(&principal);
+            service.check_any_right(&principal)?;
+            service.take_request(&principal)?;
+            let place = service.socket_place(&principal, SocketProtocol::Events)?;
             let subscription = service.subscribe(&principal, query.after.as_deref(), query.filter).await;
             // A bad cursor is reported by the close code of the socket, so that
             // subscribers have to handle it in one place.
@@ -88,7 +94,7 @@ pub(super) async fn handle(
             }
             let renewals = subscription.as_ref().ok().filter(|_| query.renewals).map(Subscription::renewals);
             let revoked = access.revoked(sight_lost);
-            let socket = EventSocket { subscription, renewals, metrics: sockets.metrics(), revoked };
+            let socket = EventSocket { subscription, renewals, metrics: sockets.metrics(), place, revoked };
             upgrade_to(&mut request, EVENTS_PROTOCOL, MAX_SUBSCRIBER_FRAME, sockets, socket)
         }
     }

@@ -125,6 +125,15 @@ pub(crate) struct Arguments {
     #[arg(long, env = "DLM_MAX_CONNECTIONS_PER_ADDRESS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_connections_per_address: Option<u32>,
 
+    /// Maximum open sessions of one principal; without `--auth-file` there is no limit.
+    #[arg(long, env = "DLM_MAX_SESSIONS_PER_PRINCIPAL", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_sessions_per_principal: u32,
+
+    /// Maximum open event streams of one principal; without `--auth-file` there is no
+    /// limit.
+    #[arg(long, env = "DLM_MAX_SUBSCRIBERS_PER_PRINCIPAL", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_subscribers_per_principal: u32,
+
     /// How long an HTTP/1 connection may be idle between two requests, for example
     /// `75s`. With `0s`, each connection is closed after one response.
     #[arg(long, env = "DLM_KEEP_ALIVE", default_value = "75s", value_parser = humantime::parse_duration)]

@@ -11,6 +11,9 @@ use crate::tls::TlsFiles;
 const DEFAULT_WRITERS: usize = 2;
 /// The default limit of connections.
 const DEFAULT_CONNECTIONS: usize = 20_000;
+/// The default limits of sockets of one principal.
+const DEFAULT_SESSIONS: usize = 10_000;
+const DEFAULT_SUBSCRIBERS: usize = 1_000;
 /// The default time for which an HTTP/1 connection may be idle.
 const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(75);
 
@@ -191,6 +194,20 @@ impl ServerBuilder {
         self
     }
 
+    /// Maximum open sessions of one principal at this server. The default is 10,000.
+    /// Without an [`auth_file`](Self::auth_file) there is no limit.
+    pub fn max_sessions_per_principal(mut self, sessions: usize) -> Self {
+        self.service.max_sessions_per_principal = sessions;
+        self
+    }
+
+    /// Maximum open event streams of one principal at this server. The default is 1,000.
+    /// Without an [`auth_file`](Self::auth_file) there is no limit.
+    pub fn max_subscribers_per_principal(mut self, subscribers: usize) -> Self {
+        self.service.max_subscribers_per_principal = subscribers;
+        self
+    }
+
     /// How long an HTTP/1 connection may be idle between two requests. The
     /// default is 75 s. With zero, each connection is closed after one response.
     pub fn keep_alive(mut self, idle: Duration) -> Self {
@@ -227,6 +244,8 @@ impl Default for ServerBuilder {
                 event_retention: Duration::from_secs(7 * 86_400),
                 event_limit: 10_000_000,
                 secret_file: None,
+                max_sessions_per_principal: DEFAULT_SESSIONS,
+                max_subscribers_per_principal: DEFAULT_SUBSCRIBERS,
             },
         }
     }

@@ -15,7 +15,8 @@ use crate::auth::Principal;
 use crate::clock::since_boot;
 use crate::store::Name;
 use crate::writer::{
-    Caller, Completion, EnqueueError, Leave, OperationError, OperationResult, RequestId, Unexecuted,
+    Admission, Caller, Completion, EnqueueError, Leave, OperationError, OperationResult, RequestId,
+    Unexecuted,
 };
 
 impl Service {
@@ -35,12 +36,18 @@ impl Service {
             None => IdempotencyKey::try_from(Uuid::now_v7().to_string()).map_err(|_| Error::Internal)?,
         };
         let claim = on.claim(&key);
+        let waits = request.wait_ms.as_millis() > 0;
+        let (admission, exceeded) = match on.admit_acquire(waits) {
+            Ok(in_flight) => (Admission::Admitted { _in_flight: in_flight }, None),
+            // A new key is not known.
+            Err(error) if knows_key == KnowsKey::No => return Err(on.quota_refused(error)),
+            Err(error) => (Admission::IfKeyIsKnown, Some(error)),
+        };
         let metadata = match request.metadata.is_empty() {
             true => Arc::from("{}"),
             false => serde_json::to_string(&request.metadata).map_err(|_| Error::Internal)?.into(),
         };
         let wait_ms = request.wait_ms.as_millis();
-        let waits = wait_ms > 0;
         let request = Arc::new(Request {
             mode: wire::engine_mode(request.mode),
             ttl_ms: request.ttl_ms.as_millis(),
@@ -58,7 +65,7 @@ impl Service {
         let state = if tracked { QueueState::Queued(id) } else { QueueState::Absent };
         let system = self.0.access.system();
         let mut guard = QueueGuard { system, name: on.name(), key: &claim, knows_key, state };
-        if let Err(error) = on.enqueue(op, self.1.session, caller) {
+        if let Err(error) = on.enqueue(op, self.1.session, admission, caller) {
             guard.state = QueueState::Absent;
             return Err(error.into());
         }
@@ -92,6 +99,9 @@ impl Service {
         };
         guard.answered(&answer);
         let answer = answer?;
+        if matches!(answer.outcome, Err(OperationError::QuotaExceeded)) {
+            return Err(on.quota_refused(exceeded.unwrap_or(Error::Internal)));
+        }
         if matches!(answer.outcome, Ok(Completion::StillQueued)) {
             return self.still_queued(&on, claim.clone(), key).await;
         }
@@ -227,7 +237,7 @@ pub(super) fn reply(outcome: Result<Completion, OperationError>, now: Micros) ->
         Ok(Completion::StillQueued) => Err(Error::Internal),
         Err(OperationError::Unavailable(why)) => Err(unavailable(why)),
         Err(OperationError::Overloaded) => Err(overloaded()),
-        Err(OperationError::Internal) => Err(Error::Internal),
+        Err(OperationError::Internal | OperationError::QuotaExceeded) => Err(Error::Internal),
         Err(OperationError::Refused(refusal)) => Err(match refusal {
             Refusal::Held(snapshot) => {
                 let (holders, retry_after_ms) = wire::refused(&snapshot, now)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dlm_protocol::{EndReason, FencingToken, Holder, Role};
+use dlm_protocol::{EndReason, FencingToken, Holder, Quota, Role};
 
 use crate::log::CursorError;
 use crate::store::StoreError;
@@ -54,9 +54,9 @@ pub enum Error {
     /// The resource name is malformed.
     #[error("{why}")]
     InvalidName { why: String },
-    /// The caller has too much in flight.
+    /// A quota of the caller is used up.
     #[error("{what}; try again later")]
-    QuotaExceeded { what: &'static str, retry_after: Duration },
+    QuotaExceeded { what: &'static str, quota: Quota, retry_after: Duration },
     /// The server can't execute the operation now.
     #[error("{why}; try again")]
     Unavailable { why: &'static str, retry_after: Duration },

@@ -16,6 +16,7 @@
 //! - `events`: pages of the event log; `subscribe`: its live end
 //! - `tickets`: what opens one WebSocket each
 //! - `overview`: all locks at a glance
+//! - `quotas`: how much of the server a principal may use
 //! - `restore`: makes a restored backup safe to serve
 //! - `lease_id`, `wire`: engine values in wire terms
 
@@ -32,6 +33,7 @@ mod mutate;
 mod open;
 mod operation;
 mod overview;
+mod quotas;
 mod read;
 mod reads;
 mod restore;
@@ -57,9 +59,10 @@ use crate::membership::Membership;
 use crate::store::Cluster;
 use crate::tasks::ReadinessProbe;
 use crate::writer::SessionId;
-use access::Access;
+use access::{Access, OnResource};
 use lease_id::LeaseIds;
 use overview::Overviews;
+use quotas::counted;
 use tickets::Tickets;
 
 pub use crate::store::{ListQuery, OpenError};
@@ -68,6 +71,7 @@ pub use error::Error;
 use error::{overloaded, unavailable};
 pub use open::ServiceOptions;
 pub use operation::{EventsQuery, Operation, Outcome};
+pub(crate) use quotas::SocketPlace;
 pub use restore::{Restored, restore};
 pub(crate) use subscribe::{EventBatch, EventFilter, Subscription, SubscriptionEnd, SubscriptionItem};
 
@@ -163,19 +167,33 @@ impl Service {
             Operation::RenewMany { leases } => self.renew_many(principal, role, leases).await,
             Operation::Release { resource, request } => self.release(&on(resource)?, &request.lease_id).await,
             Operation::ForceRelease { resource, request } => {
-                self.force_release(&on(resource)?, request).await
+                self.force_release(&counted(on(resource)?)?, request).await
             }
-            Operation::Check { resource, request } => self.check(&on(resource)?, request.fencing_token).await,
-            Operation::Status { resource } => {
-                let on = on(resource)?;
-                self.status(&on, &on.reads().permit().await?).await
+            Operation::Check { resource, request } => {
+                self.check(&counted(on(resource)?)?, request.fencing_token).await
             }
-            Operation::List(query) => self.list(access.view(principal, None)?, query).await,
+            Operation::Status { resource } => self.read_status(&counted(on(resource)?)?).await,
+            Operation::List(query) => self.list(self.counted_view(principal, None)?, query).await,
             Operation::Events(query) => {
-                self.events(access.view(principal, query.resource.as_ref())?, query).await
+                self.events(self.counted_view(principal, query.resource.as_ref())?, query).await
             }
-            Operation::Overview { seconds } => self.overview(access.view(principal, None)?, seconds).await,
+            Operation::Overview { seconds } => {
+                self.overview(self.counted_view(principal, None)?, seconds).await
+            }
         }
+    }
+
+    async fn read_status(&self, on: &OnResource<'_>) -> Result<Outcome, Error> {
+        self.status(on, &on.reads().permit().await?).await
+    }
+
+    /// Reads the status of a resource, for a request that [`Self::settled`] has counted.
+    pub(crate) async fn settled_status(
+        &self,
+        principal: &Principal,
+        resource: ResourceName,
+    ) -> Result<Outcome, Error> {
+        self.read_status(&self.0.access.on_resource(principal, Role::Observe, resource)?).await
     }
 
     /// Acquires a lock for a caller that stays until the grant or the deadline.
@@ -234,14 +252,16 @@ impl Service {
         self.0.access.sight_lost(principal)
     }
 
-    /// Waits until every earlier operation of the session on the resource is complete.
+    /// Counts a request for the status of a resource, and waits until every earlier
+    /// operation of the session on the resource is complete.
     pub(crate) fn settled(
         &self,
         principal: &Principal,
         resource: ResourceName,
     ) -> impl Future<Output = Result<(), Error>> + use<> {
         let on = self.0.access.on_resource(principal, Role::Observe, resource);
-        let settled = on.map(|on| on.execute(Op::Sweep { waiters: Vec::new() }, self.1.session));
+        let sweep = Op::Sweep { waiters: Vec::new() };
+        let settled = on.and_then(counted).map(|on| on.execute(sweep, self.1.session));
         async move { settled?.await.map(drop) }
     }
 

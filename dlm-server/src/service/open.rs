@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::access::Access;
 use super::lease_id::LeaseIds;
 use super::overview::Overviews;
+use super::quotas::{Quotas, SocketLimits, UsageCounter, count_at_start};
 use super::reads::Reads;
 use super::subscribe::MAX_REPLAYS;
 use super::tickets::Tickets;
@@ -51,6 +52,12 @@ pub struct ServiceOptions {
     /// A file with the secret that signs lease ids, at least 32 bytes. Without
     /// one, a random secret is generated and stored in the database.
     pub secret_file: Option<PathBuf>,
+    /// How many sessions a principal may have open at this server; at least 1. Without
+    /// authentication there is no limit.
+    pub max_sessions_per_principal: usize,
+    /// How many event streams a principal may have open at this server; at least 1.
+    /// Without authentication there is no limit.
+    pub max_subscribers_per_principal: usize,
 }
 
 impl Service {
@@ -75,8 +82,13 @@ impl Service {
     ) -> Result<Self, OpenError> {
         let opening =
             tokio::task::spawn_blocking(move || Self::open_blocking(&options, policies, metrics, audit));
-        let (service, context) = opening.await.map_err(|error| stopped(&error))??;
-        if let Err(error) = tasks::start(&service.0.background, context) {
+        let (service, context, counter) = opening.await.map_err(|error| stopped(&error))??;
+        let background = &service.0.background;
+        let counting =
+            counter.run(background.health().attempts("usage-counter", None), background.stop_token());
+        let started = tasks::start(background, context)
+            .and_then(|()| service.0.background.spawn("usage-counter", counting));
+        if let Err(error) = started {
             service.close().await;
             return Err(stopped(&error));
         }
@@ -88,7 +100,7 @@ impl Service {
         policies: Policies,
         metrics: Arc<Metrics>,
         audit: Audit,
-    ) -> Result<(Self, TaskContext), OpenError> {
+    ) -> Result<(Self, TaskContext, UsageCounter), OpenError> {
         let secret = options.secret_file.as_deref().map(read_secret).transpose()?;
         let opened = store::open(&options.database_url, options.writers)?;
         let limits = Arc::new(Limits {
@@ -108,12 +120,26 @@ impl Service {
         let decoder = Arc::new(LogDecoder::new(opened.identity.log_id, Arc::clone(&metrics)));
         let background = Background::new(Arc::clone(&metrics));
         let (readiness, probes) = ReadinessProbe::new();
+        let counter = UsageCounter {
+            usage: Arc::default(),
+            reader: Arc::clone(&opened.task_readers.usage),
+            policies: policies.subscribe(),
+            metrics: Arc::clone(&metrics),
+        };
+        let usage = Arc::clone(&counter.usage);
+        count_at_start(&usage, &policies.current(), &*counter.reader);
+        let sockets = SocketLimits {
+            sessions: options.max_sessions_per_principal.max(1),
+            subscribers: options.max_subscribers_per_principal.max(1),
+        };
+        let quotas = Quotas::new(Arc::clone(&usage), sockets, Arc::clone(&metrics));
         let dependencies = writer::Dependencies {
             lease_watchers: Arc::clone(&lease_watchers),
             feed: feed.clone(),
             membership: Arc::clone(&membership),
             cluster: Arc::clone(&opened.cluster),
             parked: Arc::clone(&parked),
+            usage,
             limits: Arc::clone(&limits),
             metrics,
             next_check: Arc::clone(&next_check),
@@ -135,7 +161,7 @@ impl Service {
         };
         let secret = secret.as_deref().unwrap_or(&opened.identity.secret);
         let inner = Arc::new(Inner {
-            access: Access::new(policies, writers, Reads::new(opened.reader), feed),
+            access: Access::new(policies, writers, Reads::new(opened.reader), feed, quotas),
             readiness,
             ids: LeaseIds::new(secret),
             tickets: Tickets::new(secret),
@@ -150,7 +176,7 @@ impl Service {
             background,
             audit,
         });
-        Ok((Self(inner, Via::default()), context))
+        Ok((Self(inner, Via::default()), context, counter))
     }
 }
 

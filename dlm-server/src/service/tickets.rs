@@ -8,6 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dlm_engine::Micros;
+use dlm_protocol::Quota;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
@@ -70,11 +71,12 @@ impl Service {
         let new = NewTicket { digest: digest(&ticket), principal: principal.name().to_string(), content };
         let writers = self.0.access.system().writers();
         let added = writers.run_maintenance(move |store| store.add_ticket(new, VALID_MS)).await?;
-        let too_many = Error::QuotaExceeded {
+        let too_many = || Error::QuotaExceeded {
             what: "too many tickets of this principal are open",
+            quota: Quota::Requests,
             retry_after: RETRY_AFTER,
         };
-        Ok((ticket, added.ok_or(too_many)?))
+        Ok((ticket, added.ok_or_else(|| self.quota_refused(principal, too_many()))?))
     }
 
     /// Removes a ticket and returns its content; `None` if it was used, has expired or

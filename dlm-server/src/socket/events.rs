@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CloseReason, PING_INTERVAL, PeerLiveness, Revocation, SendError, Socket, close, flush, write};
 use crate::feed::RenewalMessage;
 use crate::metrics::{Metrics, SocketProtocol};
-use crate::service::{Error, EventBatch, Subscription, SubscriptionEnd, SubscriptionItem};
+use crate::service::{Error, EventBatch, SocketPlace, Subscription, SubscriptionEnd, SubscriptionItem};
 
 /// A peer that has been silent for this long is dead.
 const LIVENESS_TIMEOUT: Duration = Duration::from_secs(15);
@@ -26,6 +26,8 @@ pub(crate) struct EventSocket {
     pub(crate) subscription: Result<Subscription, Error>,
     pub(crate) renewals: Option<Receiver<RenewalMessage>>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Free again when the socket is closed.
+    pub(crate) place: SocketPlace,
     pub(crate) revoked: Revocation,
 }
 
@@ -43,6 +45,7 @@ impl Socket for EventSocket {
             self.metrics.subscriber_evicted();
         }
         close(stream, reason).await;
+        drop(self.place);
     }
 }
 

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use dlm_protocol::Quota;
+
 use super::frame::SessionOperation;
 use crate::service::{Error, Operation};
 
@@ -70,11 +72,11 @@ impl SessionQuota {
         let permit = permit(operation, bytes);
         let left = self.of(permit.kind);
         if permit.kind != Kind::Unrefused && (left.weight < permit.weight || left.bytes < bytes) {
-            let what = match permit.kind {
-                Kind::Wait => "too many acquires are waiting in this session",
-                _ => "too many operations of this session are in flight",
+            let (what, quota) = match permit.kind {
+                Kind::Wait => ("too many acquires are waiting in this session", Quota::Waiters),
+                _ => ("too many operations of this session are in flight", Quota::Requests),
             };
-            return Err(Error::QuotaExceeded { what, retry_after: RETRY_AFTER });
+            return Err(Error::QuotaExceeded { what, quota, retry_after: RETRY_AFTER });
         }
         // Unrefused operations may use more than is left, once.
         let permit =

@@ -30,7 +30,7 @@ use crate::auth::Principal;
 use crate::lease_watchers::LeaseEndedSender;
 use crate::metrics::SocketProtocol;
 use crate::problem::{problem, renew_result};
-use crate::service::{Error, Operation, Outcome, Service};
+use crate::service::{Error, Outcome, Service, SocketPlace};
 
 /// A peer that has been silent for this long is dead.
 const LIVENESS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,6 +58,8 @@ pub(crate) struct SessionSocket {
     pub(crate) principal: Principal,
     /// The address of the client.
     pub(crate) address: IpAddr,
+    /// Free again when the socket is closed.
+    pub(crate) place: SocketPlace,
     pub(crate) revoked: Revocation,
 }
 
@@ -82,6 +84,7 @@ impl Socket for SessionSocket {
         };
         let reason = session.serve(&mut stream, ended, self.revoked, &stop).await;
         close(stream, reason).await;
+        drop(self.place);
     }
 }
 
@@ -216,6 +219,7 @@ impl Session {
                     }
                 }
                 Err(exceeded) => {
+                    let exceeded = self.service.quota_refused(&self.principal, exceeded);
                     let (verb, resource) = operation.subject();
                     self.service_for(id).record_denied(&self.principal, verb, resource, &exceeded);
                     self.reject(Some(id), exceeded);
@@ -254,7 +258,7 @@ impl Session {
                         let _turn = turn.await.map_err(|_| Error::Internal)?;
                         let call = {
                             let service = service.clone();
-                            async move { service.call(&principal, Operation::Status { resource }).await }
+                            async move { service.settled_status(&principal, resource).await }
                         };
                         service.in_task(call).await
                     };

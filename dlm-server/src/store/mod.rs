@@ -42,8 +42,8 @@ pub(crate) use error::{NOT_AVAILABLE, StoreError};
 pub(crate) use names::Names;
 pub use read::ListQuery;
 pub(crate) use read::{
-    DueWork, KeyRange, LockCounts, LogHead, LogPage, LogRow, Reader, ResourcePage, ResourceView,
-    for_each_row, holders_shown, next_rows,
+    ClaimCount, ClaimTotals, DueWork, KeyRange, LockCounts, LogHead, LogPage, LogRow, Reader, ResourcePage,
+    ResourceView, for_each_row, holders_shown, next_rows,
 };
 
 pub(crate) use tickets::NewTicket;
@@ -83,13 +83,21 @@ pub(crate) struct TaskReaders {
     pub(crate) sweeper: Arc<dyn Reader>,
     pub(crate) feed: Arc<dyn Reader>,
     pub(crate) readiness: Arc<dyn Reader>,
+    /// Opens its connection when it is first used: not without limits of leases or waiters.
+    pub(crate) usage: Arc<dyn Reader>,
     /// For tasks that nobody waits for.
     pub(crate) maintenance: Arc<dyn Reader>,
 }
 
 impl TaskReaders {
     fn new<R: Reader + 'static>(reader: impl Fn() -> Arc<R>) -> Self {
-        Self { sweeper: reader(), feed: reader(), readiness: reader(), maintenance: reader() }
+        Self {
+            sweeper: reader(),
+            feed: reader(),
+            readiness: reader(),
+            usage: reader(),
+            maintenance: reader(),
+        }
     }
 }
 
@@ -237,6 +245,9 @@ pub(crate) trait Store: Send {
 
     /// Reads the deciding clock. A batch reads it after it has locked its rows.
     fn now(&mut self) -> Result<Micros, StoreError>;
+
+    /// Identifies the writer's marker row.
+    fn marker(&self) -> i64;
 
     /// Loads claims in one statement. Returns one per key, in order; `None` for those
     /// that do not exist.

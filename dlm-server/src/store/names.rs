@@ -40,6 +40,14 @@ impl Names {
         Self::In(joined)
     }
 
+    /// Whether this name is one of them.
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::In(ranges) => ranges.iter().any(|range| *range.from <= *name && *name < *range.end),
+        }
+    }
+
     /// The ranges of the names with this prefix that come behind `after`.
     pub(super) fn with_prefix(&self, prefix: &str, after: &str) -> Vec<NameRange> {
         let from = prefix.max(after).to_owned();
@@ -103,7 +111,10 @@ mod tests {
     fn ranges_have_the_names_below_a_stem_and_no_others() {
         let names = Names::below(["a", "b/c", "a/x"]);
         let has = |name: &str| {
-            names.with_prefix("", "").iter().any(|range| *range.from <= *name && *name < *range.end)
+            let in_range = |range: &NameRange| *range.from <= *name && *name < *range.end;
+            let listed = names.with_prefix("", "").iter().any(in_range);
+            assert_eq!(names.contains(name), listed);
+            listed
         };
         for name in ["a", "a/", "a/b", "a/x/y", "a/\u{10ffff}", "b/c", "b/c/d"] {
             assert!(has(name), "{name}");

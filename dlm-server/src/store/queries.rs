@@ -13,7 +13,7 @@ use dlm_pq::PqConnection;
 use super::ClaimRowKey;
 use super::names::NameRange;
 use super::rows::{ClaimRow, ResourceRow};
-use super::schema::{claims, floors, resources, tickets};
+use super::schema::{claims, floors, resources, tickets, writers};
 use super::tickets::TicketRow;
 
 /// Declares [`Queries`], and implements it for the connections of both databases.
@@ -88,6 +88,22 @@ queries! {
     }
     fn count_enqueued_before_in(c, names: &NameRange, before: i64) -> i64 {
         enqueued_before_in(&names.from, &names.end, before).count().get_result(c)
+    }
+    /// The exclusive leases of each principal on names in this range.
+    fn exclusive_leases_in(c, names: &NameRange) -> Vec<(Option<String>, i64)> {
+        exclusive_leases_in(&names.from, &names.end).load(c)
+    }
+    /// The live shared leases of each principal on names in this range.
+    fn shared_leases_in(c, names: &NameRange) -> Vec<(String, i64)> {
+        shared_leases_in(&names.from, &names.end).load(c)
+    }
+    /// The waiters of each principal on names in this range.
+    fn waiters_in(c, names: &NameRange) -> Vec<(String, i64)> {
+        waiters_in(&names.from, &names.end).load(c)
+    }
+    /// The last batch of each writer, by the id of its marker row.
+    fn last_batches(c) -> Vec<(i64, i64)> {
+        writers::table.select((writers::id, writers::batch)).load(c)
     }
     fn ticket(c, name: &str, key: &ClaimKey) -> Option<Option<i64>> {
         claim(name, &key.principal, &key.key).select(claims::ticket).first(c).optional()
@@ -235,6 +251,39 @@ fn oldest_waiters_in<'a>(from: &'a str, end: &'a str, limit: i64) -> _ {
 fn enqueued_before_in<'a>(from: &'a str, end: &'a str, before: i64) -> _ {
     let all: enqueued_before = enqueued_before(before);
     all.filter(claims::resource.ge(from)).filter(claims::resource.lt(end))
+}
+
+#[auto_type]
+fn exclusive_leases_in<'a>(from: &'a str, end: &'a str) -> _ {
+    let count: SqlLiteral<BigInt> = sql("count(*)");
+    resources::table
+        .filter(resources::name.ge(from))
+        .filter(resources::name.lt(end))
+        .filter(resources::holder_principal.is_not_null())
+        .group_by(resources::holder_principal)
+        .select((resources::holder_principal, count))
+}
+
+#[auto_type]
+fn shared_leases_in<'a>(from: &'a str, end: &'a str) -> _ {
+    let count: SqlLiteral<BigInt> = sql("count(*)");
+    claims::table
+        .filter(claims::resource.ge(from))
+        .filter(claims::resource.lt(end))
+        .filter(claims::shared_token.is_not_null())
+        .group_by(claims::principal)
+        .select((claims::principal, count))
+}
+
+#[auto_type]
+fn waiters_in<'a>(from: &'a str, end: &'a str) -> _ {
+    let count: SqlLiteral<BigInt> = sql("count(*)");
+    claims::table
+        .filter(claims::resource.ge(from))
+        .filter(claims::resource.lt(end))
+        .filter(claims::ticket.is_not_null())
+        .group_by(claims::principal)
+        .select((claims::principal, count))
 }
 
 #[auto_type]

@@ -1,5 +1,6 @@
 //! The read side of a store.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use dlm_engine::{Claim, ClaimKey, Micros};
@@ -125,6 +126,23 @@ pub(crate) struct KeyRange {
     pub(crate) more: bool,
 }
 
+/// How many leases and waiters there are, or how many more than before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ClaimCount {
+    pub(crate) leases: i64,
+    pub(crate) waiters: i64,
+}
+
+/// The leases and waiters of each principal, read from one snapshot.
+#[derive(Debug, Default)]
+pub(crate) struct ClaimTotals {
+    /// By principal, for each set of names that was asked for.
+    pub(crate) below: Vec<HashMap<String, ClaimCount>>,
+    /// The last batch of each writer that the snapshot contains, by
+    /// [`Store::marker`](super::Store::marker).
+    pub(crate) writers: HashMap<i64, i64>,
+}
+
 /// Reads committed state. Each call reads one snapshot. Calls block, so they
 /// belong on threads that may.
 pub(crate) trait Reader: Send + Sync {
@@ -146,6 +164,10 @@ pub(crate) trait Reader: Send + Sync {
     /// Counts over the resources among `names`. Waiters enqueued before `long` count as
     /// long waits.
     fn lock_counts(&self, long: Micros, names: &Names) -> Result<LockCounts, StoreError>;
+
+    /// Counts the leases and waiters of each principal, for each of these sets of names.
+    /// Takes time in proportion to the number of resources, holders and waiters there.
+    fn claim_totals(&self, names: &[Names]) -> Result<ClaimTotals, StoreError>;
 
     /// Reads up to `limit` log rows from this position on, oldest first. The page
     /// may end earlier, with a row that makes it large.

@@ -1,5 +1,7 @@
 //! What readers and writers load of a resource, from the shared queries.
 
+use std::collections::HashMap;
+
 use dlm_engine::{Claim, ClaimKey, Micros, Need, Resource, ResourceRecord};
 use dlm_protocol::StateFilter;
 use dlm_protocol::limits::{MAX_HOLDERS_SHOWN, MAX_PAGE_BYTES, MAX_WAITERS_SHOWN};
@@ -8,7 +10,10 @@ use super::names::Names;
 use super::queries::Queries;
 use super::read::TOP;
 use super::rows::{ClaimRow, ResourceRow};
-use super::{ListQuery, LockCounts, Name, ResourceView, StoreError, floor_bucket, holders_shown};
+use super::{
+    ClaimCount, ClaimTotals, ListQuery, LockCounts, Name, ResourceView, StoreError, floor_bucket,
+    holders_shown,
+};
 
 /// How many waiters are loaded at a time.
 const WAITERS_LOADED: i64 = 64;
@@ -156,6 +161,31 @@ pub(super) fn lock_counts(
             .collect::<Result<_, StoreError>>()?,
         contended: contended.into_iter().map(|row| view_of(connection, row, 1)).collect::<Result<_, _>>()?,
     })
+}
+
+/// The leases and waiters of each principal, for each of these sets of names.
+pub(super) fn claim_totals(
+    connection: &mut impl Queries,
+    names: &[Names],
+) -> Result<ClaimTotals, StoreError> {
+    let mut totals =
+        ClaimTotals { below: Vec::new(), writers: connection.last_batches()?.into_iter().collect() };
+    for names in names {
+        let mut principals: HashMap<String, ClaimCount> = HashMap::new();
+        for range in names.with_prefix("", "") {
+            for (principal, leases) in connection.exclusive_leases_in(&range)? {
+                principals.entry(principal.unwrap_or_default()).or_default().leases += leases;
+            }
+            for (principal, leases) in connection.shared_leases_in(&range)? {
+                principals.entry(principal).or_default().leases += leases;
+            }
+            for (principal, waiters) in connection.waiters_in(&range)? {
+                principals.entry(principal).or_default().waiters += waiters;
+            }
+        }
+        totals.below.push(principals);
+    }
+    Ok(totals)
 }
 
 /// The place of a waiter in the queue, counted from 1.

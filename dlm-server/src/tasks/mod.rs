@@ -68,7 +68,7 @@ pub(crate) fn start(background: &Background, context: TaskContext) -> io::Result
     let stop = || background.stop_token();
     let attempts = |task| background.health().attempts(task, None);
     let vital_attempts = |task, unready| background.health().attempts(task, Some(unready));
-    let TaskReaders { sweeper, feed, maintenance, readiness } = context.readers;
+    let TaskReaders { sweeper, feed, maintenance, readiness, .. } = context.readers;
     let (cluster, writers) = (|| Arc::clone(&context.cluster), || context.writers.clone());
     let tries = vital_attempts("sweeper", CANNOT_SWEEP);
     let sweep = sweeper::run(writers(), sweeper, cluster(), context.next_check, tries, stop());

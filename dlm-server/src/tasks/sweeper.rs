@@ -115,7 +115,7 @@ async fn sweep(
         match sweep.await?.outcome {
             Ok(_) | Err(OperationError::Refused(_)) => swept += 1,
             Err(OperationError::Unavailable(_) | OperationError::Overloaded) => unavailable = true,
-            Err(OperationError::Internal) => {
+            Err(OperationError::Internal | OperationError::QuotaExceeded) => {
                 tracing::error!(resource = &*name, "sweep rejected by the database");
                 rejected.insert(name, since_boot() + REJECTED_PAUSE);
             }

@@ -9,12 +9,13 @@ use dlm_engine::{
 
 use super::cache::FollowUp;
 use super::claim_lookup::Lookup;
-use super::job::{Execute, Leave};
+use super::job::{Admission, Execute, Leave};
 use super::open_requests::OpenRequests;
 use super::thread::WriterState;
 use crate::clock::since_boot;
 use crate::log::LoggedEvent;
 use crate::store::{BatchWrite, LockWait, Name, StoreError};
+use crate::usage::ClaimChange;
 
 /// A job of a batch.
 pub(super) enum Task {
@@ -51,6 +52,8 @@ pub(super) enum TaskOutcome {
         result: Result<Reply, Refusal>,
         wakes: Vec<Wake>,
     },
+    /// A quota is used up; see [`Admission::IfKeyIsKnown`].
+    QuotaExceeded,
     /// Another replica has locked the resource.
     LockedElsewhere,
     /// The batch is full: the task belongs to the next one. Other waits may have
@@ -78,6 +81,8 @@ pub(super) struct Committed {
     /// One per task, in order.
     pub(super) outcomes: Vec<TaskOutcome>,
     pub(super) events: Vec<(Name, Event)>,
+    /// The batch that changed claims, and how, if that has to be recorded.
+    pub(super) usage: Option<(i64, Vec<(Name, ClaimChange)>)>,
     pub(super) follow_up: FollowUp,
 }
 
@@ -113,6 +118,7 @@ impl WriterState {
             self.resolve_outcome(batch, &error)?;
         }
         let done = since_boot();
+        committed.usage = batch.map(|batch| (batch, self.cache.usage_changes(self.usage.counts_claims())));
         committed.follow_up = self.cache.committed();
         let is_executed = |outcome: &&TaskOutcome| matches!(outcome, TaskOutcome::Executed { .. });
         let operations = committed.outcomes.iter().filter(is_executed).count();
@@ -149,6 +155,16 @@ impl WriterState {
             }
             if events.len() >= MAX_EVENTS || blocked.contains(name) {
                 outcomes.push(TaskOutcome::Kept { wakes: Vec::new() });
+                continue;
+            }
+            if let Task::Execute(Execute {
+                op: Op::Acquire { key, .. },
+                admission: Admission::IfKeyIsKnown,
+                ..
+            }) = task
+                && !self.has_claim(name, key, &tasks[index..], &mut looked_up)?
+            {
+                outcomes.push(TaskOutcome::QuotaExceeded);
                 continue;
             }
             let op = match task {
@@ -200,7 +216,30 @@ impl WriterState {
                 }
             });
         }
-        Ok(Committed { now, outcomes, events, follow_up: FollowUp::default() })
+        Ok(Committed { now, outcomes, events, usage: None, follow_up: FollowUp::default() })
+    }
+
+    /// Whether a claim with this key exists. `rest` is what is left of the batch.
+    fn has_claim(
+        &mut self,
+        name: &Name,
+        key: &ClaimKey,
+        rest: &[Task],
+        looked_up: &mut bool,
+    ) -> Result<bool, StoreError> {
+        loop {
+            let Some(resource) = self.cache.resource(name) else {
+                return Err(StoreError::Corrupt("a locked resource is not in memory".into()));
+            };
+            match resource.has_claim(key) {
+                Some(known) => return Ok(known),
+                None if !*looked_up => {
+                    *looked_up = true;
+                    self.look_up_ahead(rest)?;
+                }
+                None => self.store.provide(name, Need::Claim(key.clone()), resource)?,
+            }
+        }
     }
 
     /// Writes what the tasks changed, and for a probe the marker row alone. Returns

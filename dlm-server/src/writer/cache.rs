@@ -3,11 +3,13 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use dlm_engine::{Micros, Resource, RowChange};
+use dlm_engine::{Micros, Phase, Resource, RowChange};
 
 use crate::store::{
-    CachedVersion, LoadedResource, LockResult, LockTarget, LockWait, Name, ResourceWrite, Store, StoreError,
+    CachedVersion, ClaimCount, LoadedResource, LockResult, LockTarget, LockWait, Name, ResourceWrite, Store,
+    StoreError,
 };
+use crate::usage::ClaimChange;
 
 /// Most resources kept that may be evicted.
 const MAX_EVICTABLE: usize = 50_000;
@@ -136,6 +138,34 @@ impl Cache {
             })
         };
         self.locked.iter().filter_map(changed).collect()
+    }
+
+    /// How many leases and waiters of each principal the open batch adds and removes, by
+    /// resource; nothing unless it is `wanted`.
+    pub(super) fn usage_changes(&self, wanted: bool) -> Vec<(Name, ClaimChange)> {
+        let mut changes = Vec::new();
+        if !wanted {
+            return changes;
+        }
+        for name in &self.locked {
+            let Some(entry) = self.entries.get(name) else { continue };
+            for change in entry.resource.claim_changes() {
+                let (is_live, is_waiting) = match &change.claim.phase {
+                    Phase::Live(_) => (1, 0),
+                    Phase::Waiting(_) => (0, 1),
+                    Phase::Ended(_) => (0, 0),
+                };
+                let count = ClaimCount {
+                    leases: is_live - i64::from(change.was_live),
+                    waiters: is_waiting - i64::from(change.was_waiting),
+                };
+                if count != ClaimCount::default() {
+                    let principal = Arc::clone(&change.claim.key.principal);
+                    changes.push((Name::clone(name), ClaimChange { principal, count }));
+                }
+            }
+        }
+        changes
     }
 
     /// Keeps the changes of the open batch, which has committed.

@@ -10,7 +10,7 @@ use dlm_engine::{ClaimKey, Op};
 
 use super::batch::Task;
 use super::cache::Cache;
-use super::job::Execute;
+use super::job::{Admission, Execute};
 use super::thread::WriterState;
 use crate::store::{Name, StoreError};
 
@@ -33,11 +33,13 @@ impl WriterState {
 
     /// Loads what the rest of a batch will need, now that it needs one claim.
     pub(super) fn look_up_ahead(&mut self, tasks: &[Task]) -> Result<(), StoreError> {
-        // Of the acquires, those are refused that do not wait for a lock in use. If any of
-        // this turns out to be wrong, the engine asks again.
+        // Of the acquires, those are refused that do not wait for a lock in use, or whose
+        // quota is used up. If any of this turns out to be wrong, the engine asks again.
         let is_needed = |(index, task): &(usize, &Task)| match task {
-            Task::Execute(Execute { name, op: Op::Acquire { request, .. }, .. }) => {
-                *index == 0 || request.wait_ms == 0 && self.cache.is_in_use(name)
+            Task::Execute(Execute { name, op: Op::Acquire { request, .. }, admission, .. }) => {
+                *index == 0
+                    || matches!(admission, Admission::IfKeyIsKnown)
+                    || request.wait_ms == 0 && self.cache.is_in_use(name)
             }
             _ => true,
         };

@@ -16,6 +16,9 @@ impl WriterState {
     /// of the batch wakes it.
     pub(super) fn deliver(&mut self, tasks: Vec<Task>, committed: Committed) {
         self.database_works();
+        if let Some((batch, changes)) = &committed.usage {
+            self.usage.record(self.store.marker(), *batch, changes);
+        }
         let mut messages = self.publish(&committed.events);
         self.next_check.schedule(committed.follow_up.first_check);
         let me = self.membership.current().local();
@@ -29,6 +32,13 @@ impl WriterState {
                 TaskOutcome::Kept { wakes } => {
                     self.kept.push(task);
                     wakes
+                }
+                TaskOutcome::QuotaExceeded => {
+                    if let Task::Execute(Execute { caller, .. }) = task {
+                        self.replied += 1;
+                        caller.reply(Err(OperationError::QuotaExceeded), committed.now);
+                    }
+                    continue;
                 }
                 TaskOutcome::Executed { result, wakes } => {
                     self.complete(task, result, committed.now);

@@ -4,6 +4,7 @@ use dlm_engine::{ClaimKey, KnowsKey, Micros, Op, Refusal, Reply};
 use tokio::sync::oneshot;
 
 use crate::store::{Name, Store};
+use crate::usage::InFlight;
 
 /// Identifies one request of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,7 +46,23 @@ pub(crate) struct Execute {
     pub(crate) op: Op,
     /// `None` if the operation is in no order with others.
     pub(crate) session: Option<SessionId>,
+    pub(crate) admission: Admission,
     pub(crate) caller: Caller,
+}
+
+/// What the quotas of its principal mean for an operation.
+#[derive(Debug)]
+pub(crate) enum Admission {
+    /// It counts as a lease or a waiter until it was executed, if a quota applies.
+    Admitted { _in_flight: Option<InFlight> },
+    /// A quota of this acquire is used up. It is executed only if its key is known, since
+    /// it would lose its place otherwise.
+    IfKeyIsKnown,
+}
+
+impl Admission {
+    /// The admission of an operation that no quota applies to.
+    pub(crate) const UNLIMITED: Self = Self::Admitted { _in_flight: None };
 }
 
 /// A waiter's request is no longer open.
@@ -104,6 +121,8 @@ pub(crate) enum Completion {
 #[derive(Debug, Clone)]
 pub(crate) enum OperationError {
     Refused(Refusal),
+    /// A quota of the acquire is used up, and its key is not known.
+    QuotaExceeded,
     /// The database is unavailable, or the outcome of the commit is unknown; why,
     /// for the caller.
     Unavailable(&'static str),

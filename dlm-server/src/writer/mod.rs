@@ -54,6 +54,7 @@ use crate::lease_watchers::LeaseWatchers;
 use crate::membership::Membership;
 use crate::metrics::Metrics;
 use crate::store::{Cluster, Name, Store, StoreError};
+use crate::usage::Usage;
 use cache::Cache;
 use deferred::DeferredTasks;
 use inbox::{Inbox, InboxReceiver};
@@ -63,8 +64,8 @@ use recovery::Recovery;
 use thread::WriterState;
 
 pub(crate) use job::{
-    Caller, Completion, EnqueueError, Execute, Leave, OperationError, OperationResult, RequestId, SessionId,
-    Unexecuted,
+    Admission, Caller, Completion, EnqueueError, Execute, Leave, OperationError, OperationResult, RequestId,
+    SessionId, Unexecuted,
 };
 pub(crate) use next_check::NextCheck;
 pub(crate) use parked::Parked;
@@ -83,8 +84,8 @@ struct Writer {
 }
 
 impl Writer {
-    /// Enqueues an operation, unless the writer is known to hang.
-    fn push(&self, job: Job) -> Result<(), EnqueueError> {
+    /// Enqueues a job, unless the writer is known to hang. See [`Inbox::push`].
+    fn push(&self, job: Job) -> Result<bool, EnqueueError> {
         match self.progress.is_stalled() {
             true => Err(EnqueueError::NoAnswer),
             false => self.inbox.push(job),
@@ -126,7 +127,8 @@ impl Writers {
         let (reply, mut result) = oneshot::channel();
         let caller = Caller { request: self.next_request(), reply };
         let (since, progress) = (since_boot(), Arc::clone(&self.writer(&name).progress));
-        let enqueued = self.enqueue(Execute { name, op, session, caller });
+        let admission = Admission::UNLIMITED;
+        let enqueued = self.enqueue(Execute { name, op, session, admission, caller });
         async move {
             enqueued?;
             progress.answer(&mut result, since, || None).await
@@ -165,7 +167,8 @@ impl Writers {
             let (reply, result) = oneshot::channel();
             let caller = Caller { request: self.next_request(), reply };
             let (name, op) = (Name::from(""), Op::Sweep { waiters: Vec::new() });
-            writer.push(Job::Execute(Execute { name, op, session: None, caller }))?;
+            let admission = Admission::UNLIMITED;
+            writer.push(Job::Execute(Execute { name, op, session: None, admission, caller }))?;
             Ok((Arc::clone(&writer.progress), result))
         };
         let since = since_boot();
@@ -181,20 +184,20 @@ impl Writers {
     /// Enqueues an operation; the result goes to its caller.
     pub(crate) fn enqueue(&self, execute: Execute) -> Result<(), EnqueueError> {
         let enqueued = self.writer(&execute.name).push(Job::Execute(execute));
-        if enqueued == Err(EnqueueError::QueueFull) {
+        if matches!(enqueued, Ok(true) | Err(EnqueueError::QueueFull)) {
             self.0.metrics.operation_refused();
         }
-        enqueued
+        enqueued.map(drop)
     }
 
     /// Reports that a waiter's request is no longer open.
     pub(crate) fn leave(&self, leave: Leave) -> Result<(), EnqueueError> {
-        self.writer(&leave.name).inbox.push(Job::Leave(leave))
+        self.writer(&leave.name).inbox.push(Job::Leave(leave)).map(drop)
     }
 
     /// Re-evaluates a parked waiter, whose wait may have ended at a peer.
     pub(crate) fn recheck(&self, name: Name, key: ClaimKey) -> Result<(), EnqueueError> {
-        self.writer(&name).inbox.push(Job::Recheck(name, key))
+        self.writer(&name).inbox.push(Job::Recheck(name, key)).map(drop)
     }
 
     /// Runs a maintenance task on a writer's connection, between two batches.
@@ -237,6 +240,7 @@ pub(crate) struct Dependencies {
     pub(crate) parked: Arc<Parked>,
     pub(crate) lease_watchers: Arc<LeaseWatchers>,
     pub(crate) feed: Feed,
+    pub(crate) usage: Arc<Usage>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) next_check: Arc<NextCheck>,
@@ -301,6 +305,7 @@ impl WriterState {
             parked: Arc::clone(&dependencies.parked),
             lease_watchers: Arc::clone(&dependencies.lease_watchers),
             feed: dependencies.feed.clone(),
+            usage: Arc::clone(&dependencies.usage),
             membership: Arc::clone(&dependencies.membership),
             cluster: Arc::clone(&dependencies.cluster),
             limits: Arc::clone(&dependencies.limits),

@@ -21,6 +21,7 @@ use crate::lease_watchers::LeaseWatchers;
 use crate::membership::Membership;
 use crate::metrics::Metrics;
 use crate::store::{Cluster, LockWait, Store};
+use crate::usage::Usage;
 
 /// Most jobs in one transaction. In a larger one they would wait for the work of the
 /// batch rather than for its sync.
@@ -48,6 +49,7 @@ pub(super) struct WriterState {
     pub(super) parked: Arc<Parked>,
     pub(super) lease_watchers: Arc<LeaseWatchers>,
     pub(super) feed: Feed,
+    pub(super) usage: Arc<Usage>,
     pub(super) membership: Arc<Membership>,
     pub(super) cluster: Arc<dyn Cluster>,
     pub(super) limits: Arc<Limits>,

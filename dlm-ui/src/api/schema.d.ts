@@ -1320,6 +1320,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description A quota of the caller or of its address is used up; repeat it after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The headers are too many or too long */
             431: {
                 headers: {
@@ -1426,6 +1439,19 @@ export interface operations {
             /** @description The server does not accept requests for this host */
             421: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A quota of the caller or of its address is used up; repeat it after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
                     /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
                     "x-request-id": string;
                     [name: string]: unknown;
@@ -1676,6 +1702,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description A quota of the caller or of its address is used up; repeat it after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The headers are too many or too long */
             431: {
                 headers: {
@@ -1795,6 +1834,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description A quota of the caller or of its address is used up; repeat it after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The headers are too many or too long */
             431: {
                 headers: {
@@ -1904,6 +1956,19 @@ export interface operations {
             /** @description The server does not accept requests for this host */
             421: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A quota of the caller or of its address is used up; repeat it after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
                     /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
                     "x-request-id": string;
                     [name: string]: unknown;
@@ -2104,6 +2169,19 @@ export interface operations {
             /** @description The lock is held, or the wait timed out */
             423: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A quota of the caller or of its address is used up; repeat it after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
                     /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
                     "x-request-id": string;
                     [name: string]: unknown;
@@ -2422,6 +2500,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description A quota of the caller or of its address is used up; repeat it after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The headers are too many or too long */
             431: {
                 headers: {
@@ -2579,6 +2670,19 @@ export interface operations {
             /** @description The server does not accept requests for this host */
             421: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A quota of the caller or of its address is used up; repeat it after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
                     /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
                     "x-request-id": string;
                     [name: string]: unknown;
@@ -3033,6 +3137,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description A quota of the caller or of its address is used up; repeat it after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The headers are too many or too long */
             431: {
                 headers: {
@@ -3307,6 +3424,19 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description A quota of the caller or of its address is used up; repeat it after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The headers are too many or too long */
             431: {
                 headers: {
@@ -3458,7 +3588,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The caller has too many open tickets */
+            /** @description The caller has too many open tickets, or a quota is used up */
             429: {
                 headers: {
                     /** @description Seconds until a repeat can succeed */
@@ -3577,6 +3707,19 @@ export interface operations {
             /** @description The server does not accept requests for this host */
             421: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A quota of the caller or of its address is used up; repeat it after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
                     /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
                     "x-request-id": string;
                     [name: string]: unknown;

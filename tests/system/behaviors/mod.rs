@@ -2,6 +2,7 @@
 
 mod clocks;
 mod events;
+mod fairness;
 mod guards;
 mod hang_ups;
 mod idempotency;
@@ -15,6 +16,7 @@ mod overview;
 mod ownership;
 mod persistence;
 mod queue;
+mod quotas;
 mod read_load;
 mod renewal;
 mod restore;

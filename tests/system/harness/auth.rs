@@ -33,6 +33,13 @@ impl AuthFile {
     }
 }
 
+/// The block of a principal with one token and one rule that has limits, such as
+/// `max_leases = 2`.
+pub(crate) fn limited_principal(name: &str, token: &str, role: &str, prefix: &str, limits: &str) -> String {
+    let limited = format!("prefix = \"{prefix}\", {limits}");
+    principal(name, &[token], &[(role, prefix)]).replace(&format!("prefix = \"{prefix}\""), &limited)
+}
+
 /// The block of a principal. A token may be followed by a space and more members of its
 /// entry, such as `expires = …`.
 pub(crate) fn principal(name: &str, tokens: &[&str], rules: &[(&str, &str)]) -> String {

@@ -2,6 +2,7 @@
 
 mod failures;
 mod grants;
+mod quotas;
 
 use std::sync::Arc;
 

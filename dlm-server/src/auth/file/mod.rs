@@ -106,7 +106,7 @@ fn load_noting(path: &Path, now: SystemTime, files: &mut FilesRead) -> Result<Lo
     }
     let summary = Summary {
         principals: rules.len(),
-        rules: rules.values().map(|rules| rules.iter().len()).sum(),
+        rules: rules.values().map(|rules| rules.iter().count()).sum(),
         ..of_credentials(&credentials, now)
     };
     Ok(Loaded { policy: Policy::new(rules).with_credentials(credentials), summary })

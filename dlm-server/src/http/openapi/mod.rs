@@ -217,12 +217,20 @@ fn problems(route: Route, takes_body: bool) -> impl Iterator<Item = (&'static st
         ("421", "The server does not accept requests for this host"),
         ("431", "The headers are too many or too long"),
         ("500", "The server failed to process the request"),
+        ("429", "A quota of the caller or of its address is used up; repeat it after `Retry-After`"),
         ("503", "The server can't process the request now; repeat it after `Retry-After`"),
     ];
     let unauthenticated = ("401", "The credential is missing, unknown or expired");
     let is_public = matches!(route, Route::Livez | Route::Readyz);
+    let is_never_limited =
+        is_public || matches!(route, Route::Renew | Route::RenewMany | Route::Release | Route::Cancel);
+    let limits = move |(status, _): &(&str, &str)| *status != "429" || !is_never_limited;
     let of_callers = Some(unauthenticated).filter(|_| !is_public);
-    of_bodies.into_iter().filter(move |_| takes_body).chain(of_all).chain(of_callers)
+    of_bodies
+        .into_iter()
+        .filter(move |_| takes_body)
+        .chain(of_all.into_iter().filter(limits))
+        .chain(of_callers)
 }
 
 /// The body of an operation without fields.

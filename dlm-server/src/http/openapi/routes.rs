@@ -129,7 +129,10 @@ pub(super) fn describe(route: Route) -> RouteDescription {
             "Get a ticket that opens one WebSocket, for callers that can't send headers with it: send it as the \
              subprotocol `dlm.ticket.` and the ticket, besides that of the socket",
             Some("TicketRequest"),
-            &[("200", "The ticket", "Ticket"), ("429", "The caller has too many open tickets", "Problem")],
+            &[
+                ("200", "The ticket", "Ticket"),
+                ("429", "The caller has too many open tickets, or a quota is used up", "Problem"),
+            ],
         ),
         Route::Livez => of("Check that the process is alive", None, &[("200", "It is alive", "text")]),
         Route::Readyz => of(

@@ -17,11 +17,16 @@ use tokio::sync::{oneshot, watch};
 
 use super::Error;
 use super::lease_id::{DecodedLeaseId, LeaseIds};
+use super::quotas::{Quotas, SocketPlace};
 use super::reads::Reads;
-use crate::auth::{Limits, Policies, Policy, Prefix, Principal, Role, Visibility};
+use crate::auth::{Policies, Policy, Prefix, Principal, Role, Rule, Visibility};
 use crate::feed::Feed;
+use crate::metrics::SocketProtocol;
 use crate::store::{Name, Names};
-use crate::writer::{Caller, EnqueueError, Execute, Leave, OperationResult, RequestId, SessionId, Writers};
+use crate::usage::InFlight;
+use crate::writer::{
+    Admission, Caller, EnqueueError, Execute, Leave, OperationResult, RequestId, SessionId, Writers,
+};
 
 /// Gives the rights to use the store.
 pub(super) struct Access {
@@ -29,6 +34,7 @@ pub(super) struct Access {
     writers: Writers,
     reads: Reads,
     feed: Feed,
+    quotas: Quotas,
 }
 
 /// The right of a principal to a role on one resource.
@@ -37,7 +43,8 @@ pub(super) struct OnResource<'a> {
     principal: &'a Principal,
     resource: ResourceName,
     name: Name,
-    limits: Limits,
+    /// The rule that gives the right.
+    rule: Arc<Rule>,
     /// Whether there is no authentication.
     open: bool,
 }
@@ -54,8 +61,40 @@ pub(super) struct View {
 pub(super) struct System<'a>(&'a Access);
 
 impl Access {
-    pub(super) fn new(policies: Policies, writers: Writers, reads: Reads, feed: Feed) -> Self {
-        Self { policies, writers, reads, feed }
+    pub(super) fn new(
+        policies: Policies,
+        writers: Writers,
+        reads: Reads,
+        feed: Feed,
+        quotas: Quotas,
+    ) -> Self {
+        Self { policies, writers, reads, feed, quotas }
+    }
+
+    /// Counts a request of a principal that names no resource.
+    pub(super) fn take_request(&self, principal: &Principal) -> Result<(), Error> {
+        let policy = self.policies.current();
+        match policy.rules(principal) {
+            Some(rules) => self.quotas.take_request_of(principal, rules),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the place of a socket of a principal.
+    pub(super) fn socket_place(
+        &self,
+        principal: &Principal,
+        protocol: SocketProtocol,
+    ) -> Result<SocketPlace, Error> {
+        match self.policies.current().is_open() {
+            true => Ok(SocketPlace::UNLIMITED),
+            false => self.quotas.socket_place(principal, protocol),
+        }
+    }
+
+    /// The quotas that it enforces.
+    pub(super) fn quotas(&self) -> &Quotas {
+        &self.quotas
     }
 
     /// The right of a principal to a role on a resource.
@@ -68,9 +107,9 @@ impl Access {
         let policy = self.policies.current();
         let rules = policy.rules(principal);
         let rule = rules.and_then(|rules| rules.allowing(role, resource.as_str()));
-        let limits = rule.ok_or(forbidden(role))?.limits;
+        let rule = Arc::clone(rule.ok_or(forbidden(role))?);
         let name = resource.to_shared();
-        Ok(OnResource { access: self, principal, resource, name, limits, open: policy.is_open() })
+        Ok(OnResource { access: self, principal, resource, name, rule, open: policy.is_open() })
     }
 
     /// The right of a principal to see whatever it may observe. That must be something,
@@ -163,12 +202,29 @@ impl OnResource<'_> {
 
     /// Checks the TTL of an acquire or a renewal.
     pub(super) fn check_ttl(&self, ttl_ms: u64) -> Result<(), Error> {
-        bounded("ttl_ms", ttl_ms, self.limits.max_ttl_ms)
+        bounded("ttl_ms", ttl_ms, self.rule.limits.max_ttl_ms)
     }
 
     /// Checks the wait of an acquire.
     pub(super) fn check_wait(&self, wait_ms: u64) -> Result<(), Error> {
-        bounded("wait_ms", wait_ms, self.limits.max_wait_ms)
+        bounded("wait_ms", wait_ms, self.rule.limits.max_wait_ms)
+    }
+
+    /// Counts a request.
+    pub(super) fn take_request(&self) -> Result<(), Error> {
+        self.access.quotas.take_request(self.principal, &self.rule)
+    }
+
+    /// Counts an acquire, and reserves a lease or a place in the queue for it. An error
+    /// means that a quota is used up: if the key of the acquire is known, the acquire has
+    /// to be executed all the same.
+    pub(super) fn admit_acquire(&self, waits: bool) -> Result<Option<InFlight>, Error> {
+        self.access.quotas.admit_acquire(self.principal, &self.rule, waits)
+    }
+
+    /// Reports that an operation is refused because of a quota.
+    pub(super) fn quota_refused(&self, error: Error) -> Error {
+        self.access.quotas.refused(self.principal, error)
     }
 
     /// Enqueues an operation at once; the future waits for its result.
@@ -190,9 +246,11 @@ impl OnResource<'_> {
         &self,
         op: Op,
         session: Option<SessionId>,
+        admission: Admission,
         caller: Caller,
     ) -> Result<(), EnqueueError> {
-        self.access.writers.enqueue(Execute { name: Name::clone(&self.name), op, session, caller })
+        let name = Name::clone(&self.name);
+        self.access.writers.enqueue(Execute { name, op, session, admission, caller })
     }
 
     /// Waits for a result. See [`Writers::answer`].

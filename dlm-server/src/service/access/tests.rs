@@ -35,6 +35,8 @@ impl Fixture {
             event_retention: Duration::from_secs(60),
             event_limit: 1_000_000,
             secret_file: None,
+            max_sessions_per_principal: 10_000,
+            max_subscribers_per_principal: 1_000,
         };
         let policies = Policies::new(policy);
         let service =

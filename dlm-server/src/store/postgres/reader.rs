@@ -14,8 +14,8 @@ use super::connection::{CommitDurability, ConnectOptions, Reconnecting};
 use super::{log, now};
 use crate::store::statement::statements;
 use crate::store::{
-    ClaimRowKey, DueWork, KeyRange, ListQuery, LockCounts, LogHead, LogPage, Name, Names, READERS, Reader,
-    ResourcePage, ResourceView, StoreError, views,
+    ClaimRowKey, ClaimTotals, DueWork, KeyRange, ListQuery, LockCounts, LogHead, LogPage, Name, Names,
+    READERS, Reader, ResourcePage, ResourceView, StoreError, views,
 };
 
 statements! {
@@ -117,6 +117,10 @@ impl Reader for PostgresReader {
 
     fn lock_counts(&self, long: Micros, names: &Names) -> Result<LockCounts, StoreError> {
         self.read(|connection| views::lock_counts(connection, long, names))
+    }
+
+    fn claim_totals(&self, names: &[Names]) -> Result<ClaimTotals, StoreError> {
+        self.read(|connection| views::claim_totals(connection, names))
     }
 
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {

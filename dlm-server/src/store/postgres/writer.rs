@@ -155,6 +155,10 @@ impl Store for PostgresStore {
         Ok(targets.iter().map(|_| LockResult::LockedElsewhere).collect())
     }
 
+    fn marker(&self) -> i64 {
+        self.id
+    }
+
     fn now(&mut self) -> Result<Micros, StoreError> {
         let rows: Vec<(i64, i64, bool, String)> =
             bulk::load::<ClockAndNumber, _>(&mut self.connection, Vec::new())?;

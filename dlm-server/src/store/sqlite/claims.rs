@@ -116,7 +116,7 @@ mod tests {
     }
 
     fn change(claim: &Claim, insert: bool, was_live: bool) -> ClaimChange {
-        ClaimChange { claim: Arc::new(claim.clone()), insert, was_live, check_at: None }
+        ClaimChange { claim: Arc::new(claim.clone()), insert, was_live, was_waiting: false, check_at: None }
     }
 
     fn stored(connection: &mut SqliteConnection, claim: &Claim) -> Claim {

@@ -15,8 +15,8 @@ use crate::clock::Clock;
 use crate::store::read::LOG_PAGE_BYTES;
 use crate::store::schema::{log, writers};
 use crate::store::{
-    ClaimRowKey, DueWork, KeyDeletion, KeyRange, ListQuery, LockCounts, LogHead, LogPage, LogRow, Name,
-    Names, READERS, Reader, ResourcePage, ResourceView, StoreError, views,
+    ClaimRowKey, ClaimTotals, DueWork, KeyDeletion, KeyRange, ListQuery, LockCounts, LogHead, LogPage,
+    LogRow, Name, Names, READERS, Reader, ResourcePage, ResourceView, StoreError, views,
 };
 
 pub(super) struct SqliteReader {
@@ -123,6 +123,10 @@ impl Reader for SqliteReader {
 
     fn lock_counts(&self, long: Micros, names: &Names) -> Result<LockCounts, StoreError> {
         self.read(|connection| views::lock_counts(connection, long, names))
+    }
+
+    fn claim_totals(&self, names: &[Names]) -> Result<ClaimTotals, StoreError> {
+        self.read(|connection| views::claim_totals(connection, names))
     }
 
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {

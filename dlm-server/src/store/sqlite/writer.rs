@@ -227,6 +227,10 @@ impl Store for SqliteStore {
         targets.iter().map(lock).collect()
     }
 
+    fn marker(&self) -> i64 {
+        WRITER
+    }
+
     fn now(&mut self) -> Result<Micros, StoreError> {
         Ok(self.clock.now())
     }

@@ -1,16 +1,29 @@
 //! The lane of acquires, from which single ones can be taken.
+//!
+//! Principals take turns, so that one that sends a lot delays its own acquires. Those of
+//! one principal stay in the order in which they arrived.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use dlm_engine::Op;
 
 use super::Numbered;
 use super::order_tag::{self, OrderTag};
 use crate::store::Name;
 use crate::writer::job::{Execute, Job, Leave, Unexecuted};
 
+/// The principal that sent a job; `None` for the server itself.
+type Sender = Option<Arc<str>>;
+
 /// Acquires and maintenance tasks by number.
 #[derive(Default)]
 pub(super) struct AcquireLane {
-    jobs: BTreeMap<u64, Job>,
+    jobs: HashMap<u64, Job>,
+    /// The numbers of the jobs of each principal; those of maintenance are under `None`.
+    queues: HashMap<Sender, BTreeSet<u64>>,
+    /// Whose turn it is: each sender with a queue once.
+    turns: VecDeque<Sender>,
     /// The numbers of the jobs with a tag, in order.
     tagged: HashMap<OrderTag, VecDeque<u64>>,
 }
@@ -24,19 +37,45 @@ impl AcquireLane {
         self.jobs.is_empty()
     }
 
-    /// Adds a job behind all others.
+    /// Adds a job behind all others of its sender.
     pub(super) fn push(&mut self, number: u64, job: Job) {
         for tag in order_tag::of(&job) {
             self.tagged.entry(tag).or_default().push_back(number);
         }
+        let sender = sender_of(&job);
+        let queue = self.queues.entry(sender.clone()).or_default();
+        if queue.is_empty() {
+            self.turns.push_back(sender);
+        }
+        queue.insert(number);
         self.jobs.insert(number, job);
     }
 
-    /// Takes the first job if its number is below this one.
+    /// Takes the first job of the sender whose turn it is, of those with a number below
+    /// this one.
     pub(super) fn pop_before(&mut self, number: u64) -> Option<Job> {
-        let (first, _) = self.jobs.first_key_value()?;
-        let first = (*first < number).then_some(*first)?;
-        self.remove(first)
+        for _ in 0..self.turns.len() {
+            self.turns.rotate_left(1);
+            let first = self.turns.back().and_then(|sender| self.queues.get(sender)?.first());
+            if let Some(first) = first.copied().filter(|first| *first < number) {
+                return self.remove(first);
+            }
+        }
+        None
+    }
+
+    /// Makes room for one more job of the same sender: takes the newest acquire of the
+    /// sender that has most of them. `None` if that is the sender itself.
+    pub(super) fn evict_for(&mut self, job: &Job) -> Option<Execute> {
+        let sender = sender_of(job);
+        let own = self.queues.get(&sender).map_or(0, BTreeSet::len);
+        let acquires = self.queues.iter().filter(|(sender, _)| sender.is_some());
+        let (_, longest) = acquires.max_by_key(|(_, queue)| queue.len())?;
+        let newest = longest.last().copied().filter(|_| longest.len() > own + 1)?;
+        match self.remove(newest)? {
+            Job::Execute(execute) => Some(execute),
+            _ => None,
+        }
     }
 
     /// Takes the acquire that a leave withdraws.
@@ -82,6 +121,14 @@ impl AcquireLane {
 
     fn remove(&mut self, number: u64) -> Option<Job> {
         let job = self.jobs.remove(&number)?;
+        let sender = sender_of(&job);
+        if let Some(queue) = self.queues.get_mut(&sender) {
+            queue.remove(&number);
+            if queue.is_empty() {
+                self.queues.remove(&sender);
+                self.turns.retain(|turn| *turn != sender);
+            }
+        }
         for tag in order_tag::of(&job) {
             let Some(numbers) = self.tagged.get_mut(&tag) else { continue };
             if let Ok(index) = numbers.binary_search(&number) {
@@ -92,5 +139,12 @@ impl AcquireLane {
             }
         }
         Some(job)
+    }
+}
+
+fn sender_of(job: &Job) -> Sender {
+    match job {
+        Job::Execute(Execute { op: Op::Acquire { key, .. }, .. }) => Some(Arc::clone(&key.principal)),
+        _ => None,
     }
 }

@@ -11,6 +11,9 @@
 //! key. So an urgent job takes the acquires ahead of it that share a tag into its
 //! own lane, and an acquire is never taken while an earlier urgent job waits.
 //!
+//! Among acquires, principals take turns. Acquires that share a tag have one principal, so
+//! this keeps their order.
+//!
 //! There are two exceptions, which execute nothing out of order: a leave can withdraw
 //! its own acquire, and a cancel puts acquires with its key behind itself, where its
 //! tombstone refuses them.
@@ -33,7 +36,7 @@ use crate::clock::since_boot;
 use acquire_lane::AcquireLane;
 use order_tag::OrderTag;
 
-/// Acquires beyond this number are refused, so that a caller learns of the overload
+/// Beyond this number, acquires of the principal with most of them are refused, so that a caller learns of the overload
 /// while its request is still of use.
 const MAX_ACQUIRES: usize = 20_000;
 /// Urgent operations of callers beyond this number are refused.
@@ -73,6 +76,15 @@ struct Numbered {
     job: Job,
 }
 
+/// What has become of a job, and which acquire will not be executed.
+enum Pushed {
+    Added,
+    /// The job has withdrawn this acquire.
+    Withdrew(Execute),
+    /// The acquire had to make room for the job.
+    Instead(Execute),
+}
+
 #[derive(Default)]
 struct Lanes {
     urgent: VecDeque<Numbered>,
@@ -84,13 +96,15 @@ struct Lanes {
 }
 
 impl Inbox {
-    /// Enqueues a job. Only operations of callers are refused when their lane is full.
-    pub(super) fn push(&self, job: Job) -> Result<(), EnqueueError> {
+    /// Enqueues a job. Only operations of callers are refused when their lane is full; in
+    /// that of acquires, one of the principal that has most of them. Returns whether that
+    /// was another one than this.
+    pub(super) fn push(&self, job: Job) -> Result<bool, EnqueueError> {
         let mut lanes = self.lock();
         if lanes.closed {
             return Err(EnqueueError::Stopped);
         }
-        let withdrawn = lanes.push(job)?;
+        let pushed = lanes.push(job)?;
         let wake = std::mem::take(&mut lanes.sleeping);
         self.len.store(lanes.len(), Ordering::Release);
         drop(lanes);
@@ -98,10 +112,11 @@ impl Inbox {
             self.arrived.notify_one();
         }
         // Wakes a task, so not under the mutex.
-        if let Some(execute) = withdrawn {
+        let refused_instead = matches!(pushed, Pushed::Instead(_));
+        if let Pushed::Withdrew(execute) | Pushed::Instead(execute) = pushed {
             execute.caller.reply(Err(OperationError::Overloaded), Micros::MAX);
         }
-        Ok(())
+        Ok(refused_instead)
     }
 
     /// Refuses all further jobs. Those already enqueued are still taken.
@@ -159,30 +174,31 @@ impl Lanes {
         self.urgent.len() + self.acquires.len()
     }
 
-    /// Returns the acquire that the job withdraws.
-    fn push(&mut self, job: Job) -> Result<Option<Execute>, EnqueueError> {
+    fn push(&mut self, job: Job) -> Result<Pushed, EnqueueError> {
         self.last_number += 1;
         let number = self.last_number;
         match &job {
             Job::Execute(Execute { op: Op::Acquire { .. }, .. }) if self.acquires.len() >= MAX_ACQUIRES => {
-                return Err(EnqueueError::QueueFull);
+                let evicted = self.acquires.evict_for(&job).ok_or(EnqueueError::QueueFull)?;
+                self.acquires.push(number, job);
+                return Ok(Pushed::Instead(evicted));
             }
             // Maintenance comes behind everything that was enqueued before it.
             Job::Execute(Execute { op: Op::Acquire { .. }, .. }) | Job::Maintenance(_) => {
                 self.acquires.push(number, job);
-                return Ok(None);
+                return Ok(Pushed::Added);
             }
             Job::Execute(_) if self.urgent.len() >= MAX_URGENT => return Err(EnqueueError::QueueFull),
             Job::Leave(leave) => {
                 if let Some(withdrawn) = self.acquires.withdraw(leave) {
-                    return Ok(Some(withdrawn));
+                    return Ok(Pushed::Withdrew(withdrawn));
                 }
             }
             Job::Execute(_) | Job::Recheck(..) => {}
         }
         if self.acquires.is_empty() {
             self.urgent.push_back(Numbered { number, job });
-            return Ok(None);
+            return Ok(Pushed::Added);
         }
         let is_cancel = matches!(&job, Job::Execute(Execute { op: Op::Cancel { .. }, .. }));
         let (ahead, behind): (Vec<_>, Vec<_>) =
@@ -190,7 +206,7 @@ impl Lanes {
         self.urgent.extend(self.acquires.take_ordered(ahead));
         self.urgent.push_back(Numbered { number, job });
         self.urgent.extend(behind.iter().flat_map(|tag| self.acquires.take_tagged(tag)));
-        Ok(None)
+        Ok(Pushed::Added)
     }
 
     fn take(&mut self, room: usize, jobs: &mut Vec<Job>) {

@@ -17,8 +17,8 @@ use crate::metrics::Metrics;
 use crate::store::{self, Name, Reader};
 use crate::writer::inbox::Inbox;
 use crate::writer::job::{
-    Caller, Completion, Execute, Job, Leave, OperationError, OperationResult, RequestId, SessionId,
-    Unexecuted,
+    Admission, Caller, Completion, Execute, Job, Leave, OperationError, OperationResult, RequestId,
+    SessionId, Unexecuted,
 };
 use crate::writer::thread::WriterState;
 use crate::writer::{Dependencies, NextCheck, Parked, Share};
@@ -92,6 +92,7 @@ impl TestWriter {
             parked: Arc::clone(&parked),
             lease_watchers: Arc::<LeaseWatchers>::default(),
             feed: Feed::new(),
+            usage: Arc::default(),
             limits: Arc::new(Limits {
                 away_grace_ms: 10_000,
                 idle_retention_ms: 86_400_000,
@@ -113,7 +114,8 @@ impl TestWriter {
         let request = RequestId(self.next_request);
         let caller = Caller { request, reply };
         let session = session.map(SessionId);
-        self.inbox.push(Job::Execute(Execute { name: Name::from(name), op, session, caller })).unwrap();
+        let (name, admission) = (Name::from(name), Admission::UNLIMITED);
+        self.inbox.push(Job::Execute(Execute { name, op, session, admission, caller })).unwrap();
         (request, answer)
     }
 

@@ -158,6 +158,10 @@ impl Store for ScriptedStore {
         Ok(results)
     }
 
+    fn marker(&self) -> i64 {
+        self.inner.marker()
+    }
+
     fn now(&mut self) -> Result<Micros, StoreError> {
         self.inner.now()
     }

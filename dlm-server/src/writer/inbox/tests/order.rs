@@ -4,75 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_engine::{ClaimKey, KnowsKey, Mode, Op, Request};
+use dlm_engine::{ClaimKey, Op};
 use tokio::sync::oneshot;
 
-use super::{ACQUIRE_SHARE, Depth, Inbox, InboxReceiver, MAX_ACQUIRES, MAX_URGENT, order_tag};
+use super::super::{ACQUIRE_SHARE, Depth, Inbox, InboxReceiver, MAX_ACQUIRES, MAX_URGENT, order_tag};
+use super::{Answer, acquire, cancel, execute, leave, number, renew, take, take_numbers};
 use crate::clock::since_boot;
 use crate::store::Name;
-use crate::writer::job::{
-    Caller, EnqueueError, Execute, Job, Leave, OperationError, OperationResult, RequestId, SessionId,
-    Unexecuted,
-};
+use crate::writer::job::{EnqueueError, Job, OperationError, OperationResult, Unexecuted};
 use crate::writer::tests::{Random, rounds};
-
-type Answer = oneshot::Receiver<OperationResult>;
-
-/// What a test enqueues. Its number identifies it.
-fn execute(number: u64, name: &str, session: Option<u64>, op: Op) -> (Job, Answer) {
-    let (reply, answer) = oneshot::channel();
-    let caller = Caller { request: RequestId(number), reply };
-    let session = session.map(SessionId);
-    (Job::Execute(Execute { name: Name::from(name), op, session, caller }), answer)
-}
-
-fn acquire(key: &str) -> Op {
-    let request = Request {
-        mode: Mode::Exclusive,
-        ttl_ms: 30_000,
-        wait_ms: 30_000,
-        owner: "".into(),
-        metadata: "{}".into(),
-    };
-    Op::Acquire { key: ClaimKey::new("", key), request: Arc::new(request) }
-}
-
-fn renew(key: &str) -> Op {
-    Op::Renew { key: ClaimKey::new("", key), token: 1, ttl_ms: None }
-}
-
-fn cancel(key: &str) -> Op {
-    Op::Cancel { key: ClaimKey::new("", key) }
-}
-
-fn leave(name: &str, key: &str, request: Option<u64>, unexecuted: Unexecuted) -> Job {
-    Job::Leave(Leave {
-        name: Name::from(name),
-        key: ClaimKey::new("", key),
-        request: request.map(RequestId),
-        knows_key: KnowsKey::Yes,
-        unexecuted,
-    })
-}
-
-/// The number of an operation; of a leave, that of its request.
-fn number(job: &Job) -> u64 {
-    match job {
-        Job::Execute(execute) => execute.caller.request.0,
-        Job::Leave(leave) => leave.request.map_or(0, |request| request.0),
-        Job::Recheck(..) | Job::Maintenance(_) => 0,
-    }
-}
-
-fn take(inbox: &Inbox, room: usize) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    inbox.take(room, &mut jobs);
-    jobs
-}
-
-fn take_numbers(inbox: &Inbox, room: usize) -> Vec<u64> {
-    take(inbox, room).iter().map(number).collect()
-}
 
 /// Enqueues operations that are numbered from 1, and takes everything.
 fn order_of(ops: Vec<(&str, Option<u64>, Op)>) -> Vec<u64> {
