@@ -1,6 +1,8 @@
-//! The example programs, and the README's `curl` commands.
+//! The example programs, and the README's commands.
 
 use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -163,11 +165,7 @@ async fn index_files_counts_correctly_with_locks_and_wrongly_without() {
 #[tokio::test]
 async fn readme_curl_commands_acquire_show_renew_and_release_a_lock() {
     let server = TestServer::start();
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
-    let blocks = readme.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let curl_blocks: Vec<&str> = blocks.filter(|block| block.contains("/acquire")).collect();
-    let [commands] = curl_blocks[..] else { panic!("{} blocks acquire with curl", curl_blocks.len()) };
+    let commands = readme_commands("U=http://");
     assert!(commands.contains("http://127.0.0.1:7420/"), "{commands}");
     let script = commands.replace("http://127.0.0.1:7420", server.url());
     let output = Command::new("bash").args(["-euo", "pipefail", "-c", &script]).output().unwrap();
@@ -181,4 +179,59 @@ async fn readme_curl_commands_acquire_show_renew_and_release_a_lock() {
     assert!(renewed["expires_at"].as_str() > status["holders"][0]["expires_at"].as_str(), "{text}");
     assert_eq!(released["released"], true);
     assert_eq!(server.api().event_kinds("orders/42").await, ["granted", "released"]);
+}
+
+#[tokio::test]
+async fn readme_commands_for_a_network_start_a_server_that_clients_use_with_the_token() {
+    let directory = tempfile::tempdir().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let run = |commands: &str| {
+        let commands = commands.replace("dlm.example.org:7420", &format!("localhost:{port}"));
+        let commands = commands.replace("0.0.0.0:7420", &format!("127.0.0.1:{port}"));
+        let server = binary("dlm-server");
+        let path = format!("{}:{}", server.parent().unwrap().display(), std::env::var("PATH").unwrap());
+        let mut command = Command::new("bash");
+        // The last command replaces the shell, so that it is what is stopped.
+        command.args([
+            "-euo",
+            "pipefail",
+            "-c",
+            &commands.replace("\ndlm-server --listen", "\nexec dlm-server --listen"),
+        ]);
+        command.env("PATH", path).current_dir(directory.path());
+        command
+    };
+    let mut server = KillOnDrop(run(&readme_commands("openssl req")).stdout(Stdio::piped()).spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, format!("listening on https://127.0.0.1:{port}\n"));
+    for file in ["token", "tls.key", "auth.toml"] {
+        let mode = std::fs::metadata(directory.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{file}");
+    }
+    let output = run(&readme_commands("export DLM_URL")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let replies: Vec<serde_json::Value> =
+        serde_json::Deserializer::from_str(&text).into_iter().map(Result::unwrap).collect();
+    let [who, lease] = &replies[..] else { panic!("{text}") };
+    assert_eq!((&who["principal"], &lease["fencing_token"]), (&"api".into(), &1.into()));
+    let read = |file: &str| std::fs::read_to_string(directory.path().join(file)).unwrap();
+    let client = dlm_client::Client::builder()
+        .address(format!("https://localhost:{port}"))
+        .root_certificate(read("tls.crt"))
+        .bearer_token(dlm_client::BearerToken::new(read("token").trim()).unwrap());
+    let client = client.connect().await.unwrap();
+    client.lock("orders/43").await.unwrap().release().await.unwrap();
+    assert!(client.lock("other").await.is_err());
+}
+
+/// The block of commands in the README that has this text.
+fn readme_commands(text: &str) -> String {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let blocks = readme.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let found: Vec<&str> = blocks.filter(|block| block.contains(text)).collect();
+    let [commands] = found[..] else { panic!("{} blocks have {text}", found.len()) };
+    commands.to_owned()
 }

@@ -15,7 +15,7 @@
 //! - `chaos`: servers and databases that fail repeatedly under load
 //! - `database_outage`: an unavailable database, connections broken at a COMMIT
 //! - `disk_faults`: a disk that hangs, fails to sync, or is full
-//! - `examples`: the example programs, and the README's `curl` commands
+//! - `examples`: the example programs, and the README's commands
 //! - `foreign_clients`: requests as other libraries, proxies and probes send them
 //! - `full_disk`: a database that can't be written
 //! - `load_generator`: `dlm-load` on servers with and without protection
@@ -24,7 +24,7 @@
 //! - `postgres_connections`: what a connection must support, hanging and canceled
 //!   commits, newer schemas
 //! - `postgres_only`: row locks, late commits, concurrent startup, TLS
-//! - `proxies`: nginx in front of a server
+//! - `proxies`: nginx and HAProxy in front of a server
 //! - `replicas`: several servers on one Postgres database
 //! - `sockets`: upgrade, pings, silent peers, bookmarks, drain
 //! - `sqlite_locked`: a database file that another program has locked

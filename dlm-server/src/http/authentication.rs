@@ -5,7 +5,7 @@ use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 
 use super::caller::{Access, Caller};
 use super::response::Rejection;
-use super::route::{Route, RouteMatch};
+use super::route::RouteMatch;
 use super::ui;
 use crate::auth::{Authentication, Authenticator, Unauthenticated};
 
@@ -36,7 +36,7 @@ pub(super) fn authorization(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> 
 
 fn is_public(found: &RouteMatch<'_>, path: &str) -> bool {
     match found {
-        RouteMatch::Route(route, _) => matches!(route, Route::Livez | Route::Readyz),
+        RouteMatch::Route(route, _) => route.is_public(),
         RouteMatch::MethodNotAllowed(_) => false,
         RouteMatch::NotFound => ui::serves(path),
     }

@@ -51,6 +51,11 @@ pub(super) const ROUTES: [(Method, &str, Route); 18] = [
 ];
 
 impl Route {
+    /// Whether it is the same for everyone, so that no credential is needed.
+    pub(super) const fn is_public(self) -> bool {
+        matches!(self, Self::Livez | Self::Readyz)
+    }
+
     /// The route's name in logs and metrics.
     pub(super) const fn name(self) -> &'static str {
         match self {

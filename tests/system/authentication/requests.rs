@@ -39,6 +39,35 @@ fn routes() -> Vec<(Method, &'static str, Option<&'static str>, Option<&'static 
 }
 
 #[tokio::test]
+async fn openapi_document_says_which_operations_need_a_credential() {
+    let server = server(&AuthFile::new(&three_principals()));
+    let document = api(&server, "viewer-token").get("/openapi.json").await.ok();
+    let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+    assert_eq!(schemes["bearer"]["scheme"], "bearer");
+    let mut public = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let refused =
+                server.api().send(method, &path.replace("{name}", "a"), &[], None).await.status == 401;
+            let credentials = operation["security"].as_array().unwrap();
+            assert_eq!(!credentials.is_empty(), refused, "{path}");
+            assert_eq!(operation["responses"]["401"].is_object(), refused, "{path}");
+            for credential in credentials {
+                assert!(
+                    schemes.contains_key(credential.as_object().unwrap().keys().next().unwrap()),
+                    "{path}"
+                );
+            }
+            if !refused {
+                public.push(path.as_str());
+            }
+        }
+    }
+    assert_eq!(public, ["/livez", "/readyz"]);
+}
+
+#[tokio::test]
 async fn every_route_needs_a_token_and_the_role_for_it() {
     let file = AuthFile::new(&three_principals());
     let server = server(&file);

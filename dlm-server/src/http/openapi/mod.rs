@@ -2,8 +2,10 @@
 //! types.
 //!
 //! - `routes`: the descriptions of the routes
+//! - `security`: how a caller authenticates
 
 mod routes;
+mod security;
 
 use dlm_protocol as wire;
 use serde_json::{Map, Value, json};
@@ -94,6 +96,7 @@ pub fn document() -> String {
     document["info"]["version"] = json!(env!("CARGO_PKG_VERSION"));
     document["paths"] = Value::Object(paths);
     document["x-limits"] = limits();
+    document["components"]["securitySchemes"] = security::schemes();
     complete(&mut document["components"]["schemas"]);
     document.to_string()
 }
@@ -192,6 +195,7 @@ fn operation(path: &str, route: Route, description: &RouteDescription) -> Value 
     }
     let mut operation = json!({
         "operationId": route.name(), "summary": description.summary, "parameters": parameters, "responses": responses,
+        "security": security::required(route),
     });
     if takes_body {
         let body = description.body.map_or_else(no_fields, schema);

@@ -1,25 +1,31 @@
 //! Reverse proxies in front of a server.
+//!
+//! - `hardened`: with TLS, in front of a server with TLS that authenticates
+
+mod hardened;
 
 use dlm_client::{Client, TransportKind};
 use serde_json::json;
 
-use crate::harness::{Acquire, Api, Nginx, ServerProcess, Sqlite, WebSocket, eventually, spawn};
+use crate::harness::{Acquire, Api, ReverseProxy, ServerProcess, Sqlite, WebSocket, eventually, spawn};
 
 type TestServer = ServerProcess<Sqlite>;
 
 const NAMES: [&str; 8] = ["orders/42", "a//b", "a/../b", "%", "a%2Fb", "a b+c", "🔒", "acquire"];
 
-/// The configurations of nginx in the operations manual.
-fn documented() -> Vec<String> {
-    let manual = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/OPERATIONS.md");
-    let manual = std::fs::read_to_string(manual).unwrap();
-    let blocks = manual.split("```nginx\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    blocks.map(str::to_owned).collect()
+/// The blocks in this language of a document.
+fn documented(document: &str, language: &str) -> Vec<String> {
+    let file = format!("{}/../docs/{document}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(file).unwrap();
+    let fence = format!("```{language}\n");
+    let blocks = text.split(&fence).skip(1);
+    blocks.map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
 
 /// Starts nginx as the manual says, with another `location` if one is given.
-fn nginx(server: &TestServer, location: Option<&str>) -> Nginx {
-    let mut configuration = documented()[0].replace("listen 8080", "listen 127.0.0.1:PORT");
+fn nginx(server: &TestServer, location: Option<&str>) -> ReverseProxy {
+    let mut configuration =
+        documented("OPERATIONS.md", "nginx")[0].replace("listen 8080", "listen 127.0.0.1:PORT");
     if let Some(location) = location {
         let begin = configuration.find("    location / {\n").unwrap();
         configuration.truncate(begin);
@@ -27,7 +33,7 @@ fn nginx(server: &TestServer, location: Option<&str>) -> Nginx {
         configuration.push('}');
     }
     assert!(configuration.contains("127.0.0.1:7420"), "{configuration}");
-    Nginx::start(&configuration.replace("127.0.0.1:7420", server.url().trim_start_matches("http://")))
+    ReverseProxy::nginx(&configuration.replace("127.0.0.1:7420", server.url().trim_start_matches("http://")))
 }
 
 /// Every name, and the client with its session.
@@ -70,14 +76,16 @@ async fn waits_work_through(server: &TestServer, url: &str) {
 async fn nginx_as_documented_passes_names_waits_and_sockets() {
     let server = TestServer::start();
     let nginx = nginx(&server, None);
-    locks_work_through(&server, nginx.url()).await;
-    waits_work_through(&server, nginx.url()).await;
+    locks_work_through(&server, &nginx.url()).await;
+    waits_work_through(&server, &nginx.url()).await;
 }
 
 #[tokio::test]
 async fn nginx_as_documented_serves_below_a_prefix() {
     let server = TestServer::start();
-    let [server_block, location] = &documented()[..] else { panic!("two configurations") };
+    let [server_block, location] = &documented("OPERATIONS.md", "nginx")[..] else {
+        panic!("two configurations")
+    };
     let directives = server_block.lines().filter(|line| line.contains("    proxy_")).skip(1);
     let directives = directives.collect::<Vec<_>>().join("\n");
     let location = location.replace("# … and the other directives as above", &directives);
@@ -90,7 +98,7 @@ async fn proxy_that_decodes_names_is_recognized() {
     let server = TestServer::start();
     let location = "location / { proxy_pass http://127.0.0.1:7420/; proxy_set_header Host $http_host; }\n";
     let nginx = nginx(&server, Some(location));
-    let api = Api::new(nginx.url());
+    let api = Api::new(&nginx.url());
     api.lock("orders", &Acquire::exclusive()).await;
     for response in [
         api.acquire("orders/42", &Acquire::exclusive()).await,
