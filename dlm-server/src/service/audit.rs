@@ -180,3 +180,56 @@ impl Drop for RecordedForceRelease {
         self.audit.record_reserved(&self.record(self.end));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use dlm_protocol::AcquireRequest;
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::audit::{AuditDestination, AuditOptions};
+    use crate::auth::{Policies, Policy};
+    use crate::metrics::Metrics;
+    use crate::service::{Operation, Outcome, ServiceOptions};
+
+    #[tokio::test]
+    async fn a_force_release_whose_caller_hangs_up_has_a_record_that_its_end_is_unknown() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.jsonl");
+        let destination = AuditDestination::File(path.clone());
+        let metrics = Metrics::new();
+        let audit = AuditOptions { destination, strict: false, grants: false };
+        let audit = Audit::open(&audit, metrics.audit_records_lost()).unwrap();
+        let options = ServiceOptions {
+            database_url: format!("sqlite://{}", directory.path().join("test.db").display()),
+            writers: 1,
+            idle_retention: Duration::from_secs(60),
+            event_retention: Duration::from_secs(60),
+            event_limit: 1_000_000,
+            secret_file: None,
+        };
+        let policies = Policies::new(Policy::open());
+        let service = Service::open_with(options, policies, metrics, audit.clone()).await.unwrap();
+        let (principal, resource) = (Principal::anonymous(), ResourceName::try_from("a".to_owned()).unwrap());
+        let acquire =
+            Operation::Acquire { resource: resource.clone(), key: None, request: AcquireRequest::default() };
+        let Ok(Outcome::Lease(lease)) = service.call(&principal, acquire).await else { panic!("no lease") };
+        let request = ForceReleaseRequest {
+            fencing_token: lease.fencing_token,
+            reason: "a test".to_owned().try_into().unwrap(),
+        };
+        let ended = service.call(&principal, Operation::ForceRelease { resource, request }).now_or_never();
+        assert!(ended.is_none(), "a commit takes longer");
+        audit.flush();
+        let recorded = std::fs::read_to_string(&path).unwrap();
+        let outcomes = recorded.lines().map(|line| {
+            let record: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!((&record["verb"], &record["address"]), (&"force_release".into(), &().into()));
+            record["outcome"].as_str().unwrap().to_owned()
+        });
+        assert_eq!(outcomes.collect::<Vec<_>>(), ["attempted", "unknown"]);
+        service.close().await;
+    }
+}

@@ -233,15 +233,15 @@ impl Session {
     fn execute(&self, id: u64, permit: Permit, operation: SessionOperation) -> Pending {
         let (service, principal) = (self.service_for(id), self.principal.clone());
         let lease_ended = self.lease_ended.clone();
-        let reply = {
+        let recorded = service.audit().is_on().then(|| {
             let (verb, resource) = operation.subject();
-            let (resource, service, principal) = (resource.cloned(), service.clone(), principal.clone());
-            move |result: Result<SessionBody, Error>| {
-                if let Err(error) = &result {
-                    service.record_denied(&principal, verb, resource.as_ref(), error);
-                }
-                SessionReply { id, permit, result }
+            (service.clone(), principal.clone(), verb, resource.cloned())
+        });
+        let reply = move |result: Result<SessionBody, Error>| {
+            if let (Err(error), Some((service, principal, verb, resource))) = (&result, &recorded) {
+                service.record_denied(principal, verb, resource.as_ref(), error);
             }
+            SessionReply { id, permit, result }
         };
         match operation {
             SessionOperation::Acquire { resource, key, request } => Box::pin(async move {

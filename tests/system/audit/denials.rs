@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Error;
 
 use super::{Setup, assert_record, of_request, records};
-use crate::harness::{Acquire, Api, Authority, Trust, WebSocket};
+use crate::harness::{Acquire, Api, Authority, Backend, Trust, WebSocket};
 
 const SESSION: (&str, &str) = ("/v1/session", "dlm.session.v1");
 const EVENTS: (&str, &str) = ("/v1/events", "dlm.events.v1");
@@ -166,12 +166,33 @@ async fn denials_are_recorded_over_every_transport() {
     drop(server);
     // HTTP/2, over TLS.
     let authority = Authority::new();
-    let tls = setup.start(&authority.issue("server", "IP:127.0.0.1").arguments());
+    let tls = {
+        let identity = authority.issue("server", "IP:127.0.0.1");
+        setup.start(&[&identity.arguments()[..], &["--trusted-proxy", "127.0.0.1"]].concat())
+    };
     let over_http2 = Api::over_tls(tls.url(), Trust::new(&[&authority]).speaking(&["h2"]).config())
         .with_token("api-token");
-    let denied = over_http2.acquire("bills/1", &Acquire::exclusive()).await;
+    let headers = [("content-type", "application/json"), ("x-forwarded-for", "192.0.2.7")];
+    let path = "/v1/locks/bills%2F1/acquire";
+    let denied = over_http2.send(Method::POST, path, &headers, Some("{}".into())).await;
     assert_eq!(denied.version, reqwest::Version::HTTP_2);
     let denied = id_of(&denied.problem(403, "forbidden"));
-    let expected = json!({"principal": "api", "verb": "acquire", "resource": "bills/1", "code": "forbidden"});
+    let expected = json!({"principal": "api", "address": "192.0.2.7", "verb": "acquire", "resource": "bills/1",
+                          "code": "forbidden"});
     assert_record(&of_request(&setup.log, &denied, 1).await[0], &expected);
+}
+
+#[tokio::test]
+async fn a_quota_that_is_exceeded_is_recorded() {
+    let setup = Setup::new();
+    let server = setup.start(&[]);
+    server.database().execute(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
+         INSERT INTO tickets SELECT i, 'api', '', 9000000000000000 FROM n",
+    );
+    let api = server.api().with_token("api-token");
+    assert_eq!(send(&api, "quota", Method::POST, "/v1/tickets", json!({"purpose": "events"})).await, 429);
+    let expected =
+        json!({"principal": "api", "verb": "tickets", "code": "quota-exceeded", "outcome": "denied"});
+    assert_record(&of_request(&setup.log, "quota", 1).await[0], &expected);
 }

@@ -99,8 +99,8 @@ async fn what_can_not_be_recorded_is_counted_and_logged_and_goes_on() {
     eventually("all are counted", || async { lost(&ops).await == 22 }).await;
     let log = server.logs();
     assert!(log.contains("audit records lost") && log.contains("No space left on device"), "{log}");
-    // The rate of these lines is bounded.
-    assert_eq!(log.matches("audit records lost").count(), 1, "{log}");
+    // The rate of these lines is bounded: one in ten seconds.
+    assert!(log.matches("audit records lost").count() <= 3, "{log}");
 }
 
 #[tokio::test]

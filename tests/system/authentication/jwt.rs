@@ -157,6 +157,24 @@ async fn tokens_of_the_issuer_are_accepted_with_each_algorithm() {
 }
 
 #[tokio::test]
+async fn use_of_an_expired_jwt_is_recorded_with_its_principal() {
+    let file = auth_file("");
+    let log = file.beside("audit.jsonl");
+    let arguments = ["--auth-file", &file.path(), "--audit-log", log.to_str().unwrap()];
+    let server = TestServer::start_with(&arguments);
+    let expired =
+        |name| ISSUER.sign("ed", &header("EdDSA", "ed"), &with(claims(name), "exp", json!(now() - 60)));
+    for (name, principal) in [("ci", json!("ci")), ("nobody", Value::Null)] {
+        fs::write(&log, "").unwrap();
+        assert_eq!(status(&server, &expired(name)).await, 401);
+        let record = || serde_json::from_str::<Value>(&fs::read_to_string(&log).unwrap());
+        eventually("it is recorded", || async { record().is_ok() }).await;
+        let record = record().unwrap();
+        assert_eq!((&record["code"], &record["principal"]), (&json!("expired_jwt"), &principal), "{record}");
+    }
+}
+
+#[tokio::test]
 async fn every_other_jwt_is_refused() {
     let file = auth_file("");
     let server = super::server(&file);
