@@ -8,9 +8,7 @@ use std::process::ExitCode;
 
 use arguments::{Arguments, AuthCommand, Command, TokenCommand};
 use clap::Parser;
-use dlm_server::{
-    AuditOptions, Logging, Server, StartError, TokenRequest, check_auth_file, new_token, start_logging,
-};
+use dlm_server::{Logging, Server, StartError, TokenRequest, check_auth_file, new_token, start_logging};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -75,11 +73,7 @@ fn printed_by(command: &Command) -> Option<Result<String, String>> {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let audit = arguments.audit_log.as_deref().map(|destination| AuditOptions {
-        destination: destination.into(),
-        strict: arguments.audit_strict,
-        grants: arguments.audit_grants,
-    });
+    let audit = arguments.audit()?;
     let mut server = Server::builder()
         .probe_listen(arguments.probe_listen)
         .database_url(arguments.database_url)

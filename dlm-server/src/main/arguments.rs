@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use dlm_server::LogFormat;
+use dlm_server::{AuditOptions, LogFormat};
 
 /// A distributed lock manager: locks with leases, fencing tokens and a fair
 /// queue, over HTTP.
@@ -87,12 +87,12 @@ pub(crate) struct Arguments {
     #[arg(long, env = "DLM_AUDIT_LOG", value_name = "FILE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) audit_log: Option<String>,
 
-    /// Record grants in the audit log too.
-    #[arg(long, env = "DLM_AUDIT_GRANTS", requires = "audit_log")]
+    /// Record grants in the audit log too. Needs `--audit-log`.
+    #[arg(long, env = "DLM_AUDIT_GRANTS")]
     pub(crate) audit_grants: bool,
 
-    /// Refuse a force-release that can't be recorded in the audit log.
-    #[arg(long, env = "DLM_AUDIT_STRICT", requires = "audit_log")]
+    /// Refuse a force-release that can't be recorded in the audit log. Needs `--audit-log`.
+    #[arg(long, env = "DLM_AUDIT_STRICT")]
     pub(crate) audit_strict: bool,
 
     /// Allow a listen address that is reachable from other machines, without
@@ -146,6 +146,19 @@ pub(crate) struct Arguments {
     /// What to log to standard error, for example `info` or `dlm_server=debug`.
     #[arg(long = "log", env = "DLM_LOG", default_value = "info")]
     pub(crate) log: String,
+}
+
+impl Arguments {
+    /// The options of the audit log, if there is one.
+    pub(crate) fn audit(&self) -> Result<Option<AuditOptions>, &'static str> {
+        let (strict, grants) = (self.audit_strict, self.audit_grants);
+        match self.audit_log.as_deref() {
+            Some(log) => Ok(Some(AuditOptions { destination: log.into(), strict, grants })),
+            // Not checked by clap, for which a variable that is `false` is an argument.
+            None if strict || grants => Err("--audit-strict and --audit-grants need --audit-log"),
+            None => Ok(None),
+        }
+    }
 }
 
 #[derive(Debug, clap::Subcommand)]

@@ -183,8 +183,6 @@ impl Drop for RecordedForceRelease {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use dlm_protocol::AcquireRequest;
     use futures_util::FutureExt;
 
@@ -202,14 +200,7 @@ mod tests {
         let metrics = Metrics::new();
         let audit = AuditOptions { destination, strict: false, grants: false };
         let audit = Audit::open(&audit, metrics.audit_records_lost()).unwrap();
-        let options = ServiceOptions {
-            database_url: format!("sqlite://{}", directory.path().join("test.db").display()),
-            writers: 1,
-            idle_retention: Duration::from_secs(60),
-            event_retention: Duration::from_secs(60),
-            event_limit: 1_000_000,
-            secret_file: None,
-        };
+        let options = ServiceOptions::for_tests(directory.path());
         let policies = Policies::new(Policy::open());
         let service = Service::open_with(options, policies, metrics, audit.clone()).await.unwrap();
         let (principal, resource) = (Principal::anonymous(), ResourceName::try_from("a".to_owned()).unwrap());

@@ -60,6 +60,23 @@ pub struct ServiceOptions {
     pub max_subscribers_per_principal: usize,
 }
 
+#[cfg(test)]
+impl ServiceOptions {
+    /// An SQLite database in a directory.
+    pub(super) fn for_tests(directory: &Path) -> Self {
+        Self {
+            database_url: format!("sqlite://{}", directory.join("test.db").display()),
+            writers: 1,
+            idle_retention: Duration::from_secs(60),
+            event_retention: Duration::from_secs(60),
+            event_limit: 1_000_000,
+            secret_file: None,
+            max_sessions_per_principal: 10_000,
+            max_subscribers_per_principal: 1_000,
+        }
+    }
+}
+
 impl Service {
     /// Opens the store, runs pending migrations and starts the service. Without
     /// authentication: every caller is [`Principal::anonymous`](crate::Principal::anonymous),

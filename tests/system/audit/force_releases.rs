@@ -131,4 +131,8 @@ fn an_audit_log_that_can_not_be_opened_ends_the_start() {
         startup_error(&["--listen", "127.0.0.1:0", "--database-url", &database, "--audit-log", &missing]);
     let expected = format!("could not open the audit log {missing}: No such file or directory");
     assert!(error.contains(&expected), "{error}");
+    for option in ["--audit-strict", "--audit-grants"] {
+        let error = startup_error(&["--listen", "127.0.0.1:0", "--database-url", &database, option]);
+        assert!(error.contains("--audit-strict and --audit-grants need --audit-log"), "{error}");
+    }
 }

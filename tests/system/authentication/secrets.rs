@@ -68,9 +68,9 @@ async fn no_token_is_in_a_log_line_a_reply_a_metric_or_the_database() {
 /// Whether the files of an SQLite database contain these bytes.
 fn is_in_files(url: &str, bytes: &[u8]) -> bool {
     let directory = Path::new(url.strip_prefix("sqlite://").unwrap()).parent().unwrap();
-    let files = fs::read_dir(directory).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
+    let mut files = fs::read_dir(directory).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
     let contains = |file: Vec<u8>| file.windows(bytes.len()).any(|part| part == bytes);
-    files.map(contains).any(|found| found)
+    files.any(contains)
 }
 
 /// Whether a row of a Postgres database contains these bytes, as text or as bytes.

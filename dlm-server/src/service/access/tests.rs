@@ -28,16 +28,7 @@ struct Fixture {
 impl Fixture {
     async fn new(policy: Policy) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let options = ServiceOptions {
-            database_url: format!("sqlite://{}", directory.path().join("test.db").display()),
-            writers: 1,
-            idle_retention: Duration::from_secs(60),
-            event_retention: Duration::from_secs(60),
-            event_limit: 1_000_000,
-            secret_file: None,
-            max_sessions_per_principal: 10_000,
-            max_subscribers_per_principal: 1_000,
-        };
+        let options = ServiceOptions::for_tests(directory.path());
         let policies = Policies::new(policy);
         let service =
             Service::open_with(options, policies.clone(), Metrics::new(), Audit::default()).await.unwrap();
