@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dlm_protocol::RenewRequest;
+use dlm_protocol::{ProblemCode, RenewRequest};
 
 use crate::detached::DetachedLease;
 use crate::error::Error;
@@ -37,7 +37,8 @@ async fn adopt(handle: Handle, lease: DetachedLease) -> Result<LockGuard, Error>
     let mut late_renewals = 0;
     loop {
         let renew = || context.transport.renew(&lease.resource, &request, context.request_timeout);
-        let Answer { body: renewed, sent_at, socket } = context.with_retries(renew).await?;
+        let Answer { body: renewed, sent_at, socket } =
+            context.with_retries(renew).await.map_err(of_this_principal)?;
         let received_at = context.now();
         let term = Term::new(sent_at, received_at, renewed.elapsed_ms, renewed.ttl_ms);
         if received_at < term.deadline() {
@@ -56,8 +57,19 @@ async fn release(handle: Handle, lease: DetachedLease) -> Result<(), Error> {
     let _reservation = reserve(&lease)?;
     let context = handle.context();
     let release = || context.transport.release(&lease.resource, &lease.lease_id, context.request_timeout);
-    context.with_retries(release).await?;
+    context.with_retries(release).await.map_err(of_this_principal)?;
     Ok(())
+}
+
+/// Says what a lease that is refused may be: one of another principal.
+fn of_this_principal(error: impl Into<Error>) -> Error {
+    let error = error.into();
+    match error.code() {
+        Some(ProblemCode::NotHolder) => {
+            error.with_hint("only the principal that acquired a lease can adopt or release it")
+        }
+        _ => error,
+    }
 }
 
 fn reserve(lease: &DetachedLease) -> Result<Reservation, Error> {

@@ -138,7 +138,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`is_lost`](Error::is_lost) if the lease has ended, or if the replies take longer
+    /// [`is_lost`](Error::is_lost) if the lease has ended, or if it belongs to another
+    /// principal, which [`code`](Error::code) `NotHolder` says; or if the replies take longer
     /// than its TTL, in which case it is released; [`is_second_guard`](Error::is_second_guard) if it already has a guard in this
     /// process; [`is_connect`](Error::is_connect),
     /// [`is_timeout`](Error::is_timeout) and others if the server does not reply.

@@ -203,6 +203,12 @@ impl Error {
         Self::new(ErrorKind::SecondGuard, message)
     }
 
+    /// The same error, with more text.
+    pub(crate) fn with_hint(mut self, hint: &str) -> Self {
+        self.0.message = format!("{}; {hint}", self.0.message);
+        self
+    }
+
     pub(crate) fn closed() -> Self {
         Self::new(ErrorKind::Closed, "the client is closed".into())
     }

@@ -27,7 +27,7 @@ pub enum Error {
     },
     /// The lease id was never issued for this resource, or to another principal. The
     /// caller is not told which.
-    #[error("this lease id was never issued for this resource")]
+    #[error("this lease id was never issued to this principal for this resource")]
     NotHolder {
         /// The fencing token of the lease, if it is another principal's.
         fencing_token: Option<FencingToken>,

@@ -60,6 +60,26 @@ async fn right_that_is_taken_away_is_told_as_such() {
 }
 
 #[tokio::test]
+async fn lease_of_another_principal_can_not_be_adopted_and_the_error_says_why() {
+    let file = AuthFile::new(&three_principals());
+    let server = server(&file);
+    for kind in KINDS {
+        let owner = client(&server, kind, "api-token").await;
+        let lease = owner.lock("orders/1").await.unwrap().detach();
+        let other = client(&server, kind, "ops-token").await;
+        for error in
+            [other.adopt(&lease).await.map(drop).unwrap_err(), other.release(&lease).await.unwrap_err()]
+        {
+            assert_eq!(error.code(), Some(ProblemCode::NotHolder), "{kind:?}: {error:?}");
+            assert!(!error.is_retryable());
+            let text = error.to_string();
+            assert!(text.contains("only the principal that acquired a lease can adopt"), "{text}");
+        }
+        owner.adopt(&lease).await.unwrap().release().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn client_does_and_sees_what_its_principal_may() {
     let file = AuthFile::new(&three_principals());
     let server = server(&file);
