@@ -64,7 +64,8 @@ impl Service {
         let tracked = waits || knows_key == KnowsKey::No;
         let state = if tracked { QueueState::Queued(id) } else { QueueState::Absent };
         let system = self.0.access.system();
-        let mut guard = QueueGuard { system, name: on.name(), key: &claim, knows_key, state };
+        let sender = on.principal().name();
+        let mut guard = QueueGuard { system, sender, name: on.name(), key: &claim, knows_key, state };
         if let Err(error) = on.enqueue(op, self.1.session, admission, caller) {
             guard.state = QueueState::Absent;
             return Err(error.into());
@@ -139,6 +140,7 @@ impl Service {
         let key = ClaimKey { principal: Arc::clone(principal.name()), key: key.to_shared() };
         let guard = QueueGuard {
             system: self.0.access.system(),
+            sender: principal.name(),
             name: &name,
             key: &key,
             knows_key: KnowsKey::Unsure,
@@ -175,6 +177,8 @@ impl Service {
 /// is released: nobody else could release it.
 struct QueueGuard<'a> {
     system: System<'a>,
+    /// The principal of the request.
+    sender: &'a Arc<str>,
     name: &'a Name,
     key: &'a ClaimKey,
     /// Whether the caller knows the key, so that the waiter becomes away instead
@@ -215,8 +219,8 @@ impl QueueGuard<'_> {
             QueueState::Queued(request) => Some(request),
             QueueState::Unknown => None,
         };
-        let (name, key) = (Name::clone(self.name), self.key.clone());
-        let left = self.system.leave(Leave { name, key, request, knows_key, unexecuted });
+        let (sender, name, key) = (Arc::clone(self.sender), Name::clone(self.name), self.key.clone());
+        let left = self.system.leave(Leave { sender, name, key, request, knows_key, unexecuted });
         if left.is_err() {
             tracing::debug!("waiter not removed: the writer has stopped");
         }

@@ -100,7 +100,8 @@ async fn sweep(
     // Enqueue everything before waiting for the first result.
     let mut sweeps = Vec::new();
     let mut execute = |name: &Name, waiters| {
-        sweeps.push((Name::clone(name), writers.execute(Name::clone(name), Op::Sweep { waiters }, None)));
+        sweeps
+            .push((Name::clone(name), writers.execute(None, Name::clone(name), Op::Sweep { waiters }, None)));
     };
     for (name, mut waiters) in by_name {
         while waiters.len() > MAX_WAITERS {

@@ -1,5 +1,7 @@
 //! What a writer accepts, and its results.
 
+use std::sync::Arc;
+
 use dlm_engine::{ClaimKey, KnowsKey, Micros, Op, Refusal, Reply};
 use tokio::sync::oneshot;
 
@@ -39,9 +41,22 @@ pub(crate) enum Job {
     Maintenance(MaintenanceTask),
 }
 
+impl Job {
+    /// The principal that sent it; `None` for the server itself.
+    pub(super) fn sender(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Execute(execute) => execute.sender.as_ref(),
+            Self::Leave(leave) => Some(&leave.sender),
+            Self::Recheck(..) | Self::Maintenance(_) => None,
+        }
+    }
+}
+
 /// An operation, and the caller that waits for its result.
 #[derive(Debug)]
 pub(crate) struct Execute {
+    /// The principal of the caller; `None` for the server itself.
+    pub(crate) sender: Option<Arc<str>>,
     pub(crate) name: Name,
     pub(crate) op: Op,
     /// `None` if the operation is in no order with others.
@@ -68,6 +83,8 @@ impl Admission {
 /// A waiter's request is no longer open.
 #[derive(Debug)]
 pub(crate) struct Leave {
+    /// The principal of the request.
+    pub(crate) sender: Arc<str>,
     pub(crate) name: Name,
     pub(crate) key: ClaimKey,
     /// `None` for a request that has its reply already: the database failed

@@ -85,7 +85,7 @@ struct Writer {
 
 impl Writer {
     /// Enqueues a job, unless the writer is known to hang. See [`Inbox::push`].
-    fn push(&self, job: Job) -> Result<bool, EnqueueError> {
+    fn push(&self, job: Job) -> Result<(), EnqueueError> {
         match self.progress.is_stalled() {
             true => Err(EnqueueError::NoAnswer),
             false => self.inbox.push(job),
@@ -117,9 +117,11 @@ impl Writers {
         SessionId(self.0.next_session.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Enqueues an operation at once; the future waits for its result.
+    /// Enqueues an operation at once; the future waits for its result. `sender` is the
+    /// principal, or `None` for the server itself.
     pub(crate) fn execute(
         &self,
+        sender: Option<Arc<str>>,
         name: Name,
         op: Op,
         session: Option<SessionId>,
@@ -128,7 +130,7 @@ impl Writers {
         let caller = Caller { request: self.next_request(), reply };
         let (since, progress) = (since_boot(), Arc::clone(&self.writer(&name).progress));
         let admission = Admission::UNLIMITED;
-        let enqueued = self.enqueue(Execute { name, op, session, admission, caller });
+        let enqueued = self.enqueue(Execute { sender, name, op, session, admission, caller });
         async move {
             enqueued?;
             progress.answer(&mut result, since, || None).await
@@ -168,7 +170,14 @@ impl Writers {
             let caller = Caller { request: self.next_request(), reply };
             let (name, op) = (Name::from(""), Op::Sweep { waiters: Vec::new() });
             let admission = Admission::UNLIMITED;
-            writer.push(Job::Execute(Execute { name, op, session: None, admission, caller }))?;
+            writer.push(Job::Execute(Execute {
+                sender: None,
+                name,
+                op,
+                session: None,
+                admission,
+                caller,
+            }))?;
             Ok((Arc::clone(&writer.progress), result))
         };
         let since = since_boot();
@@ -184,20 +193,20 @@ impl Writers {
     /// Enqueues an operation; the result goes to its caller.
     pub(crate) fn enqueue(&self, execute: Execute) -> Result<(), EnqueueError> {
         let enqueued = self.writer(&execute.name).push(Job::Execute(execute));
-        if matches!(enqueued, Ok(true) | Err(EnqueueError::QueueFull)) {
+        if enqueued == Err(EnqueueError::QueueFull) {
             self.0.metrics.operation_refused();
         }
-        enqueued.map(drop)
+        enqueued
     }
 
     /// Reports that a waiter's request is no longer open.
     pub(crate) fn leave(&self, leave: Leave) -> Result<(), EnqueueError> {
-        self.writer(&leave.name).inbox.push(Job::Leave(leave)).map(drop)
+        self.writer(&leave.name).inbox.push(Job::Leave(leave))
     }
 
     /// Re-evaluates a parked waiter, whose wait may have ended at a peer.
     pub(crate) fn recheck(&self, name: Name, key: ClaimKey) -> Result<(), EnqueueError> {
-        self.writer(&name).inbox.push(Job::Recheck(name, key)).map(drop)
+        self.writer(&name).inbox.push(Job::Recheck(name, key))
     }
 
     /// Runs a maintenance task on a writer's connection, between two batches.

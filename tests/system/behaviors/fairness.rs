@@ -6,8 +6,7 @@ use serde_json::json;
 
 use super::super::TestServer;
 use crate::harness::{
-    Acquire, AuthFile, Flood, WebSocket, eventually, exclusive_test_lock, new_key, now, principal, rounds,
-    spawn,
+    Acquire, AuthFile, Crowd, FLOODED_LOCKS, Flood, WebSocket, eventually, exclusive_test_lock, now, principal, rounds, spawn,
 };
 
 /// How much slower the other principal may be, and from which latency on.
@@ -17,8 +16,6 @@ const FLOOR: Duration = Duration::from_millis(20);
 const CYCLES: usize = 200;
 /// A noisy machine may spoil a round, not all of them.
 const ROUNDS: usize = 3;
-/// The names that the waiters of the flood wait for.
-const QUEUES: usize = 50;
 const TTL_MS: u64 = 4000;
 
 /// How much the flood is. `script/test-full` runs it at the full size.
@@ -70,26 +67,14 @@ async fn hold(server: &TestServer) -> tokio::task::JoinHandle<()> {
 }
 
 /// Has the flood's principal hold all its locks, with so many waiters.
-async fn enqueue_waiters(server: &TestServer, waiters: usize) -> WebSocket {
-    let mut session =
-        WebSocket::with_token(server.url(), "/v1/session", "dlm.session.v1", "flood-token").await.unwrap();
+async fn enqueue_waiters(server: &TestServer, waiters: usize) -> Crowd {
     let api = server.api().with_token("flood-token");
-    for queue in 0..QUEUES {
-        api.lock(&format!("flood/{queue}"), &Acquire::exclusive().ttl(3_600_000)).await;
+    for lock in 0..FLOODED_LOCKS {
+        api.lock(&format!("flood/{lock}"), &Acquire::exclusive().ttl(3_600_000)).await;
     }
-    for number in 0..waiters {
-        let acquire = json!({
-            "resource": format!("flood/{}", number % QUEUES), "idempotency_key": new_key(), "wait_ms": 3_600_000,
-        });
-        session.send_buffered("acquire", acquire).await;
-        if number % 5000 == 4999 {
-            session.flush().await;
-            eventually("they are queued", || async { waiting(server).await > number as u64 }).await;
-        }
-    }
-    session.flush().await;
+    let crowd = Crowd::enqueue(server.url(), "flood-token", waiters).await;
     eventually("all are queued", || async { waiting(server).await == waiters as u64 }).await;
-    session
+    crowd
 }
 
 async fn waiting(server: &TestServer) -> u64 {
@@ -106,7 +91,7 @@ async fn a_principal_that_floods_does_not_slow_down_another_one() {
     // The same flood aimed at a second server takes as much of the machine.
     let (server, idle) = (start(), start());
     let holding = hold(&server).await;
-    let _waiters = (enqueue_waiters(&server, waiters).await, enqueue_waiters(&idle, waiters).await);
+    let crowds = (enqueue_waiters(&server, waiters).await, enqueue_waiters(&idle, waiters).await);
     let mut session =
         WebSocket::with_token(server.url(), "/v1/session", "dlm.session.v1", "quiet-token").await.unwrap();
     let mut measured = Vec::new();
@@ -133,4 +118,6 @@ async fn a_principal_that_floods_does_not_slow_down_another_one() {
     holding.abort();
     let status = server.api().with_token("quiet-token").status("quiet/held").await;
     assert_eq!(status["holders"][0]["fencing_token"], 1, "the lease was lost: {status}");
+    assert_eq!(waiting(&server).await, waiters as u64, "a waiter lost its place");
+    drop(crowds);
 }

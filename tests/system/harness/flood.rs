@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
@@ -16,7 +18,8 @@ use super::{new_key, now, spawn};
 
 /// Time between two bursts.
 const TICK: Duration = Duration::from_millis(10);
-const LOCKS: usize = 50;
+/// How many locks below `flood/` are used.
+pub(crate) const LOCKS: usize = 50;
 
 /// Requests at a fixed rate over one session: acquires of locks in use that do not wait,
 /// each with a key of its own, and checks.
@@ -30,21 +33,8 @@ pub(crate) struct Flood {
 impl Flood {
     /// Sends so many requests per second on locks below `flood/`.
     pub(crate) async fn start(server: &str, token: &str, per_second: usize) -> Self {
-        let host = server.trim_start_matches("http://");
-        let mut request = format!("ws://{host}/v1/session").into_client_request().expect("a request");
-        let authorization = HeaderValue::try_from(format!("Bearer {token}")).expect("a header");
-        request.headers_mut().insert("authorization", authorization);
-        let connection = TcpStream::connect(host).await.expect("a connection");
-        connection.set_nodelay(true).expect("no delay");
-        let (socket, _) = tokio_tungstenite::client_async(request, connection).await.expect("an upgrade");
-        let (mut sender, mut receiver) = socket.split();
         let (stop, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
-        let counter = Arc::clone(&answered);
-        let reading = spawn(async move {
-            while let Some(Ok(message)) = receiver.next().await {
-                counter.fetch_add(u64::from(message.is_text()), Ordering::Relaxed);
-            }
-        });
+        let (mut sender, reading) = session(server, token, Arc::clone(&answered)).await;
         let stopped = Arc::clone(&stop);
         let sent = spawn(async move {
             let (began, mut sent) = (now(), 0_u64);
@@ -85,4 +75,52 @@ impl Flood {
         self.reading.abort();
         sent
     }
+}
+
+/// The waiters of one session, which stays open until this is dropped.
+pub(crate) struct Crowd {
+    _sender: Sender,
+    reading: JoinHandle<()>,
+}
+
+impl Crowd {
+    /// Sends so many acquires that wait, on locks below `flood/`.
+    pub(crate) async fn enqueue(server: &str, token: &str, waiters: usize) -> Self {
+        let (mut sender, reading) = session(server, token, Arc::default()).await;
+        for id in 0..waiters {
+            let acquire = json!({
+                "id": id, "op": "acquire", "resource": format!("flood/{}", id % LOCKS), "idempotency_key": new_key(),
+                "wait_ms": 3_600_000,
+            });
+            sender.feed(Message::text(acquire.to_string())).await.expect("the frame is sent");
+        }
+        sender.flush().await.expect("the frames are sent");
+        Self { _sender: sender, reading }
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
+}
+
+type Sender = SplitSink<WebSocketStream<TcpStream>, Message>;
+
+/// Opens a session that is read all the time, and counts what it receives.
+async fn session(server: &str, token: &str, received: Arc<AtomicU64>) -> (Sender, JoinHandle<()>) {
+    let host = server.trim_start_matches("http://");
+    let mut request = format!("ws://{host}/v1/session").into_client_request().expect("a request");
+    let authorization = HeaderValue::try_from(format!("Bearer {token}")).expect("a header");
+    request.headers_mut().insert("authorization", authorization);
+    let connection = TcpStream::connect(host).await.expect("a connection");
+    connection.set_nodelay(true).expect("no delay");
+    let (socket, _) = tokio_tungstenite::client_async(request, connection).await.expect("an upgrade");
+    let (sender, mut receiver) = socket.split();
+    let reading = spawn(async move {
+        while let Some(Ok(message)) = receiver.next().await {
+            received.fetch_add(u64::from(message.is_text()), Ordering::Relaxed);
+        }
+    });
+    (sender, reading)
 }

@@ -36,7 +36,7 @@ pub(crate) use binaries::binary;
 pub(crate) use clock::FakeClock;
 pub(crate) use disk_faults::{DiskFault, FaultyDisk};
 pub(crate) use fault_proxy::{FaultProxy, NetworkFault};
-pub(crate) use flood::Flood;
+pub(crate) use flood::{Crowd, Flood, LOCKS as FLOODED_LOCKS};
 pub(crate) use kill_on_drop::KillOnDrop;
 pub(crate) use machine_delay::MachineDelay;
 pub(crate) use peer_messages::PeerMessages;

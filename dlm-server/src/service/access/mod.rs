@@ -233,7 +233,8 @@ impl OnResource<'_> {
         op: Op,
         session: Option<SessionId>,
     ) -> impl Future<Output = Result<OperationResult, Error>> + use<> {
-        let executing = self.access.writers.execute(Name::clone(&self.name), op, session);
+        let executing =
+            self.access.writers.execute(Some(self.sender()), Name::clone(&self.name), op, session);
         async move { Ok(executing.await?) }
     }
 
@@ -249,8 +250,12 @@ impl OnResource<'_> {
         admission: Admission,
         caller: Caller,
     ) -> Result<(), EnqueueError> {
-        let name = Name::clone(&self.name);
-        self.access.writers.enqueue(Execute { name, op, session, admission, caller })
+        let (sender, name) = (Some(self.sender()), Name::clone(&self.name));
+        self.access.writers.enqueue(Execute { sender, name, op, session, admission, caller })
+    }
+
+    fn sender(&self) -> Arc<str> {
+        Arc::clone(self.principal.name())
     }
 
     /// Waits for a result. See [`Writers::answer`].
@@ -333,7 +338,7 @@ impl<'a> System<'a> {
         name: Name,
         op: Op,
     ) -> impl Future<Output = Result<OperationResult, Error>> + use<> {
-        let executing = self.0.writers.execute(name, op, None);
+        let executing = self.0.writers.execute(None, name, op, None);
         async move { Ok(executing.await?) }
     }
 

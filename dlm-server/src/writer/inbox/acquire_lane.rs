@@ -4,23 +4,17 @@
 //! one principal stay in the order in which they arrived.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
 
-use dlm_engine::Op;
-
-use super::Numbered;
 use super::order_tag::{self, OrderTag};
+use super::{Numbered, Sender, fair_share};
 use crate::store::Name;
 use crate::writer::job::{Execute, Job, Leave, Unexecuted};
-
-/// The principal that sent a job; `None` for the server itself.
-type Sender = Option<Arc<str>>;
 
 /// Acquires and maintenance tasks by number.
 #[derive(Default)]
 pub(super) struct AcquireLane {
     jobs: HashMap<u64, Job>,
-    /// The numbers of the jobs of each principal; those of maintenance are under `None`.
+    /// The numbers of the jobs of each sender.
     queues: HashMap<Sender, BTreeSet<u64>>,
     /// Whose turn it is: each sender with a queue once.
     turns: VecDeque<Sender>,
@@ -42,7 +36,7 @@ impl AcquireLane {
         for tag in order_tag::of(&job) {
             self.tagged.entry(tag).or_default().push_back(number);
         }
-        let sender = sender_of(&job);
+        let sender = job.sender().cloned();
         let queue = self.queues.entry(sender.clone()).or_default();
         if queue.is_empty() {
             self.turns.push_back(sender);
@@ -51,31 +45,24 @@ impl AcquireLane {
         self.jobs.insert(number, job);
     }
 
+    /// Whether a sender may not add a job because the lane has `max` jobs.
+    pub(super) fn is_full_for(&self, sender: &Sender, max: usize) -> bool {
+        let own = self.queues.get(sender).map_or(0, BTreeSet::len);
+        self.len() >= max && own >= fair_share(max, self.queues.len(), own)
+    }
+
     /// Takes the first job of the sender whose turn it is, of those with a number below
-    /// this one.
-    pub(super) fn pop_before(&mut self, number: u64) -> Option<Job> {
+    /// the limit of their sender.
+    pub(super) fn pop_below(&mut self, limit: impl Fn(&Sender) -> u64) -> Option<Job> {
         for _ in 0..self.turns.len() {
             self.turns.rotate_left(1);
-            let first = self.turns.back().and_then(|sender| self.queues.get(sender)?.first());
-            if let Some(first) = first.copied().filter(|first| *first < number) {
+            let Some(sender) = self.turns.back() else { break };
+            let first = self.queues.get(sender).and_then(BTreeSet::first).copied();
+            if let Some(first) = first.filter(|first| *first < limit(sender)) {
                 return self.remove(first);
             }
         }
         None
-    }
-
-    /// Makes room for one more job of the same sender: takes the newest acquire of the
-    /// sender that has most of them. `None` if that is the sender itself.
-    pub(super) fn evict_for(&mut self, job: &Job) -> Option<Execute> {
-        let sender = sender_of(job);
-        let own = self.queues.get(&sender).map_or(0, BTreeSet::len);
-        let acquires = self.queues.iter().filter(|(sender, _)| sender.is_some());
-        let (_, longest) = acquires.max_by_key(|(_, queue)| queue.len())?;
-        let newest = longest.last().copied().filter(|_| longest.len() > own + 1)?;
-        match self.remove(newest)? {
-            Job::Execute(execute) => Some(execute),
-            _ => None,
-        }
     }
 
     /// Takes the acquire that a leave withdraws.
@@ -121,7 +108,7 @@ impl AcquireLane {
 
     fn remove(&mut self, number: u64) -> Option<Job> {
         let job = self.jobs.remove(&number)?;
-        let sender = sender_of(&job);
+        let sender = job.sender().cloned();
         if let Some(queue) = self.queues.get_mut(&sender) {
             queue.remove(&number);
             if queue.is_empty() {
@@ -139,12 +126,5 @@ impl AcquireLane {
             }
         }
         Some(job)
-    }
-}
-
-fn sender_of(job: &Job) -> Sender {
-    match job {
-        Job::Execute(Execute { op: Op::Acquire { key, .. }, .. }) => Some(Arc::clone(&key.principal)),
-        _ => None,
     }
 }

@@ -9,10 +9,11 @@
 //! Jobs with an order tag in common are executed in the order in which they were
 //! enqueued: operations of one session on one resource, and operations with one
 //! key. So an urgent job takes the acquires ahead of it that share a tag into its
-//! own lane, and an acquire is never taken while an earlier urgent job waits.
+//! own lane, and an acquire is never taken while an earlier urgent job of its sender waits.
 //!
-//! Among acquires, principals take turns. Acquires that share a tag have one principal, so
-//! this keeps their order.
+//! In both lanes principals take turns, and none can fill a lane so that others are
+//! refused. Jobs that share a tag have one sender, whose jobs stay in order. What the
+//! server does itself goes first.
 //!
 //! There are two exceptions, which execute nothing out of order: a leave can withdraw
 //! its own acquire, and a cancel puts acquires with its key behind itself, where its
@@ -22,8 +23,8 @@ mod acquire_lane;
 mod order_tag;
 #[cfg(test)]
 mod tests;
+mod urgent_lane;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -35,11 +36,12 @@ use super::job::{EnqueueError, Execute, Job, OperationError};
 use crate::clock::since_boot;
 use acquire_lane::AcquireLane;
 use order_tag::OrderTag;
+use urgent_lane::UrgentLane;
 
-/// Beyond this number, acquires of the principal with most of them are refused, so that a caller learns of the overload
+/// Beyond this number, acquires of a sender that has its share are refused, so that a caller learns of the overload
 /// while its request is still of use.
 const MAX_ACQUIRES: usize = 20_000;
-/// Urgent operations of callers beyond this number are refused.
+/// Beyond this number, urgent operations of a sender that has its share are refused.
 const MAX_URGENT: usize = 50_000;
 /// Acquires get at least one of this many places in a batch, so that urgent jobs never
 /// starve them.
@@ -70,24 +72,25 @@ impl fmt::Debug for Inbox {
     }
 }
 
+/// The principal that sent a job; `None` for the server itself.
+type Sender = Option<Arc<str>>;
+
+/// How many jobs a sender may have in a lane that is full, while so many principals have
+/// some. `own` is how many it has.
+fn fair_share(max: usize, principals: usize, own: usize) -> usize {
+    let sharing = principals + usize::from(own == 0);
+    max / sharing.max(1)
+}
+
 /// A job with its number: its place in the order of arrival.
 struct Numbered {
     number: u64,
     job: Job,
 }
 
-/// What has become of a job, and which acquire will not be executed.
-enum Pushed {
-    Added,
-    /// The job has withdrawn this acquire.
-    Withdrew(Execute),
-    /// The acquire had to make room for the job.
-    Instead(Execute),
-}
-
 #[derive(Default)]
 struct Lanes {
-    urgent: VecDeque<Numbered>,
+    urgent: UrgentLane,
     acquires: AcquireLane,
     last_number: u64,
     closed: bool,
@@ -96,15 +99,14 @@ struct Lanes {
 }
 
 impl Inbox {
-    /// Enqueues a job. Only operations of callers are refused when their lane is full; in
-    /// that of acquires, one of the principal that has most of them. Returns whether that
-    /// was another one than this.
-    pub(super) fn push(&self, job: Job) -> Result<bool, EnqueueError> {
+    /// Enqueues a job. Only operations are refused when their lane is full, and only if
+    /// their sender has its share of the lane.
+    pub(super) fn push(&self, job: Job) -> Result<(), EnqueueError> {
         let mut lanes = self.lock();
         if lanes.closed {
             return Err(EnqueueError::Stopped);
         }
-        let pushed = lanes.push(job)?;
+        let withdrawn = lanes.push(job)?;
         let wake = std::mem::take(&mut lanes.sleeping);
         self.len.store(lanes.len(), Ordering::Release);
         drop(lanes);
@@ -112,11 +114,10 @@ impl Inbox {
             self.arrived.notify_one();
         }
         // Wakes a task, so not under the mutex.
-        let refused_instead = matches!(pushed, Pushed::Instead(_));
-        if let Pushed::Withdrew(execute) | Pushed::Instead(execute) = pushed {
+        if let Some(execute) = withdrawn {
             execute.caller.reply(Err(OperationError::Overloaded), Micros::MAX);
         }
-        Ok(refused_instead)
+        Ok(())
     }
 
     /// Refuses all further jobs. Those already enqueued are still taken.
@@ -174,49 +175,57 @@ impl Lanes {
         self.urgent.len() + self.acquires.len()
     }
 
-    fn push(&mut self, job: Job) -> Result<Pushed, EnqueueError> {
+    /// Returns the acquire that the job withdraws.
+    fn push(&mut self, job: Job) -> Result<Option<Execute>, EnqueueError> {
         self.last_number += 1;
         let number = self.last_number;
         match &job {
-            Job::Execute(Execute { op: Op::Acquire { .. }, .. }) if self.acquires.len() >= MAX_ACQUIRES => {
-                let evicted = self.acquires.evict_for(&job).ok_or(EnqueueError::QueueFull)?;
-                self.acquires.push(number, job);
-                return Ok(Pushed::Instead(evicted));
+            Job::Execute(Execute { op: Op::Acquire { .. }, sender, .. })
+                if self.acquires.is_full_for(sender, MAX_ACQUIRES) =>
+            {
+                return Err(EnqueueError::QueueFull);
             }
             // Maintenance comes behind everything that was enqueued before it.
             Job::Execute(Execute { op: Op::Acquire { .. }, .. }) | Job::Maintenance(_) => {
                 self.acquires.push(number, job);
-                return Ok(Pushed::Added);
+                return Ok(None);
             }
-            Job::Execute(_) if self.urgent.len() >= MAX_URGENT => return Err(EnqueueError::QueueFull),
+            Job::Execute(Execute { sender, .. }) if self.urgent.is_full_for(sender, MAX_URGENT) => {
+                return Err(EnqueueError::QueueFull);
+            }
             Job::Leave(leave) => {
                 if let Some(withdrawn) = self.acquires.withdraw(leave) {
-                    return Ok(Pushed::Withdrew(withdrawn));
+                    return Ok(Some(withdrawn));
                 }
             }
             Job::Execute(_) | Job::Recheck(..) => {}
         }
         if self.acquires.is_empty() {
-            self.urgent.push_back(Numbered { number, job });
-            return Ok(Pushed::Added);
+            self.urgent.push(Numbered { number, job });
+            return Ok(None);
         }
         let is_cancel = matches!(&job, Job::Execute(Execute { op: Op::Cancel { .. }, .. }));
         let (ahead, behind): (Vec<_>, Vec<_>) =
             order_tag::of(&job).partition(|tag| !is_cancel || matches!(tag, OrderTag::Session(..)));
-        self.urgent.extend(self.acquires.take_ordered(ahead));
-        self.urgent.push_back(Numbered { number, job });
-        self.urgent.extend(behind.iter().flat_map(|tag| self.acquires.take_tagged(tag)));
-        Ok(Pushed::Added)
+        self.acquires.take_ordered(ahead).for_each(|ahead| self.urgent.push(ahead));
+        self.urgent.push(Numbered { number, job });
+        for tag in &behind {
+            self.acquires.take_tagged(tag).into_iter().for_each(|behind| self.urgent.push(behind));
+        }
+        Ok(None)
     }
 
     fn take(&mut self, room: usize, jobs: &mut Vec<Job>) {
         let end = jobs.len() + room;
         let share = if self.acquires.is_empty() { 0 } else { room / ACQUIRE_SHARE };
         self.take_urgent(room - share, jobs);
-        // The acquires that came before all urgent jobs that are left.
-        let first = self.urgent.iter().map(|urgent| urgent.number).min().unwrap_or(u64::MAX);
+        // The acquires that came before all urgent jobs of their sender that are left.
+        let first = self.urgent.first_numbers();
+        let limit = |sender: &Sender| {
+            sender.as_ref().and_then(|principal| first.get(principal)).copied().unwrap_or(u64::MAX)
+        };
         while jobs.len() < end
-            && let Some(job) = self.acquires.pop_before(first)
+            && let Some(job) = self.acquires.pop_below(limit)
         {
             jobs.push(job);
         }
@@ -224,8 +233,7 @@ impl Lanes {
     }
 
     fn take_urgent(&mut self, room: usize, jobs: &mut Vec<Job>) {
-        let count = room.min(self.urgent.len());
-        jobs.extend(self.urgent.drain(..count).map(|urgent| urgent.job));
+        jobs.extend(std::iter::from_fn(|| self.urgent.pop()).take(room));
     }
 }
 

@@ -28,7 +28,8 @@ pub(super) fn of(job: &Job) -> impl Iterator<Item = OrderTag> + use<> {
     key.into_iter().chain(session)
 }
 
-fn key_of(op: &Op) -> Option<&ClaimKey> {
+/// The claim that an operation concerns.
+pub(super) fn key_of(op: &Op) -> Option<&ClaimKey> {
     match op {
         Op::Acquire { key, .. }
         | Op::Leave { key, .. }

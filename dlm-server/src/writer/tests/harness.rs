@@ -115,7 +115,9 @@ impl TestWriter {
         let caller = Caller { request, reply };
         let session = session.map(SessionId);
         let (name, admission) = (Name::from(name), Admission::UNLIMITED);
-        self.inbox.push(Job::Execute(Execute { name, op, session, admission, caller })).unwrap();
+        self.inbox
+            .push(Job::Execute(Execute { sender: Some("".into()), name, op, session, admission, caller }))
+            .unwrap();
         (request, answer)
     }
 
@@ -131,7 +133,9 @@ impl TestWriter {
     pub(super) fn leave(&mut self, name: &str, key: &str, request: Option<RequestId>, knows_key: KnowsKey) {
         let (name, key) = (Name::from(name), ClaimKey::new("", key));
         let unexecuted = Unexecuted::Withdraw;
-        self.inbox.push(Job::Leave(Leave { name, key, request, knows_key, unexecuted })).unwrap();
+        self.inbox
+            .push(Job::Leave(Leave { sender: "".into(), name, key, request, knows_key, unexecuted }))
+            .unwrap();
     }
 
     pub(super) fn turn(&mut self) {

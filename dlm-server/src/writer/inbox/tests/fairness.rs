@@ -1,14 +1,20 @@
 //! Principals take turns.
 
-use super::super::{Depth, Inbox, MAX_ACQUIRES};
+use dlm_engine::{ClaimKey, Op};
+
+use super::super::{Inbox, MAX_ACQUIRES, MAX_URGENT};
 use super::{acquire_of, execute, leave, renew, take_numbers};
-use crate::writer::job::{EnqueueError, Job, OperationError, Unexecuted};
+use crate::writer::job::{EnqueueError, Job, Unexecuted};
 use crate::writer::tests::{Random, rounds};
 
 fn push(inbox: &Inbox, number: u64, principal: &str) -> super::Answer {
     let (job, answer) = execute(number, "a", None, acquire_of(principal, &format!("k{number}")));
     inbox.push(job).unwrap();
     answer
+}
+
+fn renew_of(principal: &str, key: &str) -> Op {
+    Op::Renew { key: ClaimKey::new(principal, key), token: 1, ttl_ms: None }
 }
 
 #[test]
@@ -42,40 +48,56 @@ fn an_acquire_that_is_withdrawn_gives_up_its_turn() {
     push(&inbox, 3, "b");
     let Job::Leave(mut withdrawal) = leave("a", "k1", Some(1), Unexecuted::Withdraw) else { unreachable!() };
     withdrawal.key.principal = "a".into();
+    withdrawal.sender = "a".into();
     inbox.push(Job::Leave(withdrawal)).unwrap();
     push(&inbox, 4, "a");
     assert_eq!(take_numbers(&inbox, 10), [2, 4, 3]);
 }
 
 #[test]
-fn a_principal_that_fills_the_lane_makes_room_for_others() {
+fn a_principal_that_fills_the_lane_of_acquires_leaves_others_their_share() {
     let inbox = Inbox::default();
-    let mut last = None;
-    for number in 1..=MAX_ACQUIRES as u64 {
-        last = Some(push(&inbox, number, "flood"));
+    let max = MAX_ACQUIRES as u64;
+    for number in 1..=max {
+        push(&inbox, number, "flood");
     }
-    let (job, _) = execute(0, "a", None, acquire_of("flood", "k"));
-    assert_eq!(inbox.push(job), Err(EnqueueError::QueueFull));
-    let (job, _other) = execute(90_000, "a", None, acquire_of("other", "k"));
-    assert_eq!(inbox.push(job), Ok(true), "another acquire was refused instead");
-    let refused = last.unwrap().try_recv().unwrap();
-    assert!(matches!(refused.outcome, Err(OperationError::Overloaded)), "{refused:?}");
-    assert_eq!(inbox.take(0, &mut Vec::new()), Depth { urgent: 0, acquires: MAX_ACQUIRES });
-    assert_eq!(take_numbers(&inbox, 2), [1, 90_000]);
+    let admitted = |principal: &str| {
+        let acquire = |number| execute(number, "a", None, acquire_of(principal, &format!("k{number}"))).0;
+        (max + 1..=2 * max).take_while(|number| inbox.push(acquire(*number)).is_ok()).count()
+    };
+    assert_eq!(admitted("flood"), 0);
+    assert_eq!(admitted("other"), MAX_ACQUIRES / 2);
+    assert_eq!(admitted("third"), MAX_ACQUIRES / 3);
+    assert_eq!(admitted("flood") + admitted("other"), 0);
+    assert_eq!(take_numbers(&inbox, 3), [1, max + 1, max + 1]);
 }
 
 #[test]
-fn no_principal_gets_more_than_an_equal_share_of_a_full_lane() {
+fn a_principal_that_fills_the_urgent_lane_leaves_others_their_share() {
     let inbox = Inbox::default();
-    let half = MAX_ACQUIRES as u64 / 2;
-    let answers: Vec<_> = (0..2 * half).map(|number| push(&inbox, number, "flood")).collect();
-    let mut admitted = 0;
-    for number in 0..2 * half {
-        let (job, _) = execute(number, "a", None, acquire_of("other", &format!("k{number}")));
-        admitted += u64::from(inbox.push(job).is_ok());
+    for number in 1..=MAX_URGENT as u64 {
+        inbox.push(execute(number, "a", None, renew_of("flood", "k")).0).unwrap();
     }
-    assert_eq!(admitted, half);
-    drop(answers);
+    assert_eq!(inbox.push(execute(0, "a", None, renew_of("flood", "k")).0), Err(EnqueueError::QueueFull));
+    inbox.push(execute(90_000, "a", None, renew_of("other", "k")).0).unwrap();
+    assert_eq!(take_numbers(&inbox, 3), [1, 90_000, 2]);
+}
+
+#[test]
+fn urgent_jobs_of_principals_are_taken_in_turn_and_those_of_the_server_first() {
+    let inbox = Inbox::default();
+    for number in 1..=100 {
+        inbox.push(execute(number, "a", None, renew_of("flood", "k")).0).unwrap();
+    }
+    push(&inbox, 101, "other");
+    inbox.push(execute(102, "a", None, renew_of("other", "x")).0).unwrap();
+    let (mut sweep, _answer) = execute(103, "a", None, Op::Sweep { waiters: Vec::new() });
+    if let Job::Execute(execute) = &mut sweep {
+        execute.sender = None;
+    }
+    inbox.push(sweep).unwrap();
+    // The acquire of the other one does not wait for the flood's urgent jobs.
+    assert_eq!(take_numbers(&inbox, 8), [103, 1, 102, 2, 3, 4, 5, 101]);
 }
 
 /// Of each principal, jobs come in the order in which they were sent. And while a

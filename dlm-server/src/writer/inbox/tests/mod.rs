@@ -11,7 +11,7 @@ use std::sync::Arc;
 use dlm_engine::{ClaimKey, KnowsKey, Mode, Op, Request};
 use tokio::sync::oneshot;
 
-use super::Inbox;
+use super::{Inbox, order_tag};
 use crate::store::Name;
 use crate::writer::job::{
     Admission, Caller, Execute, Job, Leave, OperationResult, RequestId, SessionId, Unexecuted,
@@ -25,7 +25,9 @@ pub(super) fn execute(number: u64, name: &str, session: Option<u64>, op: Op) -> 
     let caller = Caller { request: RequestId(number), reply };
     let session = session.map(SessionId);
     let (name, admission) = (Name::from(name), Admission::UNLIMITED);
-    (Job::Execute(Execute { name, op, session, admission, caller }), answer)
+    // Maintenance aside, whoever sends an operation without a key is the anonymous principal.
+    let sender = Some(order_tag::key_of(&op).map_or_else(|| "".into(), |key| Arc::clone(&key.principal)));
+    (Job::Execute(Execute { sender, name, op, session, admission, caller }), answer)
 }
 
 pub(super) fn acquire(key: &str) -> Op {
@@ -54,6 +56,7 @@ pub(super) fn cancel(key: &str) -> Op {
 
 pub(super) fn leave(name: &str, key: &str, request: Option<u64>, unexecuted: Unexecuted) -> Job {
     Job::Leave(Leave {
+        sender: "".into(),
         name: Name::from(name),
         key: ClaimKey::new("", key),
         request: request.map(RequestId),

@@ -8,10 +8,10 @@ use dlm_engine::{ClaimKey, Op};
 use tokio::sync::oneshot;
 
 use super::super::{ACQUIRE_SHARE, Depth, Inbox, InboxReceiver, MAX_ACQUIRES, MAX_URGENT, order_tag};
-use super::{Answer, acquire, cancel, execute, leave, number, renew, take, take_numbers};
+use super::{Answer, acquire, acquire_of, cancel, execute, leave, number, renew, take, take_numbers};
 use crate::clock::since_boot;
 use crate::store::Name;
-use crate::writer::job::{EnqueueError, Job, OperationError, OperationResult, Unexecuted};
+use crate::writer::job::{EnqueueError, Execute, Job, OperationError, OperationResult, Unexecuted};
 use crate::writer::tests::{Random, rounds};
 
 /// Enqueues operations that are numbered from 1, and takes everything.
@@ -228,14 +228,23 @@ impl Sent {
     }
 }
 
-fn random_op(random: &mut Random) -> Op {
-    let key = format!("k{}", random.below(4));
-    match random.below(8) {
-        0..=4 => acquire(&key),
-        5 => cancel(&key),
-        6 => renew(&key),
+/// A job of one of these principals, with a session of the principal or none.
+fn random_job(random: &mut Random, number: u64, name: &str) -> (Job, Answer) {
+    let principal = ["p", "q"][random.below(2) as usize];
+    let key = ClaimKey::new(principal, format!("k{}", random.below(4)));
+    let session = Some(random.below(4)).filter(|session| *session > 0);
+    let session = session.map(|session| session * 2 + u64::from(principal == "p"));
+    let op = match random.below(8) {
+        0..=4 => acquire_of(principal, &key.key),
+        5 => Op::Cancel { key },
+        6 => Op::Renew { key, token: 1, ttl_ms: None },
         _ => Op::Sweep { waiters: Vec::new() },
+    };
+    let (mut job, answer) = execute(number, name, session, op);
+    if let Job::Execute(execute) = &mut job {
+        execute.sender = Some(principal.into());
     }
+    (job, answer)
 }
 
 /// The naive model: all jobs in the order of their arrival. Jobs that share a tag must
@@ -261,14 +270,19 @@ fn jobs_with_a_tag_in_common_stay_in_order() {
                 1 => {
                     let (request, key) = (random.below(number), format!("k{}", random.below(4)));
                     let unexecuted = random.pick(&[Unexecuted::Withdraw, Unexecuted::Execute]);
-                    inbox.push(leave(name, &key, Some(request), unexecuted)).unwrap();
+                    let mut job = leave(name, &key, Some(request), unexecuted);
+                    if let Job::Leave(leave) = &mut job {
+                        leave.sender = ["p", "q"][random.below(2) as usize].into();
+                        leave.key.principal = Arc::clone(&leave.sender);
+                    }
+                    inbox.push(job).unwrap();
                 }
                 _ => {
-                    let session = Some(random.below(4)).filter(|session| *session > 0);
-                    let op = random_op(&mut random);
+                    let (job, answer) = random_job(&mut random, number, name);
+                    let Job::Execute(Execute { op, session, .. }) = &job else { unreachable!() };
                     let is_cancel = matches!(op, Op::Cancel { .. });
                     let is_acquire = matches!(op, Op::Acquire { .. });
-                    let (job, answer) = execute(number, name, session, op);
+                    let session = session.map(|session| session.0);
                     let tags = order_tag::of(&job).collect();
                     sent.insert(number, Sent { tags, session, is_cancel, is_acquire });
                     answers.insert(number, answer);
