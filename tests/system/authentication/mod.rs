@@ -2,6 +2,7 @@
 //!
 //! - `requests`: every route with and without a token
 //! - `certificates`: client certificates, and the listener for probes
+//! - `raw_bytes`: peers that send slowly or ambiguously
 //! - `reload`: the auth file is changed while a server runs
 //! - `jwt`: tokens of an issuer
 //! - `tickets`: what opens one WebSocket each
@@ -16,6 +17,7 @@ mod certificates;
 mod commands;
 mod jwt;
 mod matrix;
+mod raw_bytes;
 mod reload;
 mod requests;
 mod rotation;
