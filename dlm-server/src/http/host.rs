@@ -50,8 +50,8 @@ impl Host {
             return Some(Self::Address(address.into()));
         }
         let name = text.strip_suffix('.').unwrap_or(text);
-        let valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        let is_name = !name.is_empty() && !name.starts_with('.') && name.bytes().all(valid);
+        let valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let is_name = name.split('.').all(|label| !label.is_empty() && label.bytes().all(valid));
         is_name.then(|| Self::Name(name.to_ascii_lowercase()))
     }
 }

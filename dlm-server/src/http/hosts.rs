@@ -162,8 +162,17 @@ mod tests {
         for host in ["evil.example", "localhost.evil.example", "10.0.0.1", "127.0.0.1.evil.example"] {
             assert_eq!(status(&hosts, host, None), 421, "{host}");
         }
-        for host in ["", "x@localhost", "a b", "[::1]evil.example", "localhost:x", "[::1", "127.0.0.1:99999"]
-        {
+        for host in [
+            "",
+            "x@localhost",
+            "a b",
+            "[::1]evil.example",
+            "localhost:x",
+            "[::1",
+            "127.0.0.1:99999",
+            "localhost..",
+            "a..b",
+        ] {
             assert_eq!(status(&hosts, host, None), 400, "{host}");
         }
     }
