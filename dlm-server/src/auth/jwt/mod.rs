@@ -164,4 +164,8 @@ struct Header {
     typ: Option<String>,
     /// Extensions that have to be understood. None are.
     crit: Option<serde::de::IgnoredAny>,
+    /// They have no meaning, but have to be valid JSON, which is not checked of what is
+    /// ignored.
+    #[serde(flatten)]
+    _others: serde_json::Map<String, serde_json::Value>,
 }
