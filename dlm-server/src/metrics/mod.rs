@@ -3,6 +3,10 @@
 //! No label holds a resource name or a lease id: their number is unbounded, and
 //! lease ids are secret.
 
+mod labels;
+mod register;
+mod text;
+
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,83 +14,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use dlm_protocol::EventKind;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use crate::logging::lines_dropped;
+use labels::{
+    EventLabels, KindLabel, QueueLabels, QuotaLabels, ReasonLabels, RequestLabels, ResultLabels,
+    SocketLabels, TaskLabels,
+};
+use text::classic;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    operation: &'static str,
-    status: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EventLabels {
-    kind: KindLabel,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TaskLabels {
-    task: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabels {
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct QuotaLabels {
-    principal: String,
-    quota: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ResultLabels {
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct QueueLabels {
-    writer: u32,
-    lane: &'static str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct KindLabel(EventKind);
-
-impl EncodeLabelValue for KindLabel {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
-        self.0.as_str().encode(encoder)
-    }
-}
-
-/// The protocol of a WebSocket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum SocketProtocol {
-    Session,
-    Events,
-}
-
-impl EncodeLabelValue for SocketProtocol {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
-        match self {
-            Self::Session => "session",
-            Self::Events => "events",
-        }
-        .encode(encoder)
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SocketLabels {
-    protocol: SocketProtocol,
-}
+pub(crate) use labels::SocketProtocol;
 
 type Seconds = Counter<f64, AtomicU64>;
 
@@ -164,124 +104,6 @@ impl Metrics {
         };
         metrics.register();
         Arc::new(metrics)
-    }
-
-    fn register(&mut self) {
-        let registry = &mut self.registry;
-        registry.register(
-            "requests",
-            "Requests that were answered, by operation and status",
-            self.requests.clone(),
-        );
-        registry.register(
-            "request_duration_seconds",
-            "Time from the arrival of a request to its response",
-            self.request_duration.clone(),
-        );
-        registry.register(
-            "requests_in_flight",
-            "Requests that have no response yet",
-            self.requests_in_flight.clone(),
-        );
-        registry.register(
-            "connections",
-            "Open TCP connections, including those of WebSockets",
-            self.connections.clone(),
-        );
-        registry.register(
-            "connections_refused",
-            "Connections that got no place, and could only probe the server",
-            self.connections_refused.clone(),
-        );
-        registry.register(
-            "websocket_connections",
-            "Open WebSockets, by protocol",
-            self.websocket_connections.clone(),
-        );
-        registry.register(
-            "event_subscribers_evicted",
-            "Subscribers to the event stream that were disconnected because they were too slow",
-            self.event_subscribers_evicted.clone(),
-        );
-        registry.register(
-            "log_rows_skipped",
-            "Rows of the event log that were skipped because they are unreadable",
-            self.log_rows_skipped.clone(),
-        );
-        registry.register("batch_operations", "Operations per transaction", self.batch_operations.clone());
-        registry.register(
-            "batch_duration_seconds",
-            "Duration of a transaction, including its commit",
-            self.batch_duration.clone(),
-        );
-        registry.register("commit_duration_seconds", "Duration of a commit", self.commit_duration.clone());
-        registry.register("batches_retried", "Transactions that were retried", self.batches_retried.clone());
-        registry.register(
-            "writer_busy_seconds",
-            "Time that writers spent in transactions",
-            self.writer_busy.clone(),
-        );
-        registry.register(
-            "writer_queue_depth",
-            "Operations waiting for a writer, by writer and lane",
-            self.writer_queue_depth.clone(),
-        );
-        registry.register(
-            "operations_refused",
-            "Operations that were refused because too many were waiting for their writer",
-            self.operations_refused.clone(),
-        );
-        registry.register(
-            "quota_exceeded",
-            "Requests that were refused because a quota was used up, by principal and quota",
-            self.quota_exceeded.clone(),
-        );
-        registry.register("events", "Events written to the log, by kind", self.events.clone());
-        registry.register(
-            "task_failures",
-            "Failed attempts of background tasks, by task",
-            self.task_failures.clone(),
-        );
-        registry.register(
-            "tls_loads",
-            "Attempts to read the TLS files, by result; after a failed one the certificate before stays in force",
-            self.tls_loads.clone(),
-        );
-        registry.register(
-            "tls_certificate_expiry_timestamp_seconds",
-            "When the server's certificate expires, in seconds since 1970; 0 without TLS",
-            self.tls_expiry.clone(),
-        );
-        registry.register(
-            "authentication_failures",
-            "Requests without a valid credential, by reason",
-            self.authentication_failures.clone(),
-        );
-        registry.register(
-            "auth_file_loads",
-            "Attempts to read the auth file, by result; after a failed one the policy before stays in force",
-            self.auth_file_loads.clone(),
-        );
-        registry.register(
-            "auth_file_loaded_timestamp_seconds",
-            "When the auth file was last read without a mistake, in seconds since 1970; 0 without an auth file",
-            self.auth_file_loaded.clone(),
-        );
-        registry.register(
-            "insecure_no_auth",
-            "1 if everyone who can reach the server may do everything",
-            self.insecure_no_auth.clone(),
-        );
-        registry.register(
-            "audit_records_lost",
-            "Audit records that could not be written",
-            self.audit_records_lost.clone(),
-        );
-        registry.register(
-            "log_lines_dropped",
-            "Log lines that could not be written, of the whole process",
-            lines_dropped(),
-        );
     }
 
     /// Encodes the metrics in the Prometheus text format, version 0.0.4.
@@ -427,49 +249,5 @@ impl Metrics {
 
     pub(crate) fn events(&self, kind: EventKind) {
         self.events.get_or_create(&EventLabels { kind: KindLabel(kind) }).inc();
-    }
-}
-
-/// Converts OpenMetrics text to the older format, which describes a counter under
-/// the name of its samples and has no end marker.
-fn classic(open: &str) -> String {
-    let counter = |line| str::strip_prefix(line, "# TYPE ")?.strip_suffix(" counter");
-    let counters: HashSet<&str> = open.lines().filter_map(counter).collect();
-    let mut text = String::with_capacity(open.len());
-    for line in open.lines().filter(|line| *line != "# EOF") {
-        let described = line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE "));
-        match described.and_then(|rest| rest.split_once(' ')) {
-            Some((name, rest)) if counters.contains(name) => {
-                text.extend([&line[..line.len() - name.len() - rest.len() - 1], name, "_total ", rest]);
-            }
-            _ => text.push_str(line),
-        }
-        text.push('\n');
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_classic_format_describes_a_counter_under_the_name_of_its_samples() {
-        let metrics = Metrics::new();
-        metrics.request_answered("acquire", 200, 0.001);
-        let text = metrics.text();
-        let lines: Vec<&str> = text.lines().filter(|line| line.contains("dlm_requests_total")).collect();
-        assert_eq!(
-            lines,
-            [
-                "# HELP dlm_requests_total Requests that were answered, by operation and status.",
-                "# TYPE dlm_requests_total counter",
-                "dlm_requests_total{operation=\"acquire\",status=\"200\"} 1",
-            ]
-        );
-        assert!(text.contains("# TYPE dlm_connections gauge\n"), "{text}");
-        assert!(text.contains("# TYPE dlm_request_duration_seconds histogram\n"), "{text}");
-        assert!(!text.contains("EOF"), "{text}");
-        assert!(metrics.open_metrics().ends_with("# EOF\n"));
     }
 }
