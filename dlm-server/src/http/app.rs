@@ -10,7 +10,6 @@ use hyper::body::Incoming;
 use hyper::header::{ACCEPT, HeaderValue};
 use hyper::{HeaderMap, Method, Request};
 
-use super::asked::Asked;
 use super::authentication::authenticate;
 use super::caller::{Access, Caller};
 use super::hosts::Hosts;
@@ -20,6 +19,7 @@ use super::proxies::TrustedProxies;
 use super::query::Query;
 use super::request;
 use super::request_id::{REQUEST_ID, request_id};
+use super::request_line::RequestLine;
 use super::response::{self, HttpResponse, Rejection};
 use super::route::{Route, RouteMatch, Routes};
 use super::upgrade::{self, SocketAccess};
@@ -101,7 +101,7 @@ impl App {
         let _in_flight = InFlight::new(&self.0.metrics);
         let id = request_id.to_str().unwrap_or("");
         let origin = Origin { address: source.address, request: RequestRef::Http(id.into()) };
-        let asked = self.0.service.audit().is_on().then(|| Asked::of(&request));
+        let line = self.0.service.audit().is_on().then(|| RequestLine::of(&request));
         let mut principal = None;
         let handle = async {
             match self.0.hosts.check(&request, source.scheme) {
@@ -115,8 +115,8 @@ impl App {
         });
         let seconds = (since_boot().saturating_sub(started)).as_secs_f64();
         let status = result.as_ref().map_or_else(Rejection::status, |response| response.status().as_u16());
-        if let (Err(rejection), Some(asked)) = (&result, asked) {
-            asked.record_denied(
+        if let (Err(rejection), Some(line)) = (&result, line) {
+            line.record_denied(
                 &self.0.routes,
                 self.0.service.audit(),
                 principal.as_ref(),

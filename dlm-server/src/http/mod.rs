@@ -17,13 +17,13 @@
 //! - `body`: reads a body within its limits
 //! - `response`: outcomes and problems as responses; `reply_body`: their bodies;
 //!   `request_id`: their ids
+//! - `request_line`: what the audit log has of a request
 //! - `tickets`: what authenticates an upgrade without headers
 //! - `upgrade`: requests that become WebSockets
 //! - `ui`: the embedded pages
 //! - `openapi`: the published description of the API
 
 mod app;
-mod asked;
 mod authentication;
 mod body;
 mod caller;
@@ -42,6 +42,7 @@ mod refusal;
 mod reply_body;
 mod request;
 mod request_id;
+mod request_line;
 mod response;
 mod route;
 mod serve;

@@ -1,4 +1,4 @@
-//! What a request asked for, as the audit log has it.
+//! The method, path and query of a request, for the audit log.
 
 use std::borrow::Cow;
 
@@ -10,15 +10,15 @@ use super::route::{RouteMatch, Routes};
 use crate::audit::{Audit, Origin};
 use crate::auth::Principal;
 
-/// What a request asked for. It may be no valid request.
+/// The method, path and query of a request, which may be invalid.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct RequestLine {
     method: Method,
     path: String,
     query: String,
 }
 
-impl Asked {
+impl RequestLine {
     pub(super) fn of<B>(request: &Request<B>) -> Self {
         let uri = request.uri();
         Self {
@@ -49,7 +49,7 @@ impl Asked {
         denial.record(audit, principal, Some(origin), found.name(), resource.as_deref());
     }
 
-    /// The resource whose events were asked for.
+    /// The resource that a query for events names.
     fn resource_of_query(&self) -> Option<Cow<'_, str>> {
         let value = self.query.split('&').find_map(|pair| pair.strip_prefix("resource="))?;
         Some(percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned().into())
@@ -62,8 +62,8 @@ mod tests {
 
     #[test]
     fn the_resource_of_a_query_is_decoded() {
-        let asked = |uri: &str| Asked::of(&Request::get(uri).body(()).expect("a request"));
-        let resource = |uri: &str| asked(uri).resource_of_query().map(Cow::into_owned);
+        let line = |uri: &str| RequestLine::of(&Request::get(uri).body(()).expect("a request"));
+        let resource = |uri: &str| line(uri).resource_of_query().map(Cow::into_owned);
         assert_eq!(resource("/v1/events?after=x&resource=a%2Fb+c").as_deref(), Some("a/b c"));
         assert_eq!(resource("/v1/events?prefix=a"), None);
         assert_eq!(resource("/v1/events"), None);
