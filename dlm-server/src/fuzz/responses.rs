@@ -21,7 +21,7 @@ pub(super) fn check(input: &[u8], received: &[u8]) {
     }
     let begun = input.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(input.len());
     // What only begins like the preface is not answered.
-    let is_preface = input.starts_with(&PREFACE[..4]);
+    let is_preface = input[begun..].starts_with(&PREFACE[..4]);
     let has_head =
         !is_preface && input[begun..].windows(END_OF_HEAD.len()).any(|window| window == END_OF_HEAD);
     assert!(responses > 0 || !has_head, "a request without a response");
