@@ -1,5 +1,6 @@
 //! A principal that sends all it can.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -79,23 +80,26 @@ impl Flood {
 
 /// The waiters of one session, which stays open until this is dropped.
 pub(crate) struct Crowd {
-    _sender: Sender,
+    sender: Sender,
     reading: JoinHandle<()>,
 }
 
 impl Crowd {
-    /// Sends so many acquires that wait, on locks below `flood/`.
-    pub(crate) async fn enqueue(server: &str, token: &str, waiters: usize) -> Self {
-        let (mut sender, reading) = session(server, token, Arc::default()).await;
-        for id in 0..waiters {
+    pub(crate) async fn open(server: &str, token: &str) -> Self {
+        let (sender, reading) = session(server, token, Arc::default()).await;
+        Self { sender, reading }
+    }
+
+    /// Sends acquires that wait, with these numbers, on locks below `flood/`.
+    pub(crate) async fn enqueue(&mut self, numbers: Range<usize>) {
+        for id in numbers {
             let acquire = json!({
                 "id": id, "op": "acquire", "resource": format!("flood/{}", id % LOCKS), "idempotency_key": new_key(),
                 "wait_ms": 3_600_000,
             });
-            sender.feed(Message::text(acquire.to_string())).await.expect("the frame is sent");
+            self.sender.feed(Message::text(acquire.to_string())).await.expect("the frame is sent");
         }
-        sender.flush().await.expect("the frames are sent");
-        Self { _sender: sender, reading }
+        self.sender.flush().await.expect("the frames are sent");
     }
 }
 
