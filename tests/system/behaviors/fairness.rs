@@ -15,7 +15,7 @@ const FLOOR: Duration = Duration::from_millis(20);
 /// Latencies of one measurement.
 const CYCLES: usize = 200;
 /// A noisy machine may spoil a round, not all of them.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const TTL_MS: u64 = 4000;
 
 /// How much the flood is. `script/test-full` runs it at the full size.
