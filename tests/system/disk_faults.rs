@@ -124,8 +124,8 @@ async fn b41_callers_of_a_disk_that_hangs_are_answered() {
     api.release("held", &held).await.ok();
     assert_eq!(waiter.await.unwrap()["fencing_token"], 2);
     assert_eq!(api.event_kinds("held").await, ["granted", "queued", "released", "granted"]);
-    let logs = server.logs();
-    assert!(logs.contains("writer stalled") && logs.contains("writer goes on"), "{logs}");
+    server.logged("writer stalled").await;
+    server.logged("writer goes on").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -87,7 +87,7 @@ async fn b41_callers_of_a_locked_sqlite_file_are_answered_within_two_seconds() {
     assert_eq!(http.event_kinds("held").await, ["granted", "queued", "released", "granted"]);
     let kinds = http.get("/v1/events?limit=1000").await.ok();
     assert_eq!(kinds["events"].as_array().unwrap().len(), 4, "nothing was applied meanwhile: {kinds}");
-    assert!(server.logs().contains("locked by another program"), "{}", server.logs());
+    server.logged("locked by another program").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

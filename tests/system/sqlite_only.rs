@@ -67,7 +67,7 @@ async fn b52_server_stops_once_another_has_written_to_its_database() {
     let reply = api.try_force_release("a", &lease["fencing_token"]).await;
     assert!(!reply.is_ok_and(|reply| reply.status == 200), "no reply relies on stale memory");
     assert_eq!(server.wait_for_exit().code(), Some(1));
-    assert!(server.logs().contains("another server has written to the database"), "{}", server.logs());
+    server.logged("another server has written to the database").await;
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ async fn the_log_is_rotated_by_renaming_it_and_sighup() {
     let moved = directory.with_extension("moved");
     fs::rename(directory, &moved).unwrap();
     server.signal(Signal::HUP);
-    eventually("it is logged", || async { server.logs().contains("audit log not reopened") }).await;
+    server.logged("audit log not reopened").await;
     deny("fourth").await;
     let file = moved.join(setup.log.file_name().unwrap());
     eventually("the fourth record", || async { has(&file, "fourth") }).await;

@@ -118,6 +118,7 @@ async fn off_loopback_an_auth_file_suffices_and_the_missing_encryption_is_logged
 async fn insecure_no_auth_is_logged_at_every_start_and_in_the_metrics() {
     let mut server = TestServer::start_with(&["--insecure-no-auth"]);
     for starts in 1..=2 {
+        server.logged_times("no authentication: everyone", starts).await;
         let warned = server.logs().matches("WARN").count();
         assert_eq!(server.logs().matches("no authentication: everyone").count(), starts);
         assert!(warned >= starts, "{}", server.logs());

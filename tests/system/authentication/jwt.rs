@@ -259,7 +259,7 @@ async fn keys_are_replaced_while_the_server_runs() {
     assert_eq!(status(&server, &of_new_keys).await, 200);
     fs::write(file.beside("jwks.json"), "{\"keys\": []}").unwrap();
     let refused = "jwks.json (`jwks_file` in ";
-    eventually("the keys are refused", || async { server.logs().contains(refused) }).await;
+    server.logged(refused).await;
     assert_eq!(status(&server, &of_new_keys).await, 200);
     // A principal that is no longer in the file is refused at once.
     write_keys(&file, &STRANGER);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::super::{Database, TestServer};
-use crate::harness::{Acquire, Backend, WebSocket, eventually, rounds, spawn};
+use crate::harness::{Acquire, Backend, WebSocket, rounds, spawn};
 
 fn after(cursor: &Value) -> String {
     format!("?after={}", cursor.as_str().expect("a cursor"))
@@ -67,6 +67,6 @@ async fn b64_unreadable_row_of_the_log_is_skipped_counted_and_logged() {
     assert_eq!(api.get("/v1/overview").await.ok()["held"], 2);
     let metrics = api.get("/metrics").await.text;
     assert!(metrics.contains("\ndlm_log_rows_skipped_total 1\n"), "{metrics}");
-    eventually("it is logged", || async { server.logs().contains("unreadable event log row skipped") }).await;
+    server.logged("unreadable event log row skipped").await;
     assert_eq!(server.logs().matches("unreadable event log row skipped").count(), 1, "once");
 }

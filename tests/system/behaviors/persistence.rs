@@ -169,6 +169,7 @@ async fn b49_only_the_operation_that_the_database_rejects_fails() {
         assert_eq!(api.status(&format!("{round}/50")).await["state"], "free");
     }
     // The operations shared a transaction, which the database rejected as a whole.
+    server.logged_times("batch rejected", 5).await;
     let logs = server.logs();
     let rejected = logs.lines().filter(|line| line.contains("batch rejected"));
     let batch_sizes: Vec<usize> = rejected

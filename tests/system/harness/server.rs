@@ -93,9 +93,22 @@ impl<B: Backend, T: ApiTransport> ServerProcess<B, T> {
         if T::OVER_SESSIONS { Api::over_sessions(self.url()) } else { Api::new(self.url()) }
     }
 
-    /// Everything the server has logged, over all restarts.
+    /// The lines that the server has logged, over all restarts. They arrive later than the
+    /// responses and metrics that go with them: see [`Self::logged`].
     pub(crate) fn logs(&self) -> String {
-        self.logs.lock().expect("the logs").clone()
+        let logs = self.logs.lock().expect("the logs");
+        let complete = logs.rfind('\n').map_or(0, |end| end + 1);
+        logs[..complete].to_owned()
+    }
+
+    /// Waits until the server has logged this text.
+    pub(crate) async fn logged(&self, text: &str) {
+        self.logged_times(text, 1).await;
+    }
+
+    /// Waits until the server has logged this text so many times.
+    pub(crate) async fn logged_times(&self, text: &str, times: usize) {
+        super::eventually(text, || async { self.logs().matches(text).count() >= times }).await;
     }
 
     pub(crate) fn kill9(&mut self) {

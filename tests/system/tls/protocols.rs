@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{GET_LOCKS, server};
-use crate::harness::{Acquire, Api, Authority, TlsClient, Trust, eventually};
+use crate::harness::{Acquire, Api, Authority, TlsClient, Trust};
 
 #[tokio::test]
 async fn both_versions_of_http_are_served_over_both_of_tls() {
@@ -76,5 +76,5 @@ async fn plain_http_on_an_address_for_tls_is_closed_without_a_reset() {
     read.expect("the server closes soon").expect("no reset");
     // An alert of TLS, which ends the connection.
     assert_eq!(received.first(), Some(&21), "{received:?}");
-    eventually("the reason is logged", || async { server.logs().contains("TLS handshake failed") }).await;
+    server.logged("TLS handshake failed").await;
 }
