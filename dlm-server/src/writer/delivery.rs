@@ -4,7 +4,7 @@ use dlm_engine::{ClaimKey, Event, EventKind, Micros, Op, Refusal, Reply, WaitOut
 use dlm_protocol::EndReason;
 
 use super::batch::{Committed, Task, TaskOutcome};
-use super::job::{Completion, Execute, OperationError};
+use super::job::{Admission, Completion, Execute, OperationError};
 use super::parked::ParkedRequest;
 use super::thread::WriterState;
 use crate::log::event_kind;
@@ -14,11 +14,12 @@ impl WriterState {
     /// Sends the replies, wakes and messages of a batch. It goes through the
     /// tasks in order: a request that was queued is parked before a later task
     /// of the batch wakes it.
-    pub(super) fn deliver(&mut self, tasks: Vec<Task>, committed: Committed) {
+    pub(super) fn deliver(&mut self, mut tasks: Vec<Task>, committed: Committed) {
         self.database_works();
         if let Some((batch, changes)) = &committed.usage {
             self.usage.record(self.store.marker(), *batch, changes);
         }
+        end_admissions(&mut tasks, &committed.outcomes);
         let mut messages = self.publish(&committed.events);
         self.next_check.schedule(committed.follow_up.first_check);
         let me = self.membership.current().local();
@@ -34,9 +35,9 @@ impl WriterState {
                     wakes
                 }
                 TaskOutcome::QuotaExceeded => {
-                    if let Task::Execute(Execute { caller, .. }) = task {
+                    if let Task::Execute(execute) = task {
                         self.replied += 1;
-                        caller.reply(Err(OperationError::QuotaExceeded), committed.now);
+                        execute.reply(Err(OperationError::QuotaExceeded), committed.now);
                     }
                     continue;
                 }
@@ -139,6 +140,16 @@ impl WriterState {
                 WaitOutcome::Ended(refusal) => Err(OperationError::Refused(refusal.clone())),
             };
             parked.caller.reply(outcome, parked.first_now);
+        }
+    }
+}
+
+/// Operations that were executed count by what they have changed from now on. This comes before
+/// the first reply: its caller may send the next acquire at once.
+fn end_admissions(tasks: &mut [Task], outcomes: &[TaskOutcome]) {
+    for (task, outcome) in tasks.iter_mut().zip(outcomes) {
+        if let (Task::Execute(execute), TaskOutcome::Executed { .. }) = (task, outcome) {
+            execute.admission = Admission::UNLIMITED;
         }
     }
 }

@@ -65,10 +65,20 @@ pub(crate) struct Execute {
     pub(crate) caller: Caller,
 }
 
+impl Execute {
+    /// Sends the result. The operation counts for no quota any more when its caller has it:
+    /// the next one may come at once.
+    pub(super) fn reply(self, outcome: Result<Completion, OperationError>, first_now: Micros) {
+        drop(self.admission);
+        self.caller.reply(outcome, first_now);
+    }
+}
+
 /// What the quotas of its principal mean for an operation.
 #[derive(Debug)]
 pub(crate) enum Admission {
-    /// It counts as a lease or a waiter until it was executed, if a quota applies.
+    /// It counts as a lease or a waiter until it was executed, if a quota applies. It no
+    /// longer does when a caller has a result of its batch.
     Admitted { _in_flight: Option<InFlight> },
     /// A quota of this acquire is used up. It is executed only if its key is known, since
     /// it would lose its place otherwise.

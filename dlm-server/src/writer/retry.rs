@@ -129,7 +129,7 @@ impl WriterState {
         }
         for task in tasks {
             match task {
-                Task::Execute(execute) => execute.caller.reply(Err(error.clone()), Micros::MAX),
+                Task::Execute(execute) => execute.reply(Err(error.clone()), Micros::MAX),
                 Task::Leave(leave) => {
                     if let Some(parked) = self.parked.take_request(&leave) {
                         parked.caller.reply(Err(error.clone()), parked.first_now);

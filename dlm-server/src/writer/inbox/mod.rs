@@ -115,7 +115,7 @@ impl Inbox {
         }
         // Wakes a task, so not under the mutex.
         if let Some(execute) = withdrawn {
-            execute.caller.reply(Err(OperationError::Overloaded), Micros::MAX);
+            execute.reply(Err(OperationError::Overloaded), Micros::MAX);
         }
         Ok(())
     }

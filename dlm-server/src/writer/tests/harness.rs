@@ -15,6 +15,7 @@ use crate::lease_watchers::LeaseWatchers;
 use crate::membership::Membership;
 use crate::metrics::Metrics;
 use crate::store::{self, Name, Reader};
+use crate::usage::{InFlight, Usage};
 use crate::writer::inbox::Inbox;
 use crate::writer::job::{
     Admission, Caller, Completion, Execute, Job, Leave, OperationError, OperationResult, RequestId,
@@ -32,6 +33,7 @@ pub(super) struct TestWriter {
     pub(super) script: SharedScript,
     pub(super) parked: Arc<Parked>,
     pub(super) next_check: Arc<NextCheck>,
+    pub(super) usage: Arc<Usage>,
     pub(super) replica: i64,
     reader: Arc<dyn Reader>,
     next_request: u64,
@@ -86,13 +88,14 @@ impl TestWriter {
         let (parked, next_check) = (Arc::<Parked>::default(), Arc::new(NextCheck::new()));
         let membership = Arc::new(Membership::join(&*opened.cluster).unwrap());
         let replica = membership.current().local().0;
+        let usage = Arc::<Usage>::default();
         let dependencies = Dependencies {
             membership,
             cluster: opened.cluster,
             parked: Arc::clone(&parked),
             lease_watchers: Arc::<LeaseWatchers>::default(),
             feed: Feed::new(),
-            usage: Arc::default(),
+            usage: Arc::clone(&usage),
             limits: Arc::new(Limits {
                 away_grace_ms: 10_000,
                 idle_retention_ms: 86_400_000,
@@ -104,17 +107,33 @@ impl TestWriter {
         };
         let state = WriterState::new(store, Share { number: 0, writers: 1 }, Arc::default(), &dependencies);
         let (inbox, reader) = (Inbox::default(), opened.reader);
-        Self { state, inbox, script, parked, next_check, replica, reader, next_request: 0, directory }
+        Self { state, inbox, script, parked, next_check, usage, replica, reader, next_request: 0, directory }
     }
 
     /// Enqueues an operation.
     pub(super) fn execute(&mut self, name: &str, session: Option<u64>, op: Op) -> (RequestId, Answer) {
+        self.execute_admitted(name, session, op, Admission::UNLIMITED)
+    }
+
+    /// Enqueues an exclusive acquire that counts for a quota.
+    pub(super) fn acquire_in_flight(&mut self, name: &str, key: &str, in_flight: InFlight) -> Answer {
+        let admission = Admission::Admitted { _in_flight: Some(in_flight) };
+        self.execute_admitted(name, None, acquire(key, 0), admission).1
+    }
+
+    fn execute_admitted(
+        &mut self,
+        name: &str,
+        session: Option<u64>,
+        op: Op,
+        admission: Admission,
+    ) -> (RequestId, Answer) {
         self.next_request += 1;
         let (reply, answer) = oneshot::channel();
         let request = RequestId(self.next_request);
         let caller = Caller { request, reply };
         let session = session.map(SessionId);
-        let (name, admission) = (Name::from(name), Admission::UNLIMITED);
+        let name = Name::from(name);
         self.inbox
             .push(Job::Execute(Execute { sender: Some("".into()), name, op, session, admission, caller }))
             .unwrap();

@@ -3,6 +3,7 @@
 //! - `scripted_store`: the store; `harness`: a writer without a thread
 //! - `faults`: what callers learn of each fault, by example
 //! - `lookups`: how often claims are looked up
+//! - `quotas`: what operations count for when their callers have a result
 //! - `fuzz`: random jobs and faults, compared with what is stored in the end
 //! - `random`: random numbers with a seed, and the number of rounds
 
@@ -10,6 +11,7 @@ mod faults;
 mod fuzz;
 mod harness;
 mod lookups;
+mod quotas;
 mod random;
 mod scripted_store;
 
