@@ -53,7 +53,7 @@ struct Batch {
     text: Vec<u8>,
     /// How many lines that is.
     lines: u64,
-    /// Who waits until the lines are durable.
+    /// The callers that wait until the lines are durable.
     waiting: Vec<oneshot::Sender<bool>>,
     /// Whether to open the output again before.
     reopen: bool,
