@@ -82,7 +82,7 @@ async fn wait_over_http_leaves_a_server_that_stops_responding_within_ten_seconds
 async fn wait_over_http_stays_at_a_server_that_responds() {
     let mut accept = accept_all(TTL_MS);
     let server = ScriptedServer::start(move |request| match request.operation() {
-        "acquire" => ScriptedReply::After(1_000 * MS, Box::new(accept(request))),
+        "acquire" => ScriptedReply::After(2_000 * MS, Box::new(accept(request))),
         _ => accept(request),
     });
     let clock = ManualClock::new();
