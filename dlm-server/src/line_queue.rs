@@ -187,6 +187,7 @@ mod tests {
         }
 
         fn sync(&mut self) -> io::Result<()> {
+            self.written.send(b"syncing".to_vec()).expect("the test lives");
             self.open.recv().expect("the test lives")
         }
 
@@ -244,8 +245,12 @@ mod tests {
     #[test]
     fn a_durable_line_has_room_in_a_full_queue_and_waits_for_the_sync() {
         let (queue, open, output) = queue();
+        queue.push(b"first\n", MAX_QUEUED_BYTES);
+        // The rest is the second write, however late the thread starts.
+        while !queue.state().writing {
+            std::thread::yield_now();
+        }
         let line = vec![b'x'; 1 << 20];
-        // The first one may be taken before the queue is full.
         while queue.dropped.get() == 0 {
             queue.push(&line, MAX_QUEUED_BYTES);
         }
@@ -253,8 +258,10 @@ mod tests {
         for _ in 0..2 {
             open.send(Ok(())).unwrap();
         }
-        let last = std::iter::from_fn(|| output.recv().ok()).find(|text| text.ends_with(b"durable\n"));
-        assert!(last.is_some() && durable.try_recv().is_err(), "written, and not synced yet");
+        assert_eq!(output.recv().unwrap(), b"first\n");
+        assert!(output.recv().unwrap().ends_with(b"durable\n"));
+        assert_eq!(output.recv().unwrap(), b"syncing");
+        assert!(durable.try_recv().is_err(), "written, and not synced yet");
         open.send(Ok(())).unwrap();
         assert!(durable.blocking_recv().unwrap());
     }
