@@ -3,7 +3,8 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,6 +18,10 @@ use crate::{Metrics, Server};
 const TOKEN: &str = "dlm_a-token-that-the-fuzzer-does-not-know";
 /// How long the server may take to close a connection whose client is done sending.
 const CLOSED_WITHIN: Duration = Duration::from_secs(30);
+/// The thread that serves all connections.
+const THREAD: &str = "fuzzed-server";
+/// Whether that thread has panicked. A connection whose task panics is closed, as others are.
+static PANICKED: AtomicBool = AtomicBool::new(false);
 const UPGRADED: &[u8] = b"HTTP/1.1 101 ";
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
@@ -37,6 +42,7 @@ impl FuzzedServer {
     /// Panics if the server can't be started.
     #[must_use]
     pub fn start(directory: &Path) -> Self {
+        note_panics();
         let auth_file = directory.join("auth.toml");
         let digest = digest_of(TOKEN);
         let principal = format!(
@@ -50,7 +56,7 @@ impl FuzzedServer {
             .auth_file(Some(auth_file));
         let (stop, (started, starting)) = (CancellationToken::new(), mpsc::channel());
         let until = stop.clone();
-        let running = std::thread::spawn(move || {
+        let running = std::thread::Builder::new().name(THREAD.into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async {
                 let server = builder.bind().await.expect("the server starts");
@@ -61,6 +67,7 @@ impl FuzzedServer {
                 server.run(until).await.expect("the server runs");
             });
         });
+        let running = running.expect("a thread");
         let (address, metrics) = starting.recv().expect("the server starts");
         Self { address, metrics, stop, running: Some(running) }
     }
@@ -122,7 +129,9 @@ impl FuzzedServer {
     fn exchange(&self, stream: &mut TcpStream, input: &[u8]) -> Vec<u8> {
         stream.write_all(input).and_then(|()| stream.shutdown(Shutdown::Write)).ok();
         let mut received = Vec::new();
-        match stream.read_to_end(&mut received) {
+        let end = stream.read_to_end(&mut received);
+        assert!(!PANICKED.load(Ordering::Relaxed), "the server panicked");
+        match end {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 panic!("the connection is still open after {CLOSED_WITHIN:?}");
             }
@@ -141,4 +150,17 @@ impl Drop for FuzzedServer {
             panic!("the server panicked");
         }
     }
+}
+
+fn note_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if std::thread::current().name() == Some(THREAD) {
+                PANICKED.store(true, Ordering::Relaxed);
+            }
+            report(panic);
+        }));
+    });
 }
