@@ -4,6 +4,7 @@
 //! one principal stay in the order in which they arrived.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use super::order_tag::{self, OrderTag};
 use super::{Numbered, Sender, fair_share};
@@ -68,7 +69,8 @@ impl AcquireLane {
     /// Takes the acquire that a leave withdraws.
     pub(super) fn withdraw(&mut self, leave: &Leave) -> Option<Execute> {
         let request = leave.request.filter(|_| leave.unexecuted == Unexecuted::Withdraw)?;
-        let tag = OrderTag::Key(Name::clone(&leave.name), leave.key.clone());
+        let sender = Some(Arc::clone(&leave.sender));
+        let tag = OrderTag::Key(Name::clone(&leave.name), sender, Arc::clone(&leave.key.key));
         let sent_by = |number: &&u64| match self.jobs.get(number) {
             Some(Job::Execute(execute)) => execute.caller.request == request,
             _ => false,

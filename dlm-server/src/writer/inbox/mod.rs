@@ -7,8 +7,8 @@
 //! some acquires in any case.
 //!
 //! Jobs with an order tag in common are executed in the order in which they were
-//! enqueued: operations of one session on one resource, and operations with one
-//! key. So an urgent job takes the acquires ahead of it that share a tag into its
+//! enqueued: operations of one session on one resource, and operations of one sender
+//! with one key. So an urgent job takes the acquires ahead of it that share a tag into its
 //! own lane, and an acquire is never taken while an earlier urgent job of its sender waits.
 //!
 //! In both lanes principals take turns, and none can fill a lane so that others are

@@ -1,15 +1,19 @@
 //! What puts jobs in order.
 
+use std::sync::Arc;
+
 use dlm_engine::{ClaimKey, Op};
 
+use super::Sender;
 use crate::store::Name;
 use crate::writer::job::{Execute, Job, SessionId};
 
 /// Jobs with a tag in common are executed in the order in which they were enqueued.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum OrderTag {
-    /// They concern one claim.
-    Key(Name, ClaimKey),
+    /// They have one sender and concern one idempotency key. Which claim that is, its
+    /// own or one that it inherits, is known once they are executed.
+    Key(Name, Sender, Arc<str>),
     /// They come from one session and concern one resource.
     Session(Name, SessionId),
 }
@@ -23,7 +27,7 @@ pub(super) fn of(job: &Job) -> impl Iterator<Item = OrderTag> + use<> {
         // that is in use.
         Job::Recheck(..) | Job::Maintenance(_) => return None.into_iter().chain(None),
     };
-    let key = key.map(|key| OrderTag::Key(Name::clone(name), key.clone()));
+    let key = key.map(|key| OrderTag::Key(Name::clone(name), job.sender().cloned(), Arc::clone(&key.key)));
     let session = session.map(|session| OrderTag::Session(Name::clone(name), session));
     key.into_iter().chain(session)
 }

@@ -61,6 +61,21 @@ fn what_is_taken_along_takes_along_what_it_must_not_overtake() {
 }
 
 #[test]
+fn a_renewal_of_an_inherited_lease_stays_behind_an_acquire_with_its_key() {
+    let inbox = Inbox::default();
+    let push = |number, sender: &str, op| {
+        let (Job::Execute(execute), _) = execute(number, "a", None, op) else { panic!("an operation") };
+        inbox.push(Job::Execute(Execute { sender: Some(sender.into()), ..execute })).unwrap();
+    };
+    push(1, "p", acquire_of("p", "k1"));
+    push(2, "q", acquire_of("q", "k2"));
+    push(3, "p", acquire_of("p", "k2"));
+    // The lease is of the anonymous principal.
+    push(4, "p", renew("k2"));
+    assert_eq!(take_numbers(&inbox, 100)[..2], [3, 4]);
+}
+
+#[test]
 fn a_cancel_puts_an_acquire_with_its_key_right_behind_itself() {
     let order = order_of(vec![
         ("a", None, acquire("k1")),
