@@ -20,7 +20,7 @@ const LAYERS = {
         ["tasks"],
         ["writer"],
         ["feed"],
-        ["log", "lease_watchers", "membership", "usage"],
+        ["log", "lease_watchers", "membership", "anonymous_claims", "usage"],
         ["store"],
         ["background", "tls"],
         ["audit"],

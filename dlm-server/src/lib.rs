@@ -20,6 +20,7 @@
 //! - `log`: events and cursors of the event log
 //! - `lease_watchers`: the sockets to notify when a lease ends
 //! - `membership`: the replicas that share the store
+//! - `anonymous_claims`: whether there may be claims from before authentication
 //! - `usage`: what each principal has and does, for the rules that limit it
 //! - `store`: persistence, one module per database
 //! - `background`: starts, supervises and joins threads
@@ -28,6 +29,7 @@
 //! - `metrics`, `clock`: the server's metrics, and the deciding clock
 //! - `audit`: the audit log; `logging`: the log; `line_queue`: writes the lines of both
 
+mod anonymous_claims;
 mod audit;
 mod auth;
 mod background;

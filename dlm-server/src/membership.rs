@@ -5,15 +5,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use dlm_engine::Replicas;
 
-use crate::store::{Cluster, StoreError};
-
 /// The replicas as of this replica's last heartbeat.
 pub(crate) struct Membership(RwLock<Arc<Replicas>>);
 
 impl Membership {
-    /// Sends the first heartbeat of this replica. Blocks.
-    pub(crate) fn join(cluster: &dyn Cluster) -> Result<Self, StoreError> {
-        Ok(Self(RwLock::new(Arc::new(cluster.heartbeat()?.replicas))))
+    pub(crate) fn new(replicas: Replicas) -> Self {
+        Self(RwLock::new(Arc::new(replicas)))
     }
 
     pub(crate) fn current(&self) -> Arc<Replicas> {

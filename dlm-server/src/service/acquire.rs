@@ -103,8 +103,8 @@ impl Service {
         if matches!(answer.outcome, Err(OperationError::QuotaExceeded)) {
             return Err(on.quota_refused(exceeded.unwrap_or(Error::Internal)));
         }
-        if matches!(answer.outcome, Ok(Completion::StillQueued)) {
-            return self.still_queued(&on, claim.clone(), key).await;
+        if let Ok(Completion::StillQueued(claim)) = answer.outcome {
+            return self.still_queued(&on, claim, key).await;
         }
         let held = since_boot().saturating_sub(arrived);
         match reply(answer.outcome, answer.first_now)? {
@@ -238,7 +238,7 @@ impl Drop for QueueGuard<'_> {
 pub(super) fn reply(outcome: Result<Completion, OperationError>, now: Micros) -> Result<Reply, Error> {
     match outcome {
         Ok(Completion::Reply(reply)) => Ok(reply),
-        Ok(Completion::StillQueued) => Err(Error::Internal),
+        Ok(Completion::StillQueued(_)) => Err(Error::Internal),
         Err(OperationError::Unavailable(why)) => Err(unavailable(why)),
         Err(OperationError::Overloaded) => Err(overloaded()),
         Err(OperationError::Internal | OperationError::QuotaExceeded) => Err(Error::Internal),

@@ -18,6 +18,7 @@ use super::reads::Reads;
 use super::subscribe::MAX_REPLAYS;
 use super::tickets::Tickets;
 use super::{Inner, Service, Via};
+use crate::anonymous_claims::AnonymousClaims;
 use crate::audit::Audit;
 use crate::auth::{Policies, Policy};
 use crate::background::Background;
@@ -119,14 +120,17 @@ impl Service {
         audit: Audit,
     ) -> Result<(Self, TaskContext, UsageCounter), OpenError> {
         let secret = options.secret_file.as_deref().map(read_secret).transpose()?;
-        let opened = store::open(&options.database_url, options.writers)?;
+        let is_open = policies.current().is_open();
+        let opened = store::open(&options.database_url, options.writers, is_open)?;
         let limits = Arc::new(Limits {
             away_grace_ms: AWAY_GRACE_MS,
             idle_retention_ms: u64::try_from(options.idle_retention.as_millis()).unwrap_or(u64::MAX),
             holders_shown: MAX_HOLDERS_SHOWN,
             max_transitions: MAX_TRANSITIONS,
         });
-        let membership = Arc::new(Membership::join(&*opened.cluster).map_err(|error| stopped(&error))?);
+        let heartbeat = opened.cluster.heartbeat().map_err(|error| stopped(&error))?;
+        let membership = Arc::new(Membership::new(heartbeat.replicas));
+        let anonymous_claims = Arc::new(AnonymousClaims::new(heartbeat.open_peers));
         let next_check = Arc::new(NextCheck::new());
         let parked = Arc::new(match opened.cluster.is_shared() {
             true => Parked::with_peers(&opened.identity.secret),
@@ -156,6 +160,7 @@ impl Service {
             membership: Arc::clone(&membership),
             cluster: Arc::clone(&opened.cluster),
             parked: Arc::clone(&parked),
+            anonymous_claims: Arc::clone(&anonymous_claims),
             usage,
             limits: Arc::clone(&limits),
             metrics,
@@ -168,6 +173,8 @@ impl Service {
             readers: opened.task_readers,
             cluster: Arc::clone(&opened.cluster),
             membership: Arc::clone(&membership),
+            anonymous_claims,
+            is_open,
             lease_watchers: Arc::clone(&lease_watchers),
             parked,
             feed: feed.clone(),

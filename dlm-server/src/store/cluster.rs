@@ -46,6 +46,8 @@ pub(crate) struct Heartbeat {
     pub(crate) replicas: Replicas,
     /// Peers had declared this replica dead, and passed over its waiters.
     pub(crate) declared_dead: bool,
+    /// Whether a live peer has no authentication.
+    pub(crate) open_peers: bool,
 }
 
 /// Identifies a wait to the replicas of one database. Every role that can connect

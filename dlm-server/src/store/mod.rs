@@ -101,11 +101,12 @@ impl TaskReaders {
     }
 }
 
-/// Opens the database with this URL and migrates it to this version.
-pub(crate) fn open(url: &str, writers: usize) -> Result<OpenStore, OpenError> {
+/// Opens the database with this URL and migrates it to this version. Its peers learn
+/// whether the server is open: without authentication.
+pub(crate) fn open(url: &str, writers: usize, is_open: bool) -> Result<OpenStore, OpenError> {
     match url.split_once(':') {
         Some(("sqlite", rest)) => sqlite::open(rest),
-        Some(("postgres" | "postgresql", _)) => postgres::open(url, writers),
+        Some(("postgres" | "postgresql", _)) => postgres::open(url, writers, is_open),
         _ => Err(OpenError::Scheme),
     }
 }

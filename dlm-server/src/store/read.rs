@@ -117,11 +117,13 @@ pub(crate) struct DueWork {
     pub(crate) next: Option<Micros>,
 }
 
-/// A range of the claims table, for key garbage collection.
+/// A range of the claims table.
 pub(crate) struct KeyRange {
     pub(crate) last: ClaimRowKey,
     /// How many of its claims ended before the cutoff.
     pub(crate) expired: i64,
+    /// Whether any of its claims is of the anonymous principal.
+    pub(crate) anonymous: bool,
     /// Whether more claims follow.
     pub(crate) more: bool,
 }

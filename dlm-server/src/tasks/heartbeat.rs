@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::anonymous_claims::AnonymousClaims;
 use crate::background::Attempts;
 use crate::membership::Membership;
 use crate::store::Cluster;
@@ -17,6 +18,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// Blocks.
 pub(super) async fn run(
     membership: Arc<Membership>,
+    anonymous_claims: Arc<AnonymousClaims>,
     cluster: Arc<dyn Cluster>,
     parked: Arc<Parked>,
     writers: Writers,
@@ -28,6 +30,7 @@ pub(super) async fn run(
             Ok(heartbeat) => {
                 attempts.succeeded();
                 membership.set(heartbeat.replicas);
+                anonymous_claims.record_peers(heartbeat.open_peers);
                 if heartbeat.declared_dead {
                     tracing::warn!("peers declared this server dead");
                     // A lock that was freed meanwhile passed over the waiters

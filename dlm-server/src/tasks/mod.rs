@@ -3,6 +3,7 @@
 //! - `sweeper`: ends overdue leases and waits
 //! - `key_gc`: deletes expired idempotency keys
 //! - `log_trimmer`: trims the event log
+//! - `anonymous_claims`: with authentication, searches for claims from before it
 //! - `readiness`: reads from the store for readiness probes
 //!
 //! On a store that belongs to one process, also:
@@ -18,6 +19,7 @@
 //! Each task has a thread of its own, and each vital one a connection of its own, so
 //! that no number of requests delays an expiry or a heartbeat.
 
+mod anonymous_claims;
 mod clock_keeper;
 mod heartbeat;
 mod key_gc;
@@ -31,6 +33,7 @@ mod sweeper;
 use std::io;
 use std::sync::Arc;
 
+use crate::anonymous_claims::AnonymousClaims;
 use crate::background::Background;
 use crate::feed::{Feed, LogTailer, broadcast_renewals};
 use crate::lease_watchers::LeaseWatchers;
@@ -50,6 +53,9 @@ pub(crate) struct TaskContext {
     pub(crate) readers: TaskReaders,
     pub(crate) cluster: Arc<dyn Cluster>,
     pub(crate) membership: Arc<Membership>,
+    pub(crate) anonymous_claims: Arc<AnonymousClaims>,
+    /// Whether the server has no authentication.
+    pub(crate) is_open: bool,
     pub(crate) lease_watchers: Arc<LeaseWatchers>,
     pub(crate) parked: Arc<Parked>,
     pub(crate) feed: Feed,
@@ -76,6 +82,11 @@ pub(crate) fn start(background: &Background, context: TaskContext) -> io::Result
     let reader = Arc::clone(&maintenance);
     let collect = key_gc::run(writers(), reader, cluster(), attempts("key-gc"), stop());
     background.spawn("key-gc", collect)?;
+    if !context.is_open {
+        let (claims, reader) = (Arc::clone(&context.anonymous_claims), Arc::clone(&maintenance));
+        let search = anonymous_claims::run(claims, reader, attempts("anonymous-claims"), stop());
+        background.spawn("anonymous-claims", search)?;
+    }
     let (retention, tries) = (context.retention, attempts("log-trimmer"));
     let trim = log_trimmer::run(writers(), maintenance, cluster(), retention, tries, stop());
     background.spawn("log-trimmer", trim)?;
@@ -89,7 +100,8 @@ pub(crate) fn start(background: &Background, context: TaskContext) -> io::Result
     }
     let (membership, parked) = (context.membership, Arc::clone(&context.parked));
     let tries = vital_attempts("heartbeat", NO_HEARTBEAT);
-    let beat = heartbeat::run(membership, cluster(), parked, writers(), tries, stop());
+    let claims = context.anonymous_claims;
+    let beat = heartbeat::run(membership, claims, cluster(), parked, writers(), tries, stop());
     background.spawn("heartbeat", beat)?;
     background.spawn("positions", log_positions::run(cluster(), attempts("positions"), stop()))?;
     background.spawn("renewals", broadcast_renewals(context.feed.clone(), cluster(), stop()))?;

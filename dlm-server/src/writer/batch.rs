@@ -9,6 +9,7 @@ use dlm_engine::{
 
 use super::cache::FollowUp;
 use super::claim_lookup::Lookup;
+use super::inherited::on_claim;
 use super::job::{Admission, Execute, Leave};
 use super::open_requests::OpenRequests;
 use super::thread::WriterState;
@@ -81,6 +82,8 @@ pub(super) struct Committed {
     /// One per task, in order.
     pub(super) outcomes: Vec<TaskOutcome>,
     pub(super) events: Vec<(Name, Event)>,
+    /// The executed tasks that acted on a claim of the anonymous principal, by index.
+    pub(super) inherited: Vec<(usize, ClaimKey)>,
     /// The batch that changed claims, and how, if that has to be recorded.
     pub(super) usage: Option<(i64, Vec<(Name, ClaimChange)>)>,
     pub(super) follow_up: FollowUp,
@@ -145,7 +148,9 @@ impl WriterState {
         let mut blocked: HashSet<&Name> = HashSet::new();
         let mut outcomes = Vec::with_capacity(tasks.len());
         let mut events = Vec::with_capacity(tasks.len());
-        self.look_up_known(tasks, lookup)?;
+        let mut inherited = Vec::new();
+        let may_inherit = self.anonymous_claims.may_exist();
+        self.look_up_known(tasks, lookup, may_inherit)?;
         let mut looked_up = lookup == Lookup::First;
         for (index, task) in tasks.iter().enumerate() {
             let name = task.name();
@@ -157,18 +162,26 @@ impl WriterState {
                 outcomes.push(TaskOutcome::Kept { wakes: Vec::new() });
                 continue;
             }
+            let inherits = match may_inherit {
+                true => self.inherited(&tasks[index..], &mut looked_up, &open_requests)?,
+                false => None,
+            };
             if let Task::Execute(Execute {
                 op: Op::Acquire { key, .. },
                 admission: Admission::IfKeyIsKnown,
                 ..
             }) = task
+                && inherits.is_none()
                 && !self.has_claim(name, key, &tasks[index..], &mut looked_up)?
             {
                 outcomes.push(TaskOutcome::QuotaExceeded);
                 continue;
             }
             let op = match task {
-                Task::Execute(execute) => &execute.op,
+                Task::Execute(execute) => match &inherits {
+                    Some(key) => &on_claim(&execute.op, key),
+                    None => &execute.op,
+                },
                 // Otherwise the waiter would count as parked again.
                 Task::Recheck { key, .. } if !open_requests.any(&self.parked, name, key) => {
                     outcomes.push(TaskOutcome::Executed { result: Ok(Reply::Queued), wakes: Vec::new() });
@@ -178,12 +191,13 @@ impl WriterState {
                     &Op::Acquire { key: key.clone(), request: Arc::clone(request) }
                 }
                 Task::Leave(leave) => {
-                    let was_last = open_requests.depart(&self.parked, leave);
+                    let key = inherits.as_ref().unwrap_or(&leave.key);
+                    let was_last = open_requests.depart(&self.parked, leave, key);
                     if !was_last {
                         outcomes.push(TaskOutcome::Executed { result: Ok(Reply::Left), wakes: Vec::new() });
                         continue;
                     }
-                    &Op::Leave { key: leave.key.clone(), knows_key: leave.knows_key }
+                    &Op::Leave { key: key.clone(), knows_key: leave.knows_key }
                 }
                 Task::Continue(_) => &Op::Sweep { waiters: Vec::new() },
             };
@@ -209,18 +223,21 @@ impl WriterState {
             events.extend(effects.events.drain(..).map(|event| (Name::clone(name), event)));
             let wakes = std::mem::take(&mut effects.wakes);
             outcomes.push(match result {
-                Some(result) => TaskOutcome::Executed { result, wakes },
+                Some(result) => {
+                    inherited.extend(inherits.map(|key| (index, key)));
+                    TaskOutcome::Executed { result, wakes }
+                }
                 None => {
                     blocked.insert(name);
                     TaskOutcome::Kept { wakes }
                 }
             });
         }
-        Ok(Committed { now, outcomes, events, usage: None, follow_up: FollowUp::default() })
+        Ok(Committed { now, outcomes, events, inherited, usage: None, follow_up: FollowUp::default() })
     }
 
     /// Whether a claim with this key exists. `rest` is what is left of the batch.
-    fn has_claim(
+    pub(super) fn has_claim(
         &mut self,
         name: &Name,
         key: &ClaimKey,

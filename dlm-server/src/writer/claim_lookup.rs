@@ -10,6 +10,7 @@ use dlm_engine::{ClaimKey, Op};
 
 use super::batch::Task;
 use super::cache::Cache;
+use super::inherited::{anonymous_key, named_key};
 use super::job::{Admission, Execute};
 use super::thread::WriterState;
 use crate::store::{Name, StoreError};
@@ -24,11 +25,23 @@ pub(super) enum Lookup {
 }
 
 impl WriterState {
-    /// Loads what is known to be needed before anything is executed.
-    pub(super) fn look_up_known(&mut self, tasks: &[Task], lookup: Lookup) -> Result<(), StoreError> {
+    /// Loads what is known to be needed before anything is executed. `may_inherit` is
+    /// whether there may be claims of the anonymous principal.
+    pub(super) fn look_up_known(
+        &mut self,
+        tasks: &[Task],
+        lookup: Lookup,
+        may_inherit: bool,
+    ) -> Result<(), StoreError> {
         // A parked claim exists, so it must not be assumed to be new.
-        let is_known = |task: &Task| lookup == Lookup::First || matches!(task, Task::Recheck { .. });
-        self.look_up(tasks.iter().filter(|task| is_known(task)))
+        let is_known = |task: &&Task| lookup == Lookup::First || matches!(task, Task::Recheck { .. });
+        let known = tasks.iter().filter(is_known).flat_map(concerns);
+        if !may_inherit {
+            return self.look_up(known);
+        }
+        let anonymous = |task| Some((Task::name(task), named_key(task).and_then(anonymous_key)?));
+        let inherited: Vec<_> = tasks.iter().filter_map(anonymous).collect();
+        self.look_up(known.chain(inherited.iter().map(|(name, key)| (*name, key))))
     }
 
     /// Loads what the rest of a batch will need, now that it needs one claim.
@@ -44,19 +57,18 @@ impl WriterState {
             _ => true,
         };
         let needed: Vec<&Task> = tasks.iter().enumerate().filter(is_needed).map(|(_, task)| task).collect();
-        self.look_up(needed.into_iter())
+        self.look_up(needed.into_iter().flat_map(concerns))
     }
 
-    fn look_up<'a>(&mut self, tasks: impl Iterator<Item = &'a Task>) -> Result<(), StoreError> {
-        let mut keys = HashSet::new();
-        for task in tasks {
-            let unknown = keys_of(task).filter(|key| is_unknown(&mut self.cache, task.name(), key));
-            keys.extend(unknown.map(|key| (task.name(), key)));
-        }
+    fn look_up<'a>(
+        &mut self,
+        claims: impl Iterator<Item = (&'a Name, &'a ClaimKey)>,
+    ) -> Result<(), StoreError> {
+        let unknown = claims.filter(|(name, key)| is_unknown(&mut self.cache, name, key));
+        let keys: Vec<_> = unknown.collect::<HashSet<_>>().into_iter().collect();
         if keys.is_empty() {
             return Ok(());
         }
-        let keys: Vec<_> = keys.into_iter().collect();
         for ((name, key), claim) in keys.iter().zip(self.store.claims(&keys)?) {
             if let Some(resource) = self.cache.resource(name) {
                 resource.provide_claim(ClaimKey::clone(key), claim);
@@ -71,8 +83,8 @@ fn is_unknown(cache: &mut Cache, name: &Name, key: &ClaimKey) -> bool {
     cache.is_locked(name) && cache.resource(name).is_some_and(|resource| !resource.knows_claim(key))
 }
 
-/// The claims that a task concerns.
-fn keys_of(task: &Task) -> impl Iterator<Item = &ClaimKey> {
+/// The claims that a task concerns, unless it inherits one.
+fn concerns(task: &Task) -> impl Iterator<Item = (&Name, &ClaimKey)> {
     let (key, waiters): (_, &[ClaimKey]) = match task {
         Task::Execute(execute) => match &execute.op {
             Op::Acquire { key, .. }
@@ -87,5 +99,5 @@ fn keys_of(task: &Task) -> impl Iterator<Item = &ClaimKey> {
         Task::Recheck { key, .. } => (Some(key), &[]),
         Task::Continue(_) => (None, &[]),
     };
-    key.into_iter().chain(waiters)
+    key.into_iter().chain(waiters).map(|key| (task.name(), key))
 }

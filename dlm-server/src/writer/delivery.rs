@@ -20,6 +20,9 @@ impl WriterState {
             self.usage.record(self.store.marker(), *batch, changes);
         }
         end_admissions(&mut tasks, &committed.outcomes);
+        for (index, key) in &committed.inherited {
+            tasks[*index].inherit(key);
+        }
         let mut messages = self.publish(&committed.events);
         self.next_check.schedule(committed.follow_up.first_check);
         let me = self.membership.current().local();
@@ -71,8 +74,8 @@ impl WriterState {
             Task::Recheck { name, key, .. } => self.complete_recheck(&name, &key, result),
             Task::Execute(execute) => self.reply_or_park(execute, result, now),
             Task::Leave(leave) => {
-                if let Some(parked) = self.parked.take_request(&leave) {
-                    parked.caller.reply(Ok(Completion::StillQueued), parked.first_now);
+                if let Some((key, parked)) = self.parked.take_request(&leave) {
+                    parked.caller.reply(Ok(Completion::StillQueued(key)), parked.first_now);
                 }
             }
             Task::Continue(_) => {}

@@ -140,8 +140,8 @@ pub(crate) struct OperationResult {
 #[derive(Debug)]
 pub(crate) enum Completion {
     Reply(Reply),
-    /// The request left before its wait ended.
-    StillQueued,
+    /// The request left before the wait of this claim ended.
+    StillQueued(ClaimKey),
 }
 
 /// Why an operation failed.

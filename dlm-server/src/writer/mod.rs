@@ -17,6 +17,7 @@
 //! - `deferred`: tasks that a batch leaves to a later one
 //! - `cache`: the resources kept in memory between batches
 //! - `claim_lookup`: which claims a batch loads, in one statement
+//! - `inherited`: claims from before authentication, which callers inherit
 //! - `progress`: whether a writer's thread makes progress, or hangs
 //! - `next_check`: when the sweeper has to check the store
 //!
@@ -28,6 +29,7 @@ mod claim_lookup;
 mod deferred;
 mod delivery;
 mod inbox;
+mod inherited;
 mod job;
 mod next_check;
 mod open_requests;
@@ -47,6 +49,7 @@ use std::time::Duration;
 use dlm_engine::{ClaimKey, Limits, Op};
 use tokio::sync::oneshot;
 
+use crate::anonymous_claims::AnonymousClaims;
 use crate::background::Background;
 use crate::clock::since_boot;
 use crate::feed::Feed;
@@ -160,7 +163,7 @@ impl Writers {
 
     /// Whether a request is held open until its wait ends.
     pub(crate) fn is_parked(&self, name: &Name, key: &ClaimKey, request: RequestId) -> bool {
-        self.0.parked.requests(name, key).contains(&request)
+        self.0.parked.contains(name, key, request)
     }
 
     /// Has every writer commit a transaction that writes its marker row alone.
@@ -247,6 +250,7 @@ pub(crate) struct Dependencies {
     pub(crate) membership: Arc<Membership>,
     pub(crate) cluster: Arc<dyn Cluster>,
     pub(crate) parked: Arc<Parked>,
+    pub(crate) anonymous_claims: Arc<AnonymousClaims>,
     pub(crate) lease_watchers: Arc<LeaseWatchers>,
     pub(crate) feed: Feed,
     pub(crate) usage: Arc<Usage>,
@@ -312,6 +316,7 @@ impl WriterState {
             recovery: Recovery::default(),
             foreign_writer: false,
             parked: Arc::clone(&dependencies.parked),
+            anonymous_claims: Arc::clone(&dependencies.anonymous_claims),
             lease_watchers: Arc::clone(&dependencies.lease_watchers),
             feed: dependencies.feed.clone(),
             usage: Arc::clone(&dependencies.usage),

@@ -23,19 +23,24 @@ impl OpenRequests {
         self.joined.entry((Name::clone(name), key.clone())).or_default().push(request);
     }
 
+    /// Whether a request of the claim is parked or has joined.
+    pub(super) fn contains(&self, parked: &Parked, name: &Name, key: &ClaimKey, request: RequestId) -> bool {
+        self.of(parked, name, key).any(|open| open == request)
+    }
+
     /// Whether the claim has an open request.
     pub(super) fn any(&self, parked: &Parked, name: &Name, key: &ClaimKey) -> bool {
         self.of(parked, name, key).any(|request| !self.departed.contains(&request))
     }
 
-    /// The request departs. Returns whether its claim has no open request from
+    /// The request of a claim departs. Returns whether its claim has no open request from
     /// now on. A request that was not open changes nothing, unless it is
     /// unknown whether it was, or its caller does not know the key: then it may
     /// have been granted.
-    pub(super) fn depart(&mut self, parked: &Parked, leave: &Leave) -> bool {
+    pub(super) fn depart(&mut self, parked: &Parked, leave: &Leave, key: &ClaimKey) -> bool {
         let mut was_open = leave.request.is_none() || leave.knows_key == KnowsKey::No;
         let mut others = false;
-        for request in self.of(parked, &leave.name, &leave.key) {
+        for request in self.of(parked, &leave.name, key) {
             if Some(request) == leave.request {
                 was_open = true;
             } else if !self.departed.contains(&request) {

@@ -8,6 +8,7 @@ use dlm_engine::{ClaimKey, Micros, Request};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use super::inherited::anonymous_key;
 use super::job::{Caller, Leave, RequestId};
 use crate::store::{Name, WaitId};
 
@@ -91,16 +92,26 @@ impl Parked {
         self.remove(&mut self.lock(), name, key).map(|claim| claim.held_open).unwrap_or_default()
     }
 
-    /// Takes the request that leaves.
-    pub(super) fn take_request(&self, leave: &Leave) -> Option<ParkedRequest> {
+    /// Takes the request that leaves, and the key of the claim that it waits for.
+    pub(super) fn take_request(&self, leave: &Leave) -> Option<(ClaimKey, ParkedRequest)> {
         let mut claims = self.lock();
-        let claim = claims.parked.get_mut(&(Name::clone(&leave.name), leave.key.clone()))?;
-        let index = claim.held_open.iter().position(|parked| Some(parked.caller.request) == leave.request)?;
-        let taken = claim.held_open.swap_remove(index);
-        if claim.held_open.is_empty() {
-            self.remove(&mut claims, &leave.name, &leave.key);
-        }
-        Some(taken)
+        let keys = [Some(leave.key.clone()), anonymous_key(&leave.key)];
+        keys.into_iter().flatten().find_map(|key| {
+            let claim = claims.parked.get_mut(&(Name::clone(&leave.name), key.clone()))?;
+            let is_leaving = |parked: &ParkedRequest| Some(parked.caller.request) == leave.request;
+            let index = claim.held_open.iter().position(is_leaving)?;
+            let taken = claim.held_open.swap_remove(index);
+            if claim.held_open.is_empty() {
+                self.remove(&mut claims, &leave.name, &key);
+            }
+            Some((key, taken))
+        })
+    }
+
+    /// Whether a request is parked at the claim that its key stands for.
+    pub(super) fn contains(&self, name: &Name, key: &ClaimKey, request: RequestId) -> bool {
+        self.requests(name, key).contains(&request)
+            || anonymous_key(key).is_some_and(|key| self.requests(name, &key).contains(&request))
     }
 
     fn remove(&self, claims: &mut Claims, name: &Name, key: &ClaimKey) -> Option<ParkedClaim> {

@@ -131,7 +131,7 @@ impl WriterState {
             match task {
                 Task::Execute(execute) => execute.reply(Err(error.clone()), Micros::MAX),
                 Task::Leave(leave) => {
-                    if let Some(parked) = self.parked.take_request(&leave) {
+                    if let Some((_, parked)) = self.parked.take_request(&leave) {
                         parked.caller.reply(Err(error.clone()), parked.first_now);
                     }
                     let leave = Leave { request: None, ..leave };

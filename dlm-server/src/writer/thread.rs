@@ -15,6 +15,7 @@ use super::next_check::NextCheck;
 use super::parked::Parked;
 use super::progress::Progress;
 use super::recovery::Recovery;
+use crate::anonymous_claims::AnonymousClaims;
 use crate::clock::since_boot;
 use crate::feed::Feed;
 use crate::lease_watchers::LeaseWatchers;
@@ -47,6 +48,7 @@ pub(super) struct WriterState {
     /// Another server has written to the database: the writer must stop.
     pub(super) foreign_writer: bool,
     pub(super) parked: Arc<Parked>,
+    pub(super) anonymous_claims: Arc<AnonymousClaims>,
     pub(super) lease_watchers: Arc<LeaseWatchers>,
     pub(super) feed: Feed,
     pub(super) usage: Arc<Usage>,

@@ -1,5 +1,6 @@
 //! The behaviors that must hold. Each test is named after its behavior's number.
 
+mod authentication_turned_on;
 mod clocks;
 mod events;
 mod fairness;

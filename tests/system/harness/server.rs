@@ -133,6 +133,12 @@ impl<B: Backend, T: ApiTransport> ServerProcess<B, T> {
         }
     }
 
+    /// Starts the stopped server like [`Self::restart`], with more arguments from now on.
+    pub(crate) fn restart_with(&mut self, arguments: &[&str]) {
+        self.arguments.extend(arguments.iter().map(ToString::to_string));
+        self.restart();
+    }
+
     pub(crate) fn kill9_and_restart(&mut self) {
         self.kill9();
         self.restart();

@@ -1,5 +1,6 @@
 //! Several servers on one Postgres database.
 
+mod authentication_turned_on;
 mod failures;
 mod grants;
 mod quotas;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use dlm_engine::{ClaimKey, Micros, ReplicaId, Replicas};
 use dlm_pq::PqConnection;
 
@@ -32,12 +32,12 @@ const MAX_PENDING: usize = 10_000;
 
 statements! {
     /// Returns since when this replica was declared dead before, if it was.
-    RecordHeartbeat -> Nullable<BigInt> = "INSERT INTO replicas AS mine (id, seen_at) VALUES (?, ?) \
+    RecordHeartbeat -> Nullable<BigInt> = "INSERT INTO replicas AS mine (id, seen_at, is_open) VALUES (?, ?, ? <> 0) \
         ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, gone_since = NULL \
         RETURNING (SELECT gone_since FROM replicas WHERE id = mine.id)";
     DeclareDead -> () = "UPDATE replicas SET gone_since = ? WHERE gone_since IS NULL AND seen_at < ?";
     DeleteDead -> () = "DELETE FROM replicas WHERE gone_since < ?";
-    ReadReplicas -> (BigInt, Nullable<BigInt>) = "SELECT id, gone_since FROM replicas";
+    ReadReplicas -> (BigInt, Nullable<BigInt>, Bool) = "SELECT id, gone_since, is_open FROM replicas";
     CountLive -> BigInt = "SELECT count(*) FROM replicas WHERE gone_since IS NULL AND seen_at > ?";
     /// The time that waiters had to return while no replica was up does not
     /// count.
@@ -57,6 +57,8 @@ statements! {
 
 pub(super) struct PostgresCluster {
     me: ReplicaId,
+    /// Whether this server has no authentication.
+    is_open: bool,
     rank: AtomicU32,
     regularity: Mutex<Regularity>,
     heartbeats: Mutex<Reconnecting>,
@@ -99,13 +101,14 @@ impl Regularity {
 }
 
 impl PostgresCluster {
-    pub(super) fn new(options: &ConnectOptions) -> Self {
+    pub(super) fn new(options: &ConnectOptions, is_open: bool) -> Self {
         let me = new_replica_id();
         let connection = |durability| Mutex::new(Reconnecting::new(options.clone(), durability));
         let (outgoing, pending) = mpsc::sync_channel::<Vec<PeerMessage>>(MAX_PENDING);
         let connection_of_announcer = Reconnecting::new(options.clone(), CommitDurability::MayBeLost);
         Self {
             me,
+            is_open,
             rank: AtomicU32::new(0),
             regularity: Mutex::default(),
             heartbeats: connection(CommitDurability::MayBeLost),
@@ -165,15 +168,15 @@ fn micros(duration: Duration) -> i64 {
 
 impl Cluster for PostgresCluster {
     fn heartbeat(&self) -> Result<Heartbeat, StoreError> {
-        type ReplicaRow = (i64, Option<i64>);
+        type ReplicaRow = (i64, Option<i64>, bool);
         let (declared_dead, replicas, up_since): (bool, Vec<ReplicaRow>, Vec<i64>) = lock(&self.heartbeats)
             .with(|connection| {
             if lock(&self.regularity).last.is_none() && count_live(connection)? == 0 {
                 begin_cluster(connection)?;
             }
             let now = now(connection)?.0;
-            let dead_before: Vec<Option<i64>> =
-                bulk::load::<RecordHeartbeat, _>(connection, vec![self.me.0.into(), now.into()])?;
+            let params = vec![self.me.0.into(), now.into(), i64::from(self.is_open).into()];
+            let dead_before: Vec<Option<i64>> = bulk::load::<RecordHeartbeat, _>(connection, params)?;
             if lock(&self.regularity).record(since_boot()) {
                 let params = vec![now.into(), (now - micros(DEAD_AFTER)).into()];
                 bulk::run::<DeclareDead>(connection, params)?;
@@ -183,12 +186,15 @@ impl Cluster for PostgresCluster {
             let up_since = bulk::load::<ReadUpSince, _>(connection, Vec::new())?;
             Ok((dead_before.first().is_some_and(Option::is_some), replicas, up_since))
         })?;
-        let older = replicas.iter().filter(|(id, dead)| dead.is_none() && *id < self.me.0).count();
+        let older = replicas.iter().filter(|(id, dead, _)| dead.is_none() && *id < self.me.0).count();
+        let open_peers =
+            replicas.iter().any(|(id, dead, is_open)| dead.is_none() && *is_open && *id != self.me.0);
         self.rank.store(u32::try_from(older).unwrap_or(u32::MAX), Ordering::Relaxed);
         let dead: HashMap<_, _> =
-            replicas.into_iter().filter_map(|(id, dead)| Some((ReplicaId(id), Micros(dead?)))).collect();
+            replicas.into_iter().filter_map(|(id, dead, _)| Some((ReplicaId(id), Micros(dead?)))).collect();
         let up_since = Micros(up_since.first().copied().unwrap_or(0));
-        Ok(Heartbeat { replicas: Replicas::cluster(self.me, dead, up_since), declared_dead })
+        let replicas = Replicas::cluster(self.me, dead, up_since);
+        Ok(Heartbeat { replicas, declared_dead, open_peers })
     }
 
     fn assign_positions(&self) -> Result<(), StoreError> {

@@ -64,7 +64,7 @@ fn now(connection: &mut PqConnection) -> Result<Micros, StoreError> {
 }
 
 /// See [`super::open`].
-pub(super) fn open(url: &str, writers: usize) -> Result<OpenStore, OpenError> {
+pub(super) fn open(url: &str, writers: usize, is_open: bool) -> Result<OpenStore, OpenError> {
     let options = ConnectOptions::new(url)?;
     let failed = |error: &StoreError| OpenError::Postgres { why: error.reason() };
     let mut connection = options.connect(CommitDurability::Durable).map_err(|error| failed(&error))?;
@@ -72,7 +72,7 @@ pub(super) fn open(url: &str, writers: usize) -> Result<OpenStore, OpenError> {
     let identity = identify(&mut connection).map_err(|error| failed(&error))?;
     let reader = PostgresReader::pool(&options).map_err(|why| OpenError::Postgres { why })?;
     let task_readers = TaskReaders::new(|| Arc::new(PostgresReader::one(&options)));
-    let cluster = cluster::PostgresCluster::new(&options);
+    let cluster = cluster::PostgresCluster::new(&options, is_open);
     // Marker rows refer to the row of their replica.
     cluster.heartbeat().map_err(|error| failed(&error))?;
     let mut stores: Vec<Box<dyn Store>> = Vec::new();

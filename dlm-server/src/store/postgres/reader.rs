@@ -154,10 +154,12 @@ impl Reader for PostgresReader {
         let rows: Vec<(String, String, String, i64)> =
             self.with(|connection| Ok(bulk::load::<ReadKeyRange, _>(connection, params)?))?;
         let expired = rows.iter().map(|row| row.3).sum();
+        let anonymous = rows.iter().any(|(_, principal, ..)| principal.is_empty());
         let more = rows.len() as i64 == limit;
         Ok(rows.into_iter().next_back().map(|(resource, principal, key, _)| KeyRange {
             last: ClaimRowKey { resource, principal, key },
             expired,
+            anonymous,
             more,
         }))
     }

@@ -192,10 +192,12 @@ impl Reader for SqliteReader {
         .bind::<BigInt, _>(limit);
         let rows: Vec<Row> = self.with(|connection| Ok(query.load(connection)?))?;
         let expired = rows.iter().map(|row| row.expired).sum();
+        let anonymous = rows.iter().any(|row| row.principal.is_empty());
         let more = rows.len() as i64 == limit;
         Ok(rows.into_iter().next_back().map(|row| KeyRange {
             last: ClaimRowKey { resource: row.resource, principal: row.principal, key: row.key },
             expired,
+            anonymous,
             more,
         }))
     }

@@ -218,7 +218,7 @@ fn a_recheck_does_not_revive_a_waiter_that_leaves_in_the_same_batch() {
     writer.leave("a", "waiter", Some(request), KnowsKey::Yes);
     writer.inbox.push(Job::Recheck(Name::from("a"), ClaimKey::new("", "waiter"))).unwrap();
     writer.turn();
-    assert!(matches!(answer(&mut waiter), Ok(Completion::StillQueued)));
+    assert!(matches!(answer(&mut waiter), Ok(Completion::StillQueued(_))));
     assert!(!writer.claim("a", "waiter").unwrap().is_parked());
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use dlm_engine::{ClaimKey, KnowsKey, Op, Reply};
+use dlm_engine::{Claim, ClaimKey, KnowsKey, Op, Reply};
 
 use super::harness::{Answer, StoredClaim, TestWriter, acquire};
 use super::random::{Random, rounds};
@@ -18,6 +18,8 @@ const NAMES: [&str; 3] = ["a", "b", "c"];
 struct Acquire {
     name: &'static str,
     key: String,
+    /// Who sent it.
+    claim: ClaimKey,
     session: Option<u64>,
     wait_ms: u64,
     knows_key: KnowsKey,
@@ -38,11 +40,13 @@ struct World {
 impl World {
     fn acquire(&mut self, name: &'static str, key: String, wait_ms: u64, knows_key: KnowsKey) {
         let session = Some(self.random.below(3)).filter(|session| *session > 0);
-        let (request, answer) = self.writer.execute(name, session, acquire(&key, wait_ms));
+        let claim = self.writer.key(&key);
+        let (request, answer) = self.writer.execute(name, session, acquire(claim.clone(), wait_ms));
         let (outcome, left) = (None, false);
         self.acquires.push(Acquire {
             name,
             key,
+            claim,
             session,
             wait_ms,
             knows_key,
@@ -83,41 +87,42 @@ impl World {
         }
         let acquire = &mut self.acquires[self.random.pick(&open)];
         acquire.left = true;
-        self.writer.leave(acquire.name, &acquire.key, Some(acquire.request), acquire.knows_key);
+        let claim = acquire.claim.clone();
+        self.writer.leave_of(claim, acquire.name, Some(acquire.request), acquire.knows_key);
     }
 
     fn cancel(&mut self) {
         let Some(index) = self.some_keyed() else { return };
         let Acquire { name, key, .. } = &self.acquires[index];
         let session = Some(self.random.below(3)).filter(|session| *session > 0);
-        let op = Op::Cancel { key: ClaimKey::new("", &**key) };
+        let op = Op::Cancel { key: self.writer.key(key) };
         self.others.push((self.writer.execute(name, session, op).1, None));
     }
 
     /// Releases or renews a lease.
     fn use_lease(&mut self, release: bool) {
-        let leases: Vec<(&'static str, String, u64)> = self
+        let leases: Vec<(&'static str, ClaimKey, u64)> = self
             .acquires
             .iter()
-            .filter_map(|acquire| Some((acquire.name, acquire.key.clone(), lease(acquire)?)))
+            .filter_map(|acquire| Some((acquire.name, granted(acquire)?.key.clone(), lease(acquire)?)))
             .collect();
         if leases.is_empty() {
             return;
         }
         let (name, key, token) = &leases[self.random.below(leases.len() as u64) as usize];
-        let claim_key = ClaimKey::new("", &**key);
+        let claim_key = key.clone();
         let op = match release {
             true => Op::Release { key: claim_key, token: *token },
             false => Op::Renew { key: claim_key, token: *token, ttl_ms: None },
         };
         let answer = self.writer.execute(name, None, op).1;
-        self.others.push((answer, release.then(|| (key.clone(), *token))));
+        self.others.push((answer, release.then(|| (key.key.to_string(), *token))));
     }
 
     fn recheck(&mut self) {
         let Some(index) = self.some_keyed() else { return };
-        let Acquire { name, key, .. } = &self.acquires[index];
-        let job = Job::Recheck(Name::from(*name), ClaimKey::new("", &**key));
+        let Acquire { name, claim, .. } = &self.acquires[index];
+        let job = Job::Recheck(Name::from(*name), claim.clone());
         self.writer.inbox.push(job).unwrap();
     }
 
@@ -153,7 +158,8 @@ impl World {
                 Ok(answered) => {
                     let tracked = acquire.wait_ms > 0 || acquire.knows_key == KnowsKey::No;
                     if tracked && matches!(answered.outcome, Err(OperationError::Unavailable(_))) {
-                        self.writer.leave(acquire.name, &acquire.key, None, acquire.knows_key);
+                        let claim = acquire.claim.clone();
+                        self.writer.leave_of(claim, acquire.name, None, acquire.knows_key);
                     }
                     acquire.outcome = Some(answered.outcome);
                 }
@@ -185,6 +191,15 @@ impl World {
                 self.receive();
             }
         }
+    }
+
+    /// From now on a principal sends that inherits what there is.
+    fn turn_authentication_on(&mut self) {
+        self.writer.script.clear();
+        self.writer.finish();
+        self.receive();
+        self.writer.finish();
+        self.writer.send_as("p");
     }
 
     /// Lets the database work, and everything end that ends by itself.
@@ -278,12 +293,17 @@ impl World {
     }
 }
 
-/// The token of the lease that the caller was sent.
-fn lease(acquire: &Acquire) -> Option<u64> {
+/// The claim whose lease the caller was sent.
+fn granted(acquire: &Acquire) -> Option<&Claim> {
     match acquire.outcome.as_ref()? {
-        Ok(Completion::Reply(Reply::Lease(claim))) => claim.lease().map(|lease| lease.token),
+        Ok(Completion::Reply(Reply::Lease(claim))) => Some(claim),
         _ => None,
     }
+}
+
+/// The token of the lease that the caller was sent.
+fn lease(acquire: &Acquire) -> Option<u64> {
+    granted(acquire)?.lease().map(|lease| lease.token)
 }
 
 #[test]
@@ -292,7 +312,11 @@ fn callers_are_answered_and_nobody_waits_for_nothing_whatever_fails() {
     for _ in 0..rounds(ROUNDS) {
         let (writer, round) = (TestWriter::new(), random.fork());
         let mut world = World { writer, random: round, acquires: Vec::new(), others: Vec::new() };
-        for _ in 0..STEPS {
+        let authenticated_from = world.random.below(2 * STEPS as u64) as usize;
+        for step in 0..STEPS {
+            if step == authenticated_from {
+                world.turn_authentication_on();
+            }
             world.step();
         }
         world.finish();

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::scripted_store::{ScriptedStore, SharedScript};
+use crate::anonymous_claims::AnonymousClaims;
 use crate::feed::Feed;
 use crate::lease_watchers::LeaseWatchers;
 use crate::membership::Membership;
@@ -34,9 +35,12 @@ pub(super) struct TestWriter {
     pub(super) parked: Arc<Parked>,
     pub(super) next_check: Arc<NextCheck>,
     pub(super) usage: Arc<Usage>,
+    pub(super) anonymous_claims: Arc<AnonymousClaims>,
     pub(super) replica: i64,
     reader: Arc<dyn Reader>,
     next_request: u64,
+    /// The principal that sends what a test enqueues.
+    sender: Arc<str>,
     directory: TempDir,
 }
 
@@ -82,17 +86,19 @@ impl TestWriter {
     pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("test.db").display());
-        let mut opened = store::open(&url, 1).unwrap();
+        let mut opened = store::open(&url, 1, true).unwrap();
         let script = SharedScript::default();
         let store = Box::new(ScriptedStore::new(opened.stores.remove(0), script.clone()));
         let (parked, next_check) = (Arc::<Parked>::default(), Arc::new(NextCheck::new()));
-        let membership = Arc::new(Membership::join(&*opened.cluster).unwrap());
+        let membership = Arc::new(Membership::new(opened.cluster.heartbeat().unwrap().replicas));
         let replica = membership.current().local().0;
         let usage = Arc::<Usage>::default();
+        let anonymous_claims = Arc::new(AnonymousClaims::new(false));
         let dependencies = Dependencies {
             membership,
             cluster: opened.cluster,
             parked: Arc::clone(&parked),
+            anonymous_claims: Arc::clone(&anonymous_claims),
             lease_watchers: Arc::<LeaseWatchers>::default(),
             feed: Feed::new(),
             usage: Arc::clone(&usage),
@@ -107,7 +113,30 @@ impl TestWriter {
         };
         let state = WriterState::new(store, Share { number: 0, writers: 1 }, Arc::default(), &dependencies);
         let (inbox, reader) = (Inbox::default(), opened.reader);
-        Self { state, inbox, script, parked, next_check, usage, replica, reader, next_request: 0, directory }
+        Self {
+            state,
+            inbox,
+            script,
+            parked,
+            next_check,
+            usage,
+            anonymous_claims,
+            replica,
+            reader,
+            next_request: 0,
+            sender: "".into(),
+            directory,
+        }
+    }
+
+    /// Has this principal send what is enqueued from now on.
+    pub(super) fn send_as(&mut self, principal: &str) {
+        self.sender = principal.into();
+    }
+
+    /// A key of the sender.
+    pub(super) fn key(&self, key: &str) -> ClaimKey {
+        ClaimKey::new(Arc::clone(&self.sender), key)
     }
 
     /// Enqueues an operation.
@@ -118,10 +147,11 @@ impl TestWriter {
     /// Enqueues an exclusive acquire that counts for a quota.
     pub(super) fn acquire_in_flight(&mut self, name: &str, key: &str, in_flight: InFlight) -> Answer {
         let admission = Admission::Admitted { _in_flight: Some(in_flight) };
-        self.execute_admitted(name, None, acquire(key, 0), admission).1
+        let op = acquire(self.key(key), 0);
+        self.execute_admitted(name, None, op, admission).1
     }
 
-    fn execute_admitted(
+    pub(super) fn execute_admitted(
         &mut self,
         name: &str,
         session: Option<u64>,
@@ -134,27 +164,43 @@ impl TestWriter {
         let caller = Caller { request, reply };
         let session = session.map(SessionId);
         let name = Name::from(name);
-        self.inbox
-            .push(Job::Execute(Execute { sender: Some("".into()), name, op, session, admission, caller }))
-            .unwrap();
+        let sender = Some(Arc::clone(&self.sender));
+        self.inbox.push(Job::Execute(Execute { sender, name, op, session, admission, caller })).unwrap();
         (request, answer)
     }
 
     /// Enqueues an exclusive acquire. Its owner is its key.
     pub(super) fn acquire(&mut self, name: &str, key: &str, wait_ms: u64) -> (RequestId, Answer) {
-        self.execute(name, None, acquire(key, wait_ms))
+        self.execute(name, None, acquire(self.key(key), wait_ms))
     }
 
     pub(super) fn release(&mut self, name: &str, key: &str, token: u64) -> (RequestId, Answer) {
-        self.execute(name, None, Op::Release { key: ClaimKey::new("", key), token })
+        self.execute(name, None, Op::Release { key: self.key(key), token })
     }
 
     pub(super) fn leave(&mut self, name: &str, key: &str, request: Option<RequestId>, knows_key: KnowsKey) {
-        let (name, key) = (Name::from(name), ClaimKey::new("", key));
+        self.leave_of(self.key(key), name, request, knows_key);
+    }
+
+    /// Enqueues a leave of an acquire that is executed first.
+    pub(super) fn leave_once_executed(&mut self, name: &str, key: &str, request: RequestId) {
+        let (sender, name, key) = (Arc::clone(&self.sender), Name::from(name), self.key(key));
+        let (request, knows_key) = (Some(request), KnowsKey::Yes);
+        let unexecuted = Unexecuted::Execute;
+        self.inbox.push(Job::Leave(Leave { sender, name, key, request, knows_key, unexecuted })).unwrap();
+    }
+
+    /// Enqueues a leave of the principal whose key this is.
+    pub(super) fn leave_of(
+        &mut self,
+        key: ClaimKey,
+        name: &str,
+        request: Option<RequestId>,
+        knows_key: KnowsKey,
+    ) {
+        let (name, sender) = (Name::from(name), Arc::clone(&key.principal));
         let unexecuted = Unexecuted::Withdraw;
-        self.inbox
-            .push(Job::Leave(Leave { sender: "".into(), name, key, request, knows_key, unexecuted }))
-            .unwrap();
+        self.inbox.push(Job::Leave(Leave { sender, name, key, request, knows_key, unexecuted })).unwrap();
     }
 
     pub(super) fn turn(&mut self) {
@@ -208,15 +254,15 @@ impl TestWriter {
     }
 }
 
-pub(super) fn acquire(key: &str, wait_ms: u64) -> Op {
+pub(super) fn acquire(key: ClaimKey, wait_ms: u64) -> Op {
     let request = Request {
         mode: Mode::Exclusive,
         ttl_ms: 3_600_000,
         wait_ms,
-        owner: key.into(),
+        owner: Arc::clone(&key.key),
         metadata: "{}".into(),
     };
-    Op::Acquire { key: ClaimKey::new("", key), request: Arc::new(request) }
+    Op::Acquire { key, request: Arc::new(request) }
 }
 
 /// The answer, which must be there.
