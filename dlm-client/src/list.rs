@@ -157,11 +157,7 @@ impl Locks {
 
     fn fetch(&self, after: Option<&str>) -> PageFuture {
         let mut query = format!("limit={}", dlm_protocol::limits::MAX_PAGE);
-        let state = match self.state {
-            StateFilter::Held => "held",
-            StateFilter::Waiting => "waiting",
-            StateFilter::All => "all",
-        };
+        let state = self.state.as_str();
         // Writing to a string cannot fail.
         let _ = write!(query, "&state={state}&prefix={}", encode(&self.prefix));
         if let Some(after) = after {

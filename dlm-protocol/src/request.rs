@@ -119,3 +119,14 @@ pub enum StateFilter {
     /// All resources in the store.
     All,
 }
+
+impl StateFilter {
+    /// The value of the query parameter `state`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Waiting => "waiting",
+            Self::All => "all",
+        }
+    }
+}
