@@ -146,7 +146,35 @@ impl Parked {
 
 #[cfg(test)]
 mod tests {
+    use dlm_engine::{KnowsKey, Mode};
+
     use super::*;
+    use crate::writer::job::Unexecuted;
+
+    #[test]
+    fn a_request_is_found_by_its_own_key_at_the_claim_that_it_inherits() {
+        let (parked, name) = (Parked::default(), Name::from("a"));
+        let (own, inherited) = (ClaimKey::new("p", "job-7"), ClaimKey::new("", "job-7"));
+        let request =
+            Request { mode: Mode::Exclusive, ttl_ms: 1, wait_ms: 1, owner: "".into(), metadata: "{}".into() };
+        let (reply, _answer) = tokio::sync::oneshot::channel();
+        let caller = Caller { request: RequestId(1), reply };
+        parked.park(&name, &inherited, &Arc::new(request), ParkedRequest { caller, first_now: Micros(0) });
+        assert!(parked.contains(&name, &own, RequestId(1)));
+        assert!(!parked.contains(&name, &ClaimKey::new("p", "job-8"), RequestId(1)));
+        assert!(!parked.contains(&name, &own, RequestId(2)));
+        let leave = |request| Leave {
+            sender: "p".into(),
+            name: Name::clone(&name),
+            key: own.clone(),
+            request: Some(RequestId(request)),
+            knows_key: KnowsKey::Yes,
+            unexecuted: Unexecuted::Withdraw,
+        };
+        assert!(parked.take_request(&leave(2)).is_none());
+        assert_eq!(parked.take_request(&leave(1)).unwrap().0, inherited);
+        assert!(parked.all().is_empty());
+    }
 
     #[test]
     fn peers_agree_on_the_id_of_a_wait_and_others_can_not_make_it() {

@@ -286,10 +286,12 @@ async fn wait_of_a_client_goes_on_when_authentication_is_turned_on() {
         };
         let open = server.api();
         eventually("it is queued", || async { open.queue_len(NAME).await == 1 }).await;
+        let place = open.status(NAME).await["waiters"][0]["waiter_id"].take();
         restart(&mut server, &file);
         let [other, ops] = ["other", "ops"].map(|name| as_principal(&server, name));
         let newcomer = send(&other, &waiting("new"));
         queue_is(&ops, &["client", "new"]).await;
+        assert_eq!(ops.status(NAME).await["waiters"][0]["waiter_id"], place, "{kind:?}");
         ops.release(NAME, &held).await.ok();
         let guard = locking.await.unwrap().unwrap();
         let before = crate::harness::expires_at(&ops, NAME).await;
@@ -304,7 +306,7 @@ async fn wait_of_a_client_goes_on_when_authentication_is_turned_on() {
 }
 
 #[tokio::test]
-async fn keys_are_no_longer_looked_up_once_none_from_before_authentication_are_left() {
+async fn key_belongs_to_its_principal_once_what_it_stood_for_is_forgotten() {
     let file = auth_file();
     let mut server = TestServer::start_with(&["--log", "debug"]);
     let acquire = Acquire::exclusive().key(&new_key());
