@@ -200,6 +200,24 @@ async fn contract_lists_are_paged_in_byte_order_of_names() {
 }
 
 #[tokio::test]
+async fn contract_query_parameter_that_is_not_percent_encoded_is_refused() {
+    let server = TestServer::start();
+    let api = server.api();
+    for (path, parameters) in [
+        ("/v1/locks", &["prefix", "state", "limit", "after"][..]),
+        ("/v1/events", &["after", "prefix", "resource", "limit", "newest"]),
+        ("/v1/overview", &["seconds"]),
+    ] {
+        for parameter in parameters {
+            for value in ["%", "a%2", "%zz", "%FF"] {
+                api.get(&format!("{path}?{parameter}={value}")).await.problem(400, "invalid-request");
+            }
+        }
+    }
+    assert_eq!(api.get("/v1/locks?prefix=%25").await.ok()["locks"], json!([]));
+}
+
+#[tokio::test]
 async fn contract_events_are_paged_and_resumable() {
     let server = TestServer::start();
     let api = server.api();

@@ -13,7 +13,7 @@
 //! - `hosts`: the host names and origins that are accepted; `host`: parses them
 //! - `route`: the table of routes
 //! - `request`: decodes path, query, headers and body into an operation
-//! - `query`: query strings
+//! - `query`: query strings; `percent`: percent-encoded text
 //! - `body`: reads a body within its limits
 //! - `response`: outcomes and problems as responses; `reply_body`: their bodies;
 //!   `request_id`: their ids
@@ -35,6 +35,7 @@ mod host;
 mod hosts;
 mod openapi;
 mod peer;
+mod percent;
 mod places;
 mod proxies;
 mod query;

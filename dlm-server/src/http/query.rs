@@ -1,7 +1,6 @@
 //! Query strings. Unknown and repeated parameters are rejected.
 
-use percent_encoding::percent_decode_str;
-
+use super::percent;
 use super::response::Rejection;
 
 /// The parameters of a query, decoded.
@@ -36,8 +35,7 @@ impl Query {
 
 fn decode(text: &str) -> Result<String, Rejection> {
     let text = text.replace('+', " ");
-    let decoded = percent_decode_str(&text).decode_utf8();
-    let decoded = decoded.map_err(|_| Rejection::invalid("the query is not UTF-8"))?;
+    let decoded = percent::decode(&text).map_err(|error| Rejection::invalid(format!("the query {error}")))?;
     if decoded.contains('\0') {
         return Err(Rejection::invalid("the query must not contain U+0000"));
     }
@@ -57,8 +55,18 @@ mod tests {
     }
 
     #[test]
-    fn unknown_and_repeated_parameters_are_rejected() {
-        for query in ["prefx=a", "prefix=a&prefix=b", "prefix=%ff", "prefix=%00"] {
+    fn unknown_repeated_and_undecodable_parameters_are_rejected() {
+        for query in [
+            "prefx=a",
+            "prefix=a&prefix=b",
+            "prefix=%ff",
+            "prefix=%00",
+            "prefix=%",
+            "prefix=a%2",
+            "prefix=%zz",
+            "%=a",
+            "prefix%",
+        ] {
             assert!(Query::parse(Some(query), &["prefix"]).is_err(), "{query}");
         }
     }

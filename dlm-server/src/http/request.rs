@@ -10,9 +10,9 @@ use dlm_protocol::{
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use hyper::http::request::Parts;
-use percent_encoding::percent_decode_str;
 
 use super::body;
+use super::percent;
 use super::query::Query;
 use super::response::Rejection;
 use super::route::Route;
@@ -114,20 +114,8 @@ struct EmptyBody {}
 /// Decodes the resource name, one segment of the path, once.
 pub(super) fn resource(segment: Option<&str>) -> Result<ResourceName, Rejection> {
     let invalid = |why: String| Rejection::new(ProblemCode::InvalidName, 400, why);
-    let segment = segment.unwrap_or("");
-    let bytes = segment.as_bytes();
-    for (index, byte) in bytes.iter().enumerate() {
-        let escaped =
-            bytes.get(index + 1..index + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
-        if *byte == b'%' && !escaped {
-            return Err(invalid(
-                "the resource name in the path has a `%` without two hexadecimal digits".into(),
-            ));
-        }
-    }
-    let name = percent_decode_str(segment)
-        .decode_utf8()
-        .map_err(|_| invalid("the resource name in the path is not UTF-8".into()))?;
+    let name = percent::decode(segment.unwrap_or(""))
+        .map_err(|error| invalid(format!("the resource name in the path {error}")))?;
     ResourceName::try_from(name.as_ref()).map_err(|error| invalid(error.to_string()))
 }
 
@@ -219,6 +207,14 @@ fn limit(query: &mut Query) -> Result<usize, Rejection> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parameters_of_an_event_stream_are_percent_encoded() {
+        for parameter in ["after", "prefix", "resource", "renewals"] {
+            let rejection = event_stream(Some(&format!("{parameter}=%"))).err();
+            assert_eq!(rejection.map(|rejection| rejection.status()), Some(400), "{parameter}");
+        }
+    }
 
     #[test]
     fn a_resource_name_is_decoded_once() {
