@@ -1,10 +1,19 @@
 import { defineConfig } from '@playwright/test'
 
+/** Measure how soon a page shows something, or need most of the machine. */
+const ALONE = ['overload', 'scale', 'screenshots', 'views', 'workers'].map((name) => `**/${name}.spec.ts`)
+
 export default defineConfig({
   testDir: 'tests',
   outputDir: 'test-results',
-  // Each test starts its own server, and some measure latency.
+  // Each test starts its own server.
+  fullyParallel: true,
+  // Unless the command line says otherwise, as script/test does for those that may run together.
   workers: 1,
+  projects: [
+    { name: 'together', testIgnore: ALONE },
+    { name: 'alone', testMatch: ALONE },
+  ],
   retries: 0,
   // A busy machine may be slow; what measures latency has its own bounds.
   timeout: 180_000,
