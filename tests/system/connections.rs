@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::harness::{
-    Acquire, RawHttp2, ServerProcess, Sqlite, WebSocket, eventually, exclusive_test_lock, now,
+    Acquire, RawHttp2, ServerProcess, Sqlite, WebSocket, eventually, now, release_test_lock,
 };
 
 type TestServer = ServerProcess<Sqlite>;
@@ -34,7 +34,7 @@ async fn exchange(mut stream: TcpStream, request: &str) -> (String, String) {
 
 async fn read_to_end(mut stream: TcpStream) -> (String, String) {
     let mut response = Vec::new();
-    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut response)).await;
+    let read = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut response)).await;
     read.expect("the server closes the connection").unwrap();
     let text = String::from_utf8(response).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no response: {text:?}"));
@@ -145,7 +145,6 @@ async fn an_idle_connection_is_closed_after_the_configured_time() {
 
 #[tokio::test]
 async fn a_client_that_stalls_is_disconnected() {
-    let _exclusive = exclusive_test_lock();
     let server = TestServer::start();
     let api = server.api();
     // A page of more than the kernel buffers for a client that does not read.
@@ -171,6 +170,7 @@ async fn a_client_that_stalls_is_disconnected() {
     let http2 = crate::harness::spawn(async move { http2.answer_pings_to_the_end().await });
     // A head that never ends.
     let mut slow = connect_from(&server, "127.0.0.1").await;
+    release_test_lock();
     let slow = crate::harness::spawn(async move {
         slow.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
         let begun = now();

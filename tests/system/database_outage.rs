@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::harness::{
     Acquire, Backend, CommitFault, CommitFaultProxy, DedicatedPostgres, Postgres, ServerProcess, eventually,
-    exclusive_test_lock, new_key, now, spawn,
+    new_key, now, quiet_test_lock, spawn,
 };
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn b42_connection_broken_at_commit_applies_the_batch_once() {
 
 #[tokio::test]
 async fn b63_server_that_starts_after_an_outage_declares_nobody_dead() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let mut postgres = DedicatedPostgres::start();
     let servers = [postgres.server(&[]), postgres.server(&[])];
     let held = servers[0].api().lock("a", &Acquire::exclusive().ttl(60_000)).await;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::harness::{
-    Acquire, KillOnDrop, MachineDelay, ServerProcess, Sqlite, binary, eventually, exclusive_test_lock, now,
+    Acquire, KillOnDrop, MachineDelay, ServerProcess, Sqlite, binary, eventually, now, quiet_test_lock,
     send_signal,
 };
 
@@ -24,7 +24,7 @@ fn run(program: &str, arguments: &[&str]) -> (Output, String) {
 #[tokio::test]
 async fn killed_leader_is_replaced_within_its_ttl() {
     const TTL: Duration = Duration::from_secs(5);
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let delay = MachineDelay::watch();
     let server = TestServer::start();
     let api = server.api();

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::harness::{
-    Acquire, Api, Backend, MachineDelay, PlainServer, Sqlite, eventually, exclusive_test_lock, now,
+    Acquire, Api, Backend, MachineDelay, PlainServer, Sqlite, eventually, now, quiet_test_lock,
 };
 
 async fn failed_sweeps(api: &Api) -> u64 {
@@ -17,7 +17,7 @@ async fn failed_sweeps(api: &Api) -> u64 {
 
 #[tokio::test]
 async fn full_disk_makes_the_sweeper_pause_and_the_server_unready() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let delay = MachineDelay::watch();
     let database = Sqlite::new();
     let (mut log, errors) = std::io::pipe().unwrap();

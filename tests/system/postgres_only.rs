@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::harness::{
-    Acquire, Api, Backend, Postgres, PostgresCluster, ServerProcess, WebSocket, eventually,
-    exclusive_test_lock, micros, new_key, spawn, startup_error,
+    Acquire, Api, Backend, Postgres, PostgresCluster, ServerProcess, WebSocket, eventually, micros, new_key,
+    quiet_test_lock, spawn, startup_error,
 };
 
 #[tokio::test]
 async fn b20_renewal_blocked_on_a_row_lock_until_the_lease_expired_is_refused() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let server = ServerProcess::<Postgres>::start();
     let (api, database) = (server.api(), server.database());
     let mut refused = 0;

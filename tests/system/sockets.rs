@@ -9,7 +9,8 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Error;
 
 use crate::harness::{
-    Acquire, MachineDelay, ServerProcess, Sqlite, WebSocket, eventually, exclusive_test_lock, now, spawn,
+    Acquire, MachineDelay, ServerProcess, Sqlite, WebSocket, eventually, exclusive_test_lock, now,
+    release_test_lock, spawn,
 };
 
 type TestServer = ServerProcess<Sqlite>;
@@ -86,7 +87,7 @@ async fn close_frame_is_answered_with_one() {
             let (mut stream, _) = upgrade(&server, path, protocol).await;
             stream.write_all(&sent).await.unwrap();
             let mut received = Vec::new();
-            let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut received)).await;
+            let read = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut received)).await;
             read.expect("the server closes the connection").unwrap();
             let close = received.windows(2).rposition(|head| head[0] == 0x88);
             let close = close.unwrap_or_else(|| panic!("{path}: no close frame after {what}"));
@@ -106,7 +107,6 @@ async fn close_frame_is_answered_with_one() {
 #[tokio::test]
 async fn silent_peer_is_pinged_and_then_disconnected() {
     const PING: u8 = 0x89;
-    let _exclusive = exclusive_test_lock();
     let server = TestServer::start();
     let silent = SOCKETS.map(|(path, protocol)| {
         let server = &server;
@@ -114,7 +114,7 @@ async fn silent_peer_is_pinged_and_then_disconnected() {
             let (mut stream, _) = upgrade(server, path, protocol).await;
             let opened = now();
             let mut received = Vec::new();
-            let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut received)).await;
+            let read = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut received)).await;
             read.expect("the server disconnects").unwrap();
             let took = opened.elapsed().as_secs_f64();
             assert!((9.5..19.5).contains(&took), "{path}: disconnected after {took} s");
@@ -122,25 +122,25 @@ async fn silent_peer_is_pinged_and_then_disconnected() {
             assert!((2..=4).contains(&pings), "{path}: {pings} pings in {took} s");
         }
     });
-    futures_util::future::join_all(silent).await;
     // A peer that answers pings stays connected.
     let mut session = WebSocket::session(server.url()).await;
     let held = server.api().lock("a", &Acquire::exclusive().ttl(60_000)).await;
     let acquire = json!({"resource": "a", "idempotency_key": "k", "wait_ms": 60_000});
     let id = session.send("acquire", acquire).await;
     let api = server.api();
+    release_test_lock();
     let release = spawn(async move {
         // Longer than the liveness timeout.
         tokio::time::sleep(Duration::from_secs(16)).await;
         api.release("a", &held).await.ok()
     });
-    assert_eq!(session.response(id).await["lease"]["fencing_token"], 2);
+    let (granted, _) = tokio::join!(session.response(id), futures_util::future::join_all(silent));
+    assert_eq!(granted["lease"]["fencing_token"], 2);
     release.await.unwrap();
 }
 
 #[tokio::test]
 async fn bookmarks_arrive_every_ten_seconds_on_busy_and_quiet_streams() {
-    let _exclusive = exclusive_test_lock();
     let delay = MachineDelay::watch();
     let server = TestServer::start();
     let api = server.api();
@@ -148,6 +148,7 @@ async fn bookmarks_arrive_every_ten_seconds_on_busy_and_quiet_streams() {
     let mut quiet = WebSocket::events(server.url(), "?prefix=quiet/").await;
     assert_eq!(busy.next().await["type"], "synced");
     assert_eq!(quiet.next().await["type"], "synced");
+    release_test_lock();
     let bookmarks = async |stream: &mut WebSocket| {
         let mut events = 0;
         for _ in 0..2 {
@@ -200,11 +201,12 @@ async fn server_drains_within_ten_seconds_despite_a_stuck_reader() {
         })
     });
     futures_util::future::join_all(writers).await;
-    let stuck = WebSocket::slow_reader(server.url(), &format!("?after={start}")).await;
     let mut other = WebSocket::events(server.url(), &format!("?after={start}")).await;
     for _ in 0..32 * 400 {
         assert_eq!(other.next_event().await["type"], "event");
     }
+    // Not before: on a slow machine it would be evicted meanwhile.
+    let stuck = WebSocket::slow_reader(server.url(), &format!("?after={start}")).await;
     eventually("both event sockets are open", || async {
         api.get("/metrics").await.text.contains("dlm_websocket_connections{protocol=\"events\"} 2\n")
     })

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     Acquire, Backend, DedicatedPostgres, MachineDelay, Postgres, ServerProcess, Sqlite, WebSocket, binary,
-    eventually, exclusive_test_lock, micros, new_key, now, spawn,
+    eventually, micros, new_key, now, quiet_test_lock, release_test_lock, spawn,
 };
 
 type TestServer = ServerProcess<Sqlite>;
@@ -35,11 +35,11 @@ async fn session_with_ten_thousand_pending_waits_still_answers() {
 
 #[tokio::test]
 async fn silent_session_is_closed_after_ten_seconds() {
-    let _exclusive = exclusive_test_lock();
     let delay = MachineDelay::watch();
     let server = TestServer::start();
     // Never polled, so it does not answer pings.
     let silent = WebSocket::session(server.url()).await;
+    release_test_lock();
     let started = now();
     let open = "dlm_websocket_connections{protocol=\"session\"} 1";
     assert!(server.api().get("/metrics").await.text.contains(open));
@@ -53,17 +53,17 @@ async fn silent_session_is_closed_after_ten_seconds() {
 
 #[tokio::test]
 async fn bookmarks_arrive_while_events_flow() {
-    let _exclusive = exclusive_test_lock();
     let delay = MachineDelay::watch();
     let server = TestServer::start();
     let mut stream = WebSocket::events(server.url(), "?renewals=true").await;
     let api = server.api();
+    release_test_lock();
     let writer = spawn(async move {
         loop {
             let lease = api.lock("a", &Acquire::exclusive()).await;
             api.renew("a", &lease).await.ok();
             api.release("a", &lease).await.ok();
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     });
     let started = now();
@@ -74,7 +74,7 @@ async fn bookmarks_arrive_while_events_flow() {
 
 #[tokio::test]
 async fn server_with_unresponsive_peers_exits_within_ten_seconds() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let delay = MachineDelay::watch();
     let mut server = TestServer::start();
     let silent = WebSocket::session(server.url()).await;
@@ -95,7 +95,7 @@ async fn server_with_unresponsive_peers_exits_within_ten_seconds() {
 
 #[tokio::test]
 async fn server_exits_within_ten_seconds_during_a_database_outage() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let delay = MachineDelay::watch();
     let mut postgres = DedicatedPostgres::start();
     let mut server = postgres.server(&[]);

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::super::{Database, TestServer};
 use crate::harness::{
-    Acquire, Api, Backend, FakeClock, MachineDelay, ServerProcess, binary, eventually, exclusive_test_lock,
+    Acquire, Api, Backend, FakeClock, MachineDelay, ServerProcess, binary, eventually, quiet_test_lock,
     expires_at, micros, new_key, now, wait_for_renewal,
 };
 
 #[tokio::test]
 async fn b40_client_with_a_wrong_and_stepped_clock_keeps_its_lock() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let server = TestServer::start();
     let api = server.api();
     let clock = FakeClock::off_by(1);
@@ -42,7 +42,7 @@ async fn b40_client_with_a_wrong_and_stepped_clock_keeps_its_lock() {
 
 #[tokio::test]
 async fn b40_server_with_a_wrong_and_stepped_clock_expires_leases_on_time() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let delay = MachineDelay::watch();
     let clock = FakeClock::off_by(1);
     let server: TestServer =
@@ -78,7 +78,7 @@ fn has_advanced(before: (i64, Instant), after: (i64, Instant)) {
 
 #[tokio::test]
 async fn b40_restart_after_a_step_of_the_wall_clock_keeps_leases_and_their_terms() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let delay = MachineDelay::watch();
     let clock = FakeClock::off_by(0);
     let mut server: TestServer =
@@ -113,7 +113,7 @@ async fn b40_restart_after_a_step_of_the_wall_clock_keeps_leases_and_their_terms
 
 #[tokio::test]
 async fn b66_wall_clock_that_is_corrected_between_two_runs_ends_no_lease_early() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     // The server is started while the clock is slow or fast. It is corrected while
     // the server runs, or while it is down.
     for (wrong_by, corrected_while_running) in [(-60, false), (-60, true), (60, false), (60, true)] {

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use super::super::TestServer;
 use crate::harness::{
-    Acquire, FaultProxy, NetworkFault, binary, client, eventually, exclusive_test_lock, expires_at, micros,
+    Acquire, FaultProxy, NetworkFault, binary, client, eventually, quiet_test_lock, expires_at, micros,
     send_signal, wait_for_renewal, wall_clock_micros,
 };
 
@@ -18,7 +18,7 @@ const TTL: Duration = Duration::from_secs(6);
 
 #[tokio::test]
 async fn b22_failed_renewal_is_retried() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let server = TestServer::start();
     let api = server.api();
     let proxy = FaultProxy::in_front_of(server.url()).await;
@@ -38,7 +38,7 @@ async fn b22_failed_renewal_is_retried() {
 
 #[tokio::test]
 async fn b23_guard_is_lost_before_the_lease_expires_when_the_server_is_unreachable() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     for fault in [NetworkFault::Reset, NetworkFault::BlackHole] {
         let server = TestServer::start();
         let proxy = FaultProxy::in_front_of(server.url()).await;
@@ -61,7 +61,7 @@ async fn b23_guard_is_lost_before_the_lease_expires_when_the_server_is_unreachab
 
 #[tokio::test]
 async fn b24_process_stopped_past_the_ttl_sees_its_guard_lost() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let server = TestServer::start();
     let mut holder = Command::new(binary("dlm-test-holder"))
         .args([server.url(), "a", "3000"])
@@ -91,7 +91,7 @@ async fn b24_process_stopped_past_the_ttl_sees_its_guard_lost() {
 
 #[test]
 fn b25_application_that_blocks_its_runtime_keeps_its_lock() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let server = TestServer::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -112,7 +112,7 @@ fn b25_application_that_blocks_its_runtime_keeps_its_lock() {
 
 #[tokio::test]
 async fn b27_new_guard_after_a_loss_is_renewed() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let server = TestServer::start();
     let api = server.api();
     let client = client(server.url()).await;
@@ -129,7 +129,7 @@ async fn b27_new_guard_after_a_loss_is_renewed() {
 
 #[tokio::test]
 async fn b28_losing_one_guard_of_many_does_not_stop_the_others_renewals() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let server = TestServer::start();
     let api = server.api();
     let client = client(server.url()).await;
@@ -152,7 +152,7 @@ async fn b28_losing_one_guard_of_many_does_not_stop_the_others_renewals() {
 
 #[tokio::test]
 async fn b26_force_release_is_noticed_at_the_next_renewal_over_http() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let server = TestServer::start();
     // Over a session, the guard would be notified at once.
     let client =

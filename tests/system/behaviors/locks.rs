@@ -1,7 +1,7 @@
 //! Modes, names, and waits that end.
 
 use super::super::TestServer;
-use crate::harness::{Acquire, MachineDelay, eventually, exclusive_test_lock, micros, new_key, now, spawn};
+use crate::harness::{Acquire, MachineDelay, eventually, quiet_test_lock, micros, new_key, now, spawn};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -100,7 +100,7 @@ fn assert_waited(events: &[serde_json::Value], wait_ms: u64, delay: &MachineDela
 
 #[tokio::test]
 async fn b06_wait_times_out_at_its_deadline_and_a_retry_gets_the_same_reply() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let delay = MachineDelay::watch();
     let server = TestServer::start();
     let api = server.api();
@@ -121,7 +121,7 @@ async fn b06_wait_times_out_at_its_deadline_and_a_retry_gets_the_same_reply() {
 
 #[tokio::test]
 async fn b06_deadline_does_not_drift_over_repeated_waits() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let delay = MachineDelay::watch();
     let server = TestServer::start();
     let api = server.api();

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::super::TestServer;
 use crate::harness::{
-    Acquire, Api, MachineDelay, client, eventually, exclusive_test_lock, new_key, now, spawn,
+    Acquire, Api, MachineDelay, client, eventually, release_test_lock, new_key, now, spawn,
 };
 
 /// Spawns an acquire that waits; returns once it is queued.
@@ -313,7 +313,6 @@ async fn b12_waiter_that_is_away_is_skipped_and_first_again_when_back() {
 
 #[tokio::test]
 async fn b12_waiter_that_stays_away_loses_its_place_after_ten_seconds() {
-    let _exclusive = exclusive_test_lock();
     let delay = MachineDelay::watch();
     let server = TestServer::start();
     let api = server.api();
@@ -321,6 +320,7 @@ async fn b12_waiter_that_stays_away_loses_its_place_after_ten_seconds() {
     let leaving = Acquire::exclusive().wait(60_000).key(&new_key());
     enqueue(&api, "a", leaving.clone()).await.abort();
     eventually("the waiter is away", || async { api.status("a").await["waiters"][0]["away"] == true }).await;
+    release_test_lock();
     let noticed = crate::harness::now();
     eventually("the waiter has lost its place", || async { api.queue_len("a").await == 0 }).await;
     let kept = noticed.elapsed();

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::TestServer;
 use crate::harness::{
-    Acquire, Backend, FaultProxy, MachineDelay, NetworkFault, WebSocket, eventually, exclusive_test_lock, micros, new_key, now,
+    Acquire, Backend, FaultProxy, MachineDelay, NetworkFault, WebSocket, eventually, quiet_test_lock, micros, new_key, now,
     spawn,
 };
 
@@ -85,7 +85,7 @@ async fn malformed_frame_is_answered_and_the_session_stays_open() {
 
 #[tokio::test]
 async fn wait_over_a_session_is_answered_once() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let delay = MachineDelay::watch();
     let server = TestServer::start();
     let api = server.api();
@@ -207,7 +207,7 @@ async fn b59_keyless_grant_that_finds_no_session_is_released_at_once() {
 
 #[tokio::test]
 async fn b26_session_is_notified_at_once_of_a_lost_lease() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let delay = MachineDelay::watch();
     let server = TestServer::start();
     let api = server.api();

@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 pub(crate) use api::{Acquire, Api, ApiResponse, encode};
 pub(crate) use auth::{AuthFile, limited_principal, principal};
 pub(crate) use authority::{Authority, Identity};
-pub(crate) use backend::{Backend, DedicatedPostgres, Postgres, ReplicatedPostgres, Sqlite};
+pub(crate) use backend::{Backend, DedicatedPostgres, Postgres, ReplicatedPostgres, Sqlite, WritesBlocked};
 pub(crate) use binaries::binary;
 pub(crate) use clock::FakeClock;
 pub(crate) use disk_faults::{DiskFault, FaultyDisk};
@@ -50,7 +50,7 @@ pub(crate) use rng::SeededRng;
 pub(crate) use scale::rounds;
 pub(crate) use server::{OverSessions, ServerProcess, command as server_command, send_signal, startup_error};
 pub(crate) use socket::WebSocket;
-pub(crate) use test_lock::exclusive_test_lock;
+pub(crate) use test_lock::{exclusive_test_lock, quiet_test_lock, release_test_lock};
 pub(crate) use tls_client::{TlsClient, Trust};
 
 /// How long `eventually` waits.

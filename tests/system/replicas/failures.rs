@@ -9,7 +9,8 @@ use rustix::process::Signal;
 
 use super::start_replicas;
 use crate::harness::{
-    Acquire, Backend, MachineDelay, Postgres, eventually, exclusive_test_lock, micros, new_key, now, spawn,
+    Acquire, Backend, MachineDelay, Postgres, eventually, exclusive_test_lock, micros, new_key, now,
+    quiet_test_lock, spawn,
 };
 
 #[tokio::test]
@@ -47,7 +48,7 @@ async fn waiters_of_a_killed_server_keep_their_place() {
 
 #[tokio::test]
 async fn waiter_of_a_killed_server_that_stays_away_loses_its_place() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let delay = MachineDelay::watch();
     let mut servers = start_replicas(2);
     let api = servers[0].api();
@@ -91,7 +92,7 @@ async fn waiter_of_a_stopped_server_is_granted_once_the_server_continues() {
 
 #[tokio::test]
 async fn leases_expire_on_time_while_the_first_server_is_stopped() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let machine = MachineDelay::watch();
     let servers = start_replicas(2);
     servers[0].signal(Signal::STOP);

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::start_replicas;
 use crate::harness::{
     Acquire, Backend, FakeClock, MachineDelay, PeerMessages, Postgres, ServerProcess, WebSocket, eventually,
-    exclusive_test_lock, expires_at, micros, new_key, now, spawn,
+    exclusive_test_lock, expires_at, micros, new_key, now, quiet_test_lock, spawn,
 };
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn one_key_that_waits_at_two_servers_is_granted_at_both() {
 
 #[tokio::test]
 async fn lease_can_be_renewed_and_force_released_at_any_server() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let delay = MachineDelay::watch();
     let servers = start_replicas(2);
     let (first, second) = (servers[0].api(), servers[1].api());
@@ -104,7 +104,7 @@ async fn lease_can_be_renewed_and_force_released_at_any_server() {
 
 #[tokio::test]
 async fn b40_servers_with_clocks_hours_apart_agree_on_leases() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
     let delay = MachineDelay::watch();
     let database = Arc::new(Postgres::new());
     let clocks = [FakeClock::off_by(5), FakeClock::off_by(-3)];
