@@ -1,6 +1,8 @@
 //! A plain WebSocket client for sessions and the event stream, without the
 //! client library.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -158,6 +160,31 @@ impl WebSocket {
         fields["op"] = json!(op);
         self.stream.feed(Message::text(fields.to_string())).await.expect("the message is sent");
         self.next_id
+    }
+
+    /// Like `send_buffered`, and receives what arrives meanwhile. A peer that has much to
+    /// send may not read before that.
+    pub(crate) async fn send_and_receive(&mut self, op: &str, mut fields: Value, received: &mut Vec<Value>) {
+        self.next_id += 1;
+        fields["id"] = json!(self.next_id);
+        fields["op"] = json!(op);
+        self.send_text_and_receive(&fields.to_string(), received).await;
+    }
+
+    pub(crate) async fn send_text_and_receive(&mut self, text: &str, received: &mut Vec<Value>) {
+        poll_fn(|context| {
+            while let Poll::Ready(message) = self.stream.poll_next_unpin(context) {
+                match message.expect("the socket stays open").expect("a message") {
+                    Message::Text(text) => received.push(serde_json::from_str(&text).expect("JSON")),
+                    Message::Close(frame) => panic!("closed: {frame:?}"),
+                    _ => {}
+                }
+            }
+            self.stream.poll_ready_unpin(context)
+        })
+        .await
+        .expect("the message is sent");
+        self.stream.start_send_unpin(Message::text(text)).expect("the message is sent");
     }
 
     pub(crate) async fn flush(&mut self) {
