@@ -7,19 +7,22 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::harness::{
-    Acquire, Api, ApiResponse, Backend, DiskFault, FaultyDisk, ServerProcess, Sqlite, eventually,
-    exclusive_test_lock, new_key, now, spawn,
+    Acquire, Api, ApiResponse, Backend, DiskFault, FaultyDisk, MachineDelay, ServerProcess, Sqlite,
+    eventually, new_key, now, quiet_test_lock, spawn,
 };
 
 /// Callers of a database that does not respond are answered within five seconds; the
 /// rest is for a busy machine.
 const BOUNDED: Duration = Duration::from_secs(8);
 
-async fn bounded(what: &str, response: impl Future<Output = ApiResponse>) -> ApiResponse {
+async fn bounded(
+    delay: &MachineDelay,
+    what: &str,
+    response: impl Future<Output = ApiResponse>,
+) -> ApiResponse {
     let asked = now();
     let response = tokio::time::timeout(Duration::from_secs(60), response).await.expect(what);
-    let took = asked.elapsed();
-    assert!(took < BOUNDED, "{what} was answered after {took:?}: {}", response.text);
+    delay.assert_within(what, asked.elapsed(), BOUNDED);
     response
 }
 
@@ -35,18 +38,18 @@ async fn held_with_waiter(api: &Api) -> (Value, JoinHandle<Value>) {
 }
 
 /// One of each operation that writes. `keys` are those of the acquires.
-async fn all_writes(api: &Api, held: &Value, keys: &[String; 2]) -> Vec<ApiResponse> {
+async fn all_writes(delay: &MachineDelay, api: &Api, held: &Value, keys: &[String; 2]) -> Vec<ApiResponse> {
     let (token, check) = (json!(99), json!({"fencing_token": 1}));
     let [keyed, waiting] = keys;
     let (at_once, waits) = (Acquire::exclusive().key(keyed), Acquire::exclusive().wait(600_000).key(waiting));
     let (keyed, waiting, renewed, released, cancelled, checked, forced) = tokio::join!(
-        bounded("an acquire", api.acquire(keyed, &at_once)),
-        bounded("an acquire that waits", api.acquire(waiting, &waits)),
-        bounded("a renewal", api.renew("held", held)),
-        bounded("a release", api.release("none", held)),
-        bounded("a cancel", api.cancel("none", "none")),
-        bounded("a check", api.post("/v1/locks/held/check", &check)),
-        bounded("a force-release", api.force_release("held", &token)),
+        bounded(delay, "an acquire", api.acquire(keyed, &at_once)),
+        bounded(delay, "an acquire that waits", api.acquire(waiting, &waits)),
+        bounded(delay, "a renewal", api.renew("held", held)),
+        bounded(delay, "a release", api.release("none", held)),
+        bounded(delay, "a cancel", api.cancel("none", "none")),
+        bounded(delay, "a check", api.post("/v1/locks/held/check", &check)),
+        bounded(delay, "a force-release", api.force_release("held", &token)),
     );
     released.problem(403, "not-holder");
     vec![keyed, waiting, renewed, cancelled, checked, forced]
@@ -74,7 +77,8 @@ async fn retry_gets_one_lease(api: &Api, key: &str, acquire: Acquire) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b41_callers_of_a_disk_that_hangs_are_answered() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
+    let delay = MachineDelay::watch();
     let disk = FaultyDisk::new();
     let server: ServerProcess<Sqlite> = disk.server(&[]);
     let (api, sessions) = (server.api(), Api::over_sessions(server.url()));
@@ -83,11 +87,11 @@ async fn b41_callers_of_a_disk_that_hangs_are_answered() {
     let (http_keys, session_keys) = ([new_key(), new_key()], [new_key(), new_key()]);
     let at_once = Acquire::exclusive().ttl(600_000);
     let waits = at_once.clone().wait(60_000);
-    let keyless = bounded("a keyless acquire", api.acquire("keyless", &at_once));
-    let keyless_waiting = bounded("a keyless waiter", api.acquire("keyless/2", &waits));
+    let keyless = bounded(&delay, "a keyless acquire", api.acquire("keyless", &at_once));
+    let keyless_waiting = bounded(&delay, "a keyless waiter", api.acquire("keyless/2", &waits));
     let (first, second, keyless, keyless_waiting) = tokio::join!(
-        all_writes(&api, &held, &http_keys),
-        all_writes(&sessions, &held, &session_keys),
+        all_writes(&delay, &api, &held, &http_keys),
+        all_writes(&delay, &sessions, &held, &session_keys),
         keyless,
         keyless_waiting
     );
@@ -96,12 +100,12 @@ async fn b41_callers_of_a_disk_that_hangs_are_answered() {
     are_unavailable(&[keyless, keyless_waiting]);
     // The server knows by then.
     let asked = now();
-    are_unavailable(&all_writes(&api, &held, &[new_key(), new_key()]).await);
-    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    are_unavailable(&all_writes(&delay, &api, &held, &[new_key(), new_key()]).await);
+    delay.assert_within("all writes", asked.elapsed(), Duration::from_secs(3));
     for path in ["/v1/locks/held", "/v1/locks", "/v1/events?limit=10", "/v1/overview"] {
-        bounded(path, api.get(path)).await.ok();
+        bounded(&delay, path, api.get(path)).await.ok();
     }
-    let ready = bounded("readiness", api.get("/readyz")).await;
+    let ready = bounded(&delay, "readiness", api.get("/readyz")).await;
     assert!(ready.status == 503 && ready.text.contains("does not respond"), "{}", ready.text);
     assert_eq!(api.get("/livez").await.status, 200);
     assert!(!waiter.is_finished(), "a waiter goes on waiting");
@@ -130,7 +134,8 @@ async fn b41_callers_of_a_disk_that_hangs_are_answered() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reads_of_a_disk_that_hangs_are_answered() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
+    let delay = MachineDelay::watch();
     let disk = FaultyDisk::new();
     let server: ServerProcess<Sqlite> = disk.server(&[]);
     let api = server.api();
@@ -138,10 +143,11 @@ async fn reads_of_a_disk_that_hangs_are_answered() {
     // A connection reads again what another one has written.
     disk.database().execute("UPDATE meta SET name = name");
     disk.fail(DiskFault::HangWithReads);
+    let delay = Arc::new(delay);
     let reads = (0..20).map(|read| {
-        let api = api.clone();
+        let (api, delay) = (api.clone(), Arc::clone(&delay));
         let path = ["/v1/locks/a", "/v1/locks", "/v1/events?limit=10", "/v1/overview"][read % 4];
-        spawn(async move { bounded(path, api.get(path)).await })
+        spawn(async move { bounded(&delay, path, api.get(path)).await })
     });
     let reads: Vec<_> = reads.collect();
     let mut unavailable = 0;
@@ -157,7 +163,8 @@ async fn reads_of_a_disk_that_hangs_are_answered() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_stops_in_time_although_its_disk_hangs() {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
+    let delay = MachineDelay::watch();
     let disk = FaultyDisk::new();
     let mut server: ServerProcess<Sqlite> = disk.server(&[]);
     let api = server.api();
@@ -177,8 +184,7 @@ async fn server_stops_in_time_although_its_disk_hangs() {
     eventually("the server is not ready", || async { !is_ready(&api).await }).await;
     let terminated = now();
     let status = server.terminate();
-    let took = terminated.elapsed();
-    assert!(took < Duration::from_secs(13), "{took:?}");
+    delay.assert_within("the exit", terminated.elapsed(), Duration::from_secs(13));
     assert_eq!(status.code(), Some(1), "commits were not finished");
     for request in [waiter, acquiring] {
         // Nothing is held open while a server stops.
@@ -220,6 +226,7 @@ async fn b41_disk_that_fails_to_sync_grants_nothing_twice() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_that_cannot_write_is_not_ready_and_says_why() {
+    let delay = MachineDelay::watch();
     let disk = FaultyDisk::new();
     let server: ServerProcess<Sqlite> = disk.server(&[]);
     let api = server.api();
@@ -227,10 +234,10 @@ async fn server_that_cannot_write_is_not_ready_and_says_why() {
     for (fault, why) in [(DiskFault::Full, "disk is full"), (DiskFault::SyncErrors, "disk reports errors")] {
         assert!(is_ready(&api).await);
         disk.fail(fault);
-        let unready = bounded("readiness", api.get("/readyz")).await.problem(503, "unavailable");
+        let unready = bounded(&delay, "readiness", api.get("/readyz")).await.problem(503, "unavailable");
         assert!(unready["detail"].as_str().unwrap().contains(why), "{unready}");
         assert_eq!(api.get("/livez").await.status, 200);
-        let refused = bounded("an acquire", api.acquire("a", &Acquire::exclusive())).await;
+        let refused = bounded(&delay, "an acquire", api.acquire("a", &Acquire::exclusive())).await;
         assert!(refused.problem(503, "unavailable")["detail"].as_str().unwrap().contains(why), "{refused:?}");
         let error = dlm_client::Client::connect(server.url()).await.unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
@@ -246,19 +253,22 @@ async fn b41_full_disk_grants_nothing_twice() {
 }
 
 async fn unwritable_disk_loses_nothing(fault: DiskFault) {
-    let _exclusive = exclusive_test_lock();
+    let _quiet = quiet_test_lock();
+    let delay = MachineDelay::watch();
     let disk = Arc::new(FaultyDisk::new());
     let server: ServerProcess<Sqlite> = disk.server(&[]);
     let (api, sessions) = (server.api(), Api::over_sessions(server.url()));
     let (held, waiter) = held_with_waiter(&api).await;
     disk.fail(fault);
     let (http_keys, session_keys) = ([new_key(), new_key()], [new_key(), new_key()]);
-    let (first, second) =
-        tokio::join!(all_writes(&api, &held, &http_keys), all_writes(&sessions, &held, &session_keys));
+    let (first, second) = tokio::join!(
+        all_writes(&delay, &api, &held, &http_keys),
+        all_writes(&delay, &sessions, &held, &session_keys)
+    );
     are_unavailable(&first[..3]);
     are_unavailable(&second[..3]);
     for path in ["/v1/locks/held", "/v1/locks", "/v1/events?limit=10", "/v1/overview"] {
-        bounded(path, api.get(path)).await.ok();
+        bounded(&delay, path, api.get(path)).await.ok();
     }
     assert!(!waiter.is_finished(), "a waiter goes on waiting");
     disk.heal();

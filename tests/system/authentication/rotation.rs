@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 
 use super::TestServer;
 use super::jwt::{self, claims, encode, header};
-use crate::harness::{Api, AuthFile, Authority, Identity, TlsClient, Trust, eventually, principal, spawn};
+use crate::harness::{
+    Api, AuthFile, Authority, Identity, TlsClient, Trust, eventually, exclusive_test_lock, principal, spawn,
+};
 
 const KINDS: [TransportKind; 3] = [TransportKind::Auto, TransportKind::Session, TransportKind::Http];
 const CLIENTS: usize = 64;
@@ -152,6 +154,7 @@ fn authenticated(
 
 #[tokio::test]
 async fn no_lock_fails_while_certificate_tokens_keys_and_policy_are_replaced_under_64_clients() {
+    let _exclusive = exclusive_test_lock();
     let issuer = Arc::new(Mutex::new(IssuerKey::new(0)));
     let files = Files::new(&issuer.lock().unwrap());
     let server = files.server();

@@ -112,7 +112,7 @@ impl RawHttp2 {
     pub(crate) async fn read_to_end(&mut self) -> Vec<u8> {
         let mut received = Vec::new();
         let read = self.stream.read_to_end(&mut received);
-        tokio::time::timeout(Duration::from_secs(20), read).await.expect("the server closes").ok();
+        tokio::time::timeout(Duration::from_secs(60), read).await.expect("the server closes").ok();
         received
     }
 

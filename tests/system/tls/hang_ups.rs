@@ -8,7 +8,8 @@ use tokio::net::TcpStream;
 
 use super::{TestServer, server};
 use crate::harness::{
-    Acquire, Api, Authority, TlsClient, Trust, acquire_request, eventually, exclusive_test_lock, now, spawn,
+    Acquire, Api, Authority, MachineDelay, TlsClient, Trust, acquire_request, eventually, now,
+    release_test_lock, spawn,
 };
 
 async fn connect(server: &TestServer) -> TcpStream {
@@ -26,6 +27,7 @@ async fn silent_client_is_disconnected_in_and_after_the_handshake() {
     half_a_hello.write_all(b"\x16\x03\x01\x02\x00\x01\x00").await.unwrap();
     let mut dripping = connect(&server).await;
     let mut after_it = TlsClient::connect(server.url(), &trust).await;
+    release_test_lock();
     let drip = spawn(async move {
         // A client hello of 16 KiB, a byte at a time.
         dripping.write_all(b"\x16\x03\x01\x40\x00\x01\x00\x3f\xfc").await.unwrap();
@@ -48,6 +50,7 @@ async fn silent_client_is_disconnected_in_and_after_the_handshake() {
 
 #[tokio::test]
 async fn waiter_that_hangs_up_over_tls_leaves_the_queue() {
+    let delay = MachineDelay::watch();
     let authority = Authority::new();
     let server = server(&authority, &[]);
     let trust = Trust::new(&[&authority]);
@@ -71,7 +74,7 @@ async fn waiter_that_hangs_up_over_tls_leaves_the_queue() {
             }
         }
         eventually("the waiter has left", || async { api.queue_len(how).await == 0 }).await;
-        assert!(hung_up.elapsed() < Duration::from_secs(5), "{how}: it took {:?}", hung_up.elapsed());
+        delay.assert_within(how, hung_up.elapsed(), Duration::from_secs(5));
         api.release(how, &lease).await.ok();
         assert_eq!(api.event_kinds(how).await, ["granted", "queued", "cancelled", "released"], "{how}");
     }
@@ -79,6 +82,7 @@ async fn waiter_that_hangs_up_over_tls_leaves_the_queue() {
 
 #[tokio::test]
 async fn client_that_closes_its_direction_over_tls_is_answered() {
+    let delay = MachineDelay::watch();
     let authority = Authority::new();
     let server = server(&authority, &[]);
     let trust = Trust::new(&[&authority]);
@@ -95,13 +99,14 @@ async fn client_that_closes_its_direction_over_tls_is_answered() {
     let closed = now();
     let queued = half_closed("a").await;
     // A waiter whose client still sends is answered after 20 s.
-    assert!(closed.elapsed() < Duration::from_secs(10), "it took {:?}", closed.elapsed());
+    delay.assert_within("the response", closed.elapsed(), Duration::from_secs(10));
     assert!(queued.starts_with("HTTP/1.1 202 ") && queued.contains("\"position\":1"), "{queued}");
     eventually("the waiter is away", || async { api.status("a").await["waiters"][0]["away"] == true }).await;
 }
 
 #[tokio::test]
 async fn waiter_whose_tcp_stream_ends_without_a_notice_of_tls_is_answered_and_can_return() {
+    let delay = MachineDelay::watch();
     let authority = Authority::new();
     let server = server(&authority, &[]);
     let trust = Trust::new(&[&authority]);
@@ -114,7 +119,7 @@ async fn waiter_whose_tcp_stream_ends_without_a_notice_of_tls_is_answered_and_ca
     let ended = now();
     client.end_tcp_stream();
     let queued = client.read_what_comes().await;
-    assert!(ended.elapsed() < Duration::from_secs(10), "it took {:?}", ended.elapsed());
+    delay.assert_within("the response", ended.elapsed(), Duration::from_secs(10));
     assert!(queued.starts_with("HTTP/1.1 202 "), "{queued}");
     let (_, body) = queued.split_once("\r\n\r\n").unwrap();
     let queued: serde_json::Value = serde_json::from_str(body).unwrap();
@@ -140,7 +145,6 @@ async fn request_that_can_not_be_parsed_gets_a_problem_over_tls() {
 
 #[tokio::test]
 async fn client_that_stalls_over_tls_is_disconnected() {
-    let _exclusive = exclusive_test_lock();
     let authority = Authority::new();
     let server = server(&authority, &["--keep-alive", "1s"]);
     let trust = Trust::new(&[&authority]);
@@ -166,6 +170,7 @@ async fn client_that_stalls_over_tls_is_disconnected() {
     // A head that never ends.
     let mut slow = TlsClient::connect(server.url(), &trust).await;
     slow.send(b"GET / HTTP/1.1\r\nx: ").await;
+    release_test_lock();
     while slow.try_send(b"x").await.is_ok() {
         assert!(started.elapsed() < Duration::from_secs(60), "the head has no deadline");
         tokio::time::sleep(Duration::from_millis(200)).await;

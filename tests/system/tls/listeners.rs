@@ -86,6 +86,6 @@ async fn probes_are_answered_until_the_drain_is_over() {
     assert_eq!(probes.get("/livez").await.status, 200);
     drop(pending);
     let exit = tokio::task::spawn_blocking(move || server.wait_for_exit());
-    let exit = tokio::time::timeout(Duration::from_secs(15), exit).await.expect("the server exits").unwrap();
+    let exit = tokio::time::timeout(Duration::from_secs(60), exit).await.expect("the server exits").unwrap();
     assert_eq!(exit.code(), Some(0));
 }
