@@ -2,91 +2,26 @@
 //! types.
 //!
 //! - `routes`: the descriptions of the routes
+//! - `schemas`: the schemas of the wire types
+//! - `responses`: what operations are answered with
 //! - `security`: how a caller authenticates
 
+mod responses;
 mod routes;
+mod schemas;
 mod security;
 
 use dlm_protocol as wire;
 use serde_json::{Map, Value, json};
-use utoipa::OpenApi;
 
 use super::route::{ROUTES, Route};
+use responses::{problems, response};
 use routes::{RouteDescription, describe};
-
-/// The schemas of the wire types. The paths come from the routes.
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "dlm", description = "A distributed lock manager", license(name = "MIT OR Apache-2.0")),
-    components(schemas(
-        wire::AccessRule,
-        wire::AcquireRequest,
-        wire::CancelOutcome,
-        wire::Cancelled,
-        wire::CheckRequest,
-        wire::Checked,
-        wire::EndReason,
-        wire::Event,
-        wire::EventKind,
-        wire::EventPage,
-        wire::ContendedLock,
-        wire::ExpiredLease,
-        wire::LongWait,
-        wire::Overview,
-        wire::OverviewSecond,
-        wire::FencingToken,
-        wire::ForceReleaseRequest,
-        wire::ForceReleased,
-        wire::Holder,
-        wire::IdempotencyKey,
-        wire::Lease,
-        wire::LeaseEnded,
-        wire::LeaseId,
-        wire::LockPage,
-        wire::LockState,
-        wire::LockStatus,
-        wire::Metadata,
-        wire::Mode,
-        wire::Owner,
-        wire::Problem,
-        wire::ProblemCode,
-        wire::Queued,
-        wire::Quota,
-        wire::Reason,
-        wire::ReleaseRequest,
-        wire::Released,
-        wire::Renewal,
-        wire::RenewItem,
-        wire::RenewManyRequest,
-        wire::RenewRequest,
-        wire::RenewResult,
-        wire::Renewed,
-        wire::ResourceName,
-        wire::Role,
-        wire::SessionBody,
-        wire::SessionOp,
-        wire::SessionQueued,
-        wire::SessionRequest,
-        wire::StateFilter,
-        wire::Ticket,
-        wire::TicketPurpose,
-        wire::TicketRequest,
-        wire::Timestamp,
-        wire::Ttl,
-        wire::Wait,
-        wire::Waiter,
-        wire::WhoAmI,
-    ))
-)]
-struct Schemas;
 
 /// The OpenAPI 3.1 description of the API, as JSON text.
 #[must_use]
 pub fn document() -> String {
-    let mut document = serde_json::to_value(Schemas::openapi()).unwrap_or_else(|error| {
-        tracing::error!(%error, "OpenAPI schemas could not be serialized");
-        json!({})
-    });
+    let mut document = schemas::document();
     let mut paths = Map::new();
     for (method, path, route) in &ROUTES {
         let description = describe(*route);
@@ -97,7 +32,6 @@ pub fn document() -> String {
     document["paths"] = Value::Object(paths);
     document["x-limits"] = limits();
     document["components"]["securitySchemes"] = security::schemes();
-    complete(&mut document["components"]["schemas"]);
     document.to_string()
 }
 
@@ -124,37 +58,6 @@ fn limits() -> Value {
         "OVERVIEW_SECONDS": limits::OVERVIEW_SECONDS,
         "LONG_WAIT_MS": limits::LONG_WAIT_MS,
     })
-}
-
-/// Adds what the derived schemas lack: the `type` tag of the messages of the event
-/// stream, and that all fields of an acquire are optional.
-fn complete(schemas: &mut Value) {
-    for (name, tag) in [("Event", "event"), ("Renewal", "renewed")] {
-        schemas[name]["properties"]["type"] = json!({"type": "string", "enum": [tag]});
-        if let Some(required) = schemas[name]["required"].as_array_mut() {
-            required.insert(0, json!("type"));
-        }
-    }
-    schemas["EventMark"] = json!({
-        "type": "object",
-        "description": "A position in the event stream to resume from.",
-        "required": ["type", "cursor"],
-        "properties": {
-            "type": {"type": "string", "enum": ["synced", "bookmark"]},
-            "cursor": {"type": "string"},
-        },
-    });
-    if let Some(acquire) = schemas["AcquireRequest"].as_object_mut() {
-        acquire.remove("required");
-    }
-    // `maxLength` counts characters, the server counts bytes.
-    for schema in schemas.as_object_mut().into_iter().flat_map(Map::values_mut) {
-        let Some(max) = schema["maxLength"].as_u64() else { continue };
-        let described = schema["description"].as_str().unwrap_or_default();
-        schema["description"] = json!(
-            format!("{described}\n\nThe maximum is {max} bytes of UTF-8, not characters.").trim_start()
-        );
-    }
 }
 
 fn operation(path: &str, route: Route, description: &RouteDescription) -> Value {
@@ -207,36 +110,6 @@ fn operation(path: &str, route: Route, description: &RouteDescription) -> Value 
     operation
 }
 
-/// The problems that any operation can be answered with.
-fn problems(route: Route, takes_body: bool) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let of_bodies = [
-        ("408", "The body did not arrive in time"),
-        ("413", "The body is too large"),
-        ("415", "The body is not plain `application/json`"),
-    ];
-    let of_all = [
-        ("400", "The request is malformed, or a value is out of range"),
-        ("403", "The request comes from a page of another origin, or its caller lacks a right"),
-        ("414", "The path and query are too long"),
-        ("421", "The server does not accept requests for this host"),
-        ("431", "The headers are too many or too long"),
-        ("500", "The server failed to process the request"),
-        ("429", "A quota of the caller or of its address is used up; repeat it after `Retry-After`"),
-        ("503", "The server can't process the request now; repeat it after `Retry-After`"),
-    ];
-    let unauthenticated = ("401", "The credential is missing, unknown or expired");
-    let is_public = matches!(route, Route::Livez | Route::Readyz);
-    let is_never_limited =
-        is_public || matches!(route, Route::Renew | Route::RenewMany | Route::Release | Route::Cancel);
-    let limits = move |(status, _): &(&str, &str)| *status != "429" || !is_never_limited;
-    let of_callers = Some(unauthenticated).filter(|_| !is_public);
-    of_bodies
-        .into_iter()
-        .filter(move |_| takes_body)
-        .chain(of_all.into_iter().filter(limits))
-        .chain(of_callers)
-}
-
 /// The body of an operation without fields.
 fn no_fields() -> Value {
     json!({
@@ -247,45 +120,6 @@ fn no_fields() -> Value {
 
 fn schema(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
-}
-
-fn response(status: &str, description: &str, name: &str) -> Value {
-    let mut response = json!({"description": description, "headers": headers(status)});
-    match name {
-        "" => {}
-        "text" => response["content"] = json!({"text/plain": {"schema": {"type": "string"}}}),
-        "metrics" => {
-            let text = json!({"schema": {"type": "string"}});
-            response["content"] = json!({"text/plain": text, "application/openmetrics-text": text});
-        }
-        "document" => response["content"] = json!({"application/json": {"schema": {"type": "object"}}}),
-        "Problem" => response["content"] = json!({"application/problem+json": {"schema": schema(name)}}),
-        _ => response["content"] = json!({"application/json": {"schema": schema(name)}}),
-    }
-    response
-}
-
-/// The headers of a response, besides those of HTTP itself.
-fn headers(status: &str) -> Value {
-    let mut headers = json!({
-        "x-request-id": {
-            "required": true, "schema": {"type": "string"},
-            "description": "The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters",
-        },
-    });
-    if status == "401" {
-        headers["WWW-Authenticate"] = json!({
-            "required": true, "schema": {"type": "string"},
-            "description": "`Bearer`, with `error` if a token was sent",
-        });
-    }
-    if matches!(status, "429" | "503") {
-        headers["Retry-After"] = json!({
-            "required": true, "schema": {"type": "integer", "minimum": 1},
-            "description": "Seconds until a repeat can succeed",
-        });
-    }
-    headers
 }
 
 #[cfg(test)]
