@@ -5,28 +5,26 @@
 //! a principal that the policy in force allows it; and [`System`], for what the server
 //! does of its own accord.
 
+mod on_resource;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use dlm_engine::{ClaimKey, Op};
-use dlm_protocol::{FencingToken, IdempotencyKey, LeaseId, ResourceName};
-use tokio::sync::{oneshot, watch};
+use dlm_protocol::ResourceName;
+use tokio::sync::watch;
 
 use super::Error;
-use super::lease_id::{DecodedLeaseId, LeaseIds};
 use super::quotas::{Quotas, SocketPlace};
 use super::reads::Reads;
-use crate::auth::{Policies, Policy, Prefix, Principal, Role, Rule, Visibility};
+use crate::auth::{Policies, Policy, Prefix, Principal, Role, Visibility};
 use crate::feed::Feed;
 use crate::metrics::SocketProtocol;
 use crate::store::{Name, Names};
-use crate::usage::InFlight;
-use crate::writer::{
-    Admission, Caller, EnqueueError, Execute, Leave, OperationResult, RequestId, SessionId, Writers,
-};
+use crate::writer::{EnqueueError, Leave, OperationResult, Writers};
+
+pub(super) use on_resource::OnResource;
 
 /// Gives the rights to use the store.
 pub(super) struct Access {
@@ -35,18 +33,6 @@ pub(super) struct Access {
     reads: Reads,
     feed: Feed,
     quotas: Quotas,
-}
-
-/// The right of a principal to a role on one resource.
-pub(super) struct OnResource<'a> {
-    access: &'a Access,
-    principal: &'a Principal,
-    resource: ResourceName,
-    name: Name,
-    /// The rule that gives the right.
-    rule: Arc<Rule>,
-    /// Whether there is no authentication.
-    open: bool,
 }
 
 /// The right of a principal to see resources: at any time those that the policy in
@@ -166,118 +152,6 @@ fn visibility(policy: &Policy, principal: &Principal) -> Visibility {
     policy.rules(principal).map_or_else(Visibility::nothing, |rules| rules.visibility())
 }
 
-impl OnResource<'_> {
-    pub(super) fn resource(&self) -> &ResourceName {
-        &self.resource
-    }
-
-    pub(super) fn name(&self) -> &Name {
-        &self.name
-    }
-
-    pub(super) fn principal(&self) -> &Principal {
-        self.principal
-    }
-
-    /// The name of the principal; `None` for the anonymous one.
-    pub(super) fn principal_name(&self) -> Option<Arc<str>> {
-        let name = self.principal.name();
-        (!name.is_empty()).then(|| Arc::clone(name))
-    }
-
-    /// The claim with a key of the principal.
-    pub(super) fn claim(&self, key: &IdempotencyKey) -> ClaimKey {
-        ClaimKey { principal: Arc::clone(self.principal.name()), key: key.to_shared() }
-    }
-
-    /// The lease with an id, which must be the principal's. Leases that were granted
-    /// without authentication belong to everyone who may lock the resource.
-    pub(super) fn lease(&self, ids: &LeaseIds, id: &LeaseId) -> Result<DecodedLeaseId, Error> {
-        let not_holder = |fencing_token| Error::NotHolder { fencing_token };
-        let lease = ids.decode(self.resource.as_str(), id).ok_or(not_holder(None))?;
-        let owner = &lease.key.principal;
-        let allowed = self.open || owner.is_empty() || owner == self.principal.name();
-        if allowed { Ok(lease) } else { Err(not_holder(Some(FencingToken::new(lease.token)))) }
-    }
-
-    /// Checks the TTL of an acquire or a renewal.
-    pub(super) fn check_ttl(&self, ttl_ms: u64) -> Result<(), Error> {
-        bounded("ttl_ms", ttl_ms, self.rule.limits.max_ttl_ms)
-    }
-
-    /// Checks the wait of an acquire.
-    pub(super) fn check_wait(&self, wait_ms: u64) -> Result<(), Error> {
-        bounded("wait_ms", wait_ms, self.rule.limits.max_wait_ms)
-    }
-
-    /// Counts a request.
-    pub(super) fn take_request(&self) -> Result<(), Error> {
-        self.access.quotas.take_request(self.principal, &self.rule)
-    }
-
-    /// Counts an acquire, and reserves a lease or a place in the queue for it. An error
-    /// means that a quota is used up: if the key of the acquire is known, the acquire has
-    /// to be executed all the same.
-    pub(super) fn admit_acquire(&self, waits: bool) -> Result<Option<InFlight>, Error> {
-        self.access.quotas.admit_acquire(self.principal, &self.rule, waits)
-    }
-
-    /// Reports that an operation is refused because of a quota.
-    pub(super) fn quota_refused(&self, error: Error) -> Error {
-        self.access.quotas.refused(self.principal, error)
-    }
-
-    /// Enqueues an operation at once; the future waits for its result.
-    pub(super) fn execute(
-        &self,
-        op: Op,
-        session: Option<SessionId>,
-    ) -> impl Future<Output = Result<OperationResult, Error>> + use<> {
-        let executing =
-            self.access.writers.execute(Some(self.sender()), Name::clone(&self.name), op, session);
-        async move { Ok(executing.await?) }
-    }
-
-    pub(super) fn next_request(&self) -> RequestId {
-        self.access.writers.next_request()
-    }
-
-    /// Enqueues an operation; the result goes to its caller.
-    pub(super) fn enqueue(
-        &self,
-        op: Op,
-        session: Option<SessionId>,
-        admission: Admission,
-        caller: Caller,
-    ) -> Result<(), EnqueueError> {
-        let (sender, name) = (Some(self.sender()), Name::clone(&self.name));
-        self.access.writers.enqueue(Execute { sender, name, op, session, admission, caller })
-    }
-
-    fn sender(&self) -> Arc<str> {
-        Arc::clone(self.principal.name())
-    }
-
-    /// Waits for a result. See [`Writers::answer`].
-    pub(super) async fn answer(
-        &self,
-        result: &mut oneshot::Receiver<OperationResult>,
-        since: Duration,
-        parked_until: impl Fn() -> Option<Duration>,
-    ) -> Result<OperationResult, EnqueueError> {
-        self.access.writers.answer(&self.name, result, since, parked_until).await
-    }
-
-    /// Whether a request is held open until its wait ends.
-    pub(super) fn is_parked(&self, key: &ClaimKey, request: RequestId) -> bool {
-        self.access.writers.is_parked(&self.name, key, request)
-    }
-
-    pub(super) fn reads(&self) -> &Reads {
-        &self.access.reads
-    }
-}
-
 /// Waits until a part of the policy no longer includes what it was.
 fn lost<T>(
     mut policies: watch::Receiver<Arc<Policy>>,
@@ -300,15 +174,6 @@ fn lost<T>(
 
 fn forbidden(role: Role) -> Error {
     Error::Forbidden { required: role.into() }
-}
-
-fn bounded(field: &str, value: u64, maximum: Option<u64>) -> Result<(), Error> {
-    match maximum {
-        Some(maximum) if value > maximum => Err(Error::Invalid {
-            what: format!("`{field}` is {value}, and the maximum for this principal is {maximum}"),
-        }),
-        _ => Ok(()),
-    }
 }
 
 impl View {
