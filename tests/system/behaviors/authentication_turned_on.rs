@@ -104,6 +104,8 @@ async fn waiter_from_before_authentication_keeps_its_place_when_it_returns_with_
         assert_eq!((told.status, &told.json()["position"]), (202, &position.into()), "{told:?}");
     }
     server.restart();
+    // New ones: the old ones may have connections to the old server.
+    let [api, other, ops] = ["api", "other", "ops"].map(|name| as_principal(&server, name));
     let waiters = [(&api, &first), (&api, &second), (&other, &new)].map(|(api, acquire)| send(api, acquire));
     queue_is(&ops, &["first", "second", "new"]).await;
     api.release(NAME, &held).await.ok();
@@ -320,6 +322,7 @@ async fn key_belongs_to_its_principal_once_what_it_stood_for_is_forgotten() {
     server.database().execute("UPDATE claims SET ended_at = 1 WHERE ended_at IS NOT NULL");
     server.kill9_and_restart();
     server.logged("no claims from before authentication are left").await;
+    let api = as_principal(&server, "api");
     let new = api.lock(NAME, &acquire).await;
     as_principal(&server, "other").release(NAME, &new).await.problem(403, "not-holder");
     api.release(NAME, &new).await.ok();
