@@ -27,7 +27,11 @@ const MAX_BLOCKED: Duration = Duration::from_secs(1);
 async fn enqueued(session: &mut WebSocket) -> Vec<Value> {
     let mut answers = Vec::new();
     session.send_text_and_receive("unreadable", &mut answers).await;
-    session.flush().await;
+    session.flush_and_receive(&mut answers).await;
+    if let Some(last) = answers.iter().position(|answer| answer["id"].is_null()) {
+        answers.remove(last);
+        return answers;
+    }
     loop {
         let answer = session.next().await;
         if answer["id"].is_null() {
@@ -179,7 +183,7 @@ async fn acquires_beyond_the_bound_are_refused_at_once() {
     let acquires: Vec<String> = (0..BEYOND_THE_BOUND).map(|_| acquire().to_string()).collect();
     let refusals = async || metric(&api, "dlm_operations_refused_total ").await;
     for round in 0.. {
-        assert!(round < 20, "nothing is refused");
+        assert!(round < 5, "nothing is refused");
         let mut sessions = Vec::new();
         for _ in 0..SESSIONS {
             sessions.push(WebSocket::session(server.url()).await);

@@ -2,7 +2,7 @@
 //! client library.
 
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -173,18 +173,32 @@ impl WebSocket {
 
     pub(crate) async fn send_text_and_receive(&mut self, text: &str, received: &mut Vec<Value>) {
         poll_fn(|context| {
-            while let Poll::Ready(message) = self.stream.poll_next_unpin(context) {
-                match message.expect("the socket stays open").expect("a message") {
-                    Message::Text(text) => received.push(serde_json::from_str(&text).expect("JSON")),
-                    Message::Close(frame) => panic!("closed: {frame:?}"),
-                    _ => {}
-                }
-            }
+            self.receive_arrived(context, received);
             self.stream.poll_ready_unpin(context)
         })
         .await
         .expect("the message is sent");
         self.stream.start_send_unpin(Message::text(text)).expect("the message is sent");
+    }
+
+    /// Like `flush`, and receives what arrives meanwhile.
+    pub(crate) async fn flush_and_receive(&mut self, received: &mut Vec<Value>) {
+        poll_fn(|context| {
+            self.receive_arrived(context, received);
+            self.stream.poll_flush_unpin(context)
+        })
+        .await
+        .expect("the message is sent");
+    }
+
+    fn receive_arrived(&mut self, context: &mut Context<'_>, received: &mut Vec<Value>) {
+        while let Poll::Ready(message) = self.stream.poll_next_unpin(context) {
+            match message.expect("the socket stays open").expect("a message") {
+                Message::Text(text) => received.push(serde_json::from_str(&text).expect("JSON")),
+                Message::Close(frame) => panic!("closed: {frame:?}"),
+                _ => {}
+            }
+        }
     }
 
     pub(crate) async fn flush(&mut self) {
