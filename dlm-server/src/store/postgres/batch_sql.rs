@@ -7,7 +7,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use crate::store::claim_columns::{ALL, ClaimColumn, Getter, KEY, STATE, concat, list, names, placeholders};
 use crate::store::rows::{CLAIM_ROW, ClaimRowTypes};
-use crate::store::statement::{Statement, statements};
+use crate::store::statement::{Sql, Statement, statements};
 
 /// The row of a resource that was locked.
 pub(super) type LockedRow =
@@ -57,12 +57,12 @@ pub(super) struct LoadClaims;
 impl Statement for LoadClaims {
     type Row = (Text, ClaimRowTypes<Pg>);
 
-    fn sql() -> &'static str {
-        static SQL: LazyLock<String> = LazyLock::new(|| {
-            format!(
+    fn sql() -> &'static Sql {
+        static SQL: LazyLock<Sql> = LazyLock::new(|| {
+            Sql::new(&format!(
                 "SELECT claims.resource, {CLAIM_ROW} FROM unnest(?, ?, ?) AS asked (key, resource, principal) \
                  JOIN claims USING (key, resource, principal)"
-            )
+            ))
         });
         &SQL
     }
@@ -85,8 +85,8 @@ pub(super) const UPDATED: [ClaimColumn; 21] = concat(KEY, STATE);
 impl Statement for WriteBatch {
     type Row = (BigInt, BigInt, BigInt, BigInt, BigInt);
 
-    fn sql() -> &'static str {
-        static SQL: LazyLock<String> = LazyLock::new(write_batch);
+    fn sql() -> &'static Sql {
+        static SQL: LazyLock<Sql> = LazyLock::new(|| Sql::new(&write_batch()));
         &SQL
     }
 }
@@ -141,7 +141,7 @@ mod tests {
         let resources = 9 + 1;
         let batch = 4 + 1;
         let expected = resources + INSERTED.len() + UPDATED.len() + batch;
-        assert_eq!(WriteBatch::sql().matches('?').count(), expected);
-        assert!(WriteBatch::sql().contains("new.shared <> 0, new.ttl_asked_ms"));
+        assert_eq!(WriteBatch::sql().parameters(), expected);
+        assert!(WriteBatch::sql().text().contains("new.shared <> 0, new.ttl_asked_ms"));
     }
 }

@@ -16,7 +16,7 @@ use crate::store::claim_columns::{
     placeholders,
 };
 use crate::store::rows::{CLAIM_ROW, ClaimRowTypes};
-use crate::store::statement::{Statement, bind_all, statements};
+use crate::store::statement::{Sql, Statement, bind_all, statements};
 
 /// A parameter of a statement.
 #[derive(Debug)]
@@ -129,13 +129,13 @@ pub(super) struct LoadClaims;
 impl Statement for LoadClaims {
     type Row = (Text, ClaimRowTypes<Sqlite>);
 
-    fn sql() -> &'static str {
-        static SQL: LazyLock<String> = LazyLock::new(|| {
-            format!(
+    fn sql() -> &'static Sql {
+        static SQL: LazyLock<Sql> = LazyLock::new(|| {
+            Sql::new(&format!(
                 "SELECT claims.resource, {CLAIM_ROW} FROM json_each(?) AS asked CROSS JOIN claims \
                  ON claims.key = asked.value ->> 0 AND claims.resource = asked.value ->> 1 \
                  AND claims.principal = asked.value ->> 2"
-            )
+            ))
         });
         &SQL
     }
@@ -155,8 +155,8 @@ macro_rules! claim_statements {
             impl Statement for $name {
                 type Row = ();
 
-                fn sql() -> &'static str {
-                    static SQL: LazyLock<String> = LazyLock::new(|| $text($name::COLUMNS));
+                fn sql() -> &'static Sql {
+                    static SQL: LazyLock<Sql> = LazyLock::new(|| Sql::new(&$text($name::COLUMNS)));
                     &SQL
                 }
             }
