@@ -28,6 +28,14 @@ pub(super) struct ResourceRow {
     pub(super) holder_key: Option<String>,
 }
 
+/// The SQL types of a [`ResourceRow`].
+pub(super) type ResourceRowTypes<DB> = SqlTypeOf<AsSelect<ResourceRow, DB>>;
+
+/// The columns of a [`ResourceRow`], in its order.
+pub(super) const RESOURCE_ROW: &str = "resources.name, resources.version, resources.token, resources.touched_at, \
+    resources.check_at, resources.queue_len, resources.holder_count, resources.holder_principal, \
+    resources.holder_key";
+
 impl ResourceRow {
     /// The key of the exclusive holder, if any.
     pub(super) fn holder(&self) -> Option<ClaimKey> {

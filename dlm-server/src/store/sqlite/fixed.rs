@@ -15,7 +15,7 @@ use crate::store::claim_columns::{
     ALL, ClaimColumn, ClaimRecord, END, Getter, KEY, NEW_LEASE, RENEWAL, STATE, concat, list, names,
     placeholders,
 };
-use crate::store::rows::{CLAIM_ROW, ClaimRowTypes};
+use crate::store::rows::{CLAIM_ROW, ClaimRowTypes, RESOURCE_ROW, ResourceRowTypes};
 use crate::store::statement::{Sql, Statement, bind_all, statements};
 
 /// A parameter of a statement.
@@ -121,6 +121,23 @@ statements! {
         holder_principal, holder_key, check_at, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
     MarkBatch -> () = "INSERT INTO writers (id, batch, at) VALUES (?, ?, ?) \
         ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = excluded.at";
+}
+
+/// Loads the resources with the names in a JSON array.
+pub(super) struct LoadResources;
+
+impl Statement for LoadResources {
+    type Row = ResourceRowTypes<Sqlite>;
+
+    fn sql() -> &'static Sql {
+        static SQL: LazyLock<Sql> = LazyLock::new(|| {
+            Sql::new(&format!(
+                "SELECT {RESOURCE_ROW} FROM json_each(?) AS asked CROSS JOIN resources \
+                 ON resources.name = asked.value"
+            ))
+        });
+        &SQL
+    }
 }
 
 /// Loads the claims with the keys in a JSON array of `[key, resource, principal]`.

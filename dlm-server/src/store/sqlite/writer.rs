@@ -9,11 +9,11 @@ use dlm_engine::{Claim, ClaimKey, Floor, Micros, Need, Resource, ResourceRecord,
 
 use super::claims::{self, one_row};
 use super::clock_row;
-use super::fixed::{self, InsertResource, MarkBatch, UpdateResource, UpdateResourceAndCheck};
+use super::fixed::{self, InsertResource, LoadResources, MarkBatch, UpdateResource, UpdateResourceAndCheck};
 use super::lock::DatabaseLock;
 use super::{BUSY_TIMEOUT, BUSY_TIMEOUT_AT_START, DatabasePath, log_trimmed, reader, set_busy_timeout};
 use crate::clock::{Clock, ClockReading, since_boot};
-use crate::store::queries::Queries;
+use crate::store::rows::ResourceRow;
 use crate::store::schema::{floors, log, resources, writers};
 use crate::store::{
     BatchWrite, KeyDeletion, LoadedResource, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket,
@@ -112,8 +112,20 @@ impl SqliteStore {
         begun
     }
 
-    fn load(&mut self, name: &Name) -> Result<LoadedResource, StoreError> {
-        let Some(row) = self.connection.resource(name)? else {
+    /// The rows of these resources, by name. One statement for all: a batch may be full of
+    /// new names.
+    fn rows(&mut self, names: &[&str]) -> Result<HashMap<String, ResourceRow>, StoreError> {
+        if names.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let asked = serde_json::to_string(names).map_err(|error| StoreError::Rejected(error.to_string()))?;
+        let rows: Vec<ResourceRow> =
+            fixed::load::<LoadResources, _, 1>(&mut self.connection, [(&*asked).into()])?;
+        Ok(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
+    }
+
+    fn loaded(&mut self, name: &Name, row: Option<ResourceRow>) -> Result<LoadedResource, StoreError> {
+        let Some(row) = row else {
             let floor = self.floors.get(&floor_bucket(name)).copied().unwrap_or_default();
             return Ok(LoadedResource {
                 resource: Resource::absent(floor),
@@ -220,9 +232,15 @@ impl Store for SqliteStore {
         _lock_wait: LockWait,
     ) -> Result<Vec<LockResult>, StoreError> {
         // The file belongs to this process, so the writer's copy is current.
+        let not_cached: Vec<&str> =
+            targets.iter().filter(|target| target.cached.is_none()).map(|target| &**target.name).collect();
+        let mut rows = self.rows(&not_cached)?;
         let lock = |target: &LockTarget<'_>| match target.cached {
             Some(_) => Ok(LockResult::Unchanged),
-            None => self.load(target.name).map(|loaded| LockResult::Loaded(Box::new(loaded))),
+            None => {
+                let loaded = self.loaded(target.name, rows.remove(&**target.name))?;
+                Ok(LockResult::Loaded(Box::new(loaded)))
+            }
         };
         targets.iter().map(lock).collect()
     }
@@ -341,5 +359,120 @@ impl Store for SqliteStore {
         clock_row::store(&mut self.connection, &reading)?;
         self.stored_reading = Some(reading);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use dlm_engine::{ClaimChange, Lease, Mode, Phase, Request};
+
+    use super::*;
+    use crate::store::{OpenStore, sqlite};
+
+    fn open(directory: &tempfile::TempDir) -> Box<dyn Store> {
+        let path = directory.path().join("dlm.db").display().to_string();
+        let OpenStore { mut stores, .. } = sqlite::open(&path).unwrap();
+        stores.remove(0)
+    }
+
+    fn claim(key: &ClaimKey) -> Claim {
+        let request = Request {
+            mode: Mode::Exclusive,
+            ttl_ms: 1,
+            wait_ms: 2,
+            owner: "owner".into(),
+            metadata: "{}".into(),
+        };
+        let lease = Lease {
+            token: 7,
+            granted_at: Micros(3),
+            term_at: Micros(4),
+            ttl_ms: 5,
+            expires_at: Micros(6),
+            ticket: None,
+        };
+        Claim { key: key.clone(), request: Some(Arc::new(request)), phase: Phase::Live(lease) }
+    }
+
+    fn write(store: &mut dyn Store, writes: &[ResourceWrite<'_>]) {
+        store.begin(LockWait::Skip).unwrap();
+        store.write(&BatchWrite { now: Micros(1), writes, events: None }).unwrap();
+        store.commit().unwrap();
+    }
+
+    #[test]
+    fn resources_of_a_batch_are_loaded_in_the_order_of_their_names() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = open(&directory);
+        let [free, held, deleted, new] = ["a \"quoted\" é", "held", "deleted", "new"].map(Name::from);
+        let record = |number: u64| ResourceRecord {
+            version: number,
+            token: number + 1,
+            touched_at: Micros(number as i64 + 2),
+            check_at: Micros(number as i64 + 3),
+            queue_len: number + 4,
+            holder_count: 0,
+        };
+        let held_record = ResourceRecord { holder_count: 1, ..record(100) };
+        let key = ClaimKey::new("principal", "key");
+        let change = ClaimChange {
+            claim: Arc::new(claim(&key)),
+            insert: true,
+            was_live: false,
+            was_waiting: false,
+            check_at: None,
+        };
+        let row = |name, row, holder, claims| ResourceWrite {
+            name,
+            row: RowChange::Write { row, holder },
+            stored_check_at: None,
+            claims,
+        };
+        let writes = [
+            row(&free, record(10), None, vec![]),
+            row(&held, held_record, Some(key.clone()), vec![&change]),
+            row(&deleted, record(20), None, vec![]),
+        ];
+        write(&mut *store, &writes);
+        let floor = Floor { token: 8, version: 9 };
+        let deletion = RowChange::Delete(floor);
+        write(
+            &mut *store,
+            &[ResourceWrite { name: &deleted, row: deletion, stored_check_at: None, claims: vec![] }],
+        );
+
+        store.begin(LockWait::Skip).unwrap();
+        let cached = Some(crate::store::CachedVersion { revision: 1, version: 10 });
+        let targets = [
+            LockTarget { name: &held, cached: None },
+            LockTarget { name: &new, cached: None },
+            LockTarget { name: &free, cached },
+            LockTarget { name: &deleted, cached: None },
+            LockTarget { name: &free, cached: None },
+        ];
+        let locked = store.lock(&targets, LockWait::Skip).unwrap();
+        let [
+            LockResult::Loaded(is_held),
+            LockResult::Loaded(is_new),
+            LockResult::Unchanged,
+            LockResult::Loaded(is_deleted),
+            LockResult::Loaded(is_free),
+        ] = &locked[..]
+        else {
+            panic!("another order of results")
+        };
+        assert_eq!(is_held.resource.to_record(), held_record);
+        assert_eq!(is_held.stored_check_at, Some(held_record.check_at));
+        assert_eq!(
+            is_held.resource.holders().map(|claim| (**claim).clone()).collect::<Vec<_>>(),
+            [claim(&key)]
+        );
+        assert_eq!(is_free.resource.to_record(), record(10));
+        assert_eq!(is_new.resource.to_record(), Resource::absent(Floor::default()).to_record());
+        assert_eq!(is_deleted.resource.to_record(), Resource::absent(floor).to_record());
+        assert_eq!((is_new.stored_check_at, is_deleted.stored_check_at), (None, None));
+        store.rollback();
     }
 }
