@@ -9,12 +9,15 @@ use dlm_engine::{Claim, ClaimKey, Floor, Micros, Need, Resource, ResourceRecord,
 
 use super::claims::{self, one_row};
 use super::clock_row;
-use super::fixed::{self, InsertResource, LoadResources, MarkBatch, UpdateResource, UpdateResourceAndCheck};
+use super::fixed::{
+    self, InsertLog, InsertResource, LoadResources, MarkBatch, ReadMarker, UpdateResource,
+    UpdateResourceAndCheck,
+};
 use super::lock::DatabaseLock;
 use super::{BUSY_TIMEOUT, BUSY_TIMEOUT_AT_START, DatabasePath, log_trimmed, reader, set_busy_timeout};
 use crate::clock::{Clock, ClockReading, since_boot};
 use crate::store::rows::ResourceRow;
-use crate::store::schema::{floors, log, resources, writers};
+use crate::store::schema::{floors, log, resources};
 use crate::store::{
     BatchWrite, KeyDeletion, LoadedResource, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket,
     OldLogRow, ResourceWrite, Store, StoreError, floor_bucket, schema, tickets, views,
@@ -206,8 +209,8 @@ impl SqliteStore {
 
 /// The number of the last batch of any server on this file.
 fn read_marker(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
-    let last = writers::table.find(WRITER).select(writers::batch).first(connection).optional()?;
-    Ok(last.unwrap_or(0))
+    let batches: Vec<i64> = fixed::load::<ReadMarker, _, 1>(connection, [WRITER.into()])?;
+    Ok(batches.first().copied().unwrap_or(0))
 }
 
 impl Store for SqliteStore {
@@ -271,13 +274,8 @@ impl Store for SqliteStore {
         let mut upto = self.upto;
         if let Some((events, count)) = batch.events {
             upto += count as i64;
-            let row = (
-                log::position.eq(number),
-                log::at.eq(batch.now.0),
-                log::upto.eq(upto),
-                log::events.eq(events),
-            );
-            diesel::insert_into(log::table).values(row).execute(&mut self.connection)?;
+            let values = [number.into(), batch.now.0.into(), upto.into(), events.into()];
+            one_row(fixed::run::<InsertLog, _>(&mut self.connection, values)?)?;
         }
         fixed::run::<MarkBatch, _>(&mut self.connection, [WRITER.into(), number.into(), batch.now.0.into()])?;
         self.uncommitted = Some((number, upto));
@@ -474,5 +472,29 @@ mod tests {
         assert_eq!(is_deleted.resource.to_record(), Resource::absent(floor).to_record());
         assert_eq!((is_new.stored_check_at, is_deleted.stored_check_at), (None, None));
         store.rollback();
+    }
+
+    #[test]
+    fn events_of_a_batch_are_a_row_of_the_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("dlm.db").display().to_string();
+        let OpenStore { mut stores, reader, .. } = sqlite::open(&path).unwrap();
+        let store = &mut *stores[0];
+        for (at, events) in [(1000, ("[1,2]", 2)), (2000, ("[3]", 1))] {
+            store.begin(LockWait::Skip).unwrap();
+            store.write(&BatchWrite { now: Micros(at), writes: &[], events: Some(events) }).unwrap();
+            store.commit().unwrap();
+        }
+        let rows = |from| {
+            let page = reader.log(from, 10).unwrap();
+            page.rows.into_iter().map(|row| (row.position, row.events)).collect::<Vec<_>>()
+        };
+        assert_eq!(rows(0), [(1, "[1,2]".to_owned()), (2, "[3]".to_owned())]);
+        assert_eq!(store.last_batch().unwrap(), 2);
+        let trim = LogTrim { before: Micros(1500), keep: i64::MAX, limit: 10 };
+        assert_eq!(store.trim_log(&trim).unwrap(), 1);
+        let trim = LogTrim { before: Micros(0), keep: 2, limit: 10 };
+        assert_eq!(store.trim_log(&trim).unwrap(), 0);
+        assert_eq!(rows(0), [(2, "[3]".to_owned())]);
     }
 }
