@@ -20,6 +20,14 @@ pub(crate) struct Authenticator {
     metrics: Arc<Metrics>,
 }
 
+/// What a caller has lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Revoked {
+    /// Its credential has expired, or the policy no longer has it.
+    Credential,
+    Right,
+}
+
 impl Authenticator {
     pub(crate) fn new(policies: Policies, metrics: Arc<Metrics>) -> Self {
         Self { policies, metrics }
@@ -75,9 +83,32 @@ impl Authenticator {
         caller.inspect_err(|error| self.metrics.authentication_failed(error.reason()))
     }
 
+    /// Waits until a caller has to authenticate again, or until `right_lost` completes, which
+    /// is when the policy no longer gives it a right.
+    pub(crate) fn revoked<F: Future<Output = ()>>(
+        &self,
+        caller: Authentication,
+        right_lost: F,
+    ) -> impl Future<Output = Revoked> + use<F> {
+        let policies = self.policies.subscribe();
+        let ended = self.ended(caller.clone());
+        async move {
+            tokio::select! {
+                () = ended => return Revoked::Credential,
+                () = right_lost => {}
+            }
+            // A principal that was removed has lost its rights as well.
+            let policy = Arc::clone(&policies.borrow());
+            match caller.again(&policy, wall_time()) {
+                Some(_) => Revoked::Right,
+                None => Revoked::Credential,
+            }
+        }
+    }
+
     /// Waits until a caller has to authenticate again: its credential has expired, or the
     /// policy no longer has it.
-    pub(crate) fn ended(&self, caller: Authentication) -> impl Future<Output = ()> + use<> {
+    fn ended(&self, caller: Authentication) -> impl Future<Output = ()> + use<> {
         let mut policies = self.policies.subscribe();
         async move {
             loop {
@@ -97,6 +128,29 @@ impl Authenticator {
                     else => std::future::pending().await,
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_caller_whose_credential_is_gone_when_its_right_is_has_lost_the_credential() {
+        let without_anyone = || Policy::new(HashMap::new());
+        for (next, revoked) in [(without_anyone(), Revoked::Credential), (Policy::open(), Revoked::Right)] {
+            let policies = Policies::new(Policy::open());
+            let authenticator = Authenticator::new(policies.clone(), Metrics::new());
+            let caller = authenticator.authenticate(std::iter::empty(), None).unwrap();
+            // The policy is replaced after the credential was looked at.
+            let right_lost = async {
+                tokio::task::yield_now().await;
+                policies.replace(next);
+            };
+            assert_eq!(authenticator.revoked(caller, right_lost).await, revoked);
         }
     }
 }

@@ -34,7 +34,7 @@ mod ticket;
 mod token;
 
 pub(crate) use authentication::{Authentication, Unauthenticated};
-pub(crate) use authenticator::Authenticator;
+pub(crate) use authenticator::{Authenticator, Revoked};
 pub use command::{TokenRequest, check_auth_file, new_token};
 pub(crate) use credentials::Credentials;
 use digest::Digest;

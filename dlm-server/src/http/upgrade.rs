@@ -13,7 +13,7 @@ use super::reply_body::ReplyBody;
 use super::request;
 use super::response::{HttpResponse, Rejection};
 use super::route::Route;
-use crate::auth::{Authentication, Authenticator};
+use crate::auth::{Authentication, Authenticator, Revoked};
 use crate::metrics::SocketProtocol;
 use crate::service::{Error, Service, Subscription};
 use crate::socket::{
@@ -35,13 +35,11 @@ pub(super) struct SocketAccess<'a> {
 impl SocketAccess<'_> {
     /// Completes when the socket has to be closed.
     fn revoked(self, right_lost: impl Future<Output = ()> + Send + 'static) -> Revocation {
-        let ended = self.authenticator.ended(self.authentication);
+        let revoked = self.authenticator.revoked(self.authentication, right_lost);
         Box::pin(async move {
-            tokio::select! {
-                // First: a principal that was removed has lost its rights as well.
-                biased;
-                () = ended => CloseReason::Unauthenticated,
-                () = right_lost => CloseReason::Forbidden,
+            match revoked.await {
+                Revoked::Credential => CloseReason::Unauthenticated,
+                Revoked::Right => CloseReason::Forbidden,
             }
         })
     }
