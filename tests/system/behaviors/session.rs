@@ -244,6 +244,8 @@ async fn b14_acquire_retried_after_its_session_broke_gets_the_same_lease() {
     let proxy = FaultProxy::in_front_of(server.url()).await;
     let acquire = json!({"resource": "a", "idempotency_key": new_key()});
     let mut session = WebSocket::session(&proxy.url).await;
+    // A session begins with a ping, which must not be the first thing that is dropped.
+    session.request("status", json!({"resource": "a"})).await;
     proxy.inject(NetworkFault::DropResponses);
     session.send("acquire", acquire.clone()).await;
     assert_eq!(session.close_code().await, 1006, "the response is dropped");
