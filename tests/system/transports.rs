@@ -42,7 +42,8 @@ async fn silent_session_is_closed_after_ten_seconds() {
     release_test_lock();
     let started = now();
     let open = "dlm_websocket_connections{protocol=\"session\"} 1";
-    assert!(server.api().get("/metrics").await.text.contains(open));
+    eventually("the session is open", || async { server.api().get("/metrics").await.text.contains(open) })
+        .await;
     eventually("the session is closed", || async { !server.api().get("/metrics").await.text.contains(open) })
         .await;
     let took = started.elapsed();
