@@ -17,7 +17,7 @@ use crate::store::{ClaimRowKey, KeyRange, Reader};
 const RANGE: i64 = 2_000;
 /// Between two steps: others use the connection too.
 const PAUSE: Duration = Duration::from_millis(5);
-/// Time until a claim that was found is looked at again.
+/// Time until a claim that was found is checked again.
 const FOUND_PAUSE: Duration = Duration::from_secs(5);
 /// How often to check whether a search has to begin.
 const IDLE_PAUSE: Duration = Duration::from_secs(1);
