@@ -121,6 +121,7 @@ impl WriterState {
             self.resolve_outcome(batch, &error)?;
         }
         let done = since_boot();
+        self.pace.committed(done - written);
         committed.usage = batch.map(|batch| (batch, self.cache.usage_changes(self.usage.counts_claims())));
         committed.follow_up = self.cache.committed();
         let is_executed = |outcome: &&TaskOutcome| matches!(outcome, TaskOutcome::Executed { .. });

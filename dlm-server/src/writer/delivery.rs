@@ -39,7 +39,7 @@ impl WriterState {
                 }
                 TaskOutcome::QuotaExceeded => {
                     if let Task::Execute(execute) = task {
-                        self.replied += 1;
+                        self.pace.replied();
                         execute.reply(Err(OperationError::QuotaExceeded), committed.now);
                     }
                     continue;
@@ -120,7 +120,9 @@ impl WriterState {
 
     fn reply_or_park(&mut self, execute: Execute, result: Result<Reply, Refusal>, now: Micros) {
         let Execute { name, op, caller, .. } = execute;
-        self.replied += usize::from(!matches!(result, Ok(Reply::Queued)));
+        if !matches!(result, Ok(Reply::Queued)) {
+            self.pace.replied();
+        }
         match (result, op) {
             (Ok(Reply::Queued), Op::Acquire { key, request }) => {
                 self.parked.park(&name, &key, &request, ParkedRequest { caller, first_now: now });
@@ -137,7 +139,7 @@ impl WriterState {
 
     fn wake(&mut self, name: &Name, wake: &Wake) {
         for parked in self.parked.take(name, &wake.key) {
-            self.replied += 1;
+            self.pace.replied();
             let outcome = match &wake.outcome {
                 WaitOutcome::Granted(claim) => Ok(Completion::Reply(Reply::Lease(claim.clone()))),
                 WaitOutcome::Ended(refusal) => Err(OperationError::Refused(refusal.clone())),

@@ -15,6 +15,7 @@
 //! - `parked`: the requests that wait here for a lock
 //! - `open_requests`: which requests remain open, as a batch in progress sees it
 //! - `deferred`: tasks that a batch leaves to a later one
+//! - `pace`: how long a writer stays awake for jobs that are likely to come soon
 //! - `cache`: the resources kept in memory between batches
 //! - `claim_lookup`: which claims a batch loads, in one statement
 //! - `inherited`: claims from before authentication, which callers inherit
@@ -33,6 +34,7 @@ mod inherited;
 mod job;
 mod next_check;
 mod open_requests;
+mod pace;
 mod parked;
 mod progress;
 mod recovery;
@@ -42,6 +44,7 @@ mod tests;
 mod thread;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -62,6 +65,7 @@ use cache::Cache;
 use deferred::DeferredTasks;
 use inbox::{Inbox, InboxReceiver};
 use job::Job;
+use pace::Pace;
 use progress::Progress;
 use recovery::Recovery;
 use thread::WriterState;
@@ -285,6 +289,11 @@ pub(crate) fn start(
     })))
 }
 
+/// How many processors the server may use.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
 /// The resources of one writer.
 #[derive(Debug, Clone, Copy)]
 struct Share {
@@ -309,7 +318,7 @@ impl WriterState {
             store,
             progress,
             share,
-            replied: 0,
+            pace: Pace::new(processors(), share.writers),
             cache: Cache::new(!dependencies.cluster.is_shared()),
             deferred: DeferredTasks::default(),
             kept: DeferredTasks::default(),

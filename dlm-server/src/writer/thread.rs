@@ -12,6 +12,7 @@ use super::deferred::DeferredTasks;
 use super::inbox::Inbox;
 use super::job::Job;
 use super::next_check::NextCheck;
+use super::pace::{Gathering, Pace};
 use super::parked::Parked;
 use super::progress::Progress;
 use super::recovery::Recovery;
@@ -27,17 +28,13 @@ use crate::usage::Usage;
 /// Most jobs in one transaction. In a larger one they would wait for the work of the
 /// batch rather than for its sync.
 const MAX_BATCH: usize = 512;
-/// How long a batch waits for the callers that just received a reply. They often
-/// send their next job at once, and one sync for all is worth the wait.
-const GATHER: Duration = Duration::from_micros(100);
 
 /// The state of a writer's thread.
 pub(super) struct WriterState {
     pub(super) store: Box<dyn Store>,
     pub(super) progress: Arc<Progress>,
     pub(super) share: Share,
-    /// How many callers received a reply since the last batch was gathered.
-    pub(super) replied: usize,
+    pub(super) pace: Pace,
     pub(super) cache: Cache,
     /// Tasks on resources that another replica has locked. Each resource gets a
     /// batch of its own, so that it does not delay operations on others.
@@ -64,10 +61,22 @@ impl WriterState {
     pub(super) fn serve(mut self, inbox: &Inbox) {
         while !self.is_done(inbox) {
             self.progress.idle();
-            inbox.wait(self.patience());
+            self.wait(inbox);
             self.turn(inbox);
+            self.pace.delivered(since_boot());
         }
         tracing::debug!("writer stopped");
+    }
+
+    /// Waits for a job, as long as earlier batches left nothing to do.
+    fn wait(&mut self, inbox: &Inbox) {
+        let patience = self.patience();
+        if patience.is_zero() {
+            return;
+        }
+        let began = since_boot();
+        inbox.wait(patience, self.pace.poll());
+        self.pace.waited(since_boot() - began);
     }
 
     fn is_done(&self, inbox: &Inbox) -> bool {
@@ -131,12 +140,16 @@ impl WriterState {
     fn gather(&mut self, inbox: &Inbox) -> Vec<Job> {
         let mut jobs = Vec::new();
         let mut left = inbox.take(MAX_BATCH, &mut jobs);
-        let expected = std::mem::take(&mut self.replied).min(MAX_BATCH);
-        if !jobs.is_empty() && jobs.len() < expected {
-            let deadline = since_boot() + GATHER;
-            while jobs.len() < expected && since_boot() < deadline {
-                std::thread::yield_now();
-                left = inbox.take(MAX_BATCH - jobs.len(), &mut jobs);
+        let Gathering { expected, until, pause } = self.pace.gathering();
+        let (mut taken, mut now) = (jobs.len(), since_boot());
+        let mut deadline = until.min(now + pause);
+        while taken > 0 && taken < expected.min(MAX_BATCH) && now < deadline {
+            std::thread::yield_now();
+            left = inbox.take(MAX_BATCH - taken, &mut jobs);
+            now = since_boot();
+            if jobs.len() > taken {
+                taken = jobs.len();
+                deadline = until.min(now + pause);
             }
         }
         self.metrics.queue_depth(self.share.number, left.urgent, left.acquires);

@@ -46,9 +46,6 @@ const MAX_URGENT: usize = 50_000;
 /// Acquires get at least one of this many places in a batch, so that urgent jobs never
 /// starve them.
 const ACQUIRE_SHARE: usize = 8;
-/// How long an idle writer polls before it sleeps: a caller that just received a reply
-/// often sends its next job before a sleeping thread would wake up.
-const POLL: Duration = Duration::from_micros(100);
 
 /// How many jobs wait in each lane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -144,14 +141,11 @@ impl Inbox {
         Depth { urgent: lanes.urgent.len(), acquires: lanes.acquires.len() }
     }
 
-    /// Waits until there is a job, the inbox is closed or the time is over. Polls at
-    /// first.
-    pub(super) fn wait(&self, timeout: Duration) {
-        if timeout.is_zero() {
-            return;
-        }
+    /// Waits until there is a job, the inbox is closed or the time is over. Polls for the
+    /// first `poll` of it.
+    pub(super) fn wait(&self, timeout: Duration, poll: Duration) {
         let began = since_boot();
-        while since_boot() - began < POLL.min(timeout) {
+        while since_boot() - began < poll.min(timeout) {
             if self.len.load(Ordering::Acquire) > 0 {
                 return;
             }

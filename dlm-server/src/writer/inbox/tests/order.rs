@@ -212,11 +212,11 @@ fn a_sleeping_writer_is_woken_by_a_job_and_by_the_end() {
     let inbox = Inbox::default();
     let began = since_boot();
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| inbox.wait(Duration::from_secs(60)));
+        let waiting = scope.spawn(|| inbox.wait(Duration::from_secs(60), Duration::ZERO));
         inbox.push(execute(1, "a", None, renew("k1")).0).unwrap();
         waiting.join().unwrap();
         take(&inbox, 1);
-        let waiting = scope.spawn(|| inbox.wait(Duration::from_secs(60)));
+        let waiting = scope.spawn(|| inbox.wait(Duration::from_secs(60), Duration::ZERO));
         inbox.close();
         waiting.join().unwrap();
     });
