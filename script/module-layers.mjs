@@ -46,6 +46,7 @@ const LAYERS = {
     "dlm-client/acquire": [["acquisition"], ["attempt", "cancel"], ["options"]],
     "dlm-client/events": [["reader"], ["item"]],
     "dlm-client/transport": [
+        ["submission"],
         ["route"],
         ["call", "session"],
         ["servers", "socket"],
@@ -57,7 +58,8 @@ const LAYERS = {
     "dlm-client/transport/session": [
         ["reconnect"],
         ["connection"],
-        ["disconnect", "event", "handle", "liveness"],
+        ["disconnect", "event", "handle", "liveness", "slow_replies"],
+        ["recipient"],
     ],
     "dlm-client/worker": [
         ["run"],

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_protocol::{AcquireRequest, IdempotencyKey, Lease, Wait};
+use dlm_protocol::{AcquireRequest, IdempotencyKey, Lease, SessionBody, Wait};
 use tracing::debug;
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ use crate::request_error::RequestError;
 use crate::reservation::Reservation;
 use crate::retry::Backoff;
 use crate::term::Term;
-use crate::transport::{Acquired, Answer};
+use crate::transport::{Acquired, Answer, Continuation, FirstReply};
 use crate::worker::{Handle, release_stillborn};
 
 /// After a longer wait the two clocks may have drifted apart by more than the
@@ -28,9 +28,12 @@ const LONG_WAIT: Duration = Duration::from_secs(60);
 /// does, the request may be in the queue or granted.
 const REPLY_GRACE: Duration = Duration::from_secs(1);
 
-pub(super) struct Acquisition<'a> {
+/// An acquire that ends within this time needs a task with a timer from the start.
+const NEAR: Duration = Duration::from_millis(50);
+
+pub(super) struct Acquisition {
     handle: Handle,
-    options: &'a AcquireOptions,
+    options: AcquireOptions,
     key_reservation: Option<Reservation>,
     started_at: BootInstant,
     /// The attempt in progress.
@@ -48,13 +51,13 @@ enum AttemptOutcome {
     KeyEnded,
 }
 
-impl<'a> Acquisition<'a> {
+impl Acquisition {
     pub(super) fn new(
         handle: Handle,
-        options: &'a AcquireOptions,
+        options: AcquireOptions,
         key_reservation: Option<Reservation>,
     ) -> Result<Self, Error> {
-        let attempt = new_attempt(options, options.wait.server_wait())?;
+        let attempt = new_attempt(&options, options.wait.server_wait())?;
         let started_at = handle.now();
         Ok(Self { handle, options, key_reservation, started_at, attempt, last_error: None })
     }
@@ -77,16 +80,67 @@ impl<'a> Acquisition<'a> {
         self.deadline().map(|deadline| deadline + grace)
     }
 
-    /// Makes attempts until the lock is acquired or an error is final.
-    pub(super) async fn run(&mut self) -> Result<LockGuard, Error> {
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// The resource, and what was asked of it.
+    pub(super) fn options(&self) -> &AcquireOptions {
+        &self.options
+    }
+
+    /// Submits the first request without a task, if the session is up and no deadline is
+    /// near. Returns `None` in that case, and `waiting` otherwise.
+    pub(super) fn submit<W: Continuation + 'static>(
+        mut self,
+        waiting: impl FnOnce(Self) -> W,
+    ) -> Result<(), W> {
+        let context = Arc::clone(self.handle.context());
+        let deadline = self.reply_deadline();
+        if deadline.is_some_and(|deadline| deadline <= context.now() + NEAR) {
+            return Err(waiting(self));
+        }
+        let (key, request) = self.attempt.request();
+        match context.transport.prepare_acquire(&self.options.resource, key, request) {
+            Some(prepared) => {
+                self.attempt.start_request();
+                prepared.submit(Box::new(waiting(self)));
+                Ok(())
+            }
+            None => Err(waiting(self)),
+        }
+    }
+
+    /// The guard of a grant that came soon. Gives the reply back if that takes more than
+    /// to create the guard.
+    pub(super) fn complete(
+        &mut self,
+        reply: Answer<SessionBody>,
+    ) -> Result<Result<LockGuard, Error>, Answer<SessionBody>> {
+        let now = self.handle.now();
+        let Answer { body: SessionBody::Lease(lease), sent_at, socket } = reply else { return Err(reply) };
+        let term = Term::new(sent_at, now, lease.elapsed_ms, lease.ttl_ms);
+        if term.deadline() <= now || now.duration_since(self.started_at) > LONG_WAIT {
+            return Err(Answer { body: SessionBody::Lease(lease), sent_at, socket });
+        }
+        self.attempt.granted();
+        Ok(match Reservation::lease(&lease.lease_id) {
+            Some(reservation) => Ok(self.new_guard(*lease, term, reservation, socket)),
+            None => Err(Error::second_guard(&self.options.resource)),
+        })
+    }
+
+    /// Makes attempts until the lock is acquired or an error is final. `first` is the
+    /// reply to the first request, if it was submitted.
+    pub(super) async fn run(&mut self, mut first: Option<FirstReply>) -> Result<LockGuard, Error> {
         let mut backoff = Backoff::new();
         loop {
-            let outcome = self.run_attempt().await?;
+            let outcome = self.run_attempt(first.take()).await?;
             match outcome {
                 AttemptOutcome::Acquired(guard) => return Ok(guard),
                 AttemptOutcome::KeyEnded => {
                     self.pause(backoff.next_delay()).await?;
-                    self.attempt = new_attempt(self.options, self.remaining_wait())?;
+                    self.attempt = new_attempt(&self.options, self.remaining_wait())?;
                 }
             }
         }
@@ -128,13 +182,18 @@ impl<'a> Acquisition<'a> {
     }
 
     /// Sends requests with one key until the attempt ends.
-    async fn run_attempt(&mut self) -> Result<AttemptOutcome, Error> {
+    async fn run_attempt(&mut self, mut first: Option<FirstReply>) -> Result<AttemptOutcome, Error> {
         let context = Arc::clone(self.handle.context());
-        let AcquireOptions { resource, .. } = self.options;
+        let (transport, timeout) = (&context.transport, context.request_timeout);
         loop {
             let requested_at = context.now();
-            let (key, request) = self.attempt.start_request();
-            let reply = context.transport.acquire(resource, key, request, context.request_timeout).await;
+            self.attempt.start_request();
+            let resource = &self.options.resource;
+            let (key, request) = self.attempt.request();
+            let reply = match first.take() {
+                Some(first) => transport.resume_acquire(first, resource, key, request, timeout).await,
+                None => transport.acquire(resource, key, request, timeout).await,
+            };
             let error = match reply {
                 Ok(Answer { body: Acquired::Granted(lease), sent_at, socket }) => {
                     self.attempt.granted();
@@ -151,7 +210,7 @@ impl<'a> Acquisition<'a> {
                 }
                 Err(error) => error,
             };
-            match self.attempt.failed(&error, self.options) {
+            match self.attempt.failed(&error, &self.options) {
                 NextStep::Retry { delay } => {
                     self.last_error = Some(error);
                     self.pause(delay).await?;
@@ -171,21 +230,19 @@ impl<'a> Acquisition<'a> {
     ) -> Result<AttemptOutcome, Error> {
         let context = Arc::clone(self.handle.context());
         let received_at = context.now();
-        let options = self.options;
+        let resource = &self.options.resource;
         let term = Term::new(sent_at, received_at, lease.elapsed_ms, lease.ttl_ms);
         let Some(lease_reservation) = Reservation::lease(&lease.lease_id) else {
-            return Err(Error::second_guard(&options.resource));
+            return Err(Error::second_guard(resource));
         };
         if term.deadline() <= received_at {
             release_stillborn(&context, &lease, term).await;
             drop(lease_reservation);
-            return self.lost_before_handover(Error::lost(&options.resource, LossReason::Deadline));
+            return self.lost_before_handover(Error::lost(resource, LossReason::Deadline));
         }
-        let reservations = std::iter::once(lease_reservation).chain(self.key_reservation.take()).collect();
-        let lease = HeldLease::new(lease, term, options.auto_renew, reservations, context.clock.clone());
-        let guard = LockGuard::new(self.handle.clone(), Arc::new(lease), socket);
+        let guard = self.new_guard(lease, term, lease_reservation, socket);
         let live = if received_at.duration_since(self.started_at) > LONG_WAIT {
-            guard.renew(options.request.ttl_ms.into()).await
+            guard.renew(self.options.request.ttl_ms.into()).await
         } else {
             guard.live_token().map(drop)
         };
@@ -194,6 +251,19 @@ impl<'a> Acquisition<'a> {
             Err(error) if error.is_lost() => self.lost_before_handover(error),
             Err(error) => Err(error),
         }
+    }
+
+    fn new_guard(
+        &mut self,
+        lease: Lease,
+        term: Term,
+        lease_reservation: Reservation,
+        socket: Option<u64>,
+    ) -> LockGuard {
+        let reservations = std::iter::once(lease_reservation).chain(self.key_reservation.take()).collect();
+        let clock = self.handle.context().clock.clone();
+        let lease = HeldLease::new(lease, term, self.options.auto_renew, reservations, clock);
+        LockGuard::new(self.handle.clone(), Arc::new(lease), socket)
     }
 
     /// The lease ended before the caller saw it. A key that the caller chose cannot be

@@ -69,12 +69,16 @@ impl Attempt {
         self.key_state != KeyState::Nothing
     }
 
-    /// Records that a request is about to be sent, and returns it.
-    pub(super) fn start_request(&mut self) -> (&IdempotencyKey, &AcquireRequest) {
+    /// The request to send.
+    pub(super) fn request(&self) -> (&IdempotencyKey, &AcquireRequest) {
+        (&self.key, &self.request)
+    }
+
+    /// Records that the request is about to be sent.
+    pub(super) fn start_request(&mut self) {
         if self.key_state == KeyState::Nothing {
             self.key_state = KeyState::InFlight;
         }
-        (&self.key, &self.request)
     }
 
     /// Records that the client has received the lease.

@@ -13,6 +13,8 @@ mod options;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use tracing::{Instrument, Span};
 
 use self::acquisition::Acquisition;
 use self::cancel::cancel;
@@ -20,7 +22,8 @@ use crate::clock::{BootInstant, Clock};
 use crate::error::Error;
 use crate::guard::LockGuard;
 use crate::reservation::Reservation;
-use crate::worker::Handle;
+use crate::transport::{Continuation, FirstReply, PendingReply, SessionResult};
+use crate::worker::{Handle, WorkerCommand};
 
 pub(crate) use options::{AcquireOptions, WaitPolicy};
 
@@ -31,35 +34,112 @@ impl Handle {
     ///
     /// If the future is dropped, the place in the queue or the lease is given up.
     pub(crate) async fn acquire(&self, options: AcquireOptions) -> Result<LockGuard, Error> {
-        self.call_with(|reply| acquire(self.clone(), options, reply)).await
+        if self.context().closing.is_cancelled() {
+            return Err(Error::closed());
+        }
+        let key_reservation = match &options.key {
+            None => None,
+            Some(key) => {
+                let reserved = Reservation::key(self.context().transport.name(), &options.resource, key);
+                Some(reserved.ok_or_else(|| Error::second_guard(&options.resource))?)
+            }
+        };
+        let acquisition = Acquisition::new(self.clone(), options, key_reservation)?;
+        let (reply, receiver) = oneshot::channel();
+        let (span, pending) = (Span::current(), self.context().tasks.token());
+        let waiting = |acquisition| SubmittedAcquire { acquisition, reply, span, _pending: pending };
+        if let Err(acquire) = acquisition.submit(waiting) {
+            acquire.go_on(None);
+        }
+        let mut caller = WaitingCaller { handle: self, receiver: Some(receiver) };
+        caller.result().await
+    }
+}
+
+/// A caller that waits for its lock.
+struct WaitingCaller<'a> {
+    handle: &'a Handle,
+    /// `None` once there is a result.
+    receiver: Option<oneshot::Receiver<Result<LockGuard, Error>>>,
+}
+
+impl WaitingCaller<'_> {
+    async fn result(&mut self) -> Result<LockGuard, Error> {
+        let result = match &mut self.receiver {
+            Some(receiver) => receiver.await,
+            None => return Err(Error::closed()),
+        };
+        self.receiver = None;
+        result.unwrap_or_else(|_| Err(Error::closed()))
+    }
+}
+
+impl Drop for WaitingCaller<'_> {
+    fn drop(&mut self) {
+        if let Some(receiver) = self.receiver.take() {
+            // First, so that it is abandoned when it is looked at. A guard that has arrived is
+            // dropped here.
+            drop(receiver);
+            self.handle.context().transport.notice_abandoned();
+        }
+    }
+}
+
+/// An acquire whose caller waits for the result. It gets a task only if there is more to do
+/// than to wait for a moment.
+struct SubmittedAcquire {
+    acquisition: Acquisition,
+    reply: oneshot::Sender<Result<LockGuard, Error>>,
+    span: Span,
+    _pending: TaskTrackerToken,
+}
+
+impl Continuation for SubmittedAcquire {
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn complete(mut self: Box<Self>, result: SessionResult) {
+        let is_abandoned = self.is_abandoned() || self.acquisition.handle().context().closing.is_cancelled();
+        let result = match result {
+            Ok(reply) if !is_abandoned => match self.acquisition.complete(reply) {
+                Ok(result) => return send(self.reply, result),
+                Err(reply) => Ok(reply),
+            },
+            result => result,
+        };
+        self.go_on(Some(FirstReply::Received(result)));
+    }
+
+    fn wait(self: Box<Self>, reply: PendingReply) {
+        self.go_on(Some(FirstReply::Pending(reply)));
+    }
+}
+
+impl SubmittedAcquire {
+    /// Goes on in a task on the client thread.
+    fn go_on(self, first: Option<FirstReply>) {
+        let Self { acquisition, reply, span, _pending } = self;
+        let handle = acquisition.handle().clone();
+        let task = acquire(acquisition, first, reply).instrument(span);
+        handle.send(WorkerCommand::Spawn(Box::pin(task)));
     }
 }
 
 /// Acquires a lock on the client thread. Gives up if the receiver of `reply` is
 /// dropped.
 async fn acquire(
-    handle: Handle,
-    options: AcquireOptions,
+    mut acquisition: Acquisition,
+    first: Option<FirstReply>,
     mut reply: oneshot::Sender<Result<LockGuard, Error>>,
 ) {
-    let context = Arc::clone(handle.context());
-    let key_reservation = match &options.key {
-        None => None,
-        Some(key) => match Reservation::key(context.transport.name(), &options.resource, key) {
-            Some(reservation) => Some(reservation),
-            None => return send(reply, Err(Error::second_guard(&options.resource))),
-        },
-    };
-    let mut acquisition = match Acquisition::new(handle, &options, key_reservation) {
-        Ok(acquisition) => acquisition,
-        Err(error) => return send(reply, Err(error)),
-    };
+    let context = Arc::clone(acquisition.handle().context());
     let deadline = acquisition.reply_deadline();
     let result = tokio::select! {
         biased;
         () = reply.closed() => None,
         () = context.closing.cancelled() => Some(Err(Error::closed())),
-        result = acquisition.run() => Some(result),
+        result = acquisition.run(first) => Some(result),
         () = sleep_until(&context.clock, deadline) => Some(Err(acquisition.timed_out())),
     };
     let abandoned_key = acquisition.abandoned_key();
@@ -67,7 +147,8 @@ async fn acquire(
         send(reply, result);
     }
     if let Some(key) = abandoned_key {
-        cancel(&context, &options.resource, &key, options.request.ttl_ms.into()).await;
+        let AcquireOptions { resource, request, .. } = acquisition.options();
+        cancel(&context, resource, &key, request.ttl_ms.into()).await;
     }
 }
 

@@ -12,6 +12,7 @@ use dlm_protocol::{
 use reqwest::{Request, StatusCode};
 
 use super::address::ServerAddress;
+use super::answer::Answer;
 use super::http::{PoolKind, get, post, post_empty, with_key};
 use super::response::HttpResponse;
 use super::servers::any_unavailable;
@@ -170,6 +171,14 @@ pub(super) trait CallReply: Sized {
     fn warrants_failover(&self) -> bool {
         false
     }
+}
+
+/// Takes the reply to one kind of call out of the answer of a session.
+pub(super) fn from_session<R: CallReply>(answer: Answer<SessionBody>) -> Result<Answer<R>, RequestError> {
+    let Answer { body, sent_at, socket } = answer;
+    let body = R::from_session(body)
+        .ok_or_else(|| RequestError::unexpected_reply("the reply belongs to another operation".into()))?;
+    Ok(Answer { body, sent_at, socket })
 }
 
 /// The successful reply to an acquire.

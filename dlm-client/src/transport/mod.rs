@@ -4,6 +4,7 @@
 //!
 //! - `route`: the [`Transport`], which picks the server and the transport
 //! - `call`: the operations, with their session and HTTP forms
+//! - `submission`: calls whose first request is submitted without a task
 //! - `session`: one WebSocket for all operations
 //! - `servers`: the servers, and failover between them
 //! - `socket`, `handshake`, `dial`: opens WebSockets and their TCP connections
@@ -26,6 +27,7 @@ mod route;
 mod servers;
 mod session;
 mod socket;
+mod submission;
 mod tls;
 
 pub(crate) use address::{ServerAddress, encode};
@@ -34,6 +36,7 @@ pub(crate) use call::Acquired;
 pub use kind::TransportKind;
 pub(crate) use options::TransportOptions;
 pub(crate) use route::Transport;
-pub(crate) use session::SessionEvent;
+pub(crate) use session::{Continuation, PendingReply, SessionEvent, SessionResult};
 pub(crate) use socket::{OpenedSocket, UpgradeError, open as open_websocket};
+pub(crate) use submission::FirstReply;
 pub(crate) use tls::{ClientIdentity, TlsOptions};

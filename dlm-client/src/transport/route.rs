@@ -12,7 +12,7 @@ use reqwest::header::AUTHORIZATION;
 
 use super::address::ServerAddress;
 use super::answer::Answer;
-use super::call::{Acquired, Call, CallReply};
+use super::call::{Acquired, Call, CallReply, from_session};
 use super::http::{HttpClient, RequestTime};
 use super::kind::TransportKind;
 use super::options::TransportOptions;
@@ -187,15 +187,27 @@ impl Transport {
         timeout: Duration,
     ) -> Result<Answer<R>, RequestError> {
         match self.call_over_session(&call, timeout).await {
-            Some(Err(error)) if error.is_unauthenticated() && self.has_token_provider() => {
+            Some(reply) => self.with_valid_token(reply, &call, timeout).await,
+            None => self.call_over_http(&call, timeout).await,
+        }
+    }
+
+    /// The reply of the session to a call, or of its repeat if the session was refused.
+    pub(super) async fn with_valid_token<R: CallReply>(
+        &self,
+        reply: Result<Answer<R>, RequestError>,
+        call: &Call<'_>,
+        timeout: Duration,
+    ) -> Result<Answer<R>, RequestError> {
+        match reply {
+            Err(error) if error.is_unauthenticated() && self.has_token_provider() => {
                 // The token expired, and the session ends. The repeat gets another one.
-                match self.call_over_session(&call, timeout).await {
+                match self.call_over_session(call, timeout).await {
                     Some(reply) => reply,
-                    None => self.call_over_http(&call, timeout).await,
+                    None => self.call_over_http(call, timeout).await,
                 }
             }
-            Some(reply) => reply,
-            None => self.call_over_http(&call, timeout).await,
+            reply => reply,
         }
     }
 
@@ -212,12 +224,7 @@ impl Transport {
         };
         let request = call.session_request()?;
         let reply = session.request(request, call.session_wait() + timeout).await;
-        Some(reply.and_then(|Answer { body, sent_at, socket }| {
-            let body = R::from_session(body).ok_or_else(|| {
-                RequestError::unexpected_reply("the reply belongs to another operation".into())
-            })?;
-            Ok(Answer { body, sent_at, socket })
-        }))
+        Some(reply.and_then(from_session))
     }
 
     /// Sends a call over HTTP, to each server in turn until one of them can perform
@@ -280,15 +287,23 @@ impl Transport {
         reply
     }
 
+    pub(super) fn session(&self) -> Option<&SessionHandle> {
+        self.session.as_ref()
+    }
+
+    pub(super) fn session_that_is_up(&self) -> Option<&SessionHandle> {
+        self.session().filter(|session| session.socket().is_some())
+    }
+
     fn has_token_provider(&self) -> bool {
         self.servers.authenticator().has_provider()
     }
 
     /// The session if it is up, or once it is up if there is no fallback to HTTP.
     async fn usable_session(&self, timeout: Duration) -> Result<Option<&SessionHandle>, RequestError> {
-        match (&self.session, self.kind) {
-            (Some(session), _) if session.socket().is_some() => Ok(Some(session)),
-            (Some(session), TransportKind::Session) => {
+        match (self.session_that_is_up(), &self.session, self.kind) {
+            (Some(session), ..) => Ok(Some(session)),
+            (None, Some(session), TransportKind::Session) => {
                 session.wait_until_up(timeout).await.map(|()| Some(session))
             }
             _ => Ok(None),

@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 use crate::error::Error;
 use crate::held_lease::HeldLease;
 use crate::reservation::Reservation;
-use crate::transport::SessionEvent;
+use crate::transport::{FirstReply, SessionEvent};
 
-pub(super) enum WorkerCommand {
+pub(crate) enum WorkerCommand {
     /// Spawn a task that closing the client waits for.
     Spawn(BoxFuture<'static, ()>),
     /// Spawn a task that ends with the thread.
@@ -24,8 +24,8 @@ pub(super) enum WorkerCommand {
     Watch { lease: Arc<HeldLease>, socket: Option<u64> },
     /// Stop to renew and watch a lease.
     Unwatch(Arc<HeldLease>),
-    /// Stop to watch a lease and release it.
-    Release(PendingRelease),
+    /// Stop to watch a lease and release it, or go on if its first request was submitted.
+    Release(PendingRelease, Option<FirstReply>),
     /// Renew a lease now.
     Renew(Arc<HeldLease>, ManualRenewal),
     /// Reply when all spawned tasks have completed, or after `timeout`.
@@ -33,17 +33,17 @@ pub(super) enum WorkerCommand {
 }
 
 /// A renewal that a caller waits for.
-pub(super) struct ManualRenewal {
-    pub(super) ttl: Ttl,
-    pub(super) done: oneshot::Sender<Result<(), Error>>,
+pub(crate) struct ManualRenewal {
+    pub(crate) ttl: Ttl,
+    pub(crate) done: oneshot::Sender<Result<(), Error>>,
 }
 
 /// A lease to release.
-pub(super) struct PendingRelease {
-    pub(super) lease: Arc<HeldLease>,
+pub(crate) struct PendingRelease {
+    pub(crate) lease: Arc<HeldLease>,
     /// Kept until the release is answered, so that no new guard adopts the lease
     /// meanwhile.
-    pub(super) reservations: Vec<Reservation>,
+    pub(crate) reservations: Vec<Reservation>,
     /// Receives the result, if a caller waits for it.
-    pub(super) done: Option<oneshot::Sender<Result<(), Error>>>,
+    pub(crate) done: Option<oneshot::Sender<Result<(), Error>>>,
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::clock::{BootInstant, Clock};
 use crate::request_error::RequestError;
@@ -25,6 +26,8 @@ pub(crate) struct WorkerContext {
     pub(crate) request_timeout: Duration,
     /// Cancelled when the client is closed.
     pub(crate) closing: CancellationToken,
+    /// What closing the client waits for.
+    pub(crate) tasks: TaskTracker,
 }
 
 impl WorkerContext {

@@ -76,7 +76,7 @@ impl Handle {
 
     /// Sends a command. If the thread has ended, the command is dropped: guards
     /// are then lost at their deadlines, and leases expire at the server.
-    pub(super) fn send(&self, command: WorkerCommand) {
+    pub(crate) fn send(&self, command: WorkerCommand) {
         let _ = self.commands.send(command);
     }
 }

@@ -22,6 +22,7 @@ mod renewals;
 mod run;
 mod schedule;
 
+pub(crate) use command::WorkerCommand;
 pub(crate) use context::WorkerContext;
 pub(crate) use handle::Handle;
 pub(crate) use release::release_stillborn;

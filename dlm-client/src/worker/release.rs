@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use dlm_protocol::{FencingToken, Lease, LeaseId, ResourceName};
+use dlm_protocol::{FencingToken, Lease, LeaseId, ResourceName, SessionBody};
 use tokio::sync::oneshot;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, warn};
 
 use super::command::{PendingRelease, WorkerCommand};
@@ -15,6 +16,7 @@ use crate::held_lease::HeldLease;
 use crate::request_error::RequestError;
 use crate::retry::Backoff;
 use crate::term::Term;
+use crate::transport::{Answer, Continuation, FirstReply, PendingReply, SessionResult};
 
 type ReleaseSender = oneshot::Sender<Result<(), Error>>;
 
@@ -48,22 +50,66 @@ impl Handle {
 
     fn end_guard(&self, lease: &Arc<HeldLease>, done: Option<ReleaseSender>) {
         // A guard that ended before usually has nothing left to release.
-        if let Some(reservations) = lease.release(self.now()) {
-            self.send(WorkerCommand::Release(PendingRelease {
-                lease: Arc::clone(lease),
-                reservations,
-                done,
-            }));
+        let Some(reservations) = lease.release(self.now()) else { return };
+        let release = PendingRelease { lease: Arc::clone(lease), reservations, done };
+        match self.context().transport.prepare_release(&lease.resource, &lease.lease_id) {
+            Some(request) if !lease.is_detached() => {
+                let pending = self.context().tasks.token();
+                request.submit(Box::new(SubmittedRelease {
+                    handle: self.clone(),
+                    release,
+                    _pending: pending,
+                }));
+            }
+            _ => self.send(WorkerCommand::Release(release, None)),
         }
+    }
+}
+
+/// A release whose first request was submitted.
+struct SubmittedRelease {
+    handle: Handle,
+    release: PendingRelease,
+    _pending: TaskTrackerToken,
+}
+
+impl Continuation for SubmittedRelease {
+    fn is_abandoned(&self) -> bool {
+        // The lease is released whether its caller waits or not.
+        false
+    }
+
+    fn complete(self: Box<Self>, result: SessionResult) {
+        match result {
+            Ok(Answer { body: SessionBody::Released(_), .. }) => {
+                let Self { handle, release: PendingRelease { lease, reservations, mut done }, .. } = *self;
+                handle.send(WorkerCommand::Unwatch(lease));
+                // Before the result is sent: the caller may lock with the same key again.
+                drop(reservations);
+                report(&mut done, Ok(()));
+            }
+            result => self.go_on(FirstReply::Received(result)),
+        }
+    }
+
+    fn wait(self: Box<Self>, reply: PendingReply) {
+        self.go_on(FirstReply::Pending(reply));
+    }
+}
+
+impl SubmittedRelease {
+    fn go_on(self: Box<Self>, first: FirstReply) {
+        let Self { handle, release, .. } = *self;
+        handle.send(WorkerCommand::Release(release, Some(first)));
     }
 }
 
 /// Releases a lease, with retries until it would have expired anyway. A caller
 /// that waits gets a result within the request timeout; retries continue after
 /// that.
-pub(super) async fn release(context: Arc<WorkerContext>, release: PendingRelease) {
+pub(super) async fn release(context: Arc<WorkerContext>, release: PendingRelease, first: Option<FirstReply>) {
     let PendingRelease { lease, reservations, mut done } = release;
-    if lease.is_detached() {
+    if first.is_none() && lease.is_detached() {
         return;
     }
     let report_by = context.now() + context.request_timeout;
@@ -83,7 +129,7 @@ pub(super) async fn release(context: Arc<WorkerContext>, release: PendingRelease
         fencing_token: lease.fencing_token,
         expired_by: lease.term().expired_by(),
     };
-    let result = release_with_retries(&context, released, on_failure).await;
+    let result = release_with_retries(&context, released, first, on_failure).await;
     // Before the result is sent: the caller may lock with the same key again.
     drop(reservations);
     report(&mut done, result);
@@ -101,7 +147,7 @@ pub(crate) async fn release_stillborn(context: &WorkerContext, lease: &Lease, te
         expired_by: term.expired_by(),
     };
     // A failed release is logged, and the lease has expired by then.
-    let _ = release_with_retries(context, released, |_, _| None).await;
+    let _ = release_with_retries(context, released, None, |_, _| None).await;
 }
 
 struct ReleasedLease<'a> {
@@ -116,13 +162,19 @@ struct ReleasedLease<'a> {
 async fn release_with_retries(
     context: &WorkerContext,
     lease: ReleasedLease<'_>,
+    mut first: Option<FirstReply>,
     mut on_failure: impl FnMut(RequestError, BootInstant) -> Option<Error>,
 ) -> Result<(), Error> {
     let ReleasedLease { resource, lease_id, fencing_token, expired_by } = lease;
     let mut backoff = Backoff::new();
     loop {
         let timeout = context.request_timeout.min(expired_by.duration_since(context.now()));
-        let error = match context.transport.release(resource, lease_id, timeout).await {
+        let transport = &context.transport;
+        let released = match first.take() {
+            Some(first) => transport.resume_release(first, resource, lease_id, timeout).await,
+            None => transport.release(resource, lease_id, timeout).await,
+        };
+        let error = match released {
             Ok(_) => return Ok(()),
             Err(error) => error,
         };

@@ -253,7 +253,7 @@ impl Renewer {
     fn lost(&mut self, id: u64, reason: impl FnOnce(&HeldLease) -> LossReason) {
         let Some(WatchedGuard { lease, callers, .. }) = self.schedule.remove(id) else { return };
         let reason = reason(&lease);
-        if lease.auto_renew {
+        if lease.auto_renew && reason != LossReason::Released {
             warn!(resource = %lease.resource, fencing_token = %lease.fencing_token, %reason, "lock lost");
         } else {
             debug!(resource = %lease.resource, fencing_token = %lease.fencing_token, %reason, "lock ended");

@@ -35,8 +35,8 @@ impl Handle {
         clock: Clock,
     ) -> Result<Self, Error> {
         let (commands, inbox) = mpsc::unbounded_channel();
-        let context =
-            Arc::new(WorkerContext { transport, clock, request_timeout, closing: CancellationToken::new() });
+        let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let context = Arc::new(WorkerContext { transport, clock, request_timeout, closing, tasks });
         let (started, start) = oneshot::channel();
         let failed = |why| Error::setup("could not start the client thread", why);
         std::thread::Builder::new()
@@ -88,7 +88,7 @@ async fn run(
 ) {
     let mut worker = WorkerLoop {
         context,
-        tasks: TaskTracker::new(),
+        tasks: context.tasks.clone(),
         detached_tasks: TaskTracker::new(),
         renewals: Renewer::new(context.now()),
         in_flight: FuturesUnordered::new(),
@@ -169,9 +169,9 @@ impl WorkerLoop<'_> {
                 self.renewals.watch(lease, session_knows, self.context.now());
             }
             WorkerCommand::Unwatch(lease) => self.renewals.unwatch(&lease, self.context.now()),
-            WorkerCommand::Release(pending) => {
+            WorkerCommand::Release(pending, first) => {
                 self.renewals.unwatch(&pending.lease, self.context.now());
-                self.tasks.spawn(release(Arc::clone(self.context), pending));
+                self.tasks.spawn(release(Arc::clone(self.context), pending, first));
             }
             WorkerCommand::Renew(lease, caller) => {
                 self.renewals.renew_now(&lease, caller, self.context.now());
@@ -186,7 +186,7 @@ impl WorkerLoop<'_> {
     fn complete_renewals(&mut self, outcome: RenewalOutcome) {
         let session_knows = self.session_knows(outcome.socket());
         for pending in self.renewals.complete(outcome, session_knows, self.context.now()) {
-            self.tasks.spawn(release(Arc::clone(self.context), pending));
+            self.tasks.spawn(release(Arc::clone(self.context), pending, None));
         }
     }
 

@@ -8,15 +8,16 @@ use dlm_protocol::{ProblemCode, SessionBody, SessionMessage, close};
 use futures_util::stream::SplitSink;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde::Deserialize;
-use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tracing::debug;
 
 use super::disconnect::Disconnect;
 use super::event::SessionEvent;
-use super::handle::{LivenessCheck, SessionHandle, SessionInbox, SubmittedRequest};
+use super::handle::{SessionHandle, SessionInbox, Signal, SubmittedRequest};
 use super::liveness::Liveness;
+use super::recipient::Recipient;
+use super::slow_replies::SlowReplies;
 use crate::clock::{BootInstant, Clock};
 use crate::request_error::RequestError;
 use crate::transport::answer::Answer;
@@ -29,7 +30,7 @@ const MAX_BURST: usize = 512;
 
 /// An operation without a reply.
 struct InFlight {
-    reply: oneshot::Sender<Result<Answer<SessionBody>, RequestError>>,
+    recipient: Recipient,
     /// When its frame was handed to the socket; until then, when it was enqueued.
     sent_at: BootInstant,
 }
@@ -48,6 +49,7 @@ pub(super) struct SessionConnection<'a> {
     next_id: u64,
     /// Operations in flight, by id.
     in_flight: HashMap<u64, InFlight>,
+    slow_replies: SlowReplies,
     outbox: VecDeque<OutgoingMessage>,
     liveness: Liveness,
     /// Whether there is another server to fail over to.
@@ -61,6 +63,7 @@ impl<'a> SessionConnection<'a> {
             number,
             next_id: 0,
             in_flight: HashMap::new(),
+            slow_replies: SlowReplies::new(),
             outbox: VecDeque::new(),
             liveness: Liveness::new(session.clock().now(), session.has_http()),
             has_other_servers,
@@ -78,8 +81,7 @@ impl<'a> SessionConnection<'a> {
     ) -> Disconnect {
         let reason = self.run_until_disconnect(socket, inbox, notify, on_silence).await;
         for (_, operation) in self.in_flight.drain() {
-            // The receiver may have given up.
-            let _ = operation.reply.send(Err(RequestError::ConnectionLost("the session ended".into())));
+            operation.recipient.complete(Err(RequestError::ConnectionLost("the session ended".into())));
         }
         reason
     }
@@ -123,10 +125,18 @@ impl<'a> SessionConnection<'a> {
                     }
                     received
                 }
-                Some(check) = inbox.liveness_checks.recv() => {
-                    match check {
-                        LivenessCheck::Ping => self.ping(),
-                        LivenessCheck::TimedOut { sent_at } => {
+                ids = self.slow_replies.next(), if !self.slow_replies.is_empty() => {
+                    self.wait_in_tasks(&ids);
+                    Ok(())
+                }
+                Some(signal) = inbox.signals.recv() => {
+                    match signal {
+                        Signal::Abandoned => {
+                            let ids = self.slow_replies.take_all();
+                            self.wait_in_tasks(&ids);
+                        }
+                        Signal::Ping => self.ping(),
+                        Signal::TimedOut { sent_at } => {
                             if self.liveness.timed_out(sent_at) {
                                 self.session.set_silent(true);
                                 on_silence();
@@ -164,23 +174,31 @@ impl<'a> SessionConnection<'a> {
 
     /// Enqueues operations for one write.
     fn enqueue(&mut self, submitted: &mut Vec<SubmittedRequest>) {
-        for SubmittedRequest { mut request, reply } in submitted.drain(..) {
-            if reply.is_closed() {
-                continue;
-            }
+        for SubmittedRequest { mut request, recipient } in submitted.drain(..) {
+            let Some(recipient) = recipient.unless_gone() else { continue };
             self.next_id += 1;
             request.id = self.next_id;
             match serde_json::to_string(&request) {
                 Ok(text) => {
                     let sent_at = self.session.clock().now();
-                    self.in_flight.insert(self.next_id, InFlight { reply, sent_at });
+                    if let Recipient::Continuation(_) = &recipient {
+                        self.slow_replies.expect(self.next_id);
+                    }
+                    self.in_flight.insert(self.next_id, InFlight { recipient, sent_at });
                     let message = Message::text(text);
                     self.outbox.push_back(OutgoingMessage { message, id: Some(self.next_id) });
                 }
-                Err(why) => {
-                    // The receiver may have given up.
-                    let _ = reply.send(Err(RequestError::unencodable(&why)));
-                }
+                Err(why) => recipient.complete(Err(RequestError::unencodable(&why))),
+            }
+        }
+    }
+
+    /// Makes the operations that have no reply yet go on in tasks.
+    fn wait_in_tasks(&mut self, ids: &[u64]) {
+        for id in ids {
+            if let Some(InFlight { recipient, sent_at }) = self.in_flight.remove(id) {
+                let recipient = recipient.wait(sent_at);
+                self.in_flight.insert(*id, InFlight { recipient, sent_at });
             }
         }
     }
@@ -229,13 +247,12 @@ impl<'a> SessionConnection<'a> {
         let fail_over = self.has_other_servers && is_unavailable(&body);
         // The server is about to close the socket with 4401.
         let unauthenticated = matches!(&body, SessionBody::Problem(problem) if problem.status == 401);
-        if let Some(InFlight { reply, sent_at }) = self.in_flight.remove(&id) {
+        if let Some(InFlight { recipient, sent_at }) = self.in_flight.remove(&id) {
             let result = match body {
                 SessionBody::Problem(problem) => Err(RequestError::from_session_problem(problem)),
                 body => Ok(Answer { body, sent_at, socket: Some(self.number) }),
             };
-            // The receiver may have given up.
-            let _ = reply.send(result);
+            recipient.complete(result);
         }
         match (unauthenticated, fail_over) {
             (true, _) => Err(Disconnect::Unauthenticated),
@@ -254,9 +271,8 @@ impl<'a> SessionConnection<'a> {
         debug!(%why, "session message could not be decoded");
         let message = serde_json::from_str(text).ok();
         let Some(id) = message.and_then(|MessageId { id }| id) else { return };
-        if let Some(InFlight { reply, .. }) = self.in_flight.remove(&id) {
-            // The receiver may have given up.
-            let _ = reply.send(Err(RequestError::unexpected_reply(format!("invalid JSON: {why}"))));
+        if let Some(InFlight { recipient, .. }) = self.in_flight.remove(&id) {
+            recipient.complete(Err(RequestError::unexpected_reply(format!("invalid JSON: {why}"))));
         }
     }
 }

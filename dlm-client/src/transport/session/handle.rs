@@ -4,23 +4,25 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use dlm_protocol::{Problem, SessionBody, SessionRequest};
+use dlm_protocol::{Problem, SessionRequest};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::recipient::{Continuation, PendingReply, Recipient, SessionResult};
 use crate::clock::{BootInstant, Clock};
 use crate::request_error::RequestError;
-use crate::transport::answer::Answer;
 
 /// An operation that was submitted and not sent yet.
 #[derive(Debug)]
 pub(super) struct SubmittedRequest {
     pub(super) request: SessionRequest,
-    pub(super) reply: oneshot::Sender<Result<Answer<SessionBody>, RequestError>>,
+    pub(super) recipient: Recipient,
 }
 
-/// A caller's request to check whether the server is alive.
+/// What a caller tells the session.
 #[derive(Debug)]
-pub(super) enum LivenessCheck {
+pub(super) enum Signal {
+    /// A caller does not wait any more for an operation that has no task yet.
+    Abandoned,
     /// A reply is late: ping the server now.
     Ping,
     /// An operation sent at this instant timed out. The server is dead unless
@@ -32,7 +34,7 @@ pub(super) enum LivenessCheck {
 #[derive(Debug)]
 pub(super) struct SessionInbox {
     pub(super) requests: mpsc::UnboundedReceiver<SubmittedRequest>,
-    pub(super) liveness_checks: mpsc::UnboundedReceiver<LivenessCheck>,
+    pub(super) signals: mpsc::UnboundedReceiver<Signal>,
 }
 
 /// Submits operations to the session.
@@ -42,7 +44,7 @@ pub(crate) struct SessionHandle {
     /// Whether operations may use HTTP instead.
     has_http: bool,
     requests: mpsc::UnboundedSender<SubmittedRequest>,
-    liveness_checks: mpsc::UnboundedSender<LivenessCheck>,
+    signals: mpsc::UnboundedSender<Signal>,
     inbox: Mutex<Option<SessionInbox>>,
     state: watch::Sender<SessionState>,
     /// Whether a reply is overdue and nothing was received in the meantime.
@@ -72,14 +74,14 @@ impl SessionState {
 impl SessionHandle {
     pub(crate) fn new(clock: Clock, has_http: bool) -> Self {
         let (requests, request_inbox) = mpsc::unbounded_channel();
-        let (liveness_checks, liveness_check_inbox) = mpsc::unbounded_channel();
-        let inbox = SessionInbox { requests: request_inbox, liveness_checks: liveness_check_inbox };
+        let (signals, signal_inbox) = mpsc::unbounded_channel();
+        let inbox = SessionInbox { requests: request_inbox, signals: signal_inbox };
         let state = watch::Sender::new(SessionState::Down("not connected yet".into()));
         Self {
             clock,
             has_http,
             requests,
-            liveness_checks,
+            signals,
             inbox: Mutex::new(Some(inbox)),
             state,
             silent: AtomicBool::new(false),
@@ -130,28 +132,47 @@ impl SessionHandle {
     ///
     /// If the future is dropped, the operation may still be performed. Its reply
     /// is discarded.
-    pub(crate) async fn request(
-        &self,
-        request: SessionRequest,
-        timeout: Duration,
-    ) -> Result<Answer<SessionBody>, RequestError> {
-        let (reply, mut receiver) = oneshot::channel();
-        let dropped = || RequestError::Connect("the client was dropped".into());
-        let sent_at = self.clock.now();
-        self.requests.send(SubmittedRequest { request, reply }).map_err(|_| dropped())?;
-        let first_half = timeout / 2;
+    pub(crate) async fn request(&self, request: SessionRequest, timeout: Duration) -> SessionResult {
+        let (reply, receiver) = oneshot::channel();
+        let submitted_at = self.clock.now();
+        self.send(SubmittedRequest { request, recipient: Recipient::Task(reply) });
+        self.wait_for(PendingReply { receiver, submitted_at }, timeout).await
+    }
+
+    /// Submits one operation. `continuation` gets its result on the client thread.
+    pub(crate) fn submit(&self, request: SessionRequest, continuation: Box<dyn Continuation>) {
+        self.send(SubmittedRequest { request, recipient: Recipient::Continuation(continuation) });
+    }
+
+    /// Makes the operations whose callers have given up go on at once.
+    pub(crate) fn notice_abandoned(&self) {
+        self.signal(Signal::Abandoned);
+    }
+
+    /// Waits for the reply to an operation until `timeout` after it was submitted.
+    pub(crate) async fn wait_for(&self, pending: PendingReply, timeout: Duration) -> SessionResult {
+        let PendingReply { mut receiver, submitted_at } = pending;
+        let elapsed = self.clock.now().duration_since(submitted_at);
+        let first_half = (timeout / 2).saturating_sub(elapsed);
         let mut received = tokio::time::timeout(first_half, &mut receiver).await;
         if received.is_err() {
-            self.check_liveness(LivenessCheck::Ping);
-            received = tokio::time::timeout(timeout - first_half, receiver).await;
+            self.signal(Signal::Ping);
+            let second_half = timeout.saturating_sub(elapsed + first_half);
+            received = tokio::time::timeout(second_half, receiver).await;
         }
         match received {
             Ok(Ok(reply)) => reply,
-            Ok(Err(_)) => Err(dropped()),
+            Ok(Err(_)) => Err(client_dropped()),
             Err(_) => {
-                self.check_liveness(LivenessCheck::TimedOut { sent_at });
+                self.signal(Signal::TimedOut { sent_at: submitted_at });
                 Err(RequestError::TimedOut(timeout))
             }
+        }
+    }
+
+    fn send(&self, submitted: SubmittedRequest) {
+        if let Err(mpsc::error::SendError(submitted)) = self.requests.send(submitted) {
+            submitted.recipient.complete(Err(client_dropped()));
         }
     }
 
@@ -182,8 +203,12 @@ impl SessionHandle {
         self.round_trip_micros.store(micros, Ordering::Relaxed);
     }
 
-    fn check_liveness(&self, check: LivenessCheck) {
-        // A closed channel means that there is no socket to check.
-        let _ = self.liveness_checks.send(check);
+    fn signal(&self, signal: Signal) {
+        // A closed channel means that there is no socket.
+        let _ = self.signals.send(signal);
     }
+}
+
+fn client_dropped() -> RequestError {
+    RequestError::Connect("the client was dropped".into())
 }

@@ -10,6 +10,8 @@
 //! - `liveness`: whether the server still responds
 //! - `disconnect`: why a socket ended
 //! - `handle`: how the rest of the client submits operations
+//! - `recipient`: who gets the result of an operation
+//! - `slow_replies`: operations whose reply does not come soon
 //! - `event`: what the session reports on its own
 
 mod connection;
@@ -17,8 +19,11 @@ mod disconnect;
 mod event;
 mod handle;
 mod liveness;
+mod recipient;
 mod reconnect;
+mod slow_replies;
 
 pub(crate) use event::SessionEvent;
 pub(crate) use handle::SessionHandle;
+pub(crate) use recipient::{Continuation, PendingReply, SessionResult};
 pub(crate) use reconnect::run;

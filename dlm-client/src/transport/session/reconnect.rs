@@ -130,7 +130,6 @@ fn describe_rejection(status: Option<u16>) -> String {
 fn fail_submitted(inbox: &mut SessionInbox) {
     while let Ok(submitted) = inbox.requests.try_recv() {
         let error = RequestError::Connect("the session ended before the request was sent".into());
-        // The receiver may have given up.
-        let _ = submitted.reply.send(Err(error));
+        submitted.recipient.complete(Err(error));
     }
 }
