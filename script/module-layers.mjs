@@ -58,7 +58,9 @@ const LAYERS = {
     "dlm-client/transport/session": [
         ["reconnect"],
         ["connection"],
-        ["disconnect", "event", "handle", "liveness", "slow_replies"],
+        ["disconnect", "event", "handle", "liveness"],
+        ["link"],
+        ["operations", "submitted"],
         ["recipient"],
     ],
     "dlm-client/worker": [

@@ -104,7 +104,7 @@ async fn try_open(
     let host = HeaderValue::from_str(&address.authority()).map_err(failed)?;
     let path = address.path_and_query(path);
     let config = WebSocketConfig::default()
-        .read_buffer_size(64 * 1024)
+        .read_buffer_size(16 * 1024)
         .max_message_size(Some(MAX_MESSAGE_SIZE))
         .max_frame_size(Some(MAX_MESSAGE_SIZE));
     upgrade(connection, (host, &path), protocol, headers, config).await.map_err(|error| match error {

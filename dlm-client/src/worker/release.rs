@@ -98,8 +98,8 @@ impl Continuation for SubmittedRelease {
 }
 
 impl SubmittedRelease {
-    fn go_on(self: Box<Self>, first: FirstReply) {
-        let Self { handle, release, .. } = *self;
+    fn go_on(self, first: FirstReply) {
+        let Self { handle, release, .. } = self;
         handle.send(WorkerCommand::Release(release, Some(first)));
     }
 }

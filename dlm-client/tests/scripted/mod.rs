@@ -15,6 +15,7 @@ mod http;
 mod link;
 mod locking;
 mod newer_server;
+mod order;
 mod releasing;
 mod renewing;
 mod replies;

@@ -113,7 +113,7 @@ pub(crate) trait Socket: Send + 'static {
 /// The limits and buffers of a socket.
 pub(crate) fn config(max_message: usize) -> WebSocketConfig {
     WebSocketConfig::default()
-        .read_buffer_size(32 * 1024)
+        .read_buffer_size(16 * 1024)
         .write_buffer_size(64 * 1024)
         .max_write_buffer_size(MAX_REPLY)
         .max_message_size(Some(max_message))

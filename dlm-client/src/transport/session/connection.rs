@@ -1,12 +1,12 @@
 //! One session socket, from its opening to its end.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_protocol::{ProblemCode, SessionBody, SessionMessage, close};
-use futures_util::stream::SplitSink;
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use futures_util::FutureExt;
 use serde::Deserialize;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
@@ -14,10 +14,11 @@ use tracing::debug;
 
 use super::disconnect::Disconnect;
 use super::event::SessionEvent;
-use super::handle::{SessionHandle, SessionInbox, Signal, SubmittedRequest};
+use super::handle::{SessionHandle, SessionInbox, Signal};
+use super::link::Link;
 use super::liveness::Liveness;
-use super::recipient::Recipient;
-use super::slow_replies::SlowReplies;
+use super::operations::InFlight;
+use super::submitted::{SubmittedRequest, Unsent};
 use crate::clock::{BootInstant, Clock};
 use crate::request_error::RequestError;
 use crate::transport::answer::Answer;
@@ -28,17 +29,14 @@ const PING_INTERVAL: Duration = Duration::from_secs(1);
 /// The most operations sent in one write, and replies read in one go.
 const MAX_BURST: usize = 512;
 
-/// An operation without a reply.
-struct InFlight {
-    recipient: Recipient,
-    /// When its frame was handed to the socket; until then, when it was enqueued.
-    sent_at: BootInstant,
-}
+/// Operations get a task if their reply takes longer than one or two of these.
+const SOON: Duration = Duration::from_millis(10);
 
 /// A message to send, with the id of its operation.
 struct OutgoingMessage {
     message: Message,
     id: Option<u64>,
+    _unsent: Option<Unsent>,
 }
 
 /// The state of one open socket.
@@ -46,10 +44,7 @@ pub(super) struct SessionConnection<'a> {
     session: &'a SessionHandle,
     /// The number of the socket.
     number: u64,
-    next_id: u64,
-    /// Operations in flight, by id.
-    in_flight: HashMap<u64, InFlight>,
-    slow_replies: SlowReplies,
+    link: Arc<Link>,
     outbox: VecDeque<OutgoingMessage>,
     liveness: Liveness,
     /// Whether there is another server to fail over to.
@@ -57,13 +52,17 @@ pub(super) struct SessionConnection<'a> {
 }
 
 impl<'a> SessionConnection<'a> {
-    pub(super) fn new(session: &'a SessionHandle, number: u64, has_other_servers: bool) -> Self {
+    pub(super) fn new(
+        session: &'a SessionHandle,
+        socket: WebSocketConnection,
+        number: u64,
+        has_other_servers: bool,
+    ) -> Self {
+        let link = Arc::new(Link::new(socket, session.clock().clone()));
         Self {
             session,
             number,
-            next_id: 0,
-            in_flight: HashMap::new(),
-            slow_replies: SlowReplies::new(),
+            link,
             outbox: VecDeque::new(),
             liveness: Liveness::new(session.clock().now(), session.has_http()),
             has_other_servers,
@@ -74,35 +73,32 @@ impl<'a> SessionConnection<'a> {
     /// flight fail then. `on_silence` is called when the server falls silent.
     pub(super) async fn run(
         mut self,
-        socket: WebSocketConnection,
         inbox: &mut SessionInbox,
         notify: &mut impl FnMut(SessionEvent),
         on_silence: impl Fn(),
     ) -> Disconnect {
-        let reason = self.run_until_disconnect(socket, inbox, notify, on_silence).await;
-        for (_, operation) in self.in_flight.drain() {
-            operation.recipient.complete(Err(RequestError::ConnectionLost("the session ended".into())));
-        }
-        reason
+        self.session.set_link(Some(Arc::clone(&self.link)));
+        self.run_until_disconnect(inbox, notify, on_silence).await
     }
 
     async fn run_until_disconnect(
         &mut self,
-        socket: WebSocketConnection,
         inbox: &mut SessionInbox,
         notify: &mut impl FnMut(SessionEvent),
         on_silence: impl Fn(),
     ) -> Disconnect {
         let clock = self.session.clock().clone();
-        // Split, so that reading continues while a write is blocked.
-        let (mut sink, mut stream) = socket.split();
+        let link = Arc::clone(&self.link);
+        let mut slow_timer = interval(SOON);
+        slow_timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut submitted = Vec::with_capacity(MAX_BURST);
         let mut writing = false;
         let mut ping_timer = interval(PING_INTERVAL);
         ping_timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let have_no_task = link.operations().have_no_task();
             let step = tokio::select! {
-                written = write_all(&mut sink, &mut self.outbox, &mut self.in_flight, &clock), if writing => {
+                written = write_all(&link, &mut self.outbox, &clock), if writing => {
                     writing = false;
                     written.map_err(|_| Disconnect::Broken)
                 }
@@ -113,7 +109,7 @@ impl<'a> SessionConnection<'a> {
                     self.enqueue(&mut submitted);
                     Ok(())
                 }
-                message = stream.next() => {
+                message = poll_fn(|cx| link.poll_next(cx)) => {
                     let mut next = Some(message);
                     let mut received = Ok(());
                     let mut count = 0;
@@ -121,20 +117,22 @@ impl<'a> SessionConnection<'a> {
                         received = self.receive(message, notify);
                         count += 1;
                         let more = received.is_ok() && count < MAX_BURST;
-                        next = if more { stream.next().now_or_never() } else { None };
+                        next = if more { poll_fn(|cx| link.poll_next(cx)).now_or_never() } else { None };
                     }
+                    link.replied(count);
                     received
                 }
-                ids = self.slow_replies.next(), if !self.slow_replies.is_empty() => {
-                    self.wait_in_tasks(&ids);
+                _ = slow_timer.tick(), if have_no_task => {
+                    link.operations().slow();
+                    Ok(())
+                }
+                () = link.attention() => {
+                    writing = true;
                     Ok(())
                 }
                 Some(signal) = inbox.signals.recv() => {
                     match signal {
-                        Signal::Abandoned => {
-                            let ids = self.slow_replies.take_all();
-                            self.wait_in_tasks(&ids);
-                        }
+                        Signal::Abandoned => link.operations().all_slow(),
                         Signal::Ping => self.ping(),
                         Signal::TimedOut { sent_at } => {
                             if self.liveness.timed_out(sent_at) {
@@ -147,7 +145,7 @@ impl<'a> SessionConnection<'a> {
                 }
                 () = sleep_until(&clock, self.liveness.dead_at()) => {
                     // If this process was stopped, an answer may be waiting to be read.
-                    match stream.next().now_or_never() {
+                    match poll_fn(|cx| link.poll_next(cx)).now_or_never() {
                         Some(message) => self.receive(message, notify),
                         None => Err(Disconnect::Unresponsive),
                     }
@@ -168,37 +166,27 @@ impl<'a> SessionConnection<'a> {
     fn ping(&mut self) {
         if self.outbox.is_empty() {
             let content = self.liveness.ping(self.session.clock().now());
-            self.outbox.push_back(OutgoingMessage { message: Message::Ping(content), id: None });
+            self.outbox.push_back(OutgoingMessage {
+                message: Message::Ping(content),
+                id: None,
+                _unsent: None,
+            });
         }
     }
 
     /// Enqueues operations for one write.
     fn enqueue(&mut self, submitted: &mut Vec<SubmittedRequest>) {
-        for SubmittedRequest { mut request, recipient } in submitted.drain(..) {
+        for SubmittedRequest { mut request, recipient, unsent } in submitted.drain(..) {
             let Some(recipient) = recipient.unless_gone() else { continue };
-            self.next_id += 1;
-            request.id = self.next_id;
+            request.id = self.link.next_id();
             match serde_json::to_string(&request) {
                 Ok(text) => {
-                    let sent_at = self.session.clock().now();
-                    if let Recipient::Continuation(_) = &recipient {
-                        self.slow_replies.expect(self.next_id);
-                    }
-                    self.in_flight.insert(self.next_id, InFlight { recipient, sent_at });
-                    let message = Message::text(text);
-                    self.outbox.push_back(OutgoingMessage { message, id: Some(self.next_id) });
+                    let operation = InFlight { recipient, sent_at: self.session.clock().now() };
+                    self.link.operations().insert(request.id, operation);
+                    let (message, id) = (Message::text(text), Some(request.id));
+                    self.outbox.push_back(OutgoingMessage { message, id, _unsent: unsent });
                 }
                 Err(why) => recipient.complete(Err(RequestError::unencodable(&why))),
-            }
-        }
-    }
-
-    /// Makes the operations that have no reply yet go on in tasks.
-    fn wait_in_tasks(&mut self, ids: &[u64]) {
-        for id in ids {
-            if let Some(InFlight { recipient, sent_at }) = self.in_flight.remove(id) {
-                let recipient = recipient.wait(sent_at);
-                self.in_flight.insert(*id, InFlight { recipient, sent_at });
             }
         }
     }
@@ -247,7 +235,8 @@ impl<'a> SessionConnection<'a> {
         let fail_over = self.has_other_servers && is_unavailable(&body);
         // The server is about to close the socket with 4401.
         let unauthenticated = matches!(&body, SessionBody::Problem(problem) if problem.status == 401);
-        if let Some(InFlight { recipient, sent_at }) = self.in_flight.remove(&id) {
+        let operation = self.link.operations().remove(id);
+        if let Some(InFlight { recipient, sent_at }) = operation {
             let result = match body {
                 SessionBody::Problem(problem) => Err(RequestError::from_session_problem(problem)),
                 body => Ok(Answer { body, sent_at, socket: Some(self.number) }),
@@ -271,8 +260,19 @@ impl<'a> SessionConnection<'a> {
         debug!(%why, "session message could not be decoded");
         let message = serde_json::from_str(text).ok();
         let Some(id) = message.and_then(|MessageId { id }| id) else { return };
-        if let Some(InFlight { recipient, .. }) = self.in_flight.remove(&id) {
+        let operation = self.link.operations().remove(id);
+        if let Some(InFlight { recipient, .. }) = operation {
             recipient.complete(Err(RequestError::unexpected_reply(format!("invalid JSON: {why}"))));
+        }
+    }
+}
+
+/// Also when the client thread ends by a panic: nobody would read the replies.
+impl Drop for SessionConnection<'_> {
+    fn drop(&mut self) {
+        self.session.set_link(None);
+        for operation in self.link.close() {
+            operation.recipient.complete(Err(RequestError::ConnectionLost("the session ended".into())));
         }
     }
 }
@@ -284,21 +284,20 @@ impl<'a> SessionConnection<'a> {
 ///
 /// If the future is dropped, no message is lost or written twice.
 async fn write_all(
-    sink: &mut SplitSink<WebSocketConnection, Message>,
+    link: &Link,
     outbox: &mut VecDeque<OutgoingMessage>,
-    in_flight: &mut HashMap<u64, InFlight>,
     clock: &Clock,
 ) -> Result<(), WsError> {
     while !outbox.is_empty() {
-        poll_fn(|cx| sink.poll_ready_unpin(cx)).await?;
-        if let Some(OutgoingMessage { message, id }) = outbox.pop_front() {
-            if let Some(operation) = id.and_then(|id| in_flight.get_mut(&id)) {
-                operation.sent_at = clock.now();
+        poll_fn(|cx| link.poll_ready(cx)).await?;
+        if let Some(OutgoingMessage { message, id, _unsent }) = outbox.pop_front() {
+            if let Some(id) = id {
+                link.operations().sent(id, clock.now());
             }
-            sink.start_send_unpin(message)?;
+            link.start_send(message)?;
         }
     }
-    sink.flush().await
+    poll_fn(|cx| link.poll_flush(cx)).await
 }
 
 async fn sleep_until(clock: &Clock, until: Option<BootInstant>) {

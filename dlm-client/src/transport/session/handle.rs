@@ -1,22 +1,17 @@
 //! The handle through which the client submits operations to the session.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dlm_protocol::{Problem, SessionRequest};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::link::Link;
 use super::recipient::{Continuation, PendingReply, Recipient, SessionResult};
+use super::submitted::{SubmittedRequest, Unsent};
 use crate::clock::{BootInstant, Clock};
 use crate::request_error::RequestError;
-
-/// An operation that was submitted and not sent yet.
-#[derive(Debug)]
-pub(super) struct SubmittedRequest {
-    pub(super) request: SessionRequest,
-    pub(super) recipient: Recipient,
-}
 
 /// What a caller tells the session.
 #[derive(Debug)]
@@ -47,6 +42,10 @@ pub(crate) struct SessionHandle {
     signals: mpsc::UnboundedSender<Signal>,
     inbox: Mutex<Option<SessionInbox>>,
     state: watch::Sender<SessionState>,
+    /// The socket that callers may write to.
+    link: Mutex<Option<Arc<Link>>>,
+    /// How many operations are left to the task of the socket and not written.
+    unsent: Arc<AtomicUsize>,
     /// Whether a reply is overdue and nothing was received in the meantime.
     silent: AtomicBool,
     round_trip_micros: AtomicU64,
@@ -84,6 +83,8 @@ impl SessionHandle {
             signals,
             inbox: Mutex::new(Some(inbox)),
             state,
+            link: Mutex::default(),
+            unsent: Arc::default(),
             silent: AtomicBool::new(false),
             round_trip_micros: AtomicU64::new(0),
         }
@@ -135,13 +136,14 @@ impl SessionHandle {
     pub(crate) async fn request(&self, request: SessionRequest, timeout: Duration) -> SessionResult {
         let (reply, receiver) = oneshot::channel();
         let submitted_at = self.clock.now();
-        self.send(SubmittedRequest { request, recipient: Recipient::Task(reply) });
+        self.send(SubmittedRequest { request, recipient: Recipient::Task(reply), unsent: None });
         self.wait_for(PendingReply { receiver, submitted_at }, timeout).await
     }
 
     /// Submits one operation. `continuation` gets its result on the client thread.
     pub(crate) fn submit(&self, request: SessionRequest, continuation: Box<dyn Continuation>) {
-        self.send(SubmittedRequest { request, recipient: Recipient::Continuation(continuation) });
+        let recipient = Recipient::Continuation(continuation);
+        self.send(SubmittedRequest { request, recipient, unsent: None });
     }
 
     /// Makes the operations whose callers have given up go on at once.
@@ -171,9 +173,26 @@ impl SessionHandle {
     }
 
     fn send(&self, submitted: SubmittedRequest) {
+        let mut submitted = match self.link() {
+            Some(link) if self.unsent.load(Ordering::Acquire) == 0 => match link.send(submitted) {
+                Some(submitted) => submitted,
+                None => return,
+            },
+            _ => submitted,
+        };
+        submitted.unsent = Some(Unsent::new(&self.unsent));
         if let Err(mpsc::error::SendError(submitted)) = self.requests.send(submitted) {
             submitted.recipient.complete(Err(client_dropped()));
         }
+    }
+
+    /// Sets the socket that callers may write to.
+    pub(super) fn set_link(&self, link: Option<Arc<Link>>) {
+        *self.link.lock().unwrap_or_else(PoisonError::into_inner) = link;
+    }
+
+    fn link(&self) -> Option<Arc<Link>> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn take_inbox(&self) -> Option<SessionInbox> {

@@ -11,17 +11,21 @@
 //! - `disconnect`: why a socket ended
 //! - `handle`: how the rest of the client submits operations
 //! - `recipient`: who gets the result of an operation
-//! - `slow_replies`: operations whose reply does not come soon
+//! - `submitted`: operations on their way to the socket
+//! - `link`: what callers share with the task of a socket
+//! - `operations`: the operations that were sent and have no reply
 //! - `event`: what the session reports on its own
 
 mod connection;
 mod disconnect;
 mod event;
 mod handle;
+mod link;
 mod liveness;
+mod operations;
 mod recipient;
 mod reconnect;
-mod slow_replies;
+mod submitted;
 
 pub(crate) use event::SessionEvent;
 pub(crate) use handle::SessionHandle;

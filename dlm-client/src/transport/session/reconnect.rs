@@ -37,9 +37,9 @@ pub(crate) async fn run(servers: &ServerList, session: &SessionHandle, mut notif
                 session.set_up(number);
                 notify(SessionEvent::Up);
                 let opened_at = clock.now();
-                let connection = SessionConnection::new(session, number, servers.count() > 1);
+                let connection = SessionConnection::new(session, socket, number, servers.count() > 1);
                 let on_silence = || servers.fail_over(index);
-                let reason = connection.run(socket, &mut inbox, &mut notify, on_silence).await;
+                let reason = connection.run(&mut inbox, &mut notify, on_silence).await;
                 session.set_down(reason.to_string());
                 fail_submitted(&mut inbox);
                 if matches!(reason, Disconnect::ClientDropped) {
