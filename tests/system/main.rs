@@ -18,6 +18,7 @@
 //! - `examples`: the example programs, and the README's commands
 //! - `foreign_clients`: requests as other libraries, proxies and probes send them
 //! - `full_disk`: a database that can't be written
+//! - `idle`: what a server costs that has nothing to do
 //! - `load_generator`: `dlm-load` on servers with and without protection
 //! - `memory`: what peers that do not read cost
 //! - `monitoring`: the overview, the UI's pages, the checks of Host and Origin
@@ -49,6 +50,7 @@ mod examples;
 mod foreign_clients;
 mod full_disk;
 mod harness;
+mod idle;
 mod load_generator;
 mod memory;
 mod monitoring;

@@ -153,6 +153,18 @@ impl<B: Backend, T: ApiTransport> ServerProcess<B, T> {
         kibibytes * 1024
     }
 
+    /// The processor time that the process has used, in user mode and in the kernel.
+    pub(crate) fn processor_time(&self) -> Duration {
+        const TICKS_PER_SECOND: u64 = 100;
+        let path = format!("/proc/{}/stat", self.process.child.id());
+        let stat = std::fs::read_to_string(path).expect("the process runs");
+        // The name of the program is in parentheses, and may contain anything.
+        let (_, fields) = stat.rsplit_once(')').expect("the name");
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
+        Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
+    }
+
     /// Waits for the process to exit by itself.
     pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
         self.process.child.wait().expect("the process exits")
