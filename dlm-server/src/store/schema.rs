@@ -61,15 +61,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    log (position) {
-        position -> BigInt,
-        at -> BigInt,
-        upto -> BigInt,
-        events -> Text,
-    }
-}
-
-diesel::table! {
     writers (id) {
         id -> BigInt,
         batch -> BigInt,

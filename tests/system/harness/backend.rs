@@ -104,7 +104,7 @@ impl Backend for Sqlite {
     const MAX_SERVERS: usize = 1;
 
     fn max_batch_events(&self) -> i64 {
-        self.query_i64("SELECT max(json_array_length(events)) FROM log")
+        self.query_i64("SELECT max(json_array_length(data)) FROM log")
     }
 
     fn install_failing_trigger(&self) {
@@ -117,7 +117,7 @@ impl Backend for Sqlite {
     fn damage_new_log_rows(&self) {
         self.execute(
             "CREATE TRIGGER damage AFTER INSERT ON log \
-             BEGIN UPDATE log SET events = x'5bff00' WHERE position = NEW.position; END",
+             BEGIN UPDATE log SET data = x'5bff00' WHERE position = NEW.position; END",
         );
     }
 

@@ -119,7 +119,7 @@ statements! {
         holder_count = ?, holder_principal = ?, holder_key = ?, check_at = ? WHERE name = ?";
     InsertResource -> () = "INSERT INTO resources (version, token, touched_at, queue_len, holder_count, \
         holder_principal, holder_key, check_at, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    InsertLog -> () = "INSERT INTO log (position, at, upto, events) VALUES (?, ?, ?, ?)";
+    InsertLog -> () = "INSERT INTO log (position, at, upto, data) VALUES (?, ?, ?, ?)";
     ReadMarker -> BigInt = "SELECT batch FROM writers WHERE id = ?";
     MarkBatch -> () = "INSERT INTO writers (id, batch, at) VALUES (?, ?, ?) \
         ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = excluded.at";

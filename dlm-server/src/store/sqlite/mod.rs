@@ -33,6 +33,15 @@ use crate::store::schema::{meta, tickets, writers};
 use reader::SqliteReader;
 
 diesel::table! {
+    log (position) {
+        position -> BigInt,
+        at -> BigInt,
+        upto -> BigInt,
+        data -> Binary,
+    }
+}
+
+diesel::table! {
     log_trimmed (position) {
         position -> BigInt,
         upto -> BigInt,

@@ -10,10 +10,10 @@ use diesel::sql_types::{BigInt, Binary, Text};
 use dlm_engine::{ClaimKey, Micros};
 
 use super::lock::DatabaseLock;
-use super::{BUSY_TIMEOUT, DatabasePath, PRAGMAS, log_trimmed, set_busy_timeout};
+use super::{BUSY_TIMEOUT, DatabasePath, PRAGMAS, log, log_trimmed, set_busy_timeout};
 use crate::clock::Clock;
 use crate::store::read::LOG_PAGE_BYTES;
-use crate::store::schema::{log, writers};
+use crate::store::schema::writers;
 use crate::store::{
     ClaimRowKey, ClaimTotals, DueWork, KeyDeletion, KeyRange, ListQuery, LockCounts, LogHead, LogPage,
     LogRow, Name, Names, READERS, Reader, ResourcePage, ResourceView, StoreError, views,
@@ -133,7 +133,7 @@ impl Reader for SqliteReader {
         self.read(|connection| {
             // As bytes: a damaged row need not be text, and must not fail the read
             // of the others.
-            let bytes = diesel::dsl::sql::<Binary>("CAST(events AS BLOB)");
+            let bytes = diesel::dsl::sql::<Binary>("CAST(data AS BLOB)");
             let query = log::table
                 .filter(log::position.ge(from))
                 .order(log::position)

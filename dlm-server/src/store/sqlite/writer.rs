@@ -14,10 +14,10 @@ use super::fixed::{
     UpdateResourceAndCheck,
 };
 use super::lock::DatabaseLock;
-use super::{BUSY_TIMEOUT, BUSY_TIMEOUT_AT_START, DatabasePath, log_trimmed, reader, set_busy_timeout};
+use super::{BUSY_TIMEOUT, BUSY_TIMEOUT_AT_START, DatabasePath, log, log_trimmed, reader, set_busy_timeout};
 use crate::clock::{Clock, ClockReading, since_boot};
 use crate::store::rows::ResourceRow;
-use crate::store::schema::{floors, log, resources};
+use crate::store::schema::{floors, resources};
 use crate::store::{
     BatchWrite, KeyDeletion, LoadedResource, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket,
     OldLogRow, ResourceWrite, Store, StoreError, floor_bucket, schema, tickets, views,

@@ -249,7 +249,7 @@ impl TestWriter {
     /// The events of the log, in order.
     pub(super) fn events(&self) -> Vec<StoredEvent> {
         let sql = "SELECT item.value ->> 'resource' AS resource, item.value ->> 'owner' AS owner \
-                   FROM log, json_each(log.events) AS item ORDER BY log.position, item.key";
+                   FROM log, json_each(log.data) AS item ORDER BY log.position, item.key";
         diesel::sql_query(sql).load(&mut self.connect()).unwrap()
     }
 }
