@@ -20,8 +20,8 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::background::Attempts;
-use crate::log::{Cursor, LogDecoder, LoggedEvent};
-use crate::store::{LogHead, LogPage, Reader, StoreError};
+use crate::log::{Cursor, LogDecoder};
+use crate::store::{LogHead, LogPage, LoggedEvent, Reader, StoreError};
 use renewals::Renewals;
 use ring::Ring;
 

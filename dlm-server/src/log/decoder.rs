@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dlm_protocol::Event;
 
-use super::event::decode;
-use super::{Cursor, LoggedEvent, wire_event};
+use super::{Cursor, wire_event};
 use crate::metrics::Metrics;
-use crate::store::{LogRow, StoreError};
+use crate::store::{LogRow, LoggedEvent, StoreError};
 
 /// How many unreadable rows are remembered, so that each is reported once.
 const MAX_REMEMBERED: usize = 10_000;
@@ -34,7 +33,7 @@ impl LogDecoder {
     /// The events of a row and their cursors; none of a row that can't be
     /// decoded.
     pub(crate) fn events<'a>(&self, row: &'a LogRow) -> impl Iterator<Item = (Cursor, LoggedEvent<'a>)> {
-        let events = decode(row).unwrap_or_else(|error| {
+        let events = row.decode().unwrap_or_else(|error| {
             self.report(row.position, &error);
             Vec::new()
         });

@@ -1,9 +1,8 @@
-//! The event log in the server's terms: what a row holds, what a cursor names,
-//! and how an event looks on the wire.
+//! The event log in the server's terms: what a cursor names, and how an event looks
+//! on the wire.
 //!
 //! - `cursor`: a position in the log of one database
 //! - `decoder`: rows as events, without those that are unreadable
-//! - `event`: the events of a batch as they are stored
 //! - `wire`: engine values and stored events in wire terms
 //!
 //! Errors are [`StoreError`](crate::store::StoreError)s: a row that can't be
@@ -11,12 +10,10 @@
 
 mod cursor;
 mod decoder;
-mod event;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 pub(crate) mod wire;
 
 pub(crate) use cursor::{Cursor, CursorError};
 pub(crate) use decoder::LogDecoder;
-pub(crate) use event::{LoggedEvent, event_kind};
 use wire::wire_event;

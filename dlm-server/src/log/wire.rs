@@ -3,8 +3,7 @@
 use dlm_engine::{Micros, Mode};
 use dlm_protocol::{Event, FencingToken, Owner, ResourceName, Timestamp, Ttl};
 
-use super::LoggedEvent;
-use crate::store::StoreError;
+use crate::store::{LoggedEvent, StoreError};
 
 pub(crate) const fn mode(mode: Mode) -> dlm_protocol::Mode {
     match mode {

@@ -12,8 +12,8 @@ use super::reads::ReadPermit;
 use super::{Error, EventsQuery, Outcome, Service};
 use crate::auth::Visibility;
 use crate::clock::since_boot;
-use crate::log::{Cursor, LogDecoder, LoggedEvent};
-use crate::store::{LogHead, LogPage, LogRow, Reader, StoreError, for_each_row, next_rows};
+use crate::log::{Cursor, LogDecoder};
+use crate::store::{LogHead, LogPage, LogRow, LoggedEvent, Reader, StoreError, for_each_row, next_rows};
 
 /// Log rows (one per batch) per read.
 const ROWS: i64 = 256;

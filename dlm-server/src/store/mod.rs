@@ -7,6 +7,7 @@
 //! - `sqlite`, `postgres`: the databases
 //! - `schema`, `claim_columns`, `rows`: the tables, and the engine's types
 //! - `statement`, `queries`, `views`: the SQL that both databases share
+//! - `event`: events as they are stored
 //! - `names`: sets of resource names
 //! - `tickets`: what opens one WebSocket
 //! - `read`: what readers see; `cluster`: replicas and their messages
@@ -19,6 +20,7 @@
 mod claim_columns;
 mod cluster;
 mod error;
+mod event;
 mod migrations;
 mod names;
 mod postgres;
@@ -34,11 +36,12 @@ mod views;
 
 use std::sync::Arc;
 
-use dlm_engine::{Claim, ClaimChange, ClaimKey, Micros, Need, ReplicaId, Resource, RowChange};
+use dlm_engine::{Claim, ClaimChange, ClaimKey, Event, Micros, Need, ReplicaId, Resource, RowChange};
 
 pub(crate) use cluster::{Cluster, Heartbeat, PeerMessage, WaitId};
 pub use error::OpenError;
 pub(crate) use error::{NOT_AVAILABLE, StoreError};
+pub(crate) use event::{LoggedEvent, event_kind};
 pub(crate) use names::Names;
 pub use read::ListQuery;
 pub(crate) use read::{
@@ -178,9 +181,8 @@ pub(crate) struct ResourceWrite<'a> {
 pub(crate) struct BatchWrite<'a> {
     pub(crate) now: Micros,
     pub(crate) writes: &'a [ResourceWrite<'a>],
-    /// Its events in order, as a JSON array, and their number. `None` if there
-    /// are none.
-    pub(crate) events: Option<(&'a str, usize)>,
+    /// Its events in order, each with the name of its resource.
+    pub(crate) events: &'a [(Name, Event)],
 }
 
 /// Keys to delete: the claims behind `after`, up to and including `last`, that

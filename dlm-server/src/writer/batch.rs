@@ -14,7 +14,6 @@ use super::job::{Admission, Execute, Leave};
 use super::open_requests::OpenRequests;
 use super::thread::WriterState;
 use crate::clock::since_boot;
-use crate::log::LoggedEvent;
 use crate::store::{BatchWrite, LockWait, Name, StoreError};
 use crate::usage::ClaimChange;
 
@@ -268,11 +267,7 @@ impl WriterState {
         if writes.is_empty() && !probe && !(self.store.confirms_reads() && acknowledges()) {
             return Ok(None);
         }
-        let events: Vec<_> =
-            executed.events.iter().map(|(name, event)| LoggedEvent::new(name, event)).collect();
-        let text = serde_json::to_string(&events).map_err(|error| StoreError::Rejected(error.to_string()))?;
-        let logged = (!events.is_empty()).then_some((&*text, events.len()));
-        let batch = BatchWrite { now: executed.now, writes: &writes, events: logged };
+        let batch = BatchWrite { now: executed.now, writes: &writes, events: &executed.events };
         self.store.write(&batch).map(Some)
     }
 

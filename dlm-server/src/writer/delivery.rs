@@ -7,8 +7,7 @@ use super::batch::{Committed, Task, TaskOutcome};
 use super::job::{Admission, Completion, Execute, OperationError};
 use super::parked::ParkedRequest;
 use super::thread::WriterState;
-use crate::log::event_kind;
-use crate::store::{Name, PeerMessage};
+use crate::store::{Name, PeerMessage, event_kind};
 
 impl WriterState {
     /// Sends the replies, wakes and messages of a batch. It goes through the

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dlm_protocol::EventKind;
 
 use super::histogram::Histogram;
-use crate::log::LoggedEvent;
+use crate::store::LoggedEvent;
 
 /// How many expired leases are kept.
 const MAX_EXPIRED: usize = 10;

@@ -26,7 +26,7 @@ use crate::clock::since_boot;
 use crate::store::error::{LOCK_NOT_AVAILABLE, NOT_AVAILABLE};
 use crate::store::{
     BatchWrite, ClaimRowKey, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket, Store,
-    StoreError, floor_bucket, tickets, views,
+    StoreError, event, floor_bucket, tickets, views,
 };
 
 /// How long to wait for the outcome of a commit.
@@ -186,12 +186,17 @@ impl Store for PostgresStore {
         if !rows.deleted.is_empty() {
             self.delete_resources(&rows.deleted)?;
         }
-        let (events, count) = batch.events.unwrap_or_default();
+        let events = event::to_json(batch.events)?;
         let mut params = resource_params(&rows.changed);
         params.push(Param::texts(rows.touched.iter().map(|name| &***name)));
         params.extend(claim_params(&INSERTED, &rows.inserted));
         params.extend(claim_params(&UPDATED, &rows.updated));
-        params.extend([self.number.into(), batch.now.0.into(), (count as i64).into(), events.into()]);
+        params.extend([
+            self.number.into(),
+            batch.now.0.into(),
+            (batch.events.len() as i64).into(),
+            (&*events).into(),
+        ]);
         params.push(self.id.into());
         let written: Vec<(i64, i64, i64, i64, i64)> =
             or_exists(bulk::load::<WriteBatch, _>(&mut self.connection, params))?;

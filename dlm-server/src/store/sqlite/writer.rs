@@ -20,7 +20,7 @@ use crate::store::rows::ResourceRow;
 use crate::store::schema::{floors, resources};
 use crate::store::{
     BatchWrite, KeyDeletion, LoadedResource, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket,
-    OldLogRow, ResourceWrite, Store, StoreError, floor_bucket, schema, tickets, views,
+    OldLogRow, ResourceWrite, Store, StoreError, event, floor_bucket, schema, tickets, views,
 };
 
 /// The id of the only writer.
@@ -272,9 +272,10 @@ impl Store for SqliteStore {
         // position in the log.
         let number = self.last_batch + 1;
         let mut upto = self.upto;
-        if let Some((events, count)) = batch.events {
-            upto += count as i64;
-            let values = [number.into(), batch.now.0.into(), upto.into(), events.into()];
+        if !batch.events.is_empty() {
+            upto += batch.events.len() as i64;
+            let events = event::to_json(batch.events)?;
+            let values = [number.into(), batch.now.0.into(), upto.into(), (&*events).into()];
             one_row(fixed::run::<InsertLog, _>(&mut self.connection, values)?)?;
         }
         fixed::run::<MarkBatch, _>(&mut self.connection, [WRITER.into(), number.into(), batch.now.0.into()])?;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use dlm_engine::{ClaimChange, Lease, Mode, Phase, Request};
+use dlm_engine::{ClaimChange, Event, EventKind, Lease, Mode, Phase, Request};
 
 use super::*;
-use crate::store::{OpenStore, sqlite};
+use crate::store::{LogRow, OpenStore, sqlite};
 
 fn open(directory: &tempfile::TempDir) -> Box<dyn Store> {
     let path = directory.path().join("dlm.db").display().to_string();
@@ -34,7 +34,7 @@ fn claim(key: &ClaimKey) -> Claim {
 
 fn write(store: &mut dyn Store, writes: &[ResourceWrite<'_>]) {
     store.begin(LockWait::Skip).unwrap();
-    store.write(&BatchWrite { now: Micros(1), writes, events: None }).unwrap();
+    store.write(&BatchWrite { now: Micros(1), writes, events: &[] }).unwrap();
     store.commit().unwrap();
 }
 
@@ -115,20 +115,41 @@ fn events_of_a_batch_are_a_row_of_the_log() {
     let path = directory.path().join("dlm.db").display().to_string();
     let OpenStore { mut stores, reader, .. } = sqlite::open(&path).unwrap();
     let store = &mut *stores[0];
-    for (at, events) in [(1000, ("[1,2]", 2)), (2000, ("[3]", 1))] {
+    let event = |version| {
+        let event = Event {
+            kind: EventKind::Queued,
+            mode: Mode::Exclusive,
+            token: None,
+            current_token: 0,
+            version,
+            owner: "owner".into(),
+            ticket: Some(version),
+            waited_ms: None,
+            ttl_ms: None,
+            expires_at: None,
+            queue_len: 1,
+            at: Micros(3),
+            reason: None,
+            principal: None,
+            by: None,
+        };
+        (Name::from("a"), event)
+    };
+    for (at, events) in [(1000, vec![event(1), event(2)]), (2000, vec![event(3)])] {
         store.begin(LockWait::Skip).unwrap();
-        store.write(&BatchWrite { now: Micros(at), writes: &[], events: Some(events) }).unwrap();
+        store.write(&BatchWrite { now: Micros(at), writes: &[], events: &events }).unwrap();
         store.commit().unwrap();
     }
     let rows = |from| {
         let page = reader.log(from, 10).unwrap();
-        page.rows.into_iter().map(|row| (row.position, row.events)).collect::<Vec<_>>()
+        let versions = |row: &LogRow| row.decode().unwrap().iter().map(|event| event.version).collect();
+        page.rows.iter().map(|row| (row.position, versions(row))).collect::<Vec<(i64, Vec<u64>)>>()
     };
-    assert_eq!(rows(0), [(1, "[1,2]".to_owned()), (2, "[3]".to_owned())]);
+    assert_eq!(rows(0), [(1, vec![1, 2]), (2, vec![3])]);
     assert_eq!(store.last_batch().unwrap(), 2);
     let trim = LogTrim { before: Micros(1500), keep: i64::MAX, limit: 10 };
     assert_eq!(store.trim_log(&trim).unwrap(), 1);
     let trim = LogTrim { before: Micros(0), keep: 2, limit: 10 };
     assert_eq!(store.trim_log(&trim).unwrap(), 0);
-    assert_eq!(rows(0), [(2, "[3]".to_owned())]);
+    assert_eq!(rows(0), [(2, vec![3])]);
 }

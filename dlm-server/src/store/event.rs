@@ -1,15 +1,15 @@
-//! The events of a batch as they are stored: one JSON array per batch.
+//! The events of a batch as they are stored: one row of the log per batch.
 
 use std::borrow::Cow;
 
 use dlm_engine::{Event, EventKind, Mode};
 use serde::{Deserialize, Serialize};
 
-use crate::store::{LogRow, StoreError};
+use super::{LogRow, Name, StoreError};
 
 /// One event of the log. Its cursor is not stored: it follows from the row's
 /// position and the event's index.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LoggedEvent<'a> {
     pub(crate) kind: dlm_protocol::EventKind,
     #[serde(borrow)]
@@ -80,10 +80,19 @@ fn json_bytes(text: &str) -> usize {
     text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
 }
 
-/// Decodes the events of a row.
-pub(super) fn decode(row: &LogRow) -> Result<Vec<LoggedEvent<'_>>, StoreError> {
-    serde_json::from_str(&row.events)
-        .map_err(|error| StoreError::Corrupt(format!("log row {} can't be decoded: {error}", row.position)))
+/// The events of a batch as a JSON array.
+pub(super) fn to_json(events: &[(Name, Event)]) -> Result<String, StoreError> {
+    let events: Vec<_> = events.iter().map(|(name, event)| LoggedEvent::new(name, event)).collect();
+    serde_json::to_string(&events).map_err(|error| StoreError::Rejected(error.to_string()))
+}
+
+impl LogRow {
+    /// Decodes the events of a row.
+    pub(crate) fn decode(&self) -> Result<Vec<LoggedEvent<'_>>, StoreError> {
+        serde_json::from_str(&self.events).map_err(|error| {
+            StoreError::Corrupt(format!("log row {} can't be decoded: {error}", self.position))
+        })
+    }
 }
 
 /// An event kind of the engine in wire terms.
