@@ -192,7 +192,7 @@ pub(super) const fn end_code(reason: EndReason) -> i16 {
     }
 }
 
-const fn end_of(code: i16) -> Option<EndReason> {
+pub(super) const fn end_of(code: i16) -> Option<EndReason> {
     Some(match code {
         1 => EndReason::Released,
         2 => EndReason::Expired,
@@ -212,7 +212,7 @@ pub(super) const fn cancel_code(cancel: CancelOutcome) -> i16 {
     }
 }
 
-const fn cancel_of(code: i16) -> Option<CancelOutcome> {
+pub(super) const fn cancel_of(code: i16) -> Option<CancelOutcome> {
     Some(match code {
         1 => CancelOutcome::Cancelled,
         2 => CancelOutcome::Released,

@@ -10,6 +10,7 @@
 mod claims;
 mod clock_row;
 mod fixed;
+mod journal;
 mod lock;
 mod reader;
 mod writer;
