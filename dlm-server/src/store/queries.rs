@@ -6,7 +6,7 @@
 use diesel::dsl::{auto_type, sql};
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Bool};
 use dlm_engine::ClaimKey;
 use dlm_pq::PqConnection;
 
@@ -53,41 +53,37 @@ queries! {
     fn resource(c, name: &str) -> Option<ResourceRow> {
         resource(name).select(ResourceRow::as_select()).first(c).optional()
     }
-    /// Resources by name, in this range and behind `after`, with so many holders and
-    /// waiters.
-    fn resource_page(c, names: &NameRange, after: &str, min_holders: i64, min_waiters: i64, limit: i64) -> Vec<ResourceRow> {
-        resource_page(&names.from, after, &names.end, min_holders, min_waiters, limit)
-            .select(ResourceRow::as_select())
-            .load(c)
+    /// Resources by name, in this range and behind `after`.
+    fn resource_page(c, names: &NameRange, after: &str, limit: i64) -> Vec<ResourceRow> {
+        resource_page(&names.from, after, &names.end, limit).select(ResourceRow::as_select()).load(c)
+    }
+    /// Of these, those that are held.
+    fn held_page(c, names: &NameRange, after: &str, limit: i64) -> Vec<ResourceRow> {
+        held_page(&names.from, after, &names.end, limit).select(ResourceRow::as_select()).load(c)
+    }
+    /// Of these, those with waiters.
+    fn queued_page(c, names: &NameRange, after: &str, limit: i64) -> Vec<ResourceRow> {
+        queued_page(&names.from, after, &names.end, limit).select(ResourceRow::as_select()).load(c)
     }
     /// The token and version that names in this bucket start from.
     fn floor(c, bucket: i64) -> Option<(i64, i64)> {
         floor(bucket).first(c).optional()
     }
-    /// How many resources are held, by how many leases, with how many waiters.
-    fn totals(c) -> (i64, i64, i64) {
-        totals().first(c)
+    /// How many resources are held, and by how many leases.
+    fn count_held(c, names: &NameRange) -> (i64, i64) {
+        count_held(&names.from, &names.end).first(c)
     }
-    fn longest_queues(c, limit: i64) -> Vec<ResourceRow> {
-        longest_queues(limit).select(ResourceRow::as_select()).load(c)
+    fn count_waiters(c, names: &NameRange) -> i64 {
+        count_waiters(&names.from, &names.end).first(c)
     }
-    fn oldest_waiters(c, limit: i64) -> Vec<(String, ClaimRow)> {
-        oldest_waiters(limit).select((claims::resource, ClaimRow::as_select())).load(c)
+    fn longest_queues(c, names: &NameRange, limit: i64) -> Vec<ResourceRow> {
+        longest_queues(&names.from, &names.end, limit).select(ResourceRow::as_select()).load(c)
     }
-    fn count_enqueued_before(c, before: i64) -> i64 {
-        enqueued_before(before).count().get_result(c)
+    fn oldest_waiters(c, names: &NameRange, limit: i64) -> Vec<(String, ClaimRow)> {
+        oldest_waiters(&names.from, &names.end, limit).select((claims::resource, ClaimRow::as_select())).load(c)
     }
-    fn totals_in(c, names: &NameRange) -> (i64, i64, i64) {
-        totals_in(&names.from, &names.end).first(c)
-    }
-    fn longest_queues_in(c, names: &NameRange, limit: i64) -> Vec<ResourceRow> {
-        longest_queues_in(&names.from, &names.end, limit).select(ResourceRow::as_select()).load(c)
-    }
-    fn oldest_waiters_in(c, names: &NameRange, limit: i64) -> Vec<(String, ClaimRow)> {
-        oldest_waiters_in(&names.from, &names.end, limit).select((claims::resource, ClaimRow::as_select())).load(c)
-    }
-    fn count_enqueued_before_in(c, names: &NameRange, before: i64) -> i64 {
-        enqueued_before_in(&names.from, &names.end, before).count().get_result(c)
+    fn count_enqueued_before(c, names: &NameRange, before: i64) -> i64 {
+        enqueued_before(&names.from, &names.end, before).count().get_result(c)
     }
     /// The exclusive leases of each principal on names in this range.
     fn exclusive_leases_in(c, names: &NameRange) -> Vec<(Option<String>, i64)> {
@@ -176,22 +172,44 @@ fn resource<'a>(name: &'a str) -> _ {
 }
 
 #[auto_type]
-fn resource_page<'a>(
-    from: &'a str,
-    after: &'a str,
-    end: &'a str,
-    min_holders: i64,
-    min_waiters: i64,
-    limit: i64,
-) -> _ {
-    resources::table
-        .filter(resources::name.ge(from))
-        .filter(resources::name.gt(after))
-        .filter(resources::name.lt(end))
-        .filter(resources::holder_count.ge(min_holders))
-        .filter(resources::queue_len.ge(min_waiters))
-        .order(resources::name)
-        .limit(limit)
+fn named<'a>(from: &'a str, end: &'a str) -> _ {
+    resources::table.filter(resources::name.ge(from)).filter(resources::name.lt(end))
+}
+
+/// The resources that are held. The conditions of this and the next function are those
+/// of SQLite's partial indexes, and without parameters, so that SQLite knows that an
+/// index has the rows.
+#[auto_type]
+fn held<'a>(from: &'a str, end: &'a str) -> _ {
+    let held: SqlLiteral<Bool> = sql("resources.holder_count > 0");
+    let named: named<'a> = named(from, end);
+    named.filter(held)
+}
+
+/// The resources with waiters.
+#[auto_type]
+fn queued<'a>(from: &'a str, end: &'a str) -> _ {
+    let queued: SqlLiteral<Bool> = sql("resources.queue_len > 0");
+    let named: named<'a> = named(from, end);
+    named.filter(queued)
+}
+
+#[auto_type]
+fn resource_page<'a>(from: &'a str, after: &'a str, end: &'a str, limit: i64) -> _ {
+    let named: named<'a> = named(from, end);
+    named.filter(resources::name.gt(after)).order(resources::name).limit(limit)
+}
+
+#[auto_type]
+fn held_page<'a>(from: &'a str, after: &'a str, end: &'a str, limit: i64) -> _ {
+    let held: held<'a> = held(from, end);
+    held.filter(resources::name.gt(after)).order(resources::name).limit(limit)
+}
+
+#[auto_type]
+fn queued_page<'a>(from: &'a str, after: &'a str, end: &'a str, limit: i64) -> _ {
+    let queued: queued<'a> = queued(from, end);
+    queued.filter(resources::name.gt(after)).order(resources::name).limit(limit)
 }
 
 #[auto_type]
@@ -200,65 +218,51 @@ fn floor(bucket: i64) -> _ {
 }
 
 #[auto_type]
-fn totals() -> _ {
-    let held: SqlLiteral<BigInt> = sql("count(CASE WHEN holder_count > 0 THEN 1 END)");
+fn count_held<'a>(from: &'a str, end: &'a str) -> _ {
+    let held: held<'a> = held(from, end);
+    let resources: SqlLiteral<BigInt> = sql("count(*)");
     let leases: SqlLiteral<BigInt> = sql("CAST(coalesce(sum(holder_count), 0) AS BIGINT)");
-    let waiting: SqlLiteral<BigInt> = sql("CAST(coalesce(sum(queue_len), 0) AS BIGINT)");
-    resources::table
-        .filter(resources::holder_count.gt(0_i64).or(resources::queue_len.gt(0_i64)))
-        .select((held, leases, waiting))
+    held.select((resources, leases))
 }
 
 #[auto_type]
-fn longest_queues(limit: i64) -> _ {
-    resources::table
-        .filter(resources::queue_len.gt(0_i64))
-        .order((resources::queue_len.desc(), resources::name))
-        .limit(limit)
+fn count_waiters<'a>(from: &'a str, end: &'a str) -> _ {
+    let queued: queued<'a> = queued(from, end);
+    let waiters: SqlLiteral<BigInt> = sql("CAST(coalesce(sum(queue_len), 0) AS BIGINT)");
+    queued.select(waiters)
 }
 
 #[auto_type]
-fn oldest_waiters(limit: i64) -> _ {
+fn longest_queues<'a>(from: &'a str, end: &'a str, limit: i64) -> _ {
+    let queued: queued<'a> = queued(from, end);
+    queued.order((resources::queue_len.desc(), resources::name)).limit(limit)
+}
+
+#[auto_type]
+fn waiting_claims<'a>(from: &'a str, end: &'a str) -> _ {
     claims::table
+        .filter(claims::resource.ge(from))
+        .filter(claims::resource.lt(end))
         .filter(claims::ticket.is_not_null())
-        .order((claims::enqueued_at, claims::resource, claims::ticket))
-        .limit(limit)
 }
 
 #[auto_type]
-fn enqueued_before(before: i64) -> _ {
-    claims::table.filter(claims::ticket.is_not_null()).filter(claims::enqueued_at.lt(before))
+fn oldest_waiters<'a>(from: &'a str, end: &'a str, limit: i64) -> _ {
+    let waiting: waiting_claims<'a> = waiting_claims(from, end);
+    waiting.order((claims::enqueued_at, claims::resource, claims::ticket)).limit(limit)
 }
 
 #[auto_type]
-fn totals_in<'a>(from: &'a str, end: &'a str) -> _ {
-    totals().filter(resources::name.ge(from)).filter(resources::name.lt(end))
-}
-
-#[auto_type]
-fn longest_queues_in<'a>(from: &'a str, end: &'a str, limit: i64) -> _ {
-    let all: longest_queues = longest_queues(limit);
-    all.filter(resources::name.ge(from)).filter(resources::name.lt(end))
-}
-
-#[auto_type]
-fn oldest_waiters_in<'a>(from: &'a str, end: &'a str, limit: i64) -> _ {
-    let all: oldest_waiters = oldest_waiters(limit);
-    all.filter(claims::resource.ge(from)).filter(claims::resource.lt(end))
-}
-
-#[auto_type]
-fn enqueued_before_in<'a>(from: &'a str, end: &'a str, before: i64) -> _ {
-    let all: enqueued_before = enqueued_before(before);
-    all.filter(claims::resource.ge(from)).filter(claims::resource.lt(end))
+fn enqueued_before<'a>(from: &'a str, end: &'a str, before: i64) -> _ {
+    let waiting: waiting_claims<'a> = waiting_claims(from, end);
+    waiting.filter(claims::enqueued_at.lt(before))
 }
 
 #[auto_type]
 fn exclusive_leases_in<'a>(from: &'a str, end: &'a str) -> _ {
     let count: SqlLiteral<BigInt> = sql("count(*)");
-    resources::table
-        .filter(resources::name.ge(from))
-        .filter(resources::name.lt(end))
+    let named: named<'a> = named(from, end);
+    named
         .filter(resources::holder_principal.is_not_null())
         .group_by(resources::holder_principal)
         .select((resources::holder_principal, count))
@@ -278,12 +282,8 @@ fn shared_leases_in<'a>(from: &'a str, end: &'a str) -> _ {
 #[auto_type]
 fn waiters_in<'a>(from: &'a str, end: &'a str) -> _ {
     let count: SqlLiteral<BigInt> = sql("count(*)");
-    claims::table
-        .filter(claims::resource.ge(from))
-        .filter(claims::resource.lt(end))
-        .filter(claims::ticket.is_not_null())
-        .group_by(claims::principal)
-        .select((claims::principal, count))
+    let waiting: waiting_claims<'a> = waiting_claims(from, end);
+    waiting.group_by(claims::principal).select((claims::principal, count))
 }
 
 #[auto_type]
@@ -330,3 +330,6 @@ impl ClaimRowKey {
         after.cloned().unwrap_or_else(first)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,17 +70,16 @@ pub(super) fn list(
     query: &ListQuery,
     names: &Names,
 ) -> Result<(Vec<ResourceView>, bool), StoreError> {
-    let (min_holders, min_waiters) = match query.state {
-        StateFilter::Held => (1, 0),
-        StateFilter::Waiting => (0, 1),
-        StateFilter::All => (0, 0),
-    };
     // No name is empty.
     let after = query.after.as_deref().unwrap_or_default();
     let mut rows = Vec::new();
     for range in names.with_prefix(&query.prefix, after) {
         let limit = query.limit.saturating_sub(rows.len()) as i64;
-        rows.extend(connection.resource_page(&range, after, min_holders, min_waiters, limit)?);
+        rows.extend(match query.state {
+            StateFilter::Held => connection.held_page(&range, after, limit)?,
+            StateFilter::Waiting => connection.queued_page(&range, after, limit)?,
+            StateFilter::All => connection.resource_page(&range, after, limit)?,
+        });
         if rows.len() == query.limit {
             break;
         }
@@ -127,33 +126,25 @@ pub(super) fn lock_counts(
     long: Micros,
     names: &Names,
 ) -> Result<LockCounts, StoreError> {
-    let (mut totals, mut long_waits, mut contended, mut oldest) = ((0, 0, 0), 0, Vec::new(), Vec::new());
-    match names {
-        Names::All => {
-            totals = connection.totals()?;
-            contended = connection.longest_queues(TOP)?;
-            oldest = connection.oldest_waiters(TOP)?;
-            long_waits = connection.count_enqueued_before(long.0)?;
-        }
-        Names::In(ranges) => {
-            for range in ranges {
-                let (held, leases, waiting) = connection.totals_in(range)?;
-                totals = (totals.0 + held, totals.1 + leases, totals.2 + waiting);
-                contended.extend(connection.longest_queues_in(range, TOP)?);
-                oldest.extend(connection.oldest_waiters_in(range, TOP)?);
-                long_waits += connection.count_enqueued_before_in(range, long.0)?;
-            }
-            contended.sort_by(|a, b| b.queue_len.cmp(&a.queue_len).then_with(|| a.name.cmp(&b.name)));
-            contended.truncate(TOP as usize);
-            oldest.sort_by_key(|(_, row)| row.enqueued_at());
-            oldest.truncate(TOP as usize);
-        }
+    let ((mut held, mut leases), mut waiting, mut long_waits) = ((0, 0), 0, 0);
+    let (mut contended, mut oldest) = (Vec::new(), Vec::new());
+    for range in names.with_prefix("", "") {
+        let (more_held, more_leases) = connection.count_held(&range)?;
+        (held, leases) = (held + more_held, leases + more_leases);
+        waiting += connection.count_waiters(&range)?;
+        contended.extend(connection.longest_queues(&range, TOP)?);
+        oldest.extend(connection.oldest_waiters(&range, TOP)?);
+        long_waits += connection.count_enqueued_before(&range, long.0)?;
     }
+    contended.sort_by(|a, b| b.queue_len.cmp(&a.queue_len).then_with(|| a.name.cmp(&b.name)));
+    contended.truncate(TOP as usize);
+    oldest.sort_by_key(|(_, row)| row.enqueued_at());
+    oldest.truncate(TOP as usize);
     let count = |number: i64| u64::try_from(number).unwrap_or(0);
     Ok(LockCounts {
-        held: count(totals.0),
-        leases: count(totals.1),
-        waiting: count(totals.2),
+        held: count(held),
+        leases: count(leases),
+        waiting: count(waiting),
         long_waits: count(long_waits),
         oldest: oldest
             .into_iter()

@@ -49,7 +49,7 @@ diesel::table! {
     }
 }
 
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/sqlite");
+pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/sqlite");
 
 /// Commits survive a power failure (`FULL`), and readers don't block on them
 /// (`WAL`). A checkpoint stops the writer for two more syncs, so there is one

@@ -1,0 +1,97 @@
+//! How long a page of held locks takes among many names that nobody holds, beside the
+//! same page among few, and the same for the page of contended locks.
+//!
+//! `cargo bench -p dlm-server --bench lists -- [names]`, by default 400,000. The
+//! databases are SQLite files with full sync.
+
+mod service;
+
+use std::time::{Duration, Instant};
+
+use dlm_protocol::{AcquireRequest, ReleaseRequest, StateFilter, Ttl, Wait};
+use dlm_server::{ListQuery, Operation, Outcome, Principal, Service};
+use service::{acquire, block_on, open};
+
+const FEW: usize = 1_000;
+/// Of all names, as many as a page has are held; one of ten of these has a waiter.
+const HELD: usize = 100;
+const ROUNDS: usize = 50;
+/// How many callers create the names.
+const CALLERS: usize = 256;
+
+fn main() {
+    let names = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(400_000);
+    block_on(async move {
+        let worlds = [world(FEW).await, world(names).await];
+        for state in [StateFilter::Held, StateFilter::Waiting] {
+            let mut times = [const { Vec::new() }; 2];
+            for _ in 0..ROUNDS {
+                for ((_directory, service), times) in worlds.iter().zip(&mut times) {
+                    times.push(page(service, state).await);
+                }
+            }
+            let [few, many] = times.map(median);
+            let (few, many) = (few.as_secs_f64() * 1e3, many.as_secs_f64() * 1e3);
+            println!(
+                "page of {state:?}: {few:.2} ms among {FEW} names, {many:.2} ms among {names}, ratio {:.2}",
+                many / few
+            );
+        }
+        for (_, service) in worlds {
+            service.close().await;
+        }
+    });
+}
+
+/// A service that has seen this many names.
+async fn world(names: usize) -> (tempfile::TempDir, Service) {
+    let (directory, service) = open().await;
+    let mut callers = tokio::task::JoinSet::new();
+    for caller in 0..CALLERS {
+        let service = service.clone();
+        callers.spawn(async move {
+            for name in (caller..names).step_by(CALLERS) {
+                one_name(&service, name, names).await;
+            }
+        });
+    }
+    while let Some(done) = callers.join_next().await {
+        done.expect("a caller");
+    }
+    (directory, service)
+}
+
+/// Acquires a name, and releases it unless it is one that stays held.
+async fn one_name(service: &Service, index: usize, names: usize) {
+    let name = format!("orders/{index:07}");
+    let held = index.is_multiple_of(names / HELD);
+    let ttl_ms = Ttl::from_millis(3_600_000).expect("a TTL");
+    let request = AcquireRequest { ttl_ms, ..AcquireRequest::default() };
+    let (resource, reply) = acquire(service, &name, request.clone()).await;
+    let Ok(Outcome::Lease(lease)) = reply else { panic!("a free lock was not granted: {reply:?}") };
+    if !held {
+        let release = Operation::Release { resource, request: ReleaseRequest { lease_id: lease.lease_id } };
+        service.call(&Principal::anonymous(), release).await.expect("a release");
+    } else if index.is_multiple_of(names / HELD * 10) {
+        let service = service.clone();
+        let wait_ms = Wait::MAX;
+        // It waits to the end.
+        tokio::spawn(async move { acquire(&service, &name, AcquireRequest { wait_ms, ..request }).await });
+    }
+}
+
+async fn page(service: &Service, state: StateFilter) -> Duration {
+    let query = ListQuery { prefix: String::new(), state, limit: HELD, after: None };
+    let began = Instant::now();
+    let reply = service.call(&Principal::anonymous(), Operation::List(query)).await;
+    let took = began.elapsed();
+    let Ok(Outcome::Locks(page)) = reply else { panic!("no page: {reply:?}") };
+    let expected = if state == StateFilter::Held { HELD } else { HELD / 10 };
+    assert_eq!(page.locks.len(), expected, "the page shows all of these locks");
+    took
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
