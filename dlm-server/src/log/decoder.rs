@@ -66,9 +66,10 @@ impl LogDecoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::RowEvents;
 
     fn row(position: i64, events: &str) -> LogRow {
-        LogRow { position, events: events.to_owned() }
+        LogRow { position, events: RowEvents::Json(events.to_owned()) }
     }
 
     #[test]

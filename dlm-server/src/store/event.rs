@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use dlm_engine::{Event, EventKind, Mode};
+use dlm_engine::{Event, EventKind, Micros, Mode};
 use serde::{Deserialize, Serialize};
 
+use super::sqlite::decode_events;
 use super::{LogRow, Name, StoreError};
 
 /// One event of the log. Its cursor is not stored: it follows from the row's
@@ -86,12 +87,35 @@ pub(super) fn to_json(events: &[(Name, Event)]) -> Result<String, StoreError> {
     serde_json::to_string(&events).map_err(|error| StoreError::Rejected(error.to_string()))
 }
 
+/// The events of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RowEvents {
+    /// A JSON array.
+    Json(String),
+    /// The encoding of SQLite's journal, and the instant of the batch.
+    Encoded { at: Micros, data: Vec<u8> },
+}
+
+impl RowEvents {
+    /// How many bytes they take.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Json(text) => text.len(),
+            Self::Encoded { data, .. } => data.len(),
+        }
+    }
+}
+
 impl LogRow {
     /// Decodes the events of a row.
     pub(crate) fn decode(&self) -> Result<Vec<LoggedEvent<'_>>, StoreError> {
-        serde_json::from_str(&self.events).map_err(|error| {
+        let failed = |error: &dyn std::fmt::Display| {
             StoreError::Corrupt(format!("log row {} can't be decoded: {error}", self.position))
-        })
+        };
+        match &self.events {
+            RowEvents::Json(text) => serde_json::from_str(text).map_err(|error| failed(&error)),
+            RowEvents::Encoded { at, data } => decode_events(*at, data).map_err(|error| failed(&error)),
+        }
     }
 }
 

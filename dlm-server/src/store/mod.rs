@@ -41,7 +41,7 @@ use dlm_engine::{Claim, ClaimChange, ClaimKey, Event, Micros, Need, ReplicaId, R
 pub(crate) use cluster::{Cluster, Heartbeat, PeerMessage, WaitId};
 pub use error::OpenError;
 pub(crate) use error::{NOT_AVAILABLE, StoreError};
-pub(crate) use event::{LoggedEvent, event_kind};
+pub(crate) use event::{LoggedEvent, RowEvents, event_kind};
 pub(crate) use names::Names;
 pub use read::ListQuery;
 pub(crate) use read::{

@@ -7,6 +7,7 @@ use dlm_engine::{Claim, ClaimKey, Micros};
 use dlm_protocol::StateFilter;
 use dlm_protocol::limits::MAX_HOLDERS_BYTES;
 
+use super::event::RowEvents;
 use super::names::Names;
 use super::{ClaimRowKey, Name, StoreError};
 
@@ -103,7 +104,7 @@ pub(crate) struct LogPage {
 /// One row of the event log: the events of a batch.
 pub(crate) struct LogRow {
     pub(crate) position: i64,
-    pub(crate) events: String,
+    pub(crate) events: RowEvents,
 }
 
 /// What the sweeper has to end.
@@ -200,7 +201,7 @@ pub(crate) fn for_each_row(
     while from <= to {
         let page = reader.log(from, to - from + 1)?;
         for row in page.rows.iter().take_while(|row| row.position <= to) {
-            bytes += row.events.len();
+            bytes += row.events.bytes();
             each(row);
         }
         match page.rows.last() {

@@ -17,7 +17,7 @@ use super::bulk;
 use crate::clock::since_boot;
 use crate::store::read::LOG_PAGE_BYTES;
 use crate::store::statement::statements;
-use crate::store::{LogHead, LogPage, LogRow, LogTrim, OldLogRow, StoreError};
+use crate::store::{LogHead, LogPage, LogRow, LogTrim, OldLogRow, RowEvents, StoreError};
 
 /// Most batches that are assigned a position in one transaction.
 const MAX_ASSIGNED: i64 = 10_000;
@@ -87,8 +87,11 @@ pub(super) fn read(connection: &mut PqConnection, from: i64, limit: i64) -> Resu
     let params = vec![from.into(), limit.into(), (LOG_PAGE_BYTES as i64).into()];
     let rows: Vec<(i64, String)> = bulk::load::<ReadLog, _>(connection, params)?;
     let (head, _, trimmed) = ends(connection)?;
-    let rows: Vec<_> = rows.into_iter().map(|(position, events)| LogRow { position, events }).collect();
-    let size: usize = rows.iter().map(|row| row.events.len()).sum();
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|(position, events)| LogRow { position, events: RowEvents::Json(events) })
+        .collect();
+    let size: usize = rows.iter().map(|row| row.events.bytes()).sum();
     let more = size >= LOG_PAGE_BYTES || rows.len() as i64 == limit;
     Ok(LogPage { rows, more, head: LogHead(head), trimmed })
 }

@@ -3,7 +3,9 @@
 //!
 //! - `writer`: the connection of the only writer
 //! - `claims`: how it writes claims; `fixed`: its statements, prepared once
+//! - `journal`: what a batch commits, until the tables have it
 //! - `reader`: a pool of read-only connections
+//! - `log_page`: reads the event log
 //! - `clock_row`: from where the next run continues the deciding clock
 //! - `lock`: the exclusive lock on the file
 
@@ -12,6 +14,7 @@ mod clock_row;
 mod fixed;
 mod journal;
 mod lock;
+mod log_page;
 mod reader;
 mod writer;
 
@@ -31,6 +34,7 @@ use super::single_node::SingleNode;
 use super::{Identity, OpenError, OpenStore, Store, StoreError, TaskReaders};
 use crate::clock::Clock;
 use crate::store::schema::{meta, tickets, writers};
+pub(super) use journal::decode_events;
 use reader::SqliteReader;
 
 diesel::table! {

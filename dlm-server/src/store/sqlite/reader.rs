@@ -3,20 +3,18 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use diesel::connection::{DefaultLoadingMode, SimpleConnection};
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
-use diesel::sql_types::{BigInt, Binary, Text};
+use diesel::sql_types::{BigInt, Text};
 use dlm_engine::{ClaimKey, Micros};
 
 use super::lock::DatabaseLock;
-use super::{BUSY_TIMEOUT, DatabasePath, PRAGMAS, log, log_trimmed, set_busy_timeout};
+use super::{BUSY_TIMEOUT, DatabasePath, PRAGMAS, log, log_page, log_trimmed, set_busy_timeout};
 use crate::clock::Clock;
-use crate::store::read::LOG_PAGE_BYTES;
-use crate::store::schema::writers;
 use crate::store::{
-    ClaimRowKey, ClaimTotals, DueWork, KeyDeletion, KeyRange, ListQuery, LockCounts, LogHead, LogPage,
-    LogRow, Name, Names, READERS, Reader, ResourcePage, ResourceView, StoreError, views,
+    ClaimRowKey, ClaimTotals, DueWork, KeyDeletion, KeyRange, ListQuery, LockCounts, LogHead, LogPage, Name,
+    Names, READERS, Reader, ResourcePage, ResourceView, StoreError, views,
 };
 
 pub(super) struct SqliteReader {
@@ -103,7 +101,7 @@ impl Reader for SqliteReader {
     }
 
     fn view(&self, name: &Name) -> Result<(ResourceView, LogHead), StoreError> {
-        self.read(|connection| Ok((views::view(connection, name)?, head(connection)?)))
+        self.read(|connection| Ok((views::view(connection, name)?, log_page::head(connection)?)))
     }
 
     fn queue_position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError> {
@@ -113,7 +111,7 @@ impl Reader for SqliteReader {
     fn list(&self, query: &ListQuery, names: &Names) -> Result<ResourcePage, StoreError> {
         self.read(|connection| {
             let (views, more) = views::list(connection, query, names)?;
-            Ok(ResourcePage { views, more, head: head(connection)? })
+            Ok(ResourcePage { views, more, head: log_page::head(connection)? })
         })
     }
 
@@ -130,28 +128,7 @@ impl Reader for SqliteReader {
     }
 
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {
-        self.read(|connection| {
-            // As bytes: a damaged row need not be text, and must not fail the read
-            // of the others.
-            let bytes = diesel::dsl::sql::<Binary>("CAST(data AS BLOB)");
-            let query = log::table
-                .filter(log::position.ge(from))
-                .order(log::position)
-                .limit(limit)
-                .select((log::position, bytes));
-            let (mut rows, mut size) = (Vec::new(), 0);
-            for row in query.load_iter::<(i64, Vec<u8>), DefaultLoadingMode>(connection)? {
-                let (position, events) = row?;
-                size += events.len();
-                rows.push(LogRow { position, events: String::from_utf8_lossy(&events).into_owned() });
-                if size >= LOG_PAGE_BYTES {
-                    break;
-                }
-            }
-            let more = size >= LOG_PAGE_BYTES || rows.len() as i64 == limit;
-            let trimmed = log_trimmed::table.select(log_trimmed::position).first(connection)?;
-            Ok(LogPage { rows, more, head: head(connection)?, trimmed })
-        })
+        self.read(|connection| log_page::read(connection, from, limit))
     }
 
     fn due_work(&self, behind: Duration, limit: i64) -> Result<DueWork, StoreError> {
@@ -230,9 +207,4 @@ pub(super) fn log_upto(connection: &mut SqliteConnection) -> Result<i64, StoreEr
         Some(upto) => Ok(upto),
         None => Ok(log_trimmed::table.select(log_trimmed::upto).first(connection)?),
     }
-}
-
-fn head(connection: &mut SqliteConnection) -> Result<LogHead, StoreError> {
-    let last: Option<i64> = writers::table.select(diesel::dsl::max(writers::batch)).first(connection)?;
-    Ok(LogHead(last.unwrap_or(0)))
 }

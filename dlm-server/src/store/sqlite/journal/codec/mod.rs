@@ -120,16 +120,27 @@ pub(in crate::store::sqlite) struct DecodedClaim {
 ///
 /// It never panics, whatever the bytes are.
 pub(in crate::store::sqlite) fn decode(at: Micros, data: &[u8]) -> Result<DecodedBatch, CodecError> {
+    let (events, mut changes) = split(at, data)?;
+    let names = match events.is_empty() {
+        true => Vec::new(),
+        false => event::names(&mut section::decode(at, &data[events.clone()])?)?,
+    };
+    let writes = change::decode(&mut changes, &names)?;
+    Ok(DecodedBatch { writes, events })
+}
+
+/// The part of a journal row that moves to the log; empty if there are no events.
+pub(in crate::store::sqlite) fn events_of(at: Micros, data: &[u8]) -> Result<Range<usize>, CodecError> {
+    split(at, data).map(|(events, _)| events)
+}
+
+/// Where the events of a journal row are, and its changes.
+fn split(at: Micros, data: &[u8]) -> Result<(Range<usize>, Input<'_>), CodecError> {
     let mut input = section::decode(at, data)?;
     let length = input.length()?;
     let start = data.len() - input.left();
-    let events = input.take(length)?;
-    let names = match events.is_empty() {
-        true => Vec::new(),
-        false => event::names(&mut section::decode(at, events)?)?,
-    };
-    let writes = change::decode(&mut input, &names)?;
-    Ok(DecodedBatch { writes, events: start..start + length })
+    input.take(length)?;
+    Ok((start..start + length, input))
 }
 
 /// Decodes the events of a batch of this instant: the part of a journal row that moves to
@@ -139,6 +150,5 @@ pub(in crate::store::sqlite) fn decode(at: Micros, data: &[u8]) -> Result<Decode
 ///
 /// It never panics, whatever the bytes are.
 pub(in crate::store) fn decode_events(at: Micros, data: &[u8]) -> Result<Vec<LoggedEvent<'_>>, CodecError> {
-    let mut input: Input<'_> = section::decode(at, data)?;
-    event::decode(&mut input)
+    event::decode(&mut section::decode(at, data)?)
 }
