@@ -12,6 +12,7 @@ use super::rows::{cancel_code, end_code};
 pub(super) struct ClaimRecord<'a> {
     resource: &'a str,
     pub(super) claim: &'a Claim,
+    mode: Mode,
     check_at: Option<Micros>,
     request: Option<&'a Request>,
     entry: Option<&'a QueueEntry>,
@@ -21,11 +22,16 @@ pub(super) struct ClaimRecord<'a> {
 
 impl<'a> ClaimRecord<'a> {
     pub(super) fn new(resource: &'a str, change: &'a ClaimChange) -> Self {
-        let claim = &*change.claim;
+        Self::of(resource, &change.claim, change.claim.mode(), change.check_at)
+    }
+
+    /// A claim whose request may not be at hand. `mode` is that of the request.
+    pub(super) fn of(resource: &'a str, claim: &'a Claim, mode: Mode, check_at: Option<Micros>) -> Self {
         Self {
             resource,
             claim,
-            check_at: change.check_at,
+            mode,
+            check_at,
             request: claim.request.as_deref(),
             entry: claim.queue_entry(),
             lease: claim.lease(),
@@ -91,7 +97,7 @@ const TERM_AT: ClaimColumn = int("term_at", |record| record.lease.map(|lease| le
 const TTL_MS: ClaimColumn = int("ttl_ms", |record| record.lease.map(|lease| lease.ttl_ms as i64));
 const EXPIRES_AT: ClaimColumn = int("expires_at", |record| record.lease.map(|lease| lease.expires_at.0));
 const SHARED_TOKEN: ClaimColumn = int("shared_token", |record| {
-    record.token().filter(|_| record.tombstone.is_none() && record.claim.mode() == Mode::Shared)
+    record.token().filter(|_| record.tombstone.is_none() && record.mode == Mode::Shared)
 });
 const ENDED_AT: ClaimColumn =
     int("ended_at", |record| record.tombstone.map(|tombstone| tombstone.ended_at.0));
@@ -136,14 +142,22 @@ pub(super) const STATE: [ClaimColumn; 18] = [
 pub(super) const ALL: [ClaimColumn; 26] = concat(concat::<3, 5, 8>(KEY, REQUEST), STATE);
 
 /// The columns of a lease that was granted without a wait. The others are NULL.
-pub(super) const NEW_LEASE: [ClaimColumn; 14] =
-    concat(concat::<3, 5, 8>(KEY, REQUEST), [TOKEN, GRANTED_AT, TERM_AT, TTL_MS, EXPIRES_AT, SHARED_TOKEN]);
+pub(super) const NEW_LEASE: [ClaimColumn; 14] = concat(UNSHARED_LEASE, [SHARED_TOKEN]);
+
+/// The columns of a lease that was granted without a wait and has ended, unless it was
+/// force-released. The others are NULL.
+pub(super) const ENDED_LEASE: [ClaimColumn; 17] = concat(UNSHARED_LEASE, END);
+
+const UNSHARED_LEASE: [ClaimColumn; 13] =
+    concat(concat::<3, 5, 8>(KEY, REQUEST), [TOKEN, GRANTED_AT, TERM_AT, TTL_MS, EXPIRES_AT]);
 
 /// What a renewal changes.
 pub(super) const RENEWAL: [ClaimColumn; 3] = [TERM_AT, TTL_MS, EXPIRES_AT];
 
-/// What the end of an exclusive lease changes, unless it was force-released.
-pub(super) const END: [ClaimColumn; 4] = [ENDED_AT, END_REASON, CURRENT_TOKEN, CANCEL];
+const END: [ClaimColumn; 4] = [ENDED_AT, END_REASON, CURRENT_TOKEN, CANCEL];
+
+/// What renewals and the end of an exclusive lease change, unless it was force-released.
+pub(super) const RENEWALS_AND_END: [ClaimColumn; 7] = concat(RENEWAL, END);
 
 /// Both lists in one.
 pub(super) const fn concat<const A: usize, const B: usize, const N: usize>(

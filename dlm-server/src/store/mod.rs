@@ -35,6 +35,7 @@ mod tickets;
 mod views;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dlm_engine::{Claim, ClaimChange, ClaimKey, Event, Micros, Need, ReplicaId, Resource, RowChange};
 
@@ -280,6 +281,22 @@ pub(crate) trait Store: Send {
 
     /// The number of this writer's last committed batch, from the marker row.
     fn last_batch(&mut self) -> Result<i64, StoreError>;
+
+    /// Brings a part of the stored tables up to date with the committed batches, if that is
+    /// due. Returns when to call it again; `None` if they are up to date. Nothing that was
+    /// committed depends on it.
+    ///
+    /// # Errors
+    ///
+    /// If the database rejects it for good: the server must stop.
+    fn settle(&mut self) -> Result<Option<Duration>, StoreError> {
+        Ok(None)
+    }
+
+    /// Brings all tables up to date, before the server stops.
+    fn finish(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Deletes old keys, in a transaction of its own. Returns the number of
     /// deleted claims.

@@ -120,7 +120,7 @@ impl WriterState {
     fn foreign_writer(&mut self) {
         tracing::error!("another server has written to the database; this server stops");
         self.cache.clear();
-        self.foreign_writer = true;
+        self.must_stop = true;
     }
 
     fn fail(&mut self, tasks: Vec<Task>, error: &OperationError) {

@@ -42,8 +42,10 @@ pub(super) struct WriterState {
     /// Tasks that did not fit into the last batch.
     pub(super) kept: DeferredTasks,
     pub(super) recovery: Recovery,
-    /// Another server has written to the database: the writer must stop.
-    pub(super) foreign_writer: bool,
+    /// No reply can be trusted any more, or nothing can be stored: the writer must stop.
+    pub(super) must_stop: bool,
+    /// When to have the store settle again, since boot; `Duration::MAX` if it has.
+    pub(super) settle_at: Duration,
     pub(super) parked: Arc<Parked>,
     pub(super) anonymous_claims: Arc<AnonymousClaims>,
     pub(super) lease_watchers: Arc<LeaseWatchers>,
@@ -64,6 +66,13 @@ impl WriterState {
             self.wait(inbox);
             self.turn(inbox);
             self.pace.delivered(since_boot());
+            self.settle();
+        }
+        if !self.must_stop
+            && let Err(error) = self.store.finish()
+        {
+            // The next start does it.
+            tracing::warn!(%error, "tables not brought up to date");
         }
         tracing::debug!("writer stopped");
     }
@@ -80,14 +89,26 @@ impl WriterState {
     }
 
     fn is_done(&self, inbox: &Inbox) -> bool {
-        self.foreign_writer || inbox.is_finished() && self.deferred.is_empty() && !self.kept.have_callers()
+        self.must_stop || inbox.is_finished() && self.deferred.is_empty() && !self.kept.have_callers()
     }
 
     /// How long to wait for a job: tasks left by earlier batches run between any two.
     fn patience(&self) -> Duration {
         match self.deferred.is_empty() && self.kept.is_empty() {
-            true => self.recovery.patience(),
+            true => self.recovery.patience().min(self.settle_at.saturating_sub(since_boot())),
             false => Duration::ZERO,
+        }
+    }
+
+    /// Brings a part of the stored tables up to date, once the replies of a batch have left.
+    fn settle(&mut self) {
+        self.progress.begin_step();
+        match self.store.settle() {
+            Ok(pause) => self.settle_at = pause.map_or(Duration::MAX, |pause| since_boot() + pause),
+            Err(error) => {
+                tracing::error!(%error, "tables can't be brought up to date; this server stops");
+                self.must_stop = true;
+            }
         }
     }
 

@@ -8,12 +8,12 @@ use diesel::RunQueryDsl;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::query_dsl::methods::LoadQuery;
 use diesel::result::QueryResult;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use crate::store::claim_columns::{
-    ALL, ClaimColumn, ClaimRecord, END, Getter, KEY, NEW_LEASE, RENEWAL, STATE, concat, list, names,
-    placeholders,
+    ALL, ClaimColumn, ClaimRecord, ENDED_LEASE, Getter, KEY, NEW_LEASE, RENEWAL, RENEWALS_AND_END, STATE,
+    concat, list, names, placeholders,
 };
 use crate::store::rows::{CLAIM_ROW, ClaimRowTypes, RESOURCE_ROW, ResourceRowTypes};
 use crate::store::statement::{Sql, Statement, bind_all, statements};
@@ -23,6 +23,7 @@ use crate::store::statement::{Sql, Statement, bind_all, statements};
 pub(super) enum Value<'a> {
     Int(Option<i64>),
     Text(Option<&'a str>),
+    Blob(&'a [u8]),
 }
 
 impl From<i64> for Value<'_> {
@@ -108,21 +109,38 @@ impl<S: Statement, const N: usize> QueryFragment<Sqlite> for Fixed<'_, S, N> {
         bind_all(S::sql(), &self.values, out, |out, value| match value {
             Value::Int(value) => out.push_bind_param::<Nullable<BigInt>, _>(value),
             Value::Text(value) => out.push_bind_param::<Nullable<Text>, _>(value),
+            Value::Blob(value) => out.push_bind_param::<Binary, _>(value),
         })
     }
 }
 
 statements! {
+    Begin -> () = "BEGIN IMMEDIATE";
+    Commit -> () = "COMMIT";
+    InsertJournal -> () = "INSERT INTO journal (position, at, upto, data) VALUES (?, ?, ?, ?)";
+    /// The position of the last batch of any server on this file.
+    LastBatch -> BigInt = "SELECT coalesce((SELECT position FROM journal ORDER BY position DESC LIMIT 1), \
+        (SELECT batch FROM writers WHERE id = ?), 0)";
+    DeleteJournal -> () = "DELETE FROM journal WHERE position <= ?";
+    /// The row may be there, if the transaction that moved it committed without a reply.
+    InsertLog -> () = "REPLACE INTO log (position, at, upto, data) VALUES (?, ?, ?, ?)";
+    MarkBatch -> () = "INSERT INTO writers (id, batch, at) VALUES (?, ?, ?) \
+        ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = excluded.at";
     UpdateResource -> () = "UPDATE resources SET version = ?, token = ?, touched_at = ?, queue_len = ?, \
         holder_count = ?, holder_principal = ?, holder_key = ? WHERE name = ?";
     UpdateResourceAndCheck -> () = "UPDATE resources SET version = ?, token = ?, touched_at = ?, queue_len = ?, \
         holder_count = ?, holder_principal = ?, holder_key = ?, check_at = ? WHERE name = ?";
     InsertResource -> () = "INSERT INTO resources (version, token, touched_at, queue_len, holder_count, \
         holder_principal, holder_key, check_at, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    InsertLog -> () = "INSERT INTO log (position, at, upto, data) VALUES (?, ?, ?, ?)";
-    ReadMarker -> BigInt = "SELECT batch FROM writers WHERE id = ?";
-    MarkBatch -> () = "INSERT INTO writers (id, batch, at) VALUES (?, ?, ?) \
-        ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = excluded.at";
+    UpsertResource -> () = "REPLACE INTO resources (version, token, touched_at, queue_len, holder_count, \
+        holder_principal, holder_key, check_at, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    DeleteResource -> () = "DELETE FROM resources WHERE name = ?";
+    RaiseFloor -> () = "INSERT INTO floors (bucket, token, version) VALUES (?, ?, ?) ON CONFLICT (bucket) DO UPDATE \
+        SET token = max(token, excluded.token), version = max(version, excluded.version)";
+    /// A row for any of the claims with the keys in a JSON array of `[key, resource, principal]`.
+    FindClaim -> BigInt = "SELECT 1 FROM json_each(?) AS asked CROSS JOIN claims \
+        ON claims.key = asked.value ->> 0 AND claims.resource = asked.value ->> 1 \
+        AND claims.principal = asked.value ->> 2 LIMIT 1";
 }
 
 /// Loads the resources with the names in a JSON array.
@@ -190,15 +208,21 @@ macro_rules! claim_statements {
 claim_statements! {
     InsertClaim: 26 = insert(ALL);
     InsertLease: 14 = insert(NEW_LEASE);
+    InsertEnded: 17 = insert(ENDED_LEASE);
     UpdateClaim: 21 = update(concat(STATE, KEY));
+    UpsertClaim: 26 = upsert(ALL);
     /// Touches no index.
     RenewClaim: 6 = update(concat(RENEWAL, KEY));
     /// Touches no index.
-    EndClaim: 7 = update(concat(END, KEY));
+    EndClaim: 10 = update(concat(RENEWALS_AND_END, KEY));
 }
 
 fn insert(columns: &[ClaimColumn]) -> String {
     format!("INSERT INTO claims ({}) VALUES ({})", names(columns), placeholders(columns))
+}
+
+fn upsert(columns: &[ClaimColumn]) -> String {
+    format!("REPLACE INTO claims ({}) VALUES ({})", names(columns), placeholders(columns))
 }
 
 /// Sets all columns but the primary key, which comes last.

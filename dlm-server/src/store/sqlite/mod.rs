@@ -2,8 +2,8 @@
 //! process.
 //!
 //! - `writer`: the connection of the only writer
-//! - `claims`: how it writes claims; `fixed`: its statements, prepared once
-//! - `journal`: what a batch commits, until the tables have it
+//! - `journal`: what a batch commits, and how the tables follow
+//! - `claims`: how claims are written; `fixed`: the writer's statements, prepared once
 //! - `reader`: a pool of read-only connections
 //! - `log_page`: reads the event log
 //! - `clock_row`: from where the next run continues the deciding clock
@@ -55,10 +55,14 @@ diesel::table! {
 
 pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/sqlite");
 
+/// The id of the only writer.
+const WRITER: i64 = 0;
+
 /// Commits survive a power failure (`FULL`), and readers don't block on them
 /// (`WAL`). A checkpoint stops the writer for two more syncs, so there is one
 /// every 16 MiB instead of every 4. A long reader keeps a checkpoint from completing; what
-/// the WAL has grown to meanwhile is cut off after the first one that completes.
+/// the WAL has grown to meanwhile is cut off after the first one that completes. The writer
+/// changes some of these.
 const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; \
                        PRAGMA journal_size_limit = 33554432; \
                        PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;";
@@ -116,6 +120,8 @@ fn open_file(rest: &str, create: bool) -> Result<OpenStore, OpenError> {
     let lock = lock::acquire(&path, create)?;
     let mut connection = connect_unlocked(&path).map_err(|error| path.failed(&error))?;
     migrate(&mut connection)?;
+    // Before anything is read from the tables.
+    journal::replay::replay(&mut connection).map_err(|error| path.failed(&error))?;
     let identity = identify(&mut connection).map_err(|error| path.failed(&error))?;
     let stored = clock_row::load(&mut connection).map_err(|error| path.failed(&error))?;
     let clock = Clock::start(stored.as_ref(), identity.last_at);

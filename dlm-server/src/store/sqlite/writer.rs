@@ -1,53 +1,56 @@
 //! The connection of the only writer.
+//!
+//! - `connection`: how it commits, and how long it waits for locks
+//! - `maintenance`: what it does between batches for other tasks
 
-use std::collections::HashMap;
+mod connection;
+mod maintenance;
+
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use dlm_engine::{Claim, ClaimKey, Floor, Micros, Need, Resource, ResourceRecord, RowChange};
+use dlm_engine::{Claim, ClaimKey, Floor, Micros, Need, Resource, RowChange};
 
 use super::claims::{self, one_row};
-use super::clock_row;
-use super::fixed::{
-    self, InsertLog, InsertResource, LoadResources, MarkBatch, ReadMarker, UpdateResource,
-    UpdateResourceAndCheck,
-};
+use super::fixed::{self, InsertJournal, LoadResources, Value};
+use super::journal::Encoder;
+use super::journal::apply::{self, Budget};
+use super::journal::pace::Pace;
+use super::journal::tail::{Applied, JournalRow, StagedBatch, StagedWrite, Tail};
 use super::lock::DatabaseLock;
-use super::{BUSY_TIMEOUT, BUSY_TIMEOUT_AT_START, DatabasePath, log, log_trimmed, reader, set_busy_timeout};
+use super::{DatabasePath, WRITER, reader};
 use crate::clock::{Clock, ClockReading, since_boot};
 use crate::store::rows::ResourceRow;
-use crate::store::schema::{floors, resources};
+use crate::store::schema::floors;
 use crate::store::{
     BatchWrite, KeyDeletion, LoadedResource, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket,
-    OldLogRow, ResourceWrite, Store, StoreError, event, floor_bucket, schema, tickets, views,
+    Store, StoreError, floor_bucket, schema, views,
 };
-
-/// The id of the only writer.
-const WRITER: i64 = 0;
-
-/// How long maintenance waits while another program has locked the database. Batches
-/// wait behind it.
-const MAINTENANCE_BUSY_TIMEOUT: Duration = Duration::from_millis(50);
+use connection::{Commits, WriterConnection, last_batch};
 
 pub(super) struct SqliteStore {
-    path: DatabasePath,
-    connection: SqliteConnection,
+    connection: WriterConnection,
     clock: Clock,
     /// From where the next run would continue the clock.
     stored_reading: Option<ClockReading>,
     /// All floors. There are few, and every new name needs one.
     floors: HashMap<i64, Floor>,
+    encoder: Encoder,
+    /// What the tables lack. It is read from them by nobody: what is needed of it is applied
+    /// first.
+    tail: Tail,
+    pace: Pace,
     last_batch: i64,
     /// The number of events ever logged.
     upto: i64,
-    /// The new values of these two once the open transaction commits.
-    uncommitted: Option<(i64, i64)>,
-    /// Set after a failed COMMIT, until the connection is new: `last_batch` may not
-    /// be what is stored.
+    /// What the open transaction writes. The tail takes it over once that commits.
+    staged: Option<StagedBatch>,
+    /// The resources that the open transaction has applied.
+    applied: HashSet<Name>,
+    /// Set after a failed COMMIT, until the connection is new: the batch that is staged may
+    /// be stored.
     outcome_unknown: bool,
-    /// How long the connection's statements wait for a lock.
-    busy_timeout: Duration,
     /// Until then a batch does not wait for a lock: one has just waited in vain, and
     /// these waits must not add up.
     refuse_until: Duration,
@@ -56,33 +59,36 @@ pub(super) struct SqliteStore {
 }
 
 impl SqliteStore {
+    /// Uses a connection to a database whose journal is empty.
     pub(super) fn new(
         path: DatabasePath,
         connection: SqliteConnection,
         clock: Clock,
         lock: DatabaseLock,
     ) -> Result<Self, StoreError> {
-        let mut store = Self {
-            path,
+        let mut connection = WriterConnection::new(path, connection);
+        let (last_batch, upto) = (last_batch(&mut connection)?, reader::log_upto(&mut connection)?);
+        let floors: Vec<(i64, i64, i64)> = floors::table.load(&mut *connection)?;
+        let floor = |token, version| Floor { token: token as u64, version: version as u64 };
+        Ok(Self {
             connection,
             clock,
             stored_reading: None,
-            floors: HashMap::new(),
-            last_batch: 0,
-            upto: 0,
-            uncommitted: None,
+            floors: floors
+                .into_iter()
+                .map(|(bucket, token, version)| (bucket, floor(token, version)))
+                .collect(),
+            encoder: Encoder::default(),
+            tail: Tail::default(),
+            pace: Pace::default(),
+            last_batch,
+            upto,
+            staged: None,
+            applied: HashSet::new(),
             outcome_unknown: false,
-            busy_timeout: BUSY_TIMEOUT_AT_START,
             refuse_until: Duration::ZERO,
             _lock: lock,
-        };
-        store.last_batch()?;
-        let floors: Vec<(i64, i64, i64)> = floors::table.load(&mut store.connection)?;
-        store.floors = floors
-            .into_iter()
-            .map(|(bucket, token, version)| (bucket, Floor { token: token as u64, version: version as u64 }))
-            .collect();
-        Ok(store)
+        })
     }
 
     /// Moves the check instants of all waiters to `due_at` at the latest.
@@ -90,29 +96,8 @@ impl SqliteStore {
         use schema::claims;
         diesel::update(claims::table.filter(claims::check_at.gt(due_at.0)))
             .set(claims::check_at.eq(due_at.0))
-            .execute(&mut self.connection)?;
+            .execute(&mut *self.connection)?;
         Ok(())
-    }
-
-    /// Sets how long statements wait while another program has locked the database.
-    fn limit_busy_wait(&mut self, busy_timeout: Duration) -> Result<(), StoreError> {
-        if self.busy_timeout != busy_timeout {
-            set_busy_timeout(&mut self.connection, busy_timeout)?;
-            self.busy_timeout = busy_timeout;
-        }
-        Ok(())
-    }
-
-    fn begin_immediate(&mut self) -> Result<(), StoreError> {
-        let waits = since_boot() >= self.refuse_until;
-        self.limit_busy_wait(if waits { BUSY_TIMEOUT } else { Duration::ZERO })?;
-        // A deferred transaction that reads before it writes can fail at once,
-        // without waiting for the lock.
-        let begun = self.connection.batch_execute("BEGIN IMMEDIATE").map_err(StoreError::from);
-        if waits && matches!(begun, Err(StoreError::Locked(_))) {
-            self.refuse_until = since_boot() + BUSY_TIMEOUT;
-        }
-        begun
     }
 
     /// The rows of these resources, by name. One statement for all: a batch may be full of
@@ -136,97 +121,115 @@ impl SqliteStore {
                 revision: 0,
             });
         };
-        let live = views::holders(&mut self.connection, &row, row.holder_count)?;
+        let live = views::holders(&mut *self.connection, &row, row.holder_count)?;
         row.into_loaded(live)
     }
 
-    /// Deletes an idle resource and raises its floor. If the batch fails, the
-    /// floor in memory is higher than the stored one, which is harmless.
-    fn delete_resource(&mut self, name: &str, floor: Floor) -> Result<(), StoreError> {
-        let bucket = floor_bucket(name);
-        let raised = self.floors.entry(bucket).or_default();
-        raised.token = raised.token.max(floor.token);
-        raised.version = raised.version.max(floor.version);
-        let (token, version) = (raised.token as i64, raised.version as i64);
-        diesel::delete(resources::table.find(name)).execute(&mut self.connection)?;
-        diesel::replace_into(floors::table)
-            .values((floors::bucket.eq(bucket), floors::token.eq(token), floors::version.eq(version)))
-            .execute(&mut self.connection)?;
+    /// Has the tables contain everything of a resource, in the open transaction, before
+    /// something of it is read from them.
+    fn apply_resource(&mut self, name: &Name) -> Result<(), StoreError> {
+        if let Some(dirty) = self.tail.resource(name)
+            && !self.applied.contains(name)
+        {
+            apply::resource(&mut self.connection, name, dirty)?;
+            self.applied.insert(Name::clone(name));
+        }
         Ok(())
     }
 
-    fn write_one(&mut self, write: &ResourceWrite<'_>) -> Result<(), StoreError> {
-        match &write.row {
-            RowChange::Keep => {}
-            RowChange::Write { row, holder } => {
-                self.write_row(write.name, row, holder.as_ref(), write.stored_check_at)?;
+    /// Fails if a claim that is new to the engine exists. Its primary key would not refuse
+    /// it in time.
+    fn refuse_known_keys(&mut self, batch: &BatchWrite<'_>) -> Result<(), StoreError> {
+        let mut inserted = Vec::new();
+        for write in batch.writes {
+            for change in write.claims.iter().filter(|change| change.insert) {
+                if self.tail.has_claim(write.name, &change.claim.key) {
+                    return Err(StoreError::KeyExists);
+                }
+                inserted.push((write.name, &change.claim.key));
             }
-            RowChange::Delete(floor) => self.delete_resource(write.name, *floor)?,
         }
-        write.claims.iter().try_for_each(|change| claims::write(&mut self.connection, write.name, change))
+        match claims::any_exists(&mut self.connection, &inserted)? {
+            true => Err(StoreError::KeyExists),
+            false => Ok(()),
+        }
     }
 
-    fn write_row(
-        &mut self,
-        name: &str,
-        row: &ResourceRecord,
-        holder: Option<&ClaimKey>,
-        stored_check_at: Option<Micros>,
-    ) -> Result<(), StoreError> {
-        let (version, token, touched_at) = (row.version.into(), row.token.into(), row.touched_at.0.into());
-        let (queue_len, holder_count) = (row.queue_len.into(), row.holder_count.into());
-        let principal = holder.map(|key| &*key.principal).into();
-        let key = holder.map(|key| &*key.key).into();
-        let check_at = row.check_at.0;
-        let connection = &mut self.connection;
-        let written = match stored_check_at {
-            // SQLite writes an index whenever its column is set, changed or not.
-            Some(stored) if stored.0 == check_at => fixed::run::<UpdateResource, _>(
-                connection,
-                [version, token, touched_at, queue_len, holder_count, principal, key, name.into()],
-            )?,
-            stored => {
-                let values = [
-                    version,
-                    token,
-                    touched_at,
-                    queue_len,
-                    holder_count,
-                    principal,
-                    key,
-                    check_at.into(),
-                    name.into(),
-                ];
-                match stored {
-                    Some(_) => fixed::run::<UpdateResourceAndCheck, _>(connection, values)?,
-                    None => fixed::run::<InsertResource, _>(connection, values)?,
-                }
+    /// Raises the floors of deleted resources. If the batch fails, a floor in memory is higher
+    /// than it has to be, which is harmless.
+    fn raise_floors(&mut self, batch: &BatchWrite<'_>) {
+        for write in batch.writes {
+            if let RowChange::Delete(floor) = &write.row {
+                let raised = self.floors.entry(floor_bucket(write.name)).or_default();
+                raised.token = raised.token.max(floor.token);
+                raised.version = raised.version.max(floor.version);
+            }
+        }
+    }
+
+    /// The open transaction has committed.
+    fn committed(&mut self) {
+        let applied = Applied { resources: self.applied.drain().collect(), ..Applied::default() };
+        self.tail.forget(applied);
+        let Some(staged) = self.staged.take() else { return };
+        (self.last_batch, self.upto) = (staged.row.position, staged.row.upto);
+        self.pace.committed(self.tail.is_empty(), since_boot());
+        self.tail.add(staged);
+    }
+
+    fn begin_immediate(&mut self) -> Result<(), StoreError> {
+        fixed::run::<fixed::Begin, 0>(&mut self.connection, [])?;
+        match last_batch(&mut self.connection) {
+            Ok(last) if last == self.last_batch => Ok(()),
+            last => {
+                self.connection.rollback();
+                Err(last.err().unwrap_or(StoreError::ForeignWriter))
+            }
+        }
+    }
+
+    /// Applies the oldest changes of the tail, in a transaction of its own that is not
+    /// synced: if the machine fails, the tail is longer, and nothing else.
+    fn apply_oldest(&mut self, budget: Budget) -> Result<(), StoreError> {
+        if self.outcome_unknown {
+            self.reconnect()?;
+        }
+        self.connection.configure(Commits::Unsynced, Duration::ZERO)?;
+        self.begin_immediate()?;
+        let applied = match apply::oldest(&mut self.connection, &self.tail, budget) {
+            Ok(applied) => applied,
+            Err(error) => {
+                self.connection.rollback();
+                return Err(error);
             }
         };
-        one_row(written)
+        if let Err(error) = self.connection.commit() {
+            self.connection.rollback();
+            self.tail.doubt(&applied);
+            return Err(error);
+        }
+        self.tail.forget(applied);
+        self.pace.applied(&self.tail, since_boot());
+        Ok(())
     }
-}
-
-/// The number of the last batch of any server on this file.
-fn read_marker(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
-    let batches: Vec<i64> = fixed::load::<ReadMarker, _, 1>(connection, [WRITER.into()])?;
-    Ok(batches.first().copied().unwrap_or(0))
 }
 
 impl Store for SqliteStore {
     fn begin(&mut self, _lock_wait: LockWait) -> Result<(), StoreError> {
-        self.uncommitted = None;
         if self.outcome_unknown {
             return Err(StoreError::Unavailable("the last commit is not resolved yet".into()));
         }
-        self.begin_immediate()?;
-        match read_marker(&mut self.connection) {
-            Ok(last) if last == self.last_batch => Ok(()),
-            marker => {
-                self.rollback();
-                Err(marker.err().unwrap_or(StoreError::ForeignWriter))
-            }
+        while Pace::is_too_long(&self.tail) {
+            self.apply_oldest(self.pace.part())?;
         }
+        let waits = since_boot() >= self.refuse_until;
+        let timeout = if waits { super::BUSY_TIMEOUT } else { Duration::ZERO };
+        self.connection.configure(Commits::Synced, timeout)?;
+        let begun = self.begin_immediate();
+        if waits && matches!(begun, Err(StoreError::Locked(_))) {
+            self.refuse_until = since_boot() + super::BUSY_TIMEOUT;
+        }
+        begun
     }
 
     fn lock(
@@ -235,9 +238,10 @@ impl Store for SqliteStore {
         _lock_wait: LockWait,
     ) -> Result<Vec<LockResult>, StoreError> {
         // The file belongs to this process, so the writer's copy is current.
-        let not_cached: Vec<&str> =
-            targets.iter().filter(|target| target.cached.is_none()).map(|target| &**target.name).collect();
-        let mut rows = self.rows(&not_cached)?;
+        let not_cached = || targets.iter().filter(|target| target.cached.is_none()).map(|target| target.name);
+        not_cached().try_for_each(|name| self.apply_resource(name))?;
+        let names: Vec<&str> = not_cached().map(|name| &**name).collect();
+        let mut rows = self.rows(&names)?;
         let lock = |target: &LockTarget<'_>| match target.cached {
             Some(_) => Ok(LockResult::Unchanged),
             None => {
@@ -257,107 +261,114 @@ impl Store for SqliteStore {
     }
 
     fn claims(&mut self, keys: &[(&Name, &ClaimKey)]) -> Result<Vec<Option<Claim>>, StoreError> {
+        keys.iter().try_for_each(|(name, _)| self.apply_resource(name))?;
         claims::load(&mut self.connection, keys)
     }
 
     fn provide(&mut self, name: &Name, need: Need, resource: &mut Resource) -> Result<(), StoreError> {
-        views::provide(&mut self.connection, name, need, resource)
+        self.apply_resource(name)?;
+        views::provide(&mut *self.connection, name, need, resource)
     }
 
     fn write(&mut self, batch: &BatchWrite<'_>) -> Result<i64, StoreError> {
-        for write in batch.writes {
-            self.write_one(write)?;
-        }
+        self.refuse_known_keys(batch)?;
+        self.raise_floors(batch);
         // Batches commit one after the other, so a batch's number is also its
         // position in the log.
         let number = self.last_batch + 1;
-        let mut upto = self.upto;
-        if !batch.events.is_empty() {
-            upto += batch.events.len() as i64;
-            let events = event::to_json(batch.events)?;
-            let values = [number.into(), batch.now.0.into(), upto.into(), (&*events).into()];
-            one_row(fixed::run::<InsertLog, _>(&mut self.connection, values)?)?;
-        }
-        fixed::run::<MarkBatch, _>(&mut self.connection, [WRITER.into(), number.into(), batch.now.0.into()])?;
-        self.uncommitted = Some((number, upto));
+        let upto = self.upto + batch.events.len() as i64;
+        let encoded = self.encoder.encode(batch);
+        let values = [number.into(), batch.now.0.into(), upto.into(), Value::Blob(encoded.data)];
+        one_row(fixed::run::<InsertJournal, _>(&mut self.connection, values)?)?;
+        let events = encoded.data[encoded.events].to_vec();
+        let row = JournalRow { position: number, at: batch.now, upto, events, bytes: encoded.data.len() };
+        let writes = batch.writes.iter().map(StagedWrite::from).collect();
+        self.staged = Some(StagedBatch { row, writes });
         Ok(number)
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
         self.outcome_unknown = true;
-        self.connection.batch_execute("COMMIT")?;
+        self.connection.commit()?;
         self.outcome_unknown = false;
-        (self.last_batch, self.upto) = self.uncommitted.take().unwrap_or((self.last_batch, self.upto));
+        self.committed();
         Ok(())
     }
 
     fn rollback(&mut self) {
-        // It fails when SQLite has rolled back already.
-        if let Err(error) = self.connection.batch_execute("ROLLBACK") {
-            tracing::debug!(%error, "nothing to roll back");
+        self.connection.rollback();
+        // Otherwise the next connection finds out what it did.
+        if !self.outcome_unknown {
+            self.staged = None;
+            self.applied.clear();
         }
     }
 
     fn reconnect(&mut self) -> Result<(), StoreError> {
-        self.connection = self.path.connect(BUSY_TIMEOUT)?;
-        self.busy_timeout = BUSY_TIMEOUT;
+        self.connection.reconnect()?;
         self.last_batch()?;
-        self.outcome_unknown = false;
         Ok(())
     }
 
     fn last_batch(&mut self) -> Result<i64, StoreError> {
-        self.last_batch = read_marker(&mut self.connection)?;
-        self.upto = reader::log_upto(&mut self.connection)?;
-        Ok(self.last_batch)
+        let last = last_batch(&mut self.connection)?;
+        match &self.staged {
+            Some(staged) if staged.row.position == last => self.committed(),
+            // A batch that wrote nothing may have applied something.
+            _ => {
+                let resources = self.applied.drain().collect();
+                self.tail.doubt(&Applied { resources, ..Applied::default() });
+                self.staged = None;
+            }
+        }
+        self.outcome_unknown = false;
+        Ok(last)
+    }
+
+    fn settle(&mut self) -> Result<Option<Duration>, StoreError> {
+        match self.pace.due_in(&self.tail, since_boot()) {
+            Some(Duration::ZERO) => {}
+            later => return Ok(later),
+        }
+        match self.apply_oldest(self.pace.part()) {
+            Ok(()) => {}
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Locked(_))) => {
+                if self.pace.failed(since_boot()) {
+                    tracing::warn!(%error, "tables not brought up to date; retrying");
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(self.pace.due_in(&self.tail, since_boot()))
+    }
+
+    fn finish(&mut self) -> Result<(), StoreError> {
+        match self.tail.is_empty() {
+            true => Ok(()),
+            false => self.apply_oldest(Budget::ALL),
+        }
     }
 
     fn delete_keys(&mut self, deletion: &KeyDeletion) -> Result<usize, StoreError> {
-        self.limit_busy_wait(MAINTENANCE_BUSY_TIMEOUT)?;
-        reader::delete_keys(&mut self.connection, deletion)
+        // Otherwise a claim of the tail might be deleted, and be there again later.
+        self.finish()?;
+        maintenance::delete_keys(self, deletion)
     }
 
     fn trim_log(&mut self, trim: &LogTrim) -> Result<usize, StoreError> {
-        self.limit_busy_wait(MAINTENANCE_BUSY_TIMEOUT)?;
-        let rows: Vec<(i64, i64, i64)> = log::table
-            .order(log::position)
-            .limit(trim.limit)
-            .select((log::position, log::at, log::upto))
-            .load(&mut self.connection)?;
-        let row = |(position, at, upto)| OldLogRow { position, at, upto };
-        let rows: Vec<OldLogRow> = rows.into_iter().map(row).collect();
-        let Some((count, last)) = trim.select(&rows, self.upto) else { return Ok(0) };
-        let upto = rows[count - 1].upto;
-        self.connection.immediate_transaction(|connection| {
-            diesel::delete(log::table.filter(log::position.le(last))).execute(connection)?;
-            diesel::update(log_trimmed::table)
-                .set((log_trimmed::position.eq(last), log_trimmed::upto.eq(upto)))
-                .execute(connection)?;
-            Ok(count)
-        })
+        maintenance::trim_log(self, trim)
     }
 
     fn add_ticket(&mut self, ticket: NewTicket, valid_ms: u64) -> Result<Option<Micros>, StoreError> {
-        let now = self.clock.now();
-        self.limit_busy_wait(BUSY_TIMEOUT)?;
-        self.connection.immediate_transaction(|connection| tickets::add(connection, ticket, valid_ms, now))
+        maintenance::add_ticket(self, ticket, valid_ms)
     }
 
     fn take_ticket(&mut self, digest: &str) -> Result<Option<String>, StoreError> {
-        let now = self.clock.now();
-        self.limit_busy_wait(BUSY_TIMEOUT)?;
-        tickets::take(&mut self.connection, digest, now)
+        maintenance::take_ticket(self, digest)
     }
 
     fn keep_clock(&mut self) -> Result<(), StoreError> {
-        let reading = self.clock.steer();
-        if self.stored_reading.as_ref().is_some_and(|stored| stored.predicts(&reading)) {
-            return Ok(());
-        }
-        self.limit_busy_wait(MAINTENANCE_BUSY_TIMEOUT)?;
-        clock_row::store(&mut self.connection, &reading)?;
-        self.stored_reading = Some(reading);
-        Ok(())
+        maintenance::keep_clock(self)
     }
 }
 

@@ -73,10 +73,10 @@ fn release_with_unknown_outcome(commit: Fault, then: Step) -> (TestWriter, bool)
 #[test]
 fn a_waiter_is_answered_after_an_unclear_commit_whose_reconnect_fails() {
     for then in [Step::Reconnect, Step::LastBatch] {
-        let (writer, granted) = release_with_unknown_outcome(Fault::AppliedUnclear, then);
+        let (mut writer, granted) = release_with_unknown_outcome(Fault::AppliedUnclear, then);
         assert!(granted, "the waiter was granted the lock, and nobody told it: {then:?}");
         assert!(writer.claim("a", "waiter").unwrap().is_live());
-        let (writer, granted) = release_with_unknown_outcome(Fault::Unavailable, then);
+        let (mut writer, granted) = release_with_unknown_outcome(Fault::Unavailable, then);
         assert!(!granted);
         assert!(writer.claim("a", "waiter").unwrap().is_parked());
     }

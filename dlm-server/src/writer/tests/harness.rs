@@ -15,7 +15,7 @@ use crate::feed::Feed;
 use crate::lease_watchers::LeaseWatchers;
 use crate::membership::Membership;
 use crate::metrics::Metrics;
-use crate::store::{self, Name, Reader};
+use crate::store::{self, LogRow, LoggedEvent, Name, Reader};
 use crate::usage::{InFlight, Usage};
 use crate::writer::inbox::Inbox;
 use crate::writer::job::{
@@ -74,11 +74,9 @@ impl StoredClaim {
 }
 
 /// An event of the log.
-#[derive(Debug, Clone, QueryableByName)]
+#[derive(Debug, Clone)]
 pub(super) struct StoredEvent {
-    #[diesel(sql_type = Text)]
     pub(super) resource: String,
-    #[diesel(sql_type = Text)]
     pub(super) owner: String,
 }
 
@@ -232,25 +230,34 @@ impl TestWriter {
         }
     }
 
-    fn connect(&self) -> SqliteConnection {
+    /// A connection to a database whose tables are up to date.
+    fn connect(&mut self) -> SqliteConnection {
+        self.state.store.finish().unwrap();
         let path = self.directory.path().join("test.db");
         SqliteConnection::establish(path.to_str().unwrap()).unwrap()
     }
 
-    pub(super) fn claims(&self) -> Vec<StoredClaim> {
+    pub(super) fn claims(&mut self) -> Vec<StoredClaim> {
         let sql = "SELECT resource, key, ticket, replica, away_since, token, end_reason FROM claims";
         diesel::sql_query(sql).load(&mut self.connect()).unwrap()
     }
 
-    pub(super) fn claim(&self, name: &str, key: &str) -> Option<StoredClaim> {
+    pub(super) fn claim(&mut self, name: &str, key: &str) -> Option<StoredClaim> {
         self.claims().into_iter().find(|claim| claim.resource == name && claim.key == key)
     }
 
     /// The events of the log, in order.
     pub(super) fn events(&self) -> Vec<StoredEvent> {
-        let sql = "SELECT item.value ->> 'resource' AS resource, item.value ->> 'owner' AS owner \
-                   FROM log, json_each(log.data) AS item ORDER BY log.position, item.key";
-        diesel::sql_query(sql).load(&mut self.connect()).unwrap()
+        let page = self.reader.log(0, i64::MAX).unwrap();
+        assert!(!page.more, "the log is short");
+        let events = |row: &LogRow| {
+            let stored = |event: &LoggedEvent<'_>| StoredEvent {
+                resource: event.resource.to_string(),
+                owner: event.owner.to_string(),
+            };
+            row.decode().unwrap().iter().map(stored).collect::<Vec<_>>()
+        };
+        page.rows.iter().flat_map(events).collect()
     }
 }
 

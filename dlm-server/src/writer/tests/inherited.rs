@@ -23,7 +23,7 @@ fn release_of_anonymous(writer: &mut TestWriter, key: &str, token: u64) -> Answe
     writer.execute("a", None, Op::Release { key: ClaimKey::new("", key), token }).1
 }
 
-fn keys_of(writer: &TestWriter, name: &str) -> usize {
+fn keys_of(writer: &mut TestWriter, name: &str) -> usize {
     writer.claims().iter().filter(|claim| claim.resource == name).count()
 }
 
@@ -39,7 +39,7 @@ fn a_key_that_is_unknown_stands_for_the_claim_of_the_anonymous_principal() {
     writer.turn();
     assert_eq!(token(&answer(&mut returned)), 2);
     assert_eq!(token(&answer(&mut waiting[0].1)), 2);
-    assert_eq!(keys_of(&writer, "a"), 2);
+    assert_eq!(keys_of(&mut writer, "a"), 2);
     assert!(writer.parked.all().is_empty());
 }
 

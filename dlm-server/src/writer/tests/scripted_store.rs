@@ -226,6 +226,14 @@ impl Store for ScriptedStore {
         self.inner.last_batch()
     }
 
+    fn settle(&mut self) -> Result<Option<Duration>, StoreError> {
+        self.inner.settle()
+    }
+
+    fn finish(&mut self) -> Result<(), StoreError> {
+        self.inner.finish()
+    }
+
     fn add_ticket(&mut self, ticket: NewTicket, valid_ms: u64) -> Result<Option<Micros>, StoreError> {
         self.inner.add_ticket(ticket, valid_ms)
     }

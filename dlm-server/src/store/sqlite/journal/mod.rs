@@ -1,8 +1,18 @@
 //! The journal: one row for each committed batch, from which the tables follow.
 //!
 //! - `codec`: what a row of the journal contains
+//! - `tail`: what the journal contains and the tables do not have yet
+//! - `pace`: when the tables are brought up to date
+//! - `apply`: how; `replay`: what an earlier run has left
+//!
+//! **Architecture Invariant:** a row of the journal is deleted in the transaction after which
+//! the tables have everything in it, and in the log.
 
-mod codec;
+pub(super) mod apply;
+pub(super) mod codec;
+pub(super) mod pace;
+pub(super) mod replay;
+pub(super) mod tail;
 
 pub(in crate::store) use codec::decode_events;
 pub(super) use codec::{Encoder, events_of};

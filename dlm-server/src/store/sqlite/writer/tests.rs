@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use dlm_engine::{ClaimChange, Event, EventKind, Lease, Mode, Phase, Request};
+use dlm_engine::{ClaimChange, Event, EventKind, Lease, Mode, Phase, Request, ResourceRecord};
 
 use super::*;
-use crate::store::{LogRow, OpenStore, sqlite};
+use crate::store::{LogRow, OpenStore, ResourceWrite, sqlite};
 
 fn open(directory: &tempfile::TempDir) -> Box<dyn Store> {
     let path = directory.path().join("dlm.db").display().to_string();
@@ -148,6 +148,9 @@ fn events_of_a_batch_are_a_row_of_the_log() {
     assert_eq!(rows(0), [(1, vec![1, 2]), (2, vec![3])]);
     assert_eq!(store.last_batch().unwrap(), 2);
     let trim = LogTrim { before: Micros(1500), keep: i64::MAX, limit: 10 };
+    // Only what the tables have is trimmed.
+    assert_eq!(store.trim_log(&trim).unwrap(), 0);
+    store.finish().unwrap();
     assert_eq!(store.trim_log(&trim).unwrap(), 1);
     let trim = LogTrim { before: Micros(0), keep: 2, limit: 10 };
     assert_eq!(store.trim_log(&trim).unwrap(), 0);
