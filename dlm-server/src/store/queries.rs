@@ -120,10 +120,10 @@ queries! {
         waiters_up_to(name, ticket).count().get_result(c)
     }
     fn due_resources(c, by: i64, limit: i64) -> Vec<String> {
-        due_resources(by, limit).load(c)
+        due_resources(by, limit).load(c).map(|due: Vec<(i64, String)>| due.into_iter().map(|(_, name)| name).collect())
     }
     fn due_waiters(c, by: i64, limit: i64) -> Vec<(String, String, String)> {
-        due_waiters(by, limit).load(c)
+        due_waiters(by, limit).load(c).map(|due: Vec<DueWaiter>| due.into_iter().map(|(_, waiter)| waiter).collect())
     }
     /// The first check instant of a resource after this one.
     fn next_resource_check(c, after: i64) -> Option<i64> {
@@ -291,22 +291,26 @@ fn waiters_up_to<'a>(name: &'a str, ticket: i64) -> _ {
     claims::table.filter(claims::resource.eq(name)).filter(claims::ticket.le(ticket))
 }
 
+/// When a waiter is due; and its resource, principal and key.
+type DueWaiter = (Option<i64>, (String, String, String));
+
+/// SQLite merges two sorted parts only if what they are sorted by is selected.
 #[auto_type]
 fn due_resources(by: i64, limit: i64) -> _ {
     resources::table
         .filter(resources::check_at.le(by))
         .order(resources::check_at)
         .limit(limit)
-        .select(resources::name)
+        .select((resources::check_at, resources::name))
 }
 
 #[auto_type]
 fn due_waiters(by: i64, limit: i64) -> _ {
-    claims::table.filter(claims::check_at.le(by)).order(claims::check_at).limit(limit).select((
-        claims::resource,
-        claims::principal,
-        claims::key,
-    ))
+    claims::table
+        .filter(claims::check_at.le(by))
+        .order(claims::check_at)
+        .limit(limit)
+        .select((claims::check_at, (claims::resource, claims::principal, claims::key)))
 }
 
 #[auto_type]

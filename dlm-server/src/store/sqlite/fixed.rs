@@ -183,27 +183,33 @@ pub(super) trait ClaimStatement<const N: usize>: Statement {
     const COLUMNS: &'static [ClaimColumn; N];
 }
 
+/// Declares statements that write claims: their names, how many parameters they have, and which
+/// function makes their text from which columns.
 macro_rules! claim_statements {
     ($($(#[$doc:meta])* $name:ident: $count:literal = $text:ident($columns:expr);)*) => {
         $(
             $(#[$doc])*
             pub(super) struct $name;
 
-            impl Statement for $name {
+            impl $crate::store::statement::Statement for $name {
                 type Row = ();
 
-                fn sql() -> &'static Sql {
-                    static SQL: LazyLock<Sql> = LazyLock::new(|| Sql::new(&$text($name::COLUMNS)));
+                fn sql() -> &'static $crate::store::statement::Sql {
+                    static SQL: std::sync::LazyLock<$crate::store::statement::Sql> =
+                        std::sync::LazyLock::new(|| $crate::store::statement::Sql::new(&$text(
+                            <$name as $crate::store::sqlite::fixed::ClaimStatement<$count>>::COLUMNS,
+                        )));
                     &SQL
                 }
             }
 
-            impl ClaimStatement<$count> for $name {
-                const COLUMNS: &'static [ClaimColumn; $count] = &$columns;
+            impl $crate::store::sqlite::fixed::ClaimStatement<$count> for $name {
+                const COLUMNS: &'static [$crate::store::claim_columns::ClaimColumn; $count] = &$columns;
             }
         )*
     };
 }
+pub(super) use claim_statements;
 
 claim_statements! {
     InsertClaim: 26 = insert(ALL);
@@ -222,13 +228,22 @@ fn insert(columns: &[ClaimColumn]) -> String {
 }
 
 fn upsert(columns: &[ClaimColumn]) -> String {
-    format!("REPLACE INTO claims ({}) VALUES ({})", names(columns), placeholders(columns))
+    replace_into("claims", columns)
+}
+
+fn update(columns: &[ClaimColumn]) -> String {
+    update_of("claims", columns)
+}
+
+/// Inserts a row, in place of the one with this key if there is one.
+pub(super) fn replace_into(table: &str, columns: &[ClaimColumn]) -> String {
+    format!("REPLACE INTO {table} ({}) VALUES ({})", names(columns), placeholders(columns))
 }
 
 /// Sets all columns but the primary key, which comes last.
-fn update(columns: &[ClaimColumn]) -> String {
+pub(super) fn update_of(table: &str, columns: &[ClaimColumn]) -> String {
     let (changed, key) = columns.split_at(columns.len() - KEY.len());
     let changed = list(changed, |column| format!("{} = ?", column.name));
     let key: Vec<_> = key.iter().map(|column| format!("{} = ?", column.name)).collect();
-    format!("UPDATE claims SET {changed} WHERE {}", key.join(" AND "))
+    format!("UPDATE {table} SET {changed} WHERE {}", key.join(" AND "))
 }

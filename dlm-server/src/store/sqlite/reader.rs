@@ -9,6 +9,7 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::sql_types::{BigInt, Text};
 use dlm_engine::{ClaimKey, Micros};
 
+use super::journal::overlay;
 use super::lock::DatabaseLock;
 use super::{BUSY_TIMEOUT, DatabasePath, PRAGMAS, log, log_page, log_trimmed, set_busy_timeout};
 use crate::clock::Clock;
@@ -37,12 +38,10 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
     fn on_acquire(&self, connection: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
         set_busy_timeout(connection, BUSY_TIMEOUT)
             .and_then(|()| connection.batch_execute(PRAGMAS))
-            .and_then(|()| connection.batch_execute(QUERY_ONLY))
+            .and_then(|()| overlay::install(connection))
             .map_err(diesel::r2d2::Error::QueryError)
     }
 }
-
-const QUERY_ONLY: &str = "PRAGMA query_only = ON";
 
 impl SqliteReader {
     /// A pool for requests.
@@ -75,7 +74,7 @@ impl SqliteReader {
                     Some(connection) => connection,
                     None => {
                         let mut connection = path.connect(BUSY_TIMEOUT)?;
-                        connection.batch_execute(QUERY_ONLY)?;
+                        overlay::install(&mut connection)?;
                         connection
                     }
                 };
@@ -86,12 +85,17 @@ impl SqliteReader {
         }
     }
 
-    /// Reads from one snapshot.
+    /// Reads from one snapshot of the tables, with what they do not have from the journal yet.
     fn read<T>(
         &self,
         read: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.with(|connection| connection.transaction(read))
+        self.with(|connection| {
+            connection.transaction(|connection| {
+                overlay::refresh(connection)?;
+                read(connection)
+            })
+        })
     }
 }
 
@@ -128,7 +132,7 @@ impl Reader for SqliteReader {
     }
 
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {
-        self.read(|connection| log_page::read(connection, from, limit))
+        self.with(|connection| connection.transaction(|connection| log_page::read(connection, from, limit)))
     }
 
     fn due_work(&self, behind: Duration, limit: i64) -> Result<DueWork, StoreError> {
@@ -158,8 +162,9 @@ impl Reader for SqliteReader {
             expired: i64,
         }
         let start = ClaimRowKey::or_first(after);
+        // What can be deleted is in the table.
         let query = diesel::sql_query(
-            "SELECT resource, principal, key, coalesce(ended_at < ?, 0) AS expired FROM claims \
+            "SELECT resource, principal, key, coalesce(ended_at < ?, 0) AS expired FROM main.claims \
              WHERE (key, resource, principal) > (?, ?, ?) ORDER BY key, resource, principal LIMIT ?",
         )
         .bind::<BigInt, _>(cutoff.0)

@@ -4,12 +4,14 @@
 //! - `tail`: what the journal contains and the tables do not have yet
 //! - `pace`: when the tables are brought up to date
 //! - `apply`: how; `replay`: what an earlier run has left
+//! - `overlay`: what readers see of it
 //!
 //! **Architecture Invariant:** a row of the journal is deleted in the transaction after which
 //! the tables have everything in it, and in the log.
 
 pub(super) mod apply;
 pub(super) mod codec;
+pub(super) mod overlay;
 pub(super) mod pace;
 pub(super) mod replay;
 pub(super) mod tail;

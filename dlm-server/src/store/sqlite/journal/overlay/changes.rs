@@ -1,0 +1,89 @@
+//! The newest state of each row that some rows of the journal change.
+
+use std::collections::HashMap;
+
+use dlm_engine::{ClaimKey, Floor, Mode, Phase, ResourceRecord, RowChange};
+
+use crate::store::sqlite::journal::codec::{DecodedBatch, DecodedClaim};
+use crate::store::{Name, floor_bucket};
+
+/// By key.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) resources: HashMap<Name, Changed<ResourceRow>>,
+    pub(super) floors: HashMap<i64, Changed<Floor>>,
+    pub(super) claims: HashMap<Name, HashMap<ClaimKey, Changed<ClaimState>>>,
+}
+
+/// The newest state of a row, and the batch that changed it last.
+#[derive(Debug)]
+pub(super) struct Changed<T> {
+    pub(super) position: i64,
+    pub(super) state: T,
+}
+
+/// The row of a resource and its exclusive holder; `None` if it was deleted.
+pub(super) type ResourceRow = Option<(ResourceRecord, Option<ClaimKey>)>;
+
+#[derive(Debug)]
+pub(super) struct ClaimState {
+    /// With its request, if it is new.
+    pub(super) newest: DecodedClaim,
+    /// Whether these rows of the journal insert it.
+    pub(super) is_new: bool,
+    /// Whether the table may have it as one that queries find by something other than its key: as
+    /// a waiter or a shared lease.
+    pub(super) is_listed: bool,
+}
+
+impl Changes {
+    /// Adds a batch. They are added in order.
+    pub(super) fn add(&mut self, position: i64, batch: DecodedBatch) {
+        for write in batch.writes {
+            let state = match write.row {
+                RowChange::Keep => None,
+                RowChange::Write { row, holder } => Some(Some((row, holder))),
+                RowChange::Delete(floor) => {
+                    self.raise(position, floor_bucket(&write.name), floor);
+                    Some(None)
+                }
+            };
+            if !write.claims.is_empty() {
+                let claims = self.claims.entry(Name::clone(&write.name)).or_default();
+                write.claims.into_iter().for_each(|claim| add_claim(claims, position, claim));
+            }
+            if let Some(state) = state {
+                self.resources.insert(write.name, Changed { position, state });
+            }
+        }
+    }
+
+    fn raise(&mut self, position: i64, bucket: i64, floor: Floor) {
+        let changed = self.floors.entry(bucket).or_insert(Changed { position, state: floor });
+        changed.position = position;
+        changed.state.token = changed.state.token.max(floor.token);
+        changed.state.version = changed.state.version.max(floor.version);
+    }
+}
+
+fn add_claim(claims: &mut HashMap<ClaimKey, Changed<ClaimState>>, position: i64, mut claim: DecodedClaim) {
+    let waits = matches!(claim.claim.phase, Phase::Waiting(_));
+    match claims.get_mut(&claim.claim.key) {
+        Some(changed) => {
+            let state = &mut changed.state;
+            changed.position = position;
+            state.is_listed |= waits;
+            if !claim.insert {
+                claim.claim.request = state.newest.claim.request.take();
+            }
+            state.is_new |= claim.insert;
+            state.newest = claim;
+        }
+        None => {
+            // One that is neither new nor was live has waited.
+            let is_listed = waits || claim.mode == Mode::Shared || !(claim.insert || claim.was_live);
+            let state = ClaimState { is_new: claim.insert, is_listed, newest: claim };
+            claims.insert(state.newest.claim.key.clone(), Changed { position, state });
+        }
+    }
+}
