@@ -45,6 +45,8 @@ mod logging;
 mod membership;
 mod metrics;
 mod problem;
+#[cfg(test)]
+mod random;
 mod reload;
 mod server;
 mod service;

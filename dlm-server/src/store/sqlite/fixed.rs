@@ -124,8 +124,9 @@ statements! {
     DeleteJournal -> () = "DELETE FROM journal WHERE position <= ?";
     /// The row may be there, if the transaction that moved it committed without a reply.
     InsertLog -> () = "REPLACE INTO log (position, at, upto, data) VALUES (?, ?, ?, ?)";
+    /// A later batch may be there, if the transaction that applied it committed without a reply.
     MarkBatch -> () = "INSERT INTO writers (id, batch, at) VALUES (?, ?, ?) \
-        ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = excluded.at";
+        ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = excluded.at WHERE excluded.batch > batch";
     UpdateResource -> () = "UPDATE resources SET version = ?, token = ?, touched_at = ?, queue_len = ?, \
         holder_count = ?, holder_principal = ?, holder_key = ? WHERE name = ?";
     UpdateResourceAndCheck -> () = "UPDATE resources SET version = ?, token = ?, touched_at = ?, queue_len = ?, \

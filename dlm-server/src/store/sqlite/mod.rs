@@ -112,10 +112,12 @@ fn set_busy_timeout(connection: &mut SqliteConnection, busy_timeout: Duration) -
 
 /// See [`super::open`].
 pub(super) fn open(rest: &str) -> Result<OpenStore, OpenError> {
-    open_file(rest, true)
+    let (store, others) = open_file(rest, true)?;
+    Ok(OpenStore { stores: vec![Box::new(store)], ..others })
 }
 
-fn open_file(rest: &str, create: bool) -> Result<OpenStore, OpenError> {
+/// The writer's store, and the other parts.
+fn open_file(rest: &str, create: bool) -> Result<(writer::SqliteStore, OpenStore), OpenError> {
     let path = DatabasePath::parse(rest)?;
     let lock = lock::acquire(&path, create)?;
     let mut connection = connect_unlocked(&path).map_err(|error| path.failed(&error))?;
@@ -135,13 +137,14 @@ fn open_file(rest: &str, create: bool) -> Result<OpenStore, OpenError> {
     // Waiters parked at an earlier run are away from now on.
     let away_until = ready_at.plus_ms(AWAY_GRACE_MS);
     store.check_waiters_by(away_until).map_err(|error| path.failed(&error))?;
-    Ok(OpenStore {
-        stores: vec![Box::new(store)],
+    let others = OpenStore {
+        stores: Vec::new(),
         reader: Arc::new(reader),
         task_readers,
         cluster: Arc::new(SingleNode::new(ready_at)),
         identity,
-    })
+    };
+    Ok((store, others))
 }
 
 /// Fails if another program has locked the database, before anything else can fail

@@ -350,8 +350,6 @@ impl Store for SqliteStore {
     }
 
     fn delete_keys(&mut self, deletion: &KeyDeletion) -> Result<usize, StoreError> {
-        // Otherwise a claim of the tail might be deleted, and be there again later.
-        self.finish()?;
         maintenance::delete_keys(self, deletion)
     }
 

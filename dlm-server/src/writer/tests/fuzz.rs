@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use dlm_engine::{Claim, ClaimKey, KnowsKey, Op, Reply};
 
 use super::harness::{Answer, StoredClaim, TestWriter, acquire};
-use super::random::{Random, rounds};
 use super::scripted_store::{Fault, Step};
+use crate::random::{Random, rounds};
 use crate::store::Name;
 use crate::writer::job::{Completion, Job, OperationError, RequestId};
 

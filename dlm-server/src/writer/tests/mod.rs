@@ -6,7 +6,6 @@
 //! - `lookups`: how often claims are looked up
 //! - `quotas`: what operations count for when their callers have a result
 //! - `fuzz`: random jobs and faults, compared with what is stored in the end
-//! - `random`: random numbers with a seed, and the number of rounds
 
 mod faults;
 mod fuzz;
@@ -14,7 +13,4 @@ mod harness;
 mod inherited;
 mod lookups;
 mod quotas;
-mod random;
 mod scripted_store;
-
-pub(super) use random::{Random, rounds};

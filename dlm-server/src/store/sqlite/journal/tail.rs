@@ -23,6 +23,8 @@ pub(in crate::store::sqlite) struct Tail {
     claims: usize,
     /// The size of its journal rows.
     bytes: usize,
+    /// The last batch that changed a claim which had ended before.
+    changed_ended: i64,
 }
 
 /// A row of the journal, without the changes in it.
@@ -98,6 +100,8 @@ pub(in crate::store::sqlite) struct StagedWrite {
     row: RowChange,
     stored_row: StoredRow,
     claims: Vec<DirtyClaim>,
+    /// Whether one of the claims had ended before the batch.
+    changes_ended: bool,
 }
 
 impl From<&ResourceWrite<'_>> for StagedWrite {
@@ -117,6 +121,10 @@ impl From<&ResourceWrite<'_>> for StagedWrite {
             row: write.row.clone(),
             stored_row: write.stored_check_at.map_or(StoredRow::Absent, StoredRow::Row),
             claims: claims.collect(),
+            changes_ended: write
+                .claims
+                .iter()
+                .any(|change| !change.insert && !change.was_live && !change.was_waiting),
         }
     }
 }
@@ -130,7 +138,13 @@ impl From<DecodedWrite> for StagedWrite {
             check_at: decoded.check_at,
             stored: if decoded.insert { StoredClaim::Unknown } else { StoredClaim::Other },
         });
-        Self { name: write.name, row: write.row, stored_row: StoredRow::Unknown, claims: claims.collect() }
+        Self {
+            name: write.name,
+            row: write.row,
+            stored_row: StoredRow::Unknown,
+            claims: claims.collect(),
+            changes_ended: true,
+        }
     }
 }
 
@@ -167,6 +181,13 @@ impl Tail {
         self.rows.iter()
     }
 
+    /// Whether the journal has anything of claims that ended before this instant. Such a claim
+    /// must not be deleted: the tables may get it back from the journal.
+    pub(in crate::store::sqlite) fn may_have_ended_before(&self, cutoff: Micros) -> bool {
+        // A claim ends at the instant of its batch or later.
+        self.rows.front().is_some_and(|row| row.at <= cutoff || row.position <= self.changed_ended)
+    }
+
     pub(in crate::store::sqlite) fn resource(&self, name: &Name) -> Option<&DirtyResource> {
         self.resources.get(name)
     }
@@ -193,6 +214,9 @@ impl Tail {
     }
 
     fn add_write(&mut self, position: i64, write: StagedWrite) {
+        if write.changes_ended {
+            self.changed_ended = position;
+        }
         let resource = match self.resources.entry(write.name) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {

@@ -8,20 +8,24 @@ use dlm_engine::Micros;
 use super::SqliteStore;
 use super::connection::Commits;
 use crate::store::sqlite::{BUSY_TIMEOUT, clock_row, log, log_trimmed, reader};
-use crate::store::{KeyDeletion, LogTrim, NewTicket, OldLogRow, StoreError, tickets};
+use crate::store::{KeyDeletion, LogTrim, NewTicket, OldLogRow, Store, StoreError, tickets};
 
 /// How long maintenance waits while another program has locked the database. Batches
 /// wait behind it.
 const MAINTENANCE_BUSY_TIMEOUT: Duration = Duration::from_millis(50);
 
 pub(super) fn delete_keys(store: &mut SqliteStore, deletion: &KeyDeletion) -> Result<usize, StoreError> {
-    store.connection.configure(Commits::Synced, MAINTENANCE_BUSY_TIMEOUT)?;
+    if store.tail.may_have_ended_before(deletion.cutoff) {
+        store.finish()?;
+    }
+    // What is deleted again after a power failure need not be synced.
+    store.connection.configure(Commits::Unsynced, MAINTENANCE_BUSY_TIMEOUT)?;
     reader::delete_keys(&mut store.connection, deletion)
 }
 
 /// Trims what has moved to the log from the journal.
 pub(super) fn trim_log(store: &mut SqliteStore, trim: &LogTrim) -> Result<usize, StoreError> {
-    store.connection.configure(Commits::Synced, MAINTENANCE_BUSY_TIMEOUT)?;
+    store.connection.configure(Commits::Unsynced, MAINTENANCE_BUSY_TIMEOUT)?;
     let rows: Vec<(i64, i64, i64)> = log::table
         .order(log::position)
         .limit(trim.limit)

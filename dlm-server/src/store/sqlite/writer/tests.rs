@@ -1,5 +1,9 @@
 //! What the writer stores and loads.
 
+mod equivalence;
+mod garbage;
+mod node;
+
 use std::sync::Arc;
 
 use dlm_engine::{ClaimChange, Event, EventKind, Lease, Mode, Phase, Request, ResourceRecord};

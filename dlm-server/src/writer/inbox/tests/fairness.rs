@@ -4,8 +4,8 @@ use dlm_engine::{ClaimKey, Op};
 
 use super::super::{Inbox, MAX_ACQUIRES, MAX_URGENT};
 use super::{acquire_of, execute, leave, renew, take_numbers};
+use crate::random::{Random, rounds};
 use crate::writer::job::{EnqueueError, Job, Unexecuted};
-use crate::writer::tests::{Random, rounds};
 
 fn push(inbox: &Inbox, number: u64, principal: &str) -> super::Answer {
     let (job, answer) = execute(number, "a", None, acquire_of(principal, &format!("k{number}")));

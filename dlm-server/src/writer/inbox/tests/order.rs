@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 use super::super::{ACQUIRE_SHARE, Depth, Inbox, InboxReceiver, MAX_ACQUIRES, MAX_URGENT, order_tag};
 use super::{Answer, acquire, acquire_of, cancel, execute, leave, number, renew, take, take_numbers};
 use crate::clock::since_boot;
+use crate::random::{Random, rounds};
 use crate::store::Name;
 use crate::writer::job::{EnqueueError, Execute, Job, OperationError, OperationResult, Unexecuted};
-use crate::writer::tests::{Random, rounds};
 
 /// Enqueues operations that are numbered from 1, and takes everything.
 fn order_of(ops: Vec<(&str, Option<u64>, Op)>) -> Vec<u64> {
