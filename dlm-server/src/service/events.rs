@@ -82,35 +82,66 @@ impl Service {
 }
 
 fn newest(reader: &dyn Reader, filter: &Filter, decoder: &LogDecoder) -> Result<EventPage, StoreError> {
-    let LogPage { head: LogHead(head), trimmed, .. } = reader.log(i64::MAX, 1)?;
     let until = since_boot() + NEWEST_WITHIN;
-    let (mut to, mut rows) = (head, FIRST_ROWS);
-    let mut newest = VecDeque::new();
-    let (mut bytes, mut full) = (0, false);
-    while to > trimmed && !full && since_boot() < until {
+    let mut newest = Newest { filter, decoder, events: VecDeque::new(), bytes: 0, full: false };
+    let (head, trimmed, mut to) = match &filter.query.resource {
+        Some(resource) if filter.may_match(resource.as_str()) => {
+            let history = reader.history(&resource.to_shared(), &mut |row| {
+                newest.add_part(|add| add(row));
+                !newest.full && since_boot() < until
+            })?;
+            (history.head.0, history.trimmed, history.search_from.unwrap_or(0))
+        }
+        resource => {
+            let LogPage { head: LogHead(head), trimmed, .. } = reader.log(i64::MAX, 1)?;
+            (head, trimmed, if resource.is_none() { head } else { 0 })
+        }
+    };
+    let mut rows = FIRST_ROWS;
+    while to > trimmed && !newest.full && since_boot() < until {
         let from = (to - rows + 1).max(trimmed + 1);
-        // The newest events of this part of the log that fit.
-        let mut part: VecDeque<(usize, Event)> = VecDeque::new();
-        let read = for_each_row(reader, from, to, |row| {
-            for (cursor, event) in decoder.events(row).filter(|(_, event)| filter.matches(event)) {
-                let Some(wire) = decoder.wire(cursor, &event) else { continue };
-                bytes += event.wire_bytes();
-                part.push_back((event.wire_bytes(), wire));
-                let events = |part: &VecDeque<_>| newest.len() + part.len();
-                while events(&part) > filter.query.limit || (bytes > MAX_PAGE_BYTES && events(&part) > 1) {
-                    let Some((size, _)) = part.pop_front() else { break };
-                    bytes -= size;
-                    full = true;
-                }
-            }
-        })?;
-        full |= newest.len() + part.len() == filter.query.limit;
-        part.into_iter().rev().for_each(|(_, event)| newest.push_front(event));
+        let read = newest.add_part(|add| for_each_row(reader, from, to, add))?;
         to = from - 1;
         rows = next_rows(rows, read, MAX_ROWS);
     }
     let cursor = Cursor::after_batch(head).encode(decoder.log_id());
-    Ok(EventPage { events: newest.into(), cursor })
+    Ok(EventPage { events: newest.events.into(), cursor })
+}
+
+/// The newest events that match and fit on a page, in log order. The log is read backwards,
+/// part by part.
+struct Newest<'a> {
+    filter: &'a Filter,
+    decoder: &'a LogDecoder,
+    events: VecDeque<Event>,
+    /// About the size of the events.
+    bytes: usize,
+    full: bool,
+}
+
+impl Newest<'_> {
+    /// Adds the newest events of the part of the log before what was added, which `read`
+    /// reads forwards.
+    fn add_part<T>(&mut self, read: impl FnOnce(&mut dyn FnMut(&LogRow)) -> T) -> T {
+        let mut part: VecDeque<(usize, Event)> = VecDeque::new();
+        let limit = self.filter.query.limit;
+        let done = read(&mut |row| {
+            for (cursor, event) in self.decoder.events(row).filter(|(_, event)| self.filter.matches(event)) {
+                let Some(wire) = self.decoder.wire(cursor, &event) else { continue };
+                self.bytes += event.wire_bytes();
+                part.push_back((event.wire_bytes(), wire));
+                let events = |part: &VecDeque<_>| self.events.len() + part.len();
+                while events(&part) > limit || (self.bytes > MAX_PAGE_BYTES && events(&part) > 1) {
+                    let Some((size, _)) = part.pop_front() else { break };
+                    self.bytes -= size;
+                    self.full = true;
+                }
+            }
+        });
+        self.full |= self.events.len() + part.len() == limit;
+        part.into_iter().rev().for_each(|(_, event)| self.events.push_front(event));
+        done
+    }
 }
 
 struct Page {
@@ -154,9 +185,13 @@ struct Filter {
 }
 
 impl Filter {
+    /// Whether events of this resource may match.
+    fn may_match(&self, resource: &str) -> bool {
+        resource.starts_with(&self.query.prefix) && self.visibility.sees(resource)
+    }
+
     fn matches(&self, event: &LoggedEvent<'_>) -> bool {
-        event.resource.starts_with(&self.query.prefix)
-            && self.query.resource.as_ref().is_none_or(|resource| event.resource == resource.as_str())
-            && self.visibility.sees(&event.resource)
+        self.query.resource.as_ref().is_none_or(|resource| event.resource == resource.as_str())
+            && self.may_match(&event.resource)
     }
 }

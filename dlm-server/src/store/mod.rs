@@ -46,8 +46,8 @@ pub(crate) use event::{LoggedEvent, RowEvents, event_kind};
 pub(crate) use names::Names;
 pub use read::ListQuery;
 pub(crate) use read::{
-    ClaimCount, ClaimTotals, DueWork, KeyRange, LockCounts, LogHead, LogPage, LogRow, Reader, ResourcePage,
-    ResourceView, for_each_row, holders_shown, next_rows,
+    ClaimCount, ClaimTotals, DueWork, KeyRange, LockCounts, LogHead, LogPage, LogRow, Reader,
+    ResourceHistory, ResourcePage, ResourceView, for_each_row, holders_shown, next_rows,
 };
 
 pub(crate) use tickets::NewTicket;
@@ -166,6 +166,8 @@ pub(crate) struct LoadedResource {
     pub(crate) resource: Resource,
     /// The stored `check_at`; `None` if there is no row.
     pub(crate) stored_check_at: Option<Micros>,
+    /// See [`ResourceWrite::last_events`].
+    pub(crate) last_events: i64,
     /// Grows with every write to the resource or its claims.
     pub(crate) revision: u64,
 }
@@ -175,6 +177,11 @@ pub(crate) struct ResourceWrite<'a> {
     pub(crate) name: &'a Name,
     pub(crate) row: RowChange,
     pub(crate) stored_check_at: Option<Micros>,
+    /// The position in the log of the resource's last events before the batch, or a later
+    /// one; 0 if it has none. A store that does not need it always has 0.
+    pub(crate) last_events: i64,
+    /// Whether the batch has events of the resource.
+    pub(crate) has_events: bool,
     pub(crate) claims: Vec<&'a ClaimChange>,
 }
 

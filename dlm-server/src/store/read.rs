@@ -107,6 +107,16 @@ pub(crate) struct LogRow {
     pub(crate) events: RowEvents,
 }
 
+/// What a read of the events of one resource found.
+pub(crate) struct ResourceHistory {
+    pub(crate) head: LogHead,
+    /// The last position that was trimmed; 0 if none was.
+    pub(crate) trimmed: i64,
+    /// The log may have earlier events of the resource at this position or before, but only a
+    /// search can tell. `None` if there are none, or nobody wants them.
+    pub(crate) search_from: Option<i64>,
+}
+
 /// What the sweeper has to end.
 #[derive(Debug, Default)]
 pub(crate) struct DueWork {
@@ -175,6 +185,18 @@ pub(crate) trait Reader: Send + Sync {
     /// Reads up to `limit` log rows from this position on, oldest first. The page
     /// may end earlier, with a row that makes it large.
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError>;
+
+    /// Reads the log rows with events of a resource, newest first, until `each` returns
+    /// false. A store without links between these rows reads none, and leaves all to a
+    /// search.
+    fn history(
+        &self,
+        _name: &Name,
+        _each: &mut dyn FnMut(&LogRow) -> bool,
+    ) -> Result<ResourceHistory, StoreError> {
+        let LogPage { head, trimmed, .. } = self.log(i64::MAX, 1)?;
+        Ok(ResourceHistory { head, trimmed, search_from: Some(head.0) })
+    }
 
     /// What was due `behind` ago, and orphans: waiters of dead replicas whose
     /// rows do not say so yet.

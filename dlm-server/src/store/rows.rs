@@ -42,7 +42,7 @@ impl ResourceRow {
         Some(ClaimKey::new(self.holder_principal.as_deref()?, self.holder_key.as_deref()?))
     }
 
-    /// The resource with its live claims. The caller sets the revision.
+    /// The resource with its live claims. The caller sets the revision and the last events.
     pub(super) fn into_loaded(self, live: Vec<Claim>) -> Result<LoadedResource, StoreError> {
         if live.len() as i64 != self.holder_count {
             let (found, expected, name) = (live.len(), self.holder_count, &self.name);
@@ -52,6 +52,7 @@ impl ResourceRow {
         }
         Ok(LoadedResource {
             stored_check_at: Some(Micros(self.check_at)),
+            last_events: 0,
             resource: Resource::load(self.to_record(), live),
             revision: 0,
         })

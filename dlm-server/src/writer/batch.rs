@@ -122,7 +122,7 @@ impl WriterState {
         let done = since_boot();
         self.pace.committed(done - written);
         committed.usage = batch.map(|batch| (batch, self.cache.usage_changes(self.usage.counts_claims())));
-        committed.follow_up = self.cache.committed();
+        committed.follow_up = self.cache.committed(batch);
         let is_executed = |outcome: &&TaskOutcome| matches!(outcome, TaskOutcome::Executed { .. });
         let operations = committed.outcomes.iter().filter(is_executed).count();
         self.metrics.batch(operations, (done - started).as_secs_f64(), (done - written).as_secs_f64());
@@ -219,6 +219,9 @@ impl WriterState {
                 (task, op, &result)
             {
                 open_requests.join(name, key, execute.caller.request);
+            }
+            if !effects.events.is_empty() {
+                self.cache.add_events(name);
             }
             events.extend(effects.events.drain(..).map(|event| (Name::clone(name), event)));
             let wakes = std::mem::take(&mut effects.wakes);

@@ -18,6 +18,9 @@ const MAX_EVICTABLE: usize = 50_000;
 struct Entry {
     resource: Resource,
     stored_check_at: Option<Micros>,
+    last_events: i64,
+    /// Whether the open batch has events of it.
+    has_events: bool,
     revision: u64,
     /// Locked by the open batch.
     locked: bool,
@@ -86,12 +89,14 @@ impl Cache {
                 LockResult::LockedElsewhere => continue,
                 LockResult::Unchanged => {}
                 LockResult::Loaded(loaded) => {
-                    let LoadedResource { resource, stored_check_at, revision } = *loaded;
+                    let LoadedResource { resource, stored_check_at, last_events, revision } = *loaded;
                     let in_eviction_queue =
                         self.entries.get(name).is_some_and(|entry| entry.in_eviction_queue);
                     let entry = Entry {
                         resource,
                         stored_check_at,
+                        last_events,
+                        has_events: false,
                         revision,
                         locked: false,
                         used: true,
@@ -129,11 +134,12 @@ impl Cache {
             let (name, entry) = self.entries.get_key_value::<Name>(name)?;
             let row = entry.resource.row_change();
             let claims: Vec<_> = entry.resource.claim_changes().collect();
-            let stored_check_at = entry.stored_check_at;
             (row != RowChange::Keep || !claims.is_empty()).then_some(ResourceWrite {
                 name,
                 row,
-                stored_check_at,
+                stored_check_at: entry.stored_check_at,
+                last_events: entry.last_events,
+                has_events: entry.has_events,
                 claims,
             })
         };
@@ -168,13 +174,23 @@ impl Cache {
         changes
     }
 
-    /// Keeps the changes of the open batch, which has committed.
-    pub(super) fn committed(&mut self) -> FollowUp {
+    /// Records that the open batch has events of this resource.
+    pub(super) fn add_events(&mut self, name: &Name) {
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.has_events = true;
+        }
+    }
+
+    /// Keeps the changes of the open batch, which has committed with this number.
+    pub(super) fn committed(&mut self, batch: Option<i64>) -> FollowUp {
         let mut first = Micros::MAX;
         let mut unfinished = Vec::new();
         for name in std::mem::take(&mut self.locked) {
             let Some(entry) = self.entries.get_mut(&name) else { continue };
             entry.locked = false;
+            if std::mem::take(&mut entry.has_events) {
+                entry.last_events = batch.unwrap_or(entry.last_events);
+            }
             let claims = entry.resource.claim_changes();
             first = claims.filter_map(|change| change.check_at).fold(first, Micros::min);
             let row_changed = entry.resource.row_change() != RowChange::Keep;

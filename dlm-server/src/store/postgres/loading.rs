@@ -68,6 +68,7 @@ pub(super) fn lock(
                 Some(floor) => LockResult::Loaded(Box::new(LoadedResource {
                     resource: Resource::absent(*floor),
                     stored_check_at: None,
+                    last_events: 0,
                     revision: 0,
                 })),
                 None => LockResult::LockedElsewhere,

@@ -128,32 +128,34 @@ statements! {
     MarkBatch -> () = "INSERT INTO writers (id, batch, at) VALUES (?, ?, ?) \
         ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = excluded.at WHERE excluded.batch > batch";
     UpdateResource -> () = "UPDATE resources SET version = ?, token = ?, touched_at = ?, queue_len = ?, \
-        holder_count = ?, holder_principal = ?, holder_key = ? WHERE name = ?";
+        holder_count = ?, holder_principal = ?, holder_key = ?, last_events = ? WHERE name = ?";
     UpdateResourceAndCheck -> () = "UPDATE resources SET version = ?, token = ?, touched_at = ?, queue_len = ?, \
-        holder_count = ?, holder_principal = ?, holder_key = ?, check_at = ? WHERE name = ?";
+        holder_count = ?, holder_principal = ?, holder_key = ?, last_events = ?, check_at = ? WHERE name = ?";
     InsertResource -> () = "INSERT INTO resources (version, token, touched_at, queue_len, holder_count, \
-        holder_principal, holder_key, check_at, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        holder_principal, holder_key, last_events, check_at, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     UpsertResource -> () = "REPLACE INTO resources (version, token, touched_at, queue_len, holder_count, \
-        holder_principal, holder_key, check_at, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        holder_principal, holder_key, last_events, check_at, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    LoadFloors -> (BigInt, BigInt, BigInt, BigInt) = "SELECT bucket, token, version, last_events FROM floors";
     DeleteResource -> () = "DELETE FROM resources WHERE name = ?";
-    RaiseFloor -> () = "INSERT INTO floors (bucket, token, version) VALUES (?, ?, ?) ON CONFLICT (bucket) DO UPDATE \
-        SET token = max(token, excluded.token), version = max(version, excluded.version)";
+    RaiseFloor -> () = "INSERT INTO floors (bucket, token, version, last_events) VALUES (?, ?, ?, ?) \
+        ON CONFLICT (bucket) DO UPDATE SET token = max(token, excluded.token), \
+        version = max(version, excluded.version), last_events = max(last_events, excluded.last_events)";
     /// A row for any of the claims with the keys in a JSON array of `[key, resource, principal]`.
     FindClaim -> BigInt = "SELECT 1 FROM json_each(?) AS asked CROSS JOIN claims \
         ON claims.key = asked.value ->> 0 AND claims.resource = asked.value ->> 1 \
         AND claims.principal = asked.value ->> 2 LIMIT 1";
 }
 
-/// Loads the resources with the names in a JSON array.
+/// Loads the resources with the names in a JSON array, and where their last events are.
 pub(super) struct LoadResources;
 
 impl Statement for LoadResources {
-    type Row = ResourceRowTypes<Sqlite>;
+    type Row = (ResourceRowTypes<Sqlite>, BigInt);
 
     fn sql() -> &'static Sql {
         static SQL: LazyLock<Sql> = LazyLock::new(|| {
             Sql::new(&format!(
-                "SELECT {RESOURCE_ROW} FROM json_each(?) AS asked CROSS JOIN resources \
+                "SELECT {RESOURCE_ROW}, resources.last_events FROM json_each(?) AS asked CROSS JOIN resources \
                  ON resources.name = asked.value"
             ))
         });

@@ -3,14 +3,16 @@
 use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::{max, sql};
 use diesel::prelude::*;
-use diesel::sql_types::{Binary, Bool};
+use diesel::sql_types::{BigInt, Binary, Bool};
 use dlm_engine::Micros;
 
-use super::journal::{events_of, journal};
+use super::fixed;
+use super::journal::{events_before, events_of, journal};
 use super::{log, log_trimmed};
 use crate::store::read::LOG_PAGE_BYTES;
 use crate::store::schema::writers;
-use crate::store::{LogHead, LogPage, LogRow, RowEvents, StoreError};
+use crate::store::statement::statements;
+use crate::store::{LogHead, LogPage, LogRow, ResourceHistory, RowEvents, StoreError, floor_bucket};
 
 /// Reads rows from this position on. Call it in a transaction that reads from one
 /// snapshot.
@@ -22,8 +24,7 @@ pub(super) fn read(connection: &mut SqliteConnection, from: i64, limit: i64) -> 
         page.add_journaled(connection, from)?;
     }
     let more = page.is_full();
-    let trimmed = log_trimmed::table.select(log_trimmed::position).first(connection)?;
-    Ok(LogPage { rows: page.rows, more, head: head(connection)?, trimmed })
+    Ok(LogPage { rows: page.rows, more, head: head(connection)?, trimmed: trimmed(connection)? })
 }
 
 /// The position of the last batch.
@@ -36,6 +37,65 @@ pub(super) fn head(connection: &mut SqliteConnection) -> Result<LogHead, StoreEr
             Ok(LogHead(marker.unwrap_or(0)))
         }
     }
+}
+
+statements! {
+    LastEvents -> BigInt = "SELECT coalesce((SELECT last_events FROM resources WHERE name = ?), \
+        (SELECT last_events FROM floors WHERE bucket = ?), 0)";
+}
+
+/// Reads the rows with events of a resource, newest first, until `each` returns false. Call
+/// it in a transaction that reads from one snapshot.
+pub(super) fn history(
+    connection: &mut SqliteConnection,
+    name: &str,
+    each: &mut dyn FnMut(&LogRow) -> bool,
+) -> Result<ResourceHistory, StoreError> {
+    let trimmed = trimmed(connection)?;
+    let last: Vec<i64> =
+        fixed::load::<LastEvents, _, 2>(connection, [name.into(), floor_bucket(name).into()])?;
+    let mut at = last.first().copied().unwrap_or(0);
+    let mut search_from = None;
+    while at > trimmed {
+        let row = row_at(connection, at)?;
+        // Without the name: events of an older server, or of a deleted resource, are somewhere
+        // before.
+        let Some((row, earlier)) =
+            row.and_then(|row| earlier_events(&row, name).map(|earlier| (row, earlier)))
+        else {
+            search_from = Some(at);
+            break;
+        };
+        if !each(&row) {
+            break;
+        }
+        at = earlier;
+    }
+    Ok(ResourceHistory { head: head(connection)?, trimmed, search_from })
+}
+
+/// The row at this position, if there is one.
+fn row_at(connection: &mut SqliteConnection, position: i64) -> Result<Option<LogRow>, StoreError> {
+    let mut page = Page { rows: Vec::new(), bytes: 0, limit: 1 };
+    page.add_logged(connection, position)?;
+    if !page.is_full() {
+        page.add_journaled(connection, position)?;
+    }
+    Ok(page.rows.pop().filter(|row| row.position == position))
+}
+
+/// Where the log has earlier events of a resource than a row that has some: at this position
+/// or before; 0 if it has none. `None` if the row does not tell.
+fn earlier_events(row: &LogRow, name: &str) -> Option<i64> {
+    let RowEvents::Encoded { at, data } = &row.events else { return None };
+    // A damaged row is reported by those who read all rows.
+    let earlier = events_before(*at, data, name).ok().flatten()?;
+    (earlier < row.position).then_some(earlier)
+}
+
+/// The last position that was trimmed; 0 if none was.
+fn trimmed(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    Ok(log_trimmed::table.select(log_trimmed::position).first(connection)?)
 }
 
 struct Page {

@@ -14,8 +14,8 @@ use super::lock::DatabaseLock;
 use super::{BUSY_TIMEOUT, DatabasePath, PRAGMAS, log, log_page, log_trimmed, set_busy_timeout};
 use crate::clock::Clock;
 use crate::store::{
-    ClaimRowKey, ClaimTotals, DueWork, KeyDeletion, KeyRange, ListQuery, LockCounts, LogHead, LogPage, Name,
-    Names, READERS, Reader, ResourcePage, ResourceView, StoreError, views,
+    ClaimRowKey, ClaimTotals, DueWork, KeyDeletion, KeyRange, ListQuery, LockCounts, LogHead, LogPage,
+    LogRow, Name, Names, READERS, Reader, ResourceHistory, ResourcePage, ResourceView, StoreError, views,
 };
 
 pub(super) struct SqliteReader {
@@ -133,6 +133,14 @@ impl Reader for SqliteReader {
 
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {
         self.with(|connection| connection.transaction(|connection| log_page::read(connection, from, limit)))
+    }
+
+    fn history(
+        &self,
+        name: &Name,
+        each: &mut dyn FnMut(&LogRow) -> bool,
+    ) -> Result<ResourceHistory, StoreError> {
+        self.read(|connection| log_page::history(connection, name, each))
     }
 
     fn due_work(&self, behind: Duration, limit: i64) -> Result<DueWork, StoreError> {

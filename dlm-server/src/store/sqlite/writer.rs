@@ -13,16 +13,15 @@ use diesel::prelude::*;
 use dlm_engine::{Claim, ClaimKey, Floor, Micros, Need, Resource, RowChange};
 
 use super::claims::{self, one_row};
-use super::fixed::{self, InsertJournal, LoadResources, Value};
+use super::fixed::{self, InsertJournal, LoadFloors, LoadResources, Value};
 use super::journal::Encoder;
 use super::journal::apply::{self, Budget};
 use super::journal::pace::Pace;
 use super::journal::tail::{Applied, JournalRow, StagedBatch, StagedWrite, Tail};
 use super::lock::DatabaseLock;
-use super::{DatabasePath, WRITER, reader};
+use super::{DatabasePath, StoredFloor, WRITER, reader};
 use crate::clock::{Clock, ClockReading, since_boot};
 use crate::store::rows::ResourceRow;
-use crate::store::schema::floors;
 use crate::store::{
     BatchWrite, KeyDeletion, LoadedResource, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket,
     Store, StoreError, floor_bucket, schema, views,
@@ -35,7 +34,7 @@ pub(super) struct SqliteStore {
     /// From where the next run would continue the clock.
     stored_reading: Option<ClockReading>,
     /// All floors. There are few, and every new name needs one.
-    floors: HashMap<i64, Floor>,
+    floors: HashMap<i64, StoredFloor>,
     encoder: Encoder,
     /// What the tables lack. It is read from them by nobody: what is needed of it is applied
     /// first.
@@ -68,16 +67,16 @@ impl SqliteStore {
     ) -> Result<Self, StoreError> {
         let mut connection = WriterConnection::new(path, connection);
         let (last_batch, upto) = (last_batch(&mut connection)?, reader::log_upto(&mut connection)?);
-        let floors: Vec<(i64, i64, i64)> = floors::table.load(&mut *connection)?;
-        let floor = |token, version| Floor { token: token as u64, version: version as u64 };
+        let floors = fixed::load::<LoadFloors, (i64, i64, i64, i64), 0>(&mut connection, [])?;
+        let floor = |(bucket, token, version, last_events)| {
+            let floor = Floor { token: token as u64, version: version as u64 };
+            (bucket, StoredFloor { floor, last_events })
+        };
         Ok(Self {
             connection,
             clock,
             stored_reading: None,
-            floors: floors
-                .into_iter()
-                .map(|(bucket, token, version)| (bucket, floor(token, version)))
-                .collect(),
+            floors: floors.into_iter().map(floor).collect(),
             encoder: Encoder::default(),
             tail: Tail::default(),
             pace: Pace::default(),
@@ -100,29 +99,31 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// The rows of these resources, by name. One statement for all: a batch may be full of
+    /// The rows of these resources, by name, and where their last events are. One statement for all: a batch may be full of
     /// new names.
-    fn rows(&mut self, names: &[&str]) -> Result<HashMap<String, ResourceRow>, StoreError> {
+    fn rows(&mut self, names: &[&str]) -> Result<HashMap<String, (ResourceRow, i64)>, StoreError> {
         if names.is_empty() {
             return Ok(HashMap::new());
         }
         let asked = serde_json::to_string(names).map_err(|error| StoreError::Rejected(error.to_string()))?;
-        let rows: Vec<ResourceRow> =
+        let rows: Vec<(ResourceRow, i64)> =
             fixed::load::<LoadResources, _, 1>(&mut self.connection, [(&*asked).into()])?;
-        Ok(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
+        Ok(rows.into_iter().map(|row| (row.0.name.clone(), row)).collect())
     }
 
-    fn loaded(&mut self, name: &Name, row: Option<ResourceRow>) -> Result<LoadedResource, StoreError> {
-        let Some(row) = row else {
-            let floor = self.floors.get(&floor_bucket(name)).copied().unwrap_or_default();
+    fn loaded(&mut self, name: &Name, row: Option<(ResourceRow, i64)>) -> Result<LoadedResource, StoreError> {
+        let Some((row, last_events)) = row else {
+            let StoredFloor { floor, last_events } =
+                self.floors.get(&floor_bucket(name)).copied().unwrap_or_default();
             return Ok(LoadedResource {
                 resource: Resource::absent(floor),
                 stored_check_at: None,
+                last_events,
                 revision: 0,
             });
         };
         let live = views::holders(&mut *self.connection, &row, row.holder_count)?;
-        row.into_loaded(live)
+        Ok(LoadedResource { last_events, ..row.into_loaded(live)? })
     }
 
     /// Has the tables contain everything of a resource, in the open transaction, before
@@ -160,9 +161,8 @@ impl SqliteStore {
     fn raise_floors(&mut self, batch: &BatchWrite<'_>) {
         for write in batch.writes {
             if let RowChange::Delete(floor) = &write.row {
-                let raised = self.floors.entry(floor_bucket(write.name)).or_default();
-                raised.token = raised.token.max(floor.token);
-                raised.version = raised.version.max(floor.version);
+                let floor = StoredFloor { floor: *floor, last_events: write.last_events };
+                self.floors.entry(floor_bucket(write.name)).or_default().raise(floor);
             }
         }
     }
@@ -277,12 +277,12 @@ impl Store for SqliteStore {
         // position in the log.
         let number = self.last_batch + 1;
         let upto = self.upto + batch.events.len() as i64;
-        let encoded = self.encoder.encode(batch);
+        let encoded = self.encoder.encode(number, batch);
         let values = [number.into(), batch.now.0.into(), upto.into(), Value::Blob(encoded.data)];
         one_row(fixed::run::<InsertJournal, _>(&mut self.connection, values)?)?;
         let events = encoded.data[encoded.events].to_vec();
         let row = JournalRow { position: number, at: batch.now, upto, events, bytes: encoded.data.len() };
-        let writes = batch.writes.iter().map(StagedWrite::from).collect();
+        let writes = batch.writes.iter().map(|write| StagedWrite::new(number, write)).collect();
         self.staged = Some(StagedBatch { row, writes });
         Ok(number)
     }

@@ -37,7 +37,7 @@ pub(super) struct TestWriter {
     pub(super) usage: Arc<Usage>,
     pub(super) anonymous_claims: Arc<AnonymousClaims>,
     pub(super) replica: i64,
-    reader: Arc<dyn Reader>,
+    pub(super) reader: Arc<dyn Reader>,
     next_request: u64,
     /// The principal that sends what a test enqueues.
     sender: Arc<str>,

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use diesel::sqlite::SqliteConnection;
-use dlm_engine::{ClaimKey, Floor};
+use dlm_engine::ClaimKey;
 
 use super::tail::{Applied, DirtyResource, DirtyRow, StoredRow, Tail};
 use crate::clock::since_boot;
-use crate::store::sqlite::WRITER;
 use crate::store::sqlite::claims::{self, one_row};
 use crate::store::sqlite::fixed::{
     self, DeleteJournal, DeleteResource, InsertLog, InsertResource, MarkBatch, RaiseFloor, UpdateResource,
     UpdateResourceAndCheck, UpsertResource, Value,
 };
+use crate::store::sqlite::{StoredFloor, WRITER};
 use crate::store::{Name, StoreError, floor_bucket};
 
 /// How much to apply in one transaction.
@@ -131,11 +131,12 @@ fn move_rows(
 }
 
 fn write_row(connection: &mut SqliteConnection, name: &str, dirty: &DirtyResource) -> Result<(), StoreError> {
-    if let Some(Floor { token, version }) = dirty.floor {
-        let values = [floor_bucket(name).into(), token.into(), version.into()];
+    if let Some(StoredFloor { floor, last_events }) = dirty.floor {
+        let bucket = floor_bucket(name).into();
+        let values = [bucket, floor.token.into(), floor.version.into(), last_events.into()];
         fixed::run::<RaiseFloor, _>(connection, values)?;
     }
-    let Some(DirtyRow { state, stored }) = &dirty.row else { return Ok(()) };
+    let Some(DirtyRow { state, last_events, stored }) = &dirty.row else { return Ok(()) };
     let Some((row, holder)) = state else {
         // An earlier state may never have reached the table.
         fixed::run::<DeleteResource, _>(connection, [name.into()])?;
@@ -145,14 +146,17 @@ fn write_row(connection: &mut SqliteConnection, name: &str, dirty: &DirtyResourc
     let (queue_len, holder_count) = (row.queue_len.into(), row.holder_count.into());
     let principal = holder.as_ref().map(|key| &*key.principal).into();
     let key = holder.as_ref().map(|key| &*key.key).into();
+    let last_events = (*last_events).into();
     let check_at = row.check_at;
     if *stored == StoredRow::Row(check_at) {
         // SQLite writes an index whenever its column is set, changed or not.
-        let values = [version, token, touched_at, queue_len, holder_count, principal, key, name.into()];
+        let values =
+            [version, token, touched_at, queue_len, holder_count, principal, key, last_events, name.into()];
         return one_row(fixed::run::<UpdateResource, _>(connection, values)?);
     }
     let (check_at, name) = (check_at.0.into(), name.into());
-    let values = [version, token, touched_at, queue_len, holder_count, principal, key, check_at, name];
+    let values =
+        [version, token, touched_at, queue_len, holder_count, principal, key, last_events, check_at, name];
     one_row(match stored {
         StoredRow::Row(_) => fixed::run::<UpdateResourceAndCheck, _>(connection, values)?,
         StoredRow::Absent => fixed::run::<InsertResource, _>(connection, values)?,

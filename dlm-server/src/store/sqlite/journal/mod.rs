@@ -17,7 +17,7 @@ pub(super) mod replay;
 pub(super) mod tail;
 
 pub(in crate::store) use codec::decode_events;
-pub(super) use codec::{Encoder, events_of};
+pub(super) use codec::{Encoder, events_before, events_of};
 
 diesel::table! {
     journal (position) {

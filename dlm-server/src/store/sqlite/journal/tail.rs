@@ -4,9 +4,10 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use dlm_engine::{Claim, ClaimKey, Floor, Micros, Mode, ResourceRecord, RowChange};
+use dlm_engine::{Claim, ClaimKey, Micros, Mode, ResourceRecord, RowChange};
 
 use super::codec::DecodedWrite;
+use crate::store::sqlite::StoredFloor;
 use crate::store::{Name, ResourceWrite};
 
 /// The changes of committed batches that are not in the tables. Of each row it has the
@@ -48,7 +49,7 @@ pub(in crate::store::sqlite) struct DirtyResource {
     pub(in crate::store::sqlite) row: Option<DirtyRow>,
     /// The floor that was raised when the row was deleted. It may have been inserted
     /// again since.
-    pub(in crate::store::sqlite) floor: Option<Floor>,
+    pub(in crate::store::sqlite) floor: Option<StoredFloor>,
     pub(in crate::store::sqlite) claims: HashMap<ClaimKey, DirtyClaim>,
 }
 
@@ -56,6 +57,8 @@ pub(in crate::store::sqlite) struct DirtyResource {
 pub(in crate::store::sqlite) struct DirtyRow {
     /// The row and the key of the exclusive holder; `None` if the row was deleted.
     pub(in crate::store::sqlite) state: Option<(ResourceRecord, Option<ClaimKey>)>,
+    /// See [`ResourceWrite::last_events`].
+    pub(in crate::store::sqlite) last_events: i64,
     pub(in crate::store::sqlite) stored: StoredRow,
 }
 
@@ -98,14 +101,16 @@ pub(in crate::store::sqlite) struct StagedBatch {
 pub(in crate::store::sqlite) struct StagedWrite {
     name: Name,
     row: RowChange,
+    last_events: i64,
     stored_row: StoredRow,
     claims: Vec<DirtyClaim>,
     /// Whether one of the claims had ended before the batch.
     changes_ended: bool,
 }
 
-impl From<&ResourceWrite<'_>> for StagedWrite {
-    fn from(write: &ResourceWrite<'_>) -> Self {
+impl StagedWrite {
+    /// A change of the batch with this number.
+    pub(in crate::store::sqlite) fn new(number: i64, write: &ResourceWrite<'_>) -> Self {
         let claims = write.claims.iter().map(|change| DirtyClaim {
             claim: Arc::clone(&change.claim),
             mode: change.claim.mode(),
@@ -119,6 +124,7 @@ impl From<&ResourceWrite<'_>> for StagedWrite {
         Self {
             name: Name::clone(write.name),
             row: write.row.clone(),
+            last_events: if write.has_events { number } else { write.last_events },
             stored_row: write.stored_check_at.map_or(StoredRow::Absent, StoredRow::Row),
             claims: claims.collect(),
             changes_ended: write
@@ -141,6 +147,7 @@ impl From<DecodedWrite> for StagedWrite {
         Self {
             name: write.name,
             row: write.row,
+            last_events: write.last_events,
             stored_row: StoredRow::Unknown,
             claims: claims.collect(),
             changes_ended: true,
@@ -233,15 +240,14 @@ impl Tail {
             RowChange::Keep => None,
             RowChange::Write { row, holder } => Some(Some((row, holder))),
             RowChange::Delete(floor) => {
-                let raised = resource.floor.get_or_insert_default();
-                raised.token = raised.token.max(floor.token);
-                raised.version = raised.version.max(floor.version);
+                let floor = StoredFloor { floor, last_events: write.last_events };
+                resource.floor.get_or_insert_default().raise(floor);
                 Some(None)
             }
         };
         if let Some(state) = state {
             let stored = resource.row.as_ref().map_or(write.stored_row, |row| row.stored);
-            resource.row = Some(DirtyRow { state, stored });
+            resource.row = Some(DirtyRow { state, last_events: write.last_events, stored });
         }
         for claim in write.claims {
             match resource.claims.entry(claim.claim.key.clone()) {

@@ -34,7 +34,7 @@ fn encoded(position: i64, versions: &[u64]) -> (Vec<u8>, Vec<u8>) {
     let events: Vec<_> = versions.iter().map(|version| event(*version)).collect();
     let mut encoder = Encoder::default();
     let batch = BatchWrite { now: Micros(100 * position), writes: &[], events: &events };
-    let encoded = encoder.encode(&batch);
+    let encoded = encoder.encode(position, &batch);
     (encoded.data.to_vec(), encoded.data[encoded.events].to_vec())
 }
 
@@ -145,4 +145,29 @@ fn the_head_is_the_last_batch_of_the_journal_or_the_marker() {
     let marker = (writers::id.eq(0), writers::batch.eq(9), writers::at.eq(900));
     diesel::insert_into(writers::table).values(marker).execute(&mut connection).unwrap();
     assert_eq!(head(&mut connection).unwrap(), LogHead(9));
+}
+
+#[test]
+fn events_of_older_servers_are_left_to_a_search() {
+    let mut connection = database();
+    for (name, last) in [("a", 8), ("old", 2)] {
+        diesel::sql_query(format!(
+            "INSERT INTO resources (name, version, token, touched_at, check_at, queue_len, holder_count, \
+             last_events) VALUES ('{name}', 0, 0, 0, 0, 0, 0, {last})"
+        ))
+        .execute(&mut connection)
+        .unwrap();
+    }
+    let mut read = |name: &str| {
+        let mut positions = Vec::new();
+        let history = history(&mut connection, name, &mut |row| {
+            positions.push(row.position);
+            true
+        });
+        (positions, history.unwrap().search_from)
+    };
+    // Row 8 has its name, and tells that there may be more up to the batch before.
+    assert_eq!(read("a"), (vec![8], Some(7)));
+    assert_eq!(read("old"), (vec![], Some(2)));
+    assert_eq!(read("never used"), (vec![], None));
 }

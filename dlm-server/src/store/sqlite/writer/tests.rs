@@ -68,6 +68,8 @@ fn resources_of_a_batch_are_loaded_in_the_order_of_their_names() {
         name,
         row: RowChange::Write { row, holder },
         stored_check_at: None,
+        last_events: 0,
+        has_events: false,
         claims,
     };
     let writes = [
@@ -80,7 +82,14 @@ fn resources_of_a_batch_are_loaded_in_the_order_of_their_names() {
     let deletion = RowChange::Delete(floor);
     write(
         &mut *store,
-        &[ResourceWrite { name: &deleted, row: deletion, stored_check_at: None, claims: vec![] }],
+        &[ResourceWrite {
+            name: &deleted,
+            row: deletion,
+            stored_check_at: None,
+            last_events: 0,
+            has_events: false,
+            claims: vec![],
+        }],
     );
 
     store.begin(LockWait::Skip).unwrap();

@@ -1,6 +1,5 @@
 //! Changes: of each resource its row, and its claims.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use dlm_engine::{
@@ -9,6 +8,7 @@ use dlm_engine::{
 };
 use uuid::Uuid;
 
+use super::event::Names;
 use super::primitive::{Input, Output};
 use super::{CodecError, DecodedClaim, DecodedWrite};
 use crate::store::rows::{cancel_code, cancel_of, end_code, end_of};
@@ -43,11 +43,11 @@ const CANCEL_SHIFT: u8 = 3;
 const CANCEL: u8 = 0x3;
 const GRANTED: u8 = 1 << 5;
 
-/// Encodes changes. `names` has the indexes of names that are encoded already.
-pub(super) fn encode(output: &mut Output, writes: &[ResourceWrite<'_>], names: &HashMap<&str, u64>) {
+/// Encodes the changes of a batch with this number. `names` are encoded already.
+pub(super) fn encode(output: &mut Output, number: i64, writes: &[ResourceWrite<'_>], names: &Names<'_>) {
     output.unsigned(writes.len() as u64);
     for write in writes {
-        match names.get(&**write.name) {
+        match names.index(write.name) {
             Some(index) => output.unsigned(index + 1),
             None => {
                 output.unsigned(0);
@@ -55,6 +55,8 @@ pub(super) fn encode(output: &mut Output, writes: &[ResourceWrite<'_>], names: &
             }
         }
         encode_row(output, write);
+        let last_events = if write.has_events { number } else { write.last_events };
+        output.unsigned(last_events as u64);
         output.unsigned(write.claims.len() as u64);
         for change in &write.claims {
             encode_claim(output, change);
@@ -179,7 +181,7 @@ fn encode_tombstone(output: &mut Output, tombstone: &Tombstone) {
 }
 
 /// Decodes changes. `names` are those that they refer to.
-pub(super) fn decode(input: &mut Input<'_>, names: &[&str]) -> Result<Vec<DecodedWrite>, CodecError> {
+pub(super) fn decode(input: &mut Input<'_>, names: &[(&str, i64)]) -> Result<Vec<DecodedWrite>, CodecError> {
     let number = input.length()?;
     let mut writes = Vec::with_capacity(number.min(1024));
     for _ in 0..number {
@@ -189,15 +191,16 @@ pub(super) fn decode(input: &mut Input<'_>, names: &[&str]) -> Result<Vec<Decode
     Ok(writes)
 }
 
-fn decode_write(input: &mut Input<'_>, names: &[&str]) -> Result<DecodedWrite, CodecError> {
+fn decode_write(input: &mut Input<'_>, names: &[(&str, i64)]) -> Result<DecodedWrite, CodecError> {
     let name = match input.unsigned()? {
         0 => input.text()?,
         number => usize::try_from(number - 1)
             .ok()
-            .and_then(|index| names.get(index).copied())
+            .and_then(|index| Some(names.get(index)?.0))
             .ok_or(CodecError::Invalid("name of a change"))?,
     };
     let (row, holder) = decode_row(input)?;
+    let last_events = input.unsigned()? as i64;
     let number = input.length()?;
     let mut claims = Vec::with_capacity(number.min(64));
     for _ in 0..number {
@@ -210,7 +213,7 @@ fn decode_write(input: &mut Input<'_>, names: &[&str]) -> Result<DecodedWrite, C
         }
         (row, _) => row,
     };
-    Ok(DecodedWrite { name: Name::from(name), row, claims })
+    Ok(DecodedWrite { name: Name::from(name), row, last_events, claims })
 }
 
 /// A row, and the index of the claim that is its holder, if it is one of those that

@@ -1,4 +1,5 @@
-//! Events: first the names of their resources, then each event.
+//! Events: first the names of their resources, each with the position of its earlier
+//! events, then each event.
 //!
 //! An event starts with bits that say its kind, its mode and which of its other parts
 //! follow.
@@ -11,7 +12,7 @@ use dlm_protocol::EventKind;
 
 use super::CodecError;
 use super::primitive::{Input, Output};
-use crate::store::{LoggedEvent, Name};
+use crate::store::{BatchWrite, LoggedEvent, Name};
 
 /// The kinds, by their number.
 const KINDS: [EventKind; 7] = [
@@ -37,29 +38,49 @@ const REASON: u64 = 1 << 10;
 const BY: u64 = 1 << 11;
 const ALL: u64 = (1 << 12) - 1;
 
-/// Encodes events. `names` gets the index of each of their names.
-pub(super) fn encode<'a>(
-    output: &mut Output,
-    events: &'a [(Name, Event)],
-    names: &mut HashMap<&'a str, u64>,
-) {
-    let mut indexes = Vec::with_capacity(events.len());
-    let mut order = Vec::with_capacity(events.len());
-    for (name, _) in events {
-        let next = names.len() as u64;
-        let index = *names.entry(name).or_insert(next);
-        if index == next {
-            order.push(name);
+/// The resources of events, as they are encoded in front of these.
+#[derive(Debug, Default)]
+pub(super) struct Names<'a> {
+    in_order: Vec<(&'a str, i64)>,
+    indexes: HashMap<&'a str, u64>,
+}
+
+impl<'a> Names<'a> {
+    /// Those of a batch with this number.
+    pub(super) fn of(number: i64, batch: &BatchWrite<'a>) -> Self {
+        let mut names = Self::default();
+        for write in batch.writes.iter().filter(|write| write.has_events) {
+            names.add(write.name, write.last_events);
         }
-        indexes.push(index);
+        for (name, _) in batch.events {
+            // One whose change says nothing of events: they may be anywhere before.
+            names.add(name, number - 1);
+        }
+        names
     }
-    output.unsigned(order.len() as u64);
-    for name in order {
+
+    fn add(&mut self, name: &'a str, last_events: i64) {
+        let next = self.in_order.len() as u64;
+        if *self.indexes.entry(name).or_insert(next) == next {
+            self.in_order.push((name, last_events));
+        }
+    }
+
+    pub(super) fn index(&self, name: &str) -> Option<u64> {
+        self.indexes.get(name).copied()
+    }
+}
+
+pub(super) fn encode(output: &mut Output, events: &[(Name, Event)], names: &Names<'_>) {
+    output.unsigned(names.in_order.len() as u64);
+    for (name, last_events) in &names.in_order {
         output.text(name);
+        output.unsigned(*last_events as u64);
     }
     output.unsigned(events.len() as u64);
-    for ((name, event), index) in events.iter().zip(indexes) {
-        output.unsigned(index);
+    for (name, event) in events {
+        // Every event has its name among them.
+        output.unsigned(names.index(name).unwrap_or(u64::MAX));
         encode_event(output, &LoggedEvent::new(name, event));
     }
 }
@@ -96,10 +117,11 @@ fn encode_event(output: &mut Output, event: &LoggedEvent<'_>) {
     }
 }
 
-/// Decodes the names alone.
-pub(super) fn names<'a>(input: &mut Input<'a>) -> Result<Vec<&'a str>, CodecError> {
+/// Decodes the names alone, and where the log has earlier events of each: at this position
+/// or before. 0 if there are none.
+pub(super) fn names<'a>(input: &mut Input<'a>) -> Result<Vec<(&'a str, i64)>, CodecError> {
     let number = input.length()?;
-    (0..number).map(|_| input.text()).collect()
+    (0..number).map(|_| Ok((input.text()?, input.unsigned()? as i64))).collect()
 }
 
 pub(super) fn decode<'a>(input: &mut Input<'a>) -> Result<Vec<LoggedEvent<'a>>, CodecError> {
@@ -110,9 +132,10 @@ pub(super) fn decode<'a>(input: &mut Input<'a>) -> Result<Vec<LoggedEvent<'a>>, 
     Ok(events)
 }
 
-fn decode_event<'a>(input: &mut Input<'a>, names: &[&'a str]) -> Result<LoggedEvent<'a>, CodecError> {
+fn decode_event<'a>(input: &mut Input<'a>, names: &[(&'a str, i64)]) -> Result<LoggedEvent<'a>, CodecError> {
     let index = usize::try_from(input.unsigned()?).ok();
-    let resource = index.and_then(|index| names.get(index)).ok_or(CodecError::Invalid("name of an event"))?;
+    let (resource, _) =
+        index.and_then(|index| names.get(index)).ok_or(CodecError::Invalid("name of an event"))?;
     let parts = input.unsigned()?;
     let kind = *KINDS.get((parts & KIND) as usize).ok_or(CodecError::Invalid("kind of event"))?;
     if parts & !ALL != 0 {

@@ -26,12 +26,12 @@ mod section;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use dlm_engine::{Claim, Micros, Mode, RowChange};
 
 use crate::store::{BatchWrite, LoggedEvent, Name};
+use event::Names;
 use primitive::{Input, Output};
 
 /// Why bytes of the journal or the log can't be decoded.
@@ -63,11 +63,12 @@ pub(in crate::store::sqlite) struct Encoded<'a> {
 }
 
 impl Encoder {
-    pub(in crate::store::sqlite) fn encode(&mut self, batch: &BatchWrite<'_>) -> Encoded<'_> {
-        let mut names = HashMap::with_capacity(batch.events.len());
+    /// Encodes the batch with this number.
+    pub(in crate::store::sqlite) fn encode(&mut self, number: i64, batch: &BatchWrite<'_>) -> Encoded<'_> {
+        let names = Names::of(number, batch);
         self.events.start(batch.now);
         if !batch.events.is_empty() {
-            section::encode(&mut self.events, |events| event::encode(events, batch.events, &mut names));
+            section::encode(&mut self.events, |events| event::encode(events, batch.events, &names));
         }
         self.data.start(batch.now);
         let mut events_at = 0;
@@ -75,7 +76,7 @@ impl Encoder {
             data.unsigned(self.events.bytes().len() as u64);
             events_at = data.bytes().len();
             data.append(self.events.bytes());
-            change::encode(data, batch.writes, &names);
+            change::encode(data, number, batch.writes, &names);
         });
         let events = events_at..events_at + self.events.bytes().len();
         Encoded { data: self.data.bytes(), events }
@@ -95,6 +96,9 @@ pub(in crate::store::sqlite) struct DecodedBatch {
 pub(in crate::store::sqlite) struct DecodedWrite {
     pub(in crate::store::sqlite) name: Name,
     pub(in crate::store::sqlite) row: RowChange,
+    /// The position in the log of the resource's last events, or a later one; 0 if it has
+    /// none.
+    pub(in crate::store::sqlite) last_events: i64,
     pub(in crate::store::sqlite) claims: Vec<DecodedClaim>,
 }
 
@@ -132,6 +136,18 @@ pub(in crate::store::sqlite) fn decode(at: Micros, data: &[u8]) -> Result<Decode
 /// The part of a journal row that moves to the log; empty if there are no events.
 pub(in crate::store::sqlite) fn events_of(at: Micros, data: &[u8]) -> Result<Range<usize>, CodecError> {
     split(at, data).map(|(events, _)| events)
+}
+
+/// Where the log has the events of a resource that come before those in this row of it: at
+/// this position or before; 0 if there are none. `None` if the row has no event of the
+/// resource.
+pub(in crate::store::sqlite) fn events_before(
+    at: Micros,
+    data: &[u8],
+    name: &str,
+) -> Result<Option<i64>, CodecError> {
+    let names = event::names(&mut section::decode(at, data)?)?;
+    Ok(names.into_iter().find(|(found, _)| *found == name).map(|(_, earlier)| earlier))
 }
 
 /// Where the events of a journal row are, and its changes.

@@ -9,6 +9,10 @@ use super::{CodecError, DecodedBatch, DecodedClaim, DecodedWrite, Encoder, decod
 use crate::store::{BatchWrite, LoggedEvent, Name, ResourceWrite};
 use generated::{Batch, batches};
 
+/// The number of each batch, and where its resources had events before.
+const NUMBER: i64 = 70_000;
+const LAST_EVENTS: i64 = 321;
+
 /// A row of the journal.
 struct Row {
     at: Micros,
@@ -25,10 +29,13 @@ impl Batch {
                 name,
                 row: row.clone(),
                 stored_check_at: None,
+                last_events: LAST_EVENTS,
+                has_events: self.has_events(name),
                 claims: claims.iter().collect(),
             })
             .collect();
-        let encoded = encoder.encode(&BatchWrite { now: self.at, writes: &writes, events: &self.events });
+        let encoded =
+            encoder.encode(NUMBER, &BatchWrite { now: self.at, writes: &writes, events: &self.events });
         let events = encoded.data[encoded.events.clone()].to_vec();
         Row { at: self.at, data: encoded.data.to_vec(), events }
     }
@@ -38,9 +45,14 @@ impl Batch {
         let write = |(name, row, claims): &(Name, RowChange, Vec<ClaimChange>)| DecodedWrite {
             name: Name::clone(name),
             row: row.clone(),
+            last_events: if self.has_events(name) { NUMBER } else { LAST_EVENTS },
             claims: claims.iter().map(decoded_claim).collect(),
         };
         self.writes.iter().map(write).collect()
+    }
+
+    fn has_events(&self, name: &Name) -> bool {
+        self.events.iter().any(|(found, _)| found == name)
     }
 
     fn logged(&self) -> Vec<LoggedEvent<'_>> {

@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 
-use dlm_engine::{ClaimKey, Floor, Mode, Phase, ResourceRecord, RowChange};
+use dlm_engine::{ClaimKey, Mode, Phase, ResourceRecord, RowChange};
 
+use crate::store::sqlite::StoredFloor;
 use crate::store::sqlite::journal::codec::{DecodedBatch, DecodedClaim};
 use crate::store::{Name, floor_bucket};
 
 /// By key.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    pub(super) resources: HashMap<Name, Changed<ResourceRow>>,
-    pub(super) floors: HashMap<i64, Changed<Floor>>,
+    /// `None` if it was deleted.
+    pub(super) resources: HashMap<Name, Changed<Option<ResourceRow>>>,
+    pub(super) floors: HashMap<i64, Changed<StoredFloor>>,
     pub(super) claims: HashMap<Name, HashMap<ClaimKey, Changed<ClaimState>>>,
 }
 
@@ -22,8 +24,15 @@ pub(super) struct Changed<T> {
     pub(super) state: T,
 }
 
-/// The row of a resource and its exclusive holder; `None` if it was deleted.
-pub(super) type ResourceRow = Option<(ResourceRecord, Option<ClaimKey>)>;
+/// The row of a resource.
+#[derive(Debug)]
+pub(super) struct ResourceRow {
+    pub(super) record: ResourceRecord,
+    /// The key of its exclusive holder.
+    pub(super) holder: Option<ClaimKey>,
+    /// Where its last events are.
+    pub(super) last_events: i64,
+}
 
 #[derive(Debug)]
 pub(super) struct ClaimState {
@@ -42,8 +51,11 @@ impl Changes {
         for write in batch.writes {
             let state = match write.row {
                 RowChange::Keep => None,
-                RowChange::Write { row, holder } => Some(Some((row, holder))),
+                RowChange::Write { row, holder } => {
+                    Some(Some(ResourceRow { record: row, holder, last_events: write.last_events }))
+                }
                 RowChange::Delete(floor) => {
+                    let floor = StoredFloor { floor, last_events: write.last_events };
                     self.raise(position, floor_bucket(&write.name), floor);
                     Some(None)
                 }
@@ -58,11 +70,10 @@ impl Changes {
         }
     }
 
-    fn raise(&mut self, position: i64, bucket: i64, floor: Floor) {
+    fn raise(&mut self, position: i64, bucket: i64, floor: StoredFloor) {
         let changed = self.floors.entry(bucket).or_insert(Changed { position, state: floor });
         changed.position = position;
-        changed.state.token = changed.state.token.max(floor.token);
-        changed.state.version = changed.state.version.max(floor.version);
+        changed.state.raise(floor);
     }
 }
 

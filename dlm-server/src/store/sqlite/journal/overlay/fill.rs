@@ -7,6 +7,7 @@ use dlm_engine::{ClaimKey, Phase};
 use super::changes::{Changed, Changes, ClaimState, ResourceRow};
 use crate::store::StoreError;
 use crate::store::claim_columns::{ALL, ClaimColumn, ClaimRecord, KEY, STATE, concat};
+use crate::store::sqlite::StoredFloor;
 use crate::store::sqlite::fixed::{self, Value, claim_statements, replace_into, update_of};
 use crate::store::statement::statements;
 
@@ -27,15 +28,16 @@ statements! {
 
     HideResource -> () = "REPLACE INTO changed_resources (name, position) VALUES (?, ?)";
     PutResource -> () = "REPLACE INTO tail_resources (name, version, token, touched_at, check_at, queue_len, \
-        holder_count, holder_principal, holder_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        holder_count, holder_principal, holder_key, last_events) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     RemoveResource -> () = "DELETE FROM tail_resources WHERE name = ?";
 
     HideFloor -> () = "REPLACE INTO changed_floors (bucket, position) VALUES (?, ?)";
     /// A floor is only ever raised, also above the one in the table.
-    RaiseFloor -> () = "INSERT INTO tail_floors (bucket, token, version) \
-        SELECT ?, max(?, coalesce(max(token), 0)), max(?, coalesce(max(version), 0)) \
-        FROM main.floors WHERE bucket = ? \
-        ON CONFLICT (bucket) DO UPDATE SET token = max(token, excluded.token), version = max(version, excluded.version)";
+    RaiseFloor -> () = "INSERT INTO tail_floors (bucket, token, version, last_events) \
+        SELECT ?, max(?, coalesce(max(token), 0)), max(?, coalesce(max(version), 0)), \
+        max(?, coalesce(max(last_events), 0)) FROM main.floors WHERE bucket = ? \
+        ON CONFLICT (bucket) DO UPDATE SET token = max(token, excluded.token), \
+        version = max(version, excluded.version), last_events = max(last_events, excluded.last_events)";
 
     HideClaim -> () = "REPLACE INTO changed_claims (resource, principal, key, position) VALUES (?, ?, ?, ?)";
     /// Does nothing for a claim that is not hidden.
@@ -88,11 +90,12 @@ pub(super) fn add(connection: &mut SqliteConnection, changes: &Changes) -> Resul
     for (name, changed) in &changes.resources {
         add_resource(connection, name, changed)?;
     }
-    for (bucket, Changed { position, state: floor }) in &changes.floors {
+    for (bucket, Changed { position, state: StoredFloor { floor, last_events } }) in &changes.floors {
         let bucket = || Value::from(*bucket);
         fixed::run::<HideFloor, 2>(connection, [bucket(), (*position).into()])?;
-        let values = [bucket(), floor.token.into(), floor.version.into(), bucket()];
-        fixed::run::<RaiseFloor, 4>(connection, values)?;
+        let (token, version) = (floor.token.into(), floor.version.into());
+        let values = [bucket(), token, version, (*last_events).into(), bucket()];
+        fixed::run::<RaiseFloor, 5>(connection, values)?;
     }
     for (name, claims) in &changes.claims {
         for (key, changed) in claims {
@@ -105,11 +108,11 @@ pub(super) fn add(connection: &mut SqliteConnection, changes: &Changes) -> Resul
 fn add_resource(
     connection: &mut SqliteConnection,
     name: &str,
-    changed: &Changed<ResourceRow>,
+    changed: &Changed<Option<ResourceRow>>,
 ) -> Result<(), StoreError> {
     fixed::run::<HideResource, 2>(connection, [name.into(), changed.position.into()])?;
     match &changed.state {
-        Some((row, holder)) => {
+        Some(ResourceRow { record: row, holder, last_events }) => {
             let values = [
                 name.into(),
                 row.version.into(),
@@ -120,8 +123,9 @@ fn add_resource(
                 row.holder_count.into(),
                 holder.as_ref().map(|key| &*key.principal).into(),
                 holder.as_ref().map(|key| &*key.key).into(),
+                (*last_events).into(),
             ];
-            fixed::run::<PutResource, 9>(connection, values)?;
+            fixed::run::<PutResource, 10>(connection, values)?;
         }
         None => {
             fixed::run::<RemoveResource, 1>(connection, [name.into()])?;

@@ -118,9 +118,18 @@ impl World {
         assert_eq!(deleted, self.model.store.delete_keys(&deletion).unwrap());
     }
 
+    /// The history of each resource has all of its events, and is found without a search.
+    fn read_histories(&mut self) {
+        for name in NAMES {
+            let history = self.tested.history(name);
+            assert_eq!(history, self.model.positions_with_events(name), "{name}");
+        }
+    }
+
     fn step(mut self) -> Self {
         match self.random.below(100) {
-            0..=59 => self.batch(),
+            0..=54 => self.batch(),
+            55..=59 => self.read_histories(),
             60..=83 => self.apply(),
             84..=93 => {
                 // Both, since a resource that was loaded may be checked at another time.
@@ -155,6 +164,7 @@ fn tables_that_follow_at_random_end_like_tables_that_follow_at_once() {
         for _ in 0..BATCHES {
             world = world.step();
         }
+        world.read_histories();
         assert_eq!(world.tested.dump(), world.model.dump());
     }
 }

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use diesel::sql_types::Text;
 use dlm_engine::{Blocked, Context, Effects, Event, Limits, Need, Op, ReplicaId, Replicas};
 
+use crate::store::sqlite::journal::overlay;
+use crate::store::sqlite::log_page;
 use crate::store::sqlite::writer::*;
-use crate::store::{ResourceWrite, sqlite};
+use crate::store::{LogRow, ResourceWrite, sqlite};
 
 /// What happens to a batch, and to the reply to its COMMIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +21,14 @@ pub(super) enum End {
     RollBackUnclear,
 }
 
-/// Resources in memory, with the check instant that is stored.
-type Cached = HashMap<Name, (Resource, Option<Micros>)>;
+/// Resources in memory.
+type Cached = HashMap<Name, Entry>;
+
+struct Entry {
+    resource: Resource,
+    stored_check_at: Option<Micros>,
+    last_events: i64,
+}
 
 pub(super) struct Node {
     pub(super) store: SqliteStore,
@@ -80,7 +88,9 @@ impl Node {
             self.look_up(ops);
         }
         let (outcome, events) = self.execute(now, ops);
-        let writes: Vec<_> = names.iter().filter_map(|name| write_of(&self.cached, name)).collect();
+        let has_events = |name: &Name| events.iter().any(|(of, _)| of == name);
+        let writes: Vec<_> =
+            names.iter().filter_map(|name| write_of(&self.cached, name, has_events(name))).collect();
         let batch = BatchWrite { now, writes: &writes, events: &events };
         let written = match writes.is_empty() {
             true => Ok(None),
@@ -107,7 +117,7 @@ impl Node {
             End::CommitUnclear | End::RollBackUnclear => self.break_connection(end, written),
         };
         for name in &names {
-            self.ended(name, committed);
+            self.ended(name, committed, written.filter(|_| has_events(name)));
         }
         Ok(committed.then_some(outcome))
     }
@@ -122,7 +132,9 @@ impl Node {
             match result {
                 LockResult::Unchanged => {}
                 LockResult::Loaded(loaded) => {
-                    self.cached.insert(Name::clone(name), (loaded.resource, loaded.stored_check_at));
+                    let LoadedResource { resource, stored_check_at, last_events, .. } = *loaded;
+                    let entry = Entry { resource, stored_check_at, last_events };
+                    self.cached.insert(Name::clone(name), entry);
                 }
                 LockResult::LockedElsewhere => panic!("nobody else is there"),
             }
@@ -138,7 +150,7 @@ impl Node {
         let keys: Vec<_> = acquired.iter().map(|(name, key)| (name, key)).collect();
         let claims = self.store.claims(&keys).unwrap();
         for ((name, key), claim) in acquired.into_iter().zip(claims) {
-            let (resource, _) = self.cached.get_mut(&name).unwrap();
+            let resource = &mut self.cached.get_mut(&name).unwrap().resource;
             if !resource.knows_claim(&key) {
                 resource.provide_claim(key, claim);
             }
@@ -153,7 +165,7 @@ impl Node {
         let (mut outcome, mut events) = (Outcome::default(), Vec::new());
         for (name, op) in ops {
             let mut effects = Effects::default();
-            let (resource, _) = self.cached.get_mut(name).unwrap();
+            let resource = &mut self.cached.get_mut(name).unwrap().resource;
             let reply = loop {
                 match resource.execute(op, &context, &mut effects) {
                     Err(Blocked::Need(need)) => provide(&mut self.store, name, need, resource),
@@ -194,8 +206,12 @@ impl Node {
         applied || written.is_none()
     }
 
-    fn ended(&mut self, name: &Name, committed: bool) {
-        let Some((resource, stored_check_at)) = self.cached.get_mut(name) else { return };
+    /// A batch has ended; `events` is its number if it has events of this resource.
+    fn ended(&mut self, name: &Name, committed: bool, events: Option<i64>) {
+        let Some(Entry { resource, stored_check_at, last_events }) = self.cached.get_mut(name) else {
+            return;
+        };
+        *last_events = events.unwrap_or(*last_events);
         if resource.row_change() != RowChange::Keep {
             *stored_check_at = Some(resource.check_at());
         }
@@ -216,6 +232,30 @@ impl Node {
         self.store.tail.doubt(&applied);
     }
 
+    /// The positions of the log rows with events of a resource, newest first, along their links.
+    pub(super) fn history(&self, name: &str) -> Vec<i64> {
+        let mut connection = DatabasePath::parse(&self.path).unwrap().connect(Duration::ZERO).unwrap();
+        overlay::install(&mut connection).unwrap();
+        let mut positions = Vec::new();
+        let history = connection.transaction(|connection| {
+            overlay::refresh(connection)?;
+            log_page::history(connection, name, &mut |row| {
+                positions.push(row.position);
+                true
+            })
+        });
+        assert_eq!(history.unwrap().search_from, None, "the links end at the first events of {name}");
+        positions
+    }
+
+    /// The same, by reading everything.
+    pub(super) fn positions_with_events(&mut self, name: &str) -> Vec<i64> {
+        let page = log_page::read(&mut self.store.connection, 0, i64::MAX).unwrap();
+        assert!(!page.more);
+        let has_events = |row: &&LogRow| row.decode().unwrap().iter().any(|event| event.resource == name);
+        page.rows.iter().rev().filter(has_events).map(|row| row.position).collect()
+    }
+
     /// All rows of all tables, once they are up to date.
     pub(super) fn dump(&mut self) -> Vec<String> {
         self.store.finish().unwrap();
@@ -225,11 +265,12 @@ impl Node {
 }
 
 /// What the open batch changes of a resource.
-fn write_of<'a>(cached: &'a Cached, name: &'a Name) -> Option<ResourceWrite<'a>> {
-    let (resource, stored_check_at) = &cached[name];
+fn write_of<'a>(cached: &'a Cached, name: &'a Name, has_events: bool) -> Option<ResourceWrite<'a>> {
+    let Entry { resource, stored_check_at, last_events } = &cached[name];
     let (row, claims) = (resource.row_change(), resource.claim_changes().collect::<Vec<_>>());
     let is_changed = row != RowChange::Keep || !claims.is_empty();
-    is_changed.then_some(ResourceWrite { name, row, stored_check_at: *stored_check_at, claims })
+    let (stored_check_at, last_events) = (*stored_check_at, *last_events);
+    is_changed.then_some(ResourceWrite { name, row, stored_check_at, last_events, has_events, claims })
 }
 
 fn provide(store: &mut SqliteStore, name: &Name, need: Need, resource: &mut Resource) {

@@ -1,0 +1,2 @@
+ALTER TABLE resources DROP COLUMN last_events;
+ALTER TABLE floors DROP COLUMN last_events;
