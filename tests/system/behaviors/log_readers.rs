@@ -49,7 +49,11 @@ async fn b64_unreadable_row_of_the_log_is_skipped_counted_and_logged() {
     api.lock("lost", &Acquire::exclusive()).await;
     server.database().stop_damaging_log_rows();
     api.lock("after", &Acquire::exclusive()).await;
-    assert_eq!(live.next_event().await["resource"], "after", "the live end goes on");
+    let mut next = live.next_event().await;
+    if Database::EVENTS_PRECEDE_LOG && next["resource"] == "lost" {
+        next = live.next_event().await;
+    }
+    assert_eq!(next["resource"], "after", "the live end goes on");
     api.release("held", &held).await.ok();
     assert_eq!(live.next_event().await["kind"], "released");
 

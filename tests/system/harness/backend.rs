@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use tempfile::TempDir;
 
+use super::now;
 use super::postgres::PostgresCluster;
 use super::postgres_proxy::FailoverProxy;
 use super::server::ServerProcess;
@@ -42,12 +44,18 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// Makes the rows that are written to the event log from now on unreadable.
     fn damage_new_log_rows(&self);
 
+    /// Whether events can be read before they are written to the event log.
+    const EVENTS_PRECEDE_LOG: bool;
+
     fn stop_damaging_log_rows(&self);
 
     /// Moves everything that began while no server was running, and every
     /// absence before, into the past.
     fn age_absences(&self, seconds: i64);
 }
+
+/// How long the tables may lag behind what a server has committed, and much more.
+const TABLES_FOLLOW_WITHIN: Duration = Duration::from_secs(3);
 
 pub(crate) struct Sqlite {
     directory: TempDir,
@@ -66,6 +74,20 @@ impl Sqlite {
 }
 
 impl Sqlite {
+    /// A connection to the database whose tables are up to date: what a running server has
+    /// committed was applied. If none is running, what is left is up to its next start.
+    fn connect(&self) -> SqliteConnection {
+        let mut database = SqliteConnection::establish(self.file().to_str().unwrap()).unwrap();
+        let lags = "SELECT count(*) AS value FROM journal";
+        let until = now() + TABLES_FOLLOW_WITHIN;
+        while diesel::sql_query(lags).get_result::<IntegerRow>(&mut database).is_ok_and(|row| row.value > 0)
+            && now() < until
+        {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        database
+    }
+
     /// Begins a transaction that reads, until the result is dropped.
     pub(crate) fn begin_read(&self) -> SqliteConnection {
         let mut database = SqliteConnection::establish(self.file().to_str().unwrap()).unwrap();
@@ -85,14 +107,12 @@ impl Backend for Sqlite {
     }
 
     fn execute(&self, sql: &str) {
-        let mut database = SqliteConnection::establish(self.file().to_str().unwrap()).unwrap();
-        database.batch_execute(sql).unwrap();
+        self.connect().batch_execute(sql).unwrap();
     }
 
     fn query_i64(&self, sql: &str) -> i64 {
-        let mut database = SqliteConnection::establish(self.file().to_str().unwrap()).unwrap();
         let sql = diesel::sql_query(format!("SELECT ({sql}) AS value"));
-        sql.get_result::<IntegerRow>(&mut database).unwrap().value
+        sql.get_result::<IntegerRow>(&mut self.connect()).unwrap().value
     }
 
     fn block_writes(&self) -> WritesBlocked {
@@ -103,13 +123,17 @@ impl Backend for Sqlite {
 
     const MAX_SERVERS: usize = 1;
 
+    const EVENTS_PRECEDE_LOG: bool = true;
+
     fn max_batch_events(&self) -> i64 {
-        self.query_i64("SELECT max(json_array_length(data)) FROM log")
+        let counts = "SELECT upto - lag(upto, 1, 0) OVER (ORDER BY position) AS count FROM log";
+        self.query_i64(&format!("SELECT max(count) FROM ({counts})"))
     }
 
     fn install_failing_trigger(&self) {
         self.execute(
-            "CREATE TRIGGER reject BEFORE INSERT ON claims WHEN NEW.owner = 'reject me' \
+            "CREATE TRIGGER reject BEFORE INSERT ON journal \
+             WHEN instr(NEW.data, CAST('reject me' AS BLOB)) > 0 \
              BEGIN SELECT RAISE(ABORT, 'rejected'); END",
         );
     }
@@ -171,6 +195,8 @@ impl Backend for Postgres {
     }
 
     const MAX_SERVERS: usize = 3;
+
+    const EVENTS_PRECEDE_LOG: bool = false;
 
     fn max_batch_events(&self) -> i64 {
         self.query_i64("SELECT max(count) FROM batch_events")
