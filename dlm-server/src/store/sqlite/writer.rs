@@ -1,10 +1,14 @@
 //! The connection of the only writer.
 //!
 //! - `connection`: how it commits, and how long it waits for locks
+//! - `loading`: what it reads
+//! - `settling`: how it has the tables follow
 //! - `maintenance`: what it does between batches for other tasks
 
 mod connection;
+mod loading;
 mod maintenance;
+mod settling;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -13,18 +17,16 @@ use diesel::prelude::*;
 use dlm_engine::{Claim, ClaimKey, Floor, Micros, Need, Resource, RowChange};
 
 use super::claims::{self, one_row};
-use super::fixed::{self, InsertJournal, LoadFloors, LoadResources, Value};
+use super::fixed::{self, InsertJournal, LoadFloors, Value};
 use super::journal::Encoder;
-use super::journal::apply::{self, Budget};
 use super::journal::pace::Pace;
 use super::journal::tail::{Applied, JournalRow, StagedBatch, StagedWrite, Tail};
 use super::lock::DatabaseLock;
 use super::{DatabasePath, StoredFloor, WRITER, reader};
 use crate::clock::{Clock, ClockReading, since_boot};
-use crate::store::rows::ResourceRow;
 use crate::store::{
-    BatchWrite, KeyDeletion, LoadedResource, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket,
-    Store, StoreError, floor_bucket, schema, views,
+    BatchWrite, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket, Store, StoreError,
+    floor_bucket, schema, views,
 };
 use connection::{Commits, WriterConnection, last_batch};
 
@@ -99,45 +101,6 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// The rows of these resources, by name, and where their last events are. One statement for all: a batch may be full of
-    /// new names.
-    fn rows(&mut self, names: &[&str]) -> Result<HashMap<String, (ResourceRow, i64)>, StoreError> {
-        if names.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let asked = serde_json::to_string(names).map_err(|error| StoreError::Rejected(error.to_string()))?;
-        let rows: Vec<(ResourceRow, i64)> =
-            fixed::load::<LoadResources, _, 1>(&mut self.connection, [(&*asked).into()])?;
-        Ok(rows.into_iter().map(|row| (row.0.name.clone(), row)).collect())
-    }
-
-    fn loaded(&mut self, name: &Name, row: Option<(ResourceRow, i64)>) -> Result<LoadedResource, StoreError> {
-        let Some((row, last_events)) = row else {
-            let StoredFloor { floor, last_events } =
-                self.floors.get(&floor_bucket(name)).copied().unwrap_or_default();
-            return Ok(LoadedResource {
-                resource: Resource::absent(floor),
-                stored_check_at: None,
-                last_events,
-                revision: 0,
-            });
-        };
-        let live = views::holders(&mut *self.connection, &row, row.holder_count)?;
-        Ok(LoadedResource { last_events, ..row.into_loaded(live)? })
-    }
-
-    /// Has the tables contain everything of a resource, in the open transaction, before
-    /// something of it is read from them.
-    fn apply_resource(&mut self, name: &Name) -> Result<(), StoreError> {
-        if let Some(dirty) = self.tail.resource(name)
-            && !self.applied.contains(name)
-        {
-            apply::resource(&mut self.connection, name, dirty)?;
-            self.applied.insert(Name::clone(name));
-        }
-        Ok(())
-    }
-
     /// Fails if a claim that is new to the engine exists. Its primary key would not refuse
     /// it in time.
     fn refuse_known_keys(&mut self, batch: &BatchWrite<'_>) -> Result<(), StoreError> {
@@ -186,31 +149,6 @@ impl SqliteStore {
                 Err(last.err().unwrap_or(StoreError::ForeignWriter))
             }
         }
-    }
-
-    /// Applies the oldest changes of the tail, in a transaction of its own that is not
-    /// synced: if the machine fails, the tail is longer, and nothing else.
-    fn apply_oldest(&mut self, budget: Budget) -> Result<(), StoreError> {
-        if self.outcome_unknown {
-            self.reconnect()?;
-        }
-        self.connection.configure(Commits::Unsynced, Duration::ZERO)?;
-        self.begin_immediate()?;
-        let applied = match apply::oldest(&mut self.connection, &self.tail, budget) {
-            Ok(applied) => applied,
-            Err(error) => {
-                self.connection.rollback();
-                return Err(error);
-            }
-        };
-        if let Err(error) = self.connection.commit() {
-            self.connection.rollback();
-            self.tail.doubt(&applied);
-            return Err(error);
-        }
-        self.tail.forget(applied);
-        self.pace.applied(&self.tail, since_boot());
-        Ok(())
     }
 }
 
@@ -326,27 +264,11 @@ impl Store for SqliteStore {
     }
 
     fn settle(&mut self) -> Result<Option<Duration>, StoreError> {
-        match self.pace.due_in(&self.tail, since_boot()) {
-            Some(Duration::ZERO) => {}
-            later => return Ok(later),
-        }
-        match self.apply_oldest(self.pace.part()) {
-            Ok(()) => {}
-            Err(error @ (StoreError::Unavailable(_) | StoreError::Locked(_))) => {
-                if self.pace.failed(since_boot()) {
-                    tracing::warn!(%error, "tables not brought up to date; retrying");
-                }
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(self.pace.due_in(&self.tail, since_boot()))
+        self.apply_what_is_due()
     }
 
     fn finish(&mut self) -> Result<(), StoreError> {
-        match self.tail.is_empty() {
-            true => Ok(()),
-            false => self.apply_oldest(Budget::ALL),
-        }
+        self.apply_all()
     }
 
     fn delete_keys(&mut self, deletion: &KeyDeletion) -> Result<usize, StoreError> {

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use diesel::sql_types::Text;
 use dlm_engine::{Blocked, Context, Effects, Event, Limits, Need, Op, ReplicaId, Replicas};
 
+use crate::store::sqlite::journal::apply::{self, Budget};
 use crate::store::sqlite::journal::overlay;
 use crate::store::sqlite::log_page;
 use crate::store::sqlite::writer::*;
-use crate::store::{LogRow, ResourceWrite, sqlite};
+use crate::store::{LoadedResource, LogRow, ResourceWrite, sqlite};
 
 /// What happens to a batch, and to the reply to its COMMIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
