@@ -78,3 +78,6 @@ impl Pace {
         tail.claims() > 2 * MAX_CLAIMS || tail.bytes() > 2 * MAX_BYTES
     }
 }
+
+#[cfg(test)]
+mod tests;
