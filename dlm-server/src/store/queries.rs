@@ -36,11 +36,11 @@ macro_rules! queries {
 
 queries! {
     fn claim(c, name: &str, key: &ClaimKey) -> Option<ClaimRow> {
-        claim(name, &key.principal, &key.key).select(ClaimRow::as_select()).first(c).optional()
+        claim(name, &key.principal, &key.key).select(ClaimRow::as_select()).get_result(c).optional()
     }
     /// The claim whose lease was force-released with this token.
     fn force_released(c, name: &str, token: i64) -> Option<ClaimRow> {
-        force_released(name, token).select(ClaimRow::as_select()).first(c).optional()
+        force_released(name, token).select(ClaimRow::as_select()).get_result(c).optional()
     }
     /// The waiters behind a ticket, in FIFO order.
     fn waiters(c, name: &str, after: i64, limit: i64) -> Vec<ClaimRow> {
@@ -51,7 +51,7 @@ queries! {
         shared_holders(name, limit).select(ClaimRow::as_select()).load(c)
     }
     fn resource(c, name: &str) -> Option<ResourceRow> {
-        resource(name).select(ResourceRow::as_select()).first(c).optional()
+        resource(name).select(ResourceRow::as_select()).get_result(c).optional()
     }
     /// Resources by name, in this range and behind `after`.
     fn resource_page(c, names: &NameRange, after: &str, limit: i64) -> Vec<ResourceRow> {
@@ -67,14 +67,14 @@ queries! {
     }
     /// The token and version that names in this bucket start from.
     fn floor(c, bucket: i64) -> Option<(i64, i64)> {
-        floor(bucket).first(c).optional()
+        floor(bucket).get_result(c).optional()
     }
     /// How many resources are held, and by how many leases.
     fn count_held(c, names: &NameRange) -> (i64, i64) {
-        count_held(&names.from, &names.end).first(c)
+        count_held(&names.from, &names.end).get_result(c)
     }
     fn count_waiters(c, names: &NameRange) -> i64 {
-        count_waiters(&names.from, &names.end).first(c)
+        count_waiters(&names.from, &names.end).get_result(c)
     }
     fn longest_queues(c, names: &NameRange, limit: i64) -> Vec<ResourceRow> {
         longest_queues(&names.from, &names.end, limit).select(ResourceRow::as_select()).load(c)
@@ -102,7 +102,7 @@ queries! {
         writers::table.select((writers::id, writers::batch)).load(c)
     }
     fn ticket(c, name: &str, key: &ClaimKey) -> Option<Option<i64>> {
-        claim(name, &key.principal, &key.key).select(claims::ticket).first(c).optional()
+        claim(name, &key.principal, &key.key).select(claims::ticket).get_result(c).optional()
     }
     fn insert_ticket(c, ticket: &TicketRow) -> usize {
         diesel::insert_into(tickets::table).values(ticket).execute(c)

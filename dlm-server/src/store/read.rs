@@ -23,6 +23,7 @@ pub struct ListQuery {
 }
 
 /// A resource as readers see it.
+#[derive(Debug)]
 pub(crate) struct ResourceView {
     pub(crate) name: Name,
     pub(crate) row: dlm_engine::ResourceRecord,
@@ -41,6 +42,7 @@ impl ResourceView {
 }
 
 /// A page of resources, in the order of their names.
+#[derive(Debug)]
 pub(crate) struct ResourcePage {
     pub(crate) views: Vec<ResourceView>,
     /// Whether more may follow.
@@ -72,6 +74,7 @@ pub(crate) fn holders_shown<'a>(holders: impl IntoIterator<Item = &'a Claim>) ->
 pub(super) const TOP: i64 = 10;
 
 /// Counts over resources, and the worst of them.
+#[derive(Debug)]
 pub(crate) struct LockCounts {
     pub(crate) held: u64,
     pub(crate) leases: u64,

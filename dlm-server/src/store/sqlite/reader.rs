@@ -86,7 +86,7 @@ impl SqliteReader {
     }
 
     /// Reads from one snapshot of the tables, with what they do not have from the journal yet.
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         read: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {

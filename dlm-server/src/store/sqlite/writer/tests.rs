@@ -3,6 +3,7 @@
 mod equivalence;
 mod garbage;
 mod node;
+mod reads;
 mod settling;
 
 use std::sync::Arc;

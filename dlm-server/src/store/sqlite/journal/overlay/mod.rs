@@ -65,9 +65,6 @@ const KEYS_AND_VIEWS: &str = "
         SELECT 0 AS id, position AS batch, at FROM main.journal
         WHERE position = (SELECT max(position) FROM main.journal) AND NOT EXISTS (SELECT 1 FROM main.writers);";
 
-/// A connection with this neither writes nor fills temporary tables.
-const QUERY_ONLY: &str = "PRAGMA query_only = ON";
-
 statements! {
     /// The first and the last row of the journal, and of those that are shown.
     Range -> (BigInt, BigInt, BigInt, BigInt) = "SELECT \
@@ -75,7 +72,8 @@ statements! {
         first, last FROM shown";
 }
 
-/// Makes a connection one that sees the journal and writes nothing.
+/// Makes a connection one that sees the journal. It can't write the tables any more, since their
+/// names are those of views.
 pub(in crate::store::sqlite) fn install(connection: &mut SqliteConnection) -> QueryResult<()> {
     let mut text = String::new();
     for table in TABLES {
@@ -85,8 +83,7 @@ pub(in crate::store::sqlite) fn install(connection: &mut SqliteConnection) -> Qu
         }
     }
     connection.batch_execute(&text)?;
-    connection.batch_execute(KEYS_AND_VIEWS)?;
-    connection.batch_execute(QUERY_ONLY)
+    connection.batch_execute(KEYS_AND_VIEWS)
 }
 
 /// How a table and its indexes were created.
@@ -127,10 +124,7 @@ pub(in crate::store::sqlite) fn refresh(connection: &mut SqliteConnection) -> Re
     if (first, last) == (shown_first, shown_last) {
         return Ok(());
     }
-    connection.batch_execute("PRAGMA query_only = OFF")?;
-    let filled = show(connection, first, last, shown_last);
-    connection.batch_execute(QUERY_ONLY)?;
-    filled
+    show(connection, first, last, shown_last)
 }
 
 /// Shows the rows of the journal from `first` to `last`, where those up to `shown` were shown.

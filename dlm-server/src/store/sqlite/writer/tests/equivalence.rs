@@ -7,8 +7,10 @@ use std::time::Duration;
 use dlm_engine::{ClaimKey, KnowsKey, Micros, Mode, Op, Request};
 
 use super::node::{End, Node, Outcome};
+use super::reads::{self, Readers, everything};
 use crate::random::{Random, rounds};
 use crate::store::sqlite::journal::apply::Budget;
+use crate::store::sqlite::reader::SqliteReader;
 use crate::store::{ClaimRowKey, KeyDeletion, Name, Store};
 
 const ROUNDS: usize = 6;
@@ -19,8 +21,10 @@ struct World {
     random: Random,
     now: Micros,
     tested: Node,
+    readers: Readers,
     /// Its tables are up to date after each batch.
     model: Node,
+    model_reader: SqliteReader,
     keys: Vec<(Name, ClaimKey)>,
     granted: Vec<(Name, ClaimKey, u64)>,
 }
@@ -126,6 +130,14 @@ impl World {
         }
     }
 
+    /// Readers must not see which tables are up to date.
+    fn read(&mut self) {
+        let names: Vec<Name> = NAMES.into_iter().chain(["never used"]).map(Name::from).collect();
+        let read = |reader: &SqliteReader| everything(reader, &names, &self.keys, self.now);
+        let expected = read(&self.model_reader);
+        self.readers.check(&self.tested, &mut self.random, &expected, read);
+    }
+
     fn step(mut self) -> Self {
         match self.random.below(100) {
             0..=54 => self.batch(),
@@ -139,7 +151,9 @@ impl World {
             }
             94..=96 => self.collect_garbage(),
             _ => {
+                drop(self.readers);
                 self.tested = self.tested.restart();
+                self.readers = Readers::of(&self.tested);
                 self.model.evict_all();
             }
         }
@@ -153,16 +167,23 @@ fn tables_that_follow_at_random_end_like_tables_that_follow_at_once() {
     for _ in 0..rounds(ROUNDS) {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name).display().to_string();
+        let tested = Node::open(path("tested.db"));
+        let model = Node::open(path("model.db"));
         let mut world = World {
             random: random.fork(),
             now: Micros(1_000_000_000),
-            tested: Node::open(path("tested.db")),
-            model: Node::open(path("model.db")),
+            readers: Readers::of(&tested),
+            tested,
+            model_reader: reads::one(&model),
+            model,
             keys: Vec::new(),
             granted: Vec::new(),
         };
         for _ in 0..BATCHES {
             world = world.step();
+            if world.random.below(3) == 0 {
+                world.read();
+            }
         }
         world.read_histories();
         assert_eq!(world.tested.dump(), world.model.dump());

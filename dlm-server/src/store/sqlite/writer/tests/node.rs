@@ -34,7 +34,7 @@ struct Entry {
 pub(super) struct Node {
     pub(super) store: SqliteStore,
     cached: Cached,
-    path: String,
+    pub(super) path: String,
 }
 
 /// What operations returned and caused.
