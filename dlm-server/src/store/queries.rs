@@ -46,9 +46,13 @@ queries! {
     fn waiters(c, name: &str, after: i64, limit: i64) -> Vec<ClaimRow> {
         waiters(name, after, limit).select(ClaimRow::as_select()).load(c)
     }
-    /// The live shared claims, by token.
+    /// The live shared claims, by token. SQLite merges two sorted parts only if what they are
+    /// sorted by is selected.
     fn shared_holders(c, name: &str, limit: i64) -> Vec<ClaimRow> {
-        shared_holders(name, limit).select(ClaimRow::as_select()).load(c)
+        shared_holders(name, limit)
+            .select((claims::shared_token, ClaimRow::as_select()))
+            .load(c)
+            .map(|rows: Vec<(Option<i64>, ClaimRow)>| rows.into_iter().map(|(_, row)| row).collect())
     }
     fn resource(c, name: &str) -> Option<ResourceRow> {
         resource(name).select(ResourceRow::as_select()).get_result(c).optional()
@@ -294,7 +298,6 @@ fn waiters_up_to<'a>(name: &'a str, ticket: i64) -> _ {
 /// When a waiter is due; and its resource, principal and key.
 type DueWaiter = (Option<i64>, (String, String, String));
 
-/// SQLite merges two sorted parts only if what they are sorted by is selected.
 #[auto_type]
 fn due_resources(by: i64, limit: i64) -> _ {
     resources::table

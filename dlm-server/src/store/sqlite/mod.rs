@@ -35,6 +35,8 @@ use super::{Identity, OpenError, OpenStore, Store, StoreError, TaskReaders};
 use crate::clock::Clock;
 use crate::store::schema::{meta, tickets, writers};
 pub(super) use journal::decode_events;
+#[cfg(test)]
+pub(super) use journal::overlay::install as see_journal;
 use reader::SqliteReader;
 
 diesel::table! {

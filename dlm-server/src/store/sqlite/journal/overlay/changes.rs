@@ -78,12 +78,14 @@ impl Changes {
 }
 
 fn add_claim(claims: &mut HashMap<ClaimKey, Changed<ClaimState>>, position: i64, mut claim: DecodedClaim) {
-    let waits = matches!(claim.claim.phase, Phase::Waiting(_));
+    // One that is neither new nor was live has waited.
+    let waits = matches!(claim.claim.phase, Phase::Waiting(_)) || !(claim.insert || claim.was_live);
+    let is_listed = waits || claim.mode == Mode::Shared;
     match claims.get_mut(&claim.claim.key) {
         Some(changed) => {
             let state = &mut changed.state;
             changed.position = position;
-            state.is_listed |= waits;
+            state.is_listed |= is_listed;
             if !claim.insert {
                 claim.claim.request = state.newest.claim.request.take();
             }
@@ -91,8 +93,6 @@ fn add_claim(claims: &mut HashMap<ClaimKey, Changed<ClaimState>>, position: i64,
             state.newest = claim;
         }
         None => {
-            // One that is neither new nor was live has waited.
-            let is_listed = waits || claim.mode == Mode::Shared || !(claim.insert || claim.was_live);
             let state = ClaimState { is_new: claim.insert, is_listed, newest: claim };
             claims.insert(state.newest.claim.key.clone(), Changed { position, state });
         }

@@ -74,7 +74,7 @@ statements! {
 
 /// Makes a connection one that sees the journal. It can't write the tables any more, since their
 /// names are those of views.
-pub(in crate::store::sqlite) fn install(connection: &mut SqliteConnection) -> QueryResult<()> {
+pub(in crate::store) fn install(connection: &mut SqliteConnection) -> QueryResult<()> {
     let mut text = String::new();
     for table in TABLES {
         for definition in definitions(connection, table)? {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use dlm_engine::{ClaimKey, Micros};
 use dlm_protocol::StateFilter;
 
@@ -33,6 +35,7 @@ impl Readers {
         read: impl Fn(&SqliteReader) -> Vec<String>,
     ) {
         assert_eq!(read(&self.constant), expected, "a reader that reads every time");
+        assert_eq!(applied_and_shown(&self.constant), 0, "it forgets what the tables have");
         if random.below(3) == 0 {
             // One that fails must not be left with half of it.
             if random.below(3) == 0 {
@@ -56,6 +59,19 @@ pub(super) fn one(node: &Node) -> SqliteReader {
 fn pool(node: &Node) -> SqliteReader {
     let path = DatabasePath(node.path.clone());
     SqliteReader::pool(&path, node.store.clock.clone(), node.store._lock.clone()).unwrap()
+}
+
+/// How many rows a reader still has that the journal no longer changes.
+fn applied_and_shown(reader: &SqliteReader) -> i64 {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        number: i64,
+    }
+    let text = "SELECT count(*) AS number FROM (SELECT position FROM changed_resources \
+        UNION ALL SELECT position FROM changed_claims UNION ALL SELECT position FROM changed_floors) \
+        WHERE position < coalesce((SELECT min(position) FROM journal), position + 1)";
+    reader.read(|connection| Ok(diesel::sql_query(text).get_result::<Row>(connection)?.number)).unwrap()
 }
 
 /// What a reader returns for each of its calls, and for what is due around this instant.
