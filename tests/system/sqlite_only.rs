@@ -73,6 +73,24 @@ async fn b52_server_stops_once_another_has_written_to_its_database() {
 }
 
 #[tokio::test]
+async fn server_whose_tables_refuse_what_was_committed_stops_and_loses_nothing() {
+    let mut server = ServerProcess::<Sqlite>::start();
+    server.database().execute(
+        "CREATE TRIGGER refuse BEFORE INSERT ON claims BEGIN SELECT RAISE(ABORT, 'refused here'); END",
+    );
+    let lease = server.api().lock("a", &Acquire::exclusive().ttl(600_000)).await;
+    assert_eq!(server.wait_for_exit().code(), Some(1));
+    server.logged("tables can't be brought up to date").await;
+    let error = refused(&server.database().url());
+    assert!(error.contains("refused here"), "{error}");
+    server.database().execute("DROP TRIGGER refuse");
+    server.restart();
+    let api = server.api();
+    assert_eq!(api.status("a").await["holders"][0]["fencing_token"], lease["fencing_token"]);
+    api.release("a", &lease).await.ok();
+}
+
+#[tokio::test]
 async fn restore_of_a_missing_database_fails_and_makes_no_file() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", directory.path().join("typo.db").display());
