@@ -27,6 +27,7 @@ const LAYERS = {
         ["clock", "metrics"],
         ["logging", "reload"],
         ["line_queue"],
+        ["random"],
     ],
     "dlm-client": [
         ["builder", "admin"],

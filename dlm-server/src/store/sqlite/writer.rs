@@ -133,7 +133,7 @@ impl SqliteStore {
     /// The open transaction has committed.
     fn committed(&mut self) {
         let applied = Applied { resources: self.applied.drain().collect(), ..Applied::default() };
-        self.tail.forget(applied);
+        self.tail.forget(&applied);
         let Some(staged) = self.staged.take() else { return };
         (self.last_batch, self.upto) = (staged.row.position, staged.row.upto);
         self.pace.committed(self.tail.is_empty(), since_boot());

@@ -261,7 +261,7 @@ impl Tail {
     }
 
     /// Removes what a transaction has applied, once it has committed.
-    pub(in crate::store::sqlite) fn forget(&mut self, applied: Applied) {
+    pub(in crate::store::sqlite) fn forget(&mut self, applied: &Applied) {
         for name in &applied.resources {
             self.claims -= self.resources.remove(name).map_or(0, |resource| resource.claims.len());
         }

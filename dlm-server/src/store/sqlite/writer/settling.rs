@@ -54,7 +54,7 @@ impl SqliteStore {
             self.tail.doubt(&applied);
             return Err(error);
         }
-        self.tail.forget(applied);
+        self.tail.forget(&applied);
         self.pace.applied(&self.tail, since_boot());
         Ok(())
     }

@@ -32,7 +32,7 @@ impl Batches {
     }
 
     fn apply(&mut self, rows: usize, now: Duration) {
-        self.tail.forget(Applied { rows, ..Applied::default() });
+        self.tail.forget(&Applied { rows, ..Applied::default() });
         self.pace.applied(&self.tail, now);
     }
 }
