@@ -9,6 +9,9 @@ use super::tail::Tail;
 const MAX_AGE: Duration = Duration::from_millis(100);
 /// How long there must be no batch for the writer to be idle.
 const IDLE: Duration = Duration::from_millis(2);
+/// An idle writer applies nothing younger: a caller that comes every few milliseconds would
+/// find it at that each time, and wait for the sync of all the pages.
+const MIN_AGE: Duration = Duration::from_millis(50);
 /// The tail is applied whatever its age when it has so many claims, or bytes. It takes them
 /// in memory as well, and readers decode them.
 const MAX_CLAIMS: usize = 8192;
@@ -45,7 +48,8 @@ impl Pace {
         if let Some(retry_at) = self.retry_at {
             return Some(retry_at.saturating_sub(now));
         }
-        let due = (self.began + MAX_AGE).min(self.last_commit + IDLE);
+        let idle_at = self.last_commit + IDLE;
+        let due = (self.began + MAX_AGE).min(idle_at.max(self.began + MIN_AGE));
         if self.until.is_none() && (now >= due || tail.claims() >= MAX_CLAIMS || tail.bytes() >= MAX_BYTES) {
             self.until = Some(last);
         }

@@ -42,10 +42,25 @@ fn an_idle_writer_applies_soon_and_then_nothing() {
     let mut batches = Batches::default();
     assert_eq!(batches.due_in(START), None);
     batches.commit(START, 1);
-    assert_eq!(batches.due_in(START), Some(IDLE));
-    assert_eq!(batches.due_in(after(2)), Some(Duration::ZERO));
-    batches.apply(1, after(3));
-    assert_eq!(batches.due_in(after(3)), None);
+    assert_eq!(batches.due_in(START), Some(MIN_AGE));
+    assert_eq!(batches.due_in(after(50)), Some(Duration::ZERO));
+    batches.apply(1, after(51));
+    assert_eq!(batches.due_in(after(51)), None);
+}
+
+#[test]
+fn batches_a_few_milliseconds_apart_are_applied_together() {
+    let mut batches = Batches::default();
+    for ms in (0..50).step_by(5) {
+        batches.commit(after(ms), 1);
+        assert!(batches.due_in(after(ms + 4)).unwrap() > Duration::ZERO, "after {ms} ms");
+    }
+    batches.commit(after(50), 1);
+    assert_eq!(batches.due_in(after(50)), Some(IDLE));
+    assert_eq!(batches.due_in(after(52)), Some(Duration::ZERO));
+    batches.apply(11, after(53));
+    batches.commit(after(55), 1);
+    assert_eq!(batches.due_in(after(57)), Some(MIN_AGE - IDLE));
 }
 
 #[test]
@@ -65,7 +80,7 @@ fn a_busy_writer_applies_what_is_old() {
     assert_eq!(batches.pace.part().until, 101);
     batches.apply(41, after(102));
     batches.commit(after(102), 1);
-    assert_eq!(batches.due_in(after(102)), Some(IDLE), "what is new can wait again");
+    assert_eq!(batches.due_in(after(102)), Some(MIN_AGE), "what is new can wait again");
 }
 
 #[test]
@@ -82,11 +97,11 @@ fn a_long_tail_is_applied_whatever_its_age() {
 fn a_failure_is_followed_by_a_pause() {
     let mut batches = Batches::default();
     batches.commit(START, 1);
-    assert_eq!(batches.due_in(after(5)), Some(Duration::ZERO));
-    assert!(batches.pace.failed(after(5)), "it is reported");
-    assert_eq!(batches.due_in(after(6)), Some(RETRY - Duration::from_millis(1)));
-    assert!(!batches.pace.failed(after(105)), "it was reported");
-    assert_eq!(batches.due_in(after(205)), Some(Duration::ZERO));
-    batches.apply(1, after(205));
-    assert_eq!(batches.due_in(after(205)), None);
+    assert_eq!(batches.due_in(after(60)), Some(Duration::ZERO));
+    assert!(batches.pace.failed(after(60)), "it is reported");
+    assert_eq!(batches.due_in(after(61)), Some(RETRY - Duration::from_millis(1)));
+    assert!(!batches.pace.failed(after(160)), "it was reported");
+    assert_eq!(batches.due_in(after(260)), Some(Duration::ZERO));
+    batches.apply(1, after(260));
+    assert_eq!(batches.due_in(after(260)), None);
 }

@@ -143,7 +143,7 @@ fn an_error_of_the_data_is_for_good() {
     let mut node = open(&directory, "dlm.db");
     node.batch(NOW, &[acquire("a")], End::Commit).unwrap();
     fail_applying(&mut node, "no");
-    std::thread::sleep(Duration::from_millis(5));
+    std::thread::sleep(Duration::from_millis(60));
     assert!(matches!(node.store.settle(), Err(StoreError::Rejected(_))));
 }
 
@@ -153,7 +153,7 @@ fn a_part_of_the_tail_is_bounded() {
     let mut node = open(&directory, "dlm.db");
     let ops: Vec<_> = (0..2000).map(|index| acquire(&index.to_string())).collect();
     node.batch(NOW, &ops, End::Commit).unwrap();
-    std::thread::sleep(Duration::from_millis(5));
+    std::thread::sleep(Duration::from_millis(60));
     assert_eq!(node.store.settle().unwrap(), Some(Duration::ZERO));
     let first = number(&mut node, "SELECT count(*) FROM claims");
     assert!((1..=512).contains(&first), "{first}");
