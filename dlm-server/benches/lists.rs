@@ -62,6 +62,7 @@ async fn world(names: usize) -> (tempfile::TempDir, Service) {
 }
 
 /// Acquires a name, and releases it unless it is one that stays held.
+#[expect(clippy::disallowed_methods, reason = "a benchmark spawns its callers")]
 async fn one_name(service: &Service, index: usize, names: usize) {
     let name = format!("orders/{index:07}");
     let held = index.is_multiple_of(names / HELD);
@@ -80,6 +81,7 @@ async fn one_name(service: &Service, index: usize, names: usize) {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 async fn page(service: &Service, state: StateFilter) -> Duration {
     let query = ListQuery { prefix: String::new(), state, limit: HELD, after: None };
     let began = Instant::now();

@@ -38,9 +38,19 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
     fn on_acquire(&self, connection: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
         set_busy_timeout(connection, BUSY_TIMEOUT)
             .and_then(|()| connection.batch_execute(PRAGMAS))
-            .and_then(|()| overlay::install(connection))
+            .and_then(|()| prepare(connection))
             .map_err(diesel::r2d2::Error::QueryError)
     }
+}
+
+/// The page cache of a reader, in KiB. There are several, and what they read is in the
+/// page cache of the operating system too.
+const CACHE_KIB: u32 = 8192;
+
+/// Makes a connection one of a reader.
+fn prepare(connection: &mut SqliteConnection) -> QueryResult<()> {
+    connection.batch_execute(&format!("PRAGMA cache_size = -{CACHE_KIB}"))?;
+    overlay::install(connection)
 }
 
 impl SqliteReader {
@@ -74,7 +84,7 @@ impl SqliteReader {
                     Some(connection) => connection,
                     None => {
                         let mut connection = path.connect(BUSY_TIMEOUT)?;
-                        overlay::install(&mut connection)?;
+                        prepare(&mut connection)?;
                         connection
                     }
                 };
