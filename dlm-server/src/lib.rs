@@ -65,6 +65,7 @@ pub use metrics::Metrics;
 pub use reload::Reload;
 pub use server::{RunError, Server, ServerBuilder, StartError};
 pub use service::{
-    Error, EventsQuery, ListQuery, OpenError, Operation, Outcome, Restored, Service, ServiceOptions, restore,
+    Error, EventsQuery, ListQuery, OpenError, Operation, Outcome, Restored, Service, ServiceOptions,
+    ShowError, Shown, restore, show,
 };
 pub use tls::TlsError;

@@ -3,12 +3,14 @@
 #[path = "main/arguments.rs"]
 mod arguments;
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
 use arguments::{Arguments, AuthCommand, Command, TokenCommand};
 use clap::Parser;
-use dlm_server::{Logging, Server, StartError, TokenRequest, check_auth_file, new_token, start_logging};
+use dlm_server::{
+    Logging, Server, Shown, StartError, TokenRequest, check_auth_file, new_token, show, start_logging,
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -33,6 +35,12 @@ fn main() -> ExitCode {
             print(&text).map_err(|error| format!("could not write to standard output: {error}"))
         });
         return match printed {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&logging, &error),
+        };
+    }
+    if let Some(Command::Show { what }) = &arguments.command {
+        return match show_lines(&arguments.database_url, what) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&logging, &error),
         };
@@ -68,8 +76,21 @@ fn printed_by(command: &Command) -> Option<Result<String, String>> {
             Some(new_token(&request).map(|text| text.trim_end().to_owned()))
         }
         Command::Auth { command: AuthCommand::Check { file } } => Some(check_auth_file(file)),
-        Command::Restore { .. } => None,
+        Command::Restore { .. } | Command::Show { .. } => None,
     }
+}
+
+/// Prints a part of a database.
+fn show_lines(database_url: &str, what: &str) -> Result<(), String> {
+    let shown = match what {
+        "holders" => Shown::Holders,
+        "waiters" => Shown::Waiters,
+        _ => Shown::Events,
+    };
+    let mut output = BufWriter::new(std::io::stdout().lock());
+    show(database_url, shown, &mut |line| writeln!(output, "{line}"))
+        .and_then(|()| Ok(output.flush()?))
+        .map_err(|error| error.to_string())
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {

@@ -61,6 +61,7 @@ mod replicas;
 mod sockets;
 mod sqlite_locked;
 mod sqlite_only;
+mod sqlite_show;
 mod stale_cache;
 mod tls;
 mod transports;

@@ -176,6 +176,13 @@ pub(crate) enum Command {
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
         raise_tokens: u32,
     },
+    /// Print what a SQLite database contains, one JSON object a line. A server may be
+    /// running on it. Needs the right to write the file too, but changes nothing in it.
+    Show {
+        /// The live leases, the waiters, or the event log.
+        #[arg(value_parser = ["holders", "waiters", "events"])]
+        what: String,
+    },
     /// Make bearer tokens.
     Token {
         #[command(subcommand)]

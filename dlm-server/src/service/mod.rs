@@ -17,7 +17,7 @@
 //! - `tickets`: what opens one WebSocket each
 //! - `overview`: all locks at a glance
 //! - `quotas`: how much of the server a principal may use
-//! - `restore`: makes a restored backup safe to serve
+//! - `restore`: makes a restored backup safe to serve; `show`: shows what a database contains
 //! - `lease_id`, `wire`: engine values in wire terms
 
 mod access;
@@ -37,6 +37,7 @@ mod quotas;
 mod read;
 mod reads;
 mod restore;
+mod show;
 mod subscribe;
 mod tickets;
 mod wire;
@@ -73,6 +74,7 @@ pub use open::ServiceOptions;
 pub use operation::{EventsQuery, Operation, Outcome};
 pub(crate) use quotas::SocketPlace;
 pub use restore::{Restored, restore};
+pub use show::{ShowError, Shown, show};
 pub(crate) use subscribe::{EventBatch, EventFilter, Subscription, SubscriptionEnd, SubscriptionItem};
 
 /// The lock service over one store. Clones share it.

@@ -1,6 +1,6 @@
 //! Claims and resources of the engine in wire terms.
 
-use dlm_engine::{Claim, Micros, Mode, Snapshot};
+use dlm_engine::{Claim, Micros, Mode, QueueEntry, Snapshot};
 use dlm_protocol::{
     FencingToken, Holder, Lease, LockState, LockStatus, Metadata, Owner, ResourceName, Timestamp, Waiter,
 };
@@ -80,27 +80,35 @@ pub(super) fn refused(snapshot: &Snapshot, now: Micros) -> Result<(Vec<Holder>, 
     Ok((holders, retry_after_ms))
 }
 
+/// A waiter at this place of its queue; `None` if the claim is none.
+pub(super) fn waiter(
+    claim: &Claim,
+    position: u64,
+    is_away: &dyn Fn(&QueueEntry) -> bool,
+) -> Result<Option<Waiter>, StoreError> {
+    let Some(entry) = claim.queue_entry() else { return Ok(None) };
+    Ok(Some(Waiter {
+        waiter_id: waiter_id(entry.ticket),
+        position,
+        mode: mode(claim.mode()),
+        owner: owner(claim)?,
+        away: is_away(entry),
+        enqueued_at: time(entry.enqueued_at),
+        deadline: time(entry.deadline),
+    }))
+}
+
 /// The status of a resource. It includes the waiters when `is_away` is given,
 /// which decides whether a waiter is away.
 pub(super) fn status(
     view: &ResourceView,
-    is_away: Option<&dyn Fn(&dlm_engine::QueueEntry) -> bool>,
+    is_away: Option<&dyn Fn(&QueueEntry) -> bool>,
     cursor: Option<String>,
 ) -> Result<LockStatus, StoreError> {
     let holders = view.holders.iter().map(holder).collect::<Result<Vec<_>, _>>()?;
     let waiters = is_away.map(|is_away| {
-        let waiters = view.waiters.iter().zip(1..).filter_map(|(claim, position)| {
-            let entry = claim.queue_entry()?;
-            Some(owner(claim).map(|owner| Waiter {
-                waiter_id: waiter_id(entry.ticket),
-                position,
-                mode: mode(claim.mode()),
-                owner,
-                away: is_away(entry),
-                enqueued_at: time(entry.enqueued_at),
-                deadline: time(entry.deadline),
-            }))
-        });
+        let waiters = view.waiters.iter().zip(1..);
+        let waiters = waiters.filter_map(|(claim, position)| waiter(claim, position, is_away).transpose());
         waiters.collect::<Result<Vec<_>, _>>()
     });
     Ok(LockStatus {

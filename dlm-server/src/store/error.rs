@@ -36,6 +36,11 @@ pub(crate) enum StoreError {
 pub enum OpenError {
     #[error("unsupported database URL: it must start with `sqlite:` or `postgres:`")]
     Scheme,
+    #[error(
+        "only SQLite databases can be shown: on Postgres, query the views holders_readable, waiters_readable and \
+         events_readable"
+    )]
+    ShowPostgres,
     #[error("the SQLite URL contains no file path")]
     NoFile,
     #[error("the database {path} is in use by another dlm-server: stop that server first")]

@@ -50,6 +50,7 @@ pub(crate) use read::{
     ResourceHistory, ResourcePage, ResourceView, for_each_row, holders_shown, next_rows,
 };
 
+pub(crate) use sqlite::Inspection;
 pub(crate) use tickets::NewTicket;
 
 /// A resource's name, shared between a writer and its store.
@@ -111,6 +112,15 @@ pub(crate) fn open(url: &str, writers: usize, is_open: bool) -> Result<OpenStore
     match url.split_once(':') {
         Some(("sqlite", rest)) => sqlite::open(rest),
         Some(("postgres" | "postgresql", _)) => postgres::open(url, writers, is_open),
+        _ => Err(OpenError::Scheme),
+    }
+}
+
+/// Opens a SQLite database to look into it. A server may be running on it.
+pub(crate) fn inspect(url: &str) -> Result<Inspection, OpenError> {
+    match url.split_once(':') {
+        Some(("sqlite", rest)) => sqlite::inspect(rest),
+        Some(("postgres" | "postgresql", _)) => Err(OpenError::ShowPostgres),
         _ => Err(OpenError::Scheme),
     }
 }

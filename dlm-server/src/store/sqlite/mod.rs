@@ -6,12 +6,14 @@
 //! - `claims`: how claims are written; `fixed`: the writer's statements, prepared once
 //! - `reader`: a pool of read-only connections
 //! - `log_page`: reads the event log
+//! - `inspect`: looks into a database that a server may be running on
 //! - `clock_row`: from where the next run continues the deciding clock
 //! - `lock`: the exclusive lock on the file
 
 mod claims;
 mod clock_row;
 mod fixed;
+mod inspect;
 mod journal;
 mod lock;
 mod log_page;
@@ -34,6 +36,8 @@ use super::single_node::SingleNode;
 use super::{Identity, OpenError, OpenStore, Store, StoreError, TaskReaders};
 use crate::clock::Clock;
 use crate::store::schema::{meta, tickets, writers};
+pub(crate) use inspect::Inspection;
+pub(super) use inspect::inspect;
 pub(super) use journal::decode_events;
 #[cfg(test)]
 pub(super) use journal::overlay::install as see_journal;
@@ -227,11 +231,16 @@ fn identify(connection: &mut SqliteConnection) -> Result<Identity, StoreError> {
     connection.immediate_transaction(|connection| {
         let secret = read_or_insert(connection, "secret", &secret)?;
         let log_id = read_or_insert(connection, "log_id", &log_id)?;
-        let log_id =
-            log_id.try_into().map_err(|_| StoreError::Corrupt("the log id is not 8 bytes long".into()))?;
+        let log_id = log_id_of(log_id)?;
         let last_at: Option<i64> = writers::table.select(diesel::dsl::max(writers::at)).first(connection)?;
-        Ok(Identity { secret, log_id: u64::from_be_bytes(log_id), last_at: Micros(last_at.unwrap_or(0)) })
+        Ok(Identity { secret, log_id, last_at: Micros(last_at.unwrap_or(0)) })
     })
+}
+
+fn log_id_of(stored: Vec<u8>) -> Result<u64, StoreError> {
+    let bytes =
+        stored.try_into().map_err(|_| StoreError::Corrupt("the log id is not 8 bytes long".into()))?;
+    Ok(u64::from_be_bytes(bytes))
 }
 
 /// Returns the value stored under a name, and stores `value` if there is none.
