@@ -161,7 +161,7 @@ impl Node {
     fn execute(&mut self, now: Micros, ops: &[(Name, Op)]) -> (Outcome, Vec<(Name, Event)>) {
         let replicas = Replicas::single_node(ReplicaId(1), Micros(0));
         let limits =
-            Limits { away_grace_ms: 300, idle_retention_ms: 500, holders_shown: 10, max_transitions: 3 };
+            Limits { away_grace_ms: 300, idle_retention_ms: 80, holders_shown: 10, max_transitions: 3 };
         let context = Context { now, replicas: &replicas, limits: &limits };
         let (mut outcome, mut events) = (Outcome::default(), Vec::new());
         for (name, op) in ops {

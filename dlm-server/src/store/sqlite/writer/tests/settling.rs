@@ -167,6 +167,25 @@ fn a_part_of_the_tail_is_bounded() {
 }
 
 #[test]
+fn the_floor_of_a_deleted_resource_is_raised_although_the_resource_is_there_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut node = open(&directory, "dlm.db");
+    let granted = node.batch(NOW, &[acquire("a")], End::Commit).unwrap().granted;
+    let (name, key, token) = granted[0].clone();
+    let release = Op::Release { key, token };
+    node.batch(NOW, &[(Name::clone(&name), release)], End::Commit).unwrap();
+    node.store.finish().unwrap();
+    let later = NOW.plus_ms(1_000);
+    node.batch(later, &[(Name::clone(&name), Op::Sweep { waiters: Vec::new() })], End::Commit).unwrap();
+    let again = (name, acquire("b").1);
+    node.batch(later, &[again], End::Commit).unwrap();
+    node.store.finish().unwrap();
+    assert_eq!(number(&mut node, "SELECT count(*) FROM floors"), 1);
+    assert_eq!(number(&mut node, "SELECT token FROM floors"), 1);
+    assert_eq!(number(&mut node, "SELECT token FROM resources"), 2);
+}
+
+#[test]
 fn a_start_names_the_journal_row_that_is_damaged() {
     let directory = tempfile::tempdir().unwrap();
     let mut node = open(&directory, "dlm.db");
