@@ -1,5 +1,6 @@
 //! What the writer stores and loads.
 
+mod deletions;
 mod equivalence;
 mod garbage;
 mod node;

@@ -40,8 +40,8 @@ pub(super) struct ClaimState {
     pub(super) newest: DecodedClaim,
     /// Whether these rows of the journal insert it.
     pub(super) is_new: bool,
-    /// Whether the table may have it as one that queries find by something other than its key: as
-    /// a waiter or a shared lease.
+    /// Whether the table may have it as a waiter or a shared lease: queries find these without
+    /// their key.
     pub(super) is_listed: bool,
 }
 

@@ -40,9 +40,6 @@ statements! {
         version = max(version, excluded.version), last_events = max(last_events, excluded.last_events)";
 
     HideClaim -> () = "REPLACE INTO changed_claims (resource, principal, key, position) VALUES (?, ?, ?, ?)";
-    /// Does nothing for a claim that is not hidden.
-    HideClaimOn -> () = "UPDATE changed_claims SET position = ? \
-        WHERE resource = ? AND principal = ? AND key = ?";
     CopyClaim -> () = "INSERT INTO tail_claims \
         SELECT * FROM main.claims WHERE resource = ? AND principal = ? AND key = ?";
     RemoveClaim -> () = "DELETE FROM tail_claims WHERE resource = ? AND principal = ? AND key = ?";
@@ -145,14 +142,12 @@ fn add_claim(
     let [resource, principal, text] = id();
     if matches!(state.newest.claim.phase, Phase::Ended(_)) {
         // Readers show no tombstone. Most leases need not even be hidden: the table has them as
-        // exclusive leases at most, and the row of their resource tells that they are not.
+        // exclusive leases at most, and these are found by the row of their resource alone.
         if !state.is_new {
             fixed::run::<RemoveClaim, 3>(connection, id())?;
         }
         if state.is_listed {
             fixed::run::<HideClaim, 4>(connection, [resource, principal, text, position.into()])?;
-        } else if !state.is_new {
-            fixed::run::<HideClaimOn, 4>(connection, [position.into(), resource, principal, text])?;
         }
         return Ok(());
     }
