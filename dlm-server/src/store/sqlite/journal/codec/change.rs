@@ -249,7 +249,10 @@ fn decode_row(input: &mut Input<'_>) -> Result<(RowChange, Option<usize>), Codec
 fn decode_key(input: &mut Input<'_>) -> Result<ClaimKey, CodecError> {
     let principal = input.text()?;
     let key = match input.text()? {
-        "" => Uuid::from_bytes(input.array()?).hyphenated().to_string().into(),
+        "" => {
+            let mut usual = [0; uuid::fmt::Hyphenated::LENGTH];
+            Arc::from(&*Uuid::from_bytes(input.array()?).hyphenated().encode_lower(&mut usual))
+        }
         key => Arc::from(key),
     };
     Ok(ClaimKey::new(principal, key))
