@@ -13,6 +13,7 @@
 //! - `audit`: the audit log
 //! - `connections`: their number, their deadlines, requests that can't be parsed
 //! - `chaos`: servers and databases that fail repeatedly under load
+//! - `crash_points`: a server on SQLite that ends at a random write or sync
 //! - `database_outage`: an unavailable database, connections broken at a COMMIT
 //! - `disk_faults`: a disk that hangs, fails to sync, or is full
 //! - `examples`: the example programs, and the README's commands
@@ -30,6 +31,7 @@
 //! - `sockets`: upgrade, pings, silent peers, bookmarks, drain
 //! - `sqlite_locked`: a database file that another program has locked
 //! - `sqlite_only`: the exclusive lock on the database file
+//! - `sqlite_show`: what `dlm-server show` prints
 //! - `stale_cache`: cached state that another server has changed
 //! - `tls`: TLS, its certificates, several listeners, trusted proxies
 //! - `transports`: many pending operations, unresponsive peers, shutdown
@@ -44,6 +46,7 @@ mod audit;
 mod authentication;
 mod chaos;
 mod connections;
+mod crash_points;
 mod database_outage;
 mod disk_faults;
 mod examples;

@@ -22,6 +22,10 @@ pub(crate) enum DiskFault {
     OneSyncError,
     /// Nothing can be written.
     Full,
+    /// The server ends before this write or sync from now on.
+    End(usize),
+    /// The same, and what it has written since now and not synced is lost.
+    PowerCut(usize),
 }
 
 /// A SQLite database on a disk whose faults are switched on and off.
@@ -68,11 +72,13 @@ impl FaultyDisk {
     /// From now on the disk has this fault.
     pub(crate) fn fail(&self, fault: DiskFault) {
         let text = match fault {
-            DiskFault::Hang => "hang",
-            DiskFault::HangWithReads => "hang-reads",
-            DiskFault::SyncErrors => "sync-error",
-            DiskFault::OneSyncError => "one-sync-error",
-            DiskFault::Full => "full",
+            DiskFault::Hang => "hang".to_owned(),
+            DiskFault::HangWithReads => "hang-reads".to_owned(),
+            DiskFault::SyncErrors => "sync-error".to_owned(),
+            DiskFault::OneSyncError => "one-sync-error".to_owned(),
+            DiskFault::Full => "full".to_owned(),
+            DiskFault::End(operation) => format!("end {operation}"),
+            DiskFault::PowerCut(operation) => format!("power-cut {operation}"),
         };
         // Renamed into place: the server must not see half of the file.
         let new = self.directory.path().join("new");

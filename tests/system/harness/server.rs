@@ -133,6 +133,20 @@ impl<B: Backend, T: ApiTransport> ServerProcess<B, T> {
         }
     }
 
+    /// Starts the stopped server like [`Self::restart`], though it may end before it is ready.
+    /// Returns whether it became ready.
+    pub(crate) fn try_restart(&mut self) -> bool {
+        let listen = self.process.url.trim_start_matches("http://").to_owned();
+        let url = self.database.url();
+        match RunningServer::start(&url, &listen, &self.arguments, &self.environment, &self.logs) {
+            Ok(process) => {
+                self.process = process;
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
     /// Starts the stopped server like [`Self::restart`], with more arguments from now on.
     pub(crate) fn restart_with(&mut self, arguments: &[&str]) {
         self.arguments.extend(arguments.iter().map(ToString::to_string));
