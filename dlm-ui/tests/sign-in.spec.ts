@@ -1,5 +1,6 @@
 // Signing in and out, and a sign-in or a right that ends at an awkward moment.
 import AxeBuilder from '@axe-core/playwright'
+import type { Route } from '@playwright/test'
 import { expect, open, test } from './fixtures'
 import { enter, Gate, openAs, type Principal } from './gate'
 
@@ -142,7 +143,12 @@ test('a force-release that is refused in flight keeps its reason and is sent aga
   await enter(page, 'rotated-token')
   await expect(page.getByLabel(/Reason/)).toHaveValue('the host is')
   await page.getByLabel(/Reason/).fill('the host is gone')
-  gate.principals = { 'last-token': ROOT }
+  // No earlier request may be refused: the dialog would be in front of the button.
+  const refuse = async (route: Route) => {
+    gate.principals = { 'last-token': ROOT }
+    await route.fallback()
+  }
+  await page.route('**/force-release', refuse, { times: 1 })
   await page.getByRole('button', { name: 'Force-release token 1' }).click()
   await expect(page.getByRole('dialog', { name: 'Sign in again' })).toBeVisible()
   await enter(page, 'last-token')
