@@ -17,17 +17,25 @@ fn operations(observed: &[Observation]) -> impl Iterator<Item = &ExecutedOp> {
     })
 }
 
-/// Every claim that a reply or a wake reported as live.
-fn reported_live(executed: &ExecutedOp) -> impl Iterator<Item = &Claim> {
-    let replied = match &executed.result {
-        Some(Ok(Reply::Lease(claim))) => Some(&**claim),
+/// The claim that a reply reported as live.
+fn replied_live(executed: &ExecutedOp) -> Option<&Claim> {
+    match &executed.result {
+        Some(Ok(Reply::Lease(claim))) => Some(claim),
         _ => None,
-    };
-    let woken = executed.wakes.iter().filter_map(|wake| match &wake.outcome {
+    }
+}
+
+/// The claims that wakes reported as live.
+fn woken_live(executed: &ExecutedOp) -> impl Iterator<Item = &Claim> {
+    executed.wakes.iter().filter_map(|wake| match &wake.outcome {
         WaitOutcome::Granted(claim) => Some(&**claim),
         WaitOutcome::Ended(_) => None,
-    });
-    replied.into_iter().chain(woken)
+    })
+}
+
+/// Every claim that a reply or a wake reported as live.
+fn reported_live(executed: &ExecutedOp) -> impl Iterator<Item = &Claim> {
+    replied_live(executed).into_iter().chain(woken_live(executed))
 }
 
 fn lease(claim: &Claim) -> &Lease {
@@ -108,15 +116,16 @@ pub(super) fn i3(observed: &[Observation]) -> TestCaseResult {
 /// Only the key that was granted a lease can renew and release it.
 pub(super) fn i4(observed: &[Observation]) -> TestCaseResult {
     let mut grantees: HashMap<u64, ClaimKey> = HashMap::new();
+    let grantee = |claim: &Claim| (lease(claim).token, claim.key.clone());
     for executed in operations(observed) {
+        // What is due comes first: a renewal may find the lease that was granted by it.
+        grantees.extend(woken_live(executed).map(grantee));
         if let (Op::Renew { key, token, .. } | Op::Release { key, token }, Some(Ok(_))) =
             (&executed.op, &executed.result)
         {
             prop_assert_eq!(grantees.get(token), Some(key), "{:?}", executed.op);
         }
-        for claim in reported_live(executed) {
-            grantees.insert(lease(claim).token, claim.key.clone());
-        }
+        grantees.extend(replied_live(executed).map(grantee));
     }
     Ok(())
 }
