@@ -144,6 +144,9 @@ statements! {
     FindClaim -> BigInt = "SELECT 1 FROM json_each(?) AS asked CROSS JOIN claims \
         ON claims.key = asked.value ->> 0 AND claims.resource = asked.value ->> 1 \
         AND claims.principal = asked.value ->> 2 LIMIT 1";
+    /// The newest key that is a UUID of version 7. Few others have to be skipped.
+    NewestStoredKey -> Text = "SELECT key FROM claims WHERE key < '1' AND length(key) = 36 \
+        AND substr(key, 15, 1) = '7' ORDER BY key DESC LIMIT 1";
 }
 
 /// Loads the resources with the names in a JSON array, and where their last events are.

@@ -19,8 +19,10 @@ use dlm_engine::{Claim, ClaimKey, Floor, Micros, Need, Resource, RowChange};
 use super::claims::{self, one_row};
 use super::fixed::{self, InsertJournal, LoadFloors, Value};
 use super::journal::Encoder;
+use super::journal::newest_key::NewestKey;
 use super::journal::pace::Pace;
-use super::journal::tail::{Applied, JournalRow, StagedBatch, StagedWrite, Tail};
+use super::journal::staged::{StagedBatch, StagedWrite};
+use super::journal::tail::{Applied, JournalRow, Tail};
 use super::lock::DatabaseLock;
 use super::{DatabasePath, StoredFloor, WRITER, reader};
 use crate::clock::{Clock, ClockReading, since_boot};
@@ -70,6 +72,7 @@ impl SqliteStore {
         let mut connection = WriterConnection::new(path, connection);
         let (last_batch, upto) = (last_batch(&mut connection)?, reader::log_upto(&mut connection)?);
         let floors = fixed::load::<LoadFloors, (i64, i64, i64, i64), 0>(&mut connection, [])?;
+        let tail = Tail::after(NewestKey::load(&mut connection)?);
         let floor = |(bucket, token, version, last_events)| {
             let floor = Floor { token: token as u64, version: version as u64 };
             (bucket, StoredFloor { floor, last_events })
@@ -80,7 +83,7 @@ impl SqliteStore {
             stored_reading: None,
             floors: floors.into_iter().map(floor).collect(),
             encoder: Encoder::default(),
-            tail: Tail::default(),
+            tail,
             pace: Pace::default(),
             last_batch,
             upto,
@@ -110,7 +113,9 @@ impl SqliteStore {
                 if self.tail.has_claim(write.name, &change.claim.key) {
                     return Err(StoreError::KeyExists);
                 }
-                inserted.push((write.name, &change.claim.key));
+                if !self.tail.is_newer_than_tables(&change.claim.key) {
+                    inserted.push((write.name, &change.claim.key));
+                }
             }
         }
         match claims::any_exists(&mut self.connection, &inserted)? {
@@ -158,7 +163,7 @@ impl Store for SqliteStore {
             return Err(StoreError::Unavailable("the last commit is not resolved yet".into()));
         }
         while Pace::is_too_long(&self.tail) {
-            self.apply_oldest(self.pace.part())?;
+            self.apply_oldest(self.pace.part(&self.tail))?;
         }
         let waits = since_boot() >= self.refuse_until;
         let timeout = if waits { super::BUSY_TIMEOUT } else { Duration::ZERO };

@@ -54,7 +54,7 @@ fn claim(mode: Mode, phase: Phase) -> Claim {
 }
 
 fn dirty(claim: &Claim, stored: StoredClaim) -> DirtyClaim {
-    DirtyClaim { claim: Arc::new(claim.clone()), mode: claim.mode(), check_at: None, stored }
+    DirtyClaim { first: 1, claim: Arc::new(claim.clone()), mode: claim.mode(), check_at: None, stored }
 }
 
 fn stored(connection: &mut SqliteConnection, claim: &Claim) -> Claim {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use diesel::sqlite::SqliteConnection;
-use dlm_engine::ClaimKey;
 
 use super::tail::{Applied, DirtyResource, DirtyRow, StoredRow, Tail};
 use crate::clock::since_boot;
@@ -34,8 +33,8 @@ impl Budget {
         Self { until: i64::MAX, claims: usize::MAX, rows: usize::MAX, time: Duration::MAX };
 }
 
-/// The time is looked up once in so many claims.
-const CLAIMS_PER_LOOK: usize = 16;
+/// The time is looked up once in so many writes.
+const LOOKS: usize = 16;
 
 /// Applies the oldest changes, in the open transaction: writes the tables, moves the events to
 /// the log, and deletes the rows of the journal of which the tables have everything.
@@ -45,20 +44,27 @@ pub(in crate::store::sqlite) fn oldest(
     budget: Budget,
 ) -> Result<Applied, StoreError> {
     let mut applied = Applied::default();
-    let mut left = Left { claims: budget.claims, began: since_boot(), time: budget.time };
+    let mut left =
+        Left { claims: budget.claims, ends_at: since_boot().saturating_add(budget.time), looks: 0 };
+    // First the claims, whichever resource they are of: so a page of the table is written once
+    // rather than once for each resource that has a claim in it.
+    for (name, key, claim) in tail.claims_in_order() {
+        if claim.first > budget.until || left.is_used_up() {
+            break;
+        }
+        claims::write(connection, name, claim)?;
+        left.claims -= 1;
+        applied.claims.push((Name::clone(name), key.clone()));
+    }
     // The first change that the tables will lack.
     let mut lacking = i64::MAX;
     for (name, dirty) in tail.in_order() {
-        if dirty.first > budget.until || left.is_used_up() {
+        if dirty.first > budget.until
+            || !rest_of(connection, name, dirty, budget.until, &mut left, &mut applied)?
+        {
             lacking = dirty.first;
             break;
         }
-        if let Some(keys) = part_of(connection, name, dirty, &mut left)? {
-            applied.part = Some((Name::clone(name), keys));
-            lacking = dirty.first;
-            break;
-        }
-        applied.resources.push(Name::clone(name));
     }
     move_rows(connection, tail, lacking, budget.rows, &mut applied)?;
     Ok(applied)
@@ -74,36 +80,48 @@ pub(in crate::store::sqlite) fn resource(
     write_row(connection, name, dirty)
 }
 
+/// What is left of a budget.
 struct Left {
     claims: usize,
-    began: Duration,
-    time: Duration,
+    ends_at: Duration,
+    looks: usize,
 }
 
 impl Left {
-    fn is_used_up(&self) -> bool {
-        self.claims == 0 || since_boot() - self.began >= self.time
+    fn is_used_up(&mut self) -> bool {
+        self.looks += 1;
+        if self.looks.is_multiple_of(LOOKS) && since_boot() >= self.ends_at {
+            // For good: what comes next must not go on.
+            self.claims = 0;
+        }
+        self.claims == 0
     }
 }
 
-/// Applies a resource as far as the budget allows: `None` if that is all of it, else the
-/// claims that were applied. The row is the last of it.
-fn part_of(
+/// Applies what has been left of a resource: the claims that changed first after this batch,
+/// and then its row. Returns whether the budget allowed all of it.
+fn rest_of(
     connection: &mut SqliteConnection,
-    name: &str,
+    name: &Name,
     dirty: &DirtyResource,
+    until: i64,
     left: &mut Left,
-) -> Result<Option<Vec<ClaimKey>>, StoreError> {
-    for (index, claim) in dirty.claims.values().enumerate() {
-        let looks = index % CLAIMS_PER_LOOK == CLAIMS_PER_LOOK - 1;
-        if left.claims == 0 || looks && left.is_used_up() {
-            return Ok(Some(dirty.claims.keys().take(index).cloned().collect()));
+    applied: &mut Applied,
+) -> Result<bool, StoreError> {
+    for (key, claim) in dirty.claims.iter().filter(|(_, claim)| claim.first > until) {
+        if left.is_used_up() {
+            return Ok(false);
         }
-        left.claims -= 1;
         claims::write(connection, name, claim)?;
+        left.claims -= 1;
+        applied.claims.push((Name::clone(name), key.clone()));
+    }
+    if left.is_used_up() {
+        return Ok(false);
     }
     write_row(connection, name, dirty)?;
-    Ok(None)
+    applied.resources.push(Name::clone(name));
+    Ok(true)
 }
 
 /// Moves the events of the oldest journal rows to the log and deletes the rows, if the tables
@@ -162,4 +180,17 @@ fn write_row(connection: &mut SqliteConnection, name: &str, dirty: &DirtyResourc
         StoredRow::Absent => fixed::run::<InsertResource, _>(connection, values)?,
         StoredRow::Unknown => fixed::run::<UpsertResource, _>(connection, values)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_whose_time_is_over_stays_used_up() {
+        let mut left = Left { claims: usize::MAX, ends_at: since_boot(), looks: 0 };
+        let looks = (0..=LOOKS).take_while(|_| !left.is_used_up()).count();
+        assert!(looks < LOOKS, "{looks} writes");
+        assert!((0..2 * LOOKS).all(|_| left.is_used_up()));
+    }
 }

@@ -1,7 +1,9 @@
 //! The journal: one row for each committed batch, from which the tables follow.
 //!
 //! - `codec`: what a row of the journal contains
-//! - `tail`: what the journal contains and the tables do not have yet
+//! - `newest_key`: which keys the tables can't have
+//! - `tail`: what the journal contains and the tables do not have yet; `staged`: what an open
+//!   transaction adds to it
 //! - `pace`: when the tables are brought up to date
 //! - `apply`: how; `replay`: what an earlier run has left
 //! - `overlay`: what readers see of it
@@ -11,9 +13,11 @@
 
 pub(super) mod apply;
 pub(super) mod codec;
+pub(super) mod newest_key;
 pub(super) mod overlay;
 pub(super) mod pace;
 pub(super) mod replay;
+pub(super) mod staged;
 pub(super) mod tail;
 
 pub(in crate::store) use codec::decode_events;

@@ -16,8 +16,14 @@ const MIN_AGE: Duration = Duration::from_millis(50);
 /// in memory as well, and readers decode them.
 const MAX_CLAIMS: usize = 8192;
 const MAX_BYTES: usize = 16 << 20;
-/// What a transaction applies. Batches wait for it.
-const PART: Budget = Budget { until: i64::MAX, claims: 512, rows: 256, time: Duration::from_millis(2) };
+/// A transaction applies this part of the tail. It runs between two batches, while the callers
+/// of the last one process their replies; if it were much longer, all of them would wait for
+/// it. The larger the tail is, the larger are the parts, so that they keep up with any load.
+const SHARE: usize = 32;
+/// But so many claims and rows at least: each transaction has a cost of its own.
+const MIN_PART: usize = 32;
+/// And no longer than this, if the disk is slow.
+const MAX_TIME: Duration = Duration::from_millis(2);
 /// The pause after a failure.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -57,8 +63,13 @@ impl Pace {
     }
 
     /// What to apply next.
-    pub(in crate::store::sqlite) fn part(&self) -> Budget {
-        Budget { until: self.until.unwrap_or(i64::MAX), ..PART }
+    pub(in crate::store::sqlite) fn part(&self, tail: &Tail) -> Budget {
+        Budget {
+            until: self.until.unwrap_or(i64::MAX),
+            claims: (tail.claims() / SHARE).max(MIN_PART),
+            rows: (tail.rows().len() / SHARE).max(MIN_PART),
+            time: MAX_TIME,
+        }
     }
 
     /// A part of the tail was applied.

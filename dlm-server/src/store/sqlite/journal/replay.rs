@@ -7,7 +7,8 @@ use dlm_engine::Micros;
 use super::apply::{self, Budget};
 use super::codec;
 use super::journal;
-use super::tail::{JournalRow, StagedBatch, StagedWrite, Tail};
+use super::staged::{StagedBatch, StagedWrite};
+use super::tail::{JournalRow, Tail};
 use crate::store::StoreError;
 
 /// Brings the tables up to date with the whole journal, in one transaction.
@@ -36,7 +37,7 @@ fn read(connection: &mut SqliteConnection) -> Result<Tail, StoreError> {
             .map_err(|error| StoreError::Corrupt(format!("the journal row {position}: {error}")))?;
         let events = data[decoded.events].to_vec();
         let row = JournalRow { position, at, upto, events, bytes: data.len() };
-        let writes = decoded.writes.into_iter().map(StagedWrite::from).collect();
+        let writes = decoded.writes.into_iter().map(|write| StagedWrite::decoded(position, write)).collect();
         tail.add(StagedBatch { row, writes });
     }
     Ok(tail)

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use dlm_engine::{Claim, ClaimKey, Micros, Mode, ResourceRecord, RowChange};
 
-use super::codec::DecodedWrite;
+use super::newest_key::NewestKey;
+use super::staged::{StagedBatch, StagedWrite};
+use crate::store::Name;
 use crate::store::sqlite::StoredFloor;
-use crate::store::{Name, ResourceWrite};
 
 /// The changes of committed batches that are not in the tables. Of each row it has the
 /// newest state alone, and what the tables have of it.
@@ -18,6 +19,9 @@ pub(in crate::store::sqlite) struct Tail {
     /// The resources in the order of their first changes. An entry is valid if the resource
     /// still has this first change.
     order: VecDeque<(i64, Name)>,
+    /// The claims in the same way. Their keys are mostly in this order, too: claims that are
+    /// applied in it fill one page of the table after the other.
+    claim_order: VecDeque<(i64, Name, ClaimKey)>,
     /// The rows of the journal, oldest first.
     rows: VecDeque<JournalRow>,
     /// How many claims it has.
@@ -26,6 +30,8 @@ pub(in crate::store::sqlite) struct Tail {
     bytes: usize,
     /// The last batch that changed a claim which had ended before.
     changed_ended: i64,
+    /// The newest key that is in the tables without being in the tail.
+    newest_key: NewestKey,
 }
 
 /// A row of the journal, without the changes in it.
@@ -73,6 +79,8 @@ pub(in crate::store::sqlite) enum StoredRow {
 
 #[derive(Debug)]
 pub(in crate::store::sqlite) struct DirtyClaim {
+    /// The position of the first batch whose change of it the table lacks.
+    pub(in crate::store::sqlite) first: i64,
     pub(in crate::store::sqlite) claim: Arc<Claim>,
     pub(in crate::store::sqlite) mode: Mode,
     pub(in crate::store::sqlite) check_at: Option<Micros>,
@@ -90,83 +98,23 @@ pub(in crate::store::sqlite) enum StoredClaim {
     Unknown,
 }
 
-/// The changes of a batch that has not committed yet.
-#[derive(Debug)]
-pub(in crate::store::sqlite) struct StagedBatch {
-    pub(in crate::store::sqlite) row: JournalRow,
-    pub(in crate::store::sqlite) writes: Vec<StagedWrite>,
-}
-
-#[derive(Debug)]
-pub(in crate::store::sqlite) struct StagedWrite {
-    name: Name,
-    row: RowChange,
-    last_events: i64,
-    stored_row: StoredRow,
-    claims: Vec<DirtyClaim>,
-    /// Whether one of the claims had ended before the batch.
-    changes_ended: bool,
-}
-
-impl StagedWrite {
-    /// A change of the batch with this number.
-    pub(in crate::store::sqlite) fn new(number: i64, write: &ResourceWrite<'_>) -> Self {
-        let claims = write.claims.iter().map(|change| DirtyClaim {
-            claim: Arc::clone(&change.claim),
-            mode: change.claim.mode(),
-            check_at: change.check_at,
-            stored: match (change.insert, change.was_live) {
-                (true, _) => StoredClaim::Absent,
-                (false, true) => StoredClaim::Live,
-                (false, false) => StoredClaim::Other,
-            },
-        });
-        Self {
-            name: Name::clone(write.name),
-            row: write.row.clone(),
-            last_events: if write.has_events { number } else { write.last_events },
-            stored_row: write.stored_check_at.map_or(StoredRow::Absent, StoredRow::Row),
-            claims: claims.collect(),
-            changes_ended: write
-                .claims
-                .iter()
-                .any(|change| !change.insert && !change.was_live && !change.was_waiting),
-        }
-    }
-}
-
-/// A change of an earlier run. The tables may have any state up to the newest one.
-impl From<DecodedWrite> for StagedWrite {
-    fn from(write: DecodedWrite) -> Self {
-        let claims = write.claims.into_iter().map(|decoded| DirtyClaim {
-            claim: Arc::new(decoded.claim),
-            mode: decoded.mode,
-            check_at: decoded.check_at,
-            stored: if decoded.insert { StoredClaim::Unknown } else { StoredClaim::Other },
-        });
-        Self {
-            name: write.name,
-            row: write.row,
-            last_events: write.last_events,
-            stored_row: StoredRow::Unknown,
-            claims: claims.collect(),
-            changes_ended: true,
-        }
-    }
-}
-
 /// What a transaction has applied.
 #[derive(Debug, Default)]
 pub(in crate::store::sqlite) struct Applied {
     /// Resources without anything left in the tail.
     pub(in crate::store::sqlite) resources: Vec<Name>,
-    /// A resource of which only these claims were applied.
-    pub(in crate::store::sqlite) part: Option<(Name, Vec<ClaimKey>)>,
+    /// Claims of resources of which more is left.
+    pub(in crate::store::sqlite) claims: Vec<(Name, ClaimKey)>,
     /// How many journal rows were deleted.
     pub(in crate::store::sqlite) rows: usize,
 }
 
 impl Tail {
+    /// An empty one, beside tables with this newest key.
+    pub(in crate::store::sqlite) fn after(newest_key: NewestKey) -> Self {
+        Self { newest_key, ..Self::default() }
+    }
+
     /// Whether the journal is empty.
     pub(in crate::store::sqlite) fn is_empty(&self) -> bool {
         self.rows.is_empty()
@@ -184,7 +132,7 @@ impl Tail {
         self.bytes
     }
 
-    pub(in crate::store::sqlite) fn rows(&self) -> impl Iterator<Item = &JournalRow> {
+    pub(in crate::store::sqlite) fn rows(&self) -> impl ExactSizeIterator<Item = &JournalRow> {
         self.rows.iter()
     }
 
@@ -203,11 +151,26 @@ impl Tail {
         self.resources.get(name).is_some_and(|resource| resource.claims.contains_key(key))
     }
 
+    /// Whether the tables can't have a claim with this key that the tail does not have.
+    pub(in crate::store::sqlite) fn is_newer_than_tables(&self, key: &ClaimKey) -> bool {
+        self.newest_key.is_before(&key.key)
+    }
+
     /// The resources, in the order of their first changes.
     pub(in crate::store::sqlite) fn in_order(&self) -> impl Iterator<Item = (&Name, &DirtyResource)> {
         self.order.iter().filter_map(|(first, name)| {
             let resource = self.resources.get(name)?;
             (resource.first == *first).then_some((name, resource))
+        })
+    }
+
+    /// The claims, in the order of their first changes.
+    pub(in crate::store::sqlite) fn claims_in_order(
+        &self,
+    ) -> impl Iterator<Item = (&Name, &ClaimKey, &DirtyClaim)> {
+        self.claim_order.iter().filter_map(|(first, name, key)| {
+            let claim = self.resources.get(name)?.claims.get(key)?;
+            (claim.first == *first).then_some((name, key, claim))
         })
     }
 
@@ -224,10 +187,11 @@ impl Tail {
         if write.changes_ended {
             self.changed_ended = position;
         }
-        let resource = match self.resources.entry(write.name) {
+        let name = write.name;
+        let resource = match self.resources.entry(Name::clone(&name)) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
-                self.order.push_back((position, Name::clone(entry.key())));
+                self.order.push_back((position, Name::clone(&name)));
                 entry.insert(DirtyResource {
                     first: position,
                     row: None,
@@ -254,6 +218,7 @@ impl Tail {
                 Entry::Occupied(mut entry) => entry.get_mut().replace(claim),
                 Entry::Vacant(entry) => {
                     self.claims += 1;
+                    self.claim_order.push_back((position, Name::clone(&name), entry.key().clone()));
                     entry.insert(claim);
                 }
             }
@@ -263,12 +228,14 @@ impl Tail {
     /// Removes what a transaction has applied, once it has committed.
     pub(in crate::store::sqlite) fn forget(&mut self, applied: &Applied) {
         for name in &applied.resources {
-            self.claims -= self.resources.remove(name).map_or(0, |resource| resource.claims.len());
+            let claims = self.resources.remove(name).map(|resource| resource.claims).unwrap_or_default();
+            claims.keys().for_each(|key| self.newest_key.raise(&key.key));
+            self.claims -= claims.len();
         }
-        if let Some((name, keys)) = &applied.part
-            && let Some(resource) = self.resources.get_mut(name)
-        {
-            self.claims -= keys.iter().filter(|key| resource.claims.remove(key).is_some()).count();
+        for (name, key) in &applied.claims {
+            let resource = self.resources.get_mut(name);
+            self.claims -=
+                usize::from(resource.is_some_and(|resource| resource.claims.remove(key).is_some()));
         }
         self.bytes -= self.rows.drain(..applied.rows).map(|row| row.bytes).sum::<usize>();
         while let Some((first, name)) = self.order.front()
@@ -276,15 +243,31 @@ impl Tail {
         {
             self.order.pop_front();
         }
+        while let Some((first, name, key)) = self.claim_order.front()
+            && self
+                .resources
+                .get(name)
+                .and_then(|resource| resource.claims.get(key))
+                .is_none_or(|claim| claim.first != *first)
+        {
+            self.claim_order.pop_front();
+        }
     }
 
     /// Records that it is not known what the tables have of these: their transaction may
     /// have committed.
     pub(in crate::store::sqlite) fn doubt(&mut self, applied: &Applied) {
-        for name in applied.resources.iter().chain(applied.part.as_ref().map(|(name, _)| name)) {
+        for name in &applied.resources {
             let Some(resource) = self.resources.get_mut(name) else { continue };
             resource.row.iter_mut().for_each(|row| row.stored = StoredRow::Unknown);
             resource.claims.values_mut().for_each(|claim| claim.stored = StoredClaim::Unknown);
+        }
+        for (name, key) in &applied.claims {
+            if let Some(claim) =
+                self.resources.get_mut(name).and_then(|resource| resource.claims.get_mut(key))
+            {
+                claim.stored = StoredClaim::Unknown;
+            }
         }
     }
 }

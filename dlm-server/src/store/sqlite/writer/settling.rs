@@ -15,7 +15,7 @@ impl SqliteStore {
             Some(Duration::ZERO) => {}
             later => return Ok(later),
         }
-        match self.apply_oldest(self.pace.part()) {
+        match self.apply_oldest(self.pace.part(&self.tail)) {
             Ok(()) => {}
             Err(error @ (StoreError::Unavailable(_) | StoreError::Locked(_))) => {
                 if self.pace.failed(since_boot()) {

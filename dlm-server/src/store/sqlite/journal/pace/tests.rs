@@ -3,7 +3,8 @@
 use dlm_engine::Micros;
 
 use super::*;
-use crate::store::sqlite::journal::tail::{Applied, JournalRow, StagedBatch};
+use crate::store::sqlite::journal::staged::StagedBatch;
+use crate::store::sqlite::journal::tail::{Applied, JournalRow};
 
 const START: Duration = Duration::from_secs(1000);
 
@@ -72,12 +73,12 @@ fn a_busy_writer_applies_what_is_old() {
     }
     batches.commit(after(100), 1);
     assert_eq!(batches.due_in(after(100)), Some(Duration::ZERO));
-    assert_eq!(batches.pace.part().until, 101);
+    assert_eq!(batches.pace.part(&batches.tail).until, 101);
     // All of it, although new batches commit meanwhile.
     batches.apply(60, after(101));
     batches.commit(after(101), 1);
     assert_eq!(batches.due_in(after(101)), Some(Duration::ZERO));
-    assert_eq!(batches.pace.part().until, 101);
+    assert_eq!(batches.pace.part(&batches.tail).until, 101);
     batches.apply(41, after(102));
     batches.commit(after(102), 1);
     assert_eq!(batches.due_in(after(102)), Some(MIN_AGE), "what is new can wait again");
@@ -91,6 +92,17 @@ fn a_long_tail_is_applied_whatever_its_age() {
     assert!(!Pace::is_too_long(&batches.tail));
     batches.commit(START, MAX_BYTES + 1);
     assert!(Pace::is_too_long(&batches.tail));
+}
+
+#[test]
+fn parts_grow_with_the_tail() {
+    let mut batches = Batches::default();
+    batches.commit(START, 1);
+    assert_eq!(batches.pace.part(&batches.tail).rows, MIN_PART);
+    for _ in 1..100 * SHARE {
+        batches.commit(START, 1);
+    }
+    assert_eq!(batches.pace.part(&batches.tail).rows, 100);
 }
 
 #[test]

@@ -57,7 +57,14 @@ impl World {
             _ => {
                 let name = Name::from(self.random.pick(&NAMES));
                 let principal = self.random.pick(&["", "p"]);
-                let key = ClaimKey::new(principal, format!("k{}", self.random.below(1_000_000)));
+                let number = self.random.below(1_000_000);
+                // Those that begin with the time may come in another order.
+                let time = self.random.below(1 << 12);
+                let key = match self.random.below(2) {
+                    0 => format!("k{number}"),
+                    _ => format!("01900000-0{time:03x}-7000-8000-{number:012}"),
+                };
+                let key = ClaimKey::new(principal, key);
                 self.keys.push((Name::clone(&name), key.clone()));
                 self.acquire(name, key)
             }
