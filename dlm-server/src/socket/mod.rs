@@ -2,6 +2,7 @@
 //!
 //! - `session`: many operations over one connection
 //! - `frame`: decodes the frames of a session
+//! - `pending`: its operations that are not done yet
 //! - `quota`: how many operations of a session may be in flight
 //! - `events`: the event stream
 //! - `close`: why a socket is closed, and how
@@ -14,6 +15,7 @@ mod events;
 mod frame;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod pending;
 mod quota;
 mod session;
 

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_protocol::{ProblemCode, RenewResult, SessionBody, SessionMessage};
-use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use hyper_tungstenite::HyperWebsocketStream;
 use tokio::sync::{Semaphore, mpsc};
@@ -21,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::frame::{self, SessionOperation};
+use super::pending::PendingOperations;
 use super::quota::{Permit, SessionQuota};
 use super::{
     CloseReason, MAX_FRAME, PING_INTERVAL, PeerLiveness, Revocation, SendError, Socket, close, flush, write,
@@ -75,7 +75,7 @@ impl Socket for SessionSocket {
             principal: self.principal,
             address: self.address,
             lease_ended,
-            pending: FuturesUnordered::new(),
+            pending: PendingOperations::new(),
             quota: SessionQuota::default(),
             statuses: Arc::new(Semaphore::new(MAX_STATUSES)),
             ready: VecDeque::new(),
@@ -93,7 +93,7 @@ struct Session {
     principal: Principal,
     address: IpAddr,
     lease_ended: LeaseEndedSender,
-    pending: FuturesUnordered<Pending>,
+    pending: PendingOperations<Pending>,
     quota: SessionQuota,
     /// Permits to read a status, and to keep it until it is serialized.
     statuses: Arc<Semaphore>,
@@ -211,11 +211,10 @@ impl Session {
         match frame::decode(&text) {
             Ok((id, operation)) => match self.quota.acquire(&operation, text.len()) {
                 Ok(permit) => {
-                    let mut executing = self.execute(id, permit, operation);
-                    // The first poll enqueues the operation.
-                    match (&mut executing).now_or_never() {
-                        Some(reply) => self.complete(reply),
-                        None => self.pending.push(executing),
+                    // This enqueues the operation.
+                    let executing = self.execute(id, permit, operation);
+                    if let Some(reply) = self.pending.begin(executing) {
+                        self.complete(reply);
                     }
                 }
                 Err(exceeded) => {
