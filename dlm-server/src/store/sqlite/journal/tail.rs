@@ -63,7 +63,7 @@ pub(in crate::store::sqlite) struct DirtyResource {
 pub(in crate::store::sqlite) struct DirtyRow {
     /// The row and the key of the exclusive holder; `None` if the row was deleted.
     pub(in crate::store::sqlite) state: Option<(ResourceRecord, Option<ClaimKey>)>,
-    /// See [`ResourceWrite::last_events`].
+    /// See [`crate::store::ResourceWrite::last_events`].
     pub(in crate::store::sqlite) last_events: i64,
     pub(in crate::store::sqlite) stored: StoredRow,
 }
