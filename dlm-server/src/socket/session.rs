@@ -211,8 +211,8 @@ impl Session {
         match frame::decode(&text) {
             Ok((id, operation)) => match self.quota.acquire(&operation, text.len()) {
                 Ok(permit) => {
-                    // This enqueues the operation.
                     let executing = self.execute(id, permit, operation);
+                    // It is enqueued by beginning it.
                     if let Some(reply) = self.pending.begin(executing) {
                         self.complete(reply);
                     }

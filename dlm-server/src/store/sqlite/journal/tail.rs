@@ -234,8 +234,9 @@ impl Tail {
         }
         for (name, key) in &applied.claims {
             let resource = self.resources.get_mut(name);
-            self.claims -=
-                usize::from(resource.is_some_and(|resource| resource.claims.remove(key).is_some()));
+            let claim = resource.and_then(|resource| resource.claims.remove(key));
+            self.claims -= usize::from(claim.is_some());
+            self.newest_key.raise(&key.key);
         }
         self.bytes -= self.rows.drain(..applied.rows).map(|row| row.bytes).sum::<usize>();
         while let Some((first, name)) = self.order.front()
