@@ -15,8 +15,8 @@ use super::{
     holders_shown,
 };
 
-/// How many waiters are loaded at a time.
-const WAITERS_LOADED: i64 = 64;
+/// How many waiters are loaded at a time. Few in tests, so that queues have several parts.
+pub(super) const WAITERS_LOADED: usize = if cfg!(test) { 3 } else { 64 };
 
 /// Loads what the engine needs to proceed with an operation.
 pub(super) fn provide(
@@ -31,8 +31,8 @@ pub(super) fn provide(
             resource.provide_claim(key, found);
         }
         Need::Waiters { after } => {
-            let waiters = claims(connection.waiters(name, after as i64, WAITERS_LOADED)?)?;
-            let all = (waiters.len() as i64) < WAITERS_LOADED;
+            let waiters = waiters(connection, name, after)?;
+            let all = waiters.len() < WAITERS_LOADED;
             resource.provide_waiters(waiters, all);
         }
         Need::ForceReleased { token } => {
@@ -41,6 +41,15 @@ pub(super) fn provide(
         }
     }
     Ok(())
+}
+
+/// The next waiters behind a ticket.
+pub(super) fn waiters(
+    connection: &mut impl Queries,
+    name: &str,
+    after: u64,
+) -> Result<Vec<Claim>, StoreError> {
+    claims(connection.waiters(name, after as i64, WAITERS_LOADED as i64)?)
 }
 
 /// The holders of a resource, the first `limit` if they are shared.

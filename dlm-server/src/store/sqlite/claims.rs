@@ -17,6 +17,9 @@ pub(super) fn load(
     connection: &mut SqliteConnection,
     keys: &[(&Name, &ClaimKey)],
 ) -> Result<Vec<Option<Claim>>, StoreError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
     let asked = asked(keys)?;
     let rows: Vec<(String, ClaimRow)> = fixed::load::<LoadClaims, _, 1>(connection, [(&*asked).into()])?;
     claims_in_order(rows, keys)

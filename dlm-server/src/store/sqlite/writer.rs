@@ -28,7 +28,7 @@ use super::{DatabasePath, StoredFloor, WRITER, reader};
 use crate::clock::{Clock, ClockReading, since_boot};
 use crate::store::{
     BatchWrite, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket, Store, StoreError,
-    floor_bucket, schema, views,
+    floor_bucket, schema,
 };
 use connection::{Commits, WriterConnection, last_batch};
 
@@ -40,8 +40,7 @@ pub(super) struct SqliteStore {
     /// All floors. There are few, and every new name needs one.
     floors: HashMap<i64, StoredFloor>,
     encoder: Encoder,
-    /// What the tables lack. It is read from them by nobody: what is needed of it is applied
-    /// first.
+    /// What the tables lack.
     tail: Tail,
     pace: Pace,
     last_batch: i64,
@@ -49,7 +48,7 @@ pub(super) struct SqliteStore {
     upto: i64,
     /// What the open transaction writes. The tail takes it over once that commits.
     staged: Option<StagedBatch>,
-    /// The resources that the open transaction has applied.
+    /// The resources that the open transaction has applied, since they are read from the tables.
     applied: HashSet<Name>,
     /// Set after a failed COMMIT, until the connection is new: the batch that is staged may
     /// be stored.
@@ -110,7 +109,7 @@ impl SqliteStore {
         let mut inserted = Vec::new();
         for write in batch.writes {
             for change in write.claims.iter().filter(|change| change.insert) {
-                if self.tail.has_claim(write.name, &change.claim.key) {
+                if self.tail.claim(write.name, &change.claim.key).is_some() {
                     return Err(StoreError::KeyExists);
                 }
                 if !self.tail.is_newer_than_tables(&change.claim.key) {
@@ -204,13 +203,11 @@ impl Store for SqliteStore {
     }
 
     fn claims(&mut self, keys: &[(&Name, &ClaimKey)]) -> Result<Vec<Option<Claim>>, StoreError> {
-        keys.iter().try_for_each(|(name, _)| self.apply_resource(name))?;
-        claims::load(&mut self.connection, keys)
+        self.current_claims(keys)
     }
 
     fn provide(&mut self, name: &Name, need: Need, resource: &mut Resource) -> Result<(), StoreError> {
-        self.apply_resource(name)?;
-        views::provide(&mut *self.connection, name, need, resource)
+        self.provide_current(name, need, resource)
     }
 
     fn write(&mut self, batch: &BatchWrite<'_>) -> Result<i64, StoreError> {

@@ -147,8 +147,8 @@ impl Tail {
         self.resources.get(name)
     }
 
-    pub(in crate::store::sqlite) fn has_claim(&self, name: &Name, key: &ClaimKey) -> bool {
-        self.resources.get(name).is_some_and(|resource| resource.claims.contains_key(key))
+    pub(in crate::store::sqlite) fn claim(&self, name: &Name, key: &ClaimKey) -> Option<&Arc<Claim>> {
+        self.resources.get(name)?.claims.get(key).map(|dirty| &dirty.claim)
     }
 
     /// Whether the tables can't have a claim with this key that the tail does not have.

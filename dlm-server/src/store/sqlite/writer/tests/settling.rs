@@ -234,3 +234,44 @@ fn a_start_names_the_journal_row_that_is_damaged() {
     let error = crate::store::sqlite::open(&path).map(drop).unwrap_err().to_string();
     assert!(error.contains("journal row 2") && error.contains("checksum"), "{error}");
 }
+
+#[test]
+fn waiters_of_a_long_queue_are_loaded_without_the_tables_following() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut node = open(&directory, "dlm.db");
+    let wait = |key: usize| {
+        let request = Request {
+            mode: Mode::Exclusive,
+            ttl_ms: 10_000,
+            wait_ms: 10_000,
+            owner: "owner".into(),
+            metadata: "{}".into(),
+        };
+        let key = ClaimKey::new("p", format!("{key:02}"));
+        (Name::from("a"), Op::Acquire { key, request: Arc::new(request) })
+    };
+    let acquired = node.batch(NOW, &[wait(0)], End::Commit).unwrap();
+    let (name, mut holder, mut token) = acquired.granted[0].clone();
+    (1..=12).for_each(|key| _ = node.batch(NOW, &[wait(key)], End::Commit).unwrap());
+    node.store.finish().unwrap();
+    node.evict(&name);
+    // Some of the waiters that the tables have leave, and new ones come.
+    let cancels = [2, 4, 5, 6, 7, 11].map(|key| {
+        let key = ClaimKey::new("p", format!("{key:02}"));
+        (Name::clone(&name), Op::Cancel { key })
+    });
+    node.batch(NOW, &cancels, End::Commit).unwrap();
+    (13..=20).for_each(|key| _ = node.batch(NOW, &[wait(key)], End::Commit).unwrap());
+    let mut order = Vec::new();
+    loop {
+        let outcome = node
+            .batch(NOW, &[(Name::clone(&name), Op::Release { key: holder, token })], End::Commit)
+            .unwrap();
+        let Some((_, next, next_token)) = outcome.granted.first().cloned() else { break };
+        order.push(next.key.parse::<usize>().unwrap());
+        (holder, token) = (next, next_token);
+    }
+    let left = (1..=20).filter(|key| ![2, 4, 5, 6, 7, 11].contains(key));
+    assert_eq!(order, left.collect::<Vec<_>>());
+    assert_eq!(number(&mut node, "SELECT count(*) FROM claims"), 13, "the tables have not followed");
+}
