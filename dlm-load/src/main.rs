@@ -149,6 +149,10 @@ struct RunOptions {
     /// Duration of the warm-up before it, in seconds.
     #[arg(long, global = true, default_value_t = 2)]
     warm_up: u64,
+    /// Report so many equal parts of the measurement each by itself, with the memory of the
+    /// servers and the size of a SQLite database at its end.
+    #[arg(long, global = true, default_value_t = 1)]
+    windows: u32,
     /// Write the report to this file, as JSON.
     #[arg(long, global = true)]
     json: Option<PathBuf>,
@@ -184,6 +188,7 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
         transport: options.transport.into(),
         warm_up: Duration::from_secs(options.warm_up),
         measurement: Duration::from_secs(options.seconds),
+        windows: options.windows,
     };
     let started = ServerOptions {
         directory: &options.database_dir,

@@ -35,6 +35,20 @@ pub(crate) struct Report {
     /// CPU time per second: 1.0 is one core fully used.
     pub(crate) server_processors: Option<f64>,
     pub(crate) load_processors: Option<f64>,
+    /// The parts of the measurement, if it has several.
+    pub(crate) windows: Vec<Window>,
+}
+
+/// A part of the measurement, and what there was at its end.
+#[derive(Debug, Serialize)]
+pub(crate) struct Window {
+    /// When it ended, since the measurement began.
+    pub(crate) seconds: f64,
+    pub(crate) cycles_per_second: f64,
+    /// The servers' resident memory.
+    pub(crate) server_memory_kb: Option<u64>,
+    /// The size of the SQLite database, with its write-ahead log.
+    pub(crate) database_kb: Option<u64>,
 }
 
 /// Percentiles of acquire latency, in milliseconds.
@@ -92,7 +106,19 @@ impl fmt::Display for Report {
             || "?".into(),
             |kb| format!("+{kb} kB, {:.1} kB per worker", kb as f64 / self.workers.max(1) as f64),
         );
-        writeln!(f, "  server memory   {memory}")
+        writeln!(f, "  server memory   {memory}")?;
+        let number = |number: Option<u64>| number.map_or_else(|| "?".into(), |number| number.to_string());
+        for window in &self.windows {
+            writeln!(
+                f,
+                "  until {:>6.0} s  {:.0} cycles/s, server memory {} kB, database {} kB",
+                window.seconds,
+                window.cycles_per_second,
+                number(window.server_memory_kb),
+                number(window.database_kb)
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! One run: starts the workers, measures, and builds the report.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dlm_client::{Client, TransportKind};
@@ -8,7 +9,7 @@ use futures_util::future::try_join_all;
 use tokio::sync::watch;
 
 use crate::metrics::{MetricsDelta, MetricsSnapshot};
-use crate::report::{Latency, Report};
+use crate::report::{Latency, Report, Window};
 use crate::servers::Servers;
 use crate::sessions::SessionOpener;
 use crate::worker::{LoadWorker, WorkerStats, generate_events, now};
@@ -21,6 +22,8 @@ pub(crate) struct RunConfig {
     pub(crate) transport: TransportKind,
     pub(crate) warm_up: Duration,
     pub(crate) measurement: Duration,
+    /// How many parts of the measurement are reported each by itself.
+    pub(crate) windows: u32,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,23 +34,32 @@ pub(crate) enum RunPhase {
     Finished,
 }
 
-/// The current phase, which all workers observe.
+/// The current phase, which all workers observe, and how far they are in it.
 #[derive(Debug, Default)]
-pub(crate) struct PhaseWatch(watch::Sender<RunPhase>);
+pub(crate) struct PhaseWatch {
+    phase: watch::Sender<RunPhase>,
+    /// The cycles that were measured so far.
+    cycles: AtomicU64,
+}
 
 impl PhaseWatch {
     pub(crate) fn is(&self, phase: RunPhase) -> bool {
-        *self.0.borrow() == phase
+        *self.phase.borrow() == phase
+    }
+
+    /// Records a cycle that was measured.
+    pub(crate) fn cycle(&self) {
+        self.cycles.fetch_add(1, Ordering::Relaxed);
     }
 
     fn set(&self, phase: RunPhase) {
-        self.0.send_replace(phase);
+        self.phase.send_replace(phase);
     }
 
     /// Waits for the end of the run.
     pub(crate) async fn finished(&self) {
         // Never fails: the sender lives as long as `self`.
-        self.0.subscribe().wait_for(|phase| *phase == RunPhase::Finished).await.ok();
+        self.phase.subscribe().wait_for(|phase| *phase == RunPhase::Finished).await.ok();
     }
 }
 
@@ -87,7 +99,7 @@ pub(crate) async fn run(config: &RunConfig, servers: &Servers) -> Result<Report,
     let before = MetricsSnapshot::take(servers).await?;
     let started = now();
     phase.set(RunPhase::Measuring);
-    tokio::time::sleep(config.measurement).await;
+    let windows = measure(config, servers, &phase).await;
     phase.set(RunPhase::Finished);
     let seconds = started.elapsed().as_secs_f64();
     let after = MetricsSnapshot::take(servers).await?;
@@ -102,7 +114,32 @@ pub(crate) async fn run(config: &RunConfig, servers: &Servers) -> Result<Report,
     let mut report = build_report(config, seconds, &MetricsDelta { before: &before, after: &after }, stats);
     report.server_memory_kb = memory;
     report.tls = servers.have_tls();
+    report.windows = windows;
     Ok(report)
+}
+
+/// Waits for the end of the measurement. Returns its windows, unless there is only one.
+async fn measure(config: &RunConfig, servers: &Servers, phase: &PhaseWatch) -> Vec<Window> {
+    if config.windows <= 1 {
+        tokio::time::sleep(config.measurement).await;
+        return Vec::new();
+    }
+    let began = now();
+    let (mut since, mut cycles) = (Duration::ZERO, 0);
+    let mut windows = Vec::new();
+    for number in 1..=config.windows {
+        let end = config.measurement * number / config.windows;
+        tokio::time::sleep(end.saturating_sub(began.elapsed())).await;
+        let (at, total) = (began.elapsed(), phase.cycles.load(Ordering::Relaxed));
+        windows.push(Window {
+            seconds: at.as_secs_f64(),
+            cycles_per_second: (total - cycles) as f64 / (at - since).as_secs_f64(),
+            server_memory_kb: servers.memory_kb(),
+            database_kb: servers.database_kb(),
+        });
+        (since, cycles) = (at, total);
+    }
+    windows
 }
 
 /// Connects a client. Each prefers another server.
@@ -153,6 +190,7 @@ fn build_report(
         server_processors: metrics.server_cpu_seconds().map(|used| used / seconds),
         server_memory_kb: None,
         load_processors: metrics.own_cpu_seconds().map(|used| used / seconds),
+        windows: Vec::new(),
     }
 }
 

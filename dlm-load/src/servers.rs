@@ -27,14 +27,18 @@ pub(crate) struct Servers {
     urls: Vec<String>,
     access: Access,
     started: Vec<Child>,
-    _files: Option<TempDir>,
+    /// Where the files of the started servers are.
+    files: Option<TempDir>,
 }
+
+/// The SQLite file of a server that was started.
+const SQLITE_FILE: &str = "load.db";
 
 impl Servers {
     /// Servers that run already, by their comma-separated URLs.
     pub(crate) fn running(urls: &str, access: Access) -> Self {
         let urls = urls.split(',').map(str::to_owned).collect();
-        Self { urls, access, started: Vec::new(), _files: None }
+        Self { urls, access, started: Vec::new(), files: None }
     }
 
     /// Starts the `dlm-server` binary beside this one: on a new SQLite file, or several
@@ -50,10 +54,10 @@ impl Servers {
         }
         std::fs::create_dir_all(options.directory)?;
         let files = tempfile::Builder::new().prefix("dlm-load-").tempdir_in(options.directory)?;
-        let sqlite = format!("sqlite://{}", files.path().join("load.db").display());
+        let sqlite = format!("sqlite://{}", files.path().join(SQLITE_FILE).display());
         let database = options.postgres.unwrap_or(&sqlite);
         let (arguments, access) = options.protection.set_up(&binary, files.path())?;
-        let mut servers = Self { urls: Vec::new(), access, started: Vec::new(), _files: Some(files) };
+        let mut servers = Self { urls: Vec::new(), access, started: Vec::new(), files: Some(files) };
         for _ in 0..options.count {
             let mut child = Command::new(&binary)
                 .args(["--listen", "127.0.0.1:0", "--log", "warn", "--database-url", database])
@@ -106,6 +110,14 @@ impl Servers {
         };
         let all: Option<Vec<u64>> = self.pids().map(resident).collect();
         all.filter(|all| !all.is_empty()).map(|all| all.iter().sum())
+    }
+
+    /// The size of the SQLite database of a started server, with its write-ahead log, in kB.
+    pub(crate) fn database_kb(&self) -> Option<u64> {
+        let database = self.files.as_ref()?.path().join(SQLITE_FILE);
+        let log = database.with_extension("db-wal");
+        let bytes = |path| std::fs::metadata(path).map(|file| file.len()).ok();
+        Some((bytes(&database)? + bytes(&log).unwrap_or(0)) / 1024)
     }
 }
 

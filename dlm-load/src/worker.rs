@@ -51,6 +51,7 @@ impl LoadWorker {
             let lost = guard.state() != GuardState::Held;
             guard.release().await?;
             if self.phase.is(RunPhase::Measuring) {
+                self.phase.cycle();
                 stats.cycles += 1;
                 stats.lost += u64::from(lost);
                 stats.acquire_micros.push(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
@@ -87,6 +88,7 @@ impl LoadWorker {
                 && self.phase.is(RunPhase::Measuring)
             {
                 let lag = wall_clock_micros().saturating_sub(event.at.as_micros());
+                self.phase.cycle();
                 stats.cycles += 1;
                 stats.acquire_micros.push(u32::try_from(lag).unwrap_or(0));
             }
