@@ -67,6 +67,7 @@
 //!   which run before and after every operation
 //! - `context`: time, membership and limits
 //! - `event`: events and wakes
+//! - `wait_graph`: the wait-for graph of several resources
 //!
 //! # Example
 //!
@@ -100,6 +101,7 @@ mod properties;
 mod queue;
 mod resource;
 mod rules;
+mod wait_graph;
 
 pub use claim::{
     CancelOutcome, Claim, ClaimKey, EndReason, Lease, Mode, Phase, Presence, QueueEntry, Request, Tombstone,
@@ -108,3 +110,4 @@ pub use context::{Context, Limits, Micros, ReplicaId, Replicas};
 pub use event::{Effects, Event, EventKind, WaitOutcome, Wake};
 pub use op::{Blocked, KnowsKey, Need, Op, Refusal, Reply, Snapshot};
 pub use resource::{ClaimChange, Floor, Resource, ResourceRecord, RowChange};
+pub use wait_graph::{Actor, ContendedResource, WaitFor, WaitGraph};

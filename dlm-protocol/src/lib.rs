@@ -14,6 +14,7 @@
 //! - `reply`: leases, holders, waiters, lock status and lists
 //! - `event`: events and the messages of the event stream
 //! - `overview`: the overview of all locks
+//! - `wait_graph`: the wait-for graph of all locks
 //! - `session`: the messages of the session socket
 //! - `access`: who the caller is and what it may do
 //! - `problem`: RFC 9457 problems and their codes
@@ -37,6 +38,7 @@ mod text;
 mod time;
 mod token;
 mod value;
+mod wait_graph;
 
 pub use access::{
     AccessRule, Quota, Role, TICKET_PROTOCOL_PREFIX, Ticket, TicketPurpose, TicketRequest, WhoAmI,
@@ -63,3 +65,4 @@ pub use text::{Metadata, Owner, Reason};
 pub use time::Timestamp;
 pub use token::FencingToken;
 pub use value::InvalidValue;
+pub use wait_graph::{BlockedLock, Blocker, DeadlockedHolder, PossibleDeadlock, WaitGraph};

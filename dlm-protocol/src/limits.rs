@@ -51,5 +51,7 @@ pub const KEY_RETENTION_MS: u64 = 600_000;
 /// Maximum number of seconds in an overview.
 pub const OVERVIEW_SECONDS: usize = 300;
 
+/// Maximum number of holders of a lock in a wait-for graph.
+pub const MAX_BLOCKERS: usize = 10;
 /// A wait longer than this, in milliseconds, is a long wait in the overview.
 pub const LONG_WAIT_MS: u64 = 30_000;

@@ -1,5 +1,6 @@
 //! How long a page of held locks takes among many names that nobody holds, beside the
-//! same page among few, and the same for the page of contended locks.
+//! same page among few, and the same for the page of contended locks. And how long the wait-for
+//! graph takes at its limit: of a thousand locks with twenty waiters each.
 //!
 //! `cargo bench -p dlm-server --bench lists -- [names]`, by default 400,000. The
 //! databases are SQLite files with full sync.
@@ -16,6 +17,9 @@ const FEW: usize = 1_000;
 /// Of all names, as many as a page has are held; one of ten of these has a waiter.
 const HELD: usize = 100;
 const ROUNDS: usize = 50;
+/// The locks with waiters of the wait-for graph, and the waiters of each.
+const QUEUES: usize = 1_000;
+const WAITERS: usize = 20;
 /// How many callers create the names.
 const CALLERS: usize = 256;
 
@@ -40,7 +44,53 @@ fn main() {
         for (_, service) in worlds {
             service.close().await;
         }
+        println!(
+            "wait-for graph of {QUEUES} locks with {WAITERS} waiters each: {:.0} ms",
+            wait_graph().await.as_secs_f64() * 1e3
+        );
     });
+}
+
+/// How long the wait-for graph takes. The holder of each lock waits for the next one.
+#[expect(clippy::disallowed_methods, reason = "a benchmark spawns its callers and reads the clock")]
+async fn wait_graph() -> Duration {
+    let (_directory, service) = open().await;
+    let request = |owner: String| AcquireRequest {
+        ttl_ms: Ttl::from_millis(3_600_000).expect("a TTL"),
+        owner: owner.try_into().expect("an owner"),
+        ..AcquireRequest::default()
+    };
+    for queue in 0..QUEUES {
+        let held = acquire(&service, &format!("queue/{queue:04}"), request(format!("holder {queue}"))).await;
+        assert!(matches!(held.1, Ok(Outcome::Lease(_))), "a free lock was not granted: {:?}", held.1);
+    }
+    for queue in 0..QUEUES {
+        for waiter in 0..WAITERS {
+            let owner = match waiter {
+                0 => format!("holder {}", (queue + 1) % QUEUES),
+                _ => format!("waiter {queue}/{waiter}"),
+            };
+            let (service, request) =
+                (service.clone(), AcquireRequest { wait_ms: Wait::MAX, ..request(owner) });
+            // It waits to the end.
+            tokio::spawn(async move { acquire(&service, &format!("queue/{queue:04}"), request).await });
+        }
+    }
+    let mut times = Vec::new();
+    while times.len() < 5 {
+        // Until the last answer is not used any more.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let began = Instant::now();
+        let reply = service.call(&Principal::anonymous(), Operation::WaitGraph { limit: QUEUES }).await;
+        let took = began.elapsed();
+        let Ok(Outcome::WaitGraph(graph)) = reply else { panic!("no graph: {reply:?}") };
+        if graph.locks.iter().map(|lock| lock.queue_len).sum::<u64>() == (QUEUES * WAITERS) as u64 {
+            assert_eq!(graph.possible_deadlocks[0].holders.len(), QUEUES);
+            times.push(took);
+        }
+    }
+    service.close().await;
+    median(times)
 }
 
 /// A service that has seen this many names.

@@ -9,6 +9,7 @@
 //! - `invariants`: I1 to I6 checked on what can be observed, without the model
 //! - `schedule`: check instants, and that sweeps end everything
 //! - `bounded`: the limit of transitions
+//! - `wait_graph`: the wait-for graph, beside a simulation
 //! - `faults`: known faults are injected, and the properties find each of them
 //! - `examples`: the subtle cases, one test each, driven by `scenario`
 
@@ -24,6 +25,7 @@ mod schedule;
 mod script;
 mod simulation;
 mod store;
+mod wait_graph;
 
 /// Runs this many cases, times `DLM_TEST_SCALE` if that is set. `script/test-full` sets
 /// it.

@@ -39,6 +39,7 @@ pub(super) async fn operation(
         Route::Events => {
             Operation::Events(events(query(&["after", "prefix", "resource", "limit", "newest"])?)?)
         }
+        Route::WaitGraph => Operation::WaitGraph { limit: limit(&mut query(&["limit"])?)? },
         Route::Overview => Operation::Overview { seconds: seconds(query(&["seconds"])?)? },
         Route::RenewMany => {
             query(&[])?;

@@ -143,6 +143,7 @@ pub(super) fn outcome(outcome: Outcome, request_id: &str) -> HttpResponse {
         Outcome::Status(status) => json(200, JSON, &status),
         Outcome::Locks(page) => json(200, JSON, &page),
         Outcome::Events(page) => json(200, JSON, &page),
+        Outcome::WaitGraph(graph) => json(200, JSON, &graph),
         Outcome::Overview(overview) => json(200, JSON, &overview),
     }
 }

@@ -18,6 +18,7 @@ pub(super) enum Route {
     Status,
     List,
     Events,
+    WaitGraph,
     Overview,
     Session,
     WhoAmI,
@@ -29,7 +30,7 @@ pub(super) enum Route {
 }
 
 /// All routes.
-pub(super) const ROUTES: [(Method, &str, Route); 18] = [
+pub(super) const ROUTES: [(Method, &str, Route); 19] = [
     (Method::POST, "/v1/locks/{name}/acquire", Route::Acquire),
     (Method::POST, "/v1/locks/{name}/cancel", Route::Cancel),
     (Method::POST, "/v1/locks/{name}/renew", Route::Renew),
@@ -40,6 +41,7 @@ pub(super) const ROUTES: [(Method, &str, Route); 18] = [
     (Method::GET, "/v1/locks", Route::List),
     (Method::POST, "/v1/renew", Route::RenewMany),
     (Method::GET, "/v1/events", Route::Events),
+    (Method::GET, "/v1/wait-graph", Route::WaitGraph),
     (Method::GET, "/v1/overview", Route::Overview),
     (Method::GET, "/v1/session", Route::Session),
     (Method::GET, "/v1/whoami", Route::WhoAmI),
@@ -69,6 +71,7 @@ impl Route {
             Self::Status => "status",
             Self::List => "list",
             Self::Events => "events",
+            Self::WaitGraph => "wait_graph",
             Self::Overview => "overview",
             Self::Session => "session",
             Self::WhoAmI => "whoami",

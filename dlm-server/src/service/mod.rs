@@ -15,7 +15,8 @@
 //! - `read`: status and lists
 //! - `events`: pages of the event log; `subscribe`: its live end
 //! - `tickets`: what opens one WebSocket each
-//! - `overview`: all locks at a glance
+//! - `overview`: all locks at a glance; `wait_graph`: who blocks whom; `scopes`: what is computed once
+//!   for all who see the same
 //! - `quotas`: how much of the server a principal may use
 //! - `restore`: makes a restored backup safe to serve; `show`: shows what a database contains
 //! - `lease_id`, `wire`: engine values in wire terms
@@ -37,9 +38,11 @@ mod quotas;
 mod read;
 mod reads;
 mod restore;
+mod scopes;
 mod show;
 mod subscribe;
 mod tickets;
+mod wait_graph;
 mod wire;
 
 use std::fmt;
@@ -65,6 +68,7 @@ use lease_id::LeaseIds;
 use overview::Overviews;
 use quotas::counted;
 use tickets::Tickets;
+use wait_graph::WaitGraphs;
 
 pub use crate::store::{ListQuery, OpenError};
 pub(crate) use audit::Denial;
@@ -103,6 +107,7 @@ struct Inner {
     membership: Arc<Membership>,
     lease_watchers: Arc<LeaseWatchers>,
     overviews: Overviews,
+    wait_graphs: WaitGraphs,
     /// Permits to hold stored events of a subscription in memory.
     replays: Arc<Semaphore>,
     limits: Arc<Limits>,
@@ -178,6 +183,9 @@ impl Service {
             Operation::List(query) => self.list(self.counted_view(principal, None)?, query).await,
             Operation::Events(query) => {
                 self.events(self.counted_view(principal, query.resource.as_ref())?, query).await
+            }
+            Operation::WaitGraph { limit } => {
+                self.wait_graph(self.counted_view(principal, None)?, limit).await
             }
             Operation::Overview { seconds } => {
                 self.overview(self.counted_view(principal, None)?, seconds).await

@@ -17,6 +17,7 @@ use super::quotas::{Quotas, SocketLimits, UsageCounter, count_at_start};
 use super::reads::Reads;
 use super::subscribe::MAX_REPLAYS;
 use super::tickets::Tickets;
+use super::wait_graph::WaitGraphs;
 use super::{Inner, Service, Via};
 use crate::anonymous_claims::AnonymousClaims;
 use crate::audit::Audit;
@@ -194,6 +195,7 @@ impl Service {
             membership,
             lease_watchers,
             overviews: Overviews::default(),
+            wait_graphs: WaitGraphs::default(),
             replays: Arc::new(Semaphore::new(MAX_REPLAYS)),
             limits,
             draining: CancellationToken::new(),

@@ -3,7 +3,7 @@
 use dlm_protocol::{
     AcquireRequest, Cancelled, CheckRequest, Checked, EventPage, ForceReleaseRequest, ForceReleased,
     IdempotencyKey, Lease, LockPage, LockStatus, Overview, Queued, ReleaseRequest, Released, RenewItem,
-    RenewRequest, ResourceName,
+    RenewRequest, ResourceName, WaitGraph,
 };
 
 use super::Error;
@@ -38,6 +38,11 @@ pub enum Operation {
     List(ListQuery),
     /// Reads a page of the event log.
     Events(EventsQuery),
+    /// Finds out who blocks whom.
+    WaitGraph {
+        /// 1 to [`dlm_protocol::limits::MAX_PAGE`] locks; the transport checks it.
+        limit: usize,
+    },
     /// Summarizes all locks.
     Overview {
         /// How many seconds of history to include, at most
@@ -51,7 +56,11 @@ impl Operation {
     /// page and the overview contain what the principal may observe.
     pub(crate) const fn role(&self) -> Role {
         match self {
-            Self::Status { .. } | Self::List(_) | Self::Events(_) | Self::Overview { .. } => Role::Observe,
+            Self::Status { .. }
+            | Self::List(_)
+            | Self::Events(_)
+            | Self::WaitGraph { .. }
+            | Self::Overview { .. } => Role::Observe,
             Self::Acquire { .. }
             | Self::Cancel { .. }
             | Self::Renew { .. }
@@ -72,7 +81,11 @@ impl Operation {
             | Self::ForceRelease { resource, .. }
             | Self::Check { resource, .. }
             | Self::Status { resource } => Some(resource),
-            Self::RenewMany { .. } | Self::List(_) | Self::Events(_) | Self::Overview { .. } => None,
+            Self::RenewMany { .. }
+            | Self::List(_)
+            | Self::Events(_)
+            | Self::WaitGraph { .. }
+            | Self::Overview { .. } => None,
         }
     }
 
@@ -90,6 +103,7 @@ impl Operation {
             Self::Status { .. } => "status",
             Self::List(_) => "list",
             Self::Events(_) => "events",
+            Self::WaitGraph { .. } => "wait_graph",
             Self::Overview { .. } => "overview",
         }
     }
@@ -134,6 +148,8 @@ pub enum Outcome {
     Locks(LockPage),
     /// Of [`Operation::Events`].
     Events(EventPage),
+    /// Of [`Operation::WaitGraph`].
+    WaitGraph(WaitGraph),
     /// Of [`Operation::Overview`].
     Overview(Overview),
 }

@@ -26,6 +26,11 @@ pub(super) fn owner(claim: &Claim) -> Result<Owner, StoreError> {
     }
 }
 
+/// The principal of a claim; `None` for the anonymous one.
+pub(super) fn principal(claim: &Claim) -> Option<String> {
+    Some(&claim.key.principal).filter(|name| !name.is_empty()).map(ToString::to_string)
+}
+
 fn metadata(claim: &Claim) -> Result<Metadata, StoreError> {
     match claim.request.as_deref().map(|request| &*request.metadata) {
         None | Some("{}") => Ok(Metadata::default()),
@@ -66,7 +71,7 @@ pub(super) fn holder(claim: &Claim) -> Result<Holder, StoreError> {
         acquired_at: time(term.granted_at),
         expires_at: time(term.expires_at),
         metadata: metadata(claim)?,
-        principal: Some(&claim.key.principal).filter(|name| !name.is_empty()).map(ToString::to_string),
+        principal: principal(claim),
     })
 }
 

@@ -334,6 +334,7 @@ fn body(outcome: Outcome) -> Result<SessionBody, Error> {
         | Outcome::ForceReleased(_)
         | Outcome::Locks(_)
         | Outcome::Events(_)
+        | Outcome::WaitGraph(_)
         | Outcome::Overview(_) => {
             return Err(Error::Internal);
         }

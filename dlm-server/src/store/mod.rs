@@ -46,8 +46,8 @@ pub(crate) use event::{LoggedEvent, RowEvents, event_kind};
 pub(crate) use names::Names;
 pub use read::ListQuery;
 pub(crate) use read::{
-    ClaimCount, ClaimTotals, DueWork, KeyRange, LockCounts, LogHead, LogPage, LogRow, Reader,
-    ResourceHistory, ResourcePage, ResourceView, for_each_row, holders_shown, next_rows,
+    ClaimCount, ClaimTotals, Contended, DueWork, KeyRange, LockCounts, LogHead, LogPage, LogRow, QueueLimits,
+    Reader, ResourceHistory, ResourcePage, ResourceView, for_each_row, holders_shown, next_rows,
 };
 
 pub(crate) use sqlite::Inspection;

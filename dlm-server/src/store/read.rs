@@ -87,6 +87,23 @@ pub(crate) struct LockCounts {
     pub(crate) contended: Vec<ResourceView>,
 }
 
+/// How much of the queues a read may look at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueueLimits {
+    pub(crate) resources: usize,
+    /// In all queues together.
+    pub(crate) waiters: usize,
+}
+
+/// The resources with waiters.
+#[derive(Debug)]
+pub(crate) struct Contended {
+    /// With their holders and waiters, the longest queues first.
+    pub(crate) views: Vec<ResourceView>,
+    /// Whether nothing was left out.
+    pub(crate) complete: bool,
+}
+
 /// The last position of the event log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LogHead(pub(crate) i64);
@@ -180,6 +197,9 @@ pub(crate) trait Reader: Send + Sync {
     /// Counts over the resources among `names`. Waiters enqueued before `long` count as
     /// long waits.
     fn lock_counts(&self, long: Micros, names: &Names) -> Result<LockCounts, StoreError>;
+
+    /// The resources among `names` with waiters, the longest queues if they are too many.
+    fn contended(&self, names: &Names, limits: QueueLimits) -> Result<Contended, StoreError>;
 
     /// Counts the leases and waiters of each principal, for each of these sets of names.
     /// Takes time in proportion to the number of resources, holders and waiters there.

@@ -11,8 +11,8 @@ use super::queries::Queries;
 use super::read::TOP;
 use super::rows::{ClaimRow, ResourceRow};
 use super::{
-    ClaimCount, ClaimTotals, ListQuery, LockCounts, Name, ResourceView, StoreError, floor_bucket,
-    holders_shown,
+    ClaimCount, ClaimTotals, Contended, ListQuery, LockCounts, Name, QueueLimits, ResourceView, StoreError,
+    floor_bucket, holders_shown,
 };
 
 /// How many waiters are loaded at a time. Few in tests, so that queues have several parts.
@@ -161,6 +161,34 @@ pub(super) fn lock_counts(
             .collect::<Result<_, StoreError>>()?,
         contended: contended.into_iter().map(|row| view_of(connection, row, 1)).collect::<Result<_, _>>()?,
     })
+}
+
+/// The resources with waiters, with as many of their holders as a reply shows.
+pub(super) fn contended(
+    connection: &mut impl Queries,
+    names: &Names,
+    limits: QueueLimits,
+) -> Result<Contended, StoreError> {
+    let mut rows = Vec::new();
+    for range in names.with_prefix("", "") {
+        rows.extend(connection.longest_queues(&range, limits.resources as i64 + 1)?);
+    }
+    rows.sort_by(|a, b| b.queue_len.cmp(&a.queue_len).then_with(|| a.name.cmp(&b.name)));
+    let mut complete = rows.len() <= limits.resources;
+    rows.truncate(limits.resources);
+    let (mut views, mut left) = (Vec::new(), limits.waiters);
+    for row in rows {
+        if left == 0 {
+            complete = false;
+            break;
+        }
+        let view = view_of(connection, row, left as i64)?;
+        left -= view.waiters.len();
+        complete &= view.waiters.len() as u64 == view.row.queue_len
+            && view.holders.len() as u64 == view.row.holder_count;
+        views.push(view);
+    }
+    Ok(Contended { views, complete })
 }
 
 /// The leases and waiters of each principal, for each of these sets of names.

@@ -290,6 +290,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/wait-graph": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get who blocks whom: the locks that are waited for, what their holders wait for themselves, and possible deadlocks */
+        get: operations["wait_graph"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/whoami": {
         parameters: {
             query?: never;
@@ -387,6 +404,50 @@ export interface components {
              */
             wait_ms: components["schemas"]["Wait"];
         };
+        /** @description A lock with waiters. */
+        BlockedLock: {
+            /**
+             * Format: int64
+             * @description Number of waiters, here and in other queues, that can't go on before the lock is
+             *     released.
+             */
+            blocked: number;
+            /**
+             * Format: int64
+             * @description Number of holders.
+             */
+            holder_count: number;
+            /** @description The first ten holders. */
+            holders: components["schemas"]["Blocker"][];
+            /** @description When the first waiter was enqueued. */
+            oldest_enqueued_at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description Number of waiters in its queue.
+             */
+            queue_len: number;
+            /** @description The name of the resource. */
+            resource: components["schemas"]["ResourceName"];
+        };
+        /** @description A holder of a lock that others wait for. */
+        Blocker: {
+            /** @description When the lease was granted. */
+            acquired_at: components["schemas"]["Timestamp"];
+            /** @description When the lease expires unless it is renewed. */
+            expires_at: components["schemas"]["Timestamp"];
+            /** @description The fencing token of the lease. */
+            fencing_token: components["schemas"]["FencingToken"];
+            /** @description The lock mode. */
+            mode: components["schemas"]["Mode"];
+            /** @description The owner as given in the acquire. */
+            owner: components["schemas"]["Owner"];
+            /**
+             * @description The principal that holds the lease; absent if it was granted without
+             *     authentication.
+             */
+            principal?: string | null;
+            waits_for?: components["schemas"]["ResourceName"] | null;
+        };
         /**
          * @description The effect of a cancel.
          * @enum {string}
@@ -429,6 +490,20 @@ export interface components {
              */
             queue_len: number;
             /** @description The name of the resource. */
+            resource: components["schemas"]["ResourceName"];
+        };
+        /** @description A holder in a [`PossibleDeadlock`]. */
+        DeadlockedHolder: {
+            /** @description The fencing token of the lease. */
+            fencing_token: components["schemas"]["FencingToken"];
+            /** @description The owner as given in the acquire. */
+            owner: components["schemas"]["Owner"];
+            /**
+             * @description The principal that holds the lease; absent if it was granted without
+             *     authentication.
+             */
+            principal?: string | null;
+            /** @description The lock that it holds. */
             resource: components["schemas"]["ResourceName"];
         };
         /**
@@ -814,6 +889,14 @@ export interface components {
          *     The maximum is 256 bytes of UTF-8, not characters.
          */
         Owner: string;
+        /**
+         * @description A cycle: each of these holders waits for the lock of the next one, and the last one for that
+         *     of the first.
+         */
+        PossibleDeadlock: {
+            /** @description The holders. */
+            holders: components["schemas"]["DeadlockedHolder"][];
+        };
         /** @description An error as defined by RFC 9457 (`application/problem+json`). */
         Problem: {
             /** @description The code, for programs. */
@@ -1090,6 +1173,26 @@ export interface components {
          *     milliseconds. With 0, the default, it fails at once when the lock is held.
          */
         Wait: number;
+        /**
+         * @description The wait-for graph: which locks are waited for, by whom they are held, and what these wait for themselves.
+         *
+         *     Who holds one lock and waits for another is known by principal and owner. An owner proves
+         *     nothing, so a deadlock is only a possible one. An empty owner, one that waits for several
+         *     locks at once, and one that waits for a lock that it also holds, identifies nobody.
+         */
+        WaitGraph: {
+            /** @description The deciding clock's time of this answer. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * @description Whether all queues were looked at. Otherwise they were the longest ones, and links to
+             *     others are missing.
+             */
+            complete: boolean;
+            /** @description The locks that block the most waiters, in this order. */
+            locks: components["schemas"]["BlockedLock"][];
+            /** @description Cycles of holders that wait for each other. Each lock is in one of them at most. */
+            possible_deadlocks: components["schemas"]["PossibleDeadlock"][];
+        };
         /** @description A queued acquire. */
         Waiter: {
             /** @description Whether the waiter is away: no server holds a request of it open. */
@@ -3589,6 +3692,135 @@ export interface operations {
                 };
             };
             /** @description The caller has too many open tickets, or a quota is used up */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    wait_graph: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The locks that block the most waiters first */
+            200: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WaitGraph"];
+                };
+            };
+            /** @description The request is malformed, or a value is out of range */
+            400: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The credential is missing, unknown or expired */
+            401: {
+                headers: {
+                    /** @description `Bearer`, with `error` if a token was sent */
+                    "WWW-Authenticate": string;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin, or its caller lacks a right */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A quota of the caller or of its address is used up; repeat it after `Retry-After` */
             429: {
                 headers: {
                     /** @description Seconds until a repeat can succeed */

@@ -1,6 +1,7 @@
 //! The behaviors that must hold. Each test is named after its behavior's number.
 
 mod authentication_turned_on;
+mod wait_graph;
 mod clocks;
 mod events;
 mod fairness;

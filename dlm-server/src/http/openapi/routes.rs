@@ -110,6 +110,15 @@ pub(super) fn describe(route: Route) -> RouteDescription {
                 ],
             )
         },
+        Route::WaitGraph => RouteDescription {
+            query: &["limit"],
+            ..of(
+                "Get who blocks whom: the locks that are waited for, what their holders wait for themselves, and \
+                 possible deadlocks",
+                None,
+                &[("200", "The locks that block the most waiters first", "WaitGraph")],
+            )
+        },
         Route::Overview => RouteDescription {
             query: &["seconds"],
             ..of("Get a summary of all locks", None, &[("200", "The overview", "Overview")])

@@ -6,32 +6,27 @@
 //! It is kept between two computations, and each reads only what is new. Without
 //! callers nothing is read.
 //!
-//! - `cached`: the last overview, and how long it stays fresh
 //! - `tally`: what happened in each second
 //! - `histogram`: durations, for percentiles
 
-mod cached;
 mod histogram;
 mod tally;
 
-use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_engine::Micros;
 use dlm_protocol::limits::{LONG_WAIT_MS, OVERVIEW_SECONDS};
 use dlm_protocol::{ContendedLock, ExpiredLease, FencingToken, LongWait, Overview, OverviewSecond};
-use tokio::sync::Mutex;
 
 use super::access::{View, names_in_sight};
-use super::reads::MAX_WAIT;
-use super::{Error, Outcome, Service, unavailable, wire};
+use super::scopes::{Computed, Scopes};
+use super::{Error, Outcome, Service, wire};
 use crate::auth::Visibility;
 use crate::clock::since_boot;
 use crate::log::LogDecoder;
 use crate::log::wire::{owner, resource_name};
 use crate::store::{LockCounts, LogRow, Reader, ResourceView, StoreError, for_each_row, next_rows};
-use cached::CachedOverview;
 use tally::{Counts, Second, Tally, second_of};
 
 /// Time limit for reading the log in one computation.
@@ -42,48 +37,12 @@ const MAX_ROWS: i64 = 1024;
 /// The wait percentiles cover the waits that ended in this many seconds.
 const WAITS_OVER: Second = 60;
 
-/// How long a failure is cached, so that callers do not pile up on a database
-/// that is unavailable.
-const FAILURE_CACHED_FOR: Duration = Duration::from_secs(1);
-
-/// How many principals' views of the locks are kept. The memory of each is bounded by
-/// the length of the history.
-const MAX_SCOPES: usize = 32;
-
-/// The last overviews, one for each set of resources in sight.
-#[derive(Debug, Default)]
-pub(super) struct Overviews(std::sync::Mutex<Scopes>);
-
-/// The most recently used first.
-type Scopes = VecDeque<(Arc<Visibility>, Arc<Mutex<State>>)>;
-
-impl Overviews {
-    /// The state of the overview of these resources.
-    fn scope(&self, visibility: &Arc<Visibility>) -> Arc<Mutex<State>> {
-        let mut scopes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = scopes.iter().position(|(scope, _)| scope == visibility);
-        let (scope, state) = known
-            .and_then(|at| scopes.remove(at))
-            .unwrap_or_else(|| (Arc::clone(visibility), Arc::default()));
-        scopes.truncate(MAX_SCOPES - 1);
-        scopes.push_front((scope, Arc::clone(&state)));
-        state
-    }
-}
-
-/// The last overview and the history it was computed from.
-
-#[derive(Debug, Default)]
-struct State {
-    history: Option<History>,
-    cached: Option<CachedOverview>,
-    /// When the last computation failed, if it did.
-    failed_at: Option<Duration>,
-}
+/// The last overviews. The memory of each is bounded by the length of the history.
+pub(super) type Overviews = Scopes<Overview, History>;
 
 /// What the end of the log contains.
 #[derive(Debug)]
-struct History {
+pub(super) struct History {
     tally: Tally,
     /// The last log position included.
     end: i64,
@@ -94,32 +53,22 @@ struct History {
 }
 
 impl Service {
-    pub(super) async fn overview(&self, mut view: View, seconds: usize) -> Result<Outcome, Error> {
-        let visibility = Arc::clone(view.visibility());
-        // Callers that arrive during a computation wait for it here.
-        let locking = self.0.overviews.scope(&visibility).lock_owned();
-        let locked = tokio::time::timeout(MAX_WAIT, locking).await;
-        let mut state = locked.map_err(|_| unavailable("the overview takes too long to compute"))?;
-        let now = since_boot();
-        if let Some(cached) = state.cached.as_ref().filter(|cached| cached.is_fresh(now)) {
-            return Ok(Outcome::Overview(cached.current(seconds)));
-        }
-        if state.failed_at.is_some_and(|at| now.saturating_sub(at) < FAILURE_CACHED_FOR) {
-            return Err(unavailable("the overview could not be computed"));
-        }
+    pub(super) async fn overview(&self, view: View, seconds: usize) -> Result<Outcome, Error> {
         let decoder = Arc::clone(&self.0.decoder);
-        // It completes even if its caller hangs up: others wait for it.
-        let computing = self.0.access.reads(&view).permit().await?.run(&self.0.background, move |reader| {
-            let computed =
-                compute(reader, &Scope { decoder: &decoder, visibility: &visibility }, state.history.take());
-            let (overview, history) = computed.inspect_err(|_| state.failed_at = Some(since_boot()))?;
-            let cached = CachedOverview { overview, at: now, took: since_boot().saturating_sub(now) };
-            let current = cached.current(seconds);
-            *state = State { history: Some(history), cached: Some(cached), failed_at: None };
-            Ok(Outcome::Overview(current))
-        });
-        computing.await?
+        let compute = move |reader: &dyn Reader, visibility: &Visibility, history| {
+            compute(reader, &Scope { decoder: &decoder, visibility }, history)
+        };
+        let take = move |computed: &Computed<Overview>| current(computed, seconds);
+        self.computed(&self.0.overviews, view, compute, take).await.map(Outcome::Overview)
     }
+}
+
+/// An overview with the current clock and its last `seconds` of history.
+fn current(Computed { result, at, .. }: &Computed<Overview>, seconds: usize) -> Overview {
+    let age = since_boot().saturating_sub(*at);
+    let now = Micros(result.at.as_micros()).plus_ms(age.as_millis() as u64);
+    let spare = result.seconds.len().saturating_sub(seconds);
+    Overview { at: wire::time(now), seconds: result.seconds[spare..].to_vec(), ..result.clone() }
 }
 
 /// What an overview includes.

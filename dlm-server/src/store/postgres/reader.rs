@@ -14,8 +14,8 @@ use super::connection::{CommitDurability, ConnectOptions, Reconnecting};
 use super::{log, now};
 use crate::store::statement::statements;
 use crate::store::{
-    ClaimRowKey, ClaimTotals, DueWork, KeyRange, ListQuery, LockCounts, LogHead, LogPage, Name, Names,
-    READERS, Reader, ResourcePage, ResourceView, StoreError, views,
+    ClaimRowKey, ClaimTotals, Contended, DueWork, KeyRange, ListQuery, LockCounts, LogHead, LogPage, Name,
+    Names, QueueLimits, READERS, Reader, ResourcePage, ResourceView, StoreError, views,
 };
 
 statements! {
@@ -117,6 +117,10 @@ impl Reader for PostgresReader {
 
     fn lock_counts(&self, long: Micros, names: &Names) -> Result<LockCounts, StoreError> {
         self.read(|connection| views::lock_counts(connection, long, names))
+    }
+
+    fn contended(&self, names: &Names, limits: QueueLimits) -> Result<Contended, StoreError> {
+        self.read(|connection| views::contended(connection, names, limits))
     }
 
     fn claim_totals(&self, names: &[Names]) -> Result<ClaimTotals, StoreError> {

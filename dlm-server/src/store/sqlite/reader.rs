@@ -14,8 +14,9 @@ use super::lock::DatabaseLock;
 use super::{BUSY_TIMEOUT, DatabasePath, PRAGMAS, log, log_page, log_trimmed, set_busy_timeout};
 use crate::clock::Clock;
 use crate::store::{
-    ClaimRowKey, ClaimTotals, DueWork, KeyDeletion, KeyRange, ListQuery, LockCounts, LogHead, LogPage,
-    LogRow, Name, Names, READERS, Reader, ResourceHistory, ResourcePage, ResourceView, StoreError, views,
+    ClaimRowKey, ClaimTotals, Contended, DueWork, KeyDeletion, KeyRange, ListQuery, LockCounts, LogHead,
+    LogPage, LogRow, Name, Names, QueueLimits, READERS, Reader, ResourceHistory, ResourcePage, ResourceView,
+    StoreError, views,
 };
 
 pub(super) struct SqliteReader {
@@ -135,6 +136,10 @@ impl Reader for SqliteReader {
 
     fn lock_counts(&self, long: Micros, names: &Names) -> Result<LockCounts, StoreError> {
         self.read(|connection| views::lock_counts(connection, long, names))
+    }
+
+    fn contended(&self, names: &Names, limits: QueueLimits) -> Result<Contended, StoreError> {
+        self.read(|connection| views::contended(connection, names, limits))
     }
 
     fn claim_totals(&self, names: &[Names]) -> Result<ClaimTotals, StoreError> {

@@ -48,6 +48,7 @@ fn operations(resource: &str) -> Vec<Operation> {
             newest: false,
         }),
         Operation::Overview { seconds: 1 },
+        Operation::WaitGraph { limit: 1 },
     ];
     let mut rows: Vec<_> = operations.iter().map(row).collect();
     rows.sort_unstable();
@@ -69,6 +70,7 @@ fn row(operation: &Operation) -> usize {
         Operation::List(_) => 8,
         Operation::Events(_) => 9,
         Operation::Overview { .. } => 10,
+        Operation::WaitGraph { .. } => 11,
     }
 }
 
@@ -76,7 +78,7 @@ fn row(operation: &Operation) -> usize {
 /// which show what may be observed.
 fn demanded(operation: &Operation) -> Option<Role> {
     match operation {
-        Operation::List(_) | Operation::Overview { .. } => None,
+        Operation::List(_) | Operation::Overview { .. } | Operation::WaitGraph { .. } => None,
         Operation::Status { .. } | Operation::Events(_) => Some(Role::Observe),
         Operation::ForceRelease { .. } => Some(Role::Admin),
         Operation::Acquire { .. }
