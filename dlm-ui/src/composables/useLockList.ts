@@ -10,6 +10,7 @@ import { useConnection } from '../stores/connection'
 import { useDrawScheduler } from './useDrawScheduler'
 import { useEventStream } from './useEventStream'
 import { useRetry } from './useRetry'
+import type { HeldBack } from './useRowFreeze'
 import { useRowRefresher } from './useRowRefresher'
 
 /** Small, so that the first rows show quickly. */
@@ -33,6 +34,8 @@ export function useLockList({ prefix, filter, sort, frozen, visibleNames }: Lock
   const connection = useConnection()
   /** The sorted rows; replaced as a whole. */
   const ordered = shallowRef<LockStatus[]>([])
+  /** What the rows do not show yet because they are frozen. */
+  const heldBack = shallowRef<HeldBack>({ added: 0, gone: 0 })
   const loaded = ref(false)
   const complete = ref(false)
   const truncated = ref(false)
@@ -111,16 +114,22 @@ export function useLockList({ prefix, filter, sort, frozen, visibleNames }: Lock
 
   function draw(): void {
     if (staged) return
-    if (frozen.value && complete.value) ordered.value = model.updatedInPlace(ordered.value)
-    else showChanges()
+    if (frozen.value && complete.value) {
+      ordered.value = model.updatedInPlace(ordered.value)
+      heldBack.value = model.heldBack
+    } else {
+      showChanges()
+    }
   }
 
   function showSorted(): void {
     ordered.value = model.sorted(sort.value)
+    heldBack.value = model.heldBack
   }
 
   function showChanges(): void {
     ordered.value = model.reordered(ordered.value, sort.value)
+    heldBack.value = model.heldBack
   }
 
   /** Fetches a row again. */
@@ -138,5 +147,5 @@ export function useLockList({ prefix, filter, sort, frozen, visibleNames }: Lock
   onScopeDispose(() => clearTimeout(reloadTimer))
   reload({ sameList: false })
 
-  return { ordered, loaded, complete, truncated, error, refreshRow }
+  return { ordered, heldBack, loaded, complete, truncated, error, refreshRow }
 }

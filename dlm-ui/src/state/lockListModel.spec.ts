@@ -79,8 +79,10 @@ test('an update in place neither adds nor removes rows', () => {
   expect(names(inPlace)).toEqual(['b', 'c'])
   expect(inPlace[1]?.state).toBe('free')
   expect(model.hasChanges).toBe(true)
+  expect(model.heldBack).toEqual({ added: 1, gone: 1 })
   expect(names(model.reordered(inPlace, BY_NAME))).toEqual(['a', 'b'])
   expect(model.hasChanges).toBe(false)
+  expect(model.heldBack).toEqual({ added: 0, gone: 0 })
 })
 
 test('a row that no longer passes the filter is not fetched', () => {

@@ -8,6 +8,8 @@ export class LockListModel {
   #rows = new Map<string, LockStatus>()
   /** Rows added, removed or updated since the last call to `sorted` or `reordered`. */
   #changed = new Map<string, LockStatus>()
+  /** The names of the rows that `sorted` or `reordered` returned last. */
+  #shown = new Set<string>()
   /** Events of locks whose page may not be loaded yet. */
   #early: LockEvent[] = []
   /** Names of rows that have to be fetched. */
@@ -30,6 +32,16 @@ export class LockListModel {
 
   get hasChanges(): boolean {
     return this.#changed.size > 0
+  }
+
+  /** How many rows an update in place leaves out, and how many it keeps that are gone. */
+  get heldBack(): { added: number; gone: number } {
+    let [added, gone] = [0, 0]
+    for (const name of this.#changed.keys()) {
+      if (this.#rows.has(name) && !this.#shown.has(name)) added += 1
+      if (!this.#rows.has(name) && this.#shown.has(name)) gone += 1
+    }
+    return { added, gone }
   }
 
   addPage(page: readonly LockStatus[]): void {
@@ -121,12 +133,17 @@ export class LockListModel {
   /** All rows, sorted. */
   sorted(sort: Sort): LockStatus[] {
     this.#changed = new Map()
+    this.#shown = new Set(this.#rows.keys())
     return [...this.#rows.values()].sort(comparator(sort))
   }
 
   /** A sorted list with the changes applied. */
   reordered(ordered: readonly LockStatus[], sort: Sort): LockStatus[] {
     const result = reorder(ordered, this.#changed, this.#rows, sort)
+    for (const name of this.#changed.keys()) {
+      if (this.#rows.has(name)) this.#shown.add(name)
+      else this.#shown.delete(name)
+    }
     this.#changed = new Map()
     return result
   }

@@ -1,0 +1,49 @@
+import { mount } from '@vue/test-utils'
+import { createPinia } from 'pinia'
+import { expect, test } from 'vitest'
+import type { Holder, LockStatus } from '../../api/types'
+import { held } from '../../state/testData'
+import HolderTable from './HolderTable.vue'
+
+function shared(...tokens: number[]): LockStatus {
+  const [holder] = held('a', 1).holders
+  const holders = tokens.map((token) => ({
+    ...(holder as Holder),
+    fencing_token: token,
+    owner: `owner-${token}`,
+  }))
+  return held('a', 1, { mode: 'shared', holders, holder_count: holders.length })
+}
+
+function setup(status: LockStatus) {
+  const wrapper = mount(HolderTable, {
+    props: { status, mayForceRelease: true },
+    global: { plugins: [createPinia()] },
+  })
+  const owners = () => wrapper.findAll('[data-testid=holder] td:first-child').map((cell) => cell.text())
+  return { wrapper, owners }
+}
+
+test('holders keep their places while the pointer is on them', async () => {
+  const { wrapper, owners } = setup(shared(1, 2, 3))
+  const region = wrapper.get('[role=region]')
+  await region.trigger('pointerenter', { pointerType: 'mouse' })
+  await wrapper.setProps({ status: shared(2, 3, 4) })
+  expect(owners()).toEqual(['owner-1', 'owner-2', 'owner-3'])
+  expect(wrapper.get('[data-testid=held-back]').text()).toBe('Rows held still: 1 new, 1 gone')
+  await wrapper.findAll('button')[1]?.trigger('click')
+  expect(wrapper.emitted<[Holder]>('forceRelease')?.map(([holder]) => holder.fencing_token)).toEqual([2])
+  await region.trigger('pointerleave', { pointerType: 'mouse' })
+  expect(owners()).toEqual(['owner-2', 'owner-3', 'owner-4'])
+})
+
+test('a holder whose lease ended under the pointer can not be force-released, nor its successor', async () => {
+  const { wrapper, owners } = setup(shared(1))
+  await wrapper.get('[role=region]').trigger('pointerenter', { pointerType: 'mouse' })
+  await wrapper.setProps({ status: shared(2) })
+  expect(owners()).toEqual(['owner-1'])
+  const button = wrapper.get('button')
+  expect(button.attributes('aria-disabled')).toBe('true')
+  await button.trigger('click')
+  expect(wrapper.emitted('forceRelease')).toBeUndefined()
+})

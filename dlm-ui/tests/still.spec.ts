@@ -1,0 +1,47 @@
+// Nothing moves under the pointer.
+import { expect, open, test } from './fixtures'
+
+test('a click opens the force-release of the holder that was under the pointer', async ({ page, server }) => {
+  const shared = { mode: 'shared' }
+  const first = await server.lock('job', { ...shared, owner: 'first' })
+  await server.lock('job', { ...shared, owner: 'second' })
+  await server.lock('job', { ...shared, owner: 'third' })
+  await open(page, server, '/locks/job')
+  const target = page.getByTestId('holder').nth(1).getByRole('button')
+  await target.hover()
+  await server.release(first)
+  await expect(page.getByTestId('holder').nth(0)).toContainText('ended')
+  await expect(page.getByTestId('held-back')).toHaveText('Rows held still: 1 gone')
+  await page.mouse.down()
+  await page.mouse.up()
+  await expect(page.getByRole('alertdialog')).toContainText('second')
+  await page.keyboard.press('Escape')
+  await page.mouse.move(5, 5)
+  await expect(page.getByTestId('holder')).toHaveCount(2, { timeout: 10_000 })
+})
+
+test('a resting pointer holds the rows for longer than a moment', async ({ page, server }) => {
+  const first = await server.lock('b')
+  await server.lock('c')
+  await open(page, server, '/locks')
+  const rows = page.getByRole('grid').getByRole('row')
+  await rows.nth(2).hover()
+  await page.waitForTimeout(6_000)
+  await server.lock('a')
+  await server.release(first)
+  await expect(page.getByTestId('held-back')).toHaveText('Rows held still: 1 new, 1 gone')
+  await expect(rows.nth(2)).toContainText('c')
+  await page.mouse.move(5, 5)
+  await expect(rows.nth(1)).toContainText('a')
+  await expect(page.getByTestId('held-back')).toBeHidden()
+})
+
+test('the notice of a lost connection moves nothing', async ({ page, server }) => {
+  await server.lock('job', { owner: 'first' })
+  await open(page, server, '/locks/job')
+  const button = page.getByRole('button', { name: 'Force-release…' })
+  const before = await button.boundingBox()
+  await server.kill()
+  await expect(page.getByText('Connection lost')).toBeInViewport()
+  expect(await button.boundingBox()).toEqual(before)
+})
