@@ -36,6 +36,25 @@ test('a resting pointer holds the rows for longer than a moment', async ({ page,
   await expect(page.getByTestId('held-back')).toBeHidden()
 })
 
+test('a hot lock stays in the list of held locks', async ({ page, server }) => {
+  await server.lock('zz')
+  server.spawn('dlm-load', 'handoff', '--workers', '16', '--seconds', '60')
+  await open(page, server, '/locks')
+  const grid = page.getByRole('grid')
+  await expect(grid.getByRole('row')).toHaveCount(3)
+  const frames = await page.evaluate(async () => {
+    const counts: number[] = []
+    const end = performance.now() + 4_000
+    while (performance.now() < end) {
+      await new Promise(requestAnimationFrame)
+      counts.push(document.querySelectorAll('[role=grid] [role=row]').length)
+    }
+    return counts
+  })
+  expect(frames.length).toBeGreaterThan(20)
+  expect(frames.filter((rows) => rows !== 3)).toEqual([])
+})
+
 test('the notice of a lost connection moves nothing', async ({ page, server }) => {
   await server.lock('job', { owner: 'first' })
   await open(page, server, '/locks/job')

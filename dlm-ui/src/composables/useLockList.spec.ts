@@ -195,6 +195,20 @@ test('rows of a frozen list keep their places', async () => {
   expect(names()).toEqual(['a', 'b'])
 })
 
+test('a hot lock does not vanish when the list is reloaded between two holders', async () => {
+  list.mockResolvedValue(page([held('hot', 3, { queue_len: 2 }), held('a', 1)]))
+  const { names } = setup()
+  await settle(50)
+  list.mockResolvedValue(page([held('a', 1)]))
+  status.mockResolvedValue(held('hot', 6, { queue_len: 2 }))
+  stream().emitGap('cursor-lost')
+  await settle(50)
+  expect(names()).toEqual(['a', 'hot'])
+  await settle(500)
+  expect(status).toHaveBeenCalledWith('hot')
+  expect(names()).toEqual(['a', 'hot'])
+})
+
 test('other rights reload the list at once', async () => {
   list.mockResolvedValue(page([held('a', 1), held('b', 1)]))
   const { names } = setup()

@@ -63,6 +63,7 @@ export function useLockList({ prefix, filter, sort, frozen, visibleNames }: Lock
   function reload({ sameList }: { sameList: boolean }): void {
     clearTimeout(reloadTimer)
     stream.stop()
+    const previous = model
     void load(async (signal) => {
       let page = await api.list(prefix.value, filter.value, FIRST_PAGE, null, signal)
       model = new LockListModel(filter.value)
@@ -83,6 +84,7 @@ export function useLockList({ prefix, filter, sort, frozen, visibleNames }: Lock
         model.addPage(page.locks)
         scheduler.schedule()
       }
+      if (sameList) model.keepHandedOver(previous)
       if (staged) showSorted()
       else showChanges()
       staged = false
@@ -105,6 +107,8 @@ export function useLockList({ prefix, filter, sort, frozen, visibleNames }: Lock
       connection.notice = 'Some events are no longer in the log. The list was reloaded.'
       reload({ sameList: true })
     } else if (gap === 'access-changed') {
+      // Nothing is kept of locks that may no longer be seen.
+      model = new LockListModel(filter.value)
       reload({ sameList: true })
     } else {
       connection.reportOverload('Events arrive too fast to show each change. Reloading every few seconds.')

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { LockStatus, StateFilter } from '../api/types'
 import { LockListModel } from './lockListModel'
 import type { Sort } from './sort'
-import { event, granted, held } from './testData'
+import { event, granted, held, row } from './testData'
 
 const BY_NAME: Sort = { key: 'name', reversed: false }
 
@@ -90,6 +90,18 @@ test('a row that no longer passes the filter is not fetched', () => {
   model.invalidate('a')
   model.applyEvent(event('cancelled', 2, { queue_len: 0 }))
   expect(model.startFetches([], 8)).toEqual([])
+})
+
+test('a lock that a reload meets between two holders stays, and is fetched', () => {
+  const previous = loaded('held', held('hot', 5, { queue_len: 3 }), held('quiet', 1))
+  const model = new LockListModel('held')
+  model.addPage([])
+  model.keepHandedOver(previous)
+  model.finishLoading({ truncated: false })
+  expect(names(model.sorted(BY_NAME))).toEqual(['hot'])
+  expect(model.startFetches([], 8)).toEqual(['hot'])
+  model.finishFetch('hot', row({ resource: 'hot', version: 9 }))
+  expect(names(model.sorted(BY_NAME))).toEqual([])
 })
 
 test('a renewal extends the row', () => {

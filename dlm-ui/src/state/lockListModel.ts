@@ -53,6 +53,20 @@ export class LockListModel {
   }
 
   /**
+   * Keeps the rows of a previous load that may have been between two holders when their page was read, which then left
+   * them out. They are fetched, to be sure.
+   */
+  keepHandedOver(previous: LockListModel): void {
+    if (this.filter !== 'held') return
+    for (const row of previous.#rows.values()) {
+      if (row.queue_len === 0 || this.#rows.has(row.resource)) continue
+      this.#rows.set(row.resource, row)
+      this.#changed.set(row.resource, row)
+      this.#incomplete.add(row.resource)
+    }
+  }
+
+  /**
    * Ends loading and applies the events of locks that were on no page. A truncated list ignores locks that it does not
    * contain: they may belong to a page that was not loaded.
    */

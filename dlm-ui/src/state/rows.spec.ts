@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest'
 import type { LockEvent, LockStatus } from '../api/types'
-import { applyEvent, applyRenewal, failsFilter, matchesFilter, mergeStatus, rowFromEvent } from './rows'
+import {
+  applyEvent,
+  applyRenewal,
+  failsFilter,
+  isHandingOver,
+  matchesFilter,
+  mergeStatus,
+  rowFromEvent,
+} from './rows'
 import { event, granted, row } from './testData'
 
 function applyAll(start: LockStatus, ...events: LockEvent[]): LockStatus {
@@ -95,6 +103,17 @@ test('filters select held, contended or all locks', () => {
   expect([row(), held, contended].map((lock) => matchesFilter(lock, 'all'))).toEqual([true, true, true])
 })
 
+test('a lock whose queue is not empty stays held between two holders', () => {
+  const held = applyAll(row(), granted(1, 1), event('queued', 2, { queue_len: 1 }))
+  const released = event('released', 3, { fencing_token: 1, queue_len: 1 })
+  const handingOver = applyAll(held, released)
+  expect(handingOver.state).toBe('free')
+  expect(isHandingOver(handingOver)).toBe(true)
+  expect(matchesFilter(handingOver, 'held')).toBe(true)
+  const left = applyAll(handingOver, event('cancelled', 4, { queue_len: 0 }))
+  expect(matchesFilter(left, 'held')).toBe(false)
+})
+
 test('a fetched status replaces the known row unless it is older', () => {
   const known = applyAll(row(), granted(1, 1), granted(2, 2, { mode: 'shared' }))
   const fetched = applyAll(row(), granted(1, 1))
@@ -113,8 +132,9 @@ test('a fetched status replaces the known row unless it is older', () => {
 
 test('an event can prove that its lock fails the filter', () => {
   const released = event('released', 2, { fencing_token: 1, queue_len: 1 })
-  expect(failsFilter(released, 'held')).toBe(true)
-  expect(failsFilter({ ...released, mode: 'shared' }, 'held')).toBe(false)
+  expect(failsFilter(released, 'held')).toBe(false)
+  expect(failsFilter({ ...released, queue_len: 0 }, 'held')).toBe(true)
+  expect(failsFilter({ ...released, queue_len: 0, mode: 'shared' }, 'held')).toBe(false)
   expect(failsFilter(released, 'waiting')).toBe(false)
   expect(failsFilter({ ...released, queue_len: 0 }, 'waiting')).toBe(true)
   expect(failsFilter(released, 'all')).toBe(false)

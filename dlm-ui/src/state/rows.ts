@@ -11,9 +11,15 @@ export interface AppliedEvent {
   incomplete: boolean
 }
 
+/** Whether a lock is between two holders: it is free, and its next holder is in the queue. */
+export function isHandingOver(row: Pick<LockStatus, 'state' | 'queue_len'>): boolean {
+  return row.state === 'free' && row.queue_len > 0
+}
+
 /** Whether a row passes the list's filter. */
 export function matchesFilter(row: LockStatus, filter: StateFilter): boolean {
-  if (filter === 'held') return row.state === 'held'
+  // A hot lock is handed over many times per second, and would come and go.
+  if (filter === 'held') return row.state === 'held' || isHandingOver(row)
   if (filter === 'waiting') return row.queue_len > 0
   return true
 }
@@ -66,7 +72,8 @@ export function mergeStatus(known: LockStatus | null | undefined, fetched: LockS
 /** Whether the event alone proves that its lock fails the filter. */
 export function failsFilter(event: LockEvent, filter: StateFilter): boolean {
   if (filter === 'waiting') return event.queue_len === 0
-  if (filter === 'held') return event.mode === 'exclusive' && END_KINDS.has(event.kind)
+  if (filter === 'held')
+    return event.queue_len === 0 && event.mode === 'exclusive' && END_KINDS.has(event.kind)
   return false
 }
 
