@@ -56,6 +56,36 @@ test('the server rejects a force-release if the holder changed unnoticed', async
   expect(holders.map((holder) => holder.owner)).toEqual(['second'])
 })
 
+test('a force-release without an answer says that it may have happened, and is repeated safely', async ({
+  page,
+  server,
+}) => {
+  await server.lock('job', { owner: 'first' })
+  await server.wait('job', 'second')
+  await open(page, server, '/locks/job')
+  await page.getByRole('button', { name: 'Force-release…' }).click()
+  const dialog = page.getByRole('alertdialog')
+  await dialog.getByLabel(/Reason/).fill('it hangs')
+  // The server handles the request, and its answer is lost.
+  await page.route(
+    '**/v1/locks/job/force-release',
+    async (route) => {
+      await route.fetch()
+      await route.abort()
+    },
+    { times: 1 },
+  )
+  await dialog.getByRole('button', { name: 'Force-release token 1' }).click()
+  await expect(page.getByTestId('failure')).toContainText('token 1 may or may not have been released')
+  await expect(page.getByTestId('failure')).toContainText('Repeating is safe')
+  await expect(page.getByTestId('failure')).toContainText('has ended by now')
+  await expect(page.getByTestId('changed')).toBeHidden()
+  await dialog.getByRole('button', { name: 'Repeat force-release of token 1' }).click()
+  await expect(dialog).toBeHidden()
+  const { holders } = await server.call<{ holders: { owner: string }[] }>('/v1/locks/job')
+  expect(holders.map((holder) => holder.owner)).toEqual(['second'])
+})
+
 test('two playground clients compete for one lock', async ({ page, server }) => {
   await open(page, server, '/playground?name=play')
   const [a, b] = [page.getByTestId('client-a'), page.getByTestId('client-b')]

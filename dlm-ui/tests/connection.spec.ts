@@ -20,6 +20,37 @@ for (const path of ['/', '/locks', '/locks/a', '/events', '/playground?name=a'])
   })
 }
 
+test('the times of a stale page stand still', async ({ page, server }) => {
+  await server.lock('a', { owner: 'survivor' })
+  await open(page, server, '/locks/a')
+  const holder = page.getByTestId('holder')
+  await server.kill()
+  await expect(page.getByTestId('live')).toHaveText(/Stale since/)
+  const before = await holder.textContent()
+  await page.waitForTimeout(2_500)
+  expect(await holder.textContent()).toBe(before)
+})
+
+test('a view that is opened while the server is away says so, and loads once it is back', async ({
+  page,
+  server,
+}) => {
+  await server.lock('a', { owner: 'survivor' })
+  await open(page, server, '/')
+  await server.kill()
+  const badge = page.getByTestId('live')
+  await expect(badge).toHaveText(/Stale since/)
+  const since = await badge.textContent()
+  for (const view of ['Locks', 'Events', 'Playground', 'Overview', 'Locks']) {
+    await page.getByRole('link', { name: view, exact: true }).click()
+    await expect(page.getByTestId('away')).toContainText('The server can’t be reached')
+    await expect(badge).toHaveText(since ?? '')
+  }
+  await server.restart()
+  await expect(page.getByRole('grid')).toContainText('survivor')
+  await expect(badge).toHaveText('Live')
+})
+
 test('an expired cursor triggers a reload and a notice', async ({ page, server }) => {
   await server.lock('a')
   await open(page, server, '/locks')

@@ -24,10 +24,8 @@ export const useConnection = defineStore('connection', () => {
 
   /** `lastContactAt` is the time of the last contact with the server, by `performance.now()`. */
   function setStatus(next: ConnectionStatus, lastContactAt = performance.now()): void {
-    if (next === 'disconnected' && status.value !== 'disconnected') {
-      lastGood.value = lastContactAt + clock.offset
-    }
-    if (next === 'live') lastGood.value = null
+    if (next === 'disconnected') lastGood.value ??= lastContactAt + clock.offset
+    else lastGood.value = null
     if (next === 'live' && status.value !== 'live') recoveryTimer = setTimeout(recover, RECOVERED_AFTER_MS)
     else if (next !== 'live') clearTimeout(recoveryTimer)
     status.value = next
@@ -48,7 +46,9 @@ export const useConnection = defineStore('connection', () => {
       ? lastGood.value
       : null,
   )
+  /** The server's time of what the page shows: it stands still from the last contact on. */
+  const asOf = computed(() => lastGood.value ?? clock.now)
   const stale = computed(() => status.value === 'disconnected' || status.value === 'catching-up')
 
-  return { status, notice, staleSince, stale, setStatus, reportOverload }
+  return { status, notice, staleSince, asOf, stale, setStatus, reportOverload }
 })

@@ -1,0 +1,51 @@
+// How the times of a page are shown, and that they stand still once the page is stale.
+import { mount } from '@vue/test-utils'
+import { createPinia, setActivePinia } from 'pinia'
+import { beforeEach, expect, test } from 'vitest'
+import { nextTick, type Component } from 'vue'
+import { useClock } from '../stores/clock'
+import { useConnection } from '../stores/connection'
+import ElapsedTime from './ElapsedTime.vue'
+import TimestampText from './TimestampText.vue'
+import TtlBar from './TtlBar.vue'
+
+const NOW = Date.parse('2030-01-01T00:00:00.000Z')
+const at = (ms: number) => new Date(NOW + ms).toISOString()
+
+beforeEach(() => {
+  setActivePinia(createPinia())
+  const clock = useClock()
+  clock.offset = NOW - performance.now()
+  clock.now = NOW
+})
+
+const text = (component: Component, props: object) => mount(component, { props }).text()
+
+test('an event that has happened is never shown as to come', () => {
+  expect(text(TimestampText, { at: at(-3_000) })).toBe('3.0 s ago')
+  expect(text(TimestampText, { at: at(100) })).toBe('0 ms ago')
+})
+
+test('a deadline may be to come', () => {
+  expect(text(TimestampText, { at: at(90_000), future: true })).toBe('in 1 min 30 s')
+  expect(text(TimestampText, { at: at(-2_000), future: true })).toBe('2.0 s ago')
+})
+
+test('times stand still from the last contact on, and go on with the next', async () => {
+  const clock = useClock()
+  const connection = useConnection()
+  const elapsed = mount(ElapsedTime, { props: { at: at(-60_000) } })
+  const ago = mount(TimestampText, { props: { at: at(-60_000) } })
+  const left = mount(TtlBar, { props: { expiresAt: at(30_000), ttlMs: 30_000 } })
+  const shown = () => [elapsed, ago, left].map((wrapper) => wrapper.text())
+  connection.setStatus('live')
+  const before = shown()
+  expect(before).toEqual(['1 min', '1 min ago', '30 s'])
+  connection.setStatus('disconnected', NOW - clock.offset)
+  clock.now = NOW + 20_000
+  await nextTick()
+  expect(shown()).toEqual(before)
+  connection.setStatus('live')
+  await nextTick()
+  expect(shown()).toEqual(['1 min 20 s', '1 min 20 s ago', '10 s'])
+})
