@@ -115,6 +115,12 @@ pub struct EventPage {
     pub events: Vec<Event>,
     /// Pass it as `after` to get the next page.
     pub cursor: String,
+    /// Of the newest events, if older ones may match: pass it as `before` to get them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
+    /// With `start`: the instant of the earliest event that was searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub searched_from: Option<Timestamp>,
 }
 
 /// The WebSocket subprotocol of `GET /v1/events`.

@@ -187,6 +187,34 @@ test('a long pause resumes from the cursor', async ({ page, server }) => {
   expect(new Set(tokens).size).toBe(250)
 })
 
+test('rare events are found far back in the log, and older ones loaded', async ({ page, server }) => {
+  await server.lock('crash/1', { owner: 'one', ttl_ms: 100 })
+  await server.lock('crash/2', { owner: 'two', ttl_ms: 100 })
+  await expect.poll(async () => (await server.newestEvents('crash/2')).events.length).toBe(2)
+  for (let number = 0; number < 600; number += 1) await server.release(await server.lock('busy'))
+  await open(page, server, '/events?kinds=expired')
+  const rows = page.getByTestId('event')
+  await expect(rows).toHaveCount(2)
+  await expect(page.getByTestId('searched')).toHaveText('The log was searched to its start.')
+  await page.getByLabel('Owner').fill('two')
+  await page.keyboard.press('Enter')
+  await expect(rows).toHaveCount(1)
+  await expect(rows).toContainText('crash/2')
+  await expect(page).toHaveURL(/owner=two/)
+
+  await open(page, server, '/events?prefix=busy')
+  await expect(rows).toHaveCount(200)
+  await expect(page.getByTestId('searched')).toContainText('searched back to')
+  for (const shown of [400, 600]) {
+    await page.getByRole('button', { name: 'Load older' }).click()
+    await expect(rows).toHaveCount(shown)
+  }
+  const tokens = await rows.evaluateAll((all) => all.map((row) => Number(row.children[5]?.textContent)))
+  expect(tokens[0]).toBe(600)
+  expect(tokens.at(-1)).toBe(301)
+  expect(new Set(tokens).size).toBe(300)
+})
+
 test('events are filtered by kind and name, and exported as JSON Lines', async ({ page, server }) => {
   await server.release(await server.lock('a'))
   await server.lock('b')

@@ -5,11 +5,15 @@ use dlm_protocol::limits::{
     DEFAULT_PAGE, MAX_BODY_BYTES, MAX_PAGE, MAX_RENEW_BODY_BYTES, MAX_RENEWALS, OVERVIEW_SECONDS,
 };
 use dlm_protocol::{
-    AcquireRequest, IdempotencyKey, ProblemCode, RenewManyRequest, ResourceName, StateFilter, TicketRequest,
+    AcquireRequest, EventKind, IdempotencyKey, ProblemCode, RenewManyRequest, ResourceName, StateFilter,
+    TicketRequest, Timestamp,
 };
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use hyper::http::request::Parts;
+use serde::Deserialize as _;
+use serde::de::IntoDeserializer as _;
+use serde::de::value::StrDeserializer;
 
 use super::body;
 use super::percent;
@@ -17,6 +21,10 @@ use super::query::Query;
 use super::response::Rejection;
 use super::route::Route;
 use crate::service::{EventFilter, EventsQuery, ListQuery, Operation};
+
+/// The parameters of a page of events.
+const EVENTS_QUERY: [&str; 10] =
+    ["after", "prefix", "resource", "limit", "newest", "before", "kind", "owner", "from", "to"];
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -36,9 +44,7 @@ pub(super) async fn operation(
             Operation::Status { resource: resource()? }
         }
         Route::List => Operation::List(list(query(&["prefix", "state", "limit", "after"])?)?),
-        Route::Events => {
-            Operation::Events(events(query(&["after", "prefix", "resource", "limit", "newest"])?)?)
-        }
+        Route::Events => Operation::Events(events(query(&EVENTS_QUERY)?)?),
         Route::WaitGraph => Operation::WaitGraph { limit: limit(&mut query(&["limit"])?)? },
         Route::Overview => Operation::Overview { seconds: seconds(query(&["seconds"])?)? },
         Route::RenewMany => {
@@ -151,13 +157,45 @@ fn events(mut query: Query) -> Result<EventsQuery, Rejection> {
     if newest && after.is_some() {
         return Err(Rejection::invalid("`newest` and `after` can't be combined"));
     }
+    let before = query.take("before");
+    if before.is_some() && !newest {
+        return Err(Rejection::invalid("`before` needs `newest=true`"));
+    }
     Ok(EventsQuery {
         prefix: query.take("prefix").unwrap_or_default(),
         resource: resource_filter(&mut query)?,
         limit: limit(&mut query)?,
         after,
         newest,
+        before,
+        kinds: kinds(&mut query)?,
+        owner: query.take("owner"),
+        from: instant(&mut query, "from")?,
+        to: instant(&mut query, "to")?,
     })
+}
+
+/// Event kinds, separated by commas.
+fn kinds(query: &mut Query) -> Result<Vec<EventKind>, Rejection> {
+    let text = query.take("kind").unwrap_or_default();
+    let names = text.split(',').filter(|name| !name.is_empty());
+    names
+        .map(|name| match EventKind::deserialize(value(name)) {
+            Ok(kind) if kind != EventKind::Other => Ok(kind),
+            _ => Err(Rejection::invalid(format!("`kind` has `{name}`, which is no kind of event"))),
+        })
+        .collect()
+}
+
+fn instant(query: &mut Query, name: &str) -> Result<Option<Timestamp>, Rejection> {
+    let Some(text) = query.take(name) else { return Ok(None) };
+    let invalid = |_| Rejection::invalid(format!("`{name}` must be an instant as `2026-01-01T00:00:00Z`"));
+    Timestamp::deserialize(value(&text)).map(Some).map_err(invalid)
+}
+
+/// A text as a value that a type of the wire is deserialized from.
+fn value(text: &str) -> StrDeserializer<'_, serde::de::value::Error> {
+    text.into_deserializer()
 }
 
 fn flag(query: &mut Query, name: &str) -> Result<bool, Rejection> {
@@ -214,6 +252,21 @@ mod tests {
         for parameter in ["after", "prefix", "resource", "renewals"] {
             let rejection = event_stream(Some(&format!("{parameter}=%"))).err();
             assert_eq!(rejection.map(|rejection| rejection.status()), Some(400), "{parameter}");
+        }
+    }
+
+    #[test]
+    fn filters_of_events_are_checked() {
+        let page = |text: &str| events(Query::parse(Some(text), &EVENTS_QUERY)?);
+        let query =
+            page("kind=expired,force_released&owner=a&from=2026-01-01T00:00:00Z&newest=true&before=c");
+        let query = query.unwrap();
+        assert_eq!(query.kinds, [EventKind::Expired, EventKind::ForceReleased]);
+        assert_eq!(query.from.unwrap().as_micros(), 1_767_225_600_000_000);
+        assert_eq!((query.owner.as_deref(), query.to), (Some("a"), None));
+        assert!(page("kind=").unwrap().kinds.is_empty());
+        for text in ["kind=other", "kind=lost", "kind=expired,lost", "from=yesterday", "to=1", "before=c"] {
+            assert!(page(text).is_err(), "{text}");
         }
     }
 

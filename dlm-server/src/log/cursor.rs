@@ -28,6 +28,14 @@ impl Cursor {
         Self { position, index: u32::MAX }
     }
 
+    /// Right before the event that this cursor points after.
+    pub(crate) const fn previous(self) -> Self {
+        match self.index {
+            0 => Self::after_batch(self.position - 1),
+            index => Self { position: self.position, index: index - 1 },
+        }
+    }
+
     /// The first position that may have events after this cursor.
     pub(crate) const fn next_position(self) -> i64 {
         if self.index == u32::MAX { self.position + 1 } else { self.position }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_protocol::limits::MAX_PAGE_BYTES;
-use dlm_protocol::{Event, EventPage};
+use dlm_protocol::{Event, EventPage, Timestamp};
 
 use super::access::View;
 use super::reads::ReadPermit;
@@ -25,6 +25,9 @@ const MAX_ROWS: i64 = 1024;
 const NEWEST_WITHIN: Duration = Duration::from_millis(500);
 /// Time limit of a page: a filter may match almost nothing.
 const PAGE_WITHIN: Duration = Duration::from_secs(2);
+/// How much earlier than its position an event may be: servers number their batches a
+/// little after they committed them.
+const DISORDER: Duration = Duration::from_secs(60);
 
 impl Service {
     pub(super) async fn events(&self, mut view: View, query: EventsQuery) -> Result<Outcome, Error> {
@@ -71,7 +74,8 @@ impl Service {
     /// limit.
     async fn newest_events(&self, reads: &ReadPermit, filter: Filter) -> Result<Outcome, Error> {
         let decoder = Arc::clone(&self.0.decoder);
-        let page = reads.read(move |reader| newest(reader, &filter, &decoder)).await?;
+        let before = filter.query.before.as_deref().map(|cursor| self.cursor(cursor)).transpose()?;
+        let page = reads.read(move |reader| newest(reader, &filter, &decoder, before)).await?;
         Ok(Outcome::Events(page))
     }
 
@@ -81,14 +85,24 @@ impl Service {
     }
 }
 
-fn newest(reader: &dyn Reader, filter: &Filter, decoder: &LogDecoder) -> Result<EventPage, StoreError> {
+fn newest(
+    reader: &dyn Reader,
+    filter: &Filter,
+    decoder: &LogDecoder,
+    before: Option<Cursor>,
+) -> Result<EventPage, StoreError> {
     let until = since_boot() + NEWEST_WITHIN;
-    let mut newest = Newest { filter, decoder, events: VecDeque::new(), bytes: 0, full: false };
+    let before = before.unwrap_or(Cursor::after_batch(i64::MAX));
+    let mut newest = Newest::new(filter, decoder, before);
+    let mut interrupted = false;
     let (head, trimmed, mut to) = match &filter.query.resource {
         Some(resource) if filter.may_match(resource.as_str()) => {
             let history = reader.history(&resource.to_shared(), &mut |row| {
-                newest.add_part(|add| add(row));
-                !newest.full && since_boot() < until
+                if row.position <= before.position {
+                    newest.add_part(row.position, |add| add(row));
+                }
+                interrupted = since_boot() >= until;
+                !newest.done() && !interrupted
             })?;
             (history.head.0, history.trimmed, history.search_from.unwrap_or(0))
         }
@@ -97,15 +111,16 @@ fn newest(reader: &dyn Reader, filter: &Filter, decoder: &LogDecoder) -> Result<
             (head, trimmed, if resource.is_none() { head } else { 0 })
         }
     };
+    to = to.min(before.position);
     let mut rows = FIRST_ROWS;
-    while to > trimmed && !newest.full && since_boot() < until {
+    while to > trimmed && !newest.done() && since_boot() < until {
         let from = (to - rows + 1).max(trimmed + 1);
-        let read = newest.add_part(|add| for_each_row(reader, from, to, add))?;
+        let read = newest.add_part(from, |add| for_each_row(reader, from, to, add))?;
         to = from - 1;
         rows = next_rows(rows, read, MAX_ROWS);
     }
-    let cursor = Cursor::after_batch(head).encode(decoder.log_id());
-    Ok(EventPage { events: newest.events.into(), cursor })
+    let more = newest.full || (!newest.done() && (interrupted || to > trimmed));
+    Ok(newest.finish(Cursor::after_batch(head), more))
 }
 
 /// The newest events that match and fit on a page, in log order. The log is read backwards,
@@ -117,30 +132,74 @@ struct Newest<'a> {
     /// About the size of the events.
     bytes: usize,
     full: bool,
+    /// Everything after it was searched.
+    start: Cursor,
+    /// The earliest instant of the events in sight that were searched.
+    earliest: Option<i64>,
 }
 
-impl Newest<'_> {
-    /// Adds the newest events of the part of the log before what was added, which `read`
-    /// reads forwards.
-    fn add_part<T>(&mut self, read: impl FnOnce(&mut dyn FnMut(&LogRow)) -> T) -> T {
-        let mut part: VecDeque<(usize, Event)> = VecDeque::new();
+impl<'a> Newest<'a> {
+    fn new(filter: &'a Filter, decoder: &'a LogDecoder, before: Cursor) -> Self {
+        let events = VecDeque::new();
+        Self { filter, decoder, events, bytes: 0, full: false, start: before, earliest: None }
+    }
+
+    /// Adds the newest events of the part of the log before what was added. `read` reads it
+    /// forwards, from this position on.
+    fn add_part<T>(&mut self, from: i64, read: impl FnOnce(&mut dyn FnMut(&LogRow)) -> T) -> T {
+        let mut part: VecDeque<(usize, Cursor, Event)> = VecDeque::new();
         let limit = self.filter.query.limit;
+        let before = self.start;
         let done = read(&mut |row| {
-            for (cursor, event) in self.decoder.events(row).filter(|(_, event)| self.filter.matches(event)) {
+            for (cursor, event) in self.decoder.events(row) {
+                if cursor > before || !self.filter.may_match(&event.resource) {
+                    continue;
+                }
+                self.earliest = Some(self.earliest.map_or(event.at, |earliest| earliest.min(event.at)));
+                if !self.filter.matches(&event) {
+                    continue;
+                }
                 let Some(wire) = self.decoder.wire(cursor, &event) else { continue };
                 self.bytes += event.wire_bytes();
-                part.push_back((event.wire_bytes(), wire));
+                part.push_back((event.wire_bytes(), cursor, wire));
                 let events = |part: &VecDeque<_>| self.events.len() + part.len();
                 while events(&part) > limit || (self.bytes > MAX_PAGE_BYTES && events(&part) > 1) {
-                    let Some((size, _)) = part.pop_front() else { break };
+                    let Some((size, ..)) = part.pop_front() else { break };
                     self.bytes -= size;
                     self.full = true;
                 }
             }
         });
         self.full |= self.events.len() + part.len() == limit;
-        part.into_iter().rev().for_each(|(_, event)| self.events.push_front(event));
+        self.start = match part.front() {
+            Some((_, oldest, _)) if self.full => oldest.previous(),
+            _ if self.full => self.start,
+            _ => Cursor::after_batch(from - 1),
+        };
+        part.into_iter().rev().for_each(|(.., event)| self.events.push_front(event));
         done
+    }
+
+    /// Whether nothing before what was added is wanted.
+    fn done(&self) -> bool {
+        let margin = i64::try_from(DISORDER.as_micros()).unwrap_or(i64::MAX);
+        let earliest = |from: Timestamp| from.as_micros().saturating_sub(margin);
+        let past = self.filter.query.from.map(earliest).zip(self.earliest);
+        self.full || past.is_some_and(|(from, earliest)| earliest < from)
+    }
+
+    /// The page. `more`: older events may match.
+    fn finish(self, end: Cursor, more: bool) -> EventPage {
+        let log_id = self.decoder.log_id();
+        let oldest = self.events.front().map(|event| event.at);
+        // A full page does not tell what lies before its first event.
+        let searched = if self.full { oldest } else { self.earliest.map(Timestamp::from_micros) };
+        EventPage {
+            cursor: end.encode(log_id),
+            start: more.then(|| self.start.encode(log_id)),
+            searched_from: searched.filter(|_| more),
+            events: self.events.into(),
+        }
     }
 }
 
@@ -174,7 +233,8 @@ impl Page {
     }
 
     fn finish(self) -> Outcome {
-        Outcome::Events(EventPage { events: self.events, cursor: self.at.encode(self.decoder.log_id()) })
+        let cursor = self.at.encode(self.decoder.log_id());
+        Outcome::Events(EventPage { events: self.events, cursor, start: None, searched_from: None })
     }
 }
 
@@ -191,7 +251,12 @@ impl Filter {
     }
 
     fn matches(&self, event: &LoggedEvent<'_>) -> bool {
-        self.query.resource.as_ref().is_none_or(|resource| event.resource == resource.as_str())
+        let EventsQuery { resource, kinds, owner, from, to, .. } = &self.query;
+        resource.as_ref().is_none_or(|resource| event.resource == resource.as_str())
+            && (kinds.is_empty() || kinds.contains(&event.kind))
+            && owner.as_ref().is_none_or(|owner| event.owner == *owner)
+            && from.is_none_or(|from| event.at >= from.as_micros())
+            && to.is_none_or(|to| event.at < to.as_micros())
             && self.may_match(&event.resource)
     }
 }

@@ -1,9 +1,9 @@
 //! What a transport asks of the service, and what it gets back.
 
 use dlm_protocol::{
-    AcquireRequest, Cancelled, CheckRequest, Checked, EventPage, ForceReleaseRequest, ForceReleased,
-    IdempotencyKey, Lease, LockPage, LockStatus, Overview, Queued, ReleaseRequest, Released, RenewItem,
-    RenewRequest, ResourceName, WaitGraph,
+    AcquireRequest, Cancelled, CheckRequest, Checked, EventKind, EventPage, ForceReleaseRequest,
+    ForceReleased, IdempotencyKey, Lease, LockPage, LockStatus, Overview, Queued, ReleaseRequest, Released,
+    RenewItem, RenewRequest, ResourceName, Timestamp, WaitGraph,
 };
 
 use super::Error;
@@ -110,7 +110,7 @@ impl Operation {
 }
 
 /// Which events to read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct EventsQuery {
     /// Only resources whose names begin with this.
     pub prefix: String,
@@ -122,6 +122,16 @@ pub struct EventsQuery {
     pub after: Option<String>,
     /// Return the newest events that match, in log order, instead of the first.
     pub newest: bool,
+    /// With `newest`: only events before this cursor.
+    pub before: Option<String>,
+    /// Only events of these kinds; all kinds when empty.
+    pub kinds: Vec<EventKind>,
+    /// Only events with this owner.
+    pub owner: Option<String>,
+    /// Only events at this instant or later.
+    pub from: Option<Timestamp>,
+    /// Only events before this instant.
+    pub to: Option<Timestamp>,
 }
 
 /// The result of an [`Operation`].

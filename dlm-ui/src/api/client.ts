@@ -2,6 +2,7 @@ import { credential } from './credential'
 import { MAX_HOLD_MS } from './limits'
 import type {
   AcquireRequest,
+  EventKind,
   EventPage,
   ForceReleased,
   Lease,
@@ -58,6 +59,16 @@ export function retryable(error: unknown): boolean {
     error instanceof UnreachableError ||
     (error instanceof ApiError && (error.status >= 500 || error.status === 429))
   )
+}
+
+/** Which events to read. What is absent or empty does not filter. */
+export interface EventsFilter {
+  prefix?: string
+  resource?: string
+  kinds?: readonly EventKind[]
+  owner?: string
+  /** Only events before this cursor. */
+  before?: string
 }
 
 interface RequestOptions {
@@ -161,9 +172,14 @@ export const api = {
 
   status: (name: string, signal?: AbortSignal) => call<LockStatus>(lockPath(name), { signal }),
 
-  /** The newest matching events, oldest first. `cursor` continues after the last one. */
-  newestEvents: (prefix: string, resource: string | null, limit: number, signal?: AbortSignal) =>
-    call<EventPage>(`/v1/events${query({ prefix, resource, limit, newest: true })}`, { signal }),
+  /**
+   * The newest matching events, oldest first. `cursor` continues after the last one, `start` before the first one if
+   * there may be older ones.
+   */
+  newestEvents: ({ kinds = [], ...filter }: EventsFilter, limit: number, signal?: AbortSignal) => {
+    const parameters = { ...filter, kind: kinds.join(), limit, newest: true }
+    return call<EventPage>(`/v1/events${query(parameters)}`, { signal })
+  },
 
   forceRelease: (name: string, fencingToken: number, reason: string) =>
     call<ForceReleased>(`${lockPath(name)}/force-release`, {

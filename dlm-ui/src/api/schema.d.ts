@@ -76,7 +76,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read the event log: a page, or a WebSocket (`dlm.events.v1`) that continues with live events. `limit` and `newest` apply to the page, `renewals` to the WebSocket */
+        /** Read the event log: a page, or a WebSocket (`dlm.events.v1`) that continues with live events. `after`, `prefix` and `resource` apply to both, `renewals` to the WebSocket, and the others to the page. `newest` reads backwards, from the end or from `before`. `kind` takes several, separated by commas; `from` is inclusive, `to` exclusive */
         get: operations["events"];
         put?: never;
         post?: never;
@@ -580,6 +580,9 @@ export interface components {
             cursor: string;
             /** @description The events in log order. */
             events: components["schemas"]["Event"][];
+            searched_from?: components["schemas"]["Timestamp"] | null;
+            /** @description Of the newest events, if older ones may match: pass it as `before` to get them. */
+            start?: string | null;
         };
         /** @description A lease that expired without being released. */
         ExpiredLease: {
@@ -1709,6 +1712,11 @@ export interface operations {
                 resource?: string;
                 limit?: number;
                 newest?: boolean;
+                before?: string;
+                kind?: string;
+                owner?: string;
+                from?: components["schemas"]["Timestamp"];
+                to?: components["schemas"]["Timestamp"];
                 renewals?: boolean;
             };
             header?: never;

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { nextTick, ref } from 'vue'
 import { api } from '../api/client'
-import type { EventKind } from '../api/types'
+import type { EventKind, EventPage } from '../api/types'
 import { event, granted } from '../state/testData'
 import { useConnection } from '../stores/connection'
 import { useSignIn } from '../stores/signIn'
-import { FakeStream, inScope, settle, stream } from './testing'
+import { deferred, FakeStream, inScope, settle, stream } from './testing'
 import { useEventTail } from './useEventTail'
 
 vi.mock('../api/eventSocket', async () => ({ EventSocket: (await import('./testing')).FakeStream }))
@@ -18,6 +18,7 @@ async function setup() {
     prefix: ref(''),
     resource: ref(''),
     kinds: ref<EventKind[]>([]),
+    owner: ref(''),
     paused: ref(false),
   }
   const scope = inScope(() => useEventTail(options))
@@ -47,6 +48,48 @@ test('events of other kinds do not displace rare matching events', async () => {
   for (let version = 2; version < 2_000; version += 1) stream().emit(granted(version, version))
   await settle(1_000)
   expect(versions()).toEqual([1])
+})
+
+test('the server filters, and older events are loaded from where its search ended', async () => {
+  newest.mockResolvedValue({ events: [], cursor: 'c9', start: 's1', searched_from: 't1' })
+  const { kinds, owner, versions, start, searchedFrom, loadOlder } = await setup()
+  kinds.value = ['expired', 'force_released']
+  owner.value = 'one'
+  await settle()
+  const filter = { prefix: '', resource: '', kinds: ['expired', 'force_released'], owner: 'one' }
+  expect(newest.mock.lastCall?.[0]).toEqual(filter)
+  expect([versions(), searchedFrom.value]).toEqual([[], 't1'])
+  stream().emit(event('expired', 9), event('expired', 10, { owner: 'two' }))
+  await settle(200)
+  newest.mockResolvedValue({ events: [event('expired', 2), event('expired', 4)], cursor: 'c9' })
+  await loadOlder()
+  expect(newest.mock.lastCall?.[0]).toEqual({ ...filter, before: 's1' })
+  expect([versions(), start.value, searchedFrom.value]).toEqual([[9, 4, 2], null, null])
+})
+
+test('what new events displace can be loaded again', async () => {
+  const { versions, start, loadOlder } = await setup()
+  for (let version = 1; version <= 600; version += 1) stream().emit(granted(version, version))
+  await settle(500)
+  expect(versions().at(-1)).toBe(101)
+  expect(start.value).toBe('c101')
+  newest.mockResolvedValue({ events: [granted(99, 99), granted(100, 100), granted(101, 101)], cursor: 'c' })
+  await loadOlder()
+  expect(versions().slice(-3)).toEqual([101, 100, 99])
+})
+
+test('older events of a filter that is no longer set are dropped', async () => {
+  newest.mockResolvedValue({ events: [granted(5, 5)], cursor: 'c5', start: 's5' })
+  const { prefix, versions, loadOlder } = await setup()
+  const slow = deferred<EventPage>()
+  newest.mockReturnValueOnce(slow.promise)
+  const loading = loadOlder()
+  newest.mockResolvedValue({ events: [granted(9, 9)], cursor: 'c9' })
+  prefix.value = 'other'
+  await settle()
+  slow.resolve({ events: [granted(4, 4)], cursor: 'c5' })
+  await loading
+  expect(versions()).toEqual([9])
 })
 
 test('a gap while paused keeps the list as it is, and resuming reloads it', async () => {

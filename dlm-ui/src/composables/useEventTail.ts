@@ -1,15 +1,17 @@
 // The tail of the event log as a live list: the newest events first.
-import { nextTick, onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
-import { api, type ApiError } from '../api/client'
+import { computed, nextTick, onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
+import { api, ApiError, UnreachableError, type EventsFilter } from '../api/client'
 import type { Gap } from '../api/eventSocket'
-import { MAX_PAGE } from '../api/limits'
-import type { EventKind, LockEvent, StreamMessage } from '../api/types'
+import type { EventKind, EventPage, LockEvent, StreamMessage } from '../api/types'
 import { useConnection } from '../stores/connection'
 import { useEventStream } from './useEventStream'
 import { useRetry } from './useRetry'
 
-const INITIAL_EVENTS = 200
+/** The events that are loaded at first, and with each further step back. */
+const PAGE = 200
 const MAX_SHOWN = 500
+/** More rows make the page slow. A filter leads further back. */
+const MAX_SHOWN_WITH_OLDER = 2_000
 /** Beyond this many events, a paused list stops buffering; on resume the stream restarts from the cursor instead. */
 const MAX_BUFFERED = 1_000
 const DRAW_INTERVAL_MS = 150
@@ -23,10 +25,12 @@ export interface EventTailOptions {
   resource: Ref<string>
   /** The kinds to show; empty for all. */
   kinds: Ref<readonly EventKind[]>
+  /** The owner whose events to show; empty for all. */
+  owner: Ref<string>
   paused: Ref<boolean>
 }
 
-export function useEventTail({ prefix, resource, kinds, paused }: EventTailOptions) {
+export function useEventTail({ prefix, resource, kinds, owner, paused }: EventTailOptions) {
   const connection = useConnection()
   /** Newest first. */
   const events = shallowRef<LockEvent[]>([])
@@ -45,7 +49,19 @@ export function useEventTail({ prefix, resource, kinds, paused }: EventTailOptio
   /** The stream ended with a gap while paused. */
   let gapWhilePaused = false
 
-  const matchesKinds = (event: LockEvent) => kinds.value.length === 0 || kinds.value.includes(event.kind)
+  /** Where the search for older events goes on; `null` if the log has none. */
+  const start = ref<string | null>(null)
+  /** The instant down to which the log was searched, if there may be older events. */
+  const searchedFrom = ref<string | null>(null)
+  const loadingOlder = ref(false)
+  let maxShown = MAX_SHOWN
+  /** Grows with each reload. Older events of the list before are dropped. */
+  let generation = 0
+
+  /** The server filters the log, but not the stream. */
+  const matches = (event: LockEvent) =>
+    (kinds.value.length === 0 || kinds.value.includes(event.kind)) &&
+    (owner.value === '' || event.owner === owner.value)
 
   const { load } = useRetry((failure: ApiError) => {
     error.value = failure
@@ -66,11 +82,12 @@ export function useEventTail({ prefix, resource, kinds, paused }: EventTailOptio
     clearBuffer()
     undrawn = []
     gapWhilePaused = false
+    generation += 1
     void load(async (signal) => {
-      // The server does not filter by kind, so load more to find enough matching events.
-      const limit = kinds.value.length === 0 ? INITIAL_EVENTS : MAX_PAGE
-      const page = await api.newestEvents(prefix.value, resource.value, limit, signal)
-      events.value = page.events.filter(matchesKinds).reverse().slice(0, MAX_SHOWN)
+      const page = await api.newestEvents(filter(), PAGE, signal)
+      events.value = page.events.reverse()
+      maxShown = MAX_SHOWN
+      reachBack(page)
       receivedCount.value = 0
       resumeCursor = page.cursor
       loaded.value = true
@@ -79,9 +96,40 @@ export function useEventTail({ prefix, resource, kinds, paused }: EventTailOptio
     })
   }
 
+  function filter(): EventsFilter {
+    return { prefix: prefix.value, resource: resource.value, kinds: kinds.value, owner: owner.value }
+  }
+
+  function reachBack(page: EventPage): void {
+    start.value = page.start ?? null
+    searchedFrom.value = page.searched_from ?? null
+  }
+
+  /** Loads a page of older events. */
+  async function loadOlder(): Promise<void> {
+    if (start.value === null || loadingOlder.value) return
+    loadingOlder.value = true
+    const before = start.value
+    const from = generation
+    try {
+      const page = await api.newestEvents({ ...filter(), before }, PAGE)
+      if (from !== generation) return
+      const older = page.events.reverse()
+      maxShown = Math.min(MAX_SHOWN_WITH_OLDER, events.value.length + older.length + MAX_SHOWN)
+      // The last event was dropped from the end and the search began with it.
+      events.value = [...events.value, ...older.filter(({ cursor }) => cursor !== before)]
+      reachBack(page)
+    } catch (failure) {
+      if (!(failure instanceof ApiError) && !(failure instanceof UnreachableError)) throw failure
+      connection.notice = `Older events could not be loaded: ${failure.message}`
+    } finally {
+      loadingOlder.value = false
+    }
+  }
+
   function handleMessages(batch: StreamMessage[]): void {
     // Filter first: events of other kinds must not displace matching ones.
-    const received = batch.filter((message) => message.type === 'event').filter(matchesKinds)
+    const received = batch.filter((message) => message.type === 'event').filter(matches)
     if (!paused.value) {
       show(received)
       return
@@ -117,7 +165,13 @@ export function useEventTail({ prefix, resource, kinds, paused }: EventTailOptio
   async function draw(): Promise<void> {
     drawTimer = undefined
     const startedAt = performance.now()
-    events.value = [...undrawn.slice(-MAX_SHOWN).reverse(), ...events.value].slice(0, MAX_SHOWN)
+    const dropped = undrawn.length + events.value.length > maxShown
+    events.value = [...undrawn.slice(-maxShown).reverse(), ...events.value].slice(0, maxShown)
+    const last = events.value.at(-1)
+    if (dropped && last) {
+      start.value = last.cursor
+      searchedFrom.value = last.at
+    }
     receivedCount.value += undrawn.length
     undrawn = []
     nextDrawAt = startedAt + DRAW_INTERVAL_MS
@@ -153,12 +207,24 @@ export function useEventTail({ prefix, resource, kinds, paused }: EventTailOptio
   }
 
   watch(paused, (now) => (now ? pause() : resume()))
-  watch([prefix, resource, () => kinds.value.join()], reload)
+  watch([prefix, resource, () => kinds.value.join(), owner], reload)
   onScopeDispose(() => {
     clearTimeout(drawTimer)
     clearTimeout(reloadTimer)
   })
   reload()
 
-  return { events, receivedCount, loaded, error, bufferedCount }
+  const full = computed(() => events.value.length >= MAX_SHOWN_WITH_OLDER)
+  return {
+    events,
+    receivedCount,
+    loaded,
+    error,
+    bufferedCount,
+    start,
+    searchedFrom,
+    full,
+    loadingOlder,
+    loadOlder,
+  }
 }

@@ -44,7 +44,7 @@ export function useLock(name: Ref<string>) {
   function reload(): void {
     stream.stop()
     void load(async (signal) => {
-      const page = await api.newestEvents('', name.value, MAX_EVENTS, signal)
+      const page = await api.newestEvents({ resource: name.value }, MAX_EVENTS, signal)
       const fetched = await api.status(name.value, signal)
       error.value = null
       events.value = page.events

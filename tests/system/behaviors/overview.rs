@@ -145,3 +145,47 @@ async fn newest_events_are_the_end_of_the_log_in_log_order() {
     assert_eq!(next["events"][0]["resource"], "late");
     api.get(&format!("/v1/events?newest=true&after={cursor}")).await.problem(400, "invalid-request");
 }
+
+#[tokio::test]
+async fn newest_events_are_filtered_and_paged_backwards() {
+    let server = TestServer::start();
+    let api = server.api();
+    for round in 0..60 {
+        let owner = if round % 20 == 0 { "rare" } else { "common" };
+        let lease = api.lock("a", &Acquire::exclusive().with("owner", owner)).await;
+        api.release("a", &lease).await.ok();
+    }
+    let newest = async |query: String| api.get(&format!("/v1/events?newest=true&{query}")).await;
+    let rare = newest("kind=granted,expired&owner=rare&limit=10".into()).await.ok();
+    let tokens = |page: &Value| -> Vec<u64> {
+        let events = page["events"].as_array().unwrap().iter();
+        events.map(|event| event["fencing_token"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(tokens(&rare), [1, 21, 41]);
+    // The whole log was searched.
+    assert_eq!((rare.get("start"), rare.get("searched_from")), (None, None));
+
+    for filter in ["", "&resource=a"] {
+        let (mut found, mut before, mut pages) = (Vec::new(), String::new(), 0);
+        loop {
+            let page = newest(format!("kind=granted&limit=25{filter}{before}")).await.ok();
+            found.splice(0..0, tokens(&page));
+            pages += 1;
+            let Some(start) = page["start"].as_str() else { break };
+            assert_eq!(page["searched_from"], page["events"][0]["at"]);
+            before = format!("&before={start}");
+        }
+        assert_eq!((found, pages), ((1..=60).collect(), 3));
+    }
+
+    let all = newest("limit=1000".into()).await.ok();
+    let at = |index: usize| all["events"][index]["at"].as_str().unwrap().to_owned();
+    let part = api.get(&format!("/v1/events?limit=1000&from={}&to={}", at(40), at(80))).await.ok();
+    let inside = |event: &&Value| (at(40)..at(80)).contains(&event["at"].as_str().unwrap().to_owned());
+    let expected: Vec<&Value> = all["events"].as_array().unwrap().iter().filter(inside).collect();
+    assert_eq!(part["events"].as_array().unwrap().iter().collect::<Vec<_>>(), expected);
+    for query in ["kind=lost", "from=noon", "before=x"] {
+        api.get(&format!("/v1/events?{query}")).await.problem(400, "invalid-request");
+    }
+    newest("before=x".into()).await.problem(400, "invalid-cursor");
+}

@@ -82,6 +82,7 @@ fn operation(path: &str, route: Route, description: &RouteDescription) -> Value 
                 "type": "integer", "minimum": 0, "maximum": wire::limits::OVERVIEW_SECONDS,
                 "default": wire::limits::OVERVIEW_SECONDS,
             }),
+            "from" | "to" => schema("Timestamp"),
             "newest" | "renewals" => json!({"type": "boolean", "default": false}),
             "state" => schema("StateFilter"),
             _ => json!({"type": "string"}),

@@ -93,10 +93,15 @@ pub(super) fn describe(route: Route) -> RouteDescription {
             ..of("List locks, ordered by name", None, &[("200", "A page", "LockPage")])
         },
         Route::Events => RouteDescription {
-            query: &["after", "prefix", "resource", "limit", "newest", "renewals"],
+            query: &[
+                "after", "prefix", "resource", "limit", "newest", "before", "kind", "owner", "from", "to",
+                "renewals",
+            ],
             ..of(
                 "Read the event log: a page, or a WebSocket (`dlm.events.v1`) that continues with live events. \
-                 `limit` and `newest` apply to the page, `renewals` to the WebSocket",
+                 `after`, `prefix` and `resource` apply to both, `renewals` to the WebSocket, and the others to \
+                 the page. `newest` reads backwards, from the end or from `before`. `kind` takes several, \
+                 separated by commas; `from` is inclusive, `to` exclusive",
                 None,
                 &[
                     ("200", "A page", "EventPage"),

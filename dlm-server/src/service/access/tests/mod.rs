@@ -89,7 +89,7 @@ impl Fixture {
     }
 
     async fn events(&self, principal: &Principal, newest: bool) -> Vec<String> {
-        let query = EventsQuery { prefix: String::new(), resource: None, limit: 100, after: None, newest };
+        let query = EventsQuery { limit: 100, newest, ..EventsQuery::default() };
         match self.service.call(principal, Operation::Events(query)).await {
             Ok(Outcome::Events(page)) => page.events.iter().map(event_resource).collect(),
             other => panic!("{other:?}"),

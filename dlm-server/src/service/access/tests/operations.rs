@@ -40,13 +40,7 @@ fn operations(resource: &str) -> Vec<Operation> {
         Operation::Check { resource: resource.clone(), request: CheckRequest { fencing_token: token } },
         Operation::Status { resource: resource.clone() },
         Operation::List(ListQuery { prefix: String::new(), state: StateFilter::All, limit: 10, after: None }),
-        Operation::Events(EventsQuery {
-            prefix: String::new(),
-            resource: Some(resource),
-            limit: 10,
-            after: None,
-            newest: false,
-        }),
+        Operation::Events(EventsQuery { resource: Some(resource), limit: 10, ..EventsQuery::default() }),
         Operation::Overview { seconds: 1 },
         Operation::WaitGraph { limit: 1 },
     ];

@@ -55,7 +55,7 @@ async fn callers_see_only_what_they_may_observe() {
 
 /// A cursor after the first event.
 async fn start(fixture: &Fixture, all: &Principal) -> String {
-    let query = EventsQuery { prefix: String::new(), resource: None, limit: 1, after: None, newest: false };
+    let query = EventsQuery { limit: 1, ..EventsQuery::default() };
     match fixture.service.call(all, Operation::Events(query)).await {
         Ok(Outcome::Events(page)) => page.events[0].cursor.clone(),
         other => panic!("{other:?}"),
@@ -95,7 +95,7 @@ async fn holders_and_events_name_the_principal() {
     let ended = fixture.service.call(&boss, Operation::ForceRelease { resource: name("a"), request }).await;
     let Ok(Outcome::ForceReleased(ended)) = ended else { panic!("{ended:?}") };
     assert_eq!(ended.released.principal.as_deref(), Some("one"));
-    let query = EventsQuery { prefix: String::new(), resource: None, limit: 9, after: None, newest: true };
+    let query = EventsQuery { limit: 9, newest: true, ..EventsQuery::default() };
     let Ok(Outcome::Events(page)) = fixture.service.call(&boss, Operation::Events(query)).await else {
         panic!("no events");
     };
