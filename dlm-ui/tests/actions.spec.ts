@@ -140,3 +140,18 @@ test('a playground waiter leaves the queue on cancel', async ({ page, server }) 
   await expect(a.getByTestId('phase')).toContainText('no lease')
   await expect(page.getByTestId('event').first()).toContainText('cancelled')
 })
+
+test('after a wait that timed out, the playground says why and acquires with a new key', async ({
+  page,
+  server,
+}) => {
+  const lease = await server.lock('play', { owner: 'elsewhere' })
+  await open(page, server, '/playground?name=play&a-wait=500&b-wait=0')
+  const a = page.getByTestId('client-a')
+  await a.getByRole('button', { name: 'Acquire' }).click()
+  await expect(a.getByTestId('spent')).toContainText('The wait timed out')
+  await server.release(lease)
+  await a.getByRole('button', { name: 'Acquire with a new key' }).click()
+  await expect(a.getByTestId('phase')).toContainText('holding token 2')
+  await expect(a.getByTestId('spent')).toBeHidden()
+})

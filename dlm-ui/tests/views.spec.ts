@@ -30,7 +30,7 @@ test('a long wait raises an alert', async ({ page, server }) => {
   await server.wait('slow', 'patient')
   await open(page, server, '/')
   const alerts = page.getByRole('region', { name: 'Needs attention' })
-  await expect(alerts).toContainText('patient has been waiting', { timeout: 45_000 })
+  await expect(alerts).toContainText(/stuck\s+blocks\s+1\s+on\s+slow, oldest 3\d s/, { timeout: 45_000 })
 })
 
 test('the lock list follows events', async ({ page, server }) => {

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { ref } from 'vue'
-import { api, UnreachableError } from '../api/client'
-import type { Lease } from '../api/types'
+import { api, ApiError, UnreachableError } from '../api/client'
+import { problem } from '../api/testing'
+import type { Lease, Problem } from '../api/types'
 import { event } from '../state/testData'
 import { inScope, settle } from './testing'
 import { usePlaygroundClient, type AcquireOptions } from './usePlaygroundClient'
@@ -81,4 +82,25 @@ test('only the end of its own lease ends the holding phase', async () => {
   expect(phase.value.state).toBe('holding')
   client.handleEvents([event('expired', 9, { fencing_token: 4 })])
   expect(phase.value).toEqual({ state: 'ended', token: 4, reason: 'expired' })
+})
+
+test('a key whose wait timed out, was cancelled or reused is spent until there is another', async () => {
+  const { key, spent, phase, ...client } = setup()
+  for (const code of ['wait-timeout', 'lease-ended', 'idempotency-key-reused']) {
+    const [status, body] = problem(423, code)
+    acquire.mockRejectedValueOnce(new ApiError(status, body as Problem, code))
+    await client.acquire()
+    expect([spent.value, phase.value.state]).toEqual([code, 'idle'])
+    key.value = `after ${code}`
+    await settle()
+    expect(spent.value).toBeNull()
+  }
+  const [status, body] = problem(423, 'lock-held')
+  acquire.mockRejectedValueOnce(new ApiError(status, body as Problem, 'lock-held'))
+  await client.acquire()
+  expect(spent.value).toBeNull()
+  acquire.mockReturnValue(new Promise(() => undefined))
+  void client.acquire()
+  await client.cancel()
+  expect(spent.value).toBe('cancelled')
 })

@@ -14,6 +14,15 @@ export type Phase =
 
 export type EndReason = 'released' | 'expired' | 'force-released'
 
+/** Why a key gives no lease any more: the server remembers how its request ended. */
+export type Spent = 'wait-timeout' | 'lease-ended' | 'idempotency-key-reused' | 'cancelled'
+
+const SPENT_CODES: readonly (string | null)[] = [
+  'wait-timeout',
+  'lease-ended',
+  'idempotency-key-reused',
+] satisfies Spent[]
+
 /** One entry of the response log. */
 export interface LoggedResponse {
   id: number
@@ -33,6 +42,8 @@ export function usePlaygroundClient(name: Ref<string>, key: Ref<string>, options
   const phase = shallowRef<Phase>({ state: 'idle' })
   /** Newest first. */
   const responses = shallowRef<LoggedResponse[]>([])
+  /** Set if a repeat with the key would fail. */
+  const spent = ref<Spent | null>(null)
   const busy = ref(false)
   let acquisition: AbortController | null = null
   let lastId = 0
@@ -86,6 +97,8 @@ export function usePlaygroundClient(name: Ref<string>, key: Ref<string>, options
       }
     } catch (error) {
       if (phase.value.state === 'waiting') phase.value = { state: 'idle' }
+      if (error instanceof ApiError && target.key === key.value && SPENT_CODES.includes(error.code))
+        spent.value = error.code as Spent
       logError(operation, error)
     } finally {
       if (acquisition === controller) {
@@ -99,6 +112,7 @@ export function usePlaygroundClient(name: Ref<string>, key: Ref<string>, options
     acquisition?.abort()
     phase.value = { state: 'idle' }
     busy.value = false
+    if (acquired.key === key.value) spent.value = 'cancelled'
     await run('cancel', async () => {
       const { outcome } = await api.cancel(acquired.lock, acquired.key)
       return `200: ${outcome}`
@@ -164,10 +178,16 @@ export function usePlaygroundClient(name: Ref<string>, key: Ref<string>, options
     abandon()
     phase.value = { state: 'idle' }
     busy.value = false
+    // A key belongs to a lock.
+    spent.value = null
+  })
+  watch(key, () => {
+    spent.value = null
+    if (phase.value.state === 'ended') phase.value = { state: 'idle' }
   })
   onScopeDispose(abandon)
 
-  return { phase, responses, busy, acquire, cancel, renew, release, handleEvents }
+  return { phase, responses, spent, busy, acquire, cancel, renew, release, handleEvents }
 }
 
 /** A random idempotency key. A new key makes a new request; a reused one repeats the earlier request. */

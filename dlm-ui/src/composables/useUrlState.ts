@@ -1,5 +1,5 @@
-import { computed, type WritableComputedRef } from 'vue'
-import { useRoute, useRouter } from 'vue-router'
+import { computed, shallowReactive, type WritableComputedRef } from 'vue'
+import { useRoute, useRouter, type Router } from 'vue-router'
 
 /** Converts a value to and from a query parameter. `parse` returns `null` for invalid input. */
 interface Codec<T> {
@@ -37,20 +37,39 @@ export function visibleAscii(maxLength: number): Codec<string> {
   }
 }
 
+/** Parameters that were written and are not in the URL yet; the router needs a moment. */
+const written = shallowReactive(new Map<string, string | undefined>())
+
+/** Puts all parameters that are written in one tick into the URL at once: a second navigation would drop the first. */
+async function flush(router: Router): Promise<void> {
+  const { path } = router.currentRoute.value
+  await Promise.resolve()
+  while (written.size > 0) {
+    const { query, path: current } = router.currentRoute.value
+    // The view that wrote them may be gone.
+    if (current !== path) return written.clear()
+    const parameters = new Map(written)
+    await router.replace({ query: { ...query, ...Object.fromEntries(parameters) } })
+    for (const [name, parameter] of parameters) {
+      if (written.get(name) === parameter) written.delete(name)
+    }
+  }
+}
+
 /** View state stored in a query parameter. The default value is omitted from the URL. */
 export function useUrlState<T>(name: string, codec: Codec<T>, defaultValue: T): WritableComputedRef<T> {
   const route = useRoute()
   const router = useRouter()
   return computed({
     get: () => {
-      const value = route.query[name]
+      const value = written.has(name) ? written.get(name) : route.query[name]
       return (typeof value === 'string' ? codec.parse(value) : null) ?? defaultValue
     },
     set: (value) => {
-      const { query } = router.currentRoute.value
       // The router omits undefined parameters.
-      const parameter = value === defaultValue ? undefined : codec.format(value)
-      void router.replace({ query: { ...query, [name]: parameter } })
+      const scheduled = written.size > 0
+      written.set(name, value === defaultValue ? undefined : codec.format(value))
+      if (!scheduled) void flush(router)
     },
   })
 }
