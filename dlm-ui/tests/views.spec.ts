@@ -33,6 +33,24 @@ test('a long wait raises an alert', async ({ page, server }) => {
   await expect(alerts).toContainText(/stuck\s+blocks\s+1\s+on\s+slow, oldest 3\d s/, { timeout: 45_000 })
 })
 
+test('the overview shows who waits for whom, and a possible deadlock', async ({ page, server }) => {
+  await server.lock('schema', { owner: 'migration' })
+  await server.lock('orders', { owner: 'importer' })
+  await open(page, server, '/')
+  const chains = page.getByRole('region', { name: 'Who waits for whom' })
+  await server.wait('orders', 'worker')
+  await expect(page.getByTestId('waiting')).toHaveText('1')
+  await expect(chains).toHaveCount(0)
+  await server.wait('schema', 'importer')
+  await expect(chains).toContainText(
+    /importer\s+with\s+orders, which waits for migration\s+with\s+schema\s+– 2\s+wait behind/,
+  )
+  await server.wait('orders', 'migration')
+  await expect(chains).toContainText(/Possible deadlock: .*which waits for/)
+  await chains.getByRole('link', { name: 'schema' }).click()
+  await expect(page).toHaveURL(/locks\/schema/)
+})
+
 test('the lock list follows events', async ({ page, server }) => {
   const first = await server.lock('a/1', { owner: 'api-1' })
   await open(page, server, '/locks')

@@ -16,6 +16,7 @@ import type {
   StateFilter,
   Ticket,
   TicketPurpose,
+  WaitGraph,
   WhoAmI,
 } from './types'
 
@@ -164,6 +165,8 @@ export const api = {
   ticket: (purpose: TicketPurpose, signal?: AbortSignal) =>
     call<Ticket>('/v1/tickets', { method: 'POST', body: { purpose }, signal }),
 
+  waitGraph: (limit: number, signal?: AbortSignal) =>
+    call<WaitGraph>(`/v1/wait-graph${query({ limit })}`, { signal }),
   overview: (seconds: number, signal?: AbortSignal) =>
     call<Overview>(`/v1/overview${query({ seconds })}`, { signal }),
 

@@ -5,6 +5,8 @@ type Schemas = components['schemas']
 
 export type AccessRule = Schemas['AccessRule']
 export type AcquireRequest = Schemas['AcquireRequest']
+export type BlockedLock = Schemas['BlockedLock']
+export type Blocker = Schemas['Blocker']
 export type ContendedLock = Schemas['ContendedLock']
 export type EventKind = Schemas['EventKind']
 export type EventPage = Schemas['EventPage']
@@ -28,6 +30,7 @@ export type StateFilter = Schemas['StateFilter']
 export type Ticket = Schemas['Ticket']
 export type TicketPurpose = Schemas['TicketPurpose']
 export type Waiter = Schemas['Waiter']
+export type WaitGraph = Schemas['WaitGraph']
 export type WhoAmI = Schemas['WhoAmI']
 
 /** A message of the event stream. */

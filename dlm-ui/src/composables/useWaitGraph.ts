@@ -1,0 +1,43 @@
+// The wait-for graph, which is read while the overview shows that someone waits.
+import { onScopeDispose, shallowRef, watch, type Ref } from 'vue'
+import { api, ApiError, UnreachableError } from '../api/client'
+import type { Overview, WaitGraph } from '../api/types'
+
+const INTERVAL_MS = 1_000
+/** Enough for the chains that are shown. */
+const LOCKS = 200
+
+export function useWaitGraph(overview: Readonly<Ref<Overview | null>>) {
+  const graph = shallowRef<WaitGraph | null>(null)
+  let inFlight = false
+  let sentAt = Number.NEGATIVE_INFINITY
+  let disposed = false
+  const isNeeded = () => !disposed && overview.value !== null && overview.value.waiting > 0
+
+  async function refresh(): Promise<void> {
+    inFlight = true
+    sentAt = performance.now()
+    try {
+      const fresh = await api.waitGraph(LOCKS)
+      if (isNeeded()) graph.value = fresh
+    } catch (failure) {
+      // The overview says what is wrong with the connection.
+      if (!(failure instanceof ApiError) && !(failure instanceof UnreachableError)) throw failure
+    } finally {
+      inFlight = false
+    }
+  }
+
+  watch(
+    overview,
+    () => {
+      if (!isNeeded()) graph.value = null
+      else if (!inFlight && performance.now() - sentAt >= INTERVAL_MS) void refresh()
+    },
+    { immediate: true },
+  )
+  onScopeDispose(() => {
+    disposed = true
+  })
+  return { graph }
+}

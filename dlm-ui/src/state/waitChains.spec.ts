@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest'
+import type { BlockedLock, WaitGraph } from '../api/types'
+import { chainKey, findChains } from './waitChains'
+
+const AT = '2026-01-01T00:00:00.000Z'
+
+/** A lock, its holder, and what that waits for. */
+function lock(resource: string, owner: string, waitsFor: string | null, blocked = 1): BlockedLock {
+  const holder = {
+    mode: 'exclusive' as const,
+    owner,
+    fencing_token: 1,
+    acquired_at: AT,
+    expires_at: AT,
+    waits_for: waitsFor,
+  }
+  return { resource, queue_len: 1, blocked, oldest_enqueued_at: AT, holder_count: 1, holders: [holder] }
+}
+
+function graph(locks: BlockedLock[], deadlock: BlockedLock[] = []): WaitGraph {
+  const holders = deadlock.map((held) => ({
+    resource: held.resource,
+    owner: held.holders[0]?.owner ?? '',
+    fencing_token: 1,
+  }))
+  return { at: AT, complete: true, locks, possible_deadlocks: holders.length > 0 ? [{ holders }] : [] }
+}
+
+const readable = (locks: WaitGraph) =>
+  findChains(locks).map(({ kind, links, blocked }) => [
+    kind,
+    links.map((link) => `${link.owner} has ${link.resource}`).join(', '),
+    blocked,
+  ])
+
+test('locks whose holders go on are no chain', () => {
+  expect(findChains(graph([lock('a', 'x', null), lock('b', 'y', null)]))).toEqual([])
+})
+
+test('of the chains to one lock only the longest is shown', () => {
+  const locks = [
+    lock('schema', 'migration', null, 9),
+    lock('orders', 'importer', 'schema', 4),
+    lock('mail', 'sender', 'orders', 2),
+    lock('audit', 'auditor', 'schema', 1),
+  ]
+  expect(readable(graph(locks))).toEqual([
+    ['chain', 'sender has mail, importer has orders, migration has schema', 9],
+  ])
+})
+
+test('chains are in the order of what they block', () => {
+  const locks = [lock('a', 'x', null, 2), lock('b', 'y', 'a'), lock('c', 'z', null, 5), lock('d', 'w', 'c')]
+  expect(readable(graph(locks)).map(([, , blocked]) => blocked)).toEqual([5, 2])
+})
+
+test('a deadlock comes first, and is where the chains to it end', () => {
+  const cycle = [lock('a', 'x', 'b', 3), lock('b', 'y', 'a', 3)]
+  const locks = [...cycle, lock('c', 'z', 'a')]
+  expect(readable(graph(locks, cycle))).toEqual([
+    ['deadlock', 'x has a, y has b', 3],
+    ['chain', 'z has c, x has a', 3],
+  ])
+})
+
+test('a lock that is not in the answer ends a chain', () => {
+  expect(findChains(graph([lock('a', 'x', 'not in sight')]))).toEqual([])
+})
+
+test('a cycle that the server does not call a deadlock does not hang the page', () => {
+  const locks = [lock('a', 'x', 'b'), lock('b', 'y', 'a')]
+  expect(findChains(graph(locks)).length).toBeGreaterThan(0)
+})
+
+test('a chain keeps its key while it grows', () => {
+  const [short] = findChains(graph([lock('a', 'x', null), lock('b', 'y', 'a')]))
+  const [long] = findChains(graph([lock('a', 'x', null), lock('b', 'y', 'a'), lock('c', 'z', 'b')]))
+  expect(short && long && chainKey(short) === chainKey(long)).toBe(true)
+})
