@@ -4,6 +4,8 @@
 //! - `run`: one run, from warm-up to report
 //! - `worker`: what the workers do: cycles, handoff, renewals, event subscriptions
 //! - `sessions`: sessions that only exist
+//! - `watchers`: event subscriptions that only count
+//! - `sockets`: their connections
 //! - `compare`: the same load on servers with and without protection
 //! - `servers`: the servers under load, given or started
 //! - `protection`: the auth file and the certificate of started servers
@@ -19,6 +21,8 @@ mod report;
 mod run;
 mod servers;
 mod sessions;
+mod sockets;
+mod watchers;
 mod worker;
 
 use std::fmt::Display;
@@ -71,6 +75,10 @@ enum Workload {
         /// Events per second.
         #[arg(long, default_value_t = 1000)]
         rate: u64,
+        /// Subscribe without the client library, which needs more of a processor for an
+        /// event than the server. Needs as many open files as workers.
+        #[arg(long)]
+        raw: bool,
     },
     /// Each worker opens a session and does nothing in it; the report shows the memory
     /// that they take. Needs as many open files as workers.

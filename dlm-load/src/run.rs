@@ -11,9 +11,9 @@ use tokio::sync::watch;
 use crate::metrics::{MetricsDelta, MetricsSnapshot};
 use crate::report::{Latency, Report, Window};
 use crate::servers::Servers;
-use crate::sessions::SessionOpener;
+use crate::sockets::Connector;
 use crate::worker::{LoadWorker, WorkerStats, generate_events, now};
-use crate::{BoxError, Workload};
+use crate::{BoxError, Workload, sessions, watchers};
 
 pub(crate) struct RunConfig {
     pub(crate) workload: Workload,
@@ -67,33 +67,37 @@ impl PhaseWatch {
 pub(crate) async fn run(config: &RunConfig, servers: &Servers) -> Result<Report, BoxError> {
     let idle_memory = servers.memory_kb();
     let phase = Arc::new(PhaseWatch::default());
+    let connector = Connector::new(servers)?;
     let mut tasks = Vec::new();
     let mut clients = Vec::new();
-    if let Workload::Sessions = config.workload {
-        let opener = SessionOpener::new(servers)?;
-        let urls: Vec<&str> = servers.urls().collect();
-        for number in 0..config.workers {
-            let url = urls[number % urls.len()].to_owned();
-            let session = opener.clone().idle(url, Arc::clone(&phase));
-            tasks.push(spawn(async { session.await.map_err(|error| error.to_string()) }));
-        }
-    } else {
+    if !matches!(config.workload, Workload::Sessions) {
         clients = try_join_all((0..config.clients).map(|number| connect(config, servers, number))).await?;
     }
-    for (number, client) in clients.iter().cycle().take(config.workers).enumerate() {
-        let worker = LoadWorker {
-            client: client.clone(),
-            number,
-            workload: config.workload,
-            phase: Arc::clone(&phase),
-            // Keeps the lock names of different runs on one server apart.
-            run_id: std::process::id(),
-        };
-        tasks.push(spawn(async { worker.run().await.map_err(|error| format!("{error:#}")) }));
+    let urls: Vec<&str> = servers.urls().collect();
+    for number in 0..config.workers {
+        let phase = Arc::clone(&phase);
+        let url = || urls[number % urls.len()].to_owned();
+        tasks.push(match config.workload {
+            Workload::Sessions => spawn(described(sessions::idle(connector.clone(), url(), phase))),
+            Workload::Follow { raw: true, .. } => {
+                spawn(described(watchers::watch(connector.clone(), url(), phase)))
+            }
+            workload => {
+                let worker = LoadWorker {
+                    client: clients[number % clients.len()].clone(),
+                    number,
+                    workload,
+                    phase,
+                    // Keeps the lock names of different runs on one server apart.
+                    run_id: std::process::id(),
+                };
+                spawn(described(worker.run()))
+            }
+        });
     }
-    if let Workload::Follow { rate } = config.workload {
+    if let Workload::Follow { rate, .. } = config.workload {
         let generator = generate_events(clients[0].clone(), rate, Arc::clone(&phase));
-        tasks.push(spawn(async { generator.await.map_err(|error| format!("{error:#}")) }));
+        tasks.push(spawn(described(generator)));
     }
     tokio::time::sleep(config.warm_up).await;
     let before = MetricsSnapshot::take(servers).await?;
@@ -192,6 +196,13 @@ fn build_report(
         load_processors: metrics.own_cpu_seconds().map(|used| used / seconds),
         windows: Vec::new(),
     }
+}
+
+/// A worker that describes its error: a task has to return one that can be sent.
+async fn described<E: Into<BoxError>>(
+    worker: impl Future<Output = Result<WorkerStats, E>>,
+) -> Result<WorkerStats, String> {
+    worker.await.map_err(|error| format!("{:#}", error.into()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the workers are joined at the end of the run")]

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dlm_client::{Client, EventItem, GuardState};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 
 use crate::Workload;
 use crate::run::{PhaseWatch, RunPhase};
@@ -107,7 +109,11 @@ impl LoadWorker {
     }
 }
 
-/// Generates `rate` events per second: each cycle is two of them.
+/// How many cycles may be in flight to generate events.
+const MAX_CYCLES: usize = 256;
+
+/// Generates `rate` events per second: each cycle is two of them. A cycle does not wait for
+/// the one before, so that the rate is kept when the server is slow.
 pub(crate) async fn generate_events(
     client: Client,
     rate: u64,
@@ -115,16 +121,31 @@ pub(crate) async fn generate_events(
 ) -> Result<WorkerStats, dlm_client::Error> {
     let mut interval =
         tokio::time::interval(Duration::from_secs(2) / u32::try_from(rate.max(1)).unwrap_or(u32::MAX));
+    let cycle = |number: usize| {
+        let name = format!("load/events/{}", number % MAX_CYCLES);
+        let client = client.clone();
+        async move { client.lock(name).await?.release().await }
+    };
+    let mut cycles = FuturesUnordered::new();
+    let mut number = 0;
     while !phase.is(RunPhase::Finished) {
-        interval.tick().await;
-        client.lock("load/events").await?.release().await?;
+        tokio::select! {
+            _ = interval.tick(), if cycles.len() < MAX_CYCLES => {
+                cycles.push(cycle(number));
+                number += 1;
+            }
+            Some(ended) = cycles.next() => drop(ended?),
+        }
+    }
+    while let Some(ended) = cycles.next().await {
+        ended?;
     }
     Ok(WorkerStats::default())
 }
 
 /// The wall clock of this machine, which the started servers share.
 #[expect(clippy::disallowed_methods, reason = "compared with the timestamps of events")]
-fn wall_clock_micros() -> i64 {
+pub(crate) fn wall_clock_micros() -> i64 {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
 }
