@@ -1,30 +1,21 @@
-//! The newest events, serialized.
+//! The newest events, as they are sent.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tokio_tungstenite::tungstenite::Utf8Bytes;
-
+use super::segment::{Part, Segment};
 use crate::log::Cursor;
-use crate::store::Name;
 
-/// Maximum events in the ring, and maximum bytes of their texts. A subscriber
+/// Maximum events in the ring, and maximum bytes of their frames. A subscriber
 /// that is further behind has to read the log itself.
 const MAX_EVENTS: usize = 20_000;
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// An event and its text, shared by all subscribers.
-#[derive(Debug)]
-pub(crate) struct LiveEvent {
-    pub(crate) at: Cursor,
-    pub(crate) resource: Name,
-    pub(crate) text: Utf8Bytes,
-}
-
 /// The end of the log.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
-    events: VecDeque<Arc<LiveEvent>>,
+    segments: VecDeque<Arc<Segment>>,
+    events: usize,
     bytes: usize,
     /// The ring holds every event after the first cursor up to the second.
     /// `None` without subscribers.
@@ -55,92 +46,118 @@ impl Ring {
     }
 
     /// Appends the next events; `end` is the cursor after them.
-    pub(super) fn push(&mut self, events: Vec<Arc<LiveEvent>>, end: Cursor) {
+    pub(super) fn push(&mut self, segments: Vec<Arc<Segment>>, end: Cursor) {
         let Some((start, last)) = &mut self.span else { return };
         *last = end.max(*last);
-        self.bytes += events.iter().map(|event| event.text.len()).sum::<usize>();
-        self.events.extend(events);
-        while self.events.len() > MAX_EVENTS || self.bytes > MAX_BYTES {
-            let Some(oldest) = self.events.pop_front() else { return };
-            self.bytes -= oldest.text.len();
-            *start = oldest.at;
+        for segment in segments {
+            self.events += segment.len();
+            self.bytes += segment.bytes();
+            self.segments.push_back(segment);
+        }
+        while self.events > MAX_EVENTS || self.bytes > MAX_BYTES {
+            let Some(oldest) = self.segments.pop_front() else { return };
+            self.events -= oldest.len();
+            self.bytes -= oldest.bytes();
+            *start = oldest.end();
         }
     }
 
-    /// The next events after a cursor, and the cursor after them; `None` when
-    /// the ring does not reach back that far.
-    pub(super) fn after(
-        &self,
-        at: Cursor,
-        limit: usize,
-        max_bytes: usize,
-    ) -> Option<(Vec<Arc<LiveEvent>>, Cursor)> {
+    /// The next events after a cursor, until they have this size, and the cursor after
+    /// them; `None` when the ring does not reach back that far.
+    pub(super) fn after(&self, at: Cursor, max_bytes: usize) -> Option<(Vec<Part>, Cursor)> {
         let (start, end) = self.span?;
         if at < start {
             return None;
         }
-        let first = self.events.partition_point(|event| event.at <= at);
-        let mut bytes = 0;
-        let fits = |event: &&Arc<LiveEvent>| {
-            let fits = bytes < max_bytes;
-            bytes += event.text.len();
-            fits
-        };
-        let events: Vec<_> = self.events.range(first..).take(limit).take_while(fits).cloned().collect();
-        let all = first + events.len() == self.events.len();
-        let upto = match events.last() {
-            Some(last) if !all => last.at,
-            _ => end.max(at),
-        };
-        Some((events, upto))
+        let first = self.segments.partition_point(|segment| segment.end() <= at);
+        Some(parts_after(self.segments.range(first..), at, max_bytes, end.max(at)))
     }
+}
+
+/// The first events of these segments after a cursor, until they have this size: the last may
+/// be beyond it. Also the cursor after them: `end` if they are all.
+pub(super) fn parts_after<'a>(
+    segments: impl IntoIterator<Item = &'a Arc<Segment>>,
+    at: Cursor,
+    mut max_bytes: usize,
+    end: Cursor,
+) -> (Vec<Part>, Cursor) {
+    let (mut parts, mut upto) = (Vec::new(), at);
+    for segment in segments {
+        if max_bytes == 0 {
+            return (parts, upto);
+        }
+        let part = Part::after(segment, at, max_bytes);
+        max_bytes = max_bytes.saturating_sub(part.bytes());
+        upto = part.end();
+        let all = upto == segment.end();
+        parts.push(part);
+        if !all {
+            return (parts, upto);
+        }
+    }
+    (parts, end)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::segment::tests::segments;
     use super::*;
 
-    fn event(position: i64, index: u32, bytes: usize) -> Arc<LiveEvent> {
-        let text = "x".repeat(bytes).into();
-        Arc::new(LiveEvent { at: Cursor { position, index }, resource: "a".into(), text })
+    /// A segment with one event, whose frame has this size.
+    fn event(position: i64, index: u32, bytes: usize) -> Vec<Arc<Segment>> {
+        let header = match bytes {
+            ..128 => 2,
+            128..65_540 => 4,
+            _ => 10,
+        };
+        segments(&[(Cursor { position, index }, "a")], bytes - header)
+    }
+
+    fn count(parts: &[Part]) -> usize {
+        parts.iter().map(Part::len).sum()
     }
 
     #[test]
     fn each_subscriber_reads_from_its_own_cursor() {
         let mut ring = Ring::default();
-        assert!(ring.after(Cursor::START, 9, MAX_BYTES).is_none(), "no subscribers");
+        assert!(ring.after(Cursor::START, MAX_BYTES).is_none(), "no subscribers");
         ring.restart(Cursor::after_batch(4));
-        ring.push(vec![event(5, 0, 1), event(5, 1, 1)], Cursor::after_batch(5));
+        let events = [(Cursor { position: 5, index: 0 }, "a"), (Cursor { position: 5, index: 1 }, "a")];
+        ring.push(segments(&events, 8), Cursor::after_batch(5));
         ring.push(Vec::new(), Cursor::after_batch(7));
-        assert!(ring.after(Cursor::after_batch(3), 9, MAX_BYTES).is_none());
-        let (events, upto) = ring.after(Cursor::after_batch(4), 1, MAX_BYTES).unwrap();
-        assert_eq!((events.len(), upto), (1, Cursor { position: 5, index: 0 }));
-        let (events, upto) = ring.after(upto, 9, MAX_BYTES).unwrap();
-        assert_eq!((events.len(), upto), (1, Cursor::after_batch(7)));
-        assert_eq!(ring.after(upto, 9, MAX_BYTES).unwrap().0.len(), 0);
+        assert!(ring.after(Cursor::after_batch(3), MAX_BYTES).is_none());
+        let (parts, upto) = ring.after(Cursor::after_batch(4), 1).unwrap();
+        assert_eq!((count(&parts), upto), (1, Cursor { position: 5, index: 0 }));
+        let (parts, upto) = ring.after(upto, MAX_BYTES).unwrap();
+        assert_eq!((count(&parts), upto), (1, Cursor::after_batch(7)));
+        assert_eq!(count(&ring.after(upto, MAX_BYTES).unwrap().0), 0);
     }
 
     #[test]
     fn a_subscriber_takes_a_limited_number_of_bytes() {
         let mut ring = Ring::default();
         ring.restart(Cursor::after_batch(0));
-        ring.push((0..9).map(|index| event(1, index, 100)).collect(), Cursor::after_batch(1));
-        let (events, upto) = ring.after(Cursor::after_batch(0), 9, 250).unwrap();
-        assert_eq!((events.len(), upto), (3, Cursor { position: 1, index: 2 }));
-        assert_eq!(ring.after(upto, 9, 1).unwrap().0.len(), 1, "at least one");
+        for index in 0..9 {
+            ring.push(event(1, index, 100), Cursor { position: 1, index });
+        }
+        let (parts, upto) = ring.after(Cursor::after_batch(0), 250).unwrap();
+        assert_eq!((count(&parts), upto), (3, Cursor { position: 1, index: 2 }));
+        assert_eq!(count(&ring.after(upto, 1).unwrap().0), 1, "at least one");
+        assert_eq!(count(&ring.after(upto, 200).unwrap().0), 2);
     }
 
     #[test]
     fn a_trim_of_unread_events_is_noticed_by_subscribers() {
         let mut ring = Ring::default();
         ring.restart(Cursor::after_batch(4));
-        ring.push(vec![event(5, 0, 1)], Cursor::after_batch(5));
+        ring.push(event(5, 0, 9), Cursor::after_batch(5));
         ring.trimmed(Cursor::after_batch(5));
-        assert!(ring.after(Cursor::after_batch(4), 9, MAX_BYTES).is_some(), "all of it was pushed before");
+        assert!(ring.after(Cursor::after_batch(4), MAX_BYTES).is_some(), "all of it was pushed before");
         ring.trimmed(Cursor::after_batch(7));
-        ring.push(vec![event(8, 0, 1)], Cursor::after_batch(8));
-        assert!(ring.after(Cursor::after_batch(5), 9, MAX_BYTES).is_none());
-        assert_eq!(ring.after(Cursor::after_batch(7), 9, MAX_BYTES).unwrap().0.len(), 1);
+        ring.push(event(8, 0, 9), Cursor::after_batch(8));
+        assert!(ring.after(Cursor::after_batch(5), MAX_BYTES).is_none());
+        assert_eq!(count(&ring.after(Cursor::after_batch(7), MAX_BYTES).unwrap().0), 1);
     }
 
     #[test]
@@ -148,9 +165,9 @@ mod tests {
         let mut ring = Ring::default();
         ring.restart(Cursor::after_batch(0));
         for position in 1..=4 {
-            ring.push(vec![event(position, 0, MAX_BYTES / 2)], Cursor::after_batch(position));
+            ring.push(event(position, 0, MAX_BYTES / 2), Cursor::after_batch(position));
         }
-        assert!(ring.after(Cursor::after_batch(1), 9, MAX_BYTES).is_none());
-        assert_eq!(ring.after(Cursor::after_batch(2), 9, MAX_BYTES).unwrap().0.len(), 2);
+        assert!(ring.after(Cursor::after_batch(1), MAX_BYTES).is_none());
+        assert_eq!(count(&ring.after(Cursor::after_batch(2), MAX_BYTES).unwrap().0), 2);
     }
 }

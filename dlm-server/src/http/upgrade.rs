@@ -6,6 +6,7 @@ use dlm_protocol::{EVENTS_PROTOCOL, ProblemCode, SESSION_PROTOCOL};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use hyper_tungstenite::tungstenite::protocol::WebSocketConfig;
 use hyper_tungstenite::{is_upgrade_request, upgrade};
 
 use super::query::Query;
@@ -17,11 +18,9 @@ use crate::auth::{Authentication, Authenticator, Revoked};
 use crate::metrics::SocketProtocol;
 use crate::service::{Error, Service, Subscription};
 use crate::socket::{
-    CloseReason, EventSocket, MAX_READ, Revocation, SessionSocket, Socket, Sockets, config, offers,
+    CloseReason, EventSocket, Revocation, SessionSocket, Socket, Sockets, offers, session_config,
+    subscriber_config,
 };
-
-/// An event subscriber sends nothing but control frames.
-const MAX_SUBSCRIBER_FRAME: usize = 4096;
 
 /// What an upgrade needs to give a socket its rights, and to take them away.
 pub(super) struct SocketAccess<'a> {
@@ -74,7 +73,7 @@ pub(super) async fn handle(
             let place = service.socket_place(&principal, SocketProtocol::Session)?;
             let revoked = access.revoked(right_lost);
             let socket = SessionSocket { service: service.clone(), principal, address, place, revoked };
-            upgrade_to(&mut request, SESSION_PROTOCOL, MAX_READ, sockets, socket)
+            upgrade_to(&mut request, SESSION_PROTOCOL, session_config(), sockets, socket)
         }
         _ => {
             let query = request::event_stream(request.uri().query())?;
@@ -93,7 +92,7 @@ pub(super) async fn handle(
             let renewals = subscription.as_ref().ok().filter(|_| query.renewals).map(Subscription::renewals);
             let revoked = access.revoked(sight_lost);
             let socket = EventSocket { subscription, renewals, metrics: sockets.metrics(), place, revoked };
-            upgrade_to(&mut request, EVENTS_PROTOCOL, MAX_SUBSCRIBER_FRAME, sockets, socket)
+            upgrade_to(&mut request, EVENTS_PROTOCOL, subscriber_config(), sockets, socket)
         }
     }
 }
@@ -101,7 +100,7 @@ pub(super) async fn handle(
 fn upgrade_to(
     request: &mut Request<Incoming>,
     protocol: &'static str,
-    max_message: usize,
+    config: WebSocketConfig,
     sockets: &Sockets,
     socket: impl Socket,
 ) -> Result<HttpResponse, Rejection> {
@@ -112,7 +111,7 @@ fn upgrade_to(
     if offers_any && !offered {
         return Err(Rejection::invalid(format!("the subprotocol of this path is `{protocol}`")));
     }
-    let (mut response, upgraded) = upgrade(request, Some(config(max_message)))
+    let (mut response, upgraded) = upgrade(request, Some(config))
         .map_err(|error| Rejection::invalid(format!("the upgrade request is not valid: {error}")))?;
     if offered {
         response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use dlm_protocol::ResourceName;
 use tokio::sync::{OwnedSemaphorePermit, broadcast};
 
@@ -11,7 +12,7 @@ use super::access::View;
 use super::reads::Reads;
 use super::{Error, Service};
 use crate::auth::{Principal, Visibility};
-use crate::feed::{LiveEvent, MAX_TAKEN, MAX_TAKEN_BYTES, RenewalMessage, Subscriber, live_event};
+use crate::feed::{MAX_TAKEN_BYTES, Part, RenewalMessage, SegmentBuilder, Subscriber};
 use crate::log::{Cursor, CursorError};
 use crate::store::{LogHead, LogPage};
 
@@ -31,6 +32,10 @@ pub(crate) struct EventFilter {
 }
 
 impl EventFilter {
+    fn is_everything(&self) -> bool {
+        self.prefix.is_empty() && self.resource.is_none()
+    }
+
     fn matches(&self, resource: &str) -> bool {
         resource.starts_with(&self.prefix)
             && self.resource.as_ref().is_none_or(|only| only.as_str() == resource)
@@ -40,7 +45,8 @@ impl EventFilter {
 /// Events to deliver. Stored events are in memory only for their subscriber, so
 /// keep it no longer than it takes to send them.
 pub(crate) struct EventBatch {
-    pub(crate) events: Vec<Arc<LiveEvent>>,
+    /// Whole frames, some in each.
+    pub(crate) frames: Vec<Bytes>,
     _replay: Option<OwnedSemaphorePermit>,
 }
 
@@ -91,7 +97,8 @@ type Reading = Pin<Box<dyn Future<Output = Result<StoredEvents, Error>> + Send>>
 
 /// The next part of the log.
 struct StoredEvents {
-    batch: EventBatch,
+    parts: Vec<Part>,
+    replay: OwnedSemaphorePermit,
     /// The end of the part.
     end: Cursor,
     head: i64,
@@ -138,6 +145,18 @@ impl Subscription {
         self.filter.matches(resource) && self.view.visibility().sees(resource)
     }
 
+    /// The frames of the events to deliver.
+    fn frames(&mut self, parts: &[Part]) -> Vec<Bytes> {
+        let visibility = self.view.visibility();
+        let everything = self.filter.is_everything() && visibility.is_everything();
+        let matches = |resource: &str| self.filter.matches(resource) && visibility.sees(resource);
+        let frames = parts.iter().map(|part| match everything {
+            true => part.frames(),
+            false => part.matching_frames(matches),
+        });
+        frames.filter(|frames| !frames.is_empty()).collect()
+    }
+
     /// Waits for the next item.
     ///
     /// # Cancel safety
@@ -145,23 +164,23 @@ impl Subscription {
     /// Cancel safe: dropping the future loses no event.
     pub(crate) async fn next(&mut self) -> Result<SubscriptionItem, SubscriptionEnd> {
         loop {
-            let Some((events, upto)) = self.subscriber.after(self.at) else {
+            let Some((parts, upto)) = self.subscriber.after(self.at) else {
                 if self.live {
                     return Err(SubscriptionEnd::TooSlow);
                 }
-                let mut batch = self.next_stored().await?;
+                let (parts, replay) = self.next_stored().await?;
                 // The policy may have changed during the read.
-                batch.events.retain(|event| self.matches(&event.resource));
-                if !batch.events.is_empty() {
-                    return Ok(SubscriptionItem::Events(batch));
+                let frames = self.frames(&parts);
+                if !frames.is_empty() {
+                    return Ok(SubscriptionItem::Events(EventBatch { frames, _replay: Some(replay) }));
                 }
                 continue;
             };
             let moved = upto > self.at;
             self.at = upto;
-            let events: Vec<_> = events.into_iter().filter(|event| self.matches(&event.resource)).collect();
-            if !events.is_empty() {
-                return Ok(SubscriptionItem::Events(EventBatch { events, _replay: None }));
+            let frames = self.frames(&parts);
+            if !frames.is_empty() {
+                return Ok(SubscriptionItem::Events(EventBatch { frames, _replay: None }));
             }
             if !moved {
                 // The feed may not have read yet what was committed before the
@@ -177,7 +196,7 @@ impl Subscription {
 
     /// Reads the next stored events and returns those that match. The list may be
     /// empty before the end of the log.
-    async fn next_stored(&mut self) -> Result<EventBatch, SubscriptionEnd> {
+    async fn next_stored(&mut self) -> Result<(Vec<Part>, OwnedSemaphorePermit), SubscriptionEnd> {
         let at = self.at;
         if self.reading.is_none() {
             let filter = (self.filter.clone(), Arc::clone(self.view.visibility()));
@@ -188,7 +207,7 @@ impl Subscription {
         let Some(reading) = &mut self.reading else { return Err(Error::Internal.into()) };
         let read = reading.await;
         self.reading = None;
-        let StoredEvents { batch, end, head, trimmed } = read?;
+        let StoredEvents { parts, replay, end, head, trimmed } = read?;
         self.at.check(head, trimmed)?;
         if end > self.at {
             self.at = end;
@@ -196,7 +215,7 @@ impl Subscription {
             // Everything stored was read, but the feed has not started yet.
             tokio::time::sleep(FEED_START).await;
         }
-        Ok(batch)
+        Ok((parts, replay))
     }
 }
 
@@ -211,16 +230,13 @@ async fn read_stored(
     let reads = reads.permit_in_turn().await?;
     let read = reads.read(move |reader| {
         let LogPage { rows, more, head: LogHead(head), trimmed } = reader.log(after.next_position(), ROWS)?;
-        let mut events = Vec::new();
-        let mut bytes = 0;
+        let mut segments = SegmentBuilder::default();
         let mut end = None;
         let all = rows.iter().flat_map(|row| decoder.events(row));
         let matches = |resource: &str| filter.matches(resource) && visibility.sees(resource);
         for (at, event) in all.filter(|(at, event)| *at > after && matches(&event.resource)) {
-            let Some(event) = live_event(at, &event, &decoder)? else { continue };
-            bytes += event.text.len();
-            events.push(event);
-            if events.len() == MAX_TAKEN || bytes >= MAX_TAKEN_BYTES {
+            segments.add(at, &event, &decoder)?;
+            if segments.bytes() >= MAX_TAKEN_BYTES {
                 end = Some(at);
                 break;
             }
@@ -229,8 +245,8 @@ async fn read_stored(
             Some(row) if more => Cursor::after_batch(row.position),
             _ => Cursor::after_batch(head),
         });
-        let batch = EventBatch { events, _replay: Some(replay) };
-        Ok(StoredEvents { batch, end, head, trimmed })
+        let parts = segments.finish().iter().map(Part::whole).collect();
+        Ok(StoredEvents { parts, replay, end, head, trimmed })
     });
     read.await
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use dlm_protocol::close as code;
 use futures_util::{SinkExt, StreamExt};
-use hyper_tungstenite::HyperWebsocketStream;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -91,7 +91,10 @@ impl From<SubscriptionEnd> for CloseReason {
 
 /// Closes a socket with the frame of its reason, or with the reply to the close
 /// frame of the peer.
-pub(super) async fn close(mut stream: HyperWebsocketStream, reason: CloseReason) {
+pub(super) async fn close(
+    mut stream: WebSocketStream<impl AsyncRead + AsyncWrite + Unpin>,
+    reason: CloseReason,
+) {
     let frame = match (reason, reason.frame()) {
         (_, Some((code, text))) => Some(CloseFrame { code: CloseCode::from(code), reason: text.into() }),
         (CloseReason::PeerClosed, None) => None,

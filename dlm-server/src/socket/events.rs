@@ -5,13 +5,18 @@ use std::time::Duration;
 
 use dlm_protocol::EventMessage;
 use futures_util::{FutureExt, StreamExt};
+use hyper::upgrade::Upgraded;
 use hyper_tungstenite::HyperWebsocketStream;
+use hyper_util::rt::TokioIo;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
+use super::frame_stream::FrameStream;
 use super::{CloseReason, PING_INTERVAL, PeerLiveness, Revocation, SendError, Socket, close, flush, write};
 use crate::feed::RenewalMessage;
 use crate::metrics::{Metrics, SocketProtocol};
@@ -19,6 +24,8 @@ use crate::service::{Error, EventBatch, SocketPlace, Subscription, SubscriptionE
 
 /// A peer that has been silent for this long is dead.
 const LIVENESS_TIMEOUT: Duration = Duration::from_secs(15);
+
+type Stream = WebSocketStream<FrameStream<TokioIo<Upgraded>>>;
 
 /// The socket of one subscriber.
 pub(crate) struct EventSocket {
@@ -36,7 +43,11 @@ impl Socket for EventSocket {
         SocketProtocol::Events
     }
 
-    async fn run(self, mut stream: HyperWebsocketStream, stop: CancellationToken) {
+    async fn run(self, stream: HyperWebsocketStream, stop: CancellationToken) {
+        // Nothing was read or written yet, so the library has nothing buffered.
+        let config = *stream.get_config();
+        let stream = FrameStream::new(stream.into_inner());
+        let mut stream = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
         let reason = match self.subscription {
             Ok(subscription) => serve(&mut stream, subscription, self.renewals, self.revoked, &stop).await,
             Err(error) => SubscriptionEnd::from(error).into(),
@@ -51,13 +62,13 @@ impl Socket for EventSocket {
 
 /// Serves a subscriber until its socket has to be closed.
 async fn serve(
-    stream: &mut HyperWebsocketStream,
+    stream: &mut Stream,
     mut subscription: Subscription,
     mut renewals: Option<Receiver<RenewalMessage>>,
     mut revoked: Revocation,
     stop: &CancellationToken,
 ) -> CloseReason {
-    let mut peer = PeerLiveness::new();
+    let mut peer = PeerLiveness::new(LIVENESS_TIMEOUT);
     let mut synced = false;
     let mut tick = interval(PING_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -100,7 +111,7 @@ async fn serve(
                     error => error,
                 }
             }
-            () = peer.timed_out(LIVENESS_TIMEOUT) => match stream.next().now_or_never() {
+            () = peer.timed_out() => match stream.next().now_or_never() {
                 // The message arrived during a long send.
                 Some(message) => match end(message) {
                     Some(reason) => return reason,
@@ -132,14 +143,14 @@ fn end(message: Option<Result<Message, WsError>>) -> Option<CloseReason> {
     }
 }
 
-async fn send_events(stream: &mut HyperWebsocketStream, batch: EventBatch) -> Result<(), SendError> {
-    for event in &batch.events {
-        write(stream, Message::Text(event.text.clone())).await?;
-    }
+async fn send_events(stream: &mut Stream, batch: EventBatch) -> Result<(), SendError> {
+    // A pong may be on its way.
+    flush(stream).await?;
+    stream.get_mut().send(batch.frames);
     flush(stream).await
 }
 
-async fn send(stream: &mut HyperWebsocketStream, message: Message) -> Result<(), SendError> {
+async fn send(stream: &mut Stream, message: Message) -> Result<(), SendError> {
     write(stream, message).await?;
     flush(stream).await
 }

@@ -5,6 +5,7 @@
 //! - `pending`: its operations that are not done yet
 //! - `quota`: how many operations of a session may be in flight
 //! - `events`: the event stream
+//! - `frame_stream`: sends its events, which are in frames already
 //! - `close`: why a socket is closed, and how
 //!
 //! hyper's graceful shutdown does not include upgraded connections, so the
@@ -13,6 +14,7 @@
 mod close;
 mod events;
 mod frame;
+mod frame_stream;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod pending;
@@ -23,9 +25,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::SinkExt;
+use futures_util::{Sink, SinkExt};
 use hyper::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 use hyper_tungstenite::{HyperWebsocket, HyperWebsocketStream};
+use tokio::time::{Sleep, sleep};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_util::sync::CancellationToken;
@@ -44,10 +47,10 @@ const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a peer may block a write.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum size of a session's frame.
-pub(crate) const MAX_FRAME: usize = 1024 * 1024;
+const MAX_FRAME: usize = 1024 * 1024;
 /// A frame that is too large is read up to this size. A peer that is still
 /// sending when the connection closes may never see the reason.
-pub(crate) const MAX_READ: usize = 4 * MAX_FRAME;
+const MAX_READ: usize = 4 * MAX_FRAME;
 
 /// Maximum size of one message to the peer, besides the write buffer: a renewal of
 /// a thousand leases, the metadata of each escaped.
@@ -112,14 +115,26 @@ pub(crate) trait Socket: Send + 'static {
     ) -> impl Future<Output = ()> + Send + 'static;
 }
 
-/// The limits and buffers of a socket.
-pub(crate) fn config(max_message: usize) -> WebSocketConfig {
+/// The limits and buffers of a session.
+pub(crate) fn session_config() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(16 * 1024)
         .write_buffer_size(64 * 1024)
         .max_write_buffer_size(MAX_REPLY)
-        .max_message_size(Some(max_message))
-        .max_frame_size(Some(max_message))
+        .max_message_size(Some(MAX_READ))
+        .max_frame_size(Some(MAX_READ))
+}
+
+/// The limits and buffers of a subscriber. There are thousands of them. They send nothing but
+/// control frames, and events are not written to the buffer.
+pub(crate) fn subscriber_config() -> WebSocketConfig {
+    const MAX_FRAME: usize = 4096;
+    WebSocketConfig::default()
+        .read_buffer_size(512)
+        .write_buffer_size(1024)
+        .max_write_buffer_size(64 * 1024)
+        .max_message_size(Some(MAX_FRAME))
+        .max_frame_size(Some(MAX_FRAME))
 }
 
 /// Whether the client offers this subprotocol.
@@ -138,7 +153,7 @@ enum SendError {
 }
 
 /// Sends buffered messages.
-async fn flush(stream: &mut HyperWebsocketStream) -> Result<(), SendError> {
+async fn flush(stream: &mut (impl Sink<Message> + Unpin)) -> Result<(), SendError> {
     match tokio::time::timeout(WRITE_TIMEOUT, stream.flush()).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(SendError::Broken),
@@ -147,7 +162,7 @@ async fn flush(stream: &mut HyperWebsocketStream) -> Result<(), SendError> {
 }
 
 /// Buffers a message. It is sent by [`flush`], or when the buffer is full.
-async fn write(stream: &mut HyperWebsocketStream, message: Message) -> Result<(), SendError> {
+async fn write(stream: &mut (impl Sink<Message> + Unpin), message: Message) -> Result<(), SendError> {
     match tokio::time::timeout(WRITE_TIMEOUT, stream.feed(message)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(SendError::Broken),
@@ -158,11 +173,15 @@ async fn write(stream: &mut HyperWebsocketStream, message: Message) -> Result<()
 /// Tracks when the peer was last active.
 struct PeerLiveness {
     active_at: Duration,
+    timeout: Duration,
+    /// Runs on while other things happen: to start a timer costs more than to keep one.
+    timer: Pin<Box<Sleep>>,
 }
 
 impl PeerLiveness {
-    fn new() -> Self {
-        Self { active_at: since_boot() }
+    /// A peer that is dead once it has been silent for `timeout`.
+    fn new(timeout: Duration) -> Self {
+        Self { active_at: since_boot(), timeout, timer: Box::pin(sleep(timeout)) }
     }
 
     /// The peer has sent something.
@@ -170,14 +189,16 @@ impl PeerLiveness {
         self.active_at = since_boot();
     }
 
-    /// Waits until the peer has been silent for `timeout`.
-    async fn timed_out(&self, timeout: Duration) {
+    /// Waits until the peer is dead.
+    async fn timed_out(&mut self) {
         loop {
-            let left = timeout.saturating_sub(since_boot().saturating_sub(self.active_at));
+            self.timer.as_mut().await;
+            let silent = since_boot().saturating_sub(self.active_at);
+            let left = self.timeout.saturating_sub(silent);
             if left.is_zero() {
                 return;
             }
-            tokio::time::sleep(left).await;
+            self.timer.set(sleep(left));
         }
     }
 }

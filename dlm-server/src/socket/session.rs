@@ -113,7 +113,7 @@ impl Session {
         mut revoked: Revocation,
         stop: &CancellationToken,
     ) -> CloseReason {
-        let mut peer = PeerLiveness::new();
+        let mut peer = PeerLiveness::new(LIVENESS_TIMEOUT);
         let mut tick = interval(PING_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -149,7 +149,7 @@ impl Session {
                     }
                     self.complete(reply);
                 }
-                () = peer.timed_out(LIVENESS_TIMEOUT) => return CloseReason::PeerLeft,
+                () = peer.timed_out() => return CloseReason::PeerLeft,
             }
             while self.has_room()
                 && let Some(Some(reply)) = self.pending.next().now_or_never()

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use dlm_protocol::ForceReleaseRequest;
+use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameSocket};
 
 use super::{Fixture, name, policy, principal};
 use crate::auth::{Policy, Principal, Role};
@@ -62,12 +64,20 @@ async fn start(fixture: &Fixture, all: &Principal) -> String {
     }
 }
 
+/// The resources of the events in frames.
+fn resources_of(frames: Bytes) -> Vec<String> {
+    let mut socket = FrameSocket::new(std::io::Cursor::new(frames));
+    let frames = std::iter::from_fn(|| socket.read(None).unwrap());
+    let event = |frame: Frame| serde_json::from_slice::<dlm_protocol::Event>(frame.payload()).unwrap();
+    frames.map(|frame| event(frame).resource.to_string()).collect()
+}
+
 /// The resources of all events that come until none comes for a while.
 async fn events_until_quiet(subscription: &mut Subscription) -> Vec<String> {
     let mut resources = Vec::new();
     while let Ok(next) = tokio::time::timeout(Duration::from_millis(500), subscription.next()).await {
         if let Ok(SubscriptionItem::Events(batch)) = next {
-            resources.extend(batch.events.iter().map(|event| event.resource.to_string()));
+            resources.extend(batch.frames.into_iter().flat_map(resources_of));
         }
     }
     resources

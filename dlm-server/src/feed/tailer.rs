@@ -1,0 +1,88 @@
+//! The task that reads new events of the log into the feed.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Feed, SegmentBuilder};
+use crate::background::Attempts;
+use crate::log::{Cursor, LogDecoder};
+use crate::store::{LogHead, LogPage, Reader, StoreError};
+
+/// Log rows (one per batch) per read.
+const ROWS: i64 = 256;
+/// Poll interval while peers write to the log as well.
+const SHARED_POLL: Duration = Duration::from_millis(25);
+/// Poll interval while only this server writes, and wakes the tailer.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Reads new events of the log into a feed.
+pub(crate) struct LogTailer {
+    pub(crate) reader: Arc<dyn Reader>,
+    pub(crate) decoder: Arc<LogDecoder>,
+    /// Whether peers write to the log as well.
+    pub(crate) shared: bool,
+}
+
+impl LogTailer {
+    /// Tails the log until `stop` is cancelled. Blocks.
+    pub(crate) async fn run(self, feed: Feed, mut attempts: Attempts, stop: CancellationToken) {
+        let poll = if self.shared { SHARED_POLL } else { POLL };
+        let mut up_to_date = false;
+        loop {
+            let mut pause = poll;
+            if feed.0.subscribers.load(Ordering::Relaxed) == 0 {
+                up_to_date = false;
+                feed.ring().clear();
+            } else {
+                match self.step(&feed, up_to_date) {
+                    Ok(more) => {
+                        attempts.succeeded();
+                        up_to_date = true;
+                        if more && !stop.is_cancelled() {
+                            continue;
+                        }
+                    }
+                    Err(error) => pause = attempts.failed(&error),
+                }
+            }
+            tokio::select! {
+                () = feed.0.wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Reads new events into the ring. Returns whether there may be more.
+    fn step(&self, feed: &Feed, up_to_date: bool) -> Result<bool, StoreError> {
+        let from = if up_to_date { feed.ring().end().position + 1 } else { i64::MAX };
+        let LogPage { rows, more, head: LogHead(head), trimmed } = self.reader.log(from, ROWS)?;
+        let mut segments = SegmentBuilder::default();
+        for (at, event) in rows.iter().flat_map(|row| self.decoder.events(row)) {
+            segments.add(at, &event, &self.decoder)?;
+        }
+        let segments = segments.finish();
+        let end = match rows.last() {
+            Some(last) if more => last.position,
+            // The read also covered batches without events.
+            _ => head,
+        };
+        let moved = {
+            let mut ring = feed.ring();
+            let before = ring.end();
+            if !up_to_date {
+                ring.restart(Cursor::after_batch(head));
+            }
+            ring.trimmed(Cursor::after_batch(trimmed));
+            ring.push(segments, Cursor::after_batch(end));
+            ring.end() != before || !up_to_date
+        };
+        if moved {
+            feed.0.moved.send_replace(());
+        }
+        Ok(more)
+    }
+}
