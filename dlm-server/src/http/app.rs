@@ -1,5 +1,6 @@
 //! Handles one request, from its route to its response.
 
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,17 +62,17 @@ impl App {
         hosts: Hosts,
         proxies: TrustedProxies,
         metrics: Arc<Metrics>,
-    ) -> Self {
-        Self(Arc::new(Inner {
+    ) -> io::Result<Self> {
+        Ok(Self(Arc::new(Inner {
             service,
-            sockets: Sockets::new(Arc::clone(&metrics)),
+            sockets: Sockets::new(Arc::clone(&metrics))?,
             metrics,
             hosts,
             proxies,
             routes: Routes::new(),
             openapi: openapi::document(),
             authenticator,
-        }))
+        })))
     }
 
     pub(crate) fn metrics(&self) -> Arc<Metrics> {

@@ -71,11 +71,15 @@ impl ServerBuilder {
         let authenticator = Authenticator::new(policies.clone(), Arc::clone(&metrics));
         let service = Service::open_with(self.service, policies, Arc::clone(&metrics), audit.clone()).await?;
         let reload = Reload::new();
-        if let Err(error) = start_reloaders(&service, &reload, tls, auth, audit.clone()) {
-            service.close().await;
-            return Err(StartError::Thread(error));
-        }
-        let app = App::new(service.clone(), authenticator, hosts, proxies, metrics);
+        let app = start_reloaders(&service, &reload, tls, auth, audit.clone())
+            .and_then(|()| App::new(service.clone(), authenticator, hosts, proxies, metrics));
+        let app = match app {
+            Ok(app) => app,
+            Err(error) => {
+                service.close().await;
+                return Err(StartError::Thread(error));
+            }
+        };
         let open_files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let limits =
             ConnectionLimits::new(self.max_connections, self.max_connections_per_address, open_files);

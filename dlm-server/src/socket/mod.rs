@@ -6,6 +6,7 @@
 //! - `quota`: how many operations of a session may be in flight
 //! - `events`: the event stream
 //! - `frame_stream`: sends its events, which are in frames already
+//! - `subscriber_threads`: the threads that serve it
 //! - `close`: why a socket is closed, and how
 //!
 //! hyper's graceful shutdown does not include upgraded connections, so the
@@ -20,7 +21,9 @@ pub(crate) mod fuzz;
 mod pending;
 mod quota;
 mod session;
+mod subscriber_threads;
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +44,7 @@ pub(crate) use close::CloseReason;
 use close::close;
 pub(crate) use events::EventSocket;
 pub(crate) use session::SessionSocket;
+use subscriber_threads::SubscriberThreads;
 
 /// Time between two pings.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
@@ -65,11 +69,13 @@ pub(crate) struct Sockets {
     tracker: TaskTracker,
     stop: CancellationToken,
     metrics: Arc<Metrics>,
+    subscriber_threads: SubscriberThreads,
 }
 
 impl Sockets {
-    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { tracker: TaskTracker::new(), stop: CancellationToken::new(), metrics }
+    pub(crate) fn new(metrics: Arc<Metrics>) -> io::Result<Self> {
+        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        Ok(Self { tracker, stop, metrics, subscriber_threads: SubscriberThreads::start()? })
     }
 
     pub(crate) fn metrics(&self) -> Arc<Metrics> {
@@ -80,7 +86,7 @@ impl Sockets {
     pub(crate) fn serve(&self, upgrade: HyperWebsocket, socket: impl Socket) {
         let (stop, metrics) = (self.stop.clone(), Arc::clone(&self.metrics));
         let protocol = socket.protocol();
-        self.tracker.spawn(async move {
+        let serving = async move {
             match upgrade.await {
                 Ok(stream) => {
                     metrics.socket_opened(protocol);
@@ -89,7 +95,11 @@ impl Sockets {
                 }
                 Err(error) => tracing::debug!(%error, "WebSocket upgrade failed"),
             }
-        });
+        };
+        match protocol {
+            SocketProtocol::Session => self.tracker.spawn(serving),
+            SocketProtocol::Events => self.tracker.spawn_on(serving, self.subscriber_threads.handle()),
+        };
     }
 
     /// Closes all sockets, and waits until they are closed.
