@@ -18,8 +18,9 @@ mod tailer;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::log::Cursor;
 use renewals::Renewals;
@@ -33,6 +34,9 @@ pub(crate) use tailer::LogTailer;
 /// A peer that does not take so much within the timeout of a write is too slow.
 pub(crate) const MAX_TAKEN_BYTES: usize = 64 * 1024;
 
+/// How long a subscriber waits for the feed to read the log.
+const LOG_END_WITHIN: Duration = Duration::from_secs(1);
+
 /// The live end of the log. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Feed(Arc<Inner>);
@@ -43,7 +47,18 @@ struct Inner {
     moved: watch::Sender<()>,
     wake: Notify,
     subscribers: AtomicUsize,
+    /// Those that wait for the next read of the log.
+    log_end_wanted: Mutex<Vec<oneshot::Sender<LogEnd>>>,
     renewals: Renewals,
+}
+
+/// The ends of the log, as the feed has read them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogEnd {
+    /// The position of the last batch.
+    pub(crate) head: i64,
+    /// The last position that was trimmed; 0 if none was.
+    pub(crate) trimmed: i64,
 }
 
 impl Feed {
@@ -53,6 +68,7 @@ impl Feed {
             moved: watch::Sender::new(()),
             wake: Notify::new(),
             subscribers: AtomicUsize::new(0),
+            log_end_wanted: Mutex::default(),
             renewals: Renewals::default(),
         }))
     }
@@ -74,6 +90,10 @@ impl Feed {
     fn ring(&self) -> MutexGuard<'_, Ring> {
         self.0.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn log_end_wanted(&self) -> MutexGuard<'_, Vec<oneshot::Sender<LogEnd>>> {
+        self.0.log_end_wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Reads the live end of the log. Dropping it unsubscribes.
@@ -90,6 +110,15 @@ impl Subscriber {
         // Before the read, so that a change after it is not missed.
         self.moved.borrow_and_update();
         self.feed.ring().after(at, MAX_TAKEN_BYTES)
+    }
+
+    /// The ends of the log, by a read that begins after the call: one read for all that
+    /// subscribe meanwhile. `None` if the log can't be read in time.
+    pub(crate) async fn log_end(&self) -> Option<LogEnd> {
+        let (sender, receiver) = oneshot::channel();
+        self.feed.log_end_wanted().push(sender);
+        self.feed.0.wake.notify_one();
+        tokio::time::timeout(LOG_END_WITHIN, receiver).await.ok()?.ok()
     }
 
     /// Waits until the feed has moved since the last call of [`Self::after`].

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Feed, SegmentBuilder};
+use super::{Feed, LogEnd, SegmentBuilder};
 use crate::background::Attempts;
 use crate::log::{Cursor, LogDecoder};
 use crate::store::{LogHead, LogPage, Reader, StoreError};
@@ -58,6 +58,8 @@ impl LogTailer {
 
     /// Reads new events into the ring. Returns whether there may be more.
     fn step(&self, feed: &Feed, up_to_date: bool) -> Result<bool, StoreError> {
+        // Before the read. After an error they read the log themselves.
+        let wanted = std::mem::take(&mut *feed.log_end_wanted());
         let from = if up_to_date { feed.ring().end().position + 1 } else { i64::MAX };
         let LogPage { rows, more, head: LogHead(head), trimmed } = self.reader.log(from, ROWS)?;
         let mut segments = SegmentBuilder::default();
@@ -83,6 +85,13 @@ impl LogTailer {
         if moved {
             feed.0.moved.send_replace(());
         }
+        for sender in wanted {
+            // Fails only when the subscriber has left.
+            sender.send(LogEnd { head, trimmed }).ok();
+        }
         Ok(more)
     }
 }
+
+#[cfg(test)]
+mod tests;

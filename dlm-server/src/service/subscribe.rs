@@ -12,7 +12,7 @@ use super::access::View;
 use super::reads::Reads;
 use super::{Error, Service};
 use crate::auth::{Principal, Visibility};
-use crate::feed::{MAX_TAKEN_BYTES, Part, RenewalMessage, SegmentBuilder, Subscriber};
+use crate::feed::{LogEnd, MAX_TAKEN_BYTES, Part, RenewalMessage, SegmentBuilder, Subscriber};
 use crate::log::{Cursor, CursorError};
 use crate::store::{LogHead, LogPage};
 
@@ -118,14 +118,23 @@ impl Service {
         let after = after.map(|cursor| self.cursor(cursor)).transpose()?;
         // Before the head is read, so that the feed has whatever comes after it.
         let subscriber = access.feed(&view).subscribe();
-        let LogPage { head: LogHead(head), trimmed, .. } =
-            access.reads(&view).permit().await?.read(|reader| reader.log(i64::MAX, 1)).await?;
+        let LogEnd { head, trimmed } = match subscriber.log_end().await {
+            Some(end) => end,
+            None => self.read_log_end(&view).await?,
+        };
         let at = match after {
             Some(at) => at.check(head, trimmed).map(|()| at)?,
             None => Cursor::after_batch(head),
         };
         let (service, head) = (self.clone(), Cursor::after_batch(head));
         Ok(Subscription { service, subscriber, filter, view, at, head, live: false, reading: None })
+    }
+
+    async fn read_log_end(&self, view: &View) -> Result<LogEnd, Error> {
+        let permit = self.0.access.reads(view).permit().await?;
+        let LogPage { head: LogHead(head), trimmed, .. } =
+            permit.read(|reader| reader.log(i64::MAX, 1)).await?;
+        Ok(LogEnd { head, trimmed })
     }
 }
 

@@ -1,0 +1,178 @@
+//! The tailer over a log that a test controls.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use dlm_engine::{ClaimKey, Micros};
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+
+use super::*;
+use crate::background::Background;
+use crate::metrics::Metrics;
+use crate::store::{
+    ClaimRowKey, ClaimTotals, DueWork, KeyRange, ListQuery, LockCounts, LogRow, Name, Names, ResourcePage,
+    ResourceView, RowEvents,
+};
+
+const LOG: u64 = 7;
+
+/// A log with one event at each position up to `head`.
+#[derive(Default)]
+struct ScriptedLog(Mutex<Script>);
+
+#[derive(Default)]
+struct Script {
+    head: i64,
+    fails: bool,
+    reads: usize,
+}
+
+impl ScriptedLog {
+    fn lock(&self) -> MutexGuard<'_, Script> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unavailable<T>() -> Result<T, StoreError> {
+    Err(StoreError::Unavailable("expected".into()))
+}
+
+impl Reader for ScriptedLog {
+    fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {
+        let mut script = self.lock();
+        script.reads += 1;
+        if script.fails {
+            return unavailable();
+        }
+        let row = |position| {
+            let event = format!(
+                r#"[{{"kind":"queued","resource":"{position}","current_token":0,"version":1,"owner":"","queue_len":1,"at":0}}]"#
+            );
+            LogRow { position, events: RowEvents::Json(event) }
+        };
+        let last = script.head.min(from.saturating_add(limit - 1));
+        let rows: Vec<_> = (from..=last).map(row).collect();
+        let more = rows.len() as i64 == limit;
+        Ok(LogPage { rows, more, head: LogHead(script.head), trimmed: 0 })
+    }
+
+    fn now(&self) -> Result<Micros, StoreError> {
+        unavailable()
+    }
+
+    fn view(&self, _: &Name) -> Result<(ResourceView, LogHead), StoreError> {
+        unavailable()
+    }
+
+    fn queue_position(&self, _: &Name, _: &ClaimKey) -> Result<Option<u64>, StoreError> {
+        unavailable()
+    }
+
+    fn list(&self, _: &ListQuery, _: &Names) -> Result<ResourcePage, StoreError> {
+        unavailable()
+    }
+
+    fn list_again(&self, _: &[Name]) -> Result<Vec<ResourceView>, StoreError> {
+        unavailable()
+    }
+
+    fn lock_counts(&self, _: Micros, _: &Names) -> Result<LockCounts, StoreError> {
+        unavailable()
+    }
+
+    fn claim_totals(&self, _: &[Names]) -> Result<ClaimTotals, StoreError> {
+        unavailable()
+    }
+
+    fn due_work(&self, _: Duration, _: i64) -> Result<DueWork, StoreError> {
+        unavailable()
+    }
+
+    fn key_range(&self, _: Option<&ClaimRowKey>, _: Micros, _: i64) -> Result<Option<KeyRange>, StoreError> {
+        unavailable()
+    }
+}
+
+/// A feed whose tailer runs in a thread of its own.
+struct Fixture {
+    feed: Feed,
+    log: Arc<ScriptedLog>,
+    background: Background,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let (feed, log) = (Feed::new(), Arc::<ScriptedLog>::default());
+        let metrics = Metrics::new();
+        let background = Background::new(Arc::clone(&metrics));
+        let decoder = Arc::new(LogDecoder::new(LOG, metrics));
+        let tailer = LogTailer { reader: Arc::clone(&log) as Arc<dyn Reader>, decoder, shared: false };
+        let attempts = background.health().attempts("log-tailer", None);
+        background.spawn("log-tailer", tailer.run(feed.clone(), attempts, background.stop_token())).unwrap();
+        Self { feed, log, background }
+    }
+
+    fn commit(&self, batches: i64) {
+        self.log.lock().head += batches;
+        self.feed.wake();
+    }
+
+    async fn stop(self) {
+        self.background.stop_tasks(Duration::MAX).await;
+    }
+}
+
+#[tokio::test]
+async fn those_that_subscribe_together_share_a_read() {
+    let fixture = Fixture::new();
+    fixture.commit(3);
+    let subscribers: Vec<_> = (0..500).map(|_| fixture.feed.subscribe()).collect();
+    let ends = {
+        // A read that has begun already waits here, and is not theirs.
+        let ends: Vec<_> = subscribers.iter().map(|subscriber| Box::pin(subscriber.log_end())).collect();
+        let mut script = fixture.log.lock();
+        script.head = 4;
+        let mut ends = join_all(ends);
+        assert!((&mut ends).now_or_never().is_none());
+        ends
+    };
+    for end in ends.await {
+        assert_eq!(end.map(|end| (end.head, end.trimmed)), Some((4, 0)));
+    }
+    let reads = fixture.log.lock().reads;
+    assert!(reads < 10, "{reads} reads");
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn every_event_after_the_end_of_the_log_comes_once() {
+    let fixture = Fixture::new();
+    fixture.commit(5);
+    let mut subscriber = fixture.feed.subscribe();
+    let mut at = Cursor::after_batch(subscriber.log_end().await.unwrap().head);
+    assert_eq!(at, Cursor::after_batch(5));
+    // More rows than one read takes.
+    fixture.commit(2 * ROWS + 1);
+    let mut events = 0;
+    while at < Cursor::after_batch(5 + 2 * ROWS + 1) {
+        let (parts, upto) = subscriber.after(at).expect("the ring has them");
+        events += parts.iter().map(|part| part.len() as i64).sum::<i64>();
+        if upto == at {
+            subscriber.moved().await;
+        }
+        at = upto;
+    }
+    assert_eq!(events, 2 * ROWS + 1);
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_read_is_said_at_once() {
+    let fixture = Fixture::new();
+    fixture.log.lock().fails = true;
+    let subscriber = fixture.feed.subscribe();
+    assert!(subscriber.log_end().await.is_none());
+    fixture.log.lock().fails = false;
+    assert_eq!(subscriber.log_end().await.unwrap().head, 0);
+    fixture.stop().await;
+}
