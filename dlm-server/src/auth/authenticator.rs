@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_protocol::TicketPurpose;
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
 
 use super::{Authentication, Policies, Policy, TicketContent, Unauthenticated};
 use crate::clock::wall_time;
@@ -91,19 +93,20 @@ impl Authenticator {
         right_lost: F,
     ) -> impl Future<Output = Revoked> + use<F> {
         let policies = self.policies.subscribe();
-        let ended = self.ended(caller.clone());
-        async move {
-            tokio::select! {
-                () = ended => return Revoked::Credential,
-                () = right_lost => {}
-            }
+        // Each in a place of its own: an async block would have two for each, and there are
+        // thousands of sockets.
+        let ended = Box::pin(self.ended(caller.clone()));
+        select(ended, Box::pin(right_lost)).map(move |first| match first {
+            Either::Left(((), _)) => Revoked::Credential,
             // A principal that was removed has lost its rights as well.
-            let policy = Arc::clone(&policies.borrow());
-            match caller.again(&policy, wall_time()) {
-                Some(_) => Revoked::Right,
-                None => Revoked::Credential,
+            Either::Right(((), _)) => {
+                let policy = Arc::clone(&policies.borrow());
+                match caller.again(&policy, wall_time()) {
+                    Some(_) => Revoked::Right,
+                    None => Revoked::Credential,
+                }
             }
-        }
+        })
     }
 
     /// Waits until a caller has to authenticate again: its credential has expired, or the

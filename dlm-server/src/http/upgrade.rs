@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use dlm_protocol::{EVENTS_PROTOCOL, ProblemCode, SESSION_PROTOCOL};
+use futures_util::FutureExt;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
@@ -35,12 +36,10 @@ impl SocketAccess<'_> {
     /// Completes when the socket has to be closed.
     fn revoked(self, right_lost: impl Future<Output = ()> + Send + 'static) -> Revocation {
         let revoked = self.authenticator.revoked(self.authentication, right_lost);
-        Box::pin(async move {
-            match revoked.await {
-                Revoked::Credential => CloseReason::Unauthenticated,
-                Revoked::Right => CloseReason::Forbidden,
-            }
-        })
+        Box::pin(revoked.map(|revoked| match revoked {
+            Revoked::Credential => CloseReason::Unauthenticated,
+            Revoked::Right => CloseReason::Forbidden,
+        }))
     }
 }
 

@@ -92,7 +92,7 @@ impl From<SubscriptionEnd> for CloseReason {
 /// Closes a socket with the frame of its reason, or with the reply to the close
 /// frame of the peer.
 pub(super) async fn close(
-    mut stream: WebSocketStream<impl AsyncRead + AsyncWrite + Unpin>,
+    stream: &mut WebSocketStream<impl AsyncRead + AsyncWrite + Unpin>,
     reason: CloseReason,
 ) {
     let frame = match (reason, reason.frame()) {

@@ -43,19 +43,22 @@ impl Socket for EventSocket {
         SocketProtocol::Events
     }
 
-    async fn run(self, stream: HyperWebsocketStream, stop: CancellationToken) {
+    async fn run(mut self, stream: HyperWebsocketStream, stop: CancellationToken) {
         // Nothing was read or written yet, so the library has nothing buffered.
         let config = *stream.get_config();
         let stream = FrameStream::new(stream.into_inner());
         let mut stream = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
-        let reason = match self.subscription {
-            Ok(subscription) => serve(&mut stream, subscription, self.renewals, self.revoked, &stop).await,
-            Err(error) => SubscriptionEnd::from(error).into(),
+        let reason = match &mut self.subscription {
+            Ok(subscription) => {
+                serve(&mut stream, subscription, &mut self.renewals, &mut self.revoked, &stop).await
+            }
+            Err(error) => SubscriptionEnd::from(error.clone()).into(),
         };
         if reason == CloseReason::TooSlow {
             self.metrics.subscriber_evicted();
         }
-        close(stream, reason).await;
+        // In memory only from here on.
+        Box::pin(close(&mut stream, reason)).await;
         drop(self.place);
     }
 }
@@ -63,9 +66,9 @@ impl Socket for EventSocket {
 /// Serves a subscriber until its socket has to be closed.
 async fn serve(
     stream: &mut Stream,
-    mut subscription: Subscription,
-    mut renewals: Option<Receiver<RenewalMessage>>,
-    mut revoked: Revocation,
+    subscription: &mut Subscription,
+    renewals: &mut Option<Receiver<RenewalMessage>>,
+    revoked: &mut Revocation,
     stop: &CancellationToken,
 ) -> CloseReason {
     let mut peer = PeerLiveness::new(LIVENESS_TIMEOUT);
@@ -75,7 +78,7 @@ async fn serve(
     tick.reset();
     loop {
         let sent = tokio::select! {
-            reason = &mut revoked => return reason,
+            reason = &mut *revoked => return reason,
             next = subscription.next() => {
                 match next {
                     Ok(SubscriptionItem::Events(batch)) => send_events(stream, batch).await,
@@ -89,7 +92,7 @@ async fn serve(
             }
             // Renewals are live only. A subscriber that still reads stored events
             // gets none.
-            renewed = next_renewal(&mut renewals), if synced => {
+            renewed = next_renewal(renewals), if synced => {
                 if subscription.matches(&renewed.resource) {
                     send(stream, Message::Text(renewed.text)).await
                 } else {
@@ -169,5 +172,20 @@ async fn next_renewal(renewals: &mut Option<Receiver<RenewalMessage>>) -> Renewa
             Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => return std::future::pending().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_task_of_a_subscriber_takes_little_memory() {
+        fn size<A, F>(_: impl FnOnce(A) -> F) -> usize {
+            size_of::<F>()
+        }
+        type Arguments = (EventSocket, HyperWebsocketStream, CancellationToken);
+        let size = size(|(socket, stream, stop): Arguments| socket.run(stream, stop));
+        assert!(size <= 4096, "{size} bytes");
     }
 }

@@ -90,7 +90,8 @@ impl Sockets {
             match upgrade.await {
                 Ok(stream) => {
                     metrics.socket_opened(protocol);
-                    socket.run(stream, stop).await;
+                    // In a place of its own: what waits for the upgrade has no place for it.
+                    Box::pin(socket.run(stream, stop)).await;
                     metrics.socket_closed(protocol);
                 }
                 Err(error) => tracing::debug!(%error, "WebSocket upgrade failed"),

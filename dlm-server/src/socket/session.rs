@@ -83,7 +83,7 @@ impl Socket for SessionSocket {
             id: Uuid::now_v7().to_string().into(),
         };
         let reason = session.serve(&mut stream, ended, self.revoked, &stop).await;
-        close(stream, reason).await;
+        Box::pin(close(&mut stream, reason)).await;
         drop(self.place);
     }
 }
