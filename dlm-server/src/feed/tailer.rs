@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::{Feed, LogEnd, SegmentBuilder};
@@ -17,6 +18,13 @@ const ROWS: i64 = 256;
 const SHARED_POLL: Duration = Duration::from_millis(25);
 /// Poll interval while only this server writes, and wakes the tailer.
 const POLL: Duration = Duration::from_secs(1);
+
+/// For how long events are collected before they are sent, for each subscriber: less than
+/// sending to it takes. What commits meanwhile is sent in the same write.
+const COLLECT_PER_SUBSCRIBER: Duration = Duration::from_micros(2);
+const MAX_COLLECT: Duration = Duration::from_millis(10);
+/// A timer is no more exact than this.
+const MIN_COLLECT: Duration = Duration::from_millis(1);
 
 /// Reads new events of the log into a feed.
 pub(crate) struct LogTailer {
@@ -49,7 +57,7 @@ impl LogTailer {
                 }
             }
             tokio::select! {
-                () = feed.0.wake.notified() => {}
+                () = feed.0.wake.notified() => collect(&feed).await,
                 () = tokio::time::sleep(pause) => {}
                 () = stop.cancelled() => return,
             }
@@ -90,6 +98,17 @@ impl LogTailer {
             sender.send(LogEnd { head, trimmed }).ok();
         }
         Ok(more)
+    }
+}
+
+/// Waits for more events, the longer the more subscribers there are.
+async fn collect(feed: &Feed) {
+    let subscribers = u32::try_from(feed.0.subscribers.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
+    let pause = COLLECT_PER_SUBSCRIBER.saturating_mul(subscribers).min(MAX_COLLECT);
+    if pause >= MIN_COLLECT {
+        tokio::time::sleep(pause).await;
+        // What has woken the tailer meanwhile is in the next read.
+        feed.0.wake.notified().now_or_never();
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dlm_engine::{ClaimKey, Micros};
-use futures_util::FutureExt;
 use futures_util::future::join_all;
 
 use super::*;
