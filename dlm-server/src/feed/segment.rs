@@ -6,6 +6,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dlm_protocol::EventMessage;
+use serde::Serialize;
 
 use crate::log::{Cursor, LogDecoder};
 use crate::store::{LoggedEvent, Name, StoreError};
@@ -140,10 +142,24 @@ impl SegmentBuilder {
         decoder: &LogDecoder,
     ) -> Result<(), StoreError> {
         let Some(wire) = decoder.wire(at, event) else { return Ok(()) };
+        let resource = wire.resource.to_shared();
+        self.add_message(at, resource, &wire).map_err(|error| StoreError::Corrupt(error.to_string()))
+    }
+
+    /// Adds a renewal, which has no place in the log.
+    pub(super) fn add_renewal(&mut self, resource: Name, renewal: &EventMessage) -> serde_json::Result<()> {
+        self.add_message(Cursor::START, resource, renewal)
+    }
+
+    fn add_message(
+        &mut self,
+        at: Cursor,
+        resource: Name,
+        message: &impl Serialize,
+    ) -> serde_json::Result<()> {
         self.text.clear();
-        serde_json::to_writer(&mut self.text, &wire)
-            .map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        self.push(at, wire.resource.to_shared());
+        serde_json::to_writer(&mut self.text, message)?;
+        self.push(at, resource);
         Ok(())
     }
 

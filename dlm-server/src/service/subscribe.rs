@@ -12,7 +12,7 @@ use super::access::View;
 use super::reads::Reads;
 use super::{Error, Service};
 use crate::auth::{Principal, Visibility};
-use crate::feed::{LogEnd, MAX_TAKEN_BYTES, Part, RenewalMessage, SegmentBuilder, Subscriber};
+use crate::feed::{LogEnd, MAX_TAKEN_BYTES, Part, Segment, SegmentBuilder, Subscriber};
 use crate::log::{Cursor, CursorError};
 use crate::store::{LogHead, LogPage};
 
@@ -47,7 +47,8 @@ impl EventFilter {
 pub(crate) struct EventBatch {
     /// Whole frames, some in each.
     pub(crate) frames: Vec<Bytes>,
-    _replay: Option<OwnedSemaphorePermit>,
+    /// The place among those that have stored events in memory.
+    pub(crate) replay: Option<OwnedSemaphorePermit>,
 }
 
 /// What a subscription delivers next.
@@ -145,13 +146,13 @@ impl Subscription {
     }
 
     /// Subscribes to renewals from now on.
-    pub(crate) fn renewals(&self) -> broadcast::Receiver<RenewalMessage> {
+    pub(crate) fn renewals(&self) -> broadcast::Receiver<Arc<Segment>> {
         self.service.0.access.feed(&self.view).subscribe_to_renewals()
     }
 
-    /// Whether an event of a resource is to be delivered.
-    pub(crate) fn matches(&mut self, resource: &str) -> bool {
-        self.filter.matches(resource) && self.view.visibility().sees(resource)
+    /// The frames of the renewals to deliver.
+    pub(crate) fn renewed(&mut self, renewals: &Arc<Segment>) -> Vec<Bytes> {
+        self.frames(&[Part::whole(renewals)])
     }
 
     /// The frames of the events to deliver.
@@ -181,7 +182,7 @@ impl Subscription {
                 // The policy may have changed during the read.
                 let frames = self.frames(&parts);
                 if !frames.is_empty() {
-                    return Ok(SubscriptionItem::Events(EventBatch { frames, _replay: Some(replay) }));
+                    return Ok(SubscriptionItem::Events(EventBatch { frames, replay: Some(replay) }));
                 }
                 continue;
             };
@@ -189,7 +190,7 @@ impl Subscription {
             self.at = upto;
             let frames = self.frames(&parts);
             if !frames.is_empty() {
-                return Ok(SubscriptionItem::Events(EventBatch { frames, _replay: None }));
+                return Ok(SubscriptionItem::Events(EventBatch { frames, replay: None }));
             }
             if !moved {
                 // The feed may not have read yet what was committed before the

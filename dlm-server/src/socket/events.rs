@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::frame_stream::FrameStream;
 use super::{CloseReason, PING_INTERVAL, PeerLiveness, Revocation, SendError, Socket, close, flush, write};
-use crate::feed::RenewalMessage;
+use crate::feed::Segment;
 use crate::metrics::{Metrics, SocketProtocol};
 use crate::service::{Error, EventBatch, SocketPlace, Subscription, SubscriptionEnd, SubscriptionItem};
 
@@ -31,7 +31,7 @@ type Stream = WebSocketStream<FrameStream<TokioIo<Upgraded>>>;
 pub(crate) struct EventSocket {
     /// An error is reported by the close code.
     pub(crate) subscription: Result<Subscription, Error>,
-    pub(crate) renewals: Option<Receiver<RenewalMessage>>,
+    pub(crate) renewals: Option<Receiver<Arc<Segment>>>,
     pub(crate) metrics: Arc<Metrics>,
     /// Free again when the socket is closed.
     pub(crate) place: SocketPlace,
@@ -67,7 +67,7 @@ impl Socket for EventSocket {
 async fn serve(
     stream: &mut Stream,
     subscription: &mut Subscription,
-    renewals: &mut Option<Receiver<RenewalMessage>>,
+    renewals: &mut Option<Receiver<Arc<Segment>>>,
     revoked: &mut Revocation,
     stop: &CancellationToken,
 ) -> CloseReason {
@@ -93,11 +93,8 @@ async fn serve(
             // Renewals are live only. A subscriber that still reads stored events
             // gets none.
             renewed = next_renewal(renewals), if synced => {
-                if subscription.matches(&renewed.resource) {
-                    send(stream, Message::Text(renewed.text)).await
-                } else {
-                    Ok(())
-                }
+                let frames = subscription.renewed(&renewed);
+                send_frames(stream, frames).await
             }
             message = stream.next() => {
                 if let Some(reason) = end(message) {
@@ -147,9 +144,15 @@ fn end(message: Option<Result<Message, WsError>>) -> Option<CloseReason> {
 }
 
 async fn send_events(stream: &mut Stream, batch: EventBatch) -> Result<(), SendError> {
+    // It is kept until they are sent.
+    let EventBatch { frames, replay: _replay } = batch;
+    send_frames(stream, frames).await
+}
+
+async fn send_frames(stream: &mut Stream, frames: Vec<Bytes>) -> Result<(), SendError> {
     // A pong may be on its way.
     flush(stream).await?;
-    stream.get_mut().send(batch.frames);
+    stream.get_mut().send(frames);
     flush(stream).await
 }
 
@@ -164,7 +167,7 @@ fn text(message: &EventMessage) -> Utf8Bytes {
 
 /// Waits for the next renewal; forever without a subscription to renewals. A
 /// subscriber that can't keep up misses some.
-async fn next_renewal(renewals: &mut Option<Receiver<RenewalMessage>>) -> RenewalMessage {
+async fn next_renewal(renewals: &mut Option<Receiver<Arc<Segment>>>) -> Arc<Segment> {
     let Some(receiver) = renewals else { return std::future::pending().await };
     loop {
         match receiver.recv().await {

@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 use crate::anonymous_claims::AnonymousClaims;
 use crate::background::Background;
-use crate::feed::{Feed, LogTailer, broadcast_renewals};
+use crate::feed::{Feed, LogTailer, broadcast_renewals, send_renewals};
 use crate::lease_watchers::LeaseWatchers;
 use crate::log::LogDecoder;
 use crate::membership::Membership;
@@ -94,6 +94,7 @@ pub(crate) fn start(background: &Background, context: TaskContext) -> io::Result
     let shared = context.cluster.is_shared();
     let tailer = LogTailer { reader: feed, decoder: Arc::clone(&context.decoder), shared };
     background.spawn("log-tailer", tailer.run(context.feed.clone(), attempts("log-tailer"), stop()))?;
+    background.spawn("renewals", send_renewals(context.feed.clone(), stop()))?;
     if !shared {
         return background
             .spawn("clock-keeper", clock_keeper::run(writers(), attempts("clock-keeper"), stop()));
@@ -104,7 +105,7 @@ pub(crate) fn start(background: &Background, context: TaskContext) -> io::Result
     let beat = heartbeat::run(membership, claims, cluster(), parked, writers(), tries, stop());
     background.spawn("heartbeat", beat)?;
     background.spawn("positions", log_positions::run(cluster(), attempts("positions"), stop()))?;
-    background.spawn("renewals", broadcast_renewals(context.feed.clone(), cluster(), stop()))?;
+    background.spawn("peer-renewals", broadcast_renewals(context.feed.clone(), cluster(), stop()))?;
     let (announcing, stopped) = (cluster(), stop());
     background.spawn_loop("announcer", move || peer_announcer::run(&*announcing, &stopped))?;
     let (attempts, stop) = (attempts("listener"), stop());
