@@ -43,10 +43,10 @@ test('the overview shows who waits for whom, and a possible deadlock', async ({ 
   await expect(chains).toHaveCount(0)
   await server.wait('schema', 'importer')
   await expect(chains).toContainText(
-    /importer\s+with\s+orders, which waits for migration\s+with\s+schema\s+– 2\s+wait behind/,
+    /importer, holding\s+orders, waits for migration, holding\s+schema\s+– 2\s+wait behind/,
   )
   await server.wait('orders', 'migration')
-  await expect(chains).toContainText(/Possible deadlock: .*which waits for/)
+  await expect(chains).toContainText(/Possible deadlock: .*, waits for/)
   await chains.getByRole('link', { name: 'schema' }).click()
   await expect(page).toHaveURL(/locks\/schema/)
 })
