@@ -59,6 +59,7 @@ impl Socket for EventSocket {
         }
         // In memory only from here on.
         Box::pin(close(&mut stream, reason)).await;
+        drop(stream);
         drop(self.place);
     }
 }

@@ -84,6 +84,7 @@ impl Socket for SessionSocket {
         };
         let reason = session.serve(&mut stream, ended, self.revoked, &stop).await;
         Box::pin(close(&mut stream, reason)).await;
+        drop(stream);
         drop(self.place);
     }
 }
