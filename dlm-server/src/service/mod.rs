@@ -13,7 +13,7 @@
 //! - `audit`: what is recorded of operations
 //! - `reads`: who may read from the store, and when
 //! - `read`: status and lists
-//! - `events`: pages of the event log; `subscribe`: its live end
+//! - `events`: pages of the event log; `subscribe`: its live end; `replay`: what comes before
 //! - `tickets`: what opens one WebSocket each
 //! - `overview`: all locks at a glance; `wait_graph`: who blocks whom; `scopes`: what is computed once
 //!   for all who see the same
@@ -37,6 +37,7 @@ mod overview;
 mod quotas;
 mod read;
 mod reads;
+mod replay;
 mod restore;
 mod scopes;
 mod show;
@@ -50,7 +51,6 @@ use std::sync::Arc;
 
 use dlm_engine::{Context, Limits, Micros, Op, Replicas};
 use dlm_protocol::{AcquireRequest, IdempotencyKey, Lease, ResourceName};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -67,6 +67,7 @@ use access::{Access, OnResource};
 use lease_id::LeaseIds;
 use overview::Overviews;
 use quotas::counted;
+use replay::Replays;
 use tickets::Tickets;
 use wait_graph::WaitGraphs;
 
@@ -109,7 +110,7 @@ struct Inner {
     overviews: Overviews,
     wait_graphs: WaitGraphs,
     /// Permits to hold stored events of a subscription in memory.
-    replays: Arc<Semaphore>,
+    replays: Arc<Replays>,
     limits: Arc<Limits>,
     draining: CancellationToken,
     background: Background,

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use dlm_engine::Limits;
 use dlm_protocol::limits::{AWAY_GRACE_MS, MAX_HOLDERS_SHOWN};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
@@ -15,7 +14,6 @@ use super::lease_id::LeaseIds;
 use super::overview::Overviews;
 use super::quotas::{Quotas, SocketLimits, UsageCounter, count_at_start};
 use super::reads::Reads;
-use super::subscribe::MAX_REPLAYS;
 use super::tickets::Tickets;
 use super::wait_graph::WaitGraphs;
 use super::{Inner, Service, Via};
@@ -196,7 +194,7 @@ impl Service {
             lease_watchers,
             overviews: Overviews::default(),
             wait_graphs: WaitGraphs::default(),
-            replays: Arc::new(Semaphore::new(MAX_REPLAYS)),
+            replays: Arc::default(),
             limits,
             draining: CancellationToken::new(),
             background,

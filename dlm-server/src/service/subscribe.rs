@@ -6,21 +6,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dlm_protocol::ResourceName;
-use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio::sync::broadcast;
 
 use super::access::View;
-use super::reads::Reads;
+use super::replay::{self, Replay, Wanted};
 use super::{Error, Service};
-use crate::auth::{Principal, Visibility};
-use crate::feed::{LogEnd, MAX_TAKEN_BYTES, Part, Segment, SegmentBuilder, Subscriber};
+use crate::auth::Principal;
+use crate::feed::{LogEnd, Part, Segment, Subscriber};
 use crate::log::{Cursor, CursorError};
 use crate::store::{LogHead, LogPage};
 
-/// Log rows (one per batch) per read.
-const ROWS: i64 = 64;
-/// How many subscribers may have stored events in memory at a time. The others wait
-/// for their turn: many may resume at once, and not all of them read fast.
-pub(super) const MAX_REPLAYS: usize = 256;
 /// How long the feed takes to start for its first subscriber.
 const FEED_START: Duration = Duration::from_millis(20);
 
@@ -32,23 +27,22 @@ pub(crate) struct EventFilter {
 }
 
 impl EventFilter {
-    fn is_everything(&self) -> bool {
+    pub(super) fn is_everything(&self) -> bool {
         self.prefix.is_empty() && self.resource.is_none()
     }
 
-    fn matches(&self, resource: &str) -> bool {
+    pub(super) fn matches(&self, resource: &str) -> bool {
         resource.starts_with(&self.prefix)
             && self.resource.as_ref().is_none_or(|only| only.as_str() == resource)
     }
 }
 
-/// Events to deliver. Stored events are in memory only for their subscriber, so
-/// keep it no longer than it takes to send them.
+/// Events to deliver. Stored events are in memory only for those that are sending them, so
+/// keep it no longer than that takes.
 pub(crate) struct EventBatch {
     /// Whole frames, some in each.
     pub(crate) frames: Vec<Bytes>,
-    /// The place among those that have stored events in memory.
-    pub(crate) replay: Option<OwnedSemaphorePermit>,
+    pub(crate) replay: Option<Replay>,
 }
 
 /// What a subscription delivers next.
@@ -94,17 +88,7 @@ pub(crate) struct Subscription {
     reading: Option<Reading>,
 }
 
-type Reading = Pin<Box<dyn Future<Output = Result<StoredEvents, Error>> + Send>>;
-
-/// The next part of the log.
-struct StoredEvents {
-    parts: Vec<Part>,
-    replay: OwnedSemaphorePermit,
-    /// The end of the part.
-    end: Cursor,
-    head: i64,
-    trimmed: i64,
-}
+type Reading = Pin<Box<dyn Future<Output = Result<Replay, Error>> + Send>>;
 
 impl Service {
     /// Subscribes to the events after a cursor, or from now on.
@@ -178,9 +162,9 @@ impl Subscription {
                 if self.live {
                     return Err(SubscriptionEnd::TooSlow);
                 }
-                let (parts, replay) = self.next_stored().await?;
+                let replay = self.next_stored().await?;
                 // The policy may have changed during the read.
-                let frames = self.frames(&parts);
+                let frames = self.frames(&replay.part.events);
                 if !frames.is_empty() {
                     return Ok(SubscriptionItem::Events(EventBatch { frames, replay: Some(replay) }));
                 }
@@ -204,59 +188,28 @@ impl Subscription {
         }
     }
 
-    /// Reads the next stored events and returns those that match. The list may be
-    /// empty before the end of the log.
-    async fn next_stored(&mut self) -> Result<(Vec<Part>, OwnedSemaphorePermit), SubscriptionEnd> {
+    /// Reads the next stored events. There may be none before the end of the log.
+    async fn next_stored(&mut self) -> Result<Replay, SubscriptionEnd> {
         let at = self.at;
         if self.reading.is_none() {
-            let filter = (self.filter.clone(), Arc::clone(self.view.visibility()));
+            let wanted =
+                Wanted { filter: self.filter.clone(), visibility: Arc::clone(self.view.visibility()) };
             let reads = self.service.0.access.reads(&self.view).clone();
-            let reading = read_stored(self.service.clone(), reads, filter, at);
+            let reading = replay::read(self.service.clone(), reads, wanted, at);
             self.reading = Some(Box::pin(self.service.in_task(reading)));
         }
         let Some(reading) = &mut self.reading else { return Err(Error::Internal.into()) };
         let read = reading.await;
         self.reading = None;
-        let StoredEvents { parts, replay, end, head, trimmed } = read?;
-        self.at.check(head, trimmed)?;
-        if end > self.at {
-            self.at = end;
+        let replay = read?;
+        let part = &replay.part;
+        self.at.check(part.head, part.trimmed)?;
+        if part.end > self.at {
+            self.at = part.end;
         } else {
             // Everything stored was read, but the feed has not started yet.
             tokio::time::sleep(FEED_START).await;
         }
-        Ok((parts, replay))
+        Ok(replay)
     }
-}
-
-async fn read_stored(
-    service: Service,
-    reads: Reads,
-    (filter, visibility): (EventFilter, Arc<Visibility>),
-    after: Cursor,
-) -> Result<StoredEvents, Error> {
-    let replay = Arc::clone(&service.0.replays).acquire_owned().await.map_err(|_| Error::Internal)?;
-    let decoder = Arc::clone(&service.0.decoder);
-    let reads = reads.permit_in_turn().await?;
-    let read = reads.read(move |reader| {
-        let LogPage { rows, more, head: LogHead(head), trimmed } = reader.log(after.next_position(), ROWS)?;
-        let mut segments = SegmentBuilder::default();
-        let mut end = None;
-        let all = rows.iter().flat_map(|row| decoder.events(row));
-        let matches = |resource: &str| filter.matches(resource) && visibility.sees(resource);
-        for (at, event) in all.filter(|(at, event)| *at > after && matches(&event.resource)) {
-            segments.add(at, &event, &decoder)?;
-            if segments.bytes() >= MAX_TAKEN_BYTES {
-                end = Some(at);
-                break;
-            }
-        }
-        let end = end.unwrap_or(match rows.last() {
-            Some(row) if more => Cursor::after_batch(row.position),
-            _ => Cursor::after_batch(head),
-        });
-        let parts = segments.finish().iter().map(Part::whole).collect();
-        Ok(StoredEvents { parts, replay, end, head, trimmed })
-    });
-    read.await
 }
