@@ -9,8 +9,8 @@ use super::*;
 use crate::background::Background;
 use crate::metrics::Metrics;
 use crate::store::{
-    ClaimRowKey, ClaimTotals, DueWork, KeyRange, ListQuery, LockCounts, LogRow, Name, Names, ResourcePage,
-    ResourceView, RowEvents,
+    ClaimRowKey, ClaimTotals, Contended, DueWork, KeyRange, ListQuery, LockCounts, LogRow, Name, Names,
+    QueueLimits, ResourcePage, ResourceView, RowEvents,
 };
 
 const LOG: u64 = 7;
@@ -76,6 +76,10 @@ impl Reader for ScriptedLog {
     }
 
     fn lock_counts(&self, _: Micros, _: &Names) -> Result<LockCounts, StoreError> {
+        unavailable()
+    }
+
+    fn contended(&self, _: &Names, _: QueueLimits) -> Result<Contended, StoreError> {
         unavailable()
     }
 
