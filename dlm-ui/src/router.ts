@@ -12,9 +12,14 @@ export const router = createRouter({
     { path: '/', name: 'overview', component: OverviewView, meta: { title: 'Overview' } },
     { path: '/locks', name: 'locks', component: LocksView, meta: { title: 'Locks' } },
     { path: '/locks/:name', name: 'lock', component: LockView, meta: { title: 'Lock' } },
+    // An address that was typed, in which the slashes of a name are not encoded.
+    {
+      path: '/locks/:name(.+/.+)',
+      redirect: ({ params }) => ({ name: 'lock', params: { name: String(params['name']) } }),
+    },
     { path: '/events', name: 'events', component: EventsView, meta: { title: 'Events' } },
     { path: '/playground', name: 'playground', component: PlaygroundView, meta: { title: 'Playground' } },
-    { path: '/:rest(.*)*', name: 'not-found', component: NotFoundView, meta: { title: 'Not found' } },
+    { path: '/:rest(.*)', name: 'not-found', component: NotFoundView, meta: { title: 'Not found' } },
   ],
 })
 

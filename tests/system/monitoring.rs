@@ -119,6 +119,15 @@ async fn ui_pages_are_served_at_the_paths_of_views_only() {
     for path in ["/v1", "/v1/", "/v1/lock/a", "/v1/locks/a/b", "/healthz", "/assets/none.js", "/index.html"] {
         get(&server, path, &[]).await.problem(404, "not-found");
     }
+    // A browser gets a page that says so, and one that corrects the address of a lock.
+    for (path, status) in [("/lokcs", 404), ("/healthz", 404), ("/locks/orders/42", 200)] {
+        let page = get(&server, path, &[("accept", "text/html,*/*;q=0.8")]).await;
+        assert_eq!(
+            (page.status, &page.headers["content-type"]),
+            (status, &"text/html; charset=utf-8".parse().unwrap())
+        );
+    }
+    get(&server, "/v1/lock/a", &[("accept", "text/html")]).await.problem(404, "not-found");
     let api = server.api();
     api.send(Method::POST, "/locks", &[], None).await.problem(405, "method-not-allowed");
     let list: Value = get(&server, "/v1/locks", &[]).await.ok();

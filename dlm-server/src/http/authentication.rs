@@ -23,7 +23,7 @@ pub(super) fn authenticate(
     headers: &HeaderMap,
     caller: &Caller,
 ) -> Result<Authentication, Rejection> {
-    if caller.access == Access::Probes || is_public(found, path) {
+    if caller.access == Access::Probes || is_public(found, path, headers) {
         return Ok(Authentication::anonymous());
     }
     authenticator.authenticate(authorization(headers), caller.certificate.as_deref()).map_err(rejection)
@@ -34,11 +34,11 @@ pub(super) fn authorization(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> 
     headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes)
 }
 
-fn is_public(found: &RouteMatch<'_>, path: &str) -> bool {
+fn is_public(found: &RouteMatch<'_>, path: &str, headers: &HeaderMap) -> bool {
     match found {
         RouteMatch::Route(route, _) => route.is_public(),
         RouteMatch::MethodNotAllowed(_) => false,
-        RouteMatch::NotFound => ui::serves(path),
+        RouteMatch::NotFound => ui::serves(path) || ui::is_address(path, headers),
     }
 }
 

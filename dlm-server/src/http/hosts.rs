@@ -133,7 +133,7 @@ fn is_link_to_page<B>(request: &Request<B>) -> bool {
     let mut modes = request.headers().get_all(FETCH_MODE).iter();
     modes.all(|mode| mode == "navigate")
         && request.headers().contains_key(FETCH_MODE)
-        && ui::is_page(request.uri().path())
+        && (ui::is_page(request.uri().path()) || ui::is_address(request.uri().path(), request.headers()))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
     IF_NONE_MATCH, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Response, StatusCode};
@@ -43,8 +43,25 @@ pub(super) fn handle(method: &Method, path: &str, headers: &HeaderMap) -> Result
     }
     match Files::get(name) {
         Some(found) if name != PAGE => Ok(file(found, name, headers)),
+        _ if is_address(path, headers) => Ok(page_of_unknown_address(path, headers)),
         _ => Err(Rejection::not_found(path)),
     }
+}
+
+/// The UI, which corrects the address of a lock, and else says that there is no such page.
+fn page_of_unknown_address(path: &str, headers: &HeaderMap) -> HttpResponse {
+    let mut response = page(Files::get(PAGE), headers);
+    if !path.starts_with("/locks/") && response.status() == StatusCode::OK {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    }
+    response
+}
+
+/// Whether a browser opens this path as a page. What belongs to the API stays JSON.
+pub(super) fn is_address(path: &str, headers: &HeaderMap) -> bool {
+    let of_api = path == "/v1" || path.starts_with("/v1/");
+    let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    !of_api && !path.starts_with("/assets/") && accepted.any(|accepted| accepted.contains("text/html"))
 }
 
 /// Whether the UI has a view or a file at this path.
@@ -155,6 +172,23 @@ mod tests {
         assert!(NO_UI.contains("npm run build"));
         // The policy forbids inline styles and scripts.
         assert!(!NO_UI.contains("<style") && !NO_UI.contains("<script") && !NO_UI.contains("style="));
+    }
+
+    #[test]
+    fn a_browser_gets_a_page_at_any_address_but_those_of_the_api() {
+        let browser = "text/html,application/xhtml+xml,*/*;q=0.8";
+        for (path, accept, is) in [
+            ("/lokcs", browser, true),
+            ("/locks/orders/42", browser, true),
+            ("/healthz", browser, true),
+            ("/lokcs", "*/*", false),
+            ("/v1/lock/a", browser, false),
+            ("/v1", browser, false),
+            ("/assets/none.js", browser, false),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+            assert_eq!(is_address(path, &headers), is, "{path}");
+        }
     }
 
     #[test]

@@ -108,6 +108,10 @@ async fn every_route_needs_a_token_and_the_role_for_it() {
         server.api().get(path).await.problem(401, "unauthenticated");
         api(&server, "viewer-token").get(path).await.problem(404, "not-found");
     }
+    // A page that was mistyped in a browser is the same for everyone.
+    let browser = [("accept", "text/html")];
+    assert!(server.api().send(Method::GET, "/nothing", &browser, None).await.text.contains("<html"));
+    server.api().send(Method::GET, "/v1/nothing", &browser, None).await.problem(401, "unauthenticated");
     server.api().send(Method::DELETE, "/v1/locks/a", &[], None).await.problem(401, "unauthenticated");
     let head = server.api().send(Method::HEAD, "/v1/locks", &[], None).await;
     assert_eq!((head.status, head.text.as_str()), (401, ""));
