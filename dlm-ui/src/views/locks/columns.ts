@@ -4,6 +4,7 @@ import { h, type VNodeChild } from 'vue'
 import { RouterLink } from 'vue-router'
 import type { Holder, LockStatus } from '../../api/types'
 import ElapsedTime from '../../components/ElapsedTime.vue'
+import ExactText from '../../components/ExactText.vue'
 import Icon from '../../components/Icon.vue'
 import StateBadge from '../../components/StateBadge.vue'
 import TtlBar from '../../components/TtlBar.vue'
@@ -24,7 +25,7 @@ function firstHolder(row: LockStatus, render: (holder: Holder) => VNodeChild): V
 function holderCell(row: LockStatus): VNodeChild {
   return firstHolder(row, ({ owner }) =>
     h('span', { class: owner ? 'clip' : 'clip muted', title: owner }, [
-      ownerName(owner),
+      h(ExactText, { text: ownerName(owner) }),
       row.holder_count > 1 ? h('span', { class: 'muted' }, ` +${count(row.holder_count - 1)}`) : null,
     ]),
   )
@@ -52,7 +53,7 @@ const COLUMNS: Column[] = [
           tabindex: -1,
           title: row.resource,
         },
-        () => row.resource,
+        () => h(ExactText, { text: row.resource }),
       ),
   },
   {
