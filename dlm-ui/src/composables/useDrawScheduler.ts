@@ -1,4 +1,4 @@
-import { onScopeDispose } from 'vue'
+import { nextTick, onScopeDispose } from 'vue'
 
 /** One frame at 60 Hz. */
 const MIN_DELAY_MS = 16
@@ -11,13 +11,15 @@ export function useDrawScheduler(draw: () => void) {
   let lastCostMs = 0
 
   function schedule(): void {
-    timer ??= setTimeout(run, Math.max(MIN_DELAY_MS, lastCostMs * COST_FACTOR))
+    timer ??= setTimeout(() => void run(), Math.max(MIN_DELAY_MS, lastCostMs * COST_FACTOR))
   }
 
-  function run(): void {
+  async function run(): Promise<void> {
     timer = undefined
     const startedAt = performance.now()
     draw()
+    // What is drawn is rendered by then.
+    await nextTick()
     lastCostMs = performance.now() - startedAt
   }
 

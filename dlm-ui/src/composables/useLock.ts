@@ -4,6 +4,7 @@ import { api, retryable, type ApiError } from '../api/client'
 import type { LockEvent, LockStatus, StreamMessage } from '../api/types'
 import { applyRenewal, mergeStatus } from '../state/rows'
 import { useConnection } from '../stores/connection'
+import { useDrawScheduler } from './useDrawScheduler'
 import { useEventStream } from './useEventStream'
 import { useOverdueLeases } from './useOverdueLeases'
 import { useRetry } from './useRetry'
@@ -25,6 +26,8 @@ export function useLock(name: Ref<string>) {
   /** An event arrived during the request in flight, whose response may not include it. */
   let refreshAgain = false
   let disposed = false
+  let undrawn: LockEvent[] = []
+  const scheduler = useDrawScheduler(draw)
 
   const { load } = useRetry((failure: ApiError) => {
     error.value = failure
@@ -41,8 +44,15 @@ export function useLock(name: Ref<string>) {
     },
   })
 
+  /** At many events per second, to draw each batch of them would take all of the time. */
+  function draw(): void {
+    events.value = [...events.value, ...undrawn].slice(-MAX_EVENTS)
+    undrawn = []
+  }
+
   function reload(): void {
     stream.stop()
+    undrawn = []
     void load(async (signal) => {
       const page = await api.newestEvents({ resource: name.value }, MAX_EVENTS, signal)
       const fetched = await api.status(name.value, signal)
@@ -56,7 +66,8 @@ export function useLock(name: Ref<string>) {
   function handleMessages(batch: StreamMessage[]): void {
     const received = batch.filter((message) => message.type === 'event')
     if (received.length > 0) {
-      events.value = [...events.value, ...received].slice(-MAX_EVENTS)
+      undrawn.push(...received)
+      scheduler.schedule()
       if (received.some((event) => event.version > (status.value?.version ?? 0))) scheduleRefresh()
     }
     for (const message of batch) {
