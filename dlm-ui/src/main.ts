@@ -5,5 +5,7 @@ import { router } from './router'
 import './styles/tokens.css'
 import './styles/base.css'
 import './styles/overlays.css'
+import './styles/cards.css'
+import './styles/forced-colors.css'
 
 createApp(App).use(createPinia()).use(router).mount('#app')

@@ -24,9 +24,11 @@ function firstHolder(row: LockStatus, render: (holder: Holder) => VNodeChild): V
 
 function holderCell(row: LockStatus): VNodeChild {
   return firstHolder(row, ({ owner }) =>
-    h('span', { class: owner ? 'clip' : 'clip muted', title: owner }, [
-      h(ExactText, { text: ownerName(owner) }),
-      row.holder_count > 1 ? h('span', { class: 'muted' }, ` +${count(row.holder_count - 1)}`) : null,
+    h('span', { class: 'holder-cell' }, [
+      h('span', { class: owner ? 'clip' : 'clip muted', title: owner }, [
+        h(ExactText, { text: ownerName(owner) }),
+      ]),
+      row.holder_count > 1 ? h('span', { class: 'muted' }, `+${count(row.holder_count - 1)}`) : null,
     ]),
   )
 }
