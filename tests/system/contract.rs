@@ -205,8 +205,12 @@ async fn contract_query_parameter_that_is_not_percent_encoded_is_refused() {
     let api = server.api();
     for (path, parameters) in [
         ("/v1/locks", &["prefix", "state", "limit", "after"][..]),
-        ("/v1/events", &["after", "prefix", "resource", "limit", "newest"]),
+        (
+            "/v1/events",
+            &["after", "prefix", "resource", "limit", "newest", "before", "kind", "owner", "from", "to"],
+        ),
         ("/v1/overview", &["seconds"]),
+        ("/v1/wait-graph", &["limit"]),
     ] {
         for parameter in parameters {
             for value in ["%", "a%2", "%zz", "%FF"] {

@@ -74,7 +74,7 @@ async fn b41_callers_of_a_locked_sqlite_file_are_answered_within_two_seconds() {
             late(900),
             late(1300)
         );
-        for path in ["/v1/locks/held", "/v1/locks", "/v1/events?limit=10", "/v1/overview"] {
+        for path in ["/v1/locks/held", "/v1/locks", "/v1/events?limit=10", "/v1/overview", "/v1/wait-graph"] {
             prompt(&delay, path, http.get(path)).await.ok();
         }
         let status = prompt(&delay, "readiness", http.get("/readyz")).await;

@@ -32,6 +32,7 @@ fn routes() -> Vec<(Method, &'static str, Option<&'static str>, Option<&'static 
         (get.clone(), "/v1/locks", None, None),
         (get.clone(), "/v1/events", None, None),
         (get.clone(), "/v1/overview", None, None),
+        (get.clone(), "/v1/wait-graph", None, None),
         (get.clone(), "/v1/whoami", None, None),
         (get.clone(), "/metrics", None, None),
         (get, "/openapi.json", None, None),

@@ -196,6 +196,7 @@ async fn secrets_are_only_where_they_belong<B: Backend>(is_stored: impl Fn(&B, &
         "/v1/events",
         "/v1/events?newest=true",
         "/v1/overview",
+        "/v1/wait-graph",
         "/v1/whoami",
         "/v1/none",
         "/metrics",

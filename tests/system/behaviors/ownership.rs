@@ -52,6 +52,7 @@ async fn b32_lease_id_appears_only_in_replies_to_its_holder() {
         "/v1/locks?state=all",
         "/v1/events",
         "/v1/overview",
+        "/v1/wait-graph",
         "/metrics",
         "/openapi.json",
     ] {

@@ -93,6 +93,7 @@ pub(super) static VERBS: &[Verb] = &[
         ..row("events", "GET", "/v1/events", Needs::Resource(Role::Observe))
     },
     row("overview", "GET", "/v1/overview", Needs::Sight),
+    row("wait_graph", "GET", "/v1/wait-graph", Needs::Sight),
     // Not a request for a WebSocket.
     Verb { allowed: &[426], ..row("session", "GET", "/v1/session", Needs::Credential) },
     row("whoami", "GET", "/v1/whoami", Needs::Credential),
