@@ -64,3 +64,39 @@ test('the notice of a lost connection moves nothing', async ({ page, server }) =
   await expect(page.getByText('Connection lost')).toBeInViewport()
   expect(await button.boundingBox()).toEqual(before)
 })
+
+test('what is below the holder and the queue of a lock keeps its place', async ({ page, server }) => {
+  const first = await server.lock('job', { owner: 'first' })
+  await open(page, server, '/locks/job')
+  const place = async () => {
+    const below = page.getByRole('heading', { name: 'Use this lock' })
+    return (await below.boundingBox())?.y
+  }
+  const before = await place()
+  await server.release(first)
+  await expect(page.getByText('No holder.')).toBeVisible()
+  expect(await place()).toBe(before)
+  await server.lock('job', { owner: 'second' })
+  for (let number = 0; number < 12; number += 1) await server.wait('job', `waiter-${number}`)
+  await expect(page.getByTestId('waiter')).toHaveCount(12)
+  expect(await place()).toBe(before)
+})
+
+test('the queue is in sight below many holders, of which the list shows the number', async ({
+  page,
+  server,
+}) => {
+  const owner = 'reader-with-a-name-that-does-not-fit-its-column'
+  for (let number = 0; number < 40; number += 1) await server.lock('read', { mode: 'shared', owner })
+  await open(page, server, '/locks')
+  const more = page.getByText('+39')
+  await expect(more).toBeVisible()
+  const [outer, inner] = [
+    await page.locator('[role=gridcell].holder').boundingBox(),
+    await more.boundingBox(),
+  ]
+  expect((inner?.x ?? 0) + (inner?.width ?? 0)).toBeLessThanOrEqual((outer?.x ?? 0) + (outer?.width ?? 0) + 1)
+  await open(page, server, '/locks/read')
+  await expect(page.getByTestId('holder')).toHaveCount(40)
+  await expect(page.getByRole('heading', { name: 'Queue' })).toBeInViewport()
+})

@@ -1,0 +1,40 @@
+import { nextTick, onBeforeUnmount, onMounted, ref, type ShallowRef } from 'vue'
+
+/** `wide` has all columns, `medium` most, `narrow` two lines a row. */
+export type TableLayout = 'wide' | 'medium' | 'narrow'
+
+/** In rem, so that large text has its place. */
+const ROW_REM: Record<TableLayout, number> = { wide: 2.25, medium: 2.25, narrow: 3.75 }
+/** The least widths of the layouts, in rem. */
+const WIDE_REM = 66
+const MEDIUM_REM = 47
+
+/** The layout that the width and the size of the text leave, and the heights that follow, in pixels. */
+export function useTableLayout(
+  scroller: Readonly<ShallowRef<HTMLElement | null>>,
+  head: Readonly<ShallowRef<HTMLElement | null>>,
+  onChange: () => void,
+) {
+  const layout = ref<TableLayout>('wide')
+  const rowHeight = ref(36)
+  const headHeight = ref(0)
+
+  function measure(): void {
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize)
+    const width = (scroller.value?.clientWidth ?? 0) / rem
+    layout.value = width >= WIDE_REM ? 'wide' : width >= MEDIUM_REM ? 'medium' : 'narrow'
+    rowHeight.value = ROW_REM[layout.value] * rem
+    void nextTick(() => {
+      headHeight.value = head.value?.offsetHeight ?? 0
+      onChange()
+    })
+  }
+
+  const resizeObserver = new ResizeObserver(measure)
+  onMounted(() => {
+    measure()
+    if (scroller.value) resizeObserver.observe(scroller.value)
+  })
+  onBeforeUnmount(() => resizeObserver.disconnect())
+  return { layout, rowHeight, headHeight }
+}

@@ -1,0 +1,83 @@
+// Narrow screens, large text, the keyboard and forced colors.
+import { expect, open, test } from './fixtures'
+
+test('a narrow screen shows holder, waiters and the force-release', async ({ page, server }) => {
+  await server.lock('orders/42', { owner: 'api-7' })
+  await server.wait('orders/42', 'api-8')
+  await page.setViewportSize({ width: 360, height: 740 })
+  await open(page, server, '/locks')
+  const row = page.getByRole('grid').getByRole('row').nth(1)
+  await expect(row.locator('.holder')).toBeVisible()
+  await expect(row.locator('.waiters')).toBeVisible()
+  await open(page, server, '/locks/orders%2F42')
+  const button = await page.getByRole('button', { name: 'Force-release…' }).boundingBox()
+  expect((button?.x ?? 0) + (button?.width ?? 999)).toBeLessThanOrEqual(360)
+  const waiter = await page.getByTestId('waiter').boundingBox()
+  expect((waiter?.x ?? 0) + (waiter?.width ?? 999)).toBeLessThanOrEqual(360)
+})
+
+test('rows of the list do not overlap with text of twice the size', async ({ page, server }) => {
+  for (const name of ['a', 'b', 'c']) await server.lock(name, { owner: 'api-7' })
+  await page.addInitScript(() => {
+    document.addEventListener('DOMContentLoaded', () => (document.documentElement.style.fontSize = '200%'))
+  })
+  await open(page, server, '/locks')
+  const rows = page.getByRole('grid').getByRole('row')
+  await expect(rows).toHaveCount(4)
+  for (const row of await rows.all()) {
+    const { fits, lines } = await row.evaluate((element) => ({
+      fits: [...element.children].every((cell) => {
+        const [outer, inner] = [element.getBoundingClientRect(), cell.getBoundingClientRect()]
+        // A column that this layout leaves out.
+        if (inner.height === 0) return true
+        return (
+          inner.top >= outer.top - 1 && inner.bottom <= outer.bottom + 1 && inner.right <= outer.right + 1
+        )
+      }),
+      lines: element.children.length,
+    }))
+    expect(lines).toBeGreaterThan(0)
+    expect(fits, (await row.textContent()) ?? '').toBe(true)
+  }
+})
+
+test('the arrow keys keep the active row in sight', async ({ page, server }) => {
+  for (let number = 10; number < 60; number += 1) await server.lock(`lock/${number}`)
+  await page.setViewportSize({ width: 1360, height: 620 })
+  await open(page, server, '/locks')
+  await expect(page.getByTestId('count')).toHaveText('50 locks')
+  const grid = page.getByRole('grid')
+  await grid.focus()
+  const inSight = () =>
+    grid.evaluate((element) => {
+      const active = document.getElementById(element.getAttribute('aria-activedescendant') ?? '')
+      const head = element.querySelector('.head')
+      if (!active || !head) return false
+      const [row, list] = [active.getBoundingClientRect(), element.getBoundingClientRect()]
+      return row.top >= head.getBoundingClientRect().bottom - 1 && row.bottom <= list.bottom + 1
+    })
+  for (const key of ['ArrowDown', 'ArrowUp']) {
+    for (let step = 0; step < 48; step += 1) {
+      await page.keyboard.press(key)
+      await expect.poll(inSight, `${key} ${step}`).toBe(true)
+    }
+  }
+})
+
+test('forced colors keep what is selected apart from what is not', async ({ page, server }) => {
+  await server.lock('a', { owner: 'api-7' })
+  await page.emulateMedia({ forcedColors: 'active' })
+  await open(page, server, '/locks')
+  const style = (selector: string, property: string) =>
+    page
+      .locator(selector)
+      .first()
+      .evaluate((element, name) => getComputedStyle(element).getPropertyValue(name), property)
+  const background = 'background-color'
+  expect(await style('.choice[data-state=checked]', background)).not.toBe(
+    await style('.choice[data-state=unchecked]', background),
+  )
+  expect(await style('.ttl .fill', background)).not.toBe(await style('.ttl .track', background))
+  const border = 'border-bottom-color'
+  expect(await style('nav a.active', border)).not.toBe(await style('nav a:not(.active)', border))
+})
