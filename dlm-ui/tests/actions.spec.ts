@@ -1,5 +1,5 @@
 // Actions: force-release and the playground.
-import { expect, leaveRows, open, test } from './fixtures'
+import { expect, open, test } from './fixtures'
 
 test('a force-release ends the selected lease and records the reason', async ({ page, server }) => {
   await server.lock('job', { owner: 'dead-host', metadata: { pid: '7' } })
@@ -16,7 +16,6 @@ test('a force-release ends the selected lease and records the reason', async ({ 
   await dialog.getByLabel(/Reason/).fill('host is gone')
   await confirm.click()
   await expect(dialog).toBeHidden()
-  await leaveRows(page)
   await expect(page.getByTestId('holder')).toContainText('next-in-line')
   await expect(page.getByTestId('token')).toHaveText('3')
   await expect(page.getByTestId('event').filter({ hasText: 'force-released' })).toContainText('host is gone')

@@ -45,11 +45,6 @@ export async function open(page: Page, server: TestServer, path: string): Promis
   await expect(page.getByTestId('live')).toHaveText('Live', { timeout: 15_000 })
 }
 
-/** Moves the pointer off the rows on which a dialog has left it: rows under it are held still. */
-export async function leaveRows(page: Page): Promise<void> {
-  await page.mouse.move(0, 0)
-}
-
 /** Starts watching for an element with this text. The returned function resolves to the time when it was rendered. */
 export async function watchFor(page: Page, selector: string, text: RegExp): Promise<() => Promise<number>> {
   const watcher = await page.evaluateHandle(
