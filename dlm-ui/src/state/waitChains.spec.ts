@@ -63,6 +63,11 @@ test('a deadlock comes first, and is where the chains to it end', () => {
   ])
 })
 
+test('nothing is said of how many wait for a deadlock whose locks were not read', () => {
+  const cycle = [lock('a', 'x', 'b', 3), lock('b', 'y', 'a', 3)]
+  expect(findChains(graph([], cycle)).map(({ blocked }) => blocked)).toEqual([null])
+})
+
 test('a lock that is not in the answer ends a chain', () => {
   expect(findChains(graph([lock('a', 'x', 'not in sight')]))).toEqual([])
 })

@@ -13,8 +13,9 @@ export interface WaitChain {
   /** In a deadlock the last one waits for the lock of the first one. */
   kind: 'deadlock' | 'chain'
   links: ChainLink[]
-  /** How many waiters the last lock of a chain blocks; of a deadlock, how many wait for it. */
-  blocked: number
+  /** How many waiters the last lock of a chain blocks; of a deadlock, how many wait for it, or `null` if its locks are
+   * not among those that were read. */
+  blocked: number | null
 }
 
 /** Identifies a chain across updates. */
@@ -31,8 +32,8 @@ export function findChains({ locks, possible_deadlocks }: WaitGraph): WaitChain[
       owner,
       fencingToken: fencing_token,
     }))
-    const blocked = Math.max(...links.map(({ resource }) => known.get(resource)?.blocked ?? 0))
-    return { kind: 'deadlock', links, blocked }
+    const blocked = Math.max(0, ...links.map(({ resource }) => known.get(resource)?.blocked ?? 0))
+    return { kind: 'deadlock', links, blocked: blocked || null }
   })
   const deadlocked = new Set(deadlocks.flatMap(({ links }) => links.map(({ resource }) => resource)))
   const chains = new Map<string, WaitChain>()
@@ -44,7 +45,7 @@ export function findChains({ locks, possible_deadlocks }: WaitGraph): WaitChain[
     if (!longest || links.length > longest.links.length)
       chains.set(root.resource, { kind: 'chain', links, blocked: root.blocked })
   }
-  return [...deadlocks, ...[...chains.values()].sort((a, b) => b.blocked - a.blocked)]
+  return [...deadlocks, ...[...chains.values()].sort((a, b) => (b.blocked ?? 0) - (a.blocked ?? 0))]
 }
 
 /** From a lock to what blocks it, up to a lock whose holders go on or are in a deadlock. */
