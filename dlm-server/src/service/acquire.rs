@@ -9,24 +9,66 @@ use dlm_protocol::{AcquireRequest, EndReason, IdempotencyKey, Lease, Queued, Res
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::access::{OnResource, System};
+use super::access::OnResource;
 use super::{Error, Hold, Outcome, Service, overloaded, unavailable, wire};
 use crate::auth::Principal;
 use crate::clock::since_boot;
 use crate::store::Name;
 use crate::writer::{
-    Admission, Caller, Completion, EnqueueError, Leave, OperationError, OperationResult, RequestId,
+    Admission, Caller, Completion, EnqueueError, Leave, OperationError, OperationResult, ReplyTo, RequestId,
     Unexecuted,
 };
 
 impl Service {
     pub(super) async fn acquire(
         &self,
-        on: OnResource<'_>,
+        on: OnResource,
         key: Option<IdempotencyKey>,
         request: AcquireRequest,
         hold: Hold<'_>,
     ) -> Result<Outcome, Error> {
+        let (reply, mut result) = oneshot::channel();
+        let mut started = self.start_acquire(on, key, &request, ReplyTo::Future(reply))?;
+        let answer = match hold {
+            Hold::Briefly { until } if started.waits => {
+                let held = async {
+                    tokio::select! {
+                        // If it was not executed in this time, the server is overloaded.
+                        () = tokio::time::sleep(Duration::from_millis(MAX_HOLD_MS)) => Unexecuted::Withdraw,
+                        () = self.0.draining.cancelled() => Unexecuted::Execute,
+                        () = until.cancelled() => Unexecuted::Execute,
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    answer = started.answer(&mut result) => answer,
+                    unexecuted = held => {
+                        // The caller can return: the reply will tell it the key. If
+                        // the wait has ended meanwhile, its result is in flight.
+                        if !started.guard.leave(KnowsKey::Yes, unexecuted) {
+                            // There is no writer any more that could answer.
+                            return Err(unavailable("the server is shutting down"));
+                        }
+                        started.guard.on.answer(&mut result, since_boot(), || None).await
+                    }
+                }
+            }
+            Hold::Briefly { .. } | Hold::Throughout => started.answer(&mut result).await,
+        };
+        match started.finish(answer)? {
+            Acquired::Lease(lease) => Ok(Outcome::Lease(lease)),
+            Acquired::StillQueued(claim) => self.still_queued(&started.guard.on, claim).await,
+        }
+    }
+
+    /// Enqueues an acquire.
+    pub(super) fn start_acquire(
+        &self,
+        on: OnResource,
+        key: Option<IdempotencyKey>,
+        request: &AcquireRequest,
+        reply: ReplyTo,
+    ) -> Result<StartedAcquire, Error> {
         let arrived = since_boot();
         on.check_ttl(request.ttl_ms.as_millis())?;
         on.check_wait(request.wait_ms.as_millis())?;
@@ -41,7 +83,7 @@ impl Service {
             Ok(in_flight) => (Admission::Admitted { _in_flight: in_flight }, None),
             // A new key is not known.
             Err(error) if knows_key == KnowsKey::No => return Err(on.quota_refused(error)),
-            Err(error) => (Admission::IfKeyIsKnown, Some(error)),
+            Err(error) => (Admission::IfKeyIsKnown, Some(Box::new(error))),
         };
         let metadata = match request.metadata.is_empty() {
             true => Arc::from("{}"),
@@ -55,66 +97,19 @@ impl Service {
             owner: request.owner.as_str().into(),
             metadata,
         });
-        let (answer, mut answered) = oneshot::channel();
         let id = on.next_request();
-        let op = Op::Acquire { key: claim.clone(), request };
-        let caller = Caller { request: id, reply: answer };
-        // Enqueue last: this future may be dropped right after, and then the
-        // guard has to exist.
+        on.enqueue(
+            Op::Acquire { key: claim.clone(), request },
+            self.1.session,
+            admission,
+            Caller { request: id, reply },
+        )?;
         let tracked = waits || knows_key == KnowsKey::No;
-        let state = if tracked { QueueState::Queued(id) } else { QueueState::Absent };
-        let system = self.0.access.system();
-        let sender = on.principal().name();
-        let mut guard = QueueGuard { system, sender, name: on.name(), key: &claim, knows_key, state };
-        if let Err(error) = on.enqueue(op, self.1.session, admission, caller) {
-            guard.state = QueueState::Absent;
-            return Err(error.into());
-        }
+        let state = if tracked { QueueState::Queued } else { QueueState::Absent };
+        let guard = QueueGuard { on, claim, request: id, knows_key, state };
         // No request sets a later deadline than its own.
         let wait_ends = arrived + Duration::from_millis(wait_ms);
-        let parked_until = || on.is_parked(&claim, id).then_some(wait_ends);
-        let answer = if waits && let Hold::Briefly { until } = hold {
-            let held = async {
-                tokio::select! {
-                    // If it was not executed in this time, the server is overloaded.
-                    () = tokio::time::sleep(Duration::from_millis(MAX_HOLD_MS)) => Unexecuted::Withdraw,
-                    () = self.0.draining.cancelled() => Unexecuted::Execute,
-                    () = until.cancelled() => Unexecuted::Execute,
-                }
-            };
-            tokio::select! {
-                biased;
-                answer = on.answer(&mut answered, arrived, parked_until) => answer,
-                unexecuted = held => {
-                    // The caller can return: the reply will tell it the key. If
-                    // the wait has ended meanwhile, its result is in flight.
-                    if !guard.leave(KnowsKey::Yes, unexecuted) {
-                        // There is no writer any more that could answer.
-                        return Err(unavailable("the server is shutting down"));
-                    }
-                    on.answer(&mut answered, since_boot(), || None).await
-                }
-            }
-        } else {
-            on.answer(&mut answered, arrived, parked_until).await
-        };
-        guard.answered(&answer);
-        let answer = answer?;
-        if matches!(answer.outcome, Err(OperationError::QuotaExceeded)) {
-            return Err(on.quota_refused(exceeded.unwrap_or(Error::Internal)));
-        }
-        if let Ok(Completion::StillQueued(claim)) = answer.outcome {
-            return self.still_queued(&on, claim, key).await;
-        }
-        let held = since_boot().saturating_sub(arrived);
-        match reply(answer.outcome, answer.first_now)? {
-            Reply::Lease(claim) => {
-                let lease = self.lease(on.resource(), &claim, answer.first_now, held)?;
-                self.record_grant(&on, &lease);
-                Ok(Outcome::Lease(Box::new(lease)))
-            }
-            reply => Err(unexpected(&reply)),
-        }
+        Ok(StartedAcquire { service: self.clone(), arrived, waits, wait_ends, exceeded, guard })
     }
 
     /// A live claim as the lease of its holder. `first_now` is the deciding clock
@@ -136,25 +131,21 @@ impl Service {
     /// Removes a waiter whose caller is gone and probably did not receive its
     /// key.
     pub(crate) fn abandon(&self, principal: &Principal, resource: &ResourceName, key: &IdempotencyKey) {
-        let name = resource.to_shared();
-        let key = ClaimKey { principal: Arc::clone(principal.name()), key: key.to_shared() };
-        let guard = QueueGuard {
-            system: self.0.access.system(),
-            sender: principal.name(),
-            name: &name,
-            key: &key,
+        let left = self.0.access.system().leave(Leave {
+            sender: Arc::clone(principal.name()),
+            name: resource.to_shared(),
+            key: ClaimKey { principal: Arc::clone(principal.name()), key: key.to_shared() },
+            request: None,
             knows_key: KnowsKey::Unsure,
-            state: QueueState::Unknown,
-        };
-        drop(guard);
+            unexecuted: Unexecuted::Withdraw,
+        });
+        if left.is_err() {
+            tracing::debug!("{NOT_REMOVED}");
+        }
     }
 
-    async fn still_queued(
-        &self,
-        on: &OnResource<'_>,
-        claim: ClaimKey,
-        key: IdempotencyKey,
-    ) -> Result<Outcome, Error> {
+    async fn still_queued(&self, on: &OnResource, claim: ClaimKey) -> Result<Outcome, Error> {
+        let key = IdempotencyKey::try_from(claim.key.to_string()).map_err(|_| Error::Internal)?;
         let name = Name::clone(on.name());
         let reads = on.reads().permit_to_finish().await?;
         let position = reads.read(move |reader| reader.queue_position(&name, &claim)).await?;
@@ -172,15 +163,80 @@ impl Service {
     }
 }
 
-/// Leaves the queue when the future of an acquire is dropped: its caller hung
-/// up. If the caller does not know the key, a lease that was granted meanwhile
-/// is released: nobody else could release it.
-struct QueueGuard<'a> {
-    system: System<'a>,
-    /// The principal of the request.
-    sender: &'a Arc<str>,
-    name: &'a Name,
-    key: &'a ClaimKey,
+const NOT_REMOVED: &str = "waiter not removed: the writer has stopped";
+
+/// An acquire that was handed to a writer. If it is dropped before it has finished, its caller
+/// has hung up, and it leaves the queue.
+pub(crate) struct StartedAcquire {
+    service: Service,
+    arrived: Duration,
+    /// Whether it waits for the lock.
+    waits: bool,
+    wait_ends: Duration,
+    /// The quota that is used up. The acquire is executed only if its key is known.
+    exceeded: Option<Box<Error>>,
+    guard: QueueGuard,
+}
+
+/// How an acquire finished.
+pub(super) enum Acquired {
+    Lease(Box<Lease>),
+    /// The claim waits on.
+    StillQueued(ClaimKey),
+}
+
+impl StartedAcquire {
+    /// When it was enqueued, since boot.
+    pub(super) fn arrived(&self) -> Duration {
+        self.arrived
+    }
+
+    /// Waits for the result, as long as the writer responds.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: no result is lost.
+    pub(super) async fn answer(
+        &self,
+        result: &mut oneshot::Receiver<OperationResult>,
+    ) -> Result<OperationResult, EnqueueError> {
+        let QueueGuard { on, claim, request, .. } = &self.guard;
+        let parked_until = || on.is_parked(claim, *request).then_some(self.wait_ends);
+        on.answer(result, self.arrived, parked_until).await
+    }
+
+    /// Converts the result.
+    pub(super) fn finish(
+        &mut self,
+        answer: Result<OperationResult, EnqueueError>,
+    ) -> Result<Acquired, Error> {
+        self.guard.answered(&answer);
+        let answer = answer?;
+        let on = &self.guard.on;
+        if matches!(answer.outcome, Err(OperationError::QuotaExceeded)) {
+            return Err(on.quota_refused(self.exceeded.take().map_or(Error::Internal, |error| *error)));
+        }
+        if let Ok(Completion::StillQueued(claim)) = answer.outcome {
+            return Ok(Acquired::StillQueued(claim));
+        }
+        let held = since_boot().saturating_sub(self.arrived);
+        match reply(answer.outcome, answer.first_now)? {
+            Reply::Lease(claim) => {
+                let lease = self.service.lease(on.resource(), &claim, answer.first_now, held)?;
+                self.service.record_grant(on, &lease);
+                Ok(Acquired::Lease(Box::new(lease)))
+            }
+            reply => Err(unexpected(&reply)),
+        }
+    }
+}
+
+/// Leaves the queue when the acquire is dropped: its caller hung up. If the caller does not know
+/// the key, a lease that was granted meanwhile is released: nobody else could release it.
+struct QueueGuard {
+    on: OnResource,
+    claim: ClaimKey,
+    request: RequestId,
     /// Whether the caller knows the key, so that the waiter becomes away instead
     /// of leaving for good, and a lease is kept.
     knows_key: KnowsKey,
@@ -193,19 +249,19 @@ enum QueueState {
     /// The request has neither a waiter nor a lease that its caller does not know.
     Absent,
     /// The request is enqueued, and may be parked.
-    Queued(RequestId),
+    Queued,
     /// The database was unavailable. The claim may be in the queue, but the
     /// request is no longer parked.
     Unknown,
 }
 
-impl QueueGuard<'_> {
+impl QueueGuard {
     fn answered(&mut self, answer: &Result<OperationResult, EnqueueError>) {
         self.state = match (self.state, answer) {
             // The request may still be executed.
             (state, Err(EnqueueError::NoAnswer)) => state,
             (
-                QueueState::Queued(_),
+                QueueState::Queued,
                 Ok(OperationResult { outcome: Err(OperationError::Unavailable(_)), .. }),
             ) => QueueState::Unknown,
             _ => QueueState::Absent,
@@ -216,19 +272,18 @@ impl QueueGuard<'_> {
     fn leave(&self, knows_key: KnowsKey, unexecuted: Unexecuted) -> bool {
         let request = match self.state {
             QueueState::Absent => return true,
-            QueueState::Queued(request) => Some(request),
+            QueueState::Queued => Some(self.request),
             QueueState::Unknown => None,
         };
-        let (sender, name, key) = (Arc::clone(self.sender), Name::clone(self.name), self.key.clone());
-        let left = self.system.leave(Leave { sender, name, key, request, knows_key, unexecuted });
+        let left = self.on.leave(self.claim.clone(), request, knows_key, unexecuted);
         if left.is_err() {
-            tracing::debug!("waiter not removed: the writer has stopped");
+            tracing::debug!("{NOT_REMOVED}");
         }
         left.is_ok()
     }
 }
 
-impl Drop for QueueGuard<'_> {
+impl Drop for QueueGuard {
     fn drop(&mut self) {
         self.leave(self.knows_key, Unexecuted::Withdraw);
     }

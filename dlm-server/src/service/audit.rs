@@ -67,7 +67,7 @@ impl Service {
         &self.0.audit
     }
 
-    pub(super) fn record_grant(&self, on: &OnResource<'_>, lease: &Lease) {
+    pub(super) fn record_grant(&self, on: &OnResource, lease: &Lease) {
         if self.0.audit.has_grants() {
             self.0.audit.record(&Record {
                 principal: Some(on.principal().name()),
@@ -106,7 +106,7 @@ impl Service {
     /// Returns an error if the force-release must not be executed without its record.
     pub(super) async fn record_force_release(
         &self,
-        on: &OnResource<'_>,
+        on: &OnResource,
         request: &ForceReleaseRequest,
     ) -> Result<RecordedForceRelease, Error> {
         let recorded = RecordedForceRelease {

@@ -10,6 +10,7 @@
 //! - `access`: what a principal may do; the only way to the writers and readers
 //! - `acquire`: an acquire and its wait
 //! - `mutate`: the other operations of a writer
+//! - `started`: operations of a session, whose results come later
 //! - `audit`: what is recorded of operations
 //! - `reads`: who may read from the store, and when
 //! - `read`: status and lists
@@ -41,6 +42,7 @@ mod replay;
 mod restore;
 mod scopes;
 mod show;
+mod started;
 mod subscribe;
 mod tickets;
 mod wait_graph;
@@ -80,6 +82,7 @@ pub use operation::{EventsQuery, Operation, Outcome};
 pub(crate) use quotas::SocketPlace;
 pub use restore::{Restored, restore};
 pub use show::{ShowError, Shown, show};
+pub(crate) use started::Started;
 pub(crate) use subscribe::{EventBatch, EventFilter, Subscription, SubscriptionEnd, SubscriptionItem};
 
 /// The lock service over one store. Clones share it.
@@ -99,7 +102,7 @@ struct Via {
 }
 
 struct Inner {
-    access: Access,
+    access: Arc<Access>,
     readiness: ReadinessProbe,
     ids: LeaseIds,
     tickets: Tickets,
@@ -173,7 +176,7 @@ impl Service {
                 Ok(Outcome::Lease(Box::new(lease)))
             }
             Operation::RenewMany { leases } => self.renew_many(principal, role, leases).await,
-            Operation::Release { resource, request } => self.release(&on(resource)?, &request.lease_id).await,
+            Operation::Release { resource, request } => self.release(on(resource)?, &request).await,
             Operation::ForceRelease { resource, request } => {
                 self.force_release(&counted(on(resource)?)?, request).await
             }
@@ -194,7 +197,7 @@ impl Service {
         }
     }
 
-    async fn read_status(&self, on: &OnResource<'_>) -> Result<Outcome, Error> {
+    async fn read_status(&self, on: &OnResource) -> Result<Outcome, Error> {
         self.status(on, &on.reads().permit().await?).await
     }
 

@@ -5,18 +5,19 @@ use std::time::Duration;
 use dlm_engine::{CancelOutcome, Op, Reply};
 use dlm_protocol::{
     Cancelled, Checked, FencingToken, ForceReleaseRequest, ForceReleased, IdempotencyKey, Lease, LeaseId,
-    Released, RenewItem, ResourceName, Ttl,
+    ReleaseRequest, RenewItem, ResourceName, Ttl,
 };
+use tokio::sync::oneshot;
 
 use super::access::OnResource;
 use super::acquire::{reply, unexpected};
 use super::{Error, Outcome, Service, wire};
 use crate::auth::{Principal, Role};
 use crate::clock::since_boot;
-use crate::writer::OperationResult;
+use crate::writer::{OperationResult, ReplyTo};
 
 impl Service {
-    pub(super) async fn cancel(&self, on: &OnResource<'_>, key: &IdempotencyKey) -> Result<Outcome, Error> {
+    pub(super) async fn cancel(&self, on: &OnResource, key: &IdempotencyKey) -> Result<Outcome, Error> {
         let key = on.claim(key);
         match self.execute_op(on, Op::Cancel { key }).await? {
             Reply::Cancelled(outcome) => Ok(Outcome::Cancelled(Cancelled {
@@ -32,7 +33,7 @@ impl Service {
 
     pub(super) async fn renew(
         &self,
-        on: &OnResource<'_>,
+        on: &OnResource,
         id: &LeaseId,
         ttl: Option<Ttl>,
     ) -> Result<Lease, Error> {
@@ -44,7 +45,7 @@ impl Service {
     /// that took.
     fn start_renewal(
         &self,
-        on: &OnResource<'_>,
+        on: &OnResource,
         id: &LeaseId,
         ttl: Option<Ttl>,
     ) -> impl Future<Output = Result<(OperationResult, Duration), Error>> + use<> {
@@ -103,20 +104,15 @@ impl Service {
         Ok(Outcome::Renewed(renewed.collect()))
     }
 
-    pub(super) async fn release(&self, on: &OnResource<'_>, id: &LeaseId) -> Result<Outcome, Error> {
-        let lease = on.lease(&self.0.ids, id)?;
-        let op = Op::Release { key: lease.key, token: lease.token };
-        match self.execute_op(on, op).await.map_err(by_lease)? {
-            Reply::Released(token) => {
-                Ok(Outcome::Released(Released { released: true, fencing_token: FencingToken::new(token) }))
-            }
-            reply => Err(unexpected(&reply)),
-        }
+    pub(super) async fn release(&self, on: OnResource, request: &ReleaseRequest) -> Result<Outcome, Error> {
+        let (reply, mut result) = oneshot::channel();
+        let started = self.start_release(on, request, ReplyTo::Future(reply))?;
+        started.finish(started.answer(&mut result).await)
     }
 
     pub(super) async fn force_release(
         &self,
-        on: &OnResource<'_>,
+        on: &OnResource,
         request: ForceReleaseRequest,
     ) -> Result<Outcome, Error> {
         let recorded = self.record_force_release(on, &request).await?;
@@ -125,7 +121,7 @@ impl Service {
         released
     }
 
-    async fn end_lease(&self, on: &OnResource<'_>, request: ForceReleaseRequest) -> Result<Outcome, Error> {
+    async fn end_lease(&self, on: &OnResource, request: ForceReleaseRequest) -> Result<Outcome, Error> {
         let op = Op::ForceRelease {
             token: request.fencing_token.get(),
             reason: request.reason.as_str().into(),
@@ -143,7 +139,7 @@ impl Service {
         }
     }
 
-    pub(super) async fn check(&self, on: &OnResource<'_>, token: FencingToken) -> Result<Outcome, Error> {
+    pub(super) async fn check(&self, on: &OnResource, token: FencingToken) -> Result<Outcome, Error> {
         match self.execute_op(on, Op::Check { token: token.get() }).await? {
             Reply::Checked { live, current_token } => Ok(Outcome::Checked(Checked {
                 live: live.is_some(),
@@ -154,14 +150,14 @@ impl Service {
         }
     }
 
-    async fn execute_op(&self, on: &OnResource<'_>, op: Op) -> Result<Reply, Error> {
+    async fn execute_op(&self, on: &OnResource, op: Op) -> Result<Reply, Error> {
         let answer = on.execute(op, self.1.session).await?;
         reply(answer.outcome, answer.first_now)
     }
 }
 
 /// The same error for a request that named a lease id.
-fn by_lease(error: Error) -> Error {
+pub(super) fn by_lease(error: Error) -> Error {
     match error {
         Error::LeaseEnded { reason, .. } => Error::LeaseEnded { reason, by_key: false },
         error => error,

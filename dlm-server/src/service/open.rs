@@ -184,7 +184,7 @@ impl Service {
         };
         let secret = secret.as_deref().unwrap_or(&opened.identity.secret);
         let inner = Arc::new(Inner {
-            access: Access::new(policies, writers, Reads::new(opened.reader), feed, quotas),
+            access: Arc::new(Access::new(policies, writers, Reads::new(opened.reader), feed, quotas)),
             readiness,
             ids: LeaseIds::new(secret),
             tickets: Tickets::new(secret),

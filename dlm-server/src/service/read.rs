@@ -19,7 +19,7 @@ use crate::store::{Name, ResourcePage, ResourceView};
 const READ_WITHIN: Duration = Duration::from_secs(5);
 
 impl Service {
-    pub(super) async fn status(&self, on: &OnResource<'_>, reads: &ReadPermit) -> Result<Outcome, Error> {
+    pub(super) async fn status(&self, on: &OnResource, reads: &ReadPermit) -> Result<Outcome, Error> {
         let until = since_boot() + READ_WITHIN;
         while since_boot() < until {
             let name = Name::clone(on.name());

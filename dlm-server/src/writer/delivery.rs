@@ -6,6 +6,7 @@ use dlm_protocol::EndReason;
 use super::batch::{Committed, Task, TaskOutcome};
 use super::job::{Admission, Completion, Execute, OperationError};
 use super::parked::ParkedRequest;
+use super::replies::Outgoing;
 use super::thread::WriterState;
 use crate::store::{Name, PeerMessage, event_kind};
 
@@ -22,6 +23,7 @@ impl WriterState {
         for (index, key) in &committed.inherited {
             tasks[*index].inherit(key);
         }
+        let mut outgoing = Outgoing::default();
         let mut messages = self.publish(&committed.events);
         self.next_check.schedule(committed.follow_up.first_check);
         let me = self.membership.current().local();
@@ -39,12 +41,12 @@ impl WriterState {
                 TaskOutcome::QuotaExceeded => {
                     if let Task::Execute(execute) = task {
                         self.pace.replied();
-                        execute.reply(Err(OperationError::QuotaExceeded), committed.now);
+                        execute.reply(Err(OperationError::QuotaExceeded), committed.now, &mut outgoing);
                     }
                     continue;
                 }
                 TaskOutcome::Executed { result, wakes } => {
-                    self.complete(task, result, committed.now);
+                    self.complete(task, result, committed.now, &mut outgoing);
                     wakes
                 }
             };
@@ -54,7 +56,7 @@ impl WriterState {
                 {
                     messages.push(PeerMessage::WaitEnded { replica, wait });
                 }
-                self.wake(&name, &wake);
+                self.wake(&name, &wake, &mut outgoing);
             }
         }
         if !messages.is_empty() {
@@ -68,13 +70,13 @@ impl WriterState {
         }
     }
 
-    fn complete(&mut self, task: Task, result: Result<Reply, Refusal>, now: Micros) {
+    fn complete(&mut self, task: Task, result: Result<Reply, Refusal>, now: Micros, outgoing: &mut Outgoing) {
         match task {
-            Task::Recheck { name, key, .. } => self.complete_recheck(&name, &key, result),
-            Task::Execute(execute) => self.reply_or_park(execute, result, now),
+            Task::Recheck { name, key, .. } => self.complete_recheck(&name, &key, result, outgoing),
+            Task::Execute(execute) => self.reply_or_park(execute, result, now, outgoing),
             Task::Leave(leave) => {
                 if let Some((key, parked)) = self.parked.take_request(&leave) {
-                    parked.caller.reply(Ok(Completion::StillQueued(key)), parked.first_now);
+                    parked.caller.reply(Ok(Completion::StillQueued(key)), parked.first_now, outgoing);
                 }
             }
             Task::Continue(_) => {}
@@ -106,18 +108,31 @@ impl WriterState {
     }
 
     /// Replies to the requests of a rechecked claim, unless it is still queued.
-    fn complete_recheck(&mut self, name: &Name, key: &ClaimKey, result: Result<Reply, Refusal>) {
+    fn complete_recheck(
+        &mut self,
+        name: &Name,
+        key: &ClaimKey,
+        result: Result<Reply, Refusal>,
+        outgoing: &mut Outgoing,
+    ) {
         let outcome = match result {
             Ok(Reply::Queued) => return,
             Ok(reply) => Ok(reply),
             Err(refusal) => Err(OperationError::Refused(refusal)),
         };
         for parked in self.parked.take(name, key) {
-            parked.caller.reply(outcome.clone().map(Completion::Reply), parked.first_now);
+            let outcome = outcome.clone().map(Completion::Reply);
+            parked.caller.reply(outcome, parked.first_now, outgoing);
         }
     }
 
-    fn reply_or_park(&mut self, execute: Execute, result: Result<Reply, Refusal>, now: Micros) {
+    fn reply_or_park(
+        &mut self,
+        execute: Execute,
+        result: Result<Reply, Refusal>,
+        now: Micros,
+        outgoing: &mut Outgoing,
+    ) {
         let Execute { name, op, caller, .. } = execute;
         if !matches!(result, Ok(Reply::Queued)) {
             self.pace.replied();
@@ -130,20 +145,20 @@ impl WriterState {
                 if let (Reply::Lease(claim), Op::Renew { .. }) = (&reply, &op) {
                     self.feed.renewed(&name, claim);
                 }
-                caller.reply(Ok(Completion::Reply(reply)), now);
+                caller.reply(Ok(Completion::Reply(reply)), now, outgoing);
             }
-            (Err(refusal), _) => caller.reply(Err(OperationError::Refused(refusal)), now),
+            (Err(refusal), _) => caller.reply(Err(OperationError::Refused(refusal)), now, outgoing),
         }
     }
 
-    fn wake(&mut self, name: &Name, wake: &Wake) {
+    fn wake(&mut self, name: &Name, wake: &Wake, outgoing: &mut Outgoing) {
         for parked in self.parked.take(name, &wake.key) {
             self.pace.replied();
             let outcome = match &wake.outcome {
                 WaitOutcome::Granted(claim) => Ok(Completion::Reply(Reply::Lease(claim.clone()))),
                 WaitOutcome::Ended(refusal) => Err(OperationError::Refused(refusal.clone())),
             };
-            parked.caller.reply(outcome, parked.first_now);
+            parked.caller.reply(outcome, parked.first_now, outgoing);
         }
     }
 }

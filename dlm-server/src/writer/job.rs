@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use dlm_engine::{ClaimKey, KnowsKey, Micros, Op, Refusal, Reply};
-use tokio::sync::oneshot;
 
+use super::replies::{Outgoing, ReplyTo};
 use crate::store::{Name, Store};
 use crate::usage::InFlight;
 
@@ -68,9 +68,14 @@ pub(crate) struct Execute {
 impl Execute {
     /// Sends the result. The operation counts for no quota any more when its caller has it:
     /// the next one may come at once.
-    pub(super) fn reply(self, outcome: Result<Completion, OperationError>, first_now: Micros) {
+    pub(super) fn reply(
+        self,
+        outcome: Result<Completion, OperationError>,
+        first_now: Micros,
+        outgoing: &mut Outgoing,
+    ) {
         drop(self.admission);
-        self.caller.reply(outcome, first_now);
+        self.caller.reply(outcome, first_now, outgoing);
     }
 }
 
@@ -118,13 +123,18 @@ pub(crate) enum Unexecuted {
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) request: RequestId,
-    pub(crate) reply: oneshot::Sender<OperationResult>,
+    pub(crate) reply: ReplyTo,
 }
 
 impl Caller {
     /// Sends the result, unless the caller is gone.
-    pub(crate) fn reply(self, outcome: Result<Completion, OperationError>, first_now: Micros) {
-        self.reply.send(OperationResult { outcome, first_now }).ok();
+    pub(super) fn reply(
+        self,
+        outcome: Result<Completion, OperationError>,
+        first_now: Micros,
+        outgoing: &mut Outgoing,
+    ) {
+        outgoing.send(self.reply, OperationResult { outcome, first_now });
     }
 }
 

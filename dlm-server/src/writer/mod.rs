@@ -12,6 +12,7 @@
 //! - `retry`: what happens when a transaction fails
 //! - `recovery`: what a failure leaves to do once the database works again
 //! - `delivery`: replies and wakes after the commit
+//! - `replies`: where results go, and how sessions are notified of theirs
 //! - `parked`: the requests that wait here for a lock
 //! - `open_requests`: which requests remain open, as a batch in progress sees it
 //! - `deferred`: tasks that a batch leaves to a later one
@@ -38,6 +39,7 @@ mod pace;
 mod parked;
 mod progress;
 mod recovery;
+mod replies;
 mod retry;
 #[cfg(test)]
 mod tests;
@@ -76,6 +78,7 @@ pub(crate) use job::{
 };
 pub(crate) use next_check::NextCheck;
 pub(crate) use parked::Parked;
+pub(crate) use replies::{FEW, ReplyTo, ResultSink, SessionReply};
 
 impl From<EnqueueError> for StoreError {
     fn from(error: EnqueueError) -> Self {
@@ -134,7 +137,7 @@ impl Writers {
         session: Option<SessionId>,
     ) -> impl Future<Output = Result<OperationResult, EnqueueError>> + use<> {
         let (reply, mut result) = oneshot::channel();
-        let caller = Caller { request: self.next_request(), reply };
+        let caller = Caller { request: self.next_request(), reply: ReplyTo::Future(reply) };
         let (since, progress) = (since_boot(), Arc::clone(&self.writer(&name).progress));
         let admission = Admission::UNLIMITED;
         let enqueued = self.enqueue(Execute { sender, name, op, session, admission, caller });
@@ -174,7 +177,7 @@ impl Writers {
     pub(crate) async fn probe_all(&self) -> Result<Vec<OperationResult>, EnqueueError> {
         let probe = |writer: &Writer| {
             let (reply, result) = oneshot::channel();
-            let caller = Caller { request: self.next_request(), reply };
+            let caller = Caller { request: self.next_request(), reply: ReplyTo::Future(reply) };
             let (name, op) = (Name::from(""), Op::Sweep { waiters: Vec::new() });
             let admission = Admission::UNLIMITED;
             writer.push(Job::Execute(Execute {

@@ -150,6 +150,7 @@ mod tests {
 
     use super::*;
     use crate::writer::job::Unexecuted;
+    use crate::writer::replies::ReplyTo;
 
     #[test]
     fn a_request_is_found_by_its_own_key_at_the_claim_that_it_inherits() {
@@ -158,7 +159,7 @@ mod tests {
         let request =
             Request { mode: Mode::Exclusive, ttl_ms: 1, wait_ms: 1, owner: "".into(), metadata: "{}".into() };
         let (reply, _answer) = tokio::sync::oneshot::channel();
-        let caller = Caller { request: RequestId(1), reply };
+        let caller = Caller { request: RequestId(1), reply: ReplyTo::Future(reply) };
         parked.park(&name, &inherited, &Arc::new(request), ParkedRequest { caller, first_now: Micros(0) });
         assert!(parked.contains(&name, &own, RequestId(1)));
         assert!(!parked.contains(&name, &ClaimKey::new("p", "job-8"), RequestId(1)));

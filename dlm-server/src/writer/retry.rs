@@ -8,6 +8,7 @@ use dlm_engine::Micros;
 use super::batch::Task;
 use super::claim_lookup::Lookup;
 use super::job::{Leave, OperationError};
+use super::replies::Outgoing;
 use super::thread::WriterState;
 use crate::store::{LockWait, NOT_AVAILABLE, StoreError};
 
@@ -127,12 +128,13 @@ impl WriterState {
         if matches!(error, OperationError::Unavailable(_)) {
             self.database_failed();
         }
+        let mut outgoing = Outgoing::default();
         for task in tasks {
             match task {
-                Task::Execute(execute) => execute.reply(Err(error.clone()), Micros::MAX),
+                Task::Execute(execute) => execute.reply(Err(error.clone()), Micros::MAX, &mut outgoing),
                 Task::Leave(leave) => {
                     if let Some((_, parked)) = self.parked.take_request(&leave) {
-                        parked.caller.reply(Err(error.clone()), parked.first_now);
+                        parked.caller.reply(Err(error.clone()), parked.first_now, &mut outgoing);
                     }
                     let leave = Leave { request: None, ..leave };
                     match error {

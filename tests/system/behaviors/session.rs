@@ -60,6 +60,24 @@ async fn frames_on_one_resource_are_applied_in_order() {
     }
 }
 
+/// The thread that has a result sends it, but must not wait for the peer.
+#[tokio::test]
+async fn peer_that_reads_late_gets_all_replies() {
+    /// More than the socket takes while the peer does not read.
+    const OPERATIONS: u64 = 1000;
+    let server = TestServer::start();
+    let mut session = WebSocket::slow_session(server.url()).await;
+    let metadata = json!({"padding": "x".repeat(4000)});
+    for number in 0..OPERATIONS {
+        session.send("acquire", json!({"resource": format!("a/{number}"), "metadata": metadata})).await;
+        // One after the other: a reply among many is left to the session's task.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    for id in 1..=OPERATIONS {
+        assert_eq!(session.response(id).await["lease"]["fencing_token"], 1);
+    }
+}
+
 #[tokio::test]
 async fn malformed_frame_is_answered_and_the_session_stays_open() {
     let server = TestServer::start();

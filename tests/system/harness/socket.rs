@@ -99,13 +99,22 @@ impl WebSocket {
     /// Opens the event stream with a small receive buffer, so that the server is
     /// soon blocked while the test does not read.
     pub(crate) async fn slow_reader(server: &str, query: &str) -> Self {
+        Self::with_small_buffer(server, &format!("/v1/events{query}"), "dlm.events.v1").await
+    }
+
+    /// Opens a session with a small receive buffer.
+    pub(crate) async fn slow_session(server: &str) -> Self {
+        Self::with_small_buffer(server, "/v1/session", "dlm.session.v1").await
+    }
+
+    async fn with_small_buffer(server: &str, path: &str, protocol: &'static str) -> Self {
         let host = server.trim_start_matches("http://");
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a small buffer");
         let connection = socket.connect(host.parse().expect("an address")).await.expect("the server accepts");
         connection.set_nodelay(true).expect("an option");
-        let request = request(host, &format!("/v1/events{query}"), "dlm.events.v1").expect("a request");
-        Self::over(connection, request, "dlm.events.v1").await.expect("an upgrade")
+        let request = request(host, path, protocol).expect("a request");
+        Self::over(connection, request, protocol).await.expect("an upgrade")
     }
 
     /// Opens a socket over TLS. `protocols` are the subprotocols that it offers, of which

@@ -84,18 +84,19 @@ impl Access {
     }
 
     /// The right of a principal to a role on a resource.
-    pub(super) fn on_resource<'a>(
-        &'a self,
-        principal: &'a Principal,
+    pub(super) fn on_resource(
+        self: &Arc<Self>,
+        principal: &Principal,
         role: Role,
         resource: ResourceName,
-    ) -> Result<OnResource<'a>, Error> {
+    ) -> Result<OnResource, Error> {
         let policy = self.policies.current();
         let rules = policy.rules(principal);
         let rule = rules.and_then(|rules| rules.allowing(role, resource.as_str()));
         let rule = Arc::clone(rule.ok_or(forbidden(role))?);
         let name = resource.to_shared();
-        Ok(OnResource { access: self, principal, resource, name, rule, open: policy.is_open() })
+        let (access, principal) = (Arc::clone(self), principal.clone());
+        Ok(OnResource { access, principal, resource, name, rule, open: policy.is_open() })
     }
 
     /// The right of a principal to see whatever it may observe. That must be something,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_engine::{ClaimKey, Op};
+use dlm_engine::{ClaimKey, KnowsKey, Op};
 use dlm_protocol::{FencingToken, IdempotencyKey, LeaseId, ResourceName};
 use tokio::sync::oneshot;
 
@@ -14,12 +14,14 @@ use crate::service::lease_id::{DecodedLeaseId, LeaseIds};
 use crate::service::reads::Reads;
 use crate::store::Name;
 use crate::usage::InFlight;
-use crate::writer::{Admission, Caller, EnqueueError, Execute, OperationResult, RequestId, SessionId};
+use crate::writer::{
+    Admission, Caller, EnqueueError, Execute, Leave, OperationResult, RequestId, SessionId, Unexecuted,
+};
 
 /// The right of a principal to a role on one resource.
-pub(in crate::service) struct OnResource<'a> {
-    pub(super) access: &'a Access,
-    pub(super) principal: &'a Principal,
+pub(in crate::service) struct OnResource {
+    pub(super) access: Arc<Access>,
+    pub(super) principal: Principal,
     pub(super) resource: ResourceName,
     pub(super) name: Name,
     /// The rule that gives the right.
@@ -28,7 +30,7 @@ pub(in crate::service) struct OnResource<'a> {
     pub(super) open: bool,
 }
 
-impl OnResource<'_> {
+impl OnResource {
     pub(in crate::service) fn resource(&self) -> &ResourceName {
         &self.resource
     }
@@ -38,7 +40,7 @@ impl OnResource<'_> {
     }
 
     pub(in crate::service) fn principal(&self) -> &Principal {
-        self.principal
+        &self.principal
     }
 
     /// The name of the principal; `None` for the anonymous one.
@@ -74,19 +76,19 @@ impl OnResource<'_> {
 
     /// Counts a request.
     pub(in crate::service) fn take_request(&self) -> Result<(), Error> {
-        self.access.quotas.take_request(self.principal, &self.rule)
+        self.access.quotas.take_request(&self.principal, &self.rule)
     }
 
     /// Counts an acquire, and reserves a lease or a place in the queue for it. An error
     /// means that a quota is used up: if the key of the acquire is known, the acquire has
     /// to be executed all the same.
     pub(in crate::service) fn admit_acquire(&self, waits: bool) -> Result<Option<InFlight>, Error> {
-        self.access.quotas.admit_acquire(self.principal, &self.rule, waits)
+        self.access.quotas.admit_acquire(&self.principal, &self.rule, waits)
     }
 
     /// Reports that an operation is refused because of a quota.
     pub(in crate::service) fn quota_refused(&self, error: Error) -> Error {
-        self.access.quotas.refused(self.principal, error)
+        self.access.quotas.refused(&self.principal, error)
     }
 
     /// Enqueues an operation at once; the future waits for its result.
@@ -114,6 +116,18 @@ impl OnResource<'_> {
     ) -> Result<(), EnqueueError> {
         let (sender, name) = (Some(self.sender()), Name::clone(&self.name));
         self.access.writers.enqueue(Execute { sender, name, op, session, admission, caller })
+    }
+
+    /// Reports that a waiter's request is no longer open.
+    pub(in crate::service) fn leave(
+        &self,
+        key: ClaimKey,
+        request: Option<RequestId>,
+        knows_key: KnowsKey,
+        unexecuted: Unexecuted,
+    ) -> Result<(), EnqueueError> {
+        let (sender, name) = (self.sender(), Name::clone(&self.name));
+        self.access.writers.leave(Leave { sender, name, key, request, knows_key, unexecuted })
     }
 
     fn sender(&self) -> Arc<str> {

@@ -149,7 +149,7 @@ impl Service {
 }
 
 /// The right of a principal, of which it makes use with a request.
-pub(super) fn counted(on: OnResource<'_>) -> Result<OnResource<'_>, Error> {
+pub(super) fn counted(on: OnResource) -> Result<OnResource, Error> {
     on.take_request()?;
     Ok(on)
 }

@@ -33,6 +33,7 @@ use std::time::Duration;
 use dlm_engine::{Micros, Op};
 
 use super::job::{EnqueueError, Execute, Job, OperationError};
+use super::replies::Outgoing;
 use crate::clock::since_boot;
 use acquire_lane::AcquireLane;
 use order_tag::OrderTag;
@@ -112,7 +113,7 @@ impl Inbox {
         }
         // Wakes a task, so not under the mutex.
         if let Some(execute) = withdrawn {
-            execute.reply(Err(OperationError::Overloaded), Micros::MAX);
+            execute.reply(Err(OperationError::Overloaded), Micros::MAX, &mut Outgoing::default());
         }
         Ok(())
     }

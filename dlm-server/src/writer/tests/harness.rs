@@ -23,7 +23,7 @@ use crate::writer::job::{
     SessionId, Unexecuted,
 };
 use crate::writer::thread::WriterState;
-use crate::writer::{Dependencies, NextCheck, Parked, Share};
+use crate::writer::{Dependencies, NextCheck, Parked, ReplyTo, Share};
 
 pub(super) type Answer = oneshot::Receiver<OperationResult>;
 
@@ -159,7 +159,7 @@ impl TestWriter {
         self.next_request += 1;
         let (reply, answer) = oneshot::channel();
         let request = RequestId(self.next_request);
-        let caller = Caller { request, reply };
+        let caller = Caller { request, reply: ReplyTo::Future(reply) };
         let session = session.map(SessionId);
         let name = Name::from(name);
         let sender = Some(Arc::clone(&self.sender));

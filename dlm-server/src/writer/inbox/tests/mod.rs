@@ -16,13 +16,14 @@ use crate::store::Name;
 use crate::writer::job::{
     Admission, Caller, Execute, Job, Leave, OperationResult, RequestId, SessionId, Unexecuted,
 };
+use crate::writer::replies::ReplyTo;
 
 pub(super) type Answer = oneshot::Receiver<OperationResult>;
 
 /// What a test enqueues. Its number identifies it.
 pub(super) fn execute(number: u64, name: &str, session: Option<u64>, op: Op) -> (Job, Answer) {
     let (reply, answer) = oneshot::channel();
-    let caller = Caller { request: RequestId(number), reply };
+    let caller = Caller { request: RequestId(number), reply: ReplyTo::Future(reply) };
     let session = session.map(SessionId);
     let (name, admission) = (Name::from(name), Admission::UNLIMITED);
     // Maintenance aside, whoever sends an operation without a key is the anonymous principal.

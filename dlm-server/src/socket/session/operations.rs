@@ -1,0 +1,92 @@
+//! The operations of a session that a writer has.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use dlm_protocol::ResourceName;
+use tokio::sync::oneshot;
+
+use crate::service::Started;
+use crate::socket::quota::{Permit, SessionQuota};
+use crate::writer::OperationResult;
+
+/// An operation that the quota of the session allows.
+pub(super) struct Admitted {
+    /// The id of its frame.
+    pub(super) id: u64,
+    /// Released when its reply is made.
+    pub(super) permit: Permit,
+    /// Its name and its resource, for the audit log; `None` if there is none.
+    pub(super) recorded: Option<(&'static str, Option<ResourceName>)>,
+}
+
+/// An operation that a writer has.
+pub(super) struct InFlight {
+    pub(super) admitted: Admitted,
+    pub(super) started: Started,
+}
+
+/// What becomes of a result.
+pub(super) enum Recipient {
+    /// It is the reply to this operation, whose permit is released.
+    Operation(InFlight),
+    /// A future waits for it.
+    Future(oneshot::Sender<OperationResult>),
+}
+
+/// The operations of a session that a writer has, by number.
+#[derive(Default)]
+pub(super) struct Operations {
+    last_number: u64,
+    pub(super) quota: SessionQuota,
+    in_flight: HashMap<u64, InFlight>,
+    /// Where the results of slow operations go.
+    slow: HashMap<u64, oneshot::Sender<OperationResult>>,
+}
+
+impl Operations {
+    /// The number of a new operation.
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    pub(super) fn insert(&mut self, number: u64, operation: InFlight) {
+        self.in_flight.insert(number, operation);
+    }
+
+    /// Whether some may become slow.
+    pub(super) fn may_become_slow(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
+    /// Who gets a result; nobody if the session has ended.
+    pub(super) fn recipient(&mut self, number: u64) -> Option<Recipient> {
+        if let Some(operation) = self.in_flight.remove(&number) {
+            self.quota.release(operation.admitted.permit);
+            return Some(Recipient::Operation(operation));
+        }
+        self.slow.remove(&number).map(Recipient::Future)
+    }
+
+    /// Takes the operations that were enqueued before this instant, and the receivers of
+    /// their results.
+    pub(super) fn take_slow(
+        &mut self,
+        before: Duration,
+    ) -> Vec<(InFlight, oneshot::Receiver<OperationResult>)> {
+        let slow = self.in_flight.extract_if(|_, operation| operation.started.arrived() < before);
+        let slow = slow.map(|(number, operation)| {
+            let (sender, receiver) = oneshot::channel();
+            self.slow.insert(number, sender);
+            (operation, receiver)
+        });
+        slow.collect()
+    }
+
+    /// Takes all operations. Results that arrive later are nobody's.
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = InFlight> + use<> {
+        self.slow.clear();
+        std::mem::take(&mut self.in_flight).into_values()
+    }
+}
