@@ -19,7 +19,7 @@ const MAX_BYTES: usize = 16 << 20;
 /// A transaction applies this part of the tail. It runs between two batches, while the callers
 /// of the last one process their replies; if it were much longer, all of them would wait for
 /// it. The larger the tail is, the larger are the parts, so that they keep up with any load.
-const SHARE: usize = 32;
+const SHARE: usize = 16;
 /// But so many claims and rows at least: each transaction has a cost of its own.
 const MIN_PART: usize = 32;
 /// And no longer than this, if the disk is slow.

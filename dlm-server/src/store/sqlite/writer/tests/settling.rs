@@ -155,7 +155,7 @@ fn a_part_of_the_tail_is_bounded() {
     std::thread::sleep(Duration::from_millis(60));
     assert_eq!(node.store.settle().unwrap(), Some(Duration::ZERO));
     let first = number(&mut node, "SELECT count(*) FROM claims");
-    assert!((1..=100).contains(&first), "{first}");
+    assert!((1..=200).contains(&first), "{first}, but a 16th is 125");
     assert_eq!(
         number(&mut node, "SELECT count(*) FROM journal"),
         1,
