@@ -18,8 +18,11 @@
 //! There are two exceptions, which execute nothing out of order: a leave can withdraw
 //! its own acquire, and a cancel puts acquires with its key behind itself, where its
 //! tombstone refuses them.
+//!
+//! While the writer keeps up, jobs are not put into the lanes at all; see `arrivals`.
 
 mod acquire_lane;
+mod arrivals;
 mod order_tag;
 #[cfg(test)]
 mod tests;
@@ -36,6 +39,7 @@ use super::job::{EnqueueError, Execute, Job, OperationError};
 use super::replies::Outgoing;
 use crate::clock::since_boot;
 use acquire_lane::AcquireLane;
+use arrivals::Arrivals;
 use order_tag::OrderTag;
 use urgent_lane::UrgentLane;
 
@@ -88,6 +92,8 @@ struct Numbered {
 
 #[derive(Default)]
 struct Lanes {
+    /// What the lanes do not have yet. If there is anything, they are empty.
+    arrivals: Arrivals,
     urgent: UrgentLane,
     acquires: AcquireLane,
     last_number: u64,
@@ -167,13 +173,31 @@ impl Inbox {
 
 impl Lanes {
     fn len(&self) -> usize {
-        self.urgent.len() + self.acquires.len()
+        self.arrivals.len() + self.urgent.len() + self.acquires.len()
     }
 
     /// Returns the acquire that the job withdraws.
     fn push(&mut self, job: Job) -> Result<Option<Execute>, EnqueueError> {
         self.last_number += 1;
-        let number = self.last_number;
+        let numbered = Numbered { number: self.last_number, job };
+        let lanes_are_empty = self.urgent.len() + self.acquires.len() == 0;
+        if lanes_are_empty && self.arrivals.accept(&numbered.job) {
+            self.arrivals.push(numbered);
+            return Ok(None);
+        }
+        self.fill();
+        self.push_to_lanes(numbered)
+    }
+
+    /// Moves what has arrived into the lanes.
+    fn fill(&mut self) {
+        for numbered in std::mem::take(&mut self.arrivals).drain() {
+            // The lanes have room: there are few arrivals, and no leave withdraws any of them.
+            self.push_to_lanes(numbered).ok();
+        }
+    }
+
+    fn push_to_lanes(&mut self, Numbered { number, job }: Numbered) -> Result<Option<Execute>, EnqueueError> {
         match &job {
             Job::Execute(Execute { op: Op::Acquire { .. }, sender, .. })
                 if self.acquires.is_full_for(sender, MAX_ACQUIRES) =>
@@ -212,6 +236,11 @@ impl Lanes {
 
     fn take(&mut self, room: usize, jobs: &mut Vec<Job>) {
         let end = jobs.len() + room;
+        self.arrivals.take_all(room, jobs);
+        self.fill();
+        if self.len() == 0 {
+            return;
+        }
         let share = if self.acquires.is_empty() { 0 } else { room / ACQUIRE_SHARE };
         self.take_urgent(room - share, jobs);
         // The acquires that came before all urgent jobs of their sender that are left.

@@ -327,3 +327,36 @@ fn jobs_with_a_tag_in_common_stay_in_order() {
         }
     }
 }
+
+/// What the writer takes as it has arrived comes in the order in which the lanes would give it out.
+#[test]
+fn arrivals_are_taken_in_the_order_of_the_lanes() {
+    let mut random = Random::from_environment();
+    let mut all_at_once = 0;
+    for _ in 0..rounds(300) {
+        let (inbox, lanes) = (Inbox::default(), Inbox::default());
+        let names = 1 + random.below(20);
+        for number in 1..=random.below(40) {
+            let name = format!("n{}", random.below(names));
+            let (op, session) = match random.below(6) {
+                0..=2 => (acquire(&format!("k{}", random.below(40))), Some(1 + random.below(3))),
+                3 => (renew(&format!("k{}", random.below(40))), None),
+                4 => (renew(&format!("k{}", random.below(40))), Some(1 + random.below(3))),
+                _ => (cancel(&format!("k{}", random.below(40))), None),
+            };
+            inbox.push(execute(number, &name, session, op.clone()).0).unwrap();
+            lanes.push(execute(number, &name, session, op).0).unwrap();
+            lanes.lock().fill();
+            if random.below(8) == 0 {
+                let room = random.pick(&[1, 3, 10, 100]);
+                let arrived = inbox.lock().arrivals.len();
+                assert_eq!(take_numbers(&inbox, room), take_numbers(&lanes, room));
+                all_at_once += u32::from(arrived > 1 && inbox.lock().len() == 0);
+            }
+        }
+        assert_eq!(take_numbers(&inbox, 100), take_numbers(&lanes, 100));
+        assert_eq!(inbox.lock().len(), 0);
+        assert_eq!(lanes.lock().len(), 0);
+    }
+    assert!(all_at_once > 0);
+}
