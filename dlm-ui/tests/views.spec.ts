@@ -233,6 +233,33 @@ test('rare events are found far back in the log, and older ones loaded', async (
   expect(new Set(tokens).size).toBe(300)
 })
 
+test('events are filtered by time, and the link has the instants', async ({ page, server }) => {
+  await server.lock('before')
+  await page.waitForTimeout(2_100)
+  const { events } = await server.newestEvents('before')
+  // The fields have whole seconds.
+  const seconds = events.map(({ at }) => Math.ceil(Date.parse(at) / 1000) + 1)
+  const second = new Date(Math.max(...seconds) * 1000).toISOString().slice(0, 19)
+  await server.lock('after')
+  await open(page, server, '/events')
+  const rows = page.getByTestId('event')
+  await expect(rows).toHaveCount(2)
+  await page.getByLabel('From').fill(second)
+  await page.keyboard.press('Tab')
+  await expect(rows).toHaveCount(1)
+  await expect(rows).toContainText('after')
+  await expect(page).toHaveURL(new RegExp(`from=${encodeURIComponent(second).replaceAll('%3A', '(%3A|:)')}`))
+
+  await open(page, server, `/events?to=${second}Z`)
+  await expect(rows).toHaveCount(1)
+  await expect(rows).toContainText('before')
+  await expect(page.getByLabel('to', { exact: true })).toHaveValue(second)
+  await server.lock('later')
+  await page.getByLabel('to', { exact: true }).fill('')
+  await page.keyboard.press('Tab')
+  await expect(rows).toHaveCount(3)
+})
+
 test('events are filtered by kind and name, and exported as JSON Lines', async ({ page, server }) => {
   await server.release(await server.lock('a'))
   await server.lock('b')

@@ -68,6 +68,10 @@ export interface EventsFilter {
   resource?: string
   kinds?: readonly EventKind[]
   owner?: string
+  /** Only events at this instant or later. */
+  from?: string
+  /** Only events before this instant. */
+  to?: string
   /** Only events before this cursor. */
   before?: string
 }

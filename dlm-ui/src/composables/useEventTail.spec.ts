@@ -19,6 +19,8 @@ async function setup() {
     resource: ref(''),
     kinds: ref<EventKind[]>([]),
     owner: ref(''),
+    from: ref(''),
+    to: ref(''),
     paused: ref(false),
   }
   const scope = inScope(() => useEventTail(options))
@@ -56,7 +58,14 @@ test('the server filters, and older events are loaded from where its search ende
   kinds.value = ['expired', 'force_released']
   owner.value = 'one'
   await settle()
-  const filter = { prefix: '', resource: '', kinds: ['expired', 'force_released'], owner: 'one' }
+  const filter = {
+    prefix: '',
+    resource: '',
+    kinds: ['expired', 'force_released'],
+    owner: 'one',
+    from: '',
+    to: '',
+  }
   expect(newest.mock.lastCall?.[0]).toEqual(filter)
   expect([versions(), searchedFrom.value]).toEqual([[], 't1'])
   stream().emit(event('expired', 9), event('expired', 10, { owner: 'two' }))
@@ -65,6 +74,18 @@ test('the server filters, and older events are loaded from where its search ende
   await loadOlder()
   expect(newest.mock.lastCall?.[0]).toEqual({ ...filter, before: 's1' })
   expect([versions(), start.value, searchedFrom.value]).toEqual([[9, 4, 2], null, null])
+})
+
+test('only events between two instants are asked for and shown', async () => {
+  const { from, to, versions } = await setup()
+  from.value = '2026-01-01T10:00:00.000Z'
+  to.value = '2026-01-01T11:00:00.000Z'
+  await settle()
+  expect(newest.mock.lastCall?.[0]).toMatchObject({ from: from.value, to: to.value })
+  const at = (version: number, time: string) => event('expired', version, { at: `2026-01-01T${time}Z` })
+  stream().emit(at(1, '09:59:59.999999'), at(2, '10:00:00'), at(3, '10:59:59.999'), at(4, '11:00:00'))
+  await settle(200)
+  expect(versions()).toEqual([3, 2])
 })
 
 test('what new events displace can be loaded again', async () => {

@@ -27,10 +27,13 @@ export interface EventTailOptions {
   kinds: Ref<readonly EventKind[]>
   /** The owner whose events to show; empty for all. */
   owner: Ref<string>
+  /** Only events from this instant on, and before the other; empty for no bound. */
+  from: Ref<string>
+  to: Ref<string>
   paused: Ref<boolean>
 }
 
-export function useEventTail({ prefix, resource, kinds, owner, paused }: EventTailOptions) {
+export function useEventTail({ prefix, resource, kinds, owner, from, to, paused }: EventTailOptions) {
   const connection = useConnection()
   /** Newest first. */
   const events = shallowRef<LockEvent[]>([])
@@ -61,7 +64,9 @@ export function useEventTail({ prefix, resource, kinds, owner, paused }: EventTa
   /** The server filters the log, but not the stream. */
   const matches = (event: LockEvent) =>
     (kinds.value.length === 0 || kinds.value.includes(event.kind)) &&
-    (owner.value === '' || event.owner === owner.value)
+    (owner.value === '' || event.owner === owner.value) &&
+    (from.value === '' || Date.parse(event.at) >= Date.parse(from.value)) &&
+    (to.value === '' || Date.parse(event.at) < Date.parse(to.value))
 
   const { load } = useRetry((failure: ApiError) => {
     error.value = failure
@@ -97,7 +102,8 @@ export function useEventTail({ prefix, resource, kinds, owner, paused }: EventTa
   }
 
   function filter(): EventsFilter {
-    return { prefix: prefix.value, resource: resource.value, kinds: kinds.value, owner: owner.value }
+    const names = { prefix: prefix.value, resource: resource.value, owner: owner.value }
+    return { ...names, kinds: kinds.value, from: from.value, to: to.value }
   }
 
   function reachBack(page: EventPage): void {
@@ -110,10 +116,10 @@ export function useEventTail({ prefix, resource, kinds, owner, paused }: EventTa
     if (start.value === null || loadingOlder.value) return
     loadingOlder.value = true
     const before = start.value
-    const from = generation
+    const began = generation
     try {
       const page = await api.newestEvents({ ...filter(), before }, PAGE)
-      if (from !== generation) return
+      if (began !== generation) return
       const older = page.events.reverse()
       maxShown = Math.min(MAX_SHOWN_WITH_OLDER, events.value.length + older.length + MAX_SHOWN)
       // The last event was dropped from the end and the search began with it.
@@ -207,7 +213,7 @@ export function useEventTail({ prefix, resource, kinds, owner, paused }: EventTa
   }
 
   watch(paused, (now) => (now ? pause() : resume()))
-  watch([prefix, resource, () => kinds.value.join(), owner], reload)
+  watch([prefix, resource, () => kinds.value.join(), owner, from, to], reload)
   onScopeDispose(() => {
     clearTimeout(drawTimer)
     clearTimeout(reloadTimer)

@@ -2,7 +2,7 @@ import { flushPromises, mount } from '@vue/test-utils'
 import { expect, test } from 'vitest'
 import { defineComponent, type WritableComputedRef } from 'vue'
 import { createMemoryHistory, createRouter } from 'vue-router'
-import { flag, integer, oneOf, text, useUrlState } from './useUrlState'
+import { flag, instant, integer, oneOf, text, useUrlState } from './useUrlState'
 
 async function setup(path: string) {
   const router = createRouter({
@@ -54,5 +54,7 @@ test('the default is left out, and what is invalid reads as the default', async 
 test('values are parsed strictly', () => {
   expect(['1', '0', 'yes'].map(flag.parse)).toEqual([true, false, false])
   expect(['a', 'c'].map(oneOf(['a', 'b']).parse)).toEqual(['a', null])
+  const instants = ['2026-01-01T10:00:00Z', '2026-01-01', '2026-13-01T10:00:00Z', 'now']
+  expect(instants.map(instant.parse)).toEqual(['2026-01-01T10:00:00.000Z', null, null, null])
   expect(['3', '03', '10', '-1', '1e1', ''].map(integer(1, 9).parse)).toEqual([3, 3, null, null, null, null])
 })

@@ -13,6 +13,15 @@ export const flag: Codec<boolean> = {
   format: (value) => (value ? '1' : '0'),
 }
 
+/** An instant in ISO 8601, as `Date.toISOString` writes it. */
+export const instant: Codec<string> = {
+  parse: (value) => {
+    const ms = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value) ? Date.parse(value) : Number.NaN
+    return Number.isNaN(ms) ? null : new Date(ms).toISOString()
+  },
+  format: (value) => value,
+}
+
 export function oneOf<T extends string>(options: readonly T[]): Codec<T> {
   return {
     parse: (value) => options.find((option) => option === value) ?? null,

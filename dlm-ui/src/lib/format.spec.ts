@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { clockTime, countdown, duration, fullTime, rate } from './format'
+import { clockTime, countdown, duration, fullTime, inputTime, parseInputTime, rate } from './format'
 
 test.each([
   [-5, '0 ms'],
@@ -31,4 +31,12 @@ test('a time of day includes the date unless it is today', () => {
 
 test('rates have one decimal below ten and none above', () => {
   expect([0, 0.3, 9.96, 1234.4].map(rate)).toEqual(['0', '0.3', '10.0', '1,234'])
+})
+
+test.each(['utc', 'local'] as const)('a time entered in a field is the one that it shows in %s', (zone) => {
+  const ms = Date.parse('2026-03-29T00:59:58.900Z')
+  const shown = inputTime(ms, zone)
+  expect(shown).toMatch(/^2026-03-\d\dT\d\d:59:58$/)
+  expect(parseInputTime(shown, zone)).toBe(ms - 900)
+  expect(parseInputTime('', zone)).toBeNull()
 })

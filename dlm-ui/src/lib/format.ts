@@ -48,6 +48,17 @@ export function fullTime(ms: number, zone: Zone): string {
   return `${dateOf(ms, zone)} ${time}.${fraction} local`
 }
 
+/** A timestamp for a `datetime-local` field, to the second. */
+export function inputTime(ms: number, zone: Zone): string {
+  return `${dateOf(ms, zone)}T${timeOf(ms, zone)}`
+}
+
+/** The timestamp in a `datetime-local` field; `null` if it is empty or incomplete. */
+export function parseInputTime(value: string, zone: Zone): number | null {
+  const ms = Date.parse(zone === 'utc' ? `${value}Z` : value)
+  return Number.isNaN(ms) ? null : ms
+}
+
 function dateOf(ms: number, zone: Zone): string {
   // The Swedish locale formats dates as ISO 8601.
   return new Date(ms).toLocaleDateString('sv-SE', zone === 'utc' ? { timeZone: 'UTC' } : {})
