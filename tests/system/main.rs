@@ -57,6 +57,7 @@ mod idle;
 mod load_generator;
 mod memory;
 mod monitoring;
+mod optimistic_batches;
 mod postgres_connections;
 mod postgres_only;
 mod proxies;

@@ -10,7 +10,7 @@ use super::rows::{cancel_code, end_code};
 
 /// A claim to be written.
 pub(super) struct ClaimRecord<'a> {
-    resource: &'a str,
+    pub(super) resource: &'a str,
     pub(super) claim: &'a Claim,
     mode: Mode,
     check_at: Option<Micros>,

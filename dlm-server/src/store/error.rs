@@ -154,7 +154,7 @@ impl StoreError {
     fn from_sqlstate(code: &str, text: String) -> Self {
         match code {
             // serialization_failure, deadlock_detected, lock_not_available.
-            "40001" | "40P01" | LOCK_NOT_AVAILABLE => Self::NotCommitted(NOT_AVAILABLE),
+            "40001" | "40P01" | LOCK_NOT_AVAILABLE | CALL_REFUSED => Self::NotCommitted(NOT_AVAILABLE),
             // query_canceled: `statement_timeout`, or an administrator.
             // read_only_sql_transaction: the primary was demoted; a reconnect may
             // reach its successor.
@@ -172,6 +172,9 @@ impl StoreError {
         }
     }
 }
+
+/// What an optimistic batch assumed does not hold. The migration `optimistic_batches` has it, too.
+const CALL_REFUSED: &str = "DLM02";
 
 /// A lock was not granted within `lock_timeout`.
 pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
@@ -192,7 +195,7 @@ mod tests {
             let error = database_error(&format!("{code}: Verbindung wird abgebrochen"));
             assert!(matches!(error, StoreError::Unavailable(_)), "{code}: {error:?}");
         }
-        for code in ["40001", "40P01", "55P03"] {
+        for code in ["40001", "40P01", "55P03", "DLM02"] {
             let error = database_error(&format!("{code}: Sperre"));
             assert!(matches!(error, StoreError::NotCommitted(_)), "{code}: {error:?}");
         }

@@ -87,6 +87,16 @@ pub(super) fn to_json(events: &[(Name, Event)]) -> Result<String, StoreError> {
     serde_json::to_string(&events).map_err(|error| StoreError::Rejected(error.to_string()))
 }
 
+/// Each event as JSON.
+pub(super) fn to_json_each(events: &[(Name, Event)]) -> Result<Vec<String>, StoreError> {
+    let to_json = |(name, event): &(Name, Event)| serde_json::to_string(&LoggedEvent::new(name, event));
+    events
+        .iter()
+        .map(to_json)
+        .collect::<Result<_, _>>()
+        .map_err(|error| StoreError::Rejected(error.to_string()))
+}
+
 /// The events of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RowEvents {

@@ -8,6 +8,7 @@
 //! - `schema`, `claim_columns`, `rows`: the tables, and the engine's types
 //! - `statement`, `queries`, `views`: the SQL that both databases share
 //! - `event`: events as they are stored
+//! - `optimistic`: batches that are decided before their rows are locked
 //! - `names`: sets of resource names
 //! - `tickets`: what opens one WebSocket
 //! - `read`: what readers see; `cluster`: replicas and their messages
@@ -23,6 +24,7 @@ mod error;
 mod event;
 mod migrations;
 mod names;
+mod optimistic;
 mod postgres;
 mod queries;
 mod read;
@@ -37,13 +39,14 @@ mod views;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_engine::{Claim, ClaimChange, ClaimKey, Event, Micros, Need, ReplicaId, Resource, RowChange};
+use dlm_engine::{Claim, ClaimChange, ClaimKey, Event, Floor, Micros, Need, ReplicaId, Resource, RowChange};
 
 pub(crate) use cluster::{Cluster, Heartbeat, PeerMessage, WaitId};
 pub use error::OpenError;
 pub(crate) use error::{NOT_AVAILABLE, StoreError};
 pub(crate) use event::{LoggedEvent, RowEvents, event_kind};
 pub(crate) use names::Names;
+pub(crate) use optimistic::{Applied, Basis, OptimisticBatch};
 pub use read::ListQuery;
 pub(crate) use read::{
     ClaimCount, ClaimTotals, Contended, DueWork, KeyRange, LockCounts, LogHead, LogPage, LogRow, QueueLimits,
@@ -290,6 +293,34 @@ pub(crate) trait Store: Send {
     /// once the batch has read the clock.
     fn confirms_reads(&self) -> bool {
         false
+    }
+
+    /// An estimate of the deciding clock, for a batch that is to be decided before its rows are
+    /// locked; `None` if that is not possible, or not now.
+    fn estimate_now(&mut self) -> Option<Micros> {
+        None
+    }
+
+    /// The floor of a name that is assumed to have no row.
+    fn assumed_floor(&self, _name: &Name) -> Floor {
+        Floor::default()
+    }
+
+    /// Writes what an optimistic batch has decided, as far as its basis still holds, and commits
+    /// it. `None` if nothing was written, because the estimate of the clock was wrong.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was written, unless it is [`StoreError::CommitOutcomeUnknown`]: then reconnect,
+    /// and see [`Store::resolve_optimistic`].
+    fn commit_optimistic(&mut self, _batch: &OptimisticBatch<'_>) -> Result<Option<Applied>, StoreError> {
+        Ok(None)
+    }
+
+    /// What became of the last optimistic batch, which was decided at this instant and had
+    /// something to write. `None` if it was not applied, and never will be.
+    fn resolve_optimistic(&mut self, _decided_at: Micros) -> Result<Option<Applied>, StoreError> {
+        Ok(None)
     }
 
     fn rollback(&mut self);

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dlm_engine::{
     Blocked, ClaimKey, Context, Effects, Event, Micros, Need, Op, Refusal, Reply, Request, Wake,
@@ -14,7 +15,7 @@ use super::job::{Admission, Execute, Leave};
 use super::open_requests::OpenRequests;
 use super::thread::WriterState;
 use crate::clock::since_boot;
-use crate::store::{BatchWrite, LockWait, Name, StoreError};
+use crate::store::{BatchWrite, LockWait, NOT_AVAILABLE, Name, StoreError};
 use crate::usage::ClaimChange;
 
 /// A job of a batch.
@@ -56,6 +57,8 @@ pub(super) enum TaskOutcome {
     QuotaExceeded,
     /// Another replica has locked the resource.
     LockedElsewhere,
+    /// It was decided on a resource that another replica has changed or locked.
+    Stale,
     /// The batch is full: the task belongs to the next one. Other waits may have
     /// ended before its turn.
     Kept {
@@ -66,7 +69,7 @@ pub(super) enum TaskOutcome {
 impl TaskOutcome {
     /// Whether the reply relies on state that must survive a failover: a caller
     /// that repeats a request is sent what an earlier commit did.
-    fn acknowledges(&self) -> bool {
+    pub(super) fn acknowledges(&self) -> bool {
         let Self::Executed { result, .. } = self else { return false };
         matches!(
             result,
@@ -77,6 +80,7 @@ impl TaskOutcome {
 
 /// The results of a committed batch, to be delivered.
 pub(super) struct Committed {
+    /// The deciding clock after the batch was decided, or then.
     pub(super) now: Micros,
     /// One per task, in order.
     pub(super) outcomes: Vec<TaskOutcome>,
@@ -103,7 +107,8 @@ impl WriterState {
     ) -> Result<Committed, StoreError> {
         let started = since_boot();
         self.store.begin(lock_wait)?;
-        let executed = self.execute(tasks, lookup, lock_wait).and_then(|executed| {
+        let now = self.lock(tasks, lock_wait);
+        let executed = now.and_then(|now| self.execute(tasks, lookup, now)).and_then(|executed| {
             let batch = self.write(&executed, tasks.iter().any(Task::is_probe))?;
             Ok((executed, batch))
         });
@@ -119,6 +124,18 @@ impl WriterState {
         if let Err(error) = self.store.commit() {
             self.resolve_outcome(batch, &error)?;
         }
+        self.finish(&mut committed, batch, started, written);
+        Ok(committed)
+    }
+
+    /// Keeps the changes of a batch that has committed with this number.
+    pub(super) fn finish(
+        &mut self,
+        committed: &mut Committed,
+        batch: Option<i64>,
+        started: Duration,
+        written: Duration,
+    ) {
         let done = since_boot();
         self.pace.committed(done - written);
         committed.usage = batch.map(|batch| (batch, self.cache.usage_changes(self.usage.counts_claims())));
@@ -126,19 +143,23 @@ impl WriterState {
         let is_executed = |outcome: &&TaskOutcome| matches!(outcome, TaskOutcome::Executed { .. });
         let operations = committed.outcomes.iter().filter(is_executed).count();
         self.metrics.batch(operations, (done - started).as_secs_f64(), (done - written).as_secs_f64());
-        Ok(committed)
     }
 
-    fn execute(
-        &mut self,
-        tasks: &[Task],
-        lookup: Lookup,
-        lock_wait: LockWait,
-    ) -> Result<Committed, StoreError> {
+    /// Locks the resources of the tasks and returns the instant to decide by.
+    fn lock(&mut self, tasks: &[Task], lock_wait: LockWait) -> Result<Micros, StoreError> {
         self.cache.lock(tasks.iter().map(Task::name), &mut *self.store, lock_wait)?;
         // After the rows are locked: a renewal that waited for a lock must not
         // revive a lease that expired meanwhile.
-        let now = self.store.now()?;
+        self.store.now()
+    }
+
+    /// Executes all tasks in memory.
+    pub(super) fn execute(
+        &mut self,
+        tasks: &[Task],
+        lookup: Lookup,
+        now: Micros,
+    ) -> Result<Committed, StoreError> {
         let replicas = self.membership.current();
         let limits = Arc::clone(&self.limits);
         let context = Context { now, replicas: &replicas, limits: &limits };
@@ -211,7 +232,7 @@ impl WriterState {
                         looked_up = true;
                         self.look_up_ahead(&tasks[index..])?;
                     }
-                    Err(Blocked::Need(need)) => self.store.provide(name, need, resource)?,
+                    Err(Blocked::Need(need)) => self.provide(name, need)?,
                     Err(Blocked::LimitReached) => break None,
                 }
             };
@@ -257,8 +278,20 @@ impl WriterState {
                     *looked_up = true;
                     self.look_up_ahead(rest)?;
                 }
-                None => self.store.provide(name, Need::Claim(key.clone()), resource)?,
+                None => self.provide(name, Need::Claim(key.clone()))?,
             }
+        }
+    }
+
+    /// Loads what the engine needs. An optimistic batch fails instead: what is stored now may
+    /// not go together with what is in memory.
+    fn provide(&mut self, name: &Name, need: Need) -> Result<(), StoreError> {
+        if self.cache.is_optimistic() {
+            return Err(StoreError::NotCommitted(NOT_AVAILABLE));
+        }
+        match self.cache.resource(name) {
+            Some(resource) => self.store.provide(name, need, resource),
+            None => Err(StoreError::Corrupt("a locked resource is not in memory".into())),
         }
     }
 

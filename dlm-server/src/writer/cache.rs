@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use dlm_engine::{Micros, Phase, Resource, RowChange};
+use dlm_engine::{Floor, Micros, Phase, Resource, RowChange};
 
 use crate::store::{
-    CachedVersion, ClaimCount, LoadedResource, LockResult, LockTarget, LockWait, Name, ResourceWrite, Store,
-    StoreError,
+    Basis, CachedVersion, ClaimCount, LoadedResource, LockResult, LockTarget, LockWait, Name, ResourceWrite,
+    Store, StoreError,
 };
 use crate::usage::ClaimChange;
 
@@ -27,6 +27,30 @@ struct Entry {
     /// Used since it was last considered for eviction.
     used: bool,
     in_eviction_queue: bool,
+}
+
+impl Entry {
+    /// A resource without a row.
+    fn absent(basis: Basis) -> Self {
+        let floor = match basis {
+            Basis::Absent(floor) => floor,
+            Basis::Stored(_) => Floor::default(),
+        };
+        Self {
+            resource: Resource::absent(floor),
+            stored_check_at: None,
+            last_events: 0,
+            has_events: false,
+            revision: 0,
+            locked: false,
+            used: false,
+            in_eviction_queue: false,
+        }
+    }
+
+    fn cached_version(&self) -> CachedVersion {
+        CachedVersion { revision: self.revision, version: self.resource.to_record().version }
+    }
 }
 
 /// What remains to be done after a batch.
@@ -54,14 +78,22 @@ pub(super) struct Cache {
     /// Whether the store belongs to this process.
     single_node: bool,
     entries: HashMap<Name, Entry>,
-    /// The resources that the open batch has locked.
+    /// The resources that the open batch has locked, or assumes to be as they are here.
     locked: Vec<Name>,
+    /// Whether the open batch only assumes that.
+    is_optimistic: bool,
     eviction_queue: VecDeque<Name>,
 }
 
 impl Cache {
     pub(super) fn new(single_node: bool) -> Self {
-        Self { single_node, entries: HashMap::new(), locked: Vec::new(), eviction_queue: VecDeque::new() }
+        Self {
+            single_node,
+            entries: HashMap::new(),
+            locked: Vec::new(),
+            is_optimistic: false,
+            eviction_queue: VecDeque::new(),
+        }
     }
 
     /// Evicts everything.
@@ -80,7 +112,7 @@ impl Cache {
         let names: Vec<&Name> = names.filter(|name| seen.insert(Arc::clone(name))).collect();
         let cached = |name: &Name| {
             let entry = self.entries.get(name)?;
-            Some(CachedVersion { revision: entry.revision, version: entry.resource.to_record().version })
+            Some(entry.cached_version())
         };
         let targets: Vec<_> = names.iter().map(|name| LockTarget { name, cached: cached(name) }).collect();
         let results = store.lock(&targets, lock_wait)?;
@@ -112,6 +144,54 @@ impl Cache {
             }
         }
         Ok(())
+    }
+
+    /// Opens an optimistic batch on these resources. Returns what it is based on; `None` if
+    /// that is not known, and nothing is open then. A resource that is not in memory may be
+    /// assumed to be new, with a floor.
+    pub(super) fn assume<'a>(
+        &mut self,
+        resources: impl Iterator<Item = (&'a Name, Option<Floor>)>,
+    ) -> Option<Vec<(Name, Basis)>> {
+        let mut seen = HashSet::new();
+        let mut bases = Vec::new();
+        for (name, floor) in resources.filter(|(name, _)| seen.insert(Name::clone(name))) {
+            let basis = match self.entries.get(name) {
+                Some(entry) => Basis::Stored(entry.cached_version()),
+                None => Basis::Absent(floor?),
+            };
+            bases.push((Name::clone(name), basis));
+        }
+        for (name, basis) in &bases {
+            let entry = self.entries.entry(Name::clone(name)).or_insert_with(|| Entry::absent(*basis));
+            entry.locked = true;
+            entry.used = true;
+            self.locked.push(Name::clone(name));
+        }
+        self.is_optimistic = true;
+        Some(bases)
+    }
+
+    /// Whether the open batch is optimistic.
+    pub(super) fn is_optimistic(&self) -> bool {
+        self.is_optimistic
+    }
+
+    /// Discards resources of the open batch: what it assumes of them is wrong.
+    pub(super) fn leave_out(&mut self, names: &HashSet<Name>) {
+        self.locked.retain(|name| !names.contains(name));
+        for name in names {
+            self.entries.remove(name);
+        }
+    }
+
+    /// The resources of the open batch that still have no row and get none.
+    pub(super) fn not_created(&self) -> HashSet<Name> {
+        let is_created = |entry: &Entry| matches!(entry.resource.row_change(), RowChange::Write { .. });
+        let not_created = |name: &&Name| {
+            self.entries.get(*name).is_some_and(|entry| entry.stored_check_at.is_none() && !is_created(entry))
+        };
+        self.locked.iter().filter(not_created).cloned().collect()
     }
 
     /// Whether the open batch has locked this resource.
@@ -185,6 +265,7 @@ impl Cache {
     pub(super) fn committed(&mut self, batch: Option<i64>) -> FollowUp {
         let mut first = Micros::MAX;
         let mut unfinished = Vec::new();
+        self.is_optimistic = false;
         for name in std::mem::take(&mut self.locked) {
             let Some(entry) = self.entries.get_mut(&name) else { continue };
             entry.locked = false;
@@ -219,6 +300,7 @@ impl Cache {
 
     /// Discards the resources of the open batch, which has failed.
     pub(super) fn failed(&mut self) {
+        self.is_optimistic = false;
         for name in std::mem::take(&mut self.locked) {
             self.entries.remove(&name);
         }

@@ -6,14 +6,14 @@
 
 use std::collections::HashSet;
 
-use dlm_engine::{ClaimKey, Op};
+use dlm_engine::{ClaimKey, Op, Phase};
 
 use super::batch::Task;
 use super::cache::Cache;
 use super::inherited::{anonymous_key, named_key};
 use super::job::{Admission, Execute};
 use super::thread::WriterState;
-use crate::store::{Name, StoreError};
+use crate::store::{NOT_AVAILABLE, Name, StoreError};
 
 /// When a batch looks claims up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,13 @@ impl WriterState {
         if keys.is_empty() {
             return Ok(());
         }
+        let is_optimistic = self.cache.is_optimistic();
         for ((name, key), claim) in keys.iter().zip(self.store.claims(&keys)?) {
+            // It waits behind those in memory, or is from after the state that is: only a row that is
+            // locked tells which.
+            if is_optimistic && claim.as_ref().is_some_and(|claim| !matches!(claim.phase, Phase::Ended(_))) {
+                return Err(StoreError::NotCommitted(NOT_AVAILABLE));
+            }
             if let Some(resource) = self.cache.resource(name) {
                 resource.provide_claim(ClaimKey::clone(key), claim);
             }

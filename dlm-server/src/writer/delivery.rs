@@ -13,8 +13,9 @@ use crate::store::{Name, PeerMessage, event_kind};
 impl WriterState {
     /// Sends the replies, wakes and messages of a batch. It goes through the
     /// tasks in order: a request that was queued is parked before a later task
-    /// of the batch wakes it.
-    pub(super) fn deliver(&mut self, mut tasks: Vec<Task>, committed: Committed) {
+    /// of the batch wakes it. Returns the tasks that are left to a batch that locks.
+    pub(super) fn deliver(&mut self, mut tasks: Vec<Task>, committed: Committed) -> Vec<Task> {
+        let mut stale = Vec::new();
         self.database_works();
         if let Some((batch, changes)) = &committed.usage {
             self.usage.record(self.store.marker(), *batch, changes);
@@ -32,6 +33,10 @@ impl WriterState {
             let wakes = match outcome {
                 TaskOutcome::LockedElsewhere => {
                     self.deferred.push(task);
+                    continue;
+                }
+                TaskOutcome::Stale => {
+                    stale.push(task);
                     continue;
                 }
                 TaskOutcome::Kept { wakes } => {
@@ -68,6 +73,7 @@ impl WriterState {
                 self.kept.push(Task::Continue(name));
             }
         }
+        stale
     }
 
     fn complete(&mut self, task: Task, result: Result<Reply, Refusal>, now: Micros, outgoing: &mut Outgoing) {

@@ -9,6 +9,7 @@
 //! - `inbox`: the jobs that wait for a writer, urgent ones first
 //! - `thread`: the loop of a writer's thread
 //! - `batch`: one transaction, from its tasks to its commit
+//! - `optimistic`: a batch that is decided before its rows are locked, and needs one call
 //! - `retry`: what happens when a transaction fails
 //! - `recovery`: what a failure leaves to do once the database works again
 //! - `delivery`: replies and wakes after the commit
@@ -35,6 +36,7 @@ mod inherited;
 mod job;
 mod next_check;
 mod open_requests;
+mod optimistic;
 mod pace;
 mod parked;
 mod progress;

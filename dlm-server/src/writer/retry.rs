@@ -23,17 +23,37 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 1 } else
 impl WriterState {
     /// Runs a batch to its end: all of its tasks receive a reply, are parked or
     /// are deferred.
-    pub(super) fn run(&mut self, tasks: Vec<Task>, lock_wait: LockWait) {
+    pub(super) fn run(&mut self, mut tasks: Vec<Task>, lock_wait: LockWait) {
         if tasks.is_empty() {
             return;
         }
         self.progress.begin_step();
         let mut lookup = Lookup::OnDemand;
+        if lock_wait == LockWait::Skip {
+            match self.attempt_optimistic(&tasks) {
+                Ok(Some(committed)) => {
+                    tasks = self.deliver(tasks, committed);
+                    if tasks.is_empty() {
+                        return;
+                    }
+                    self.progress.begin_step();
+                }
+                Ok(None) => {}
+                Err(StoreError::KeyExists) => lookup = Lookup::First,
+                Err(error) => {
+                    tracing::error!(%error, operations = tasks.len(), "batch failed");
+                    return self.fail(tasks, &OperationError::Unavailable(error.for_callers()));
+                }
+            }
+        }
         let mut reconnected = false;
         let mut why = NOT_AVAILABLE;
         for _ in 0..MAX_ATTEMPTS {
             match self.attempt(&tasks, lookup, lock_wait) {
-                Ok(committed) => return self.deliver(tasks, committed),
+                Ok(committed) => {
+                    self.deliver(tasks, committed);
+                    return;
+                }
                 // A key in the batch was used before, or another replica was
                 // faster with a new name. The next attempt looks all keys up first.
                 Err(StoreError::KeyExists) => {}
@@ -95,7 +115,9 @@ impl WriterState {
                 result = attempt(self);
             }
             match result {
-                Ok(committed) => self.deliver(task, committed),
+                Ok(committed) => {
+                    self.deliver(task, committed);
+                }
                 Err(StoreError::ForeignWriter) => return self.foreign_writer(),
                 Err(error) => {
                     tracing::error!(%error, "operation failed");

@@ -287,6 +287,10 @@ impl OpenTransaction {
     pub(crate) fn commit(mut self) {
         self.0.batch_execute("COMMIT").unwrap();
     }
+
+    pub(crate) fn roll_back(mut self) {
+        self.0.batch_execute("ROLLBACK").unwrap();
+    }
 }
 
 /// A cluster for one test, which may stop it.

@@ -1,4 +1,4 @@
-//! TCP proxies in front of a Postgres: one breaks connections at a COMMIT, one
+//! TCP proxies in front of a Postgres: one breaks connections at a commit, one
 //! switches to another cluster.
 
 use std::io::{Read, Write};
@@ -15,19 +15,40 @@ const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
 /// and then refers to it as prepared.
 const WRITER_STATEMENT: &[u8] = b"INSERT INTO batch_events";
 
-/// Where the next COMMIT of a writer fails.
+/// The call that writes and commits an optimistic batch.
+const CALL: &[u8] = b"FROM commit_batch_1(";
+
+/// Where the next commit of a writer fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum CommitFault {
     /// Nowhere: it passes.
     None = 0,
-    /// The COMMIT is delivered, the response is lost.
+    /// It is delivered, the response is lost.
     AfterDelivery = 1,
-    /// The COMMIT is not delivered.
+    /// It is not delivered.
     BeforeDelivery = 2,
+    /// The same, but only at the call of an optimistic batch.
+    AfterDeliveryOfCall = 3,
+    BeforeDeliveryOfCall = 4,
 }
 
-/// Breaks the connection of a writer at its next COMMIT, on demand.
+impl CommitFault {
+    /// The fault of this commit: a call, or a COMMIT. It is armed no more then.
+    fn take(armed: &AtomicU8, is_call: bool) -> Self {
+        let fault = match armed.load(Ordering::SeqCst) {
+            1 => Self::AfterDelivery,
+            2 => Self::BeforeDelivery,
+            3 if is_call => Self::AfterDelivery,
+            4 if is_call => Self::BeforeDelivery,
+            _ => return Self::None,
+        };
+        armed.store(Self::None as u8, Ordering::SeqCst);
+        fault
+    }
+}
+
+/// Breaks the connection of a writer at its next commit, on demand: at a COMMIT or at a call.
 pub(crate) struct CommitFaultProxy {
     pub(crate) port: u16,
     next: Arc<AtomicU8>,
@@ -72,18 +93,20 @@ fn forward(from: &TcpStream, to: &TcpStream, fault: Option<Arc<AtomicU8>>) {
     std::thread::spawn(move || {
         let mut buffer = [0; 64 * 1024];
         let mut is_writer = false;
+        let mut call: Option<Vec<u8>> = None;
         while let Ok(read @ 1..) = from.read(&mut buffer) {
             let data = &buffer[..read];
-            is_writer |= data.windows(WRITER_STATEMENT.len()).any(|window| window == WRITER_STATEMENT);
+            is_writer |= contains(data, WRITER_STATEMENT);
+            let calls = call.as_deref().is_some_and(|call| contains(data, call));
+            call = call.or_else(|| prepared_call(data));
             if let Some(fault) = fault.as_deref()
-                && is_writer
-                && data.ends_with(COMMIT)
+                && (is_writer && data.ends_with(COMMIT) || calls)
             {
-                let fault = fault.swap(CommitFault::None as u8, Ordering::SeqCst);
-                if fault == CommitFault::BeforeDelivery as u8 {
+                let fault = CommitFault::take(fault, calls);
+                if fault == CommitFault::BeforeDelivery {
                     break;
                 }
-                if fault == CommitFault::AfterDelivery as u8 {
+                if fault == CommitFault::AfterDelivery {
                     to.write_all(data).ok();
                     // The server never sees the response, but Postgres gets the
                     // time to commit.
@@ -99,6 +122,20 @@ fn forward(from: &TcpStream, to: &TcpStream, fault: Option<Arc<AtomicU8>>) {
         from.shutdown(Shutdown::Both).ok();
         to.shutdown(Shutdown::Both).ok();
     });
+}
+
+fn contains(data: &[u8], part: &[u8]) -> bool {
+    data.windows(part.len()).any(|window| window == part)
+}
+
+/// How a connection that has just prepared the call will refer to it.
+fn prepared_call(data: &[u8]) -> Option<Vec<u8>> {
+    if !contains(data, CALL) {
+        return None;
+    }
+    // P, four bytes of length, the name.
+    let name = data.get(5..)?.split(|byte| *byte == 0).next()?;
+    Some([b"\0", name, b"\0"].concat())
 }
 
 /// A fixed address whose target cluster can change, as a load balancer or a

@@ -223,7 +223,7 @@ pub(crate) fn command(database_url: &str, listen: &str) -> Command {
     raise_file_limit();
     let mut command = Command::new(binary("dlm-server"));
     command
-        .args(["--writers", "2", "--listen", listen, "--database-url", database_url])
+        .args(["--listen", listen, "--database-url", database_url])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

@@ -23,6 +23,7 @@ statements! {
     ReadFloors -> (Text, Bool, BigInt, BigInt) = "SELECT asked.name, resources.name IS NOT NULL, \
         coalesce(floors.token, 0), coalesce(floors.version, 0) FROM unnest(?, ?) AS asked (name, bucket) \
         LEFT JOIN resources ON resources.name = asked.name LEFT JOIN floors ON floors.bucket = asked.bucket";
+    ReadAllFloors -> (BigInt, BigInt, BigInt) = "SELECT bucket, token, version FROM floors";
     /// A separate statement, after the locks: an operation that waited for a
     /// lock must not be judged by the time at which it started to wait. It also
     /// ends the short lock timeout of batches that wait for resources.
@@ -43,10 +44,6 @@ statements! {
         GROUP BY bucket ORDER BY bucket \
         ON CONFLICT (bucket) DO UPDATE SET token = greatest(floors.token, excluded.token), \
         version = greatest(floors.version, excluded.version)";
-    AddMarker -> () = "INSERT INTO writers (id, replica, batch, at) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING";
-    TouchMarker -> () = "UPDATE writers SET at = at WHERE id = ?";
-    /// Waits for a transaction whose COMMIT is still in progress.
-    ReadMarker -> BigInt = "SELECT batch FROM writers WHERE id = ? FOR UPDATE";
     DeleteKeys -> () = "DELETE FROM claims WHERE (key, resource, principal) > (?, ?, ?) \
         AND (key, resource, principal) <= (?, ?, ?) AND ended_at < ?";
 }
@@ -111,7 +108,7 @@ fn write_batch() -> String {
         logged AS (INSERT INTO batch_events (batch, at, count, events) \
             SELECT number, at, count, events FROM batch WHERE count > 0), \
         waiting AS (INSERT INTO unplaced (batch) SELECT number FROM batch WHERE count > 0), \
-        marked AS (UPDATE writers SET batch = batch.number, at = batch.at FROM batch WHERE writers.id = ? \
+        marked AS (UPDATE writers SET batch = batch.number, at = batch.at, left_out = NULL FROM batch WHERE writers.id = ? \
             RETURNING 1) \
         SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM touched), (SELECT count(*) FROM inserted), \
         (SELECT count(*) FROM updated), (SELECT count(*) FROM marked)",

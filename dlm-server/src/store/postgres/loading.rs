@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use dlm_engine::{Claim, ClaimKey, Floor, Resource};
 use dlm_pq::PqConnection;
 
-use super::batch_sql::{LoadClaims, LockSkipping, LockWaiting, ReadFloors};
+use super::batch_sql::{LoadClaims, LockSkipping, LockWaiting, ReadAllFloors, ReadFloors};
 use super::bulk::{self, Param};
 use crate::store::error::LOCK_NOT_AVAILABLE;
 use crate::store::rows::{ClaimRow, ResourceRow, claims_in_order};
@@ -31,6 +31,13 @@ pub(super) fn claims(
 
 /// The floors of names without a row.
 pub(super) type Floors = HashMap<Name, Floor>;
+
+/// All floors, by bucket.
+pub(super) fn all_floors(connection: &mut PqConnection) -> Result<HashMap<i64, Floor>, StoreError> {
+    let rows: Vec<(i64, i64, i64)> = bulk::load::<ReadAllFloors, _>(connection, Vec::new())?;
+    let floor = |token: i64, version: i64| Floor { token: token as u64, version: version as u64 };
+    Ok(rows.into_iter().map(|(bucket, token, version)| (bucket, floor(token, version))).collect())
+}
 
 /// A resource's revision and row.
 type Row = (i64, ResourceRow);

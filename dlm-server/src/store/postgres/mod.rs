@@ -3,18 +3,24 @@
 //! - `connection`: how connections are set up, and how they reconnect
 //! - `bulk`: statements over many rows at once
 //! - `writer`: the connection of a writer; `loading`: how it locks and loads
-//!   resources; `batch_sql`, `columns`: its statements and their parameters
+//!   resources; `batch_sql`, `columns`: its statements and their parameters;
+//!   `marker`: its marker row
+//! - `optimistic`: the call that writes a batch without a transaction around it;
+//!   `clock_estimate`: what such a batch is decided by
 //! - `reader`: a pool of connections for reads
 //! - `log`: how batches get their positions in the event log
 //! - `cluster`: the replicas; `peer_wire`: the messages between them
 
 mod batch_sql;
 mod bulk;
+mod clock_estimate;
 mod cluster;
 mod columns;
 mod connection;
 mod loading;
 mod log;
+mod marker;
+mod optimistic;
 mod peer_wire;
 mod reader;
 mod writer;

@@ -5,7 +5,10 @@
 //! with one more for new resources: a round trip costs more than the work. Rows
 //! are always inserted in the order of their names, so that no two batches wait
 //! for each other.
+//!
+//! An optimistic batch needs no more than one call (`optimistic`).
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use diesel::connection::{Connection, SimpleConnection};
@@ -14,23 +17,23 @@ use dlm_engine::{Claim, ClaimKey, Floor, Micros, Need, ReplicaId, Resource};
 use dlm_pq::PqConnection;
 
 use super::batch_sql::{
-    AddMarker, ClockAndNumber, DeleteKeys, DeleteResources, INSERTED, InsertResources, RaiseFloors,
-    ReadMarker, TouchMarker, UPDATED, WriteBatch,
+    ClockAndNumber, DeleteKeys, DeleteResources, INSERTED, InsertResources, RaiseFloors, UPDATED, WriteBatch,
 };
 use super::bulk::{self, Param};
+use super::clock_estimate::ClockEstimate;
 use super::columns::{NewRow, Rows, claim_params, resource_params};
 use super::connection::{CommitDurability, ConnectOptions, REPLY_TIMEOUT};
 use super::loading::{self, Floors};
+use super::marker::{self, AddMarker, Marker};
+use super::optimistic::{self, CommitBatch, MAX_LAG};
 use super::{log, now};
 use crate::clock::since_boot;
-use crate::store::error::{LOCK_NOT_AVAILABLE, NOT_AVAILABLE};
+use crate::store::error::NOT_AVAILABLE;
+use crate::store::optimistic::{Applied, OptimisticBatch};
 use crate::store::{
     BatchWrite, ClaimRowKey, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket, Store,
     StoreError, event, floor_bucket, tickets, views,
 };
-
-/// How long to wait for the outcome of a commit.
-const OUTCOME_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long to wait for a COMMIT. It hangs while no synchronous standby
 /// confirms; its outcome is then unknown.
@@ -54,6 +57,15 @@ pub(super) struct PostgresStore {
     number: i64,
     /// The floors that the open transaction has read.
     floors: Floors,
+    /// The floors that were read last, by bucket.
+    known_floors: HashMap<i64, Floor>,
+    /// The number in the marker row; `None` while it is not known.
+    marked: Option<i64>,
+    /// The number that the open transaction writes to the marker row.
+    marks: Option<i64>,
+    /// The number that the last call of an optimistic batch expected in the marker row.
+    expected_mark: Option<i64>,
+    clock: ClockEstimate,
     /// Whether commits wait for a synchronous standby.
     replicated: bool,
 }
@@ -66,14 +78,30 @@ impl PostgresStore {
     ) -> Result<Self, StoreError> {
         let connection = options.connect(CommitDurability::Durable)?;
         let id = replica.0.wrapping_mul(MAX_WRITERS as i64).wrapping_add(number as i64);
-        let mut store =
-            Self { options, connection, replica, id, number: 0, floors: Floors::new(), replicated: false };
-        store.add_marker()?;
+        let mut store = Self {
+            options,
+            connection,
+            replica,
+            id,
+            number: 0,
+            floors: Floors::new(),
+            known_floors: HashMap::new(),
+            marked: None,
+            marks: None,
+            expected_mark: None,
+            clock: ClockEstimate::default(),
+            replicated: false,
+        };
+        store.prepare()?;
         Ok(store)
     }
 
-    fn add_marker(&mut self) -> Result<(), StoreError> {
+    /// Prepares the database and this store for a new connection.
+    fn prepare(&mut self) -> Result<(), StoreError> {
         bulk::run::<AddMarker>(&mut self.connection, vec![self.id.into(), self.replica.0.into()])?;
+        self.known_floors = loading::all_floors(&mut self.connection)?;
+        self.clock.reset();
+        self.marked = None;
         Ok(())
     }
 
@@ -111,17 +139,32 @@ impl PostgresStore {
         Err(StoreError::CommitOutcomeUnknown)
     }
 
-    /// Makes sure that what this connection can read is on the standby, too. A
-    /// commit is visible as soon as the wait for the standby ends, also when it
+    /// Reads the marker row, and makes sure that what this connection can read is on the
+    /// standby, too. A commit is visible as soon as the wait for the standby ends, also when it
     /// was canceled; but the standby receives commits in order, so it has all of
     /// them once it confirms a later one.
-    fn confirm(&mut self) -> Result<(), StoreError> {
+    fn take_marker(&mut self) -> Result<Option<Marker>, StoreError> {
         self.connection.take_notices();
         self.connection.set_deadline(Some(COMMIT_TIMEOUT));
-        let touched = bulk::run::<TouchMarker>(&mut self.connection, vec![self.id.into()]);
+        let taken = marker::take(&mut self.connection, self.id);
         self.connection.set_deadline(Some(REPLY_TIMEOUT));
-        touched?;
-        self.require_replicated()
+        let taken = taken?;
+        self.require_replicated()?;
+        self.marked = taken.as_ref().map(|marker| marker.number);
+        Ok(taken)
+    }
+}
+
+/// Whether a call was refused as a whole, or never sent. After any other error its outcome is
+/// unknown: a backend that was ended may have committed before.
+fn was_refused(error: &DieselError) -> bool {
+    // admin_shutdown, crash_shutdown, cannot_connect_now, idle_session_timeout.
+    let was_ended = dlm_pq::sqlstate(error).is_some_and(|code| code.starts_with("57P"));
+    match error {
+        DieselError::DatabaseError(kind, _) => {
+            !was_ended && !matches!(kind, DatabaseErrorKind::ClosedConnection)
+        }
+        error => matches!(error, DieselError::SerializationError(_) | DieselError::QueryBuilderError(_)),
     }
 }
 
@@ -136,6 +179,7 @@ fn or_exists<T>(inserted: QueryResult<T>) -> Result<T, StoreError> {
 impl Store for PostgresStore {
     fn begin(&mut self, lock_wait: LockWait) -> Result<(), StoreError> {
         self.floors.clear();
+        self.marks = None;
         Ok(self.connection.batch_execute(match lock_wait {
             LockWait::Skip => "BEGIN",
             LockWait::Wait => BEGIN_WAITING,
@@ -148,6 +192,8 @@ impl Store for PostgresStore {
         lock_wait: LockWait,
     ) -> Result<Vec<LockResult>, StoreError> {
         if let Some(results) = loading::lock(&mut self.connection, targets, lock_wait, &mut self.floors)? {
+            let floors = self.floors.iter().map(|(name, floor)| (floor_bucket(name), *floor));
+            self.known_floors.extend(floors);
             return Ok(results);
         }
         self.rollback();
@@ -165,6 +211,7 @@ impl Store for PostgresStore {
         let &[(now, number, replicated, _)] = &rows[..] else {
             return Err(StoreError::Corrupt("the clock query returned no row".into()));
         };
+        self.clock.observe(Micros(now), since_boot());
         self.number = number;
         self.replicated = replicated;
         Ok(Micros(now))
@@ -205,6 +252,7 @@ impl Store for PostgresStore {
             [(changed, touched, inserted, updated, 1)]
                 if (changed as usize, touched as usize, inserted as usize, updated as usize) == expected =>
             {
+                self.marks = Some(self.number);
                 Ok(self.number)
             }
             // This replica was declared dead so long ago that its rows were deleted.
@@ -219,8 +267,11 @@ impl Store for PostgresStore {
         self.connection.set_deadline(Some(COMMIT_TIMEOUT));
         let committed = self.connection.batch_execute("COMMIT");
         self.connection.set_deadline(Some(REPLY_TIMEOUT));
+        let marked = self.marks.take().or(self.marked.take());
         committed?;
-        self.require_replicated()
+        self.require_replicated()?;
+        self.marked = marked;
+        Ok(())
     }
 
     fn confirms_reads(&self) -> bool {
@@ -236,24 +287,71 @@ impl Store for PostgresStore {
 
     fn reconnect(&mut self) -> Result<(), StoreError> {
         self.connection = self.options.connect(CommitDurability::Durable)?;
-        self.add_marker()
+        self.prepare()
     }
 
     fn last_batch(&mut self) -> Result<i64, StoreError> {
-        let deadline = since_boot() + OUTCOME_TIMEOUT;
-        loop {
-            let read: QueryResult<Vec<i64>> =
-                bulk::load::<ReadMarker, _>(&mut self.connection, vec![self.id.into()]);
-            match read {
-                Ok(rows) => {
-                    self.confirm()?;
-                    return Ok(rows.first().copied().unwrap_or(0));
-                }
-                Err(error)
-                    if dlm_pq::sqlstate(&error) == Some(LOCK_NOT_AVAILABLE) && since_boot() < deadline => {}
-                Err(error) => return Err(error.into()),
+        Ok(self.take_marker()?.map_or(0, |marker| marker.batch))
+    }
+
+    fn estimate_now(&mut self) -> Option<Micros> {
+        self.marked.and(self.clock.at(since_boot()))
+    }
+
+    fn assumed_floor(&self, name: &Name) -> Floor {
+        self.known_floors.get(&floor_bucket(name)).copied().unwrap_or_default()
+    }
+
+    fn commit_optimistic(&mut self, batch: &OptimisticBatch<'_>) -> Result<Option<Applied>, StoreError> {
+        let (rows, events) = (Rows::of(batch.writes), event::to_json_each(batch.events)?);
+        let Some(expected) = self.marked.take() else { return Ok(None) };
+        self.expected_mark = Some(expected);
+        let params = optimistic::params(batch, &rows, &events, self.id, expected);
+        self.connection.take_notices();
+        self.connection.set_deadline(Some(COMMIT_TIMEOUT));
+        let replied: QueryResult<Vec<optimistic::Reply>> =
+            bulk::load::<CommitBatch, _>(&mut self.connection, params);
+        self.connection.set_deadline(Some(REPLY_TIMEOUT));
+        let reply = match replied.map(|replies| replies.into_iter().next()) {
+            Ok(Some(reply)) => reply,
+            Err(error) if was_refused(&error) => {
+                self.marked = Some(expected);
+                // Perhaps because it was estimated wrong.
+                self.clock.reset();
+                return or_exists(Err(error));
             }
+            Err(error) => {
+                tracing::error!(%error, "call failed");
+                return Err(StoreError::CommitOutcomeUnknown);
+            }
+            Ok(None) => return Err(StoreError::CommitOutcomeUnknown),
+        };
+        self.require_replicated()?;
+        let (clock, number, is_valid, _, is_replicated) = reply;
+        if clock < batch.decided_at.0 {
+            self.clock.reset();
         }
+        self.clock.observe(Micros(clock), since_boot());
+        let was_in_time = (0..=MAX_LAG).contains(&(clock - batch.decided_at.0));
+        // Otherwise the marker row is not as expected, and the next transaction tells why.
+        self.marked = number.or(Some(expected).filter(|_| is_valid || !was_in_time));
+        // What was only read may not be on the standby, and nobody knew that it has to be.
+        let is_confirmed = number.is_some() || self.replicated || !is_replicated;
+        self.replicated = is_replicated;
+        Ok(optimistic::applied(reply).filter(|_| is_confirmed))
+    }
+
+    fn resolve_optimistic(&mut self, decided_at: Micros) -> Result<Option<Applied>, StoreError> {
+        let expected = self.expected_mark.take();
+        let Some(marker) = self.take_marker()? else { return Ok(None) };
+        // A lower number is not from the call: the database has lost commits, or the row was
+        // deleted and inserted again.
+        let is_applied = expected.is_some_and(|expected| marker.batch > expected);
+        Ok(is_applied.then(|| Applied {
+            number: Some(marker.batch),
+            clock: Micros(decided_at.0 + MAX_LAG),
+            omitted: optimistic::indexes(marker.left_out),
+        }))
     }
 
     fn delete_keys(&mut self, deletion: &KeyDeletion) -> Result<usize, StoreError> {

@@ -1,0 +1,2 @@
+DROP FUNCTION commit_batch_1;
+ALTER TABLE writers DROP COLUMN left_out;

@@ -1,0 +1,301 @@
+//! Batches that are decided in memory and written with one call. What the call checks is
+//! left out in turn, to show that each check is needed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::harness::{
+    Acquire, Backend, CommitFault, CommitFaultProxy, DedicatedPostgres, Postgres, ServerProcess, eventually,
+    spawn,
+};
+
+/// A writer that the test calls the database as.
+const WRITER: i64 = 1;
+
+/// Calls `commit_batch_1` with these parameters, each an expression; all others are empty. The
+/// result is the number of the batch, 0 if nothing was written, and -1 if the call was refused.
+const HELPER: &str = "CREATE FUNCTION call(given jsonb) RETURNS bigint LANGUAGE plpgsql AS $$
+    DECLARE
+        parameters text;
+        number bigint;
+    BEGIN
+        SELECT string_agg(format('%I => %s', name, coalesce(given ->> name, '''{}''')), ', ')
+            INTO parameters FROM pg_proc, unnest(proargnames[1:pronargs]) AS name WHERE proname = 'commit_batch_1';
+        EXECUTE 'SELECT coalesce(number, 0) FROM commit_batch_1(' || parameters || ')' INTO number;
+        RETURN number;
+    EXCEPTION WHEN SQLSTATE 'DLM02' THEN
+        RETURN -1;
+    END $$";
+
+/// A database with the locks `a` and `b`, which are held with token 1, and a marker row.
+fn database() -> Arc<Postgres> {
+    let database = Arc::new(Postgres::new());
+    drop(ServerProcess::<Postgres>::on(&database, &[]));
+    database.execute(HELPER);
+    database.execute(&format!(
+        "INSERT INTO resources SELECT name, 5, 1, 1, 0, 0, 0, 1, '', 'key' FROM unnest(ARRAY['a', 'b']) AS name; \
+         INSERT INTO replicas (id, seen_at) VALUES (1, 0); \
+         INSERT INTO writers (id, replica, batch, at) VALUES ({WRITER}, 1, 7, 0)"
+    ));
+    database
+}
+
+/// Replaces a part of the function that writes batches.
+fn mutate(database: &Postgres, part: &str, by: &str) {
+    database.execute(&format!(
+        "DO $do$ DECLARE definition text := pg_get_functiondef('commit_batch_1'::regproc); BEGIN \
+             IF position($part${part}$part$ IN definition) = 0 THEN RAISE 'no such part'; END IF; \
+             EXECUTE replace(definition, $part${part}$part$, $part${by}$part$); \
+         END $do$"
+    ));
+}
+
+/// Lets the clock be later than the decision by so many microseconds: the first call of a
+/// connection is planned meanwhile.
+fn allow_lag(database: &Postgres, micros: i64) {
+    mutate(database, "clock - 2000", &format!("clock - {micros}"));
+}
+
+/// A batch that ends what holds `a` and `b`, as decided at this instant.
+fn release(database: &Postgres, decided_at: &str, last_batch: i64) -> i64 {
+    database.query_i64(&format!(
+        "SELECT call(jsonb_build_object('decided_at', $x${decided_at}$x$, 'writer', '{WRITER}', \
+            'last_batch', '{last_batch}', 'must_mark', '0', 'names', $x$ARRAY['a', 'b']$x$, \
+            'revisions', $x$ARRAY[5, 5]$x$, 'versions', $x$ARRAY[1, 1]$x$, 'written', $x$ARRAY[1, 2]$x$, \
+            'written_version', $x$ARRAY[2, 2]$x$, 'written_token', $x$ARRAY[2, 2]$x$, \
+            'written_touched_at', $x$ARRAY[9, 9]$x$, 'written_check_at', $x$ARRAY[9, 9]$x$, \
+            'written_queue_len', $x$ARRAY[0, 0]$x$, 'written_holder_count', $x$ARRAY[0, 0]$x$, \
+            'written_holder_principal', $x$ARRAY[NULL, NULL]::text[]$x$, \
+            'written_holder_key', $x$ARRAY[NULL, NULL]::text[]$x$, \
+            'logged', $x$ARRAY[1, 2, 2]$x$, 'logged_events', $x$ARRAY['1', '2', '3']$x$)) AS value"
+    ))
+}
+
+/// The database's clock, plus so many microseconds.
+fn clock(shift: i64) -> String {
+    format!("(extract(epoch FROM clock_timestamp()) * 1000000)::bigint + {shift}")
+}
+
+fn written(database: &Postgres) -> i64 {
+    database.query_i64("SELECT count(*) AS value FROM resources WHERE version = 2 AND revision = 6")
+}
+
+#[tokio::test]
+async fn call_writes_nothing_that_was_decided_by_a_clock_that_is_ahead() {
+    let database = database();
+    assert_eq!(release(&database, &clock(1_000_000), 7), 0);
+    assert_eq!(written(&database), 0);
+    // Otherwise a lease ends a second early.
+    mutate(&database, "decided_at > clock OR", "");
+    assert!(release(&database, &clock(1_000_000), 7) > 0);
+    assert_eq!(written(&database), 2);
+}
+
+#[tokio::test]
+async fn call_writes_nothing_that_was_decided_too_long_ago() {
+    let database = database();
+    assert_eq!(release(&database, &clock(-2_500), 7), 0);
+    assert_eq!(written(&database), 0);
+    // Otherwise a renewal is written long after the lease has expired.
+    mutate(&database, "OR decided_at < clock - 2000", "");
+    assert!(release(&database, &clock(-60_000_000), 7) > 0);
+    assert_eq!(written(&database), 2);
+}
+
+#[tokio::test]
+async fn clock_is_compared_after_the_wait_for_a_new_row() {
+    for is_mutated in [false, true] {
+        let database = database();
+        if is_mutated {
+            mutate(
+                &database,
+                "RAISE EXCEPTION 'the batch was decided too long ago' USING ERRCODE = 'DLM02';",
+                "",
+            );
+        }
+        allow_lag(&database, 200_000);
+        let other = database.begin("INSERT INTO resources SELECT 'new', 1, 1, 1, 0, 0, 0, 0, NULL, NULL");
+        let creating = create(&database, 0);
+        eventually("the call waits", || async { database.connections_waiting_for_locks() > 0 }).await;
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        other.roll_back();
+        let number = creating.await.unwrap();
+        assert_eq!(number > 0, is_mutated, "{number}");
+    }
+}
+
+/// Calls as a writer that has new acquire the lock `new` with this floor, on a thread.
+fn create(database: &Arc<Postgres>, floor: i64) -> tokio::task::JoinHandle<i64> {
+    let database = Arc::clone(database);
+    tokio::task::spawn_blocking(move || {
+        let decided_at = clock(-100);
+        database.query_i64(&format!(
+            "SELECT call(jsonb_build_object('decided_at', ({decided_at})::text, 'writer', '{WRITER}', \
+                'last_batch', '7', 'must_mark', '0', 'names', $x$ARRAY['new']$x$, 'revisions', $x$ARRAY[0]$x$, \
+                'versions', $x$ARRAY[0]$x$, 'buckets', $x$ARRAY[3]$x$, 'floor_tokens', $x$ARRAY[{floor}]$x$, \
+                'floor_versions', $x$ARRAY[{floor}]$x$, 'written', $x$ARRAY[1]$x$, \
+                'written_version', $x$ARRAY[{floor} + 1]$x$, 'written_token', $x$ARRAY[{floor} + 1]$x$, \
+                'written_touched_at', $x$ARRAY[9]$x$, 'written_check_at', $x$ARRAY[9]$x$, \
+                'written_queue_len', $x$ARRAY[0]$x$, 'written_holder_count', $x$ARRAY[0]$x$, \
+                'written_holder_principal', $x$ARRAY[NULL]::text[]$x$, \
+                'written_holder_key', $x$ARRAY[NULL]::text[]$x$)) AS value"
+        ))
+    })
+}
+
+#[tokio::test]
+async fn token_does_not_fall_when_a_lock_is_forgotten_while_its_insert_waits() {
+    let token = |database: &Postgres| {
+        database.query_i64("SELECT coalesce(max(token), 0) AS value FROM resources WHERE name = 'new'")
+    };
+    for is_mutated in [false, true] {
+        let database = database();
+        allow_lag(&database, 60_000_000);
+        if is_mutated {
+            // In the statement of the insert, which has a snapshot from before the wait.
+            mutate(
+                &database,
+                "WHERE revisions[new.item] = 0\n            ON",
+                "WHERE revisions[new.item] = 0 \
+                AND NOT EXISTS (SELECT FROM floors WHERE bucket = buckets[1] AND floors.token > floor_tokens[1]) ON",
+            );
+            mutate(
+                &database,
+                "RAISE EXCEPTION 'a floor is higher than assumed' USING ERRCODE = 'DLM02';",
+                "",
+            );
+        }
+        database.execute("INSERT INTO resources SELECT 'new', 1, 50, 50, 0, 0, 0, 0, NULL, NULL");
+        let forgetting = database.begin(
+            "DELETE FROM resources WHERE name = 'new'; INSERT INTO floors (bucket, token, version) VALUES (3, 50, 50)",
+        );
+        let creating = create(&database, 0);
+        eventually("the call waits", || async { database.connections_waiting_for_locks() > 0 }).await;
+        forgetting.commit();
+        let number = creating.await.unwrap();
+        assert_eq!((number > 0, token(&database)), if is_mutated { (true, 1) } else { (false, 0) });
+    }
+}
+
+#[tokio::test]
+async fn new_lock_starts_at_its_floor_unless_it_exists() {
+    let database = database();
+    allow_lag(&database, 60_000_000);
+    database.execute("INSERT INTO floors (bucket, token, version) VALUES (3, 50, 50)");
+    assert_eq!(create(&database, 49).await.unwrap(), -1);
+    assert!(create(&database, 50).await.unwrap() > 0);
+    let count = "SELECT count(*) AS value FROM resources WHERE name = 'new' AND token = 51 AND revision = 1";
+    assert_eq!(database.query_i64(count), 1);
+    database.execute("UPDATE writers SET batch = 7");
+    assert_eq!(create(&database, 60).await.unwrap(), 0, "it is left out");
+    assert_eq!(database.query_i64(count), 1);
+}
+
+#[tokio::test]
+async fn lock_that_is_locked_elsewhere_is_left_out_whole_and_the_marker_says_so() {
+    let database = database();
+    allow_lag(&database, 60_000_000);
+    let row_lock = database.lock_row("b");
+    let number = release(&database, &clock(-100), 7);
+    row_lock.commit();
+    assert!(number > 0);
+    assert_eq!(written(&database), 1);
+    let marker = "SELECT count(*) AS value FROM writers WHERE left_out = ARRAY[2::bigint] AND batch = ";
+    assert_eq!(database.query_i64(&format!("{marker}{number}")), 1);
+    let events = "SELECT count(*) AS value FROM batch_events WHERE events = '[1]' AND count = 1 AND batch = ";
+    assert_eq!(database.query_i64(&format!("{events}{number}")), 1);
+    // Its row is not as the batch assumes any more, either.
+    assert_eq!(release(&database, &clock(-100), number).signum(), 1);
+    assert_eq!(written(&database), 2);
+}
+
+#[tokio::test]
+async fn call_that_was_given_up_writes_nothing_when_it_arrives_later() {
+    let database = database();
+    allow_lag(&database, 60_000_000);
+    database.execute("UPDATE writers SET batch = 8");
+    assert_eq!(release(&database, &clock(-100), 7), 0);
+    assert_eq!(written(&database), 0);
+    // Otherwise its effects come after the batch has run again.
+    mutate(&database, "AND writers.batch = last_batch", "");
+    assert!(release(&database, &clock(-100), 7) > 0);
+    assert_eq!(written(&database), 2);
+}
+
+#[tokio::test]
+async fn batch_whose_reply_is_lost_while_one_lock_is_locked_elsewhere_applies_once() {
+    let postgres = DedicatedPostgres::start();
+    let proxy = CommitFaultProxy::in_front_of(postgres.cluster.port());
+    let server = postgres.server_through(proxy.port, &["--writers", "1"]);
+    let (api, database) = (server.api(), server.database());
+    for name in ["a", "b", "busy"] {
+        let lease = api.lock(name, &Acquire::exclusive()).await;
+        api.release(name, &lease).await.ok();
+    }
+    for round in 0..4_u64 {
+        // The writer waits for this one again and again, so that the others queue up.
+        let locks = [database.lock_row("busy"), database.lock_row("b")];
+        let acquire = |name: &'static str| {
+            let api = api.clone();
+            spawn(async move { api.acquire(name, &Acquire::exclusive().wait(20_000)).await.ok() })
+        };
+        let busy = acquire("busy");
+        eventually("the writer waits", || async { database.connections_waiting_for_locks() > 0 }).await;
+        let fault =
+            if round % 2 == 0 { CommitFault::AfterDeliveryOfCall } else { CommitFault::BeforeDeliveryOfCall };
+        proxy.fail_next_commit(fault);
+        let acquires = [acquire("a"), acquire("b")];
+        eventually("the call fails", || async { proxy.has_failed_commit() }).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        locks.into_iter().for_each(|lock| lock.commit());
+        let names = ["a", "b", "busy"];
+        for (name, acquire) in names.into_iter().zip(acquires.into_iter().chain([busy])) {
+            let lease = acquire.await.unwrap();
+            assert_eq!(lease["fencing_token"], round + 2, "{name} in round {round}");
+            api.release(name, &lease).await.ok();
+            let kinds = api.event_kinds(name).await;
+            assert_eq!(kinds, ["granted", "released"].repeat(usize::try_from(round).unwrap() + 2), "{name}");
+        }
+    }
+    assert!(server.logs().contains("reply lost"), "{}", server.logs());
+}
+
+/// A marker with a lower number than the last known one shows that the database has lost commits,
+/// not that the batch was applied.
+#[tokio::test]
+async fn batch_whose_call_is_lost_is_not_taken_for_applied_when_its_marker_went_back() {
+    let postgres = DedicatedPostgres::start();
+    let proxy = CommitFaultProxy::in_front_of(postgres.cluster.port());
+    let server = postgres.server_through(proxy.port, &[]);
+    let (api, database) = (server.api(), server.database());
+    let first = api.lock("a", &Acquire::exclusive()).await;
+    api.release("a", &first).await.ok();
+    for (change, token) in [("UPDATE writers SET batch = 1", 2), ("DELETE FROM writers", 3)] {
+        proxy.fail_next_commit(CommitFault::BeforeDeliveryOfCall);
+        database.execute(change);
+        let lease = api.lock("a", &Acquire::exclusive().wait(20_000)).await;
+        assert!(proxy.has_failed_commit(), "{change}");
+        assert_eq!(lease["fencing_token"], token, "{change}");
+        let stored = "SELECT token AS value FROM resources WHERE name = 'a' AND holder_count = 1";
+        assert_eq!(database.query_i64(stored), token, "{change}");
+        api.release("a", &lease).await.ok();
+    }
+}
+
+/// The term of a lease begins when the batch was decided, which is before the database has
+/// compared the clock. Otherwise a guard would believe in its lease for too long (I8).
+#[tokio::test]
+async fn term_begins_no_later_than_the_batch_was_decided() {
+    let server = ServerProcess::<Postgres>::start();
+    let api = server.api();
+    let mut early = 0;
+    for _ in 0..50 {
+        let lease = api.lock("a", &Acquire::exclusive()).await;
+        let elapsed_ms = lease["elapsed_ms"].as_i64().unwrap();
+        assert!((-3..=0).contains(&elapsed_ms), "{lease}");
+        // Rounded down, so any lag makes it negative. A batch that locks first has none.
+        early += i32::from(elapsed_ms < 0);
+        api.release("a", &lease).await.ok();
+    }
+    assert!(early > 25, "{early} of 50");
+}
