@@ -155,8 +155,8 @@ async fn token_does_not_fall_when_a_lock_is_forgotten_while_its_insert_waits() {
             // In the statement of the insert, which has a snapshot from before the wait.
             mutate(
                 &database,
-                "WHERE revisions[new.item] = 0\n            ON",
-                "WHERE revisions[new.item] = 0 \
+                "= names[new.item])\n            ON",
+                "= names[new.item]) \
                 AND NOT EXISTS (SELECT FROM floors WHERE bucket = buckets[1] AND floors.token > floor_tokens[1]) ON",
             );
             mutate(
@@ -165,9 +165,9 @@ async fn token_does_not_fall_when_a_lock_is_forgotten_while_its_insert_waits() {
                 "",
             );
         }
-        database.execute("INSERT INTO resources SELECT 'new', 1, 50, 50, 0, 0, 0, 0, NULL, NULL");
         let forgetting = database.begin(
-            "DELETE FROM resources WHERE name = 'new'; INSERT INTO floors (bucket, token, version) VALUES (3, 50, 50)",
+            "INSERT INTO resources SELECT 'new', 1, 50, 50, 0, 0, 0, 0, NULL, NULL; \
+             DELETE FROM resources WHERE name = 'new'; INSERT INTO floors (bucket, token, version) VALUES (3, 50, 50)",
         );
         let creating = create(&database, 0);
         eventually("the call waits", || async { database.connections_waiting_for_locks() > 0 }).await;
@@ -175,6 +175,22 @@ async fn token_does_not_fall_when_a_lock_is_forgotten_while_its_insert_waits() {
         let number = creating.await.unwrap();
         assert_eq!((number > 0, token(&database)), if is_mutated { (true, 1) } else { (false, 0) });
     }
+}
+
+#[tokio::test]
+async fn lock_that_another_server_changes_is_left_out_without_a_wait() {
+    let database = database();
+    allow_lag(&database, 60_000_000);
+    database.execute("INSERT INTO resources SELECT 'new', 1, 50, 50, 0, 0, 0, 0, NULL, NULL");
+    let changing = database.begin("UPDATE resources SET revision = 2 WHERE name = 'new'");
+    let in_time = tokio::time::timeout(Duration::from_secs(20), create(&database, 60)).await;
+    assert_eq!(in_time.expect("it does not wait").unwrap(), 0);
+    // Otherwise all locks of the batch stay locked as long as the other server takes to commit.
+    mutate(&database, "AND NOT EXISTS (SELECT FROM resources WHERE resources.name = names[new.item])", "");
+    let creating = create(&database, 60);
+    eventually("the call waits", || async { database.connections_waiting_for_locks() > 0 }).await;
+    changing.roll_back();
+    assert_eq!(creating.await.unwrap(), 0);
 }
 
 #[tokio::test]

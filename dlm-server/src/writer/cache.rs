@@ -83,6 +83,8 @@ pub(super) struct Cache {
     /// Whether the open batch only assumes that.
     is_optimistic: bool,
     eviction_queue: VecDeque<Name>,
+    /// The names in it whose resources were discarded meanwhile.
+    discarded: HashSet<Name>,
 }
 
 impl Cache {
@@ -93,6 +95,7 @@ impl Cache {
             locked: Vec::new(),
             is_optimistic: false,
             eviction_queue: VecDeque::new(),
+            discarded: HashSet::new(),
         }
     }
 
@@ -122,8 +125,8 @@ impl Cache {
                 LockResult::Unchanged => {}
                 LockResult::Loaded(loaded) => {
                     let LoadedResource { resource, stored_check_at, last_events, revision } = *loaded;
-                    let in_eviction_queue =
-                        self.entries.get(name).is_some_and(|entry| entry.in_eviction_queue);
+                    let in_eviction_queue = self.discarded.remove(name)
+                        || self.entries.get(name).is_some_and(|entry| entry.in_eviction_queue);
                     let entry = Entry {
                         resource,
                         stored_check_at,
@@ -163,7 +166,9 @@ impl Cache {
             bases.push((Name::clone(name), basis));
         }
         for (name, basis) in &bases {
-            let entry = self.entries.entry(Name::clone(name)).or_insert_with(|| Entry::absent(*basis));
+            let discarded = &mut self.discarded;
+            let absent = || Entry { in_eviction_queue: discarded.remove(name), ..Entry::absent(*basis) };
+            let entry = self.entries.entry(Name::clone(name)).or_insert_with(absent);
             entry.locked = true;
             entry.used = true;
             self.locked.push(Name::clone(name));
@@ -181,7 +186,14 @@ impl Cache {
     pub(super) fn leave_out(&mut self, names: &HashSet<Name>) {
         self.locked.retain(|name| !names.contains(name));
         for name in names {
-            self.entries.remove(name);
+            self.discard(name);
+        }
+    }
+
+    /// Forgets a resource, but not that it is in the eviction queue.
+    fn discard(&mut self, name: &Name) {
+        if self.entries.remove(name).is_some_and(|entry| entry.in_eviction_queue) {
+            self.discarded.insert(Name::clone(name));
         }
     }
 
@@ -288,7 +300,7 @@ impl Cache {
             let exists = entry.resource.committed();
             // A name that was only looked up is not worth keeping.
             if !exists || (entry.stored_check_at.is_none() && entry.resource.is_idle()) {
-                self.entries.remove(&name);
+                self.discard(&name);
             } else if !entry.in_eviction_queue && (!self.single_node || entry.resource.is_idle()) {
                 entry.in_eviction_queue = true;
                 self.eviction_queue.push_back(name);
@@ -302,14 +314,17 @@ impl Cache {
     pub(super) fn failed(&mut self) {
         self.is_optimistic = false;
         for name in std::mem::take(&mut self.locked) {
-            self.entries.remove(&name);
+            self.discard(&name);
         }
     }
 
     fn evict(&mut self) {
         while self.eviction_queue.len() > MAX_EVICTABLE {
             let Some(name) = self.eviction_queue.pop_front() else { return };
-            let Some(entry) = self.entries.get_mut(&name) else { continue };
+            let Some(entry) = self.entries.get_mut(&name) else {
+                self.discarded.remove(&name);
+                continue;
+            };
             if self.single_node && !entry.resource.is_idle() {
                 entry.in_eviction_queue = false;
             } else if std::mem::take(&mut entry.used) {

@@ -15,6 +15,10 @@ use super::thread::WriterState;
 use crate::clock::since_boot;
 use crate::store::{Applied, Name, OptimisticBatch, StoreError};
 
+/// Most tasks of an optimistic batch. So many share the round trips of one that locks, and to decide
+/// more takes too long for the estimate.
+const MAX_TASKS: usize = 128;
+
 impl WriterState {
     /// Executes tasks on what is in memory and has the result written as far as that is
     /// current. `None` if nothing was written: the tasks need a batch that locks.
@@ -24,7 +28,7 @@ impl WriterState {
     /// Nothing was written, unless the outcome is unknown.
     pub(super) fn attempt_optimistic(&mut self, tasks: &[Task]) -> Result<Option<Committed>, StoreError> {
         let started = since_boot();
-        if tasks.iter().any(needs_locks) {
+        if tasks.len() > MAX_TASKS || tasks.iter().any(needs_locks) {
             return Ok(None);
         }
         let Some(now) = self.store.estimate_now() else { return Ok(None) };
@@ -113,9 +117,10 @@ impl WriterState {
 }
 
 /// Whether it must not be decided by an estimate of the clock: a sweep would find that what
-/// is due is not due yet, and may delete the resource.
+/// is due is not due yet, and may delete the resource; a check would accept the token of a lease
+/// that has just expired.
 fn needs_locks(task: &Task) -> bool {
-    matches!(task, Task::Continue(_) | Task::Execute(Execute { op: Op::Sweep { .. }, .. }))
+    matches!(task, Task::Continue(_) | Task::Execute(Execute { op: Op::Sweep { .. } | Op::Check { .. }, .. }))
 }
 
 /// Whether the resource may be new.

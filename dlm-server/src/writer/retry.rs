@@ -38,7 +38,8 @@ impl WriterState {
                     }
                     self.progress.begin_step();
                 }
-                Ok(None) => {}
+                // It may have taken long to find out.
+                Ok(None) => self.progress.begin_step(),
                 Err(StoreError::KeyExists) => lookup = Lookup::First,
                 Err(error) => {
                     tracing::error!(%error, operations = tasks.len(), "batch failed");

@@ -68,6 +68,7 @@ BEGIN
         RETURN;
     END IF;
     IF creates THEN
+        -- A row that another server is changing is not waited for; one that it has just inserted is.
         WITH new_rows AS (
             INSERT INTO resources AS existing (name, revision, version, token, touched_at, check_at, queue_len, holder_count, holder_principal, holder_key)
             SELECT names[new.item], 1, new.version, new.token, new.touched_at, new.check_at, new.queue_len, new.holder_count,
@@ -77,9 +78,10 @@ BEGIN
                 AS new (item, version, token, touched_at, check_at, queue_len, holder_count, holder_principal,
                     holder_key)
             WHERE revisions[new.item] = 0
+                AND NOT EXISTS (SELECT FROM resources WHERE resources.name = names[new.item])
             ON CONFLICT DO NOTHING RETURNING existing.name)
         SELECT coalesce(array_agg(new_rows.name), '{}') INTO created FROM new_rows;
-        -- Not in the same statement: the insert may have waited for the transaction that
+        -- Not in the same statement: the insert may have waited for a transaction that
         -- forgot the resource, and its snapshot is from before that raised the floor.
         PERFORM FROM unnest(buckets, floor_tokens, floor_versions) AS assumed (bucket, token, version)
             JOIN floors ON floors.bucket = assumed.bucket

@@ -1,4 +1,4 @@
-//! What the database's clock shows now, estimated from its earlier replies.
+//! What the database's clock shows now, estimated from its earlier replies, and how well that works.
 
 use std::time::Duration;
 
@@ -60,6 +60,38 @@ impl ClockEstimate {
     }
 }
 
+/// After so many calls in a row that came too late, no further one is tried for a while.
+const MAX_LATE: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Whether calls come too late again and again. Where the database is far away, or overloaded, each would
+/// be in vain.
+#[derive(Debug, Default)]
+pub(super) struct Lateness {
+    in_a_row: u32,
+    pause_until: Duration,
+}
+
+impl Lateness {
+    /// Whether no call is worth trying now.
+    pub(super) fn pauses(&self, now: Duration) -> bool {
+        now < self.pause_until
+    }
+
+    /// A call came too late.
+    pub(super) fn late(&mut self, now: Duration) {
+        self.in_a_row += 1;
+        if self.in_a_row >= MAX_LATE {
+            self.pause_until = now + PAUSE;
+        }
+    }
+
+    /// A call came in time.
+    pub(super) fn in_time(&mut self) {
+        *self = Self::default();
+    }
+}
+
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
@@ -84,6 +116,19 @@ mod tests {
             let at = estimate.at(now).unwrap();
             assert!(at <= clock(now) && clock(now).0 - at.0 < 3_000, "step {step}");
         }
+    }
+
+    #[test]
+    fn calls_that_are_late_again_and_again_pause() {
+        let mut lateness = Lateness::default();
+        (0..MAX_LATE - 1).for_each(|_| lateness.late(ms(1_000)));
+        assert!(!lateness.pauses(ms(1_000)));
+        lateness.late(ms(1_000));
+        assert!(lateness.pauses(ms(5_999)) && !lateness.pauses(ms(6_000)));
+        lateness.late(ms(6_000));
+        assert!(lateness.pauses(ms(6_001)), "one is enough after a pause");
+        lateness.in_time();
+        assert!(!lateness.pauses(ms(6_001)));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::batch_sql::{
     ClockAndNumber, DeleteKeys, DeleteResources, INSERTED, InsertResources, RaiseFloors, UPDATED, WriteBatch,
 };
 use super::bulk::{self, Param};
-use super::clock_estimate::ClockEstimate;
+use super::clock_estimate::{ClockEstimate, Lateness};
 use super::columns::{NewRow, Rows, claim_params, resource_params};
 use super::connection::{CommitDurability, ConnectOptions, REPLY_TIMEOUT};
 use super::loading::{self, Floors};
@@ -66,6 +66,7 @@ pub(super) struct PostgresStore {
     /// The number that the last call of an optimistic batch expected in the marker row.
     expected_mark: Option<i64>,
     clock: ClockEstimate,
+    lateness: Lateness,
     /// Whether commits wait for a synchronous standby.
     replicated: bool,
 }
@@ -90,6 +91,7 @@ impl PostgresStore {
             marks: None,
             expected_mark: None,
             clock: ClockEstimate::default(),
+            lateness: Lateness::default(),
             replicated: false,
         };
         store.prepare()?;
@@ -101,6 +103,7 @@ impl PostgresStore {
         bulk::run::<AddMarker>(&mut self.connection, vec![self.id.into(), self.replica.0.into()])?;
         self.known_floors = loading::all_floors(&mut self.connection)?;
         self.clock.reset();
+        self.lateness.in_time();
         self.marked = None;
         Ok(())
     }
@@ -123,6 +126,11 @@ impl PostgresStore {
             Param::ints(deleted.iter().map(|(_, floor)| floor.version as i64)),
         ];
         bulk::run::<RaiseFloors>(&mut self.connection, floors)?;
+        for (name, floor) in deleted {
+            let known = self.known_floors.entry(floor_bucket(name)).or_default();
+            known.token = known.token.max(floor.token);
+            known.version = known.version.max(floor.version);
+        }
         Ok(())
     }
 }
@@ -295,7 +303,11 @@ impl Store for PostgresStore {
     }
 
     fn estimate_now(&mut self) -> Option<Micros> {
-        self.marked.and(self.clock.at(since_boot()))
+        let now = since_boot();
+        if self.lateness.pauses(now) {
+            return None;
+        }
+        self.marked.and(self.clock.at(now))
     }
 
     fn assumed_floor(&self, name: &Name) -> Floor {
@@ -318,6 +330,7 @@ impl Store for PostgresStore {
                 self.marked = Some(expected);
                 // Perhaps because it was estimated wrong.
                 self.clock.reset();
+                self.lateness.late(since_boot());
                 return or_exists(Err(error));
             }
             Err(error) => {
@@ -333,6 +346,10 @@ impl Store for PostgresStore {
         }
         self.clock.observe(Micros(clock), since_boot());
         let was_in_time = (0..=MAX_LAG).contains(&(clock - batch.decided_at.0));
+        match was_in_time {
+            true => self.lateness.in_time(),
+            false => self.lateness.late(since_boot()),
+        }
         // Otherwise the marker row is not as expected, and the next transaction tells why.
         self.marked = number.or(Some(expected).filter(|_| is_valid || !was_in_time));
         // What was only read may not be on the standby, and nobody knew that it has to be.
