@@ -60,8 +60,9 @@ impl ClockEstimate {
     }
 }
 
-/// After so many calls in a row that came too late, no further one is tried for a while.
-const MAX_LATE: u32 = 3;
+/// After so many calls in a row that came too late, no further one is tried for a while. A busy machine
+/// delays a few.
+const MAX_LATE: u32 = 8;
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Whether calls come too late again and again. Where the database is far away, or overloaded, each would
