@@ -317,7 +317,7 @@ pub(crate) trait Store: Send {
         Ok(None)
     }
 
-    /// What became of the last optimistic batch, which was decided at this instant and had
+    /// The outcome of the last optimistic batch, which was decided at this instant and had
     /// something to write. `None` if it was not applied, and never will be.
     fn resolve_optimistic(&mut self, _decided_at: Micros) -> Result<Option<Applied>, StoreError> {
         Ok(None)

@@ -27,7 +27,7 @@ pub(crate) struct OptimisticBatch<'a> {
     pub(crate) must_mark: bool,
 }
 
-/// What became of an [`OptimisticBatch`] that was applied.
+/// The outcome of an [`OptimisticBatch`] that was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Applied {
     /// The number of the batch; `None` if it wrote nothing.

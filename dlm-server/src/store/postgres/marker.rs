@@ -1,4 +1,4 @@
-//! The marker row of a writer, which tells what became of a batch whose outcome is unknown.
+//! The marker row of a writer, which says whether a batch of unknown outcome was applied.
 
 use diesel::connection::Connection;
 use diesel::sql_types::{Array, BigInt, Nullable};
