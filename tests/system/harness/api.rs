@@ -237,6 +237,12 @@ impl Api {
         self.try_send(Method::POST, &path(name, "/force-release"), &headers, Some(body)).await
     }
 
+    pub(crate) async fn try_check(&self, name: &str, token: u64) -> reqwest::Result<ApiResponse> {
+        let headers = [("content-type", "application/json")];
+        let body = json!({"fencing_token": token}).to_string();
+        self.try_send(Method::POST, &path(name, "/check"), &headers, Some(body)).await
+    }
+
     pub(crate) async fn check(&self, name: &str, token: &Value) -> Value {
         if self.over_sessions {
             return self

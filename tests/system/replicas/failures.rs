@@ -177,6 +177,8 @@ async fn b50_server_stopped_in_a_batch_blocks_the_others_for_three_seconds_at_mo
             spawn(async move {
                 while !done.load(Ordering::SeqCst) {
                     let name = format!("lock/{}", caller % 4);
+                    // A batch with a check locks first, so its transaction is open for a while.
+                    drop(api.try_check(&name, 1).await);
                     let Ok(response) = api.try_acquire(&name, &Acquire::exclusive().ttl(500).wait(500)).await
                     else {
                         return;
