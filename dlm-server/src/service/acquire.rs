@@ -7,10 +7,11 @@ use dlm_engine::{Claim, ClaimKey, KnowsKey, Micros, Op, Refusal, Reply, Request}
 use dlm_protocol::limits::MAX_HOLD_MS;
 use dlm_protocol::{AcquireRequest, EndReason, IdempotencyKey, Lease, Queued, ResourceName};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::access::OnResource;
-use super::{Error, Hold, Outcome, Service, overloaded, unavailable, wire};
+use super::{Error, Outcome, Service, overloaded, unavailable, wire};
 use crate::auth::Principal;
 use crate::clock::since_boot;
 use crate::store::Name;
@@ -20,40 +21,40 @@ use crate::writer::{
 };
 
 impl Service {
+    /// Acquires a lock. A waiter is held for at most [`MAX_HOLD_MS`], and no longer once `until` is
+    /// cancelled.
     pub(super) async fn acquire(
         &self,
         on: OnResource,
         key: Option<IdempotencyKey>,
-        request: AcquireRequest,
-        hold: Hold<'_>,
+        request: &AcquireRequest,
+        until: &CancellationToken,
     ) -> Result<Outcome, Error> {
         let (reply, mut result) = oneshot::channel();
-        let mut started = self.start_acquire(on, key, &request, ReplyTo::Future(reply))?;
-        let answer = match hold {
-            Hold::Briefly { until } if started.waits => {
-                let held = async {
-                    tokio::select! {
-                        // If it was not executed in this time, the server is overloaded.
-                        () = tokio::time::sleep(Duration::from_millis(MAX_HOLD_MS)) => Unexecuted::Withdraw,
-                        () = self.0.draining.cancelled() => Unexecuted::Execute,
-                        () = until.cancelled() => Unexecuted::Execute,
-                    }
-                };
-                tokio::select! {
-                    biased;
-                    answer = started.answer(&mut result) => answer,
-                    unexecuted = held => {
-                        // The caller can return: the reply will tell it the key. If
-                        // the wait has ended meanwhile, its result is in flight.
-                        if !started.guard.leave(KnowsKey::Yes, unexecuted) {
-                            // There is no writer any more that could answer.
-                            return Err(unavailable("the server is shutting down"));
-                        }
-                        started.guard.on.answer(&mut result, since_boot(), || None).await
-                    }
-                }
+        let mut started = self.start_acquire(on, key, request, ReplyTo::Future(reply))?;
+        let held = async {
+            if !started.waits {
+                return std::future::pending().await;
             }
-            Hold::Briefly { .. } | Hold::Throughout => started.answer(&mut result).await,
+            tokio::select! {
+                // If it was not executed in this time, the server is overloaded.
+                () = tokio::time::sleep(Duration::from_millis(MAX_HOLD_MS)) => Unexecuted::Withdraw,
+                () = self.0.draining.cancelled() => Unexecuted::Execute,
+                () = until.cancelled() => Unexecuted::Execute,
+            }
+        };
+        let answer = tokio::select! {
+            biased;
+            answer = started.answer(&mut result) => answer,
+            unexecuted = held => {
+                // The caller can return: the reply will tell it the key. If
+                // the wait has ended meanwhile, its result is in flight.
+                if !started.guard.leave(KnowsKey::Yes, unexecuted) {
+                    // There is no writer any more that could answer.
+                    return Err(unavailable("the server is shutting down"));
+                }
+                started.guard.on.answer(&mut result, since_boot(), || None).await
+            }
         };
         match started.finish(answer)? {
             Acquired::Lease(lease) => Ok(Outcome::Lease(lease)),

@@ -52,7 +52,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use dlm_engine::{Context, Limits, Micros, Op, Replicas};
-use dlm_protocol::{AcquireRequest, IdempotencyKey, Lease, ResourceName};
+use dlm_protocol::{Lease, ResourceName};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -168,7 +168,7 @@ impl Service {
         let on = |resource| access.on_resource(principal, role, resource);
         match operation {
             Operation::Acquire { resource, key, request } => {
-                self.acquire(on(resource)?, key, request, Hold::Briefly { until: done_sending }).await
+                self.acquire(on(resource)?, key, &request, done_sending).await
             }
             Operation::Cancel { resource, key } => self.cancel(&on(resource)?, &key).await,
             Operation::Renew { resource, request } => {
@@ -208,30 +208,6 @@ impl Service {
         resource: ResourceName,
     ) -> Result<Outcome, Error> {
         self.read_status(&self.0.access.on_resource(principal, Role::Observe, resource)?).await
-    }
-
-    /// Acquires a lock for a caller that stays until the grant or the deadline.
-    /// In contrast to [`Self::call`], it never returns while still queued.
-    ///
-    /// # Errors
-    ///
-    /// Same as [`Self::call`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Same as [`Self::call`].
-    pub async fn acquire_throughout(
-        &self,
-        principal: &Principal,
-        resource: ResourceName,
-        key: Option<IdempotencyKey>,
-        request: AcquireRequest,
-    ) -> Result<Lease, Error> {
-        let on = self.0.access.on_resource(principal, Role::Lock, resource)?;
-        match self.acquire(on, key, request, Hold::Throughout).await? {
-            Outcome::Lease(lease) => Ok(*lease),
-            _ => Err(Error::Internal),
-        }
     }
 
     /// The service for a new session: operations on one resource are executed in the
@@ -353,14 +329,4 @@ impl Service {
     fn context<'a>(&'a self, now: Micros, replicas: &'a Replicas) -> Context<'a> {
         Context { now, replicas, limits: &self.0.limits }
     }
-}
-
-/// How long one request of a waiter is held open.
-#[derive(Debug, Clone, Copy)]
-enum Hold<'a> {
-    /// For at most [`MAX_HOLD_MS`](dlm_protocol::limits::MAX_HOLD_MS), and no
-    /// longer than `until` is not cancelled.
-    Briefly { until: &'a CancellationToken },
-    /// Until the wait has ended.
-    Throughout,
 }

@@ -32,7 +32,7 @@ pub(crate) struct StartedRelease {
 
 impl Service {
     /// Enqueues an acquire for a caller that stays until the grant or the deadline. Its result
-    /// goes to `reply`.
+    /// goes to `reply`, and is never that it waits on.
     pub(crate) fn begin_acquire(
         &self,
         principal: &Principal,

@@ -26,7 +26,7 @@ pub(super) struct InFlight {
     pub(super) started: Started,
 }
 
-/// What becomes of a result.
+/// Who receives a result.
 pub(super) enum Recipient {
     /// It is the reply to this operation, whose permit is released.
     Operation(InFlight),

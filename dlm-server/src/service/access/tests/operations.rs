@@ -6,10 +6,12 @@ use dlm_protocol::{
     AcquireRequest, CheckRequest, FencingToken, ForceReleaseRequest, IdempotencyKey, LeaseId, ReleaseRequest,
     RenewItem, RenewRequest, StateFilter,
 };
+use tokio::sync::oneshot;
 
 use super::{Fixture, name, principal, rules};
 use crate::auth::{Policy, Principal, Role};
 use crate::service::{Error, EventsQuery, ListQuery, Operation, Outcome};
+use crate::writer::ReplyTo;
 
 /// One of each operation, on this resource where it is on one.
 fn operations(resource: &str) -> Vec<Operation> {
@@ -129,6 +131,10 @@ async fn each_operation_needs_its_role_on_the_resource() {
         assert!(lacking(fixture.service.call(&anonymous, operation).await).is_some());
     }
     let nobody = principal("has-None");
-    let denied = fixture.service.acquire_throughout(&nobody, name("a"), None, AcquireRequest::default());
-    assert!(matches!(denied.await, Err(Error::Forbidden { .. })));
+    let reply = || ReplyTo::Future(oneshot::channel().0);
+    let denied = fixture.service.begin_acquire(&nobody, name("a"), None, &AcquireRequest::default(), reply());
+    assert!(matches!(denied, Err(Error::Forbidden { .. })));
+    let request = ReleaseRequest { lease_id: LeaseId::try_from("unknown".to_owned()).unwrap() };
+    let denied = fixture.service.begin_release(&nobody, name("a"), &request, reply());
+    assert!(matches!(denied, Err(Error::Forbidden { .. })));
 }
