@@ -38,5 +38,8 @@ test.each(['utc', 'local'] as const)('a time entered in a field is the one that 
   const shown = inputTime(ms, zone)
   expect(shown).toMatch(/^2026-03-\d\dT\d\d:59:58$/)
   expect(parseInputTime(shown, zone)).toBe(ms - 900)
+  // A field leaves out the seconds of a whole minute.
+  const minute = inputTime(Date.parse('2026-03-29T00:59:00Z'), zone)
+  expect(parseInputTime(minute.replace(/:00$/, ''), zone)).toBe(Date.parse('2026-03-29T00:59:00Z'))
   expect(parseInputTime('', zone)).toBeNull()
 })
