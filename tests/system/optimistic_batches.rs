@@ -12,16 +12,17 @@ use crate::harness::{
 /// A writer that the test calls the database as.
 const WRITER: i64 = 1;
 
-/// Calls `commit_batch_1` with these parameters, each an expression; all others are empty. The
-/// result is the number of the batch, 0 if nothing was written, and -1 if the call was refused.
+/// Calls `commit_batch_2` with these parameters, each an expression; all others are empty. The
+/// result is the number of the batch, 0 if it is valid and nothing was written, -1 if the call was
+/// refused, and -2 if it is too early or too late.
 const HELPER: &str = "CREATE FUNCTION call(given jsonb) RETURNS bigint LANGUAGE plpgsql AS $$
     DECLARE
         parameters text;
         number bigint;
     BEGIN
         SELECT string_agg(format('%I => %s', name, coalesce(given ->> name, '''{}''')), ', ')
-            INTO parameters FROM pg_proc, unnest(proargnames[1:pronargs]) AS name WHERE proname = 'commit_batch_1';
-        EXECUTE 'SELECT coalesce(number, 0) FROM commit_batch_1(' || parameters || ')' INTO number;
+            INTO parameters FROM pg_proc, unnest(proargnames[1:pronargs]) AS name WHERE proname = 'commit_batch_2';
+        EXECUTE 'SELECT coalesce(number, CASE WHEN is_valid THEN 0 ELSE -2 END) FROM commit_batch_2(' || parameters || ')' INTO number;
         RETURN number;
     EXCEPTION WHEN SQLSTATE 'DLM02' THEN
         RETURN -1;
@@ -43,12 +44,15 @@ fn database() -> Arc<Postgres> {
 /// Replaces a part of the function that writes batches.
 fn mutate(database: &Postgres, part: &str, by: &str) {
     database.execute(&format!(
-        "DO $do$ DECLARE definition text := pg_get_functiondef('commit_batch_1'::regproc); BEGIN \
+        "DO $do$ DECLARE definition text := pg_get_functiondef('commit_batch_2'::regproc); BEGIN \
              IF position($part${part}$part$ IN definition) = 0 THEN RAISE 'no such part'; END IF; \
              EXECUTE replace(definition, $part${part}$part$, $part${by}$part$); \
          END $do$"
     ));
 }
+
+/// The second comparison of the clock.
+const LATE: &str = "RAISE EXCEPTION 'the batch was decided too long ago' USING ERRCODE = 'DLM02';";
 
 /// Lets the clock be later than the decision by so many microseconds: the first call of a
 /// connection is planned meanwhile.
@@ -56,20 +60,32 @@ fn allow_lag(database: &Postgres, micros: i64) {
     mutate(database, "clock - 2000", &format!("clock - {micros}"));
 }
 
+/// How a server calls: beside others, or alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    WithPeers,
+    Alone,
+}
+
+const CALLERS: [Caller; 2] = [Caller::WithPeers, Caller::Alone];
+
 /// A batch that ends what holds `a` and `b`, as decided at this instant.
-fn release(database: &Postgres, decided_at: &str, last_batch: i64) -> i64 {
+fn release(database: &Postgres, caller: Caller, decided_at: &str, last_batch: i64) -> i64 {
     database.query_i64(&format!(
         "SELECT call(jsonb_build_object('decided_at', $x${decided_at}$x$, 'writer', '{WRITER}', \
-            'last_batch', '{last_batch}', 'must_mark', '0', 'names', $x$ARRAY['a', 'b']$x$, \
-            'revisions', $x$ARRAY[5, 5]$x$, 'versions', $x$ARRAY[1, 1]$x$, 'written', $x$ARRAY[1, 2]$x$, \
-            'written_version', $x$ARRAY[2, 2]$x$, 'written_token', $x$ARRAY[2, 2]$x$, \
-            'written_touched_at', $x$ARRAY[9, 9]$x$, 'written_check_at', $x$ARRAY[9, 9]$x$, \
-            'written_queue_len', $x$ARRAY[0, 0]$x$, 'written_holder_count', $x$ARRAY[0, 0]$x$, \
-            'written_holder_principal', $x$ARRAY[NULL, NULL]::text[]$x$, \
-            'written_holder_key', $x$ARRAY[NULL, NULL]::text[]$x$, \
-            'logged', $x$ARRAY[1, 2, 2]$x$, 'logged_events', $x$ARRAY['1', '2', '3']$x$)) AS value"
+            'last_batch', '{last_batch}', 'must_mark', '0', 'is_alone', '{}', 'names', $x$ARRAY['a', 'b']$x$, \
+            'basis', $x$ARRAY[5, 1, 5, 1]$x$, 'written', $x$ARRAY[1, 2, 2, 9, 9, 0, 0, 2, 2, 2, 9, 9, 0, 0]$x$, \
+            'holders', $x$ARRAY[NULL, NULL, NULL, NULL]::text[]$x$, \
+            'logged', $x$ARRAY[1, 2, 2]$x$, 'events', $x$ARRAY['1', '2', '3']$x$)) AS value",
+        i32::from(caller == Caller::Alone)
     ))
 }
+
+/// A batch that finds `a` and `b` held, and changes nothing.
+const REFUSAL: &str = "call(jsonb_build_object('decided_at', \
+    $x$(extract(epoch FROM clock_timestamp()) * 1000000)::bigint - 100$x$, 'writer', '1', 'last_batch', '7', \
+    'must_mark', '0', 'is_alone', '0', 'names', $x$ARRAY['a', 'b']$x$, 'basis', $x$ARRAY[5, 1, 5, 1]$x$, \
+    'seen', $x$ARRAY[1, 2]$x$))";
 
 /// The database's clock, plus so many microseconds.
 fn clock(shift: i64) -> String {
@@ -82,24 +98,81 @@ fn written(database: &Postgres) -> i64 {
 
 #[tokio::test]
 async fn call_writes_nothing_that_was_decided_by_a_clock_that_is_ahead() {
-    let database = database();
-    assert_eq!(release(&database, &clock(1_000_000), 7), 0);
-    assert_eq!(written(&database), 0);
-    // Otherwise a lease ends a second early.
-    mutate(&database, "decided_at > clock OR", "");
-    assert!(release(&database, &clock(1_000_000), 7) > 0);
-    assert_eq!(written(&database), 2);
+    for caller in CALLERS {
+        let database = database();
+        assert_eq!(release(&database, caller, &clock(1_000_000), 7), -2);
+        assert_eq!(written(&database), 0);
+        // Otherwise a lease ends a second early.
+        mutate(&database, "decided_at > clock OR", "");
+        assert!(release(&database, caller, &clock(1_000_000), 7) > 0);
+        assert_eq!(written(&database), 2);
+    }
 }
 
 #[tokio::test]
 async fn call_writes_nothing_that_was_decided_too_long_ago() {
+    for caller in CALLERS {
+        let database = database();
+        assert_eq!(release(&database, caller, &clock(-2_500), 7), -2);
+        assert_eq!(written(&database), 0);
+        // Otherwise a renewal is written long after the lease has expired.
+        mutate(&database, "OR decided_at < clock - 2000", "");
+        assert!(release(&database, caller, &clock(-60_000_000), 7) > 0);
+        assert_eq!(written(&database), 2);
+    }
+}
+
+/// A call of a server that is alone locks the rows by changing them, so it may wait for them.
+#[tokio::test]
+async fn clock_is_compared_after_the_wait_for_a_row() {
+    for is_mutated in [false, true] {
+        let database = database();
+        if is_mutated {
+            mutate(&database, LATE, "");
+        }
+        allow_lag(&database, 200_000);
+        let other = database.lock_row("b");
+        let releasing = {
+            let database = Arc::clone(&database);
+            tokio::task::spawn_blocking(move || release(&database, Caller::Alone, &clock(-100), 7))
+        };
+        eventually("the call waits", || async { database.connections_waiting_for_locks() > 0 }).await;
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        other.roll_back();
+        let number = releasing.await.unwrap();
+        assert_eq!(number > 0, is_mutated, "{number}");
+        assert_eq!(written(&database), if is_mutated { 2 } else { 0 });
+    }
+}
+
+#[tokio::test]
+async fn call_of_a_server_that_is_alone_is_refused_if_one_lock_is_not_as_assumed() {
     let database = database();
-    assert_eq!(release(&database, &clock(-2_500), 7), 0);
+    allow_lag(&database, 60_000_000);
+    database.execute("UPDATE resources SET version = 3 WHERE name = 'b'");
+    assert_eq!(release(&database, Caller::Alone, &clock(-100), 7), -1);
     assert_eq!(written(&database), 0);
-    // Otherwise a renewal is written long after the lease has expired.
-    mutate(&database, "OR decided_at < clock - 2000", "");
-    assert!(release(&database, &clock(-60_000_000), 7) > 0);
-    assert_eq!(written(&database), 2);
+    // Otherwise the claims and events of the other lock are written all the same.
+    mutate(&database, "RAISE EXCEPTION 'a resource is not as assumed' USING ERRCODE = 'DLM02';", "");
+    assert!(release(&database, Caller::Alone, &clock(-100), 7) > 0);
+    assert_eq!(database.query_i64("SELECT sum(count)::bigint AS value FROM batch_events"), 3);
+}
+
+#[tokio::test]
+async fn call_that_changes_nothing_neither_locks_nor_commits() {
+    let database = database();
+    allow_lag(&database, 60_000_000);
+    let _elsewhere = database.lock_row("b");
+    let refusal = format!("SELECT {REFUSAL} AS value");
+    assert_eq!(database.query_i64(&refusal), 0);
+    let commits =
+        format!("SELECT ({REFUSAL} + 1) * (pg_current_xact_id_if_assigned() IS NOT NULL)::int AS value");
+    assert_eq!(database.query_i64(&commits), 0);
+    // What it was decided on is compared all the same.
+    let omitted = "SELECT cardinality(omitted)::bigint AS value FROM commit_batch_2((extract(epoch FROM \
+        clock_timestamp()) * 1000000)::bigint - 100, 1, 7, 0, 1, ARRAY['a', 'b'], ARRAY[5, 1, 4, 1], '{}', '{}', \
+        '{}', '{}', ARRAY[1, 2], '{}', '{}', '{}', '{}', '{}', '{}')";
+    assert_eq!(database.query_i64(omitted), 1);
 }
 
 #[tokio::test]
@@ -107,11 +180,7 @@ async fn clock_is_compared_after_the_wait_for_a_new_row() {
     for is_mutated in [false, true] {
         let database = database();
         if is_mutated {
-            mutate(
-                &database,
-                "RAISE EXCEPTION 'the batch was decided too long ago' USING ERRCODE = 'DLM02';",
-                "",
-            );
+            mutate(&database, LATE, "");
         }
         allow_lag(&database, 200_000);
         let other = database.begin("INSERT INTO resources SELECT 'new', 1, 1, 1, 0, 0, 0, 0, NULL, NULL");
@@ -131,14 +200,10 @@ fn create(database: &Arc<Postgres>, floor: i64) -> tokio::task::JoinHandle<i64> 
         let decided_at = clock(-100);
         database.query_i64(&format!(
             "SELECT call(jsonb_build_object('decided_at', ({decided_at})::text, 'writer', '{WRITER}', \
-                'last_batch', '7', 'must_mark', '0', 'names', $x$ARRAY['new']$x$, 'revisions', $x$ARRAY[0]$x$, \
-                'versions', $x$ARRAY[0]$x$, 'buckets', $x$ARRAY[3]$x$, 'floor_tokens', $x$ARRAY[{floor}]$x$, \
-                'floor_versions', $x$ARRAY[{floor}]$x$, 'written', $x$ARRAY[1]$x$, \
-                'written_version', $x$ARRAY[{floor} + 1]$x$, 'written_token', $x$ARRAY[{floor} + 1]$x$, \
-                'written_touched_at', $x$ARRAY[9]$x$, 'written_check_at', $x$ARRAY[9]$x$, \
-                'written_queue_len', $x$ARRAY[0]$x$, 'written_holder_count', $x$ARRAY[0]$x$, \
-                'written_holder_principal', $x$ARRAY[NULL]::text[]$x$, \
-                'written_holder_key', $x$ARRAY[NULL]::text[]$x$)) AS value"
+                'last_batch', '7', 'must_mark', '0', 'is_alone', '0', 'names', $x$ARRAY['new']$x$, \
+                'basis', $x$ARRAY[0, 0]$x$, 'floors', $x$ARRAY[3, {floor}, {floor}]$x$, \
+                'written', $x$ARRAY[1, {floor} + 1, {floor} + 1, 9, 9, 0, 0]$x$, \
+                'holders', $x$ARRAY[NULL, NULL]::text[]$x$)) AS value"
         ))
     })
 }
@@ -155,9 +220,9 @@ async fn token_does_not_fall_when_a_lock_is_forgotten_while_its_insert_waits() {
             // In the statement of the insert, which has a snapshot from before the wait.
             mutate(
                 &database,
-                "= names[new.item])\n            ON",
-                "= names[new.item]) \
-                AND NOT EXISTS (SELECT FROM floors WHERE bucket = buckets[1] AND floors.token > floor_tokens[1]) ON",
+                "= names[written[i]])\n            ON",
+                "= names[written[i]]) \
+                AND NOT EXISTS (SELECT FROM floors AS f WHERE f.bucket = floors[1] AND f.token > floors[2]) ON",
             );
             mutate(
                 &database,
@@ -186,7 +251,7 @@ async fn lock_that_another_server_changes_is_left_out_without_a_wait() {
     let in_time = tokio::time::timeout(Duration::from_secs(20), create(&database, 60)).await;
     assert_eq!(in_time.expect("it does not wait").unwrap(), 0);
     // Otherwise all locks of the batch stay locked as long as the other server takes to commit.
-    mutate(&database, "AND NOT EXISTS (SELECT FROM resources WHERE resources.name = names[new.item])", "");
+    mutate(&database, "AND NOT EXISTS (SELECT FROM resources WHERE resources.name = names[written[i]])", "");
     let creating = create(&database, 60);
     eventually("the call waits", || async { database.connections_waiting_for_locks() > 0 }).await;
     changing.roll_back();
@@ -212,7 +277,7 @@ async fn lock_that_is_locked_elsewhere_is_left_out_whole_and_the_marker_says_so(
     let database = database();
     allow_lag(&database, 60_000_000);
     let row_lock = database.lock_row("b");
-    let number = release(&database, &clock(-100), 7);
+    let number = release(&database, Caller::WithPeers, &clock(-100), 7);
     row_lock.commit();
     assert!(number > 0);
     assert_eq!(written(&database), 1);
@@ -221,21 +286,23 @@ async fn lock_that_is_locked_elsewhere_is_left_out_whole_and_the_marker_says_so(
     let events = "SELECT count(*) AS value FROM batch_events WHERE events = '[1]' AND count = 1 AND batch = ";
     assert_eq!(database.query_i64(&format!("{events}{number}")), 1);
     // Its row is not as the batch assumes any more, either.
-    assert_eq!(release(&database, &clock(-100), number).signum(), 1);
+    assert_eq!(release(&database, Caller::WithPeers, &clock(-100), number).signum(), 1);
     assert_eq!(written(&database), 2);
 }
 
 #[tokio::test]
 async fn call_that_was_given_up_writes_nothing_when_it_arrives_later() {
-    let database = database();
-    allow_lag(&database, 60_000_000);
-    database.execute("UPDATE writers SET batch = 8");
-    assert_eq!(release(&database, &clock(-100), 7), 0);
-    assert_eq!(written(&database), 0);
-    // Otherwise its effects come after the batch has run again.
-    mutate(&database, "AND writers.batch = last_batch", "");
-    assert!(release(&database, &clock(-100), 7) > 0);
-    assert_eq!(written(&database), 2);
+    for caller in CALLERS {
+        let database = database();
+        allow_lag(&database, 60_000_000);
+        database.execute("UPDATE writers SET batch = 8");
+        assert_eq!(release(&database, caller, &clock(-100), 7), -1);
+        assert_eq!(written(&database), 0);
+        // Otherwise its effects come after the batch has run again.
+        mutate(&database, "AND writers.batch = last_batch", "");
+        assert!(release(&database, caller, &clock(-100), 7) > 0);
+        assert_eq!(written(&database), 2);
+    }
 }
 
 #[tokio::test]
@@ -243,6 +310,8 @@ async fn batch_whose_reply_is_lost_while_one_lock_is_locked_elsewhere_applies_on
     let postgres = DedicatedPostgres::start();
     let proxy = CommitFaultProxy::in_front_of(postgres.cluster.port());
     let server = postgres.server_through(proxy.port, &["--writers", "1"]);
+    // Otherwise its calls apply whole or not at all.
+    let _peer = postgres.server(&[]);
     let (api, database) = (server.api(), server.database());
     for name in ["a", "b", "busy"] {
         let lease = api.lock(name, &Acquire::exclusive()).await;

@@ -1,8 +1,8 @@
 //! The replicas that share the database: heartbeats, and messages over NOTIFY.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -60,6 +60,7 @@ pub(super) struct PostgresCluster {
     /// Whether this server has no authentication.
     is_open: bool,
     rank: AtomicU32,
+    peers: Peers,
     regularity: Mutex<Regularity>,
     heartbeats: Mutex<Reconnecting>,
     /// Readers see positions as soon as they are assigned, so they are durable.
@@ -68,6 +69,16 @@ pub(super) struct PostgresCluster {
     listener: Mutex<Reconnecting>,
     outgoing: mpsc::SyncSender<Vec<PeerMessage>>,
     announcer: Mutex<Announcer>,
+}
+
+/// Whether other replicas are up, as of the last heartbeat.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Peers(Arc<AtomicBool>);
+
+impl Peers {
+    pub(super) fn are_absent(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// The messages to send, and the connection to send them on.
@@ -110,6 +121,7 @@ impl PostgresCluster {
             me,
             is_open,
             rank: AtomicU32::new(0),
+            peers: Peers::default(),
             regularity: Mutex::default(),
             heartbeats: connection(CommitDurability::MayBeLost),
             positions: connection(CommitDurability::Durable),
@@ -122,6 +134,10 @@ impl PostgresCluster {
 
     pub(super) fn me(&self) -> ReplicaId {
         self.me
+    }
+
+    pub(super) fn peers(&self) -> Peers {
+        self.peers.clone()
     }
 }
 
@@ -189,6 +205,8 @@ impl Cluster for PostgresCluster {
         let older = replicas.iter().filter(|(id, dead, _)| dead.is_none() && *id < self.me.0).count();
         let open_peers =
             replicas.iter().any(|(id, dead, is_open)| dead.is_none() && *is_open && *id != self.me.0);
+        let live = replicas.iter().filter(|(_, dead, _)| dead.is_none()).count();
+        self.peers.0.store(live <= 1, Ordering::Relaxed);
         self.rank.store(u32::try_from(older).unwrap_or(u32::MAX), Ordering::Relaxed);
         let dead: HashMap<_, _> =
             replicas.into_iter().filter_map(|(id, dead, _)| Some((ReplicaId(id), Micros(dead?)))).collect();

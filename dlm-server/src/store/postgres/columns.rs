@@ -45,23 +45,25 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// The numbers of a resource that are written.
+pub(super) fn resource_columns(row: &ResourceRecord) -> [i64; 6] {
+    let (version, token) = (row.version as i64, row.token as i64);
+    [version, token, row.touched_at.0, row.check_at.0, row.queue_len as i64, row.holder_count as i64]
+}
+
+/// The claim of the exclusive holder: its principal and key.
+pub(super) fn holder_columns(holder: Option<&ClaimKey>) -> [Option<&str>; 2] {
+    [holder.map(|key| &*key.principal), holder.map(|key| &*key.key)]
+}
+
 /// The columns of resources.
 pub(super) fn resource_params<'a>(rows: &[NewRow<'a>]) -> Vec<Param<'a>> {
-    let ints = |get: fn(&ResourceRecord) -> i64| Param::ints(rows.iter().map(|(_, row, _)| get(row)));
-    let holders = |get: fn(&ClaimKey) -> &str| {
-        Param::Texts(rows.iter().map(|(_, _, holder)| holder.as_ref().map(get)).collect())
+    let ints = |index: usize| Param::ints(rows.iter().map(move |(_, row, _)| resource_columns(row)[index]));
+    let holders = |index: usize| {
+        Param::Texts(rows.iter().map(|(_, _, holder)| holder_columns(holder.as_ref())[index]).collect())
     };
-    vec![
-        Param::texts(rows.iter().map(|(name, ..)| &***name)),
-        ints(|row| row.version as i64),
-        ints(|row| row.token as i64),
-        ints(|row| row.touched_at.0),
-        ints(|row| row.check_at.0),
-        ints(|row| row.queue_len as i64),
-        ints(|row| row.holder_count as i64),
-        holders(|key| &key.principal),
-        holders(|key| &key.key),
-    ]
+    let names = Param::texts(rows.iter().map(|(name, ..)| &***name));
+    std::iter::once(names).chain((0..6).map(ints)).chain((0..2).map(holders)).collect()
 }
 
 /// These columns of claims.

@@ -83,7 +83,7 @@ pub(super) fn open(url: &str, writers: usize, is_open: bool) -> Result<OpenStore
     cluster.heartbeat().map_err(|error| failed(&error))?;
     let mut stores: Vec<Box<dyn Store>> = Vec::new();
     for number in 0..writers.clamp(1, writer::MAX_WRITERS) {
-        let store = writer::PostgresStore::open(options.clone(), cluster.me(), number)
+        let store = writer::PostgresStore::open(options.clone(), cluster.me(), cluster.peers(), number)
             .map_err(|error| failed(&error))?;
         stores.push(Box::new(store));
     }

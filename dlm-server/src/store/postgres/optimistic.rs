@@ -1,6 +1,6 @@
 //! The call that writes an optimistic batch: its statement and parameters.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use diesel::sql_types::{Array, BigInt, Bool, Nullable};
@@ -8,8 +8,8 @@ use dlm_engine::Micros;
 
 use super::batch_sql::{INSERTED, UPDATED};
 use super::bulk::Param;
-use super::columns::{Rows, claim_params, resource_params};
-use crate::store::claim_columns::ClaimRecord;
+use super::columns::{Rows, holder_columns, resource_columns};
+use crate::store::claim_columns::{ClaimColumn, ClaimRecord, Getter};
 use crate::store::optimistic::{Applied, Basis, OptimisticBatch};
 use crate::store::statement::{Sql, Statement};
 use crate::store::{Name, floor_bucket};
@@ -18,31 +18,32 @@ use crate::store::{Name, floor_bucket};
 /// same number.
 pub(super) const MAX_LAG: i64 = 2_000;
 
-/// A call of the function of the migration `optimistic_batches`.
+/// A call of the function of the migration `packed_batches`.
 pub(super) struct CommitBatch;
+
+/// Who calls.
+pub(super) struct Caller {
+    /// The id of its marker row.
+    pub(super) writer: i64,
+    /// The number in this row.
+    pub(super) last_batch: i64,
+    /// Whether no other server is up. If it is wrong, a call may wait, or write nothing.
+    pub(super) is_alone: bool,
+}
 
 /// The clock, the number of the batch, whether it is valid, which resources were omitted, and
 /// whether commits wait for a standby.
 pub(super) type Reply = (i64, Option<i64>, bool, Option<Vec<i64>>, bool);
-
-/// The parameters besides columns: four of the batch, three of the basis, three of floors, two
-/// of events, and a position for each of four kinds of rows.
-const OTHERS: usize = 4 + 3 + 3 + 2 + 4;
-
-/// The columns of a resource that are written.
-const RESOURCE_COLUMNS: usize = 8;
 
 impl Statement for CommitBatch {
     type Row = (BigInt, Nullable<BigInt>, Bool, Nullable<Array<BigInt>>, Bool);
 
     fn sql() -> &'static Sql {
         static SQL: LazyLock<Sql> = LazyLock::new(|| {
-            // A claim's resource is a position.
-            let columns = RESOURCE_COLUMNS + INSERTED.len() - 1 + UPDATED.len() - 1;
-            let parameters = vec!["?"; OTHERS + columns].join(", ");
-            Sql::new(&format!(
-                "SELECT clock, number, is_valid, omitted, is_replicated FROM commit_batch_1({parameters})"
-            ))
+            Sql::new(
+                "SELECT clock, number, is_valid, omitted, is_replicated FROM commit_batch_2( \
+                 ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )
         });
         &SQL
     }
@@ -53,50 +54,74 @@ pub(super) fn params<'a>(
     batch: &'a OptimisticBatch<'_>,
     rows: &'a Rows<'_>,
     events: &'a [String],
-    writer: i64,
-    last_batch: i64,
+    caller: &Caller,
 ) -> Vec<Param<'a>> {
     let positions: HashMap<&str, i64> =
         batch.resources.iter().zip(1..).map(|((name, _), position)| (&**name, position)).collect();
     let position = |name: &str| positions.get(name).copied().unwrap_or_default();
-    let stored =
-        |get: fn(&Basis) -> i64| Param::ints(batch.resources.iter().map(move |(_, basis)| get(basis)));
-    let absent = batch.resources.iter().filter_map(|(name, basis)| match basis {
-        Basis::Absent(floor) => Some((name, floor)),
+    let basis = batch.resources.iter().flat_map(|(_, basis)| match basis {
+        Basis::Stored(stored) => [stored.revision as i64, stored.version as i64],
+        Basis::Absent(_) => [0, 0],
+    });
+    let floors = batch.resources.iter().filter_map(|(name, basis)| match basis {
+        Basis::Absent(floor) => Some([floor_bucket(name), floor.token as i64, floor.version as i64]),
         Basis::Stored(_) => None,
     });
-    let of_claims = |claims: &[ClaimRecord<'_>]| {
-        Param::ints(claims.iter().map(|claim| position(claim.resource)).collect::<Vec<_>>())
-    };
-    let mut params = vec![
+    let written = || rows.new.iter().chain(&rows.changed);
+    let changing: HashSet<&str> =
+        written().map(|(name, ..)| &***name).chain(rows.touched.iter().map(|name| &***name)).collect();
+    let seen = batch.resources.iter().filter(|(name, _)| !changing.contains(&**name));
+    vec![
         batch.decided_at.0.into(),
-        writer.into(),
-        last_batch.into(),
+        caller.writer.into(),
+        caller.last_batch.into(),
         i64::from(batch.must_mark).into(),
+        i64::from(caller.is_alone).into(),
         Param::texts(batch.resources.iter().map(|(name, _)| &**name)),
-        stored(|basis| match basis {
-            Basis::Stored(version) => version.revision as i64,
-            Basis::Absent(_) => 0,
-        }),
-        stored(|basis| match basis {
-            Basis::Stored(version) => version.version as i64,
-            Basis::Absent(_) => 0,
-        }),
-        Param::ints(absent.clone().map(|(name, _)| floor_bucket(name))),
-        Param::ints(absent.clone().map(|(_, floor)| floor.token as i64)),
-        Param::ints(absent.map(|(_, floor)| floor.version as i64)),
-    ];
-    let written: Vec<_> = rows.new.iter().chain(&rows.changed).copied().collect();
-    params.push(Param::ints(written.iter().map(|(name, ..)| position(name))));
-    params.extend(resource_params(&written).into_iter().skip(1));
-    params.push(Param::ints(rows.touched.iter().map(|name| position(name))));
-    params.push(of_claims(&rows.inserted));
-    params.extend(claim_params(&INSERTED[1..], &rows.inserted));
-    params.push(of_claims(&rows.updated));
-    params.extend(claim_params(&UPDATED[1..], &rows.updated));
-    params.push(Param::ints(batch.events.iter().map(|(name, _): &(Name, _)| position(name))));
-    params.push(Param::texts(events.iter().map(String::as_str)));
-    params
+        Param::ints(basis),
+        Param::ints(floors.flatten()),
+        Param::ints(
+            written().flat_map(|(name, row, _)| std::iter::once(position(name)).chain(resource_columns(row))),
+        ),
+        Param::Texts(written().flat_map(|(_, _, holder)| holder_columns(holder.as_ref())).collect()),
+        Param::ints(rows.touched.iter().map(|name| position(name))),
+        Param::ints(seen.map(|(name, _)| position(name))),
+        packed_ints(&INSERTED, &rows.inserted, position),
+        packed_texts(&INSERTED, &rows.inserted),
+        packed_ints(&UPDATED, &rows.updated, position),
+        packed_texts(&UPDATED, &rows.updated),
+        Param::ints(batch.events.iter().map(|(name, _): &(Name, _)| position(name))),
+        Param::texts(events.iter().map(String::as_str)),
+    ]
+}
+
+/// The numbers of claims, row by row. A claim's resource is a position.
+fn packed_ints<'a>(
+    columns: &[ClaimColumn],
+    claims: &[ClaimRecord<'a>],
+    position: impl Fn(&str) -> i64,
+) -> Param<'a> {
+    let mut packed = Vec::new();
+    for claim in claims {
+        packed.push(Some(position(claim.resource)));
+        packed.extend(columns.iter().filter_map(|column| match column.get {
+            Getter::Int(get) => Some(get(claim)),
+            Getter::Bool(get) => Some(get(claim).map(i64::from)),
+            Getter::Text(_) => None,
+        }));
+    }
+    Param::Ints(packed)
+}
+
+/// The texts of claims, except the names of their resources, row by row.
+fn packed_texts<'a>(columns: &[ClaimColumn], claims: &[ClaimRecord<'a>]) -> Param<'a> {
+    let texts = |claim| {
+        columns[1..].iter().filter_map(move |column| match column.get {
+            Getter::Text(get) => Some(get(claim)),
+            Getter::Int(_) | Getter::Bool(_) => None,
+        })
+    };
+    Param::Texts(claims.iter().flat_map(texts).collect())
 }
 
 /// The positions as indexes.
@@ -112,41 +137,66 @@ pub(super) fn applied((clock, number, is_valid, omitted, _): Reply) -> Option<Ap
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::claim_columns::{ClaimColumn, Getter};
+    use crate::store::claim_columns::{STATE, names};
 
     const MIGRATION: &str =
-        include_str!("../../../../migrations/postgres/2026-11-27-000001_optimistic_batches/up.sql");
+        include_str!("../../../../migrations/postgres/2026-11-27-000002_packed_batches/up.sql");
 
-    /// The parameters that the migration declares.
-    fn declared() -> Vec<String> {
-        let (_, rest) = MIGRATION.split_once("CREATE FUNCTION commit_batch_1(").unwrap();
-        let (parameters, _) = rest.split_once("OUT ").unwrap();
-        parameters
-            .trim_end()
-            .trim_end_matches(',')
-            .split(',')
-            .map(|parameter| parameter.split_whitespace().collect::<Vec<_>>().join(" "))
-            .collect()
+    /// The definition of the function.
+    fn definition() -> &'static str {
+        MIGRATION.split_once("CREATE FUNCTION commit_batch_2(").unwrap().1
     }
 
     #[test]
-    fn every_column_of_a_claim_has_its_parameter_in_order() {
-        let of = |prefix: &str, columns: &[ClaimColumn]| -> Vec<String> {
-            let kind = |column: &ClaimColumn| match column.get {
-                Getter::Text(_) => "TEXT[]",
-                Getter::Int(_) | Getter::Bool(_) => "BIGINT[]",
+    fn call_has_every_parameter() {
+        let (parameters, _) = definition().split_once("OUT ").unwrap();
+        assert_eq!(CommitBatch::sql().parameters(), parameters.matches(',').count());
+    }
+
+    #[test]
+    fn columns_of_claims_are_read_in_the_order_in_which_they_are_packed() {
+        let squeezed = definition().split_whitespace().collect::<Vec<_>>().join(" ");
+        let assert_contains = |part: &str| assert!(squeezed.contains(part), "{part}");
+        let values = |packed: &str, columns: &[ClaimColumn], texts: usize| -> Vec<String> {
+            let (mut ints, mut text) = (0, 0);
+            let value = |column: &ClaimColumn| match column.get {
+                Getter::Text(_) => {
+                    text += 1;
+                    match texts - text {
+                        0 => format!("{packed}_texts[{texts} * n]"),
+                        before => format!("{packed}_texts[{texts} * n - {before}]"),
+                    }
+                }
+                Getter::Int(_) | Getter::Bool(_) => {
+                    ints += 1;
+                    let is_bool = matches!(column.get, Getter::Bool(_));
+                    format!("{packed}[i + {ints}]{}", if is_bool { " <> 0" } else { "" })
+                }
             };
-            columns.iter().map(|column| format!("{prefix}_{} {}", column.name, kind(column))).collect()
+            columns[1..].iter().map(value).collect()
         };
-        let (inserted, updated) = (of("inserted", &INSERTED[1..]), of("updated", &UPDATED[1..]));
-        let declared = declared();
-        assert!(declared.windows(inserted.len()).any(|part| part == inserted), "{declared:?}");
-        assert!(declared.windows(updated.len()).any(|part| part == updated), "{declared:?}");
-        assert_eq!(CommitBatch::sql().parameters(), declared.len());
+        let inserted = values("inserted", &INSERTED, 4);
+        assert_contains(&format!(
+            "INSERT INTO claims ({}) SELECT names[inserted[i]], {} FROM generate_series(1, cardinality(inserted), {})",
+            names(&INSERTED),
+            inserted.join(", "),
+            INSERTED.len() - 4
+        ));
+        let updated = values("updated", &UPDATED, 2);
+        let assignments =
+            STATE.iter().zip(&updated[2..]).map(|(column, value)| format!("{} = {value}", column.name));
+        assert_contains(&format!(
+            "UPDATE claims SET {} FROM generate_series(1, cardinality(updated), {})",
+            assignments.collect::<Vec<_>>().join(", "),
+            UPDATED.len() - 2
+        ));
+        assert_contains("claims.key = updated_texts[2 * n]");
+        assert_contains("claims.principal = updated_texts[2 * n - 1]");
+        assert_contains(&format!("cardinality(updated) / {};", UPDATED.len() - 2));
     }
 
     #[test]
     fn function_accepts_the_same_lag() {
-        assert!(MIGRATION.contains(&format!("decided_at < clock - {MAX_LAG}")));
+        assert_eq!(MIGRATION.matches(&format!("decided_at < clock - {MAX_LAG} ")).count(), 2);
     }
 }

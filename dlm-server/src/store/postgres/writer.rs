@@ -23,6 +23,7 @@ use super::batch_sql::{
 };
 use super::bulk::{self, Param};
 use super::clock_estimate::{ClockEstimate, Lateness};
+use super::cluster::Peers;
 use super::columns::{NewRow, Rows, claim_params, resource_params};
 use super::connection::{CommitDurability, ConnectOptions, REPLY_TIMEOUT};
 use super::loading::{self, Floors};
@@ -52,6 +53,7 @@ pub(super) struct PostgresStore {
     options: ConnectOptions,
     connection: PqConnection,
     replica: ReplicaId,
+    peers: Peers,
     /// Identifies this writer's marker row.
     id: i64,
     /// The number of the batch in the open transaction.
@@ -76,14 +78,16 @@ impl PostgresStore {
     pub(super) fn open(
         options: ConnectOptions,
         replica: ReplicaId,
+        peers: Peers,
         number: usize,
     ) -> Result<Self, StoreError> {
-        let connection = options.connect(CommitDurability::Durable)?;
+        let connection = connect(&options)?;
         let id = replica.0.wrapping_mul(MAX_WRITERS as i64).wrapping_add(number as i64);
         let mut store = Self {
             options,
             connection,
             replica,
+            peers,
             id,
             number: 0,
             floors: Floors::new(),
@@ -162,6 +166,14 @@ impl PostgresStore {
         self.marked = taken.as_ref().map(|marker| marker.number);
         Ok(taken)
     }
+}
+
+/// Connects. A call must not wait for long, since all of its batch waits; a transaction sets how
+/// long it waits itself.
+fn connect(options: &ConnectOptions) -> Result<PqConnection, StoreError> {
+    let mut connection = options.connect(CommitDurability::Durable)?;
+    connection.batch_execute("SET lock_timeout = '20ms'")?;
+    Ok(connection)
 }
 
 /// Another replica may have inserted the same name or key first.
@@ -282,7 +294,7 @@ impl Store for PostgresStore {
     }
 
     fn reconnect(&mut self) -> Result<(), StoreError> {
-        self.connection = self.options.connect(CommitDurability::Durable)?;
+        self.connection = connect(&self.options)?;
         self.prepare()
     }
 

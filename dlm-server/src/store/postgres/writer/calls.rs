@@ -9,7 +9,7 @@ use crate::store::optimistic::{Applied, OptimisticBatch};
 use crate::store::postgres::bulk;
 use crate::store::postgres::columns::Rows;
 use crate::store::postgres::connection::REPLY_TIMEOUT;
-use crate::store::postgres::optimistic::{self, CommitBatch, MAX_LAG};
+use crate::store::postgres::optimistic::{self, Caller, CommitBatch, MAX_LAG};
 use crate::store::{StoreError, event};
 
 impl PostgresStore {
@@ -18,7 +18,8 @@ impl PostgresStore {
         let (rows, events) = (Rows::of(batch.writes), event::to_json_each(batch.events)?);
         let Some(expected) = self.marked.take() else { return Ok(None) };
         self.expected_mark = Some(expected);
-        let params = optimistic::params(batch, &rows, &events, self.id, expected);
+        let caller = Caller { writer: self.id, last_batch: expected, is_alone: self.peers.are_absent() };
+        let params = optimistic::params(batch, &rows, &events, &caller);
         self.connection.take_notices();
         self.connection.set_deadline(Some(COMMIT_TIMEOUT));
         let replied: QueryResult<Vec<optimistic::Reply>> =
