@@ -170,6 +170,7 @@ impl Service {
         let context = TaskContext {
             writers: writers.clone(),
             readers: opened.task_readers,
+            housekeeping: opened.housekeeping,
             cluster: Arc::clone(&opened.cluster),
             membership: Arc::clone(&membership),
             anonymous_claims,

@@ -9,6 +9,7 @@
 //! - `statement`, `queries`, `views`: the SQL that both databases share
 //! - `event`: events as they are stored
 //! - `optimistic`: batches that are decided before their rows are locked
+//! - `housekeeping`: deleting what is kept no longer
 //! - `names`: sets of resource names
 //! - `tickets`: what opens one WebSocket
 //! - `read`: what readers see; `cluster`: replicas and their messages
@@ -22,6 +23,7 @@ mod claim_columns;
 mod cluster;
 mod error;
 mod event;
+mod housekeeping;
 mod migrations;
 mod names;
 mod optimistic;
@@ -45,6 +47,7 @@ pub(crate) use cluster::{Cluster, Heartbeat, PeerMessage, WaitId};
 pub use error::OpenError;
 pub(crate) use error::{NOT_AVAILABLE, StoreError};
 pub(crate) use event::{LoggedEvent, RowEvents, event_kind};
+pub(crate) use housekeeping::{ClaimRowKey, Housekeeping, KeyDeletion, LogTrim, OldLogRow};
 pub(crate) use names::Names;
 pub(crate) use optimistic::{Applied, Basis, OptimisticBatch};
 pub use read::ListQuery;
@@ -78,6 +81,8 @@ pub(crate) struct OpenStore {
     pub(crate) reader: Arc<dyn Reader>,
     pub(crate) task_readers: TaskReaders,
     pub(crate) cluster: Arc<dyn Cluster>,
+    /// Keeps house beside the writers; `None` if only a writer can.
+    pub(crate) housekeeping: Option<Box<dyn Housekeeping>>,
     pub(crate) identity: Identity,
 }
 
@@ -206,54 +211,9 @@ pub(crate) struct BatchWrite<'a> {
     pub(crate) events: &'a [(Name, Event)],
 }
 
-/// Keys to delete: the claims behind `after`, up to and including `last`, that
-/// ended before `cutoff`.
-#[derive(Debug, Clone)]
-pub(crate) struct KeyDeletion {
-    pub(crate) after: Option<ClaimRowKey>,
-    pub(crate) last: ClaimRowKey,
-    pub(crate) cutoff: Micros,
-}
-
-/// What to trim from the start of the event log.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct LogTrim {
-    /// Trim rows older than this.
-    pub(crate) before: Micros,
-    /// Trim rows that are followed by at least this many events.
-    pub(crate) keep: i64,
-    /// The number of rows to consider.
-    pub(crate) limit: i64,
-}
-
-/// One of the oldest rows of the log.
-pub(crate) struct OldLogRow {
-    pub(crate) position: i64,
-    pub(crate) at: i64,
-    /// The number of events ever logged, up to and including this row.
-    pub(crate) upto: i64,
-}
-
-impl LogTrim {
-    /// How many of these oldest rows to trim, and the last of their positions.
-    fn select(&self, rows: &[OldLogRow], log_upto: i64) -> Option<(usize, i64)> {
-        let is_old = |row: &&OldLogRow| row.at < self.before.0 || row.upto <= log_upto - self.keep;
-        let count = rows.iter().take_while(is_old).count();
-        Some((count, rows[..count].last()?.position))
-    }
-}
-
-/// The primary key of a claim.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ClaimRowKey {
-    pub(crate) resource: String,
-    pub(crate) principal: String,
-    pub(crate) key: String,
-}
-
 /// A writer's connection. Everything between `begin` and `commit` is one
 /// transaction.
-pub(crate) trait Store: Send {
+pub(crate) trait Store: Housekeeping {
     /// Begins a transaction. `lock_wait` is what [`Store::lock`] will be called
     /// with.
     fn begin(&mut self, lock_wait: LockWait) -> Result<(), StoreError>;
@@ -345,14 +305,6 @@ pub(crate) trait Store: Send {
     fn finish(&mut self) -> Result<(), StoreError> {
         Ok(())
     }
-
-    /// Deletes old keys, in a transaction of its own. Returns the number of
-    /// deleted claims.
-    fn delete_keys(&mut self, deletion: &KeyDeletion) -> Result<usize, StoreError>;
-
-    /// Trims the event log, in a transaction of its own. Returns the number of
-    /// deleted rows.
-    fn trim_log(&mut self, trim: &LogTrim) -> Result<usize, StoreError>;
 
     /// Stores a ticket that is valid for so many milliseconds, in a transaction of its
     /// own. Returns when it expires; `None` if its principal has too many.

@@ -11,12 +11,12 @@ use dlm_engine::Micros;
 use dlm_protocol::limits::KEY_RETENTION_MS;
 use tokio_util::sync::CancellationToken;
 
+use super::housekeeper::Housekeeper;
 use crate::background::Attempts;
 use crate::clock::since_boot;
 use crate::store::{ClaimRowKey, Cluster, KeyDeletion, KeyRange, Reader, StoreError};
-use crate::writer::Writers;
 
-/// Claims read, and at most deleted, per step. Other operations wait for a step.
+/// Claims read, and at most deleted, per step. On SQLite other operations wait for a step.
 const RANGE: i64 = 500;
 /// The target duration of a scan over the whole table, whatever its size. It
 /// bounds how much longer than required a key is kept.
@@ -60,7 +60,7 @@ impl Pace {
 
 /// Collects until `stop` is cancelled. Blocks.
 pub(super) async fn run(
-    writers: Writers,
+    housekeeper: Housekeeper,
     reader: Arc<dyn Reader>,
     cluster: Arc<dyn Cluster>,
     mut attempts: Attempts,
@@ -71,7 +71,7 @@ pub(super) async fn run(
     loop {
         // One replica is enough.
         let step = match cluster.rank() {
-            0 => collect(&writers, &*reader, at.take()).await,
+            0 => collect(&housekeeper, &*reader, at.take()).await,
             _ => Ok(None),
         };
         if step.is_ok() {
@@ -101,7 +101,7 @@ pub(super) async fn run(
 
 /// Deletes the expired keys of the next range.
 async fn collect(
-    writers: &Writers,
+    housekeeper: &Housekeeper,
     reader: &dyn Reader,
     after: Option<ClaimRowKey>,
 ) -> Result<Option<KeyRange>, StoreError> {
@@ -111,7 +111,7 @@ async fn collect(
         && range.expired > 0
     {
         let deletion = KeyDeletion { after, last: range.last.clone(), cutoff };
-        let deleted = writers.run_maintenance(move |store| store.delete_keys(&deletion)).await?;
+        let deleted = housekeeper.run(move |store| store.delete_keys(&deletion)).await?;
         tracing::debug!(deleted, "expired keys deleted");
     }
     Ok(range)

@@ -1,4 +1,4 @@
-//! Trims the event log by age and by size, in small steps, because other
+//! Trims the event log by age and by size, in small steps, because on SQLite other
 //! operations wait for each step.
 
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use std::time::Duration;
 use dlm_engine::Micros;
 use tokio_util::sync::CancellationToken;
 
+use super::housekeeper::Housekeeper;
 use crate::background::Attempts;
 use crate::store::{Cluster, LogTrim, Reader, StoreError};
-use crate::writer::Writers;
 
 /// Maximum log rows deleted per step.
 const STEP: i64 = 500;
@@ -28,7 +28,7 @@ pub(crate) struct Retention {
 
 /// Trims until `stop` is cancelled. Blocks.
 pub(super) async fn run(
-    writers: Writers,
+    housekeeper: Housekeeper,
     reader: Arc<dyn Reader>,
     cluster: Arc<dyn Cluster>,
     retention: Retention,
@@ -38,7 +38,7 @@ pub(super) async fn run(
     loop {
         // One replica is enough.
         let trimmed = match cluster.rank() {
-            0 => trim(&writers, &*reader, retention).await,
+            0 => trim(&housekeeper, &*reader, retention).await,
             _ => Ok(0),
         };
         let pause = match trimmed {
@@ -55,10 +55,14 @@ pub(super) async fn run(
     }
 }
 
-async fn trim(writers: &Writers, reader: &dyn Reader, retention: Retention) -> Result<usize, StoreError> {
+async fn trim(
+    housekeeper: &Housekeeper,
+    reader: &dyn Reader,
+    retention: Retention,
+) -> Result<usize, StoreError> {
     let now = reader.now()?;
     let age = i64::try_from(retention.age.as_micros()).unwrap_or(i64::MAX);
     let keep = i64::try_from(retention.events).unwrap_or(i64::MAX);
     let trim = LogTrim { before: Micros(now.0.saturating_sub(age)), keep, limit: STEP };
-    writers.run_maintenance(move |store| store.trim_log(&trim)).await
+    housekeeper.run(move |store| store.trim_log(&trim)).await
 }

@@ -16,12 +16,15 @@
 //! - `log_positions`: assigns committed batches their positions in the log
 //! - `peer_listener`, `peer_announcer`: receive messages from peers, and send them
 //!
+//! `housekeeper` is the connection that `key_gc` and `log_trimmer` delete on.
+//!
 //! Each task has a thread of its own, and each vital one a connection of its own, so
 //! that no number of requests delays an expiry or a heartbeat.
 
 mod anonymous_claims;
 mod clock_keeper;
 mod heartbeat;
+mod housekeeper;
 mod key_gc;
 mod log_positions;
 mod log_trimmer;
@@ -39,9 +42,10 @@ use crate::feed::{Feed, LogTailer, broadcast_renewals, send_renewals};
 use crate::lease_watchers::LeaseWatchers;
 use crate::log::LogDecoder;
 use crate::membership::Membership;
-use crate::store::{Cluster, TaskReaders};
+use crate::store::{Cluster, Housekeeping, TaskReaders};
 use crate::writer::{NextCheck, Parked, Writers};
 
+use housekeeper::Housekeeper;
 use peer_listener::PeerListener;
 
 pub(crate) use log_trimmer::Retention;
@@ -51,6 +55,7 @@ pub(crate) use readiness::{PendingProbes, ReadinessProbe};
 pub(crate) struct TaskContext {
     pub(crate) writers: Writers,
     pub(crate) readers: TaskReaders,
+    pub(crate) housekeeping: Option<Box<dyn Housekeeping>>,
     pub(crate) cluster: Arc<dyn Cluster>,
     pub(crate) membership: Arc<Membership>,
     pub(crate) anonymous_claims: Arc<AnonymousClaims>,
@@ -80,7 +85,8 @@ pub(crate) fn start(background: &Background, context: TaskContext) -> io::Result
     let sweep = sweeper::run(writers(), sweeper, cluster(), context.next_check, tries, stop());
     background.spawn("sweeper", sweep)?;
     let reader = Arc::clone(&maintenance);
-    let collect = key_gc::run(writers(), reader, cluster(), attempts("key-gc"), stop());
+    let housekeeper = Housekeeper::new(context.housekeeping, writers());
+    let collect = key_gc::run(housekeeper.clone(), reader, cluster(), attempts("key-gc"), stop());
     background.spawn("key-gc", collect)?;
     if !context.is_open {
         let (claims, reader) = (Arc::clone(&context.anonymous_claims), Arc::clone(&maintenance));
@@ -88,7 +94,7 @@ pub(crate) fn start(background: &Background, context: TaskContext) -> io::Result
         background.spawn("anonymous-claims", search)?;
     }
     let (retention, tries) = (context.retention, attempts("log-trimmer"));
-    let trim = log_trimmer::run(writers(), maintenance, cluster(), retention, tries, stop());
+    let trim = log_trimmer::run(housekeeper, maintenance, cluster(), retention, tries, stop());
     background.spawn("log-trimmer", trim)?;
     background.spawn("readiness", readiness::run(readiness, context.probes, stop()))?;
     let shared = context.cluster.is_shared();

@@ -44,8 +44,6 @@ statements! {
         GROUP BY bucket ORDER BY bucket \
         ON CONFLICT (bucket) DO UPDATE SET token = greatest(floors.token, excluded.token), \
         version = greatest(floors.version, excluded.version)";
-    DeleteKeys -> () = "DELETE FROM claims WHERE (key, resource, principal) > (?, ?, ?) \
-        AND (key, resource, principal) <= (?, ?, ?) AND ended_at < ?";
 }
 
 /// Loads the claims with these keys, resources and principals.

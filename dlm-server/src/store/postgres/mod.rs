@@ -7,6 +7,7 @@
 //!   `marker`: its marker row
 //! - `optimistic`: the call that writes a batch without a transaction around it;
 //!   `clock_estimate`: what such a batch is decided by
+//! - `housekeeping`: a connection that deletes what is kept no longer
 //! - `reader`: a pool of connections for reads
 //! - `log`: how batches get their positions in the event log
 //! - `cluster`: the replicas; `peer_wire`: the messages between them
@@ -17,6 +18,7 @@ mod clock_estimate;
 mod cluster;
 mod columns;
 mod connection;
+mod housekeeping;
 mod loading;
 mod log;
 mod marker;
@@ -39,8 +41,9 @@ use dlm_pq::PqConnection;
 use super::migrations::require_known;
 use super::schema::{meta, tickets};
 use super::statement::statements;
-use super::{Cluster, Identity, OpenError, OpenStore, Store, StoreError, TaskReaders};
+use super::{Cluster, Housekeeping, Identity, OpenError, OpenStore, Store, StoreError, TaskReaders};
 use connection::{CommitDurability, ConnectOptions, REPLY_TIMEOUT};
+use housekeeping::PostgresHousekeeping;
 use reader::PostgresReader;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/postgres");
@@ -87,8 +90,9 @@ pub(super) fn open(url: &str, writers: usize, is_open: bool) -> Result<OpenStore
             .map_err(|error| failed(&error))?;
         stores.push(Box::new(store));
     }
-    let (reader, cluster) = (Arc::new(reader), Arc::new(cluster));
-    Ok(OpenStore { stores, reader, task_readers, cluster, identity })
+    let housekeeping: Box<dyn Housekeeping> = Box::new(PostgresHousekeeping::new(&options));
+    let (reader, cluster, housekeeping) = (Arc::new(reader), Arc::new(cluster), Some(housekeeping));
+    Ok(OpenStore { stores, reader, task_readers, cluster, housekeeping, identity })
 }
 
 /// See [`super::restore`].

@@ -19,7 +19,7 @@ use dlm_engine::{Claim, ClaimKey, Floor, Micros, Need, ReplicaId, Resource};
 use dlm_pq::PqConnection;
 
 use super::batch_sql::{
-    ClockAndNumber, DeleteKeys, DeleteResources, INSERTED, InsertResources, RaiseFloors, UPDATED, WriteBatch,
+    ClockAndNumber, DeleteResources, INSERTED, InsertResources, RaiseFloors, UPDATED, WriteBatch,
 };
 use super::bulk::{self, Param};
 use super::clock_estimate::{ClockEstimate, Lateness};
@@ -28,12 +28,12 @@ use super::columns::{NewRow, Rows, claim_params, resource_params};
 use super::connection::{CommitDurability, ConnectOptions, REPLY_TIMEOUT};
 use super::loading::{self, Floors};
 use super::marker::{self, AddMarker, Marker};
-use super::{log, now};
+use super::{housekeeping, log, now};
 use crate::clock::since_boot;
 use crate::store::error::NOT_AVAILABLE;
 use crate::store::optimistic::{Applied, OptimisticBatch};
 use crate::store::{
-    BatchWrite, ClaimRowKey, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket, Store,
+    BatchWrite, Housekeeping, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket, Store,
     StoreError, event, floor_bucket, tickets, views,
 };
 
@@ -184,6 +184,16 @@ fn or_exists<T>(inserted: QueryResult<T>) -> Result<T, StoreError> {
     }
 }
 
+impl Housekeeping for PostgresStore {
+    fn delete_keys(&mut self, deletion: &KeyDeletion) -> Result<usize, StoreError> {
+        housekeeping::delete_keys(&mut self.connection, deletion)
+    }
+
+    fn trim_log(&mut self, trim: &LogTrim) -> Result<usize, StoreError> {
+        log::trim(&mut self.connection, trim)
+    }
+}
+
 impl Store for PostgresStore {
     fn begin(&mut self, lock_wait: LockWait) -> Result<(), StoreError> {
         self.floors.clear();
@@ -320,25 +330,6 @@ impl Store for PostgresStore {
 
     fn resolve_optimistic(&mut self, decided_at: Micros) -> Result<Option<Applied>, StoreError> {
         self.resolve_call(decided_at)
-    }
-
-    fn delete_keys(&mut self, deletion: &KeyDeletion) -> Result<usize, StoreError> {
-        let start = ClaimRowKey::or_first(deletion.after.as_ref());
-        let last = &deletion.last;
-        let params = vec![
-            (&*start.key).into(),
-            (&*start.resource).into(),
-            (&*start.principal).into(),
-            (&*last.key).into(),
-            (&*last.resource).into(),
-            (&*last.principal).into(),
-            deletion.cutoff.0.into(),
-        ];
-        Ok(bulk::run::<DeleteKeys>(&mut self.connection, params)?)
-    }
-
-    fn trim_log(&mut self, trim: &LogTrim) -> Result<usize, StoreError> {
-        log::trim(&mut self.connection, trim)
     }
 
     fn add_ticket(&mut self, ticket: NewTicket, valid_ms: u64) -> Result<Option<Micros>, StoreError> {

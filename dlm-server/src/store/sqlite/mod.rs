@@ -166,6 +166,7 @@ fn open_file(rest: &str, create: bool) -> Result<(writer::SqliteStore, OpenStore
         reader: Arc::new(reader),
         task_readers,
         cluster: Arc::new(SingleNode::new(ready_at)),
+        housekeeping: None,
         identity,
     };
     Ok((store, others))

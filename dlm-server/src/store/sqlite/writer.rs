@@ -27,8 +27,8 @@ use super::lock::DatabaseLock;
 use super::{DatabasePath, StoredFloor, WRITER, reader};
 use crate::clock::{Clock, ClockReading, since_boot};
 use crate::store::{
-    BatchWrite, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket, Store, StoreError,
-    floor_bucket, schema,
+    BatchWrite, Housekeeping, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket, Store,
+    StoreError, floor_bucket, schema,
 };
 use connection::{Commits, WriterConnection, last_batch};
 
@@ -156,6 +156,16 @@ impl SqliteStore {
     }
 }
 
+impl Housekeeping for SqliteStore {
+    fn delete_keys(&mut self, deletion: &KeyDeletion) -> Result<usize, StoreError> {
+        maintenance::delete_keys(self, deletion)
+    }
+
+    fn trim_log(&mut self, trim: &LogTrim) -> Result<usize, StoreError> {
+        maintenance::trim_log(self, trim)
+    }
+}
+
 impl Store for SqliteStore {
     fn begin(&mut self, _lock_wait: LockWait) -> Result<(), StoreError> {
         if self.outcome_unknown {
@@ -271,14 +281,6 @@ impl Store for SqliteStore {
 
     fn finish(&mut self) -> Result<(), StoreError> {
         self.apply_all()
-    }
-
-    fn delete_keys(&mut self, deletion: &KeyDeletion) -> Result<usize, StoreError> {
-        maintenance::delete_keys(self, deletion)
-    }
-
-    fn trim_log(&mut self, trim: &LogTrim) -> Result<usize, StoreError> {
-        maintenance::trim_log(self, trim)
     }
 
     fn add_ticket(&mut self, ticket: NewTicket, valid_ms: u64) -> Result<Option<Micros>, StoreError> {

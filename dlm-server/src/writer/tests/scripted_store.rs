@@ -7,7 +7,8 @@ use std::time::Duration;
 use dlm_engine::{Claim, ClaimKey, Micros, Need, Resource};
 
 use crate::store::{
-    BatchWrite, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket, Store, StoreError,
+    BatchWrite, Housekeeping, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket, Store,
+    StoreError,
 };
 
 /// Where a fault happens.
@@ -122,6 +123,16 @@ impl ScriptedStore {
 
 fn broken() -> StoreError {
     StoreError::Unavailable("scripted".into())
+}
+
+impl Housekeeping for ScriptedStore {
+    fn delete_keys(&mut self, deletion: &KeyDeletion) -> Result<usize, StoreError> {
+        self.inner.delete_keys(deletion)
+    }
+
+    fn trim_log(&mut self, trim: &LogTrim) -> Result<usize, StoreError> {
+        self.inner.trim_log(trim)
+    }
 }
 
 impl Store for ScriptedStore {
@@ -240,13 +251,5 @@ impl Store for ScriptedStore {
 
     fn take_ticket(&mut self, digest: &str) -> Result<Option<String>, StoreError> {
         self.inner.take_ticket(digest)
-    }
-
-    fn delete_keys(&mut self, deletion: &KeyDeletion) -> Result<usize, StoreError> {
-        self.inner.delete_keys(deletion)
-    }
-
-    fn trim_log(&mut self, trim: &LogTrim) -> Result<usize, StoreError> {
-        self.inner.trim_log(trim)
     }
 }

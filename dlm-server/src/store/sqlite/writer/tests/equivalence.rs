@@ -11,7 +11,7 @@ use super::reads::{self, Readers, everything};
 use crate::random::{Random, rounds};
 use crate::store::sqlite::journal::apply::Budget;
 use crate::store::sqlite::reader::SqliteReader;
-use crate::store::{ClaimRowKey, KeyDeletion, Name, Store};
+use crate::store::{ClaimRowKey, Housekeeping, KeyDeletion, Name, Store};
 
 const ROUNDS: usize = 6;
 const BATCHES: usize = 150;

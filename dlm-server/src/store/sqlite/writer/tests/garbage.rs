@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dlm_engine::{ClaimKey, Micros, Mode, Op, Request};
 
 use super::node::{End, Node};
-use crate::store::{ClaimRowKey, KeyDeletion, Name, Store};
+use crate::store::{ClaimRowKey, Housekeeping, KeyDeletion, Name, Store};
 
 const LONG_AGO: Micros = Micros(1_000_000_000);
 const NOW: Micros = Micros(2_000_000_000);
