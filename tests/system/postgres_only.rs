@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::harness::{
-    Acquire, Api, Backend, Postgres, PostgresCluster, ServerProcess, WebSocket, eventually, micros, new_key,
-    quiet_test_lock, spawn, startup_error,
+    Acquire, Api, Backend, OpenTransaction, Postgres, PostgresCluster, ServerProcess, WebSocket, eventually,
+    micros, new_key, quiet_test_lock, spawn, startup_error,
 };
 
 #[tokio::test]
@@ -93,6 +93,15 @@ async fn b41_callers_of_a_row_that_another_program_keeps_locked_are_answered() {
 
 #[tokio::test]
 async fn b46_batch_that_commits_late_is_not_skipped() {
+    late_batch_is_not_skipped(Postgres::begin_late_batch).await;
+}
+
+#[tokio::test]
+async fn b46_late_batch_of_a_server_of_an_earlier_version_is_not_skipped() {
+    late_batch_is_not_skipped(Postgres::begin_late_batch_of_earlier_version).await;
+}
+
+async fn late_batch_is_not_skipped(begin_late_batch: fn(&Postgres) -> OpenTransaction) {
     let database = Arc::new(Postgres::new());
     let servers: [ServerProcess<Postgres>; 2] = std::array::from_fn(|_| ServerProcess::on(&database, &[]));
     let (first, second) = (servers[0].api(), servers[1].api());
@@ -103,7 +112,7 @@ async fn b46_batch_that_commits_late_is_not_skipped() {
     // A long transaction in another database of the cluster.
     let other_database = Postgres::new();
     let long = other_database.begin("CREATE TABLE long (a int); INSERT INTO long VALUES (1)");
-    let late = database.begin_late_batch();
+    let late = begin_late_batch(&database);
     for round in 0..20 {
         second.lock(&format!("a/{round}"), &Acquire::exclusive()).await;
     }

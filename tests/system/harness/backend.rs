@@ -253,12 +253,13 @@ impl Postgres {
     /// Starts a batch as another writer would: it has its number but has not
     /// committed.
     pub(crate) fn begin_late_batch(&self) -> OpenTransaction {
-        let event = r#"[{"kind":"queued","resource":"late","current_token":0,"version":1,"owner":"","queue_len":1,"at":0}]"#;
-        self.begin(&format!(
-            "INSERT INTO batch_events (batch, at, count, events) \
-             SELECT nextval('batches'), extract(epoch FROM clock_timestamp())::bigint * 1000000, 1, '{event}'; \
-             INSERT INTO unplaced SELECT currval('batches')"
-        ))
+        self.execute("INSERT INTO placed (writer, batch) VALUES (1, 0) ON CONFLICT DO NOTHING");
+        self.begin(&log_late_event(1))
+    }
+
+    /// The same, as a server of an earlier version does.
+    pub(crate) fn begin_late_batch_of_earlier_version(&self) -> OpenTransaction {
+        self.begin(&format!("{}; INSERT INTO unplaced SELECT currval('batches')", log_late_event(0)))
     }
 
     /// Locks the row of a resource, as a batch of another server does.
@@ -278,6 +279,15 @@ impl Postgres {
     pub(crate) fn clock_micros(&self) -> i64 {
         self.query_i64("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
     }
+}
+
+/// Logs a batch of this writer with one event.
+fn log_late_event(writer: i64) -> String {
+    let event = r#"[{"kind":"queued","resource":"late","current_token":0,"version":1,"owner":"","queue_len":1,"at":0}]"#;
+    format!(
+        "INSERT INTO batch_events (batch, at, count, events, writer) \
+         SELECT nextval('batches'), extract(epoch FROM clock_timestamp())::bigint * 1000000, 1, '{event}', {writer}"
+    )
 }
 
 /// See [`Postgres::begin`].

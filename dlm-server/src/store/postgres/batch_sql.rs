@@ -101,13 +101,12 @@ fn write_batch() -> String {
         updated AS (UPDATE claims SET {assignments} FROM unnest({updated_params}) AS new ({updated}) \
             WHERE claims.key = new.key AND claims.resource = new.resource AND claims.principal = new.principal \
             RETURNING 1), \
-        batch AS (SELECT number, at, count, events \
-            FROM (VALUES (?, ?, ?, ?)) AS batch (number, at, count, events)), \
-        logged AS (INSERT INTO batch_events (batch, at, count, events) \
-            SELECT number, at, count, events FROM batch WHERE count > 0), \
-        waiting AS (INSERT INTO unplaced (batch) SELECT number FROM batch WHERE count > 0), \
-        marked AS (UPDATE writers SET batch = batch.number, at = batch.at, left_out = NULL FROM batch WHERE writers.id = ? \
-            RETURNING 1) \
+        batch AS (SELECT number, at, count, events, writer \
+            FROM (VALUES (?, ?, ?, ?, ?)) AS batch (number, at, count, events, writer)), \
+        logged AS (INSERT INTO batch_events (batch, at, count, events, writer) \
+            SELECT number, at, count, events, writer FROM batch WHERE count > 0), \
+        marked AS (UPDATE writers SET batch = batch.number, at = batch.at, left_out = NULL FROM batch \
+            WHERE writers.id = batch.writer RETURNING 1) \
         SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM touched), (SELECT count(*) FROM inserted), \
         (SELECT count(*) FROM updated), (SELECT count(*) FROM marked)",
         inserted = names(&INSERTED),

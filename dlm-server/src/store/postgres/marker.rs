@@ -14,6 +14,8 @@ use crate::store::statement::statements;
 const OUTCOME_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(3);
 
 statements! {
+    /// Batches of an earlier run of this writer have their positions already.
+    AddPlaced -> () = "INSERT INTO placed (writer, batch) VALUES (?, nextval('batches')) ON CONFLICT DO NOTHING";
     AddMarker -> () = "INSERT INTO writers (id, replica, batch, at) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING";
     /// Waits for a transaction that has written it and is still in progress.
     ReadMarker -> (BigInt, Nullable<Array<BigInt>>) = "SELECT batch, left_out FROM writers WHERE id = ? FOR UPDATE";

@@ -18,7 +18,7 @@ use crate::store::{Name, floor_bucket};
 /// same number.
 pub(super) const MAX_LAG: i64 = 2_000;
 
-/// A call of the function of the migration `packed_batches`.
+/// A call of the function of the migration `lean_batches`.
 pub(super) struct CommitBatch;
 
 /// Who calls.
@@ -140,7 +140,7 @@ mod tests {
     use crate::store::claim_columns::{STATE, names};
 
     const MIGRATION: &str =
-        include_str!("../../../../migrations/postgres/2026-11-27-000002_packed_batches/up.sql");
+        include_str!("../../../../migrations/postgres/2026-11-27-000002_lean_batches/up.sql");
 
     /// The definition of the function.
     fn definition() -> &'static str {

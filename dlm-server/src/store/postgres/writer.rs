@@ -27,7 +27,7 @@ use super::cluster::Peers;
 use super::columns::{NewRow, Rows, claim_params, resource_params};
 use super::connection::{CommitDurability, ConnectOptions, REPLY_TIMEOUT};
 use super::loading::{self, Floors};
-use super::marker::{self, AddMarker, Marker};
+use super::marker::{self, AddMarker, AddPlaced, Marker};
 use super::{housekeeping, log, now};
 use crate::clock::since_boot;
 use crate::store::error::NOT_AVAILABLE;
@@ -105,6 +105,7 @@ impl PostgresStore {
 
     /// Prepares the database and this store for a new connection.
     fn prepare(&mut self) -> Result<(), StoreError> {
+        bulk::run::<AddPlaced>(&mut self.connection, vec![self.id.into()])?;
         bulk::run::<AddMarker>(&mut self.connection, vec![self.id.into(), self.replica.0.into()])?;
         self.known_floors = loading::all_floors(&mut self.connection)?;
         self.clock.reset();

@@ -1,3 +1,20 @@
+-- Which writer wrote each batch, and the last batch of each writer that has a position in the log.
+-- A writer commits one batch after the other, so its later ones have none yet. `unplaced` is only
+-- written by servers of earlier versions, which write 0 for the writer.
+ALTER TABLE batch_events ADD COLUMN writer BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX batch_events_writer ON batch_events (writer, batch) WHERE writer <> 0;
+CREATE TABLE placed (
+    writer BIGINT PRIMARY KEY,
+    batch  BIGINT NOT NULL
+) WITH (fillfactor = 20);
+
+-- Events repeat each other's names and owners. Not every Postgres has been built with lz4.
+DO $$ BEGIN
+    ALTER TABLE batch_events ALTER COLUMN events SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    RAISE NOTICE 'events are compressed with the default method, since this Postgres has no lz4';
+END $$;
+
 -- Replaces the function that writes the batches which a writer decides on what it has in memory.
 --
 -- Numbers and texts of many rows are packed into one array each, row by row: a call with an
@@ -195,9 +212,8 @@ BEGIN
             FROM generate_subscripts(events, 1) AS i WHERE is_held[logged[i]];
     END IF;
     IF event_count > 0 THEN
-        INSERT INTO batch_events (batch, at, count, events)
-            VALUES (number, decided_at, event_count, '[' || event_list || ']');
-        INSERT INTO unplaced (batch) VALUES (number);
+        INSERT INTO batch_events (batch, at, count, events, writer)
+            VALUES (number, decided_at, event_count, '[' || event_list || ']', writer);
     END IF;
     is_valid := TRUE;
 END $$;

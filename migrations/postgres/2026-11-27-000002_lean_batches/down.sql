@@ -1,4 +1,9 @@
 DROP FUNCTION commit_batch_2;
+INSERT INTO unplaced (batch) SELECT batch_events.batch FROM batch_events JOIN placed USING (writer)
+    WHERE batch_events.batch > placed.batch;
+DROP TABLE placed;
+ALTER TABLE batch_events ALTER COLUMN events SET COMPRESSION default;
+ALTER TABLE batch_events DROP COLUMN writer;
 CREATE FUNCTION commit_batch_1(
     decided_at BIGINT, writer BIGINT, last_batch BIGINT, must_mark BIGINT,
     names TEXT[], revisions BIGINT[], versions BIGINT[],
