@@ -57,13 +57,13 @@ impl PqConnection {
         self.raw.take_notices()
     }
 
-    /// The next notification that has arrived, if any. Never waits.
+    /// The next notification. If none has arrived, waits this long for one.
     ///
     /// # Errors
     ///
     /// If the connection is lost.
-    pub fn notification(&mut self) -> QueryResult<Option<Notification>> {
-        self.raw.notification()
+    pub fn notification(&mut self, timeout: Duration) -> QueryResult<Option<Notification>> {
+        self.raw.notification(timeout)
     }
 
     /// Starts to build a transaction with an isolation level and access mode.

@@ -181,22 +181,30 @@ impl RawConnection {
         self.finish(sent)
     }
 
-    /// The next notification that has arrived; never waits.
-    pub(crate) fn notification(&mut self) -> QueryResult<Option<Notification>> {
-        // SAFETY: the handle is valid until `drop`.
-        if unsafe { pq_sys::PQconsumeInput(self.handle.as_ptr()) } == 0 {
-            return Err(connection_error(&self.last_error()));
+    /// The next notification; waits this long for one to arrive.
+    pub(crate) fn notification(&mut self, timeout: Duration) -> QueryResult<Option<Notification>> {
+        let until = now() + timeout;
+        loop {
+            // SAFETY: the handle is valid until `drop`.
+            if unsafe { pq_sys::PQconsumeInput(self.handle.as_ptr()) } == 0 {
+                return Err(connection_error(&self.last_error()));
+            }
+            let notification = self.arrived_notification();
+            if notification.is_some() || !self.poll(PollFlags::IN, Some(until))? {
+                return Ok(notification);
+            }
         }
+    }
+
+    fn arrived_notification(&mut self) -> Option<Notification> {
         // SAFETY: the handle is valid; what is returned is ours to free.
-        let Some(notify) = NonNull::new(unsafe { pq_sys::PQnotifies(self.handle.as_ptr()) }) else {
-            return Ok(None);
-        };
+        let notify = NonNull::new(unsafe { pq_sys::PQnotifies(self.handle.as_ptr()) })?;
         // SAFETY: libpq fills in both texts; they are copied before they are freed.
         unsafe {
             let channel = text(notify.as_ref().relname).unwrap_or_default();
             let payload = text(notify.as_ref().extra).unwrap_or_default();
             pq_sys::PQfreemem(notify.as_ptr().cast());
-            Ok(Some(Notification { channel, payload }))
+            Some(Notification { channel, payload })
         }
     }
 
@@ -265,6 +273,11 @@ impl RawConnection {
     /// Waits until the socket is ready. A connection whose reply did not come
     /// in time is of no more use: the reply may come later.
     fn wait(&mut self, flags: PollFlags, until: Option<Instant>) -> QueryResult<()> {
+        if self.poll(flags, until)? { Ok(()) } else { Err(no_reply()) }
+    }
+
+    /// Waits until the socket is ready; returns whether it is.
+    fn poll(&mut self, flags: PollFlags, until: Option<Instant>) -> QueryResult<bool> {
         // SAFETY: the handle is valid until `drop`.
         let socket = unsafe { pq_sys::PQsocket(self.handle.as_ptr()) };
         if socket < 0 {
@@ -279,8 +292,7 @@ impl RawConnection {
                 tv_nsec: left.subsec_nanos().into(),
             });
             match poll(&mut [PollFd::from_borrowed_fd(socket, flags)], timeout.as_ref()) {
-                Ok(0) => return Err(no_reply()),
-                Ok(_) => return Ok(()),
+                Ok(ready) => return Ok(ready > 0),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(connection_error(&error.to_string())),
             }

@@ -23,9 +23,7 @@ const DEAD_AFTER: Duration = Duration::from_secs(3);
 const REGULAR: Duration = Duration::from_millis(1_500);
 /// The rows of a replica are deleted this long after it was declared dead.
 const DELETE_AFTER: Duration = Duration::from_secs(86_400);
-/// How often the connection is polled for notifications, and for how long one
-/// call of `receive` waits.
-const POLL_EVERY: Duration = Duration::from_millis(4);
+/// For how long one call of `receive` waits.
 const RECEIVE_TIMEOUT: Duration = Duration::from_millis(50);
 /// Most message lists that wait to be sent. More are dropped: peers poll too.
 const MAX_PENDING: usize = 10_000;
@@ -170,13 +168,15 @@ fn send(announcer: &mut Reconnecting, payloads: &[String]) -> Result<(), StoreEr
     })
 }
 
-/// The messages to this replica that have arrived.
+/// The messages to this replica that have arrived. Waits for the first.
 fn received(connection: &mut PqConnection, me: ReplicaId) -> Result<Vec<PeerMessage>, StoreError> {
+    let deadline = since_boot() + RECEIVE_TIMEOUT;
     let mut messages = Vec::new();
-    while let Some(notification) = connection.notification()? {
+    loop {
+        let wait = if messages.is_empty() { deadline.saturating_sub(since_boot()) } else { Duration::ZERO };
+        let Some(notification) = connection.notification(wait)? else { return Ok(messages) };
         messages.extend(peer_wire::decode(&notification.payload, me));
     }
-    Ok(messages)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -254,27 +254,19 @@ impl Cluster for PostgresCluster {
     }
 
     fn receive(&self) -> Vec<PeerMessage> {
-        let deadline = since_boot() + RECEIVE_TIMEOUT;
-        while since_boot() < deadline {
-            let mut listener = lock(&self.listener);
-            let listening = listener.is_connected();
-            let messages = listener.with(|connection| {
-                if !listening {
-                    connection.batch_execute("LISTEN dlm_waits")?;
-                }
-                received(connection, self.me)
-            });
-            drop(listener);
-            match messages {
-                Ok(messages) if !messages.is_empty() => return messages,
-                Ok(_) => std::thread::sleep(POLL_EVERY),
-                Err(error) => {
-                    tracing::debug!(%error, "listening for peer messages failed");
-                    std::thread::sleep(RECEIVE_TIMEOUT);
-                }
+        let mut listener = lock(&self.listener);
+        let listening = listener.is_connected();
+        let messages = listener.with(|connection| {
+            if !listening {
+                connection.batch_execute("LISTEN dlm_waits")?;
             }
-        }
-        Vec::new()
+            received(connection, self.me)
+        });
+        messages.unwrap_or_else(|error| {
+            tracing::debug!(%error, "listening for peer messages failed");
+            std::thread::sleep(RECEIVE_TIMEOUT);
+            Vec::new()
+        })
     }
 
     fn ended_waits(&self, parked: &[(Name, ClaimKey)]) -> Result<Vec<(Name, ClaimKey)>, StoreError> {
