@@ -20,7 +20,7 @@ const HELPER: &str = "CREATE FUNCTION call(given jsonb) RETURNS bigint LANGUAGE 
         parameters text;
         number bigint;
     BEGIN
-        SELECT string_agg(format('%I => %s', name, coalesce(given ->> name, '''{}''')), ', ')
+        SELECT string_agg(format('%I => %s', name, coalesce(given ->> name, CASE WHEN name = 'marker_place' THEN '''''' ELSE '''{}''' END)), ', ')
             INTO parameters FROM pg_proc, unnest(proargnames[1:pronargs]) AS name WHERE proname = 'commit_batch_2';
         EXECUTE 'SELECT coalesce(number, CASE WHEN is_valid THEN 0 ELSE -2 END) FROM commit_batch_2(' || parameters || ')' INTO number;
         RETURN number;
@@ -71,13 +71,17 @@ const CALLERS: [Caller; 2] = [Caller::WithPeers, Caller::Alone];
 
 /// A batch that ends what holds `a` and `b`, as decided at this instant.
 fn release(database: &Postgres, caller: Caller, decided_at: &str, last_batch: i64) -> i64 {
+    let (is_alone, marker_place) = match caller {
+        Caller::WithPeers => (0, "''"),
+        Caller::Alone => (1, "(SELECT ctid::text FROM writers WHERE id = 1)"),
+    };
     database.query_i64(&format!(
         "SELECT call(jsonb_build_object('decided_at', $x${decided_at}$x$, 'writer', '{WRITER}', \
-            'last_batch', '{last_batch}', 'must_mark', '0', 'is_alone', '{}', 'names', $x$ARRAY['a', 'b']$x$, \
+            'last_batch', '{last_batch}', 'marker_place', $x${marker_place}$x$, 'must_mark', '0', \
+            'is_alone', '{is_alone}', 'names', $x$ARRAY['a', 'b']$x$, \
             'basis', $x$ARRAY[5, 1, 5, 1]$x$, 'written', $x$ARRAY[1, 2, 2, 9, 9, 0, 0, 2, 2, 2, 9, 9, 0, 0]$x$, \
             'holders', $x$ARRAY[NULL, NULL, NULL, NULL]::text[]$x$, \
-            'logged', $x$ARRAY[1, 2, 2]$x$, 'events', $x$ARRAY['1', '2', '3']$x$)) AS value",
-        i32::from(caller == Caller::Alone)
+            'logged', $x$ARRAY[1, 2, 2]$x$, 'events', $x$ARRAY['1', '2', '3']$x$)) AS value"
     ))
 }
 
@@ -170,7 +174,7 @@ async fn call_that_changes_nothing_neither_locks_nor_commits() {
     assert_eq!(database.query_i64(&commits), 0);
     // What it was decided on is compared all the same.
     let omitted = "SELECT cardinality(omitted)::bigint AS value FROM commit_batch_2((extract(epoch FROM \
-        clock_timestamp()) * 1000000)::bigint - 100, 1, 7, 0, 1, ARRAY['a', 'b'], ARRAY[5, 1, 4, 1], '{}', '{}', \
+        clock_timestamp()) * 1000000)::bigint - 100, 1, 7, '', 0, 1, ARRAY['a', 'b'], ARRAY[5, 1, 4, 1], '{}', '{}', \
         '{}', '{}', ARRAY[1, 2], '{}', '{}', '{}', '{}', '{}', '{}')";
     assert_eq!(database.query_i64(omitted), 1);
 }

@@ -40,17 +40,19 @@ END $$;
 -- deadline, replica, away_since, check_at, token, waited_ticket, granted_at, term_at, ttl_ms,
 -- expires_at, shared_token, ended_at, end_reason, current_token, forced_token, cancel.
 --
--- `number` is that of the batch, or NULL if nothing was written. `is_valid` is whether the
+-- `marker_place` is the ctid of the writer's marker row, or empty if it is not known;
+-- `marked_place` is its new one. `number` is that of the batch, or NULL if nothing was written. `is_valid` is whether the
 -- decisions hold for the resources that were not left out (`omitted`), `is_replicated` whether
 -- commits wait for a standby.
 DROP FUNCTION commit_batch_1;
 CREATE FUNCTION commit_batch_2(
-    decided_at BIGINT, writer BIGINT, last_batch BIGINT, must_mark BIGINT, is_alone BIGINT,
+    decided_at BIGINT, writer BIGINT, last_batch BIGINT, marker_place TEXT, must_mark BIGINT, is_alone BIGINT,
     names TEXT[], basis BIGINT[], floors BIGINT[],
     written BIGINT[], holders TEXT[], touched BIGINT[], seen BIGINT[],
     inserted BIGINT[], inserted_texts TEXT[], updated BIGINT[], updated_texts TEXT[],
     logged BIGINT[], events TEXT[],
-    OUT clock BIGINT, OUT number BIGINT, OUT is_valid BOOLEAN, OUT omitted BIGINT[], OUT is_replicated BOOLEAN
+    OUT clock BIGINT, OUT number BIGINT, OUT is_valid BOOLEAN, OUT omitted BIGINT[], OUT is_replicated BOOLEAN,
+    OUT marked_place TEXT
 ) LANGUAGE plpgsql AS $$
 DECLARE
     writes CONSTANT BOOLEAN := cardinality(written) > 0 OR cardinality(touched) > 0;
@@ -166,8 +168,17 @@ BEGIN
     -- The number is taken while the rows are locked, so that it grows with each commit on a
     -- resource. Only the call that the writer waits for finds the marker as it left it: one
     -- that was given up, and arrives later, does not.
-    UPDATE writers SET batch = nextval('batches'), at = decided_at, left_out = omitted
-        WHERE writers.id = writer AND writers.batch = last_batch RETURNING writers.batch INTO number;
+    -- It is found by its place: while a long transaction keeps its old versions from being removed,
+    -- an index leads to all of them.
+    IF marker_place = '' THEN
+        UPDATE writers SET batch = nextval('batches'), at = decided_at, left_out = omitted
+            WHERE writers.id = writer AND writers.batch = last_batch
+            RETURNING writers.batch, writers.ctid INTO number, marked_place;
+    ELSE
+        UPDATE writers SET batch = nextval('batches'), at = decided_at, left_out = omitted
+            WHERE writers.ctid = marker_place::tid AND (writers.id = writer) IS TRUE AND writers.batch = last_batch
+            RETURNING writers.batch, writers.ctid INTO number, marked_place;
+    END IF;
     IF number IS NULL THEN
         RAISE EXCEPTION 'the marker was changed' USING ERRCODE = 'DLM02';
     END IF;

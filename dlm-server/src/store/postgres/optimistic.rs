@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use diesel::sql_types::{Array, BigInt, Bool, Nullable};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use dlm_engine::Micros;
 
 use super::batch_sql::{INSERTED, UPDATED};
@@ -22,27 +22,30 @@ pub(super) const MAX_LAG: i64 = 2_000;
 pub(super) struct CommitBatch;
 
 /// Who calls.
-pub(super) struct Caller {
+pub(super) struct Caller<'a> {
     /// The id of its marker row.
     pub(super) writer: i64,
     /// The number in this row.
     pub(super) last_batch: i64,
+    /// The place of this row; empty if it is not known.
+    pub(super) marker_place: &'a str,
     /// Whether no other server is up. If it is wrong, a call may wait, or write nothing.
     pub(super) is_alone: bool,
 }
 
-/// The clock, the number of the batch, whether it is valid, which resources were omitted, and
+/// The clock, the number of the batch, whether it is valid, which resources were omitted,
 /// whether commits wait for a standby.
-pub(super) type Reply = (i64, Option<i64>, bool, Option<Vec<i64>>, bool);
+/// The new place of the marker row.
+pub(super) type Reply = (i64, Option<i64>, bool, Option<Vec<i64>>, bool, Option<String>);
 
 impl Statement for CommitBatch {
-    type Row = (BigInt, Nullable<BigInt>, Bool, Nullable<Array<BigInt>>, Bool);
+    type Row = (BigInt, Nullable<BigInt>, Bool, Nullable<Array<BigInt>>, Bool, Nullable<Text>);
 
     fn sql() -> &'static Sql {
         static SQL: LazyLock<Sql> = LazyLock::new(|| {
             Sql::new(
-                "SELECT clock, number, is_valid, omitted, is_replicated FROM commit_batch_2( \
-                 ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "SELECT clock, number, is_valid, omitted, is_replicated, marked_place FROM commit_batch_2( \
+                 ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )
         });
         &SQL
@@ -54,7 +57,7 @@ pub(super) fn params<'a>(
     batch: &'a OptimisticBatch<'_>,
     rows: &'a Rows<'_>,
     events: &'a [String],
-    caller: &Caller,
+    caller: &Caller<'a>,
 ) -> Vec<Param<'a>> {
     let positions: HashMap<&str, i64> =
         batch.resources.iter().zip(1..).map(|((name, _), position)| (&**name, position)).collect();
@@ -75,6 +78,7 @@ pub(super) fn params<'a>(
         batch.decided_at.0.into(),
         caller.writer.into(),
         caller.last_batch.into(),
+        caller.marker_place.into(),
         i64::from(batch.must_mark).into(),
         i64::from(caller.is_alone).into(),
         Param::texts(batch.resources.iter().map(|(name, _)| &**name)),
@@ -130,7 +134,7 @@ pub(super) fn indexes(positions: Option<Vec<i64>>) -> Vec<usize> {
 }
 
 /// What a reply says; `None` if nothing was written.
-pub(super) fn applied((clock, number, is_valid, omitted, _): Reply) -> Option<Applied> {
+pub(super) fn applied((clock, number, is_valid, omitted, ..): Reply) -> Option<Applied> {
     is_valid.then(|| Applied { number, clock: Micros(clock), omitted: indexes(omitted) })
 }
 

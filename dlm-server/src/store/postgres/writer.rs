@@ -64,6 +64,8 @@ pub(super) struct PostgresStore {
     known_floors: HashMap<i64, Floor>,
     /// The number in the marker row; `None` while it is not known.
     marked: Option<i64>,
+    /// The place of the marker row (`ctid`); empty while it is not known.
+    marker_place: String,
     /// The number that the open transaction writes to the marker row.
     marks: Option<i64>,
     /// The number that the last call of an optimistic batch expected in the marker row.
@@ -93,6 +95,7 @@ impl PostgresStore {
             floors: Floors::new(),
             known_floors: HashMap::new(),
             marked: None,
+            marker_place: String::new(),
             marks: None,
             expected_mark: None,
             clock: ClockEstimate::default(),
@@ -111,6 +114,7 @@ impl PostgresStore {
         self.clock.reset();
         self.lateness.in_time();
         self.marked = None;
+        self.marker_place.clear();
         Ok(())
     }
 
@@ -164,6 +168,7 @@ impl PostgresStore {
         self.connection.set_deadline(Some(REPLY_TIMEOUT));
         let taken = taken?;
         self.require_replicated()?;
+        self.marker_place.clear();
         self.marked = taken.as_ref().map(|marker| marker.number);
         Ok(taken)
     }
@@ -286,6 +291,9 @@ impl Store for PostgresStore {
         self.connection.set_deadline(Some(COMMIT_TIMEOUT));
         let committed = self.connection.batch_execute("COMMIT");
         self.connection.set_deadline(Some(REPLY_TIMEOUT));
+        if self.marks.is_some() {
+            self.marker_place.clear();
+        }
         let marked = self.marks.take().or(self.marked.take());
         committed?;
         self.require_replicated()?;

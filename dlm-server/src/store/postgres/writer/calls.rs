@@ -18,7 +18,14 @@ impl PostgresStore {
         let (rows, events) = (Rows::of(batch.writes), event::to_json_each(batch.events)?);
         let Some(expected) = self.marked.take() else { return Ok(None) };
         self.expected_mark = Some(expected);
-        let caller = Caller { writer: self.id, last_batch: expected, is_alone: self.peers.are_absent() };
+        // Known again if the call writes the row.
+        let marker_place = std::mem::take(&mut self.marker_place);
+        let caller = Caller {
+            writer: self.id,
+            last_batch: expected,
+            marker_place: &marker_place,
+            is_alone: self.peers.are_absent(),
+        };
         let params = optimistic::params(batch, &rows, &events, &caller);
         self.connection.take_notices();
         self.connection.set_deadline(Some(COMMIT_TIMEOUT));
@@ -41,7 +48,11 @@ impl PostgresStore {
             Ok(None) => return Err(StoreError::CommitOutcomeUnknown),
         };
         self.require_replicated()?;
-        let (clock, number, is_valid, _, is_replicated) = reply;
+        let (clock, number, is_valid, _, is_replicated, ref marked_place) = reply;
+        self.marker_place = match (number, marked_place) {
+            (Some(_), Some(place)) => place.clone(),
+            _ => marker_place,
+        };
         if clock < batch.decided_at.0 {
             self.clock.reset();
         }
