@@ -24,6 +24,41 @@ impl Timestamp {
     }
 }
 
+/// Rounded down to microseconds, and to the nearest instant that a timestamp can be.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use dlm_protocol::Timestamp;
+///
+/// let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+/// assert_eq!(Timestamp::from(time).to_string(), "2026-01-01T00:00:00.000Z");
+/// assert_eq!(SystemTime::from(Timestamp::from(time)), time);
+/// ```
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => Self(i64::try_from(after.as_micros()).unwrap_or(i64::MAX)),
+            Err(error) => {
+                let before = error.duration().as_nanos().div_ceil(1_000);
+                Self(i64::try_from(before).map_or(i64::MIN, |micros| -micros))
+            }
+        }
+    }
+}
+
+/// The Unix epoch if the system can't represent the instant.
+impl From<Timestamp> for SystemTime {
+    fn from(timestamp: Timestamp) -> Self {
+        let distance = Duration::from_micros(timestamp.0.unsigned_abs());
+        let time = match timestamp.0 {
+            0.. => UNIX_EPOCH.checked_add(distance),
+            _ => UNIX_EPOCH.checked_sub(distance),
+        };
+        time.unwrap_or(UNIX_EPOCH)
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let since_epoch = Duration::from_micros(u64::try_from(self.0).unwrap_or(0));
@@ -60,5 +95,17 @@ mod tests {
     fn timestamp_round_trips() {
         let instant: Timestamp = serde_json::from_str(r#""2026-01-01T00:00:00.123Z""#).unwrap();
         assert_eq!(instant.as_micros(), 1_767_225_600_123_000);
+    }
+
+    #[test]
+    fn timestamp_converts_to_system_time_and_back_on_both_sides_of_the_epoch() {
+        for micros in [0, 1, -1, 1_767_225_600_123_456, -1_767_225_600_123_456] {
+            let instant = Timestamp::from_micros(micros);
+            assert_eq!(Timestamp::from(SystemTime::from(instant)), instant);
+        }
+        let before = UNIX_EPOCH - Duration::from_nanos(1);
+        assert_eq!(Timestamp::from(before), Timestamp::from_micros(-1), "rounded down");
+        let after = UNIX_EPOCH + Duration::from_nanos(1_999);
+        assert_eq!(Timestamp::from(after), Timestamp::from_micros(1), "rounded down");
     }
 }
