@@ -30,6 +30,7 @@ const LAYERS = {
         ["random"],
     ],
     "dlm-client": [
+        ["blocking"],
         ["builder", "admin"],
         ["client"],
         ["lock"],
@@ -41,8 +42,9 @@ const LAYERS = {
         ["term", "reservation", "transport"],
         ["credentials"],
         ["token"],
+        ["outcome"],
         ["clock", "retry", "error"],
-        ["request_error", "loss", "defaults", "detached"],
+        ["request_error", "loss", "defaults", "detached", "place", "reentrancy"],
     ],
     "dlm-client/acquire": [["acquisition"], ["attempt", "cancel"], ["options"]],
     "dlm-client/events": [["reader"], ["item"]],
@@ -68,7 +70,9 @@ const LAYERS = {
         ["run"],
         ["release", "renewals"],
         ["handle", "renewal_batch", "schedule", "ended_leases"],
-        ["command", "context"],
+        ["context"],
+        ["thread"],
+        ["command"],
     ],
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{Instrument, debug_span};
+use tracing::{Instrument, debug_span, field};
 
 use crate::defaults::LockDefaults;
 use crate::detached::DetachedLease;
@@ -13,6 +13,7 @@ use crate::events::Events;
 use crate::guard::LockGuard;
 use crate::list::Locks;
 use crate::lock::{LockRequest, TryLockRequest};
+use crate::outcome;
 use crate::worker::Handle;
 
 /// A client of a dlm server.
@@ -160,8 +161,9 @@ impl Client {
     /// # }
     /// ```
     pub async fn adopt(&self, lease: &DetachedLease) -> Result<LockGuard, Error> {
-        let span = debug_span!("adopt", resource = %lease.resource, fencing_token = %lease.fencing_token);
-        self.handle.adopt(lease.clone()).instrument(span).await
+        let span = debug_span!("adopt", resource = %lease.resource, fencing_token = %lease.fencing_token,
+            outcome = field::Empty);
+        outcome::record(span, "adopted", self.handle.adopt(lease.clone())).await
     }
 
     /// Releases a lease that was [detached](LockGuard::detach) and not adopted, in
@@ -191,9 +193,9 @@ impl Client {
     /// # }
     /// ```
     pub async fn release(&self, lease: &DetachedLease) -> Result<(), Error> {
-        let span =
-            debug_span!("release_detached", resource = %lease.resource, fencing_token = %lease.fencing_token);
-        self.handle.release_detached(lease.clone()).instrument(span).await
+        let span = debug_span!("release_detached", resource = %lease.resource,
+            fencing_token = %lease.fencing_token, outcome = field::Empty);
+        outcome::record(span, "released", self.handle.release_detached(lease.clone())).await
     }
 
     /// Lists locks: a stream of their status, ordered by the bytes of the name and

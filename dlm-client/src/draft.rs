@@ -1,11 +1,14 @@
 //! A lock request that is still being built.
 
 use dlm_protocol::{AcquireRequest, Mode, ResourceName};
+use tracing::Span;
 
 use crate::acquire::{AcquireOptions, WaitPolicy};
 use crate::defaults::LockDefaults;
 use crate::error::Error;
 use crate::guard::LockGuard;
+use crate::outcome::OutcomeRecorder;
+use crate::place::PlaceCallback;
 use crate::worker::Handle;
 
 /// The options of a lock request, or the first error in them.
@@ -26,6 +29,7 @@ impl RequestDraft {
             key: None,
             wait,
             auto_renew: true,
+            places: None,
         });
         Self { handle, options: options.map_err(Error::from) }
     }
@@ -39,8 +43,21 @@ impl RequestDraft {
         }
     }
 
-    pub(crate) async fn send(self) -> Result<LockGuard, Error> {
-        self.handle.acquire(self.options?).await
+    /// Acquires the lock. Records in the span how that ended, once.
+    pub(crate) async fn send(self, on_queued: Option<PlaceCallback>, span: Span) -> Result<LockGuard, Error> {
+        let Self { handle, options } = self;
+        let (recorder, started_at) = (OutcomeRecorder::new(&span), handle.now());
+        let result = match options {
+            Ok(options) => handle.acquire(options, on_queued).await,
+            Err(invalid) => Err(invalid),
+        };
+        let waited = handle.now().duration_since(started_at);
+        span.record("waited_ms", u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
+        if let Ok(guard) = &result {
+            span.record("fencing_token", guard.fencing_token().get());
+        }
+        recorder.record(result.as_ref().map_or_else(Error::outcome, |_| "granted"));
+        result
     }
 
     pub(crate) fn name(&self) -> Option<&str> {

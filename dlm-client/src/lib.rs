@@ -8,8 +8,8 @@
 //! let client = dlm_client::Client::connect("http://127.0.0.1:7420").await?;
 //! let guard = client.lock("orders/42").await?; // waits in a FIFO queue
 //! storage.write(guard.fencing_token(), row).await; // the storage rejects stale tokens
-//! drop(guard); // releases the lock
-//! client.close(std::time::Duration::from_secs(5)).await?; // waits for the release
+//! drop(guard); // releases the lock, in the background
+//! client.close(std::time::Duration::from_secs(5)).await?; // waits for that before the process ends
 //! # Ok(())
 //! # }
 //! ```
@@ -58,11 +58,65 @@
 //! [`LockGuard::lost_token`] signal that the guard left the state *Held*, by whichever
 //! transition. Both final states stay as they are.
 //!
+//! # Before the process ends
+//!
+//! Dropping a guard does not wait: the client thread sends the release. A process that ends right
+//! after may end before it, and then the lock stays taken until its TTL has passed. So call
+//! [`Client::close`] at the end of `main`, or [`LockGuard::release`] instead of a drop. A cron job
+//! that does neither may make its next run wait for a TTL.
+//!
+//! A process that is killed leaves its locks to their TTLs too. Choose the
+//! [TTL](ClientBuilder::default_ttl) accordingly.
+//!
+//! # Not reentrant
+//!
+//! A task that locks a name twice waits for itself: the queue knows requests, not tasks. The client
+//! helps where it can know:
+//!
+//! - Inside [`Client::with_lock`], a [`try_lock`](Client::try_lock) of the same name fails with
+//!   [`is_reentrant`](Error::is_reentrant), and a [`lock`](Client::lock) logs a warning.
+//! - A task that requests a name while a guard that it acquired lives gets a warning in the log.
+//!   It is only a hint, since the guard may have been moved to another task, and `try_lock` returns
+//!   `None` then as for any other holder. Tasks of tokio are told apart, and threads that block.
+//!
+//! Two shared locks do not exclude each other, unless an exclusive request waits between them.
+//!
+//! # Waiting
+//!
+//! [`LockRequest::on_queued`] tells the place in the queue. A waiter is *away* while its connection
+//! is broken, until the client has sent the request again, over another connection or to another
+//! server. Meanwhile it is passed over. One that is away for more than ten seconds loses its place,
+//! and the client joins the queue again, at its end.
+//!
 //! # Threads and runtimes
 //!
 //! Each client owns one thread that performs all network operations, renewals and
 //! releases. The client's futures need neither tokio nor any other particular
 //! executor, and a guard can be dropped anywhere.
+//!
+//! The client thread wakes the task that awaits a request, or [`LockGuard::lost`]. The task is
+//! polled by its own executor: one that is blocked learns of a loss late. Callbacks of
+//! [`LockGuard::on_lost`] run on the client thread and must not block it; those of
+//! [`LockRequest::on_queued`] run where the request is awaited.
+//!
+//! Create one client and clone it: each has a thread, connections and a session of its own. Guards
+//! keep their client's thread alive.
+//!
+//! # Without async
+//!
+//! [`Client::connect_blocking`], [`Client::lock_blocking`], [`LockGuard::release_blocking`],
+//! [`Client::close_blocking`] and others block the calling thread instead. They are for threads
+//! that run no async tasks, also for those of `tokio::task::spawn_blocking`. In a task of tokio
+//! they panic, since they would block all tasks of its thread; under other executors they
+//! block it. Other futures of this crate can be passed to any `block_on`.
+//!
+//! # Fork
+//!
+//! A process that forks has no client thread in the child: there the client renews nothing, and its
+//! calls wait forever. Worse, both processes share the sockets. So fork first, and connect
+//! after that, or create the client with [`ClientBuilder::connect_lazy`] and use it after the
+//! fork only. To run another program is no problem: the sockets are closed in it. To give a lock to
+//! a child, [detach](LockGuard::detach) its lease and adopt it there.
 //!
 //! # Servers that authenticate
 //!
@@ -114,7 +168,12 @@
 //!
 //! # Logging
 //!
-//! Each public operation has a [`tracing`] span of the same name. Lease ids are
+//! Each public operation has a [`tracing`] span of the same name. The spans of requests have the
+//! fields `resource`, `fencing_token`, `waited_ms` (until the request ended) and `outcome`:
+//! `granted`, `held`, `timed_out`, `cancelled` for a request that was dropped, and other errors.
+//! Those of `release`, `renew`, `adopt` and `with_lock` have an `outcome` too. Each is recorded once.
+//!
+//! Lease ids are
 //! capabilities, and this crate never logs them, nor tokens. However, the WebSocket library
 //! `tungstenite` logs whole frames, including lease ids, at the level `trace`. If
 //! that level is enabled, disable it for that crate, as in
@@ -130,6 +189,7 @@
 //!
 //! From the top down; a module uses only modules below it.
 //!
+//! - `blocking`: operations that block their thread
 //! - `builder`, `admin`, `client`: the [`Client`] and its operations
 //! - `lock`, `draft`: lock requests
 //! - `acquire`, `adopt`: from a request, or a detached lease, to a guard
@@ -137,15 +197,18 @@
 //! - `guard`: the [`LockGuard`]
 //! - `worker`: the client thread: renewals and releases
 //! - `held_lease`, `term`, `reservation`: what is known about a lease, and until when
+//! - `reentrancy`: which task holds which lock
 //! - `transport`: the session, HTTP, and failover between servers
 //! - `credentials`, `token`: which token to send, and when to ask for another
 //! - `retry`, `clock`, `defaults`: backoff, time, and default options
-//! - `error`, `request_error`, `loss`, `detached`: errors and public values
+//! - `outcome`: how an operation ended, for its span
+//! - `error`, `request_error`, `loss`, `detached`, `place`: errors and public values
 #![deny(missing_docs)]
 
 mod acquire;
 mod admin;
 mod adopt;
+mod blocking;
 mod builder;
 mod client;
 mod clock;
@@ -160,6 +223,9 @@ mod held_lease;
 mod list;
 mod lock;
 mod loss;
+mod outcome;
+mod place;
+mod reentrancy;
 mod request_error;
 mod reservation;
 mod retry;
@@ -185,10 +251,11 @@ pub use dlm_protocol::{
 };
 pub use error::Error;
 pub use events::{EventItem, Events};
-pub use guard::LockGuard;
+pub use guard::{LockGuard, Lost};
 pub use list::Locks;
 pub use lock::{LockRequest, TryLockRequest};
 pub use loss::{GuardState, LossReason};
+pub use place::QueuePlace;
 pub use token::BearerToken;
 pub use tokio_util::sync::CancellationToken;
 pub use transport::TransportKind;

@@ -18,7 +18,7 @@ use crate::request_error::RequestError;
 use crate::reservation::Reservation;
 use crate::retry::Backoff;
 use crate::term::Term;
-use crate::transport::{Acquired, Answer, Continuation, FirstReply};
+use crate::transport::{AcquireCall, Acquired, Answer, Continuation, FirstReply};
 use crate::worker::{Handle, release_stillborn};
 
 /// After a longer wait the two clocks may have drifted apart by more than the
@@ -100,8 +100,7 @@ impl Acquisition {
         if deadline.is_some_and(|deadline| deadline <= context.now() + NEAR) {
             return Err(waiting(self));
         }
-        let (key, request) = self.attempt.request();
-        match context.transport.prepare_acquire(&self.options.resource, key, request) {
+        match context.transport.prepare_acquire(&self.call()) {
             Some(prepared) => {
                 self.attempt.start_request();
                 prepared.submit(Box::new(waiting(self)));
@@ -181,6 +180,12 @@ impl Acquisition {
         self.attempt.may_be_held().then(|| self.attempt.key().clone())
     }
 
+    /// The request to send.
+    fn call(&self) -> AcquireCall<'_> {
+        let (key, request) = self.attempt.request();
+        AcquireCall { resource: &self.options.resource, key, request, places: self.options.places.as_ref() }
+    }
+
     /// Sends requests with one key until the attempt ends.
     async fn run_attempt(&mut self, mut first: Option<FirstReply>) -> Result<AttemptOutcome, Error> {
         let context = Arc::clone(self.handle.context());
@@ -188,12 +193,11 @@ impl Acquisition {
         loop {
             let requested_at = context.now();
             self.attempt.start_request();
-            let resource = &self.options.resource;
-            let (key, request) = self.attempt.request();
             let reply = match first.take() {
-                Some(first) => transport.resume_acquire(first, resource, key, request, timeout).await,
-                None => transport.acquire(resource, key, request, timeout).await,
+                Some(first) => transport.resume_acquire(first, &self.call(), timeout).await,
+                None => transport.acquire(&self.call(), timeout).await,
             };
+            let resource = &self.options.resource;
             let error = match reply {
                 Ok(Answer { body: Acquired::Granted(lease), sent_at, socket }) => {
                     self.attempt.granted();
@@ -202,6 +206,9 @@ impl Acquisition {
                 Ok(Answer { body: Acquired::Queued(queued), .. }) => {
                     debug!(%resource, position = queued.position, queue_len = queued.queue_len,
                         "acquire queued");
+                    if let Some(places) = &self.options.places {
+                        places.send(queued.position, queued.queue_len);
+                    }
                     self.last_error = None;
                     let held_for = context.now().duration_since(requested_at);
                     let delay = self.attempt.queued(held_for);

@@ -10,17 +10,21 @@ mod attempt;
 mod cancel;
 mod options;
 
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use tracing::{Instrument, Span};
+use tracing::{Instrument, Span, warn};
 
 use self::acquisition::Acquisition;
 use self::cancel::cancel;
 use crate::clock::{BootInstant, Clock};
 use crate::error::Error;
 use crate::guard::LockGuard;
+use crate::place::{self, PlaceCallback, PlaceReceiver};
+use crate::reentrancy::{CallerId, Scope};
 use crate::reservation::Reservation;
 use crate::transport::{Continuation, FirstReply, PendingReply, SessionResult};
 use crate::worker::{Handle, WorkerCommand};
@@ -28,15 +32,25 @@ use crate::worker::{Handle, WorkerCommand};
 pub(crate) use options::{AcquireOptions, WaitPolicy};
 
 impl Handle {
-    /// Acquires a lock.
+    /// Acquires a lock. Calls `on_queued` with each new place in the queue.
     ///
     /// # Cancel safety
     ///
     /// If the future is dropped, the place in the queue or the lease is given up.
-    pub(crate) async fn acquire(&self, options: AcquireOptions) -> Result<LockGuard, Error> {
+    pub(crate) async fn acquire(
+        &self,
+        mut options: AcquireOptions,
+        on_queued: Option<PlaceCallback>,
+    ) -> Result<LockGuard, Error> {
         if self.context().closing.is_cancelled() {
             return Err(Error::closed());
         }
+        self.check_reentrancy(&options)?;
+        let places = on_queued.map(|callback| {
+            let (sender, receiver) = place::channel();
+            options.places = Some(sender);
+            (receiver, callback)
+        });
         let key_reservation = match &options.key {
             None => None,
             Some(key) => {
@@ -52,7 +66,30 @@ impl Handle {
             acquire.go_on(None);
         }
         let mut caller = WaitingCaller { handle: self, receiver: Some(receiver) };
-        caller.result().await
+        let guard = match places {
+            None => caller.result().await?,
+            Some((places, callback)) => caller.result_with(places, callback).await?,
+        };
+        if let Some(caller) = CallerId::current() {
+            guard.acquired_by(caller);
+        }
+        Ok(guard)
+    }
+
+    /// A request that its own caller has to end first waits for itself.
+    fn check_reentrancy(&self, options: &AcquireOptions) -> Result<(), Error> {
+        let (names, resource, mode) = (&self.context().held_names, &options.resource, options.request.mode);
+        let held_in_scope = Scope::excludes(names, resource, mode);
+        if held_in_scope && options.wait == WaitPolicy::NoWait {
+            return Err(Error::reentrant(resource));
+        }
+        if held_in_scope {
+            warn!(%resource, "lock requested inside `with_lock` on itself: it waits for its own caller");
+        } else if CallerId::current().is_some_and(|caller| names.excludes(resource, mode, caller)) {
+            warn!(%resource, "lock requested by the task that acquired it before, and it was not released: \
+                locks are not reentrant");
+        }
+        Ok(())
     }
 }
 
@@ -70,7 +107,22 @@ impl WaitingCaller<'_> {
             None => return Err(Error::closed()),
         };
         self.receiver = None;
-        result.unwrap_or_else(|_| Err(Error::closed()))
+        result.unwrap_or_else(|_| Err(self.handle.gone()))
+    }
+
+    /// Like [`result`](Self::result), with each new place in the queue on the way.
+    async fn result_with(
+        &mut self,
+        mut places: PlaceReceiver,
+        mut callback: PlaceCallback,
+    ) -> Result<LockGuard, Error> {
+        let mut result = pin!(self.result());
+        loop {
+            match select(&mut result, pin!(places.next())).await {
+                Either::Left((result, _)) => return result,
+                Either::Right((place, _)) => callback(place),
+            }
+        }
     }
 }
 

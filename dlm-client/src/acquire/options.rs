@@ -2,6 +2,7 @@
 
 use dlm_protocol::{AcquireRequest, IdempotencyKey, ResourceName, Wait};
 
+use crate::place::PlaceSender;
 use crate::retry;
 
 /// A lock to acquire.
@@ -14,6 +15,8 @@ pub(crate) struct AcquireOptions {
     pub(crate) key: Option<IdempotencyKey>,
     pub(crate) wait: WaitPolicy,
     pub(crate) auto_renew: bool,
+    /// Where to report the place in the queue.
+    pub(crate) places: Option<PlaceSender>,
 }
 
 /// How long to wait for a lock that is held.

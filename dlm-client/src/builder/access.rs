@@ -66,8 +66,20 @@ impl ClientBuilder {
     /// The token to authenticate with. It is sent with every operation, never in a URL,
     /// and never after a redirect.
     ///
-    /// Replaces an earlier token or [`token_provider`](Self::token_provider). For an
-    /// example see [`BearerToken`].
+    /// Replaces an earlier token or [`token_provider`](Self::token_provider).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use dlm_client::{BearerToken, Client};
+    ///
+    /// let token = BearerToken::new(std::env::var("TOKEN")?)?;
+    /// let builder = Client::builder().address("https://locks.example.org");
+    /// let client = builder.bearer_token(token).connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn bearer_token(self, token: BearerToken) -> Self {
         self.token_source(TokenSource::Fixed(token))
     }
@@ -145,6 +157,20 @@ impl ClientBuilder {
     /// [`connect`](Self::connect) fails with [`is_invalid`](Error::is_invalid).
     ///
     /// This is for networks that encrypt by themselves, such as a service mesh.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), dlm_client::Error> {
+    /// let client = dlm_client::Client::builder()
+    ///     .address("http://dlm.locks.svc.cluster.local:7420")
+    ///     .bearer_token_file("/var/run/secrets/tokens/dlm")
+    ///     .allow_plaintext_token(true)
+    ///     .connect()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn allow_plaintext_token(self, allow: bool) -> Self {
         self.with(|settings| {
             settings.allow_plaintext_token = allow;

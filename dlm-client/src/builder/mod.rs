@@ -1,5 +1,6 @@
 //! Configures and connects clients.
 //!
+//! - `settings`: the servers, and the defaults of requests
 //! - `environment`: a client that is configured by environment variables
 //! - `access`: TLS, tokens and headers
 //! - `headers`: which headers the caller may set
@@ -7,10 +8,10 @@
 mod access;
 mod environment;
 mod headers;
+mod settings;
 
 use std::time::Duration;
 
-use dlm_protocol::{Owner, Ttl};
 use tracing::{Instrument, debug_span};
 
 use crate::client::Client;
@@ -23,8 +24,6 @@ use crate::worker::Handle;
 
 const DEFAULT_ADDRESS: &str = "http://127.0.0.1:7420";
 const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Timeouts are added to waits, and the sum must stay representable.
-const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(86_400);
 
 impl Client {
     /// Connects to the server at `url`, such as `http://127.0.0.1:7420`. Several
@@ -124,95 +123,6 @@ impl ClientBuilder {
         }
     }
 
-    /// The URL of the server: `http://` or `https://`, a host, and optionally a port
-    /// and a path, as behind a reverse proxy. The default is
-    /// `http://127.0.0.1:7420`.
-    ///
-    /// Several URLs can be given, separated by commas; see
-    /// [`addresses`](Self::addresses).
-    ///
-    /// For `https` the server's certificate is verified with the platform's trust
-    /// store, or with the certificates given to
-    /// [`root_certificate`](Self::root_certificate). Proxies from the
-    /// environment (`HTTP_PROXY` and the like) are not used.
-    pub fn address(mut self, url: impl AsRef<str>) -> Self {
-        self.addresses = url.as_ref().split(',').map(|url| url.trim().to_owned()).collect();
-        self
-    }
-
-    /// The URLs of servers that share one database. The client uses one of them and
-    /// fails over to the next. Locks and waits survive the failover.
-    ///
-    /// Each client uses the servers in a random order of its own, so that the clients
-    /// spread over the servers; see [`keep_address_order`](Self::keep_address_order).
-    pub fn addresses(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.addresses = urls.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Whether to start at the first address and to fail over in the order in which
-    /// the addresses were given, for example because the first server is the nearest.
-    /// The default is `false`: a random order.
-    pub fn keep_address_order(mut self, keep: bool) -> Self {
-        self.keep_address_order = keep;
-        self
-    }
-
-    /// The transport to use. The default is [`TransportKind::Auto`].
-    pub fn transport(mut self, transport: TransportKind) -> Self {
-        self.transport = transport;
-        self
-    }
-
-    /// A label of this client for people to read in status and events: at most 256
-    /// bytes without control characters. The default is empty.
-    pub fn owner(self, owner: impl AsRef<str>) -> Self {
-        self.with(|settings| {
-            settings.defaults.owner = Owner::try_from(owner.as_ref())?;
-            Ok(())
-        })
-    }
-
-    /// The TTL of locks that do not set one: 100 ms to 24 hours. The default is
-    /// 30 s.
-    ///
-    /// The TTL is how long a lock stays taken after its holder dies, and how long a
-    /// holder survives without a reachable server. A shorter TTL needs more
-    /// renewals.
-    pub fn default_ttl(self, ttl: Duration) -> Self {
-        self.with(|settings| {
-            settings.defaults.ttl = Ttl::try_from(ttl)?;
-            Ok(())
-        })
-    }
-
-    /// How long to wait for the reply to a request: more than zero, at most 24
-    /// hours. The default is 10 s.
-    ///
-    /// The wait for a lock is not counted. A renewal attempt gets less time if its
-    /// lease is close to its deadline.
-    pub fn request_timeout(self, timeout: Duration) -> Self {
-        self.with(|settings| {
-            if timeout.is_zero() {
-                return Err(Error::invalid("the request timeout must not be zero"));
-            }
-            if timeout > MAX_REQUEST_TIMEOUT {
-                return Err(Error::invalid("the request timeout must not be longer than 24 hours"));
-            }
-            settings.request_timeout = timeout;
-            Ok(())
-        })
-    }
-
-    /// Measures time with a clock that the test moves.
-    #[cfg(test)]
-    pub(crate) fn clock(self, clock: Clock) -> Self {
-        self.with(|settings| {
-            settings.clock = clock;
-            Ok(())
-        })
-    }
-
     /// Starts the client thread and checks that a server is ready. With
     /// [`TransportKind::Session`] it also waits until the session is up.
     ///
@@ -234,7 +144,49 @@ impl ClientBuilder {
     /// # Cancel safety
     ///
     /// If the future is dropped, no connection or thread remains.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), dlm_client::Error> {
+    /// let client = dlm_client::Client::builder().address("http://127.0.0.1:7420").connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn connect(self) -> Result<Client, Error> {
+        let client = self.connect_lazy()?;
+        let context = client.handle.context().clone();
+        let span = debug_span!("connect", address = %context.transport.name());
+        let usable = async move {
+            context.transport.ready(context.request_timeout).await?;
+            Ok(context.transport.wait_until_usable(context.request_timeout).await?)
+        };
+        client.handle.call(usable).instrument(span).await?;
+        Ok(client)
+    }
+
+    /// Creates a client that connects when it is first used. Nothing is sent before, and no
+    /// thread is started: for programs that start before their server does, and for those that
+    /// [fork](crate#fork).
+    ///
+    /// The first operations may use HTTP while the session connects. An unreachable server shows
+    /// there: [`Client::lock`] goes on trying for as long as it waits.
+    ///
+    /// # Errors
+    ///
+    /// [`is_invalid`](Error::is_invalid) if an address or an earlier setting is invalid, or a
+    /// token would be sent in plaintext. Other errors if the machine has no certificates for
+    /// `https`.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example() -> Result<(), dlm_client::Error> {
+    /// let client = dlm_client::Client::builder().address("http://127.0.0.1:7420").connect_lazy()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connect_lazy(self) -> Result<Client, Error> {
         let ClientSettings { defaults, request_timeout, tls, credentials, allow_plaintext_token, clock } =
             self.settings?;
         let addresses = self
@@ -260,19 +212,16 @@ impl ClientBuilder {
             clock: clock.clone(),
         };
         let transport = Transport::new(addresses, options)?;
-        let span = debug_span!("connect", address = %transport.name());
-        async {
-            let handle = Handle::start(transport, request_timeout, clock).await?;
-            let context = handle.context().clone();
-            let usable = async move {
-                context.transport.ready(request_timeout).await?;
-                Ok(context.transport.wait_until_usable(request_timeout).await?)
-            };
-            handle.call(usable).await?;
-            Ok(Client::new(handle, defaults))
-        }
-        .instrument(span)
-        .await
+        Ok(Client::new(Handle::lazy(transport, request_timeout, clock), defaults))
+    }
+
+    /// Measures time with a clock that the test moves.
+    #[cfg(test)]
+    pub(crate) fn clock(self, clock: Clock) -> Self {
+        self.with(|settings| {
+            settings.clock = clock;
+            Ok(())
+        })
     }
 
     /// Changes the settings, unless an earlier change failed.

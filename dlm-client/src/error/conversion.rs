@@ -46,6 +46,7 @@ impl Error {
         error.0.required = problem.required;
         error.0.quota = problem.quota;
         error.0.retry_after = retry_after;
+        error.0.request_id = Some(problem.request_id).filter(|id| !id.is_empty());
         error
     }
 }

@@ -46,6 +46,7 @@ struct ErrorInner {
     required: Option<Role>,
     quota: Option<Quota>,
     retry_after: Option<Duration>,
+    request_id: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -65,6 +66,7 @@ enum ErrorKind {
     Rejected,
     UnexpectedReply,
     SecondGuard,
+    Reentrant,
     Closed,
 }
 
@@ -145,6 +147,13 @@ impl Error {
         self.0.kind == ErrorKind::SecondGuard
     }
 
+    /// The lock was requested inside [`with_lock`](crate::Client::with_lock) on the same name,
+    /// without waiting. Locks are not reentrant, so nobody but the caller itself holds it.
+    #[must_use]
+    pub fn is_reentrant(&self) -> bool {
+        self.0.kind == ErrorKind::Reentrant
+    }
+
     /// The reply does not follow the wire contract: the address is not that of a
     /// dlm server, or the server is too new for this version of the client.
     #[must_use]
@@ -181,6 +190,23 @@ impl Error {
         self.0.retry_after
     }
 
+    /// The id of the rejected request, as in the server's log; `None` if the server did not
+    /// reject it.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: dlm_client::Client) {
+    /// if let Err(error) = client.status("orders/42").await {
+    ///     eprintln!("{error}, request {}", error.request_id().unwrap_or("without a reply"));
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
     /// The problem code of the server's reply, if the server rejected the request.
     #[must_use]
     pub fn code(&self) -> Option<ProblemCode> {
@@ -201,6 +227,34 @@ impl Error {
         let message =
             format!("this process already has a guard for this lease or idempotency key of `{resource}`");
         Self::new(ErrorKind::SecondGuard, message)
+    }
+
+    pub(crate) fn reentrant(resource: &ResourceName) -> Self {
+        let message = format!(
+            "the lock on `{resource}` is held by the caller itself, in `with_lock`; locks are not reentrant"
+        );
+        Self::new(ErrorKind::Reentrant, message)
+    }
+
+    /// The kind of the error, as spans record it.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self.0.kind {
+            ErrorKind::Invalid => "invalid",
+            ErrorKind::Setup => "setup_failed",
+            ErrorKind::Connect | ErrorKind::ConnectionLost => "unreachable",
+            ErrorKind::Timeout => "timed_out",
+            ErrorKind::Held => "held",
+            ErrorKind::Lost(_) => "lost",
+            ErrorKind::Unavailable => "unavailable",
+            ErrorKind::QuotaExceeded => "quota_exceeded",
+            ErrorKind::Unauthenticated => "unauthenticated",
+            ErrorKind::Forbidden => "forbidden",
+            ErrorKind::Rejected => "rejected",
+            ErrorKind::UnexpectedReply => "unexpected_reply",
+            ErrorKind::SecondGuard => "second_guard",
+            ErrorKind::Reentrant => "reentrant",
+            ErrorKind::Closed => "closed",
+        }
     }
 
     /// The same error, with more text.
@@ -252,6 +306,7 @@ impl Error {
             required: None,
             quota: None,
             retry_after: None,
+            request_id: None,
             source: None,
         }))
     }

@@ -37,12 +37,15 @@ pub struct Events {
     selection: EventSelection,
     cursor: Option<String>,
     items: Option<mpsc::Receiver<ReceivedItem>>,
+    /// The first error in the selection.
+    invalid: Option<Error>,
     ended: bool,
 }
 
 impl Events {
     pub(crate) fn new(handle: Handle) -> Self {
-        Self { handle, selection: EventSelection::default(), cursor: None, items: None, ended: false }
+        let selection = EventSelection::default();
+        Self { handle, selection, cursor: None, items: None, invalid: None, ended: false }
     }
 
     /// Selects resources whose name starts with `prefix`.
@@ -61,28 +64,43 @@ impl Events {
         self
     }
 
-    /// Selects one resource.
-    ///
-    /// # Errors
-    ///
-    /// [`is_invalid`](Error::is_invalid) if the name is invalid.
+    /// Selects one resource. If the name is invalid, the first item is an error for which
+    /// [`is_invalid`](Error::is_invalid) holds.
     ///
     /// # Examples
     ///
     /// ```no_run
     /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
-    /// let mut events = client.events().resource("orders/42")?;
+    /// let mut events = client.events().resource("orders/42");
     /// println!("{:?}", events.next().await.transpose()?);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn resource(mut self, name: impl AsRef<str>) -> Result<Self, Error> {
-        self.selection.resource = Some(ResourceName::try_from(name.as_ref())?);
-        Ok(self)
+    pub fn resource(mut self, name: impl AsRef<str>) -> Self {
+        match ResourceName::try_from(name.as_ref()) {
+            Ok(name) => self.selection.resource = Some(name),
+            Err(invalid) => self.invalid = self.invalid.or(Some(invalid.into())),
+        }
+        self
     }
 
-    /// Whether to include renewals as [`EventItem::Renewed`]; `false` by default. See
-    /// [`prefix`](Self::prefix) for an example.
+    /// Whether to include renewals as [`EventItem::Renewed`]; `false` by default.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+    /// use dlm_client::EventItem;
+    ///
+    /// let mut events = client.events().prefix("orders/").renewals(true);
+    /// while let Some(item) = events.next().await {
+    ///     if let EventItem::Renewed(renewal) = item? {
+    ///         println!("{} is held until {}", renewal.resource, renewal.expires_at);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn renewals(mut self, renewals: bool) -> Self {
         self.selection.renewals = renewals;
         self
@@ -165,6 +183,10 @@ impl Stream for Events {
         if self.ended {
             return Poll::Ready(None);
         }
+        if let Some(invalid) = self.invalid.take() {
+            self.ended = true;
+            return Poll::Ready(Some(Err(invalid)));
+        }
         if self.items.is_none() {
             self.items = Some(self.start());
         }
@@ -173,7 +195,7 @@ impl Stream for Events {
             let received = match items.poll_recv(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(received)) => received,
-                Poll::Ready(None) => ReceivedItem { item: Some(Err(Error::closed())), cursor: None },
+                Poll::Ready(None) => ReceivedItem { item: Some(Err(self.handle.gone())), cursor: None },
             };
             if received.cursor.is_some() {
                 self.cursor = received.cursor;

@@ -1,17 +1,23 @@
 //! The guard of a held lock.
+//!
+//! - `end`: renews and ends a guard
+//! - `lost`: the future that completes when a guard no longer holds its lock
+
+mod end;
+mod lost;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_protocol::{FencingToken, Mode, Ttl};
+use dlm_protocol::{FencingToken, Mode};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, debug_span};
 
-use crate::detached::DetachedLease;
+pub use self::lost::Lost;
 use crate::error::Error;
 use crate::held_lease::HeldLease;
 use crate::loss::{GuardState, LossReason};
+use crate::reentrancy::{CallerId, Scope};
 use crate::worker::Handle;
 
 /// A held lock, released when the guard is dropped.
@@ -57,6 +63,17 @@ impl LockGuard {
     pub(crate) fn new(handle: Handle, lease: Arc<HeldLease>, socket: Option<u64>) -> Self {
         handle.watch(&lease, socket);
         Self { handle, lease }
+    }
+
+    /// Records who acquired the lock, until the guard ends.
+    pub(crate) fn acquired_by(&self, caller: CallerId) {
+        let names = &self.handle.context().held_names;
+        self.lease.keep_held_name(names.insert(&self.lease.resource, self.lease.mode, caller));
+    }
+
+    /// What runs while the guard cannot be released.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::new(&self.handle.context().held_names, self.lease.resource.clone(), self.lease.mode)
     }
 
     /// The fencing token of this grant. Available even when the guard is lost.
@@ -130,6 +147,39 @@ impl LockGuard {
         self.lease.state(self.handle.now())
     }
 
+    /// Whether the guard holds the lock at this instant: [`state`](Self::state) is
+    /// [`GuardState::Held`].
+    ///
+    /// It may be lost right after. [`live_token`](Self::live_token) checks and returns the
+    /// token to pass to the storage.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(guard: &dlm_client::LockGuard, next_batch: impl Fn() -> bool) {
+    /// while guard.is_held() && next_batch() {}
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.state() == GuardState::Held
+    }
+
+    /// The TTL that the lease was last granted or renewed for: how long the lock stays taken if
+    /// this process dies right after a renewal.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(guard: &dlm_client::LockGuard) {
+    /// println!("{:?} of {:?} left", guard.remaining(), guard.ttl());
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn ttl(&self) -> Duration {
+        self.lease.term().ttl()
+    }
+
     /// Whether the guard holds the lock and the server refused the last renewal: the
     /// client's credential is not accepted any more, or its principal has lost the right
     /// to hold the lock.
@@ -181,9 +231,40 @@ impl LockGuard {
     /// tokio::spawn(async move { eprintln!("stop: {}", lost.await) });
     /// # }
     /// ```
-    pub fn lost(&self) -> impl Future<Output = LossReason> + Send + 'static + use<> {
-        let lease = Arc::clone(&self.lease);
-        async move { lease.wait_for_end().await }
+    pub fn lost(&self) -> Lost {
+        Lost::new(Arc::clone(&self.lease))
+    }
+
+    /// Calls `callback` with the reason when the lock is lost. It is not called when the guard is
+    /// released, dropped or detached.
+    ///
+    /// The callback runs on the client thread, which renews all locks of the client: it must not
+    /// block. Set a flag, send to a channel, or cancel a token in it. It runs within a second
+    /// after a machine that was suspended has resumed; [`lost`](Self::lost) and
+    /// [`is_held`](Self::is_held) know at once.
+    ///
+    /// There may be several callbacks. One that is registered after the loss is called soon.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(guard: &dlm_client::LockGuard) {
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    ///
+    /// let stop = Arc::new(AtomicBool::new(false));
+    /// let flag = Arc::clone(&stop);
+    /// guard.on_lost(move |_reason| flag.store(true, Ordering::Relaxed));
+    /// # }
+    /// ```
+    pub fn on_lost(&self, callback: impl FnOnce(LossReason) + Send + 'static) {
+        let (lease, clock) = (Arc::clone(&self.lease), self.handle.context().clock.clone());
+        self.handle.spawn_detached(async move {
+            lease.wait_for_end().await;
+            if let GuardState::Lost(reason) = lease.state(clock.now()) {
+                callback(reason);
+            }
+        });
     }
 
     /// A token that is cancelled when [`lost`](Self::lost) would complete, or up to a
@@ -202,103 +283,6 @@ impl LockGuard {
     #[must_use]
     pub fn lost_token(&self) -> CancellationToken {
         self.lease.end_token()
-    }
-
-    /// Renews the lease now, for `ttl` from now on: 100 ms to 24 hours.
-    ///
-    /// The TTL also applies to later automatic renewals. A renewal never shortens
-    /// the current term.
-    ///
-    /// # Errors
-    ///
-    /// [`is_invalid`](Error::is_invalid) if the TTL is out of bounds;
-    /// [`is_lost`](Error::is_lost) if the lock is lost. Transient errors are not
-    /// reported: the renewal is retried until it succeeds or the guard is lost.
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped, the lease may or may not be renewed.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
-    /// use std::time::Duration;
-    ///
-    /// let guard = client.lock("device/3").auto_renew(false).ttl(Duration::from_secs(5)).await?;
-    /// guard.renew(Duration::from_secs(60)).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn renew(&self, ttl: Duration) -> Result<(), Error> {
-        let ttl = Ttl::try_from(ttl)?;
-        let span =
-            debug_span!("renew", resource = %self.lease.resource, fencing_token = %self.lease.fencing_token);
-        self.handle.renew(&self.lease, ttl).instrument(span).await
-    }
-
-    /// Releases the lock and reports the result.
-    ///
-    /// # Errors
-    ///
-    /// [`is_lost`](Error::is_lost) if the lock was lost before.
-    /// [`is_connect`](Error::is_connect), [`is_timeout`](Error::is_timeout) and
-    /// others if the server could not be reached within the request timeout. The
-    /// client thread keeps retrying until the lease expires.
-    ///
-    /// # Cancel safety
-    ///
-    /// The lock is released even if the future is dropped, and even before it was
-    /// first polled.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
-    /// match client.lock("orders/42").await?.release().await {
-    ///     Err(error) if error.is_lost() => println!("another holder may have interfered: {error}"),
-    ///     released => released?,
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn release(self) -> Result<(), Error> {
-        let span = debug_span!("release", resource = %self.lease.resource, fencing_token = %self.lease.fencing_token);
-        self.handle.release(&self.lease).instrument(span).await
-    }
-
-    /// Detaches the lease from the guard. The lease is no longer renewed or
-    /// released, and lives until it expires unless it is
-    /// [adopted](crate::Client::adopt).
-    ///
-    /// A lost guard can be detached too: nothing releases its lease after that. Such
-    /// a lease has usually ended, and then cannot be adopted.
-    ///
-    /// Use this to hand a lock to another process, or to keep it across a restart.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # async fn example(client: dlm_client::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// # let store = |_: &DetachedLease| {};
-    /// use dlm_client::DetachedLease;
-    ///
-    /// let lease: DetachedLease = client.lock("migration").await?.detach();
-    /// store(&lease); // it is serializable; keep it as secret as a password
-    /// let guard = client.adopt(&lease).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn detach(self) -> DetachedLease {
-        let (resource, token) = (&self.lease.resource, self.lease.fencing_token);
-        let _entered = debug_span!("detach", %resource, fencing_token = %token).entered();
-        DetachedLease {
-            resource: self.lease.resource.clone(),
-            lease_id: self.handle.detach(&self.lease),
-            mode: self.lease.mode,
-            fencing_token: self.lease.fencing_token,
-            expires_at: Some(self.lease.expires_at()),
-        }
     }
 }
 

@@ -15,11 +15,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use dlm_protocol::{FencingToken, Lease, LeaseId, Mode, ResourceName, Timestamp};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use self::state::{GuardEnd, LeaseState};
 use crate::clock::{BootInstant, Clock};
 use crate::loss::{GuardState, LossReason};
+use crate::reentrancy::HeldName;
 use crate::reservation::Reservation;
 use crate::term::Term;
 
@@ -67,6 +68,7 @@ impl HeldLease {
                 access_denied: false,
                 detached: false,
                 reservations,
+                held_name: None,
             }),
         }
     }
@@ -84,17 +86,24 @@ impl HeldLease {
         self.with_state_at(now, |state| state.end).map(GuardEnd::reason)
     }
 
+    /// Like [`end_reason`](Self::end_reason), at this instant.
+    pub(crate) fn end_reason_now(&self) -> Option<LossReason> {
+        self.end_reason(self.clock.now())
+    }
+
+    /// Completes once the guard has ended and somebody has noticed.
+    pub(crate) fn ended(&self) -> WaitForCancellationFutureOwned {
+        self.ended.clone().cancelled_owned()
+    }
+
     /// Waits until the guard ends, and returns why. Each poll reads the clock: after
     /// a suspend the caller may be polled before the client thread has noticed that
     /// the deadline has passed.
     pub(crate) async fn wait_for_end(&self) -> LossReason {
         let mut ended = pin!(self.ended.cancelled());
-        poll_fn(|cx| match self.end_reason(self.clock.now()) {
+        poll_fn(|cx| match self.end_reason_now() {
             Some(reason) => Poll::Ready(reason),
-            None => ended
-                .as_mut()
-                .poll(cx)
-                .map(|()| self.end_reason(self.clock.now()).unwrap_or(LossReason::Unknown)),
+            None => ended.as_mut().poll(cx).map(|()| self.end_reason_now().unwrap_or(LossReason::Unknown)),
         })
         .await
     }
@@ -111,6 +120,15 @@ impl HeldLease {
             Some(_) => Duration::ZERO,
             None => state.term.deadline().duration_since(now),
         })
+    }
+
+    /// Keeps the record of who acquired the lock until the guard ends.
+    pub(crate) fn keep_held_name(&self, name: HeldName) {
+        let name = self.with_state_at(self.clock.now(), |state| match state.end {
+            Some(_) => Some(name),
+            None => state.held_name.replace(name),
+        });
+        drop(name);
     }
 
     pub(crate) fn term(&self) -> Term {

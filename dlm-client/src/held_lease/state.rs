@@ -3,6 +3,7 @@
 use dlm_protocol::Timestamp;
 
 use crate::loss::LossReason;
+use crate::reentrancy::HeldName;
 use crate::reservation::Reservation;
 use crate::term::Term;
 
@@ -21,6 +22,8 @@ pub(super) struct LeaseState {
     pub(super) detached: bool,
     /// The lease, and its key if the caller chose it.
     pub(super) reservations: Vec<Reservation>,
+    /// The record of who acquired the lock.
+    pub(super) held_name: Option<HeldName>,
 }
 
 /// How a guard ended.
@@ -46,6 +49,7 @@ impl LeaseState {
         self.end = Some(end);
         self.may_outlive_guard &= end.is_deadline();
         self.reservations.clear();
+        self.held_name = None;
         end
     }
 }

@@ -1,20 +1,22 @@
 //! Lock requests: how a lock is asked for.
+//!
+//! - `refinements`: what a request asks for
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::future::IntoFuture;
+mod refinements;
+
+use std::future::{IntoFuture, poll_fn};
 use std::pin::{Pin, pin};
-use std::time::Duration;
 
-use dlm_protocol::{IdempotencyKey, Metadata, Mode, Owner, Ttl, Wait};
 use futures_util::future::{Either, select};
-use tracing::{Instrument, debug_span};
+use tracing::{Instrument, Span, debug_span, field};
 
-use crate::acquire::{AcquireOptions, WaitPolicy};
+use crate::acquire::WaitPolicy;
 use crate::defaults::LockDefaults;
 use crate::draft::RequestDraft;
 use crate::error::Error;
 use crate::guard::LockGuard;
+use crate::outcome;
+use crate::place::PlaceCallback;
 use crate::worker::Handle;
 
 type BoxedRequest<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
@@ -72,6 +74,7 @@ type BoxedRequest<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 #[must_use = "nothing is locked before the request is awaited"]
 pub struct LockRequest {
     draft: RequestDraft,
+    on_queued: Option<PlaceCallback>,
 }
 
 /// A request for a lock that does not wait.
@@ -108,118 +111,9 @@ pub struct TryLockRequest {
     draft: RequestDraft,
 }
 
-macro_rules! request_options {
-    ($request:ty) => {
-        impl $request {
-            /// Requests a shared lock, which can be held together with other shared
-            /// locks. The default is exclusive.
-            pub fn shared(self) -> Self {
-                self.configure(|options| {
-                    options.request.mode = Mode::Shared;
-                    Ok(())
-                })
-            }
-
-            /// How long the lease lives without a renewal: 100 ms to 24 hours. The
-            /// default is the client's
-            /// [`default_ttl`](crate::ClientBuilder::default_ttl).
-            pub fn ttl(self, ttl: Duration) -> Self {
-                self.configure(|options| {
-                    options.request.ttl_ms = Ttl::try_from(ttl)?;
-                    Ok(())
-                })
-            }
-
-            /// A label of the holder for people to read: at most 256 bytes without
-            /// control characters. The default is the client's
-            /// [`owner`](crate::ClientBuilder::owner).
-            pub fn owner(self, owner: impl AsRef<str>) -> Self {
-                self.configure(|options| {
-                    options.request.owner = Owner::try_from(owner.as_ref())?;
-                    Ok(())
-                })
-            }
-
-            /// Key-value pairs to show next to the lease in its status: at most
-            /// 4 KiB in total. Replaces earlier metadata.
-            pub fn metadata<K: Into<String>, V: Into<String>>(
-                self,
-                pairs: impl IntoIterator<Item = (K, V)>,
-            ) -> Self {
-                self.configure(|options| {
-                    let pairs = pairs.into_iter().map(|(key, value)| (key.into(), value.into()));
-                    options.request.metadata = Metadata::try_from(pairs.collect::<BTreeMap<_, _>>())?;
-                    Ok(())
-                })
-            }
-
-            /// Identifies this request across retries: 1 to 255 visible ASCII
-            /// characters. Another request with the same key, for example from
-            /// another process or after a restart, gets the same lease and never a
-            /// second one. By default each request uses a new key.
-            ///
-            /// A retry must use the same mode, TTL, wait, owner and metadata. Once
-            /// the lease has ended, a retry fails with [`Error::is_lost`].
-            ///
-            /// Dropping the request before it completes gives up whatever exists
-            /// under the key, including the place or lease of another process that
-            /// uses the same key.
-            pub fn idempotency_key(self, key: impl AsRef<str>) -> Self {
-                self.configure(|options| {
-                    options.key = Some(IdempotencyKey::try_from(key.as_ref())?);
-                    Ok(())
-                })
-            }
-
-            /// Whether the client renews the lease automatically; `true` by default.
-            /// If `false`, the guard is lost at the end of the TTL unless
-            /// [`LockGuard::renew`] is called before.
-            ///
-            /// The server reports a force-release at once, over the connection that
-            /// the lease was acquired or last renewed over. If that connection
-            /// breaks, the client does not register a manually renewed lease with
-            /// the next one, because that would extend the lease. The loss then
-            /// shows at the next [`LockGuard::renew`].
-            pub fn auto_renew(self, renew: bool) -> Self {
-                self.configure(|options| {
-                    options.auto_renew = renew;
-                    Ok(())
-                })
-            }
-
-            fn configure(mut self, change: impl FnOnce(&mut AcquireOptions) -> Result<(), Error>) -> Self {
-                self.draft.change(change);
-                self
-            }
-        }
-
-        impl fmt::Debug for $request {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($request))
-                    .field("options", &self.draft.options)
-                    .finish_non_exhaustive()
-            }
-        }
-    };
-}
-request_options!(LockRequest);
-request_options!(TryLockRequest);
-
 impl LockRequest {
     pub(crate) fn new(handle: Handle, defaults: &LockDefaults, name: &str) -> Self {
-        Self { draft: RequestDraft::new(handle, defaults, name, WaitPolicy::Forever) }
-    }
-
-    /// How long to wait for the lock, from when the request is awaited: at most
-    /// 24 hours. By default the request waits until the lock is granted. A wait of
-    /// zero does not wait, like [`Client::try_lock`](crate::Client::try_lock).
-    pub fn wait(self, wait: Duration) -> Self {
-        self.configure(|options| {
-            let wait = Wait::try_from(wait)?;
-            options.wait =
-                if wait == Wait::default() { WaitPolicy::NoWait } else { WaitPolicy::AtMost(wait) };
-            Ok(())
-        })
+        Self { draft: RequestDraft::new(handle, defaults, name, WaitPolicy::Forever), on_queued: None }
     }
 
     /// Acquires the lock, runs `work`, and releases the lock. See
@@ -243,15 +137,20 @@ impl LockRequest {
     /// # }
     /// ```
     pub async fn with<T>(self, work: impl AsyncFnOnce(&LockGuard) -> T) -> Result<T, Error> {
-        let span = debug_span!("with_lock", resource = self.draft.name());
-        self.run(work).instrument(span).await
+        let span = debug_span!("with_lock", resource = self.draft.name(), outcome = field::Empty);
+        outcome::record(span, "completed", self.run(work)).await
     }
 
     async fn run<T>(self, work: impl AsyncFnOnce(&LockGuard) -> T) -> Result<T, Error> {
         let guard = self.await?;
+        let scope = guard.scope();
         let result = {
-            let lost = pin!(guard.lost());
-            match select(lost, pin!(work(&guard))).await {
+            let mut work = pin!(work(&guard));
+            let work = poll_fn(|cx| {
+                let _entered = scope.enter();
+                work.as_mut().poll(cx)
+            });
+            match select(guard.lost(), work).await {
                 Either::Left((reason, _)) => return Err(Error::lost(guard.resource(), reason)),
                 Either::Right((result, _)) => result,
             }
@@ -269,13 +168,37 @@ impl TryLockRequest {
     }
 }
 
+/// The span of a request. Its last fields are recorded when it ends.
+fn request_span(draft: &RequestDraft, waits: bool) -> Span {
+    let (resource, mode) = (draft.name(), draft.mode());
+    if waits {
+        debug_span!(
+            "lock",
+            resource,
+            ?mode,
+            fencing_token = field::Empty,
+            waited_ms = field::Empty,
+            outcome = field::Empty
+        )
+    } else {
+        debug_span!(
+            "try_lock",
+            resource,
+            ?mode,
+            fencing_token = field::Empty,
+            waited_ms = field::Empty,
+            outcome = field::Empty
+        )
+    }
+}
+
 impl IntoFuture for LockRequest {
     type Output = Result<LockGuard, Error>;
     type IntoFuture = BoxedRequest<LockGuard>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let span = debug_span!("lock", resource = self.draft.name(), mode = ?self.draft.mode());
-        Box::pin(self.draft.send().instrument(span))
+        let span = request_span(&self.draft, true);
+        Box::pin(self.draft.send(self.on_queued, span.clone()).instrument(span))
     }
 }
 
@@ -284,9 +207,10 @@ impl IntoFuture for TryLockRequest {
     type IntoFuture = BoxedRequest<Option<LockGuard>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let span = debug_span!("try_lock", resource = self.draft.name(), mode = ?self.draft.mode());
+        let span = request_span(&self.draft, false);
+        let send = self.draft.send(None, span.clone());
         let request = async {
-            match self.draft.send().await {
+            match send.await {
                 Ok(guard) => Ok(Some(guard)),
                 Err(error) if error.is_held() => Ok(None),
                 Err(error) => Err(error),

@@ -16,12 +16,23 @@ use super::answer::Answer;
 use super::http::{PoolKind, get, post, post_empty, with_key};
 use super::response::HttpResponse;
 use super::servers::any_unavailable;
+use crate::place::PlaceSender;
 use crate::request_error::RequestError;
+
+/// An acquire.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AcquireCall<'a> {
+    pub(crate) resource: &'a ResourceName,
+    pub(crate) key: &'a IdempotencyKey,
+    pub(crate) request: &'a AcquireRequest,
+    /// Where the session puts the place in the queue.
+    pub(crate) places: Option<&'a PlaceSender>,
+}
 
 /// One operation.
 #[derive(Debug)]
 pub(super) enum Call<'a> {
-    Acquire { resource: &'a ResourceName, key: &'a IdempotencyKey, request: &'a AcquireRequest },
+    Acquire(AcquireCall<'a>),
     Cancel { resource: &'a ResourceName, key: &'a IdempotencyKey },
     Renew { resource: &'a ResourceName, request: &'a RenewRequest },
     RenewMany { request: &'a RenewManyRequest },
@@ -39,7 +50,7 @@ impl Call<'_> {
     /// The session operation; `None` for an operation that only HTTP has.
     pub(super) fn session_op(&self) -> Option<SessionOp> {
         match self {
-            Self::Acquire { .. } => Some(SessionOp::Acquire),
+            Self::Acquire(_) => Some(SessionOp::Acquire),
             Self::Cancel { .. } => Some(SessionOp::Cancel),
             Self::Renew { .. } | Self::RenewMany { .. } => Some(SessionOp::Renew),
             Self::Release { .. } => Some(SessionOp::Release),
@@ -61,7 +72,7 @@ impl Call<'_> {
             ..SessionRequest::new(0, self.session_op()?)
         };
         Some(match *self {
-            Self::Acquire { key, request, .. } => SessionRequest {
+            Self::Acquire(AcquireCall { key, request, .. }) => SessionRequest {
                 idempotency_key: Some(key.clone()),
                 mode: (request.mode != Mode::default()).then_some(request.mode),
                 ttl_ms: (request.ttl_ms != Ttl::default()).then_some(request.ttl_ms),
@@ -91,7 +102,7 @@ impl Call<'_> {
     /// The HTTP request to the server at `address`.
     pub(super) fn http_request(&self, address: &ServerAddress) -> Result<Request, RequestError> {
         match *self {
-            Self::Acquire { resource, key, request } => {
+            Self::Acquire(AcquireCall { resource, key, request, .. }) => {
                 with_key(post(address.lock_url(resource, "acquire"), request)?, key)
             }
             Self::Cancel { resource, key } => with_key(post_empty(address.lock_url(resource, "cancel")), key),
@@ -126,7 +137,7 @@ impl Call<'_> {
     /// How long a session holds the operation before it replies.
     pub(super) fn session_wait(&self) -> Duration {
         match self {
-            Self::Acquire { request, .. } => request.wait_ms.into(),
+            Self::Acquire(acquire) => acquire.request.wait_ms.into(),
             _ => Duration::ZERO,
         }
     }
@@ -137,9 +148,17 @@ impl Call<'_> {
         self.session_wait().min(Duration::from_millis(MAX_HOLD_MS))
     }
 
+    /// Where the session puts the place in the queue.
+    pub(super) fn places(&self) -> Option<&PlaceSender> {
+        match self {
+            Self::Acquire(acquire) => acquire.places,
+            _ => None,
+        }
+    }
+
     fn resource(&self) -> Option<&ResourceName> {
         match self {
-            Self::Acquire { resource, .. }
+            Self::Acquire(AcquireCall { resource, .. })
             | Self::Cancel { resource, .. }
             | Self::Renew { resource, .. }
             | Self::Release { resource, .. }

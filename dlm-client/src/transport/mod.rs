@@ -32,7 +32,7 @@ mod tls;
 
 pub(crate) use address::{ServerAddress, encode};
 pub(crate) use answer::Answer;
-pub(crate) use call::Acquired;
+pub(crate) use call::{AcquireCall, Acquired};
 pub use kind::TransportKind;
 pub(crate) use options::TransportOptions;
 pub(crate) use route::Transport;

@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_protocol::{
-    AcquireRequest, Cancelled, CheckRequest, Checked, EventPage, ForceReleaseRequest, ForceReleased,
-    IdempotencyKey, Lease, LeaseId, LockPage, LockStatus, Released, RenewManyRequest, RenewRequest, Renewed,
-    ResourceName, WhoAmI,
+    Cancelled, CheckRequest, Checked, EventPage, ForceReleaseRequest, ForceReleased, IdempotencyKey, Lease,
+    LeaseId, LockPage, LockStatus, Released, RenewManyRequest, RenewRequest, Renewed, ResourceName, WhoAmI,
 };
 use reqwest::header::AUTHORIZATION;
 
 use super::address::ServerAddress;
 use super::answer::Answer;
-use super::call::{Acquired, Call, CallReply, from_session};
+use super::call::{AcquireCall, Acquired, Call, CallReply, from_session};
 use super::http::{HttpClient, RequestTime};
 use super::kind::TransportKind;
 use super::options::TransportOptions;
@@ -90,12 +89,10 @@ impl Transport {
     /// Sends an acquire. `timeout` is the time it may take beyond its wait.
     pub(crate) async fn acquire(
         &self,
-        resource: &ResourceName,
-        key: &IdempotencyKey,
-        request: &AcquireRequest,
+        acquire: &AcquireCall<'_>,
         timeout: Duration,
     ) -> Result<Answer<Acquired>, RequestError> {
-        self.call_stamped(Call::Acquire { resource, key, request }, timeout).await
+        self.call_stamped(Call::Acquire(*acquire), timeout).await
     }
 
     pub(crate) async fn cancel(
@@ -223,7 +220,7 @@ impl Transport {
             Err(error) => return Some(Err(error)),
         };
         let request = call.session_request()?;
-        let reply = session.request(request, call.session_wait() + timeout).await;
+        let reply = session.request(request, call.places().cloned(), call.session_wait() + timeout).await;
         Some(reply.and_then(from_session))
     }
 

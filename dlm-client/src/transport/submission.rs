@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
-use dlm_protocol::{AcquireRequest, IdempotencyKey, LeaseId, Released, ResourceName, SessionRequest};
+use dlm_protocol::{LeaseId, Released, ResourceName, SessionRequest};
 
 use super::answer::Answer;
-use super::call::{Acquired, Call, CallReply, from_session};
+use super::call::{AcquireCall, Acquired, Call, CallReply, from_session};
 use super::route::Transport;
 use super::session::{Continuation, PendingReply, SessionHandle, SessionResult};
+use crate::place::PlaceSender;
 use crate::request_error::RequestError;
 
 /// A call that the session can carry.
 pub(crate) struct PreparedCall<'a> {
     session: &'a SessionHandle,
     request: SessionRequest,
+    places: Option<PlaceSender>,
 }
 
 /// The reply to the first request of a call, for the task that goes on with the call.
@@ -26,19 +28,14 @@ pub(crate) enum FirstReply {
 impl PreparedCall<'_> {
     /// Submits the request.
     pub(crate) fn submit(self, continuation: Box<dyn Continuation>) {
-        self.session.submit(self.request, continuation);
+        self.session.submit(self.request, self.places, continuation);
     }
 }
 
 impl Transport {
     /// Prepares an acquire; `None` if it can not use the session now.
-    pub(crate) fn prepare_acquire(
-        &self,
-        resource: &ResourceName,
-        key: &IdempotencyKey,
-        request: &AcquireRequest,
-    ) -> Option<PreparedCall<'_>> {
-        self.prepare(&Call::Acquire { resource, key, request })
+    pub(crate) fn prepare_acquire(&self, acquire: &AcquireCall<'_>) -> Option<PreparedCall<'_>> {
+        self.prepare(&Call::Acquire(*acquire))
     }
 
     /// Prepares a release; `None` if it can not use the session now.
@@ -54,12 +51,10 @@ impl Transport {
     pub(crate) async fn resume_acquire(
         &self,
         first: FirstReply,
-        resource: &ResourceName,
-        key: &IdempotencyKey,
-        request: &AcquireRequest,
+        acquire: &AcquireCall<'_>,
         timeout: Duration,
     ) -> Result<Answer<Acquired>, RequestError> {
-        self.resume(first, &Call::Acquire { resource, key, request }, timeout).await
+        self.resume(first, &Call::Acquire(*acquire), timeout).await
     }
 
     /// Goes on with a release whose first request was submitted.
@@ -82,7 +77,7 @@ impl Transport {
 
     fn prepare(&self, call: &Call<'_>) -> Option<PreparedCall<'_>> {
         let session = self.session_that_is_up()?;
-        Some(PreparedCall { session, request: call.session_request()? })
+        Some(PreparedCall { session, request: call.session_request()?, places: call.places().cloned() })
     }
 
     async fn resume<R: CallReply>(

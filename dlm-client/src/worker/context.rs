@@ -1,11 +1,14 @@
 //! What all tasks on the client thread share.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::thread::ClientThread;
 use crate::clock::{BootInstant, Clock};
+use crate::reentrancy::HeldNames;
 use crate::request_error::RequestError;
 use crate::retry;
 use crate::transport::Transport;
@@ -28,6 +31,9 @@ pub(crate) struct WorkerContext {
     pub(crate) closing: CancellationToken,
     /// What closing the client waits for.
     pub(crate) tasks: TaskTracker,
+    /// Which task acquired which lock.
+    pub(crate) held_names: Arc<HeldNames>,
+    pub(super) thread: ClientThread,
 }
 
 impl WorkerContext {

@@ -16,7 +16,7 @@ use crate::error::Error;
 /// Operations stand beside their implementation, in further `impl Handle` blocks.
 #[derive(Debug, Clone)]
 pub(crate) struct Handle {
-    commands: mpsc::UnboundedSender<WorkerCommand>,
+    pub(super) commands: mpsc::UnboundedSender<WorkerCommand>,
     context: Arc<WorkerContext>,
 }
 
@@ -66,7 +66,12 @@ impl Handle {
         }
         let (reply, receiver) = oneshot::channel();
         self.send(WorkerCommand::Spawn(Box::pin(work(reply).in_current_span())));
-        receiver.await.unwrap_or_else(|_| Err(Error::closed()))
+        receiver.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    /// Why the thread did not reply.
+    pub(crate) fn gone(&self) -> Error {
+        self.context.thread.gone()
     }
 
     /// Spawns a task that ends with the thread.
@@ -74,9 +79,13 @@ impl Handle {
         self.send(WorkerCommand::SpawnDetached(Box::pin(task.in_current_span())));
     }
 
-    /// Sends a command. If the thread has ended, the command is dropped: guards
-    /// are then lost at their deadlines, and leases expire at the server.
+    /// Sends a command. Starts the thread, if it was not started yet. If it has ended, the
+    /// command is dropped: guards are then lost at their deadlines, and leases expire at the
+    /// server.
     pub(crate) fn send(&self, command: WorkerCommand) {
+        if !self.context.thread.is_started() {
+            self.start_thread();
+        }
         let _ = self.commands.send(command);
     }
 }

@@ -11,6 +11,7 @@
 //! - `ended_leases`: leases that ended before their guard was watched
 //! - `handle`, `command`: how clients and guards reach the thread
 //! - `context`: what all tasks on the thread share
+//! - `thread`: whether the thread was started
 
 mod command;
 mod context;
@@ -21,6 +22,7 @@ mod renewal_batch;
 mod renewals;
 mod run;
 mod schedule;
+mod thread;
 
 pub(crate) use command::WorkerCommand;
 pub(crate) use context::WorkerContext;

@@ -1,7 +1,6 @@
 //! The client thread and its event loop.
 
 use std::future::pending;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use super::handle::Handle;
 use super::release::release;
 use super::renewal_batch::{self, RenewalOutcome};
 use super::renewals::Renewer;
+use super::thread::{ClientThread, Inbox};
 use crate::clock::{BootInstant, Clock};
 use crate::error::Error;
 use crate::transport::{SessionEvent, Transport};
@@ -25,35 +25,41 @@ use crate::transport::{SessionEvent, Transport};
 /// The most commands taken from the inbox at once.
 const MAX_COMMANDS: usize = 256;
 
-type Inbox = mpsc::UnboundedReceiver<WorkerCommand>;
-
 impl Handle {
-    /// Starts the thread.
-    pub(crate) async fn start(
-        transport: Transport,
-        request_timeout: Duration,
-        clock: Clock,
-    ) -> Result<Self, Error> {
+    /// Creates a handle. The thread is started when it first has something to do.
+    pub(crate) fn lazy(transport: Transport, request_timeout: Duration, clock: Clock) -> Self {
         let (commands, inbox) = mpsc::unbounded_channel();
-        let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let context = Arc::new(WorkerContext { transport, clock, request_timeout, closing, tasks });
-        let (started, start) = oneshot::channel();
-        let failed = |why| Error::setup("could not start the client thread", why);
-        std::thread::Builder::new()
-            .name("dlm-client".into())
-            .spawn({
-                let (context, commands) = (Arc::clone(&context), commands.downgrade());
-                move || run_thread(&context, inbox, &commands, started)
-            })
-            .map_err(failed)?;
-        start.await.map_err(|_| Error::closed())?.map_err(failed)?;
-        Ok(Self::new(commands, context))
+        let context = WorkerContext {
+            transport,
+            clock,
+            request_timeout,
+            closing: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            held_names: Arc::default(),
+            thread: ClientThread::new(inbox),
+        };
+        Self::new(commands, Arc::new(context))
+    }
+
+    pub(super) fn start_thread(&self) {
+        self.context().thread.start_once(|inbox| {
+            let (context, commands) = (Arc::clone(self.context()), self.commands.downgrade());
+            let spawned = std::thread::Builder::new()
+                .name("dlm-client".into())
+                .spawn(move || run_thread(&context, inbox, &commands));
+            if let Err(why) = spawned {
+                self.context().thread.failed(&why);
+            }
+        });
     }
 
     /// Ends all waits for locks, and waits for pending releases for at most
     /// `timeout`.
     pub(crate) async fn close(&self, timeout: Duration) -> Result<(), Error> {
         self.context().closing.cancel();
+        if !self.context().thread.is_started() {
+            return Ok(());
+        }
         let (done, receiver) = oneshot::channel();
         self.send(WorkerCommand::Flush { timeout, done });
         // A thread that has ended has no pending releases.
@@ -65,19 +71,15 @@ fn run_thread(
     context: &Arc<WorkerContext>,
     inbox: Inbox,
     commands: &mpsc::WeakUnboundedSender<WorkerCommand>,
-    started: oneshot::Sender<io::Result<()>>,
 ) {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
-            let _ = started.send(Ok(()));
             runtime.block_on(run(context, inbox, commands.clone()));
             context.transport.servers().authenticator().stop();
             // A token provider or a name lookup that hangs must not keep the thread.
             runtime.shutdown_background();
         }
-        Err(why) => {
-            let _ = started.send(Err(why));
-        }
+        Err(why) => context.thread.failed(&why),
     }
 }
 

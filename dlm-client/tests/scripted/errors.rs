@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dlm_client::{Client, Error};
 
-use super::server::{ScriptedServer, accept_all};
+use super::server::{ScriptedReply, ScriptedServer, accept_all, problem};
 
 /// Every message of the chain, which a reporter prints one after the other.
 fn chain(error: &Error) -> Vec<String> {
@@ -44,6 +44,22 @@ async fn reason_of_a_connect_error_is_in_its_alternate_form() {
     let error = Client::connect(&format!("http://{free}")).await.unwrap_err();
     assert!(format!("{error:#}").contains("refused"), "{error:#}");
     assert!(format!("{error:?}").contains("refused"), "{error:?}");
+}
+
+#[tokio::test]
+async fn error_has_the_id_and_the_delay_of_the_reply() {
+    let server = ScriptedServer::start(|_| {
+        let mut problem = problem(429, "quota-exceeded", None);
+        problem["retry_after_ms"] = 50.into();
+        ScriptedReply::Json(429, problem)
+    });
+    let client = server.client().await;
+    let error = client.try_lock("a").await.unwrap_err();
+    assert_eq!(error.request_id(), Some("r1"));
+    assert_eq!(error.retry_after(), Some(Duration::from_millis(50)));
+    drop(server);
+    let unreachable = client.status("a").await.unwrap_err();
+    assert_eq!((unreachable.request_id(), unreachable.retry_after()), (None, None));
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ async fn pages_start_now_without_a_cursor() {
         _ => page(&[], "c8"),
     });
     let (client, clock) = client_with(&server).await;
-    for mut events in [client.events(), client.events().resource("orders/42").unwrap()] {
+    for mut events in [client.events(), client.events().resource("orders/42")] {
         let first = drive(&clock, 20 * MS, events.next()).await.unwrap().unwrap();
         assert!(matches!(first, EventItem::Event(event) if event.version == 8));
         let second = drive(&clock, 20 * MS, events.next()).await.unwrap().unwrap();

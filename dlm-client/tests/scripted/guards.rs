@@ -134,3 +134,44 @@ async fn debug_output_never_contains_the_lease_id() {
     let lease = guard.detach();
     assert!(!format!("{output} {lease:?}").contains("lease-"), "{output} {lease:?}");
 }
+
+#[tokio::test]
+async fn guard_tells_whether_it_holds_the_lock_and_for_which_ttl() {
+    let server = ScriptedServer::start(accept_all(TTL));
+    let client = server.client().await;
+    let guard = client.lock("orders/42").await.unwrap();
+    assert!(guard.is_held());
+    assert_eq!(guard.ttl(), Duration::from_millis(TTL));
+    let (mut lost, detached) = (guard.lost(), guard.detach());
+    assert_eq!((&mut lost).await, LossReason::Detached);
+    assert_eq!(lost.await, LossReason::Detached, "a completed future completes again");
+    drop(detached);
+}
+
+#[tokio::test]
+async fn callback_is_called_when_the_lock_is_lost_and_not_when_it_is_released() {
+    let mut accept = accept_all(300);
+    let server = ScriptedServer::start(move |request| match request.path.as_str() {
+        "/v1/renew" => {
+            let problem = problem(410, "lease-ended", Some("force_released"));
+            ScriptedReply::Json(200, json!({"results": [{"problem": problem}]}))
+        }
+        _ => accept(request),
+    });
+    let client = server.client().await;
+    let (sender, mut reasons) = tokio::sync::mpsc::unbounded_channel();
+    let report = |name: &'static str| {
+        let sender = sender.clone();
+        move |reason| sender.send((name, reason)).unwrap()
+    };
+    let released = client.lock("orders/42").await.unwrap();
+    released.on_lost(report("released"));
+    released.release().await.unwrap();
+    let lost = client.lock("orders/42").await.unwrap();
+    lost.on_lost(|_| panic!("a callback that panics ends nothing else"));
+    lost.on_lost(report("lost"));
+    assert_eq!(reasons.recv().await, Some(("lost", LossReason::ForceReleased)));
+    assert!(!lost.is_held());
+    lost.on_lost(report("late"));
+    assert_eq!(reasons.recv().await, Some(("late", LossReason::ForceReleased)));
+}

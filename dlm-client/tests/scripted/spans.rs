@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,7 +26,8 @@ struct RecordedSpan {
 
 impl Visit for RecordedSpan {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.fields.insert(field.name(), format!("{value:?}"));
+        let before = self.fields.insert(field.name(), format!("{value:?}"));
+        assert_eq!(before, None, "recorded twice: {}", field.name());
     }
 }
 
@@ -36,10 +38,14 @@ impl Subscriber for Spans {
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
         let mut span = RecordedSpan { name: attributes.metadata().name(), fields: BTreeMap::new() };
         attributes.record(&mut span);
-        self.0.lock().unwrap().push(span);
-        Id::from_u64(1)
+        let mut spans = self.0.lock().unwrap();
+        spans.push(span);
+        Id::from_u64(spans.len() as u64)
     }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record(&self, id: &Id, values: &Record<'_>) {
+        let index = usize::try_from(id.into_u64()).unwrap() - 1;
+        values.record(&mut self.0.lock().unwrap()[index]);
+    }
     fn record_follows_from(&self, _: &Id, _: &Id) {}
     fn event(&self, _: &Event<'_>) {}
     fn enter(&self, _: &Id) {}
@@ -88,16 +94,18 @@ async fn every_public_operation_has_a_span_of_its_name_with_its_subject() {
 
     let seen = spans.0.lock().unwrap();
     let lease: &[(&str, &str)] = &[("resource", "orders/42"), ("fencing_token", "7")];
+    let released: &[(&str, &str)] = &[("fencing_token", "7"), ("outcome", "\"released\"")];
+    let granted = ("outcome", "\"granted\"");
     let operations: &[(&str, &[(&str, &str)])] = &[
         ("connect", &[("address", &server.url)]),
-        ("lock", &[("resource", "\"a\""), ("mode", "Some(Shared)")]),
-        ("renew", lease),
+        ("lock", &[("resource", "\"a\""), ("mode", "Some(Shared)"), ("fencing_token", "7"), granted]),
+        ("renew", &[lease[0], lease[1], ("outcome", "\"renewed\"")]),
         ("detach", lease),
-        ("adopt", lease),
-        ("release", lease),
-        ("release_detached", lease),
-        ("try_lock", &[("resource", "\"a\""), ("mode", "Some(Exclusive)")]),
-        ("with_lock", &[("resource", "\"a\"")]),
+        ("adopt", &[lease[0], lease[1], ("outcome", "\"adopted\"")]),
+        ("release", released),
+        ("release_detached", released),
+        ("try_lock", &[("resource", "\"a\""), ("mode", "Some(Exclusive)"), granted]),
+        ("with_lock", &[("resource", "\"a\""), ("outcome", "\"completed\"")]),
         ("status", &[("resource", "a")]),
         ("check", &[("resource", "a"), ("fencing_token", "1")]),
         ("force_release", &[("resource", "a"), ("fencing_token", "1")]),
@@ -117,4 +125,39 @@ async fn every_public_operation_has_a_span_of_its_name_with_its_subject() {
     }
     let all = format!("{seen:?}");
     assert!(!all.contains("lease-") && !all.contains("s3cret"), "{all}");
+}
+
+#[tokio::test]
+async fn span_of_a_request_records_once_how_it_ended_and_how_long_it_waited() {
+    let spans = Spans::default();
+    let _default = tracing::subscriber::set_default(spans.clone());
+    let mut accept = accept_all(30_000);
+    let server = ScriptedServer::start(move |request| match request.path.as_str() {
+        "/v1/locks/held/acquire" => ScriptedReply::Json(423, problem(423, "lock-held", None)),
+        "/v1/locks/slow/acquire" => {
+            ScriptedReply::After(Duration::from_millis(50), Box::new(accept(request)))
+        }
+        "/v1/locks/silent/acquire" => ScriptedReply::Silence,
+        _ => accept(request),
+    });
+    let client = server.client().await;
+    drop(client.lock("slow").await.unwrap());
+    assert!(client.try_lock("held").await.unwrap().is_none());
+    client.lock("").await.unwrap_err();
+    let abandoned = tokio::time::timeout(Duration::from_millis(20), client.lock("silent").into_future());
+    abandoned.await.unwrap_err();
+    drop(client.lock("never awaited").into_future());
+
+    let seen = spans.0.lock().unwrap();
+    let outcomes: Vec<_> = seen
+        .iter()
+        .filter(|span| span.name == "lock" || span.name == "try_lock")
+        .map(|span| span.fields.get("outcome").map(String::as_str))
+        .collect();
+    let (granted, held) = (Some("\"granted\""), Some("\"held\""));
+    let (invalid, cancelled) = (Some("\"invalid\""), Some("\"cancelled\""));
+    assert_eq!(outcomes, [granted, held, invalid, cancelled, None]);
+    let waited = |span: &RecordedSpan| span.fields["waited_ms"].parse::<u64>().unwrap();
+    let slow = seen.iter().find(|span| span.fields.get("resource").is_some_and(|name| name == "\"slow\""));
+    assert!(waited(slow.unwrap()) >= 50, "{slow:?}");
 }

@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = Client::connect(&arguments.server).await?;
     let mut events = client.events().prefix(&arguments.prefix).renewals(arguments.renewals);
     if let Some(resource) = &arguments.resource {
-        events = events.resource(resource)?;
+        events = events.resource(resource);
     }
     if let Some(cursor) = &arguments.after {
         events = events.after(cursor);

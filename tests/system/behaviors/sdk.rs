@@ -178,7 +178,7 @@ async fn each_event_arrives_once_over_broken_connections_and_restarts() {
         }
     }
     assert_eq!(versions, (1..=60).collect::<Vec<_>>());
-    let mut renewals = client.events().resource("a/2").unwrap().renewals(true);
+    let mut renewals = client.events().resource("a/2").renewals(true);
     assert_eq!(renewals.next().await.unwrap().unwrap(), EventItem::Synced);
     let api = server.api();
     let lease = api.lock("a/2", &Acquire::exclusive()).await;

@@ -176,12 +176,12 @@ impl<'a> SessionConnection<'a> {
 
     /// Enqueues operations for one write.
     fn enqueue(&mut self, submitted: &mut Vec<SubmittedRequest>) {
-        for SubmittedRequest { mut request, recipient, unsent } in submitted.drain(..) {
+        for SubmittedRequest { mut request, recipient, places, unsent } in submitted.drain(..) {
             let Some(recipient) = recipient.unless_gone() else { continue };
             request.id = self.link.next_id();
             match serde_json::to_string(&request) {
                 Ok(text) => {
-                    let operation = InFlight { recipient, sent_at: self.session.clock().now() };
+                    let operation = InFlight { recipient, sent_at: self.session.clock().now(), places };
                     self.link.operations().insert(request.id, operation);
                     let (message, id) = (Message::text(text), Some(request.id));
                     self.outbox.push_back(OutgoingMessage { message, id, _unsent: unsent });
@@ -219,8 +219,9 @@ impl<'a> SessionConnection<'a> {
         };
         match serde_json::from_str(&text) {
             Ok(SessionMessage::LeaseEnded(ended)) => notify(SessionEvent::LeaseEnded(ended)),
-            Ok(SessionMessage::Reply { id: Some(_), body: SessionBody::Queued(queued) }) => {
+            Ok(SessionMessage::Reply { id: Some(id), body: SessionBody::Queued(queued) }) => {
                 debug!(position = queued.position, queue_len = queued.queue_len, "acquire queued");
+                self.link.operations().queued(id, queued);
             }
             Ok(SessionMessage::Reply { id: Some(id), body }) => return self.complete(id, body),
             Ok(SessionMessage::Reply { id: None, body }) => debug!(?body, "reply without an id received"),
@@ -236,7 +237,7 @@ impl<'a> SessionConnection<'a> {
         // The server is about to close the socket with 4401.
         let unauthenticated = matches!(&body, SessionBody::Problem(problem) if problem.status == 401);
         let operation = self.link.operations().remove(id);
-        if let Some(InFlight { recipient, sent_at }) = operation {
+        if let Some(InFlight { recipient, sent_at, .. }) = operation {
             let result = match body {
                 SessionBody::Problem(problem) => Err(RequestError::from_session_problem(problem)),
                 body => Ok(Answer { body, sent_at, socket: Some(self.number) }),

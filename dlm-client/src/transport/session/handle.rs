@@ -11,6 +11,7 @@ use super::link::Link;
 use super::recipient::{Continuation, PendingReply, Recipient, SessionResult};
 use super::submitted::{SubmittedRequest, Unsent};
 use crate::clock::{BootInstant, Clock};
+use crate::place::PlaceSender;
 use crate::request_error::RequestError;
 
 /// What a caller tells the session.
@@ -133,17 +134,27 @@ impl SessionHandle {
     ///
     /// If the future is dropped, the operation may still be performed. Its reply
     /// is discarded.
-    pub(crate) async fn request(&self, request: SessionRequest, timeout: Duration) -> SessionResult {
+    pub(crate) async fn request(
+        &self,
+        request: SessionRequest,
+        places: Option<PlaceSender>,
+        timeout: Duration,
+    ) -> SessionResult {
         let (reply, receiver) = oneshot::channel();
         let submitted_at = self.clock.now();
-        self.send(SubmittedRequest { request, recipient: Recipient::Task(reply), unsent: None });
+        self.send(SubmittedRequest { request, recipient: Recipient::Task(reply), places, unsent: None });
         self.wait_for(PendingReply { receiver, submitted_at }, timeout).await
     }
 
     /// Submits one operation. `continuation` gets its result on the client thread.
-    pub(crate) fn submit(&self, request: SessionRequest, continuation: Box<dyn Continuation>) {
+    pub(crate) fn submit(
+        &self,
+        request: SessionRequest,
+        places: Option<PlaceSender>,
+        continuation: Box<dyn Continuation>,
+    ) {
         let recipient = Recipient::Continuation(continuation);
-        self.send(SubmittedRequest { request, recipient, unsent: None });
+        self.send(SubmittedRequest { request, recipient, places, unsent: None });
     }
 
     /// Makes the operations whose callers have given up go on at once.

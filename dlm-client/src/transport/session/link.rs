@@ -95,8 +95,9 @@ impl Link {
                 return None;
             }
         };
-        let operation = InFlight { recipient: submitted.recipient, sent_at: self.clock.now() };
-        let is_first = self.operations().insert(submitted.request.id, operation);
+        let SubmittedRequest { request, recipient, places, .. } = submitted;
+        let operation = InFlight { recipient, sent_at: self.clock.now(), places };
+        let is_first = self.operations().insert(request.id, operation);
         let written = connection.start_send_unpin(Message::text(text)).is_ok()
             && matches!(connection.poll_flush_unpin(&mut context), Poll::Ready(Ok(())));
         if is_first || !written {

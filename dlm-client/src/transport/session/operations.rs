@@ -2,14 +2,19 @@
 
 use std::collections::HashMap;
 
+use dlm_protocol::SessionQueued;
+
 use super::recipient::Recipient;
 use crate::clock::BootInstant;
+use crate::place::PlaceSender;
 
 /// An operation without a reply.
 pub(super) struct InFlight {
     pub(super) recipient: Recipient,
     /// When its frame was handed to the socket; until then, when it was enqueued.
     pub(super) sent_at: BootInstant,
+    /// Where to put the place of a waiting acquire.
+    pub(super) places: Option<PlaceSender>,
 }
 
 /// The operations in flight, and those among them that have no task.
@@ -35,6 +40,13 @@ impl Operations {
 
     pub(super) fn remove(&mut self, id: u64) -> Option<InFlight> {
         self.by_id.remove(&id)
+    }
+
+    /// Reports the place of a waiting acquire to its caller.
+    pub(super) fn queued(&self, id: u64, place: SessionQueued) {
+        if let Some(InFlight { places: Some(places), .. }) = self.by_id.get(&id) {
+            places.send(place.position, place.queue_len);
+        }
     }
 
     /// Records when the frame of an operation is handed to the socket.
@@ -68,9 +80,9 @@ impl Operations {
     }
 
     fn go_on_in_task(&mut self, id: u64) {
-        if let Some(InFlight { recipient, sent_at }) = self.by_id.remove(&id) {
+        if let Some(InFlight { recipient, sent_at, places }) = self.by_id.remove(&id) {
             let recipient = recipient.wait(sent_at);
-            self.by_id.insert(id, InFlight { recipient, sent_at });
+            self.by_id.insert(id, InFlight { recipient, sent_at, places });
         }
     }
 }
@@ -102,7 +114,8 @@ mod tests {
         let mut add = |id| {
             let waits = Arc::<AtomicBool>::default();
             let recipient = Recipient::Continuation(Box::new(Waits(Arc::clone(&waits))));
-            let first = operations.insert(id, InFlight { recipient, sent_at: Clock::System.now() });
+            let first =
+                operations.insert(id, InFlight { recipient, sent_at: Clock::System.now(), places: None });
             (first, waits)
         };
         let ((first, slow), (second, fast)) = (add(1), add(2));

@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use dlm_protocol::SessionRequest;
 
 use super::recipient::Recipient;
+use crate::place::PlaceSender;
 
 /// An operation that was submitted and not sent yet.
 #[derive(Debug)]
 pub(super) struct SubmittedRequest {
     pub(super) request: SessionRequest,
     pub(super) recipient: Recipient,
+    /// Where to put the place of a waiting acquire.
+    pub(super) places: Option<PlaceSender>,
     /// `None` if it was not left to the task of the socket.
     pub(super) unsent: Option<Unsent>,
 }
