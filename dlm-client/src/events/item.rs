@@ -11,6 +11,9 @@ pub enum EventItem {
     /// An event.
     Event(Box<Event>),
     /// The stream has caught up with the event log. Later items are live.
+    ///
+    /// It comes again after each reconnect, once the stream has caught up again: what is to be done
+    /// only once needs a flag.
     Synced,
     /// A lease was renewed. Only with
     /// [`renewals(true)`](crate::Events::renewals), and only while the stream is

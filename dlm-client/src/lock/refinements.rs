@@ -105,8 +105,10 @@ macro_rules! request_options {
             /// [`owner`](Self::owner): the default one differs from process to process. Once
             /// the lease has ended, a retry fails with [`Error::is_lost`].
             ///
-            /// The server remembers a key for at least ten minutes after its lease or wait has
-            /// ended, and for a day at most. A later request with it is a new one.
+            /// The server remembers a key for as long as its lease or wait goes on, and for ten
+            /// minutes after that; count on no more, and never on a day. A later request with
+            /// the key is a new one. So a key does not keep a job from running twice: the
+            /// [`fencing_token`](crate::LockGuard::fencing_token) does, in the storage.
             ///
             /// Dropping the request before it completes gives up whatever exists
             /// under the key, including the place or lease of another process that
@@ -130,13 +132,13 @@ macro_rules! request_options {
 
             /// Whether the client renews the lease automatically; `true` by default.
             /// If `false`, the guard is lost at the end of the TTL unless
-            /// [`LockGuard::renew`] is called before.
+            /// [`LockGuard::renew`](crate::LockGuard::renew) is called before.
             ///
             /// The server reports a force-release at once, over the connection that
             /// the lease was acquired or last renewed over. If that connection
             /// breaks, the client does not register a manually renewed lease with
             /// the next one, because that would extend the lease. The loss then
-            /// shows at the next [`LockGuard::renew`].
+            /// shows at the next [`LockGuard::renew`](crate::LockGuard::renew).
             ///
             /// # Examples
             ///

@@ -187,6 +187,12 @@ pub(crate) trait Reader: Send + Sync {
     /// The place of a waiter in the queue, counted from 1.
     fn queue_position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError>;
 
+    /// The keys of all waiters of a resource, in FIFO order.
+    fn queue(&self, name: &Name) -> Result<Vec<ClaimKey>, StoreError>;
+
+    /// The versions of those of these resources that there are.
+    fn versions(&self, names: &[Name]) -> Result<HashMap<Name, u64>, StoreError>;
+
     /// A page of those resources that are asked for and among `names`.
     fn list(&self, query: &ListQuery, names: &Names) -> Result<ResourcePage, StoreError>;
 

@@ -18,6 +18,10 @@ use super::{
 /// How many waiters are loaded at a time. Few in tests, so that queues have several parts.
 pub(super) const WAITERS_LOADED: usize = if cfg!(test) { 3 } else { 64 };
 
+/// How many keys of a queue, and how many versions, are read at a time.
+const QUEUE_PAGE: i64 = if cfg!(test) { 3 } else { 2_000 };
+const NAMES_PAGE: usize = if cfg!(test) { 3 } else { 500 };
+
 /// Loads what the engine needs to proceed with an operation.
 pub(super) fn provide(
     connection: &mut impl Queries,
@@ -224,6 +228,32 @@ pub(super) fn queue_position(
 ) -> Result<Option<u64>, StoreError> {
     let Some(ticket) = connection.ticket(name, key)?.flatten() else { return Ok(None) };
     Ok(Some(connection.count_waiters_up_to(name, ticket)? as u64))
+}
+
+/// The keys of all waiters, in FIFO order.
+pub(super) fn queue(connection: &mut impl Queries, name: &str) -> Result<Vec<ClaimKey>, StoreError> {
+    let mut keys = Vec::new();
+    let mut after = 0;
+    loop {
+        let page = connection.queue(name, after, QUEUE_PAGE)?;
+        let Some((Some(last), ..)) = page.last() else { return Ok(keys) };
+        after = *last;
+        keys.extend(page.into_iter().map(|(_, principal, key)| ClaimKey::new(principal, key)));
+    }
+}
+
+/// The versions of those of these resources that there are.
+pub(super) fn versions(
+    connection: &mut impl Queries,
+    names: &[Name],
+) -> Result<HashMap<Name, u64>, StoreError> {
+    let mut versions = HashMap::with_capacity(names.len());
+    for part in names.chunks(NAMES_PAGE) {
+        let part: Vec<&str> = part.iter().map(|name| &**name).collect();
+        let rows = connection.versions(&part)?;
+        versions.extend(rows.into_iter().map(|(name, version)| (Name::from(name), version as u64)));
+    }
+    Ok(versions)
 }
 
 /// Resources and waiters that are due, and when the next one will be.

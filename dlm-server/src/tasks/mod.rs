@@ -4,6 +4,7 @@
 //! - `key_gc`: deletes expired idempotency keys
 //! - `log_trimmer`: trims the event log
 //! - `anonymous_claims`: with authentication, searches for claims from before it
+//! - `queue_places`: tells the waiters of sessions their places in the queues
 //! - `readiness`: reads from the store for readiness probes
 //!
 //! On a store that belongs to one process, also:
@@ -30,6 +31,7 @@ mod log_positions;
 mod log_trimmer;
 mod peer_announcer;
 mod peer_listener;
+mod queue_places;
 mod readiness;
 mod sweeper;
 
@@ -93,6 +95,9 @@ pub(crate) fn start(background: &Background, context: TaskContext) -> io::Result
         let search = anonymous_claims::run(claims, reader, attempts("anonymous-claims"), stop());
         background.spawn("anonymous-claims", search)?;
     }
+    let (parked, reader) = (Arc::clone(&context.parked), Arc::clone(&maintenance));
+    let places = queue_places::run(parked, reader, attempts("queue-places"), stop());
+    background.spawn("queue-places", places)?;
     let (retention, tries) = (context.retention, attempts("log-trimmer"));
     let trim = log_trimmer::run(housekeeper, maintenance, cluster(), retention, tries, stop());
     background.spawn("log-trimmer", trim)?;

@@ -145,7 +145,7 @@ impl WriterState {
         }
         match (result, op) {
             (Ok(Reply::Queued), Op::Acquire { key, request }) => {
-                self.parked.park(&name, &key, &request, ParkedRequest { caller, first_now: now });
+                self.parked.park(&name, &key, &request, ParkedRequest::new(caller, now));
             }
             (Ok(reply), op) => {
                 if let (Reply::Lease(claim), Op::Renew { .. }) = (&reply, &op) {

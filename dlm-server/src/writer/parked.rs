@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dlm_engine::{ClaimKey, Micros, Request};
+use dlm_protocol::SessionQueued;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -18,6 +19,14 @@ pub(super) struct ParkedRequest {
     pub(super) caller: Caller,
     /// The deciding clock in the transaction that queued the request.
     pub(super) first_now: Micros,
+    /// The position in the queue that its caller was told last.
+    pub(super) told: Option<u64>,
+}
+
+impl ParkedRequest {
+    pub(super) fn new(caller: Caller, first_now: Micros) -> Self {
+        Self { caller, first_now, told: None }
+    }
 }
 
 /// A claim, and the requests that wait for it.
@@ -28,6 +37,9 @@ struct ParkedClaim {
 }
 
 type Place = (Name, ClaimKey);
+
+/// How many places are told at a time.
+const PLACES_AT_ONCE: usize = 256;
 
 #[derive(Debug, Default)]
 struct Claims {
@@ -134,6 +146,37 @@ impl Parked {
         self.lock().parked.get(&(Name::clone(name), key.clone())).map(|claim| Arc::clone(&claim.request))
     }
 
+    /// The resources that sessions wait for, and whether one of them was not told its place yet.
+    pub(crate) fn waited_for_by_sessions(&self) -> HashMap<Name, bool> {
+        let mut waited_for = HashMap::new();
+        for ((name, _), claim) in &self.lock().parked {
+            let mut told = claim.held_open.iter().filter(|parked| parked.caller.reply.takes_places());
+            if let Some(first) = told.next() {
+                let untold = first.told.is_none() || told.any(|parked| parked.told.is_none());
+                *waited_for.entry(Name::clone(name)).or_default() |= untold;
+            }
+        }
+        waited_for
+    }
+
+    /// Tells sessions the places of their waiters: of those whose position is another than they
+    /// were told. `queue` has the keys of all waiters of the resource, in order.
+    pub(crate) fn tell_places(&self, name: &Name, queue: &[ClaimKey]) {
+        let queue_len = queue.len() as u64;
+        let positions: Vec<_> = (1..).zip(queue).collect();
+        // Writers need the lock too.
+        for part in positions.chunks(PLACES_AT_ONCE) {
+            let mut claims = self.lock();
+            for &(position, key) in part {
+                let Some(claim) = claims.parked.get_mut(&(Name::clone(name), key.clone())) else { continue };
+                for parked in claim.held_open.iter_mut().filter(|parked| parked.told != Some(position)) {
+                    parked.told = Some(position);
+                    parked.caller.reply.place(SessionQueued { position, queue_len });
+                }
+            }
+        }
+    }
+
     /// All parked claims.
     pub(crate) fn all(&self) -> Vec<(Name, ClaimKey)> {
         self.lock().parked.keys().cloned().collect()
@@ -149,8 +192,9 @@ mod tests {
     use dlm_engine::{KnowsKey, Mode};
 
     use super::*;
+    use crate::writer::job::OperationResult;
     use crate::writer::job::Unexecuted;
-    use crate::writer::replies::ReplyTo;
+    use crate::writer::replies::{ReplyTo, ResultSink, SessionReply};
 
     #[test]
     fn a_request_is_found_by_its_own_key_at_the_claim_that_it_inherits() {
@@ -160,7 +204,7 @@ mod tests {
             Request { mode: Mode::Exclusive, ttl_ms: 1, wait_ms: 1, owner: "".into(), metadata: "{}".into() };
         let (reply, _answer) = tokio::sync::oneshot::channel();
         let caller = Caller { request: RequestId(1), reply: ReplyTo::Future(reply) };
-        parked.park(&name, &inherited, &Arc::new(request), ParkedRequest { caller, first_now: Micros(0) });
+        parked.park(&name, &inherited, &Arc::new(request), ParkedRequest::new(caller, Micros(0)));
         assert!(parked.contains(&name, &own, RequestId(1)));
         assert!(!parked.contains(&name, &ClaimKey::new("p", "job-8"), RequestId(1)));
         assert!(!parked.contains(&name, &own, RequestId(2)));
@@ -175,6 +219,52 @@ mod tests {
         assert!(parked.take_request(&leave(2)).is_none());
         assert_eq!(parked.take_request(&leave(1)).unwrap().0, inherited);
         assert!(parked.all().is_empty());
+    }
+
+    #[derive(Default)]
+    struct Told(Mutex<Vec<(u64, SessionQueued)>>);
+
+    impl ResultSink for Told {
+        fn put(&self, _: u64, _: Option<OperationResult>) -> bool {
+            false
+        }
+        fn place(&self, number: u64, place: SessionQueued) {
+            self.0.lock().unwrap().push((number, place));
+        }
+        fn notify(&self, _: bool) {}
+    }
+
+    #[test]
+    fn only_waiters_of_sessions_are_told_places_and_only_those_that_have_moved() {
+        let (parked, name, told) = (Parked::default(), Name::from("a"), Arc::<Told>::default());
+        let request =
+            Request { mode: Mode::Exclusive, ttl_ms: 1, wait_ms: 1, owner: "".into(), metadata: "{}".into() };
+        let request = Arc::new(request);
+        let park = |key: &ClaimKey, number, reply| {
+            let caller = Caller { request: RequestId(number), reply };
+            parked.park(&name, key, &request, ParkedRequest::new(caller, Micros(0)));
+        };
+        let session =
+            |number| ReplyTo::Session(SessionReply::new(Arc::clone(&told) as Arc<dyn ResultSink>, number));
+        let keys: Vec<_> = ["1", "2", "3"].map(|key| ClaimKey::new("", key)).into();
+        let (reply, _answer) = tokio::sync::oneshot::channel();
+        park(&keys[0], 1, ReplyTo::Future(reply));
+        assert!(parked.waited_for_by_sessions().is_empty());
+        park(&keys[1], 2, session(2));
+        assert_eq!(parked.waited_for_by_sessions().get(&name), Some(&true));
+        let take = || std::mem::take(&mut *told.0.lock().unwrap());
+        let place = |position, queue_len| SessionQueued { position, queue_len };
+
+        parked.tell_places(&name, &keys[..2]);
+        assert_eq!(take(), [(2, place(2, 2))]);
+        assert_eq!(parked.waited_for_by_sessions().get(&name), Some(&false));
+        park(&keys[2], 3, session(3));
+        assert_eq!(parked.waited_for_by_sessions().get(&name), Some(&true));
+        parked.tell_places(&name, &keys);
+        assert_eq!(take(), [(3, place(3, 3))], "the other one has not moved");
+        drop(parked.take(&name, &keys[0]));
+        parked.tell_places(&name, &keys[1..]);
+        assert_eq!(take(), [(2, place(1, 2)), (3, place(2, 2))]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use dlm_protocol::SessionQueued;
 use tokio::sync::oneshot;
 
 use super::job::OperationResult;
@@ -21,6 +22,9 @@ pub(crate) trait ResultSink: Send + Sync {
     /// whether the sink has to be notified, since nothing was left in it.
     fn put(&self, number: u64, result: Option<OperationResult>) -> bool;
 
+    /// Takes the newest place in the queue of an acquire that waits. Never waits.
+    fn place(&self, number: u64, place: SessionQueued);
+
     /// Notifies the sink that it has results. If they are `few`, it may answer its peer
     /// right here, if it need not wait for that.
     fn notify(&self, few: bool);
@@ -32,6 +36,20 @@ pub(crate) enum ReplyTo {
     /// To a future that waits for it.
     Future(oneshot::Sender<OperationResult>),
     Session(SessionReply),
+}
+
+impl ReplyTo {
+    /// Whether the caller can be told its place in the queue while it waits.
+    pub(super) fn takes_places(&self) -> bool {
+        matches!(self, Self::Session(_))
+    }
+
+    /// Tells the caller its place in the queue, if it can be.
+    pub(super) fn place(&self, place: SessionQueued) {
+        if let Self::Session(SessionReply { sink: Some(sink), number }) = self {
+            sink.place(*number, place);
+        }
+    }
 }
 
 /// The place for the result of one operation of a session. The session learns if it is dropped
@@ -119,6 +137,8 @@ mod tests {
             results.push((number, result.is_some()));
             results.len() == 1
         }
+
+        fn place(&self, _: u64, _: SessionQueued) {}
 
         fn notify(&self, few: bool) {
             self.notified.lock().unwrap().push(few);

@@ -17,6 +17,7 @@ mod overload;
 mod overview;
 mod ownership;
 mod persistence;
+mod places;
 mod queue;
 mod quotas;
 mod read_load;

@@ -258,7 +258,7 @@ impl WebSocket {
         self.stream.send(Message::text(fields.to_string())).await.map_err(|_| 1006_u16)?;
         loop {
             let message = self.try_next().await?;
-            if message["id"] == self.next_id {
+            if message["id"] == self.next_id && message.get("queued").is_none() {
                 return Ok(message);
             }
         }
@@ -287,9 +287,32 @@ impl WebSocket {
         if let Some(index) = self.unmatched.iter().position(ended) {
             return self.unmatched.remove(index);
         }
-        let message = self.next().await;
-        assert!(ended(&message), "{message}");
-        message
+        loop {
+            let message = self.next().await;
+            if message.get("queued").is_none() {
+                assert!(ended(&message), "{message}");
+                return message;
+            }
+        }
+    }
+
+    /// The next message of a session with the place of a waiter: its id, position and the
+    /// length of the queue.
+    pub(crate) async fn next_place(&mut self) -> (u64, u64, u64) {
+        loop {
+            let message = self.next().await;
+            let number = |value: &Value| value.as_u64().expect("a number");
+            match message.get("queued") {
+                Some(queued) => {
+                    return (
+                        number(&message["id"]),
+                        number(&queued["position"]),
+                        number(&queued["queue_len"]),
+                    );
+                }
+                None => self.unmatched.push(message),
+            }
+        }
     }
 
     /// Waits for the server to close the socket; returns the close code.

@@ -56,6 +56,23 @@ async fn b15_one_key_at_two_servers_gets_one_lease() {
 }
 
 #[tokio::test]
+async fn waiter_is_told_that_the_queue_moved_at_another_server() {
+    let servers = start_replicas(2);
+    let (here, there) = (servers[0].api(), servers[1].api());
+    let held = there.lock("a", &Acquire::exclusive()).await;
+    let waiting = there.clone();
+    let first = spawn(async move { waiting.lock("a", &Acquire::exclusive().wait(20_000)).await });
+    eventually("the first one is queued", || async { here.queue_len("a").await == 1 }).await;
+    let mut session = WebSocket::session(servers[0].url()).await;
+    let acquire = json!({"resource": "a", "idempotency_key": new_key(), "wait_ms": 60_000});
+    let id = session.send("acquire", acquire).await;
+    assert_eq!(session.next_place().await, (id, 2, 2));
+    there.release("a", &held).await.ok();
+    assert_eq!(session.next_place().await, (id, 1, 1));
+    first.await.unwrap();
+}
+
+#[tokio::test]
 async fn one_key_that_waits_at_two_servers_is_granted_at_both() {
     let servers = start_replicas(2);
     let held = servers[0].api().lock("a", &Acquire::exclusive()).await;

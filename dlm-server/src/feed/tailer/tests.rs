@@ -1,5 +1,6 @@
 //! The tailer over a log that a test controls.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dlm_engine::{ClaimKey, Micros};
@@ -64,6 +65,14 @@ impl Reader for ScriptedLog {
     }
 
     fn queue_position(&self, _: &Name, _: &ClaimKey) -> Result<Option<u64>, StoreError> {
+        unavailable()
+    }
+
+    fn queue(&self, _: &Name) -> Result<Vec<ClaimKey>, StoreError> {
+        unavailable()
+    }
+
+    fn versions(&self, _: &[Name]) -> Result<HashMap<Name, u64>, StoreError> {
         unavailable()
     }
 

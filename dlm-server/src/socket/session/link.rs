@@ -43,9 +43,10 @@ impl<S: WebSocket> Link<S> {
         Self { state, runtime: Handle::current() }
     }
 
-    /// Whether the task has to flush what was sent elsewhere.
-    pub(super) fn is_unflushed(&self) -> bool {
-        self.lock().unflushed
+    /// Whether the task has to flush: what was sent elsewhere, or because it has reserved writing.
+    pub(super) fn has_to_flush(&self) -> bool {
+        let state = self.lock();
+        state.unflushed || state.writing
     }
 
     /// Reserves writing for the task.
@@ -173,14 +174,14 @@ mod tests {
         assert!(!link.try_send(|| [long.clone()]));
         let unreachable = || -> [String; 1] { unreachable!() };
         assert!(!link.try_send(unreachable), "the socket is blocked");
-        assert!(link.is_unflushed());
+        assert!(link.has_to_flush());
         link.begin_writing();
         let mut writer = &link;
         let (flushed, text) = tokio::join!(writer.flush(), next_text(&mut peer));
         flushed.unwrap();
         assert_eq!(text, long);
         link.done_writing();
-        assert!(!link.is_unflushed());
+        assert!(!link.has_to_flush());
         assert!(link.try_send(|| [String::new()]));
     }
 }

@@ -47,6 +47,8 @@ const MAX_STATUSES: usize = 16;
 /// Operations whose result takes longer than this, or twice as long, get a future, which watches
 /// whether the writer responds.
 const SOON: Duration = Duration::from_secs(1);
+/// A waiter is told its place in the queue this often at most, as the contract says.
+const PLACES_INTERVAL: Duration = Duration::from_secs(1);
 /// Size of the replies that are serialized before they are sent. No frame is read
 /// and no further reply taken until then.
 const MAX_READY_BYTES: usize = 1024 * 1024;
@@ -80,6 +82,7 @@ impl Socket for SessionSocket {
             link: Link::new(stream),
             operations: Mutex::new(Operations::default()),
             results: Mutex::default(),
+            places: Mutex::default(),
             arrived: Notify::new(),
         });
         let session = Session {
@@ -129,7 +132,10 @@ impl Session {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut soon = interval(SOON);
         soon.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut places = interval(PLACES_INTERVAL);
+        places.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let has_places = shared.has_places();
             let (quota_is_full, may_become_slow) = {
                 let operations = shared.operations();
                 (operations.quota.is_full(), operations.may_become_slow())
@@ -174,6 +180,7 @@ impl Session {
                     self.complete(&admitted, outcome);
                 }
                 _ = soon.tick(), if may_become_slow => self.watch_slow(),
+                _ = places.tick(), if has_places => self.push_places(),
                 () = peer.timed_out() => return CloseReason::PeerLeft,
             }
             self.results.extend(shared.take_results());
@@ -196,7 +203,7 @@ impl Session {
     /// Sends all messages that are ready.
     async fn send_ready(&mut self) -> Result<(), SendError> {
         let shared = Arc::clone(&self.shared);
-        if self.ready.is_empty() && !shared.link.is_unflushed() {
+        if self.ready.is_empty() && !shared.link.has_to_flush() {
             return Ok(());
         }
         shared.link.begin_writing();
@@ -332,6 +339,18 @@ impl Session {
         let slow = self.shared.operations().take_slow(since_boot().saturating_sub(SOON));
         for (InFlight { admitted, mut started }, result) in slow {
             self.run(admitted, async move { started.wait(result).await });
+        }
+    }
+
+    /// Queues the places that the peer has to be told, as many as have room. The others have their
+    /// turn at the next tick.
+    fn push_places(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        shared.link.begin_writing();
+        while self.ready_bytes < MAX_READY_BYTES
+            && let Some(place) = shared.next_place()
+        {
+            self.push(Some(place));
         }
     }
 

@@ -41,7 +41,14 @@ pub(super) struct Operations {
     pub(super) quota: SessionQuota,
     in_flight: HashMap<u64, InFlight>,
     /// Where the results of slow operations go.
-    slow: HashMap<u64, oneshot::Sender<OperationResult>>,
+    slow: HashMap<u64, SlowOperation>,
+}
+
+/// An operation that a future waits for.
+struct SlowOperation {
+    /// The id of its frame.
+    id: u64,
+    result: oneshot::Sender<OperationResult>,
 }
 
 impl Operations {
@@ -66,7 +73,13 @@ impl Operations {
             self.quota.release(operation.admitted.permit);
             return Some(Recipient::Operation(operation));
         }
-        self.slow.remove(&number).map(Recipient::Future)
+        self.slow.remove(&number).map(|slow| Recipient::Future(slow.result))
+    }
+
+    /// The id of the frame of an operation that has no result.
+    pub(super) fn frame_id(&self, number: u64) -> Option<u64> {
+        let fast = self.in_flight.get(&number).map(|operation| operation.admitted.id);
+        fast.or_else(|| self.slow.get(&number).map(|slow| slow.id))
     }
 
     /// Takes the operations that were enqueued before this instant, and the receivers of
@@ -78,7 +91,7 @@ impl Operations {
         let slow = self.in_flight.extract_if(|_, operation| operation.started.arrived() < before);
         let slow = slow.map(|(number, operation)| {
             let (sender, receiver) = oneshot::channel();
-            self.slow.insert(number, sender);
+            self.slow.insert(number, SlowOperation { id: operation.admitted.id, result: sender });
             (operation, receiver)
         });
         slow.collect()

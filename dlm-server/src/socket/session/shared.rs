@@ -1,9 +1,10 @@
 //! What the task of a session shares with the writers.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dlm_protocol::{ProblemCode, RenewResult, SessionBody, SessionMessage};
+use dlm_protocol::{ProblemCode, RenewResult, SessionBody, SessionMessage, SessionQueued};
 use hyper_tungstenite::HyperWebsocketStream;
 use tokio::sync::Notify;
 
@@ -30,7 +31,9 @@ pub(super) struct Shared {
     pub(super) operations: Mutex<Operations>,
     /// Results that have not been handled, by the number of their operation.
     pub(super) results: Mutex<Vec<(u64, Option<OperationResult>)>>,
-    /// There are results for the task.
+    /// Places in the queue that the peer was not told, by the number of their operation.
+    pub(super) places: Mutex<BTreeMap<u64, SessionQueued>>,
+    /// There are results or places for the task.
     pub(super) arrived: Notify,
 }
 
@@ -42,6 +45,28 @@ impl Shared {
     /// Takes the results that have arrived.
     pub(super) fn take_results(&self) -> Vec<(u64, Option<OperationResult>)> {
         std::mem::take(&mut *self.results())
+    }
+
+    /// Whether the peer has to be told places.
+    pub(super) fn has_places(&self) -> bool {
+        !self.places().is_empty()
+    }
+
+    /// The message with one of the places that the peer has to be told; `None` if there are no
+    /// more. The task must have reserved writing, so that no reply leaves before.
+    pub(super) fn next_place(&self) -> Option<String> {
+        loop {
+            let (number, place) = self.places().pop_first()?;
+            // It may have its result meanwhile.
+            let waiting = self.operations().frame_id(number);
+            if let Some(id) = waiting {
+                return text(&SessionMessage::Reply { id: Some(id), body: SessionBody::Queued(place) });
+            }
+        }
+    }
+
+    fn places(&self) -> MutexGuard<'_, BTreeMap<u64, SessionQueued>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The message that a result makes; `None` if a future gets the result.
@@ -134,6 +159,17 @@ impl ResultSink for Shared {
         let mut results = self.results();
         results.push((number, result));
         results.len() == 1
+    }
+
+    fn place(&self, number: u64, place: SessionQueued) {
+        let first = {
+            let mut places = self.places();
+            places.insert(number, place);
+            places.len() == 1
+        };
+        if first {
+            self.arrived.notify_one();
+        }
     }
 
     fn notify(&self, few: bool) {

@@ -1,5 +1,6 @@
 //! Read-only connections: a pool for requests, and one for each background task.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -121,6 +122,14 @@ impl Reader for SqliteReader {
 
     fn queue_position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError> {
         self.read(|connection| views::queue_position(connection, name, key))
+    }
+
+    fn queue(&self, name: &Name) -> Result<Vec<ClaimKey>, StoreError> {
+        self.read(|connection| views::queue(connection, name))
+    }
+
+    fn versions(&self, names: &[Name]) -> Result<HashMap<Name, u64>, StoreError> {
+        self.read(|connection| views::versions(connection, names))
     }
 
     fn list(&self, query: &ListQuery, names: &Names) -> Result<ResourcePage, StoreError> {

@@ -88,6 +88,11 @@ pub(super) fn everything(
     for (name, key) in keys.iter().rev().take(10) {
         texts.push(format!("position {name} {key:?} {:?}", reader.queue_position(name, key).unwrap()));
     }
+    for name in names {
+        texts.push(format!("queue {name} {:?}", reader.queue(name).unwrap()));
+    }
+    let versions: BTreeMap<_, _> = reader.versions(names).unwrap().into_iter().collect();
+    texts.push(format!("versions {versions:?}"));
     let part = Names::below(["b", "d"]);
     for state in [StateFilter::All, StateFilter::Held, StateFilter::Waiting] {
         for (names, limit, after) in [(&Names::All, 2, Some("a")), (&part, 100, None)] {
