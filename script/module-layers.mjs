@@ -44,7 +44,8 @@ const LAYERS = {
         ["token"],
         ["outcome"],
         ["clock", "retry", "error"],
-        ["request_error", "loss", "defaults", "detached", "place", "reentrancy"],
+        ["request_error"],
+        ["certificate_error", "no_certificate_error", "loss", "defaults", "detached", "place", "reentrancy"],
     ],
     "dlm-client/acquire": [["acquisition"], ["attempt", "cancel"], ["options"]],
     "dlm-client/events": [["reader"], ["item"]],
@@ -55,7 +56,7 @@ const LAYERS = {
         ["servers", "socket"],
         ["http", "dial", "handshake"],
         ["pool", "response", "options"],
-        ["answer", "kind", "tls"],
+        ["answer", "kind", "tls", "no_tls"],
         ["address"],
     ],
     "dlm-client/transport/session": [
@@ -173,5 +174,5 @@ function reexportsOf(lib) {
 
 // Unit tests stand at the end of a file, and may use what they like.
 function withoutCommentsAndTests(text) {
-    return text.replace(/^\s*\/\/.*$/gm, "").replace(/^#\[cfg\(test\)\]\nmod \w+ \{[\s\S]*/m, "")
+    return text.replace(/^\s*\/\/.*$/gm, "").replace(/^#\[cfg\(test\)\]\n(#\[.*\]\n)*mod \w+ \{[\s\S]*/m, "")
 }

@@ -154,6 +154,15 @@
 //! [allowed](ClientBuilder::allow_plaintext_token), and never in a URL or after a redirect.
 //! For certificates see [`ClientBuilder::client_identity`].
 //!
+//! # Features
+//!
+//! | Feature | Default | What it adds |
+//! |---|---|---|
+//! | `tls` | yes | `https` addresses, by rustls with ring |
+//!
+//! Without it, an `https` address is [invalid](Error::is_invalid). That is for servers on the same
+//! machine, and behind a sidecar.
+//!
 //! # Platforms
 //!
 //! | System | Clock | Counts the time of a suspend |
@@ -202,7 +211,7 @@
 //! - `credentials`, `token`: which token to send, and when to ask for another
 //! - `retry`, `clock`, `defaults`: backoff, time, and default options
 //! - `outcome`: how an operation ended, for its span
-//! - `error`, `request_error`, `loss`, `detached`, `place`: errors and public values
+//! - `error`, `request_error`, `certificate_error`, `loss`, `detached`, `place`: errors and public values
 #![deny(missing_docs)]
 
 mod acquire;
@@ -210,6 +219,11 @@ mod admin;
 mod adopt;
 mod blocking;
 mod builder;
+#[cfg(feature = "tls")]
+mod certificate_error;
+#[cfg(not(feature = "tls"))]
+#[path = "no_certificate_error.rs"]
+mod certificate_error;
 mod client;
 mod clock;
 mod credentials;
@@ -238,6 +252,7 @@ mod worker;
 #[cfg(test)]
 extern crate self as dlm_client;
 #[cfg(test)]
+#[cfg(feature = "tls")]
 #[path = "../tests/scripted/mod.rs"]
 mod scripted;
 

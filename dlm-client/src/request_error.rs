@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use dlm_protocol::{Problem, ProblemCode};
-use rustls::{CertificateError, Error as TlsError};
+
+use crate::certificate_error;
 
 /// Longer delays that a server asks for before a retry are capped to this.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -161,10 +162,9 @@ impl RequestError {
     pub(crate) fn without_cause(&self) -> String {
         match self {
             Self::Problem { problem, .. } => format!("{} ({})", problem.detail, problem.code.as_str()),
-            Self::Connect(cause) => match certificate_error(&**cause) {
-                Some(error) => describe_certificate_error(error).into(),
-                None => "could not connect to the server".into(),
-            },
+            Self::Connect(cause) => {
+                certificate_error::describe(&**cause).unwrap_or("could not connect to the server").into()
+            }
             Self::TokenUnavailable(_) => "the token provider has no token".into(),
             Self::ConnectionLost(_) => "the connection broke before the reply arrived".into(),
             Self::TimedOut(timeout) => format!("no reply from the server within {timeout:?}"),
@@ -184,42 +184,6 @@ impl fmt::Display for RequestError {
             }
             _ => Ok(()),
         }
-    }
-}
-
-/// Why the server's certificate was not accepted, if that is the cause of an error.
-pub(crate) fn certificate_error<'a>(
-    error: &'a (dyn std::error::Error + 'static),
-) -> Option<&'a CertificateError> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(TlsError::InvalidCertificate(error)) = error.downcast_ref() {
-            return Some(error);
-        }
-        // `source` of an I/O error skips the error that it contains.
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        cause = match inner {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    None
-}
-
-fn describe_certificate_error(error: &CertificateError) -> &'static str {
-    match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "the server's certificate has expired"
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "the server's certificate is for another name"
-        }
-        // The signature is bad if an authority of the same name is trusted.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "the server's certificate is not signed by a trusted authority, \
-             see `ClientBuilder::root_certificate`"
-        }
-        _ => "the server's certificate is not accepted",
     }
 }
 

@@ -1,68 +1,12 @@
-//! TLS, tokens and headers.
+//! Tokens and headers.
 
 use std::path::PathBuf;
 
 use super::{ClientBuilder, headers};
 use crate::credentials::{TokenProvider, TokenSource};
-use crate::error::Error;
 use crate::token::BearerToken;
-use crate::transport::ClientIdentity;
 
 impl ClientBuilder {
-    /// Trusts the certificates in `pem` for `https`, *instead of* the platform's trust
-    /// store: for servers whose certificates are signed by a private authority. `pem`
-    /// has one or more certificates in PEM format; further calls add to them.
-    ///
-    /// [`connect`](Self::connect) fails with [`is_invalid`](Error::is_invalid) if `pem`
-    /// has no certificate or an unusable one.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// let client = dlm_client::Client::builder()
-    ///     .address("https://locks.internal:7420")
-    ///     .root_certificate(std::fs::read("/etc/dlm/ca.pem")?)
-    ///     .connect()
-    ///     .await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn root_certificate(self, pem: impl AsRef<[u8]>) -> Self {
-        self.with(|settings| {
-            let added = settings.tls.roots.add_pem(pem.as_ref());
-            added.map_err(|why| Error::invalid(&format!("invalid root certificate: {why}")))
-        })
-    }
-
-    /// The certificate of this client, with its chain, and its private key, in PEM format:
-    /// for servers that know their clients by their certificates (mutual TLS). It is used
-    /// for `https` addresses.
-    ///
-    /// [`connect`](Self::connect) fails with [`is_invalid`](Error::is_invalid) if the
-    /// certificate or the key is missing or unusable, or if they don't belong together.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// let client = dlm_client::Client::builder()
-    ///     .address("https://locks.internal:7420")
-    ///     .client_identity(std::fs::read("/etc/dlm/api.pem")?, std::fs::read("/etc/dlm/api.key")?)
-    ///     .connect()
-    ///     .await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn client_identity(self, certificates: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
-        self.with(|settings| {
-            let identity = ClientIdentity::from_pem(certificates.as_ref(), key.as_ref());
-            let invalid = |why| Error::invalid(&format!("invalid client identity: {why}"));
-            settings.tls.identity = Some(identity.map_err(invalid)?);
-            Ok(())
-        })
-    }
-
     /// The token to authenticate with. It is sent with every operation, never in a URL,
     /// and never after a redirect.
     ///
@@ -154,7 +98,7 @@ impl ClientBuilder {
 
     /// Whether to send the token also to `http` addresses of other machines, where
     /// everyone on the network can read it and use it. The default is `false`, and then
-    /// [`connect`](Self::connect) fails with [`is_invalid`](Error::is_invalid).
+    /// [`connect`](Self::connect) fails with [`is_invalid`](crate::Error::is_invalid).
     ///
     /// This is for networks that encrypt by themselves, such as a service mesh.
     ///
@@ -182,7 +126,7 @@ impl ClientBuilder {
     /// Replaces an earlier value of the same header. The value is treated as a secret: it
     /// is not in debug output. Unlike a token it is also sent over plain `http`.
     ///
-    /// [`connect`](Self::connect) fails with [`is_invalid`](Error::is_invalid) if the name or
+    /// [`connect`](Self::connect) fails with [`is_invalid`](crate::Error::is_invalid) if the name or
     /// the value is not valid, or if the header is one that the client itself sends or that
     /// concerns the connection: `Authorization`, `Host`, `Connection`, `Content-Type`,
     /// `Sec-WebSocket-Protocol` and the like.

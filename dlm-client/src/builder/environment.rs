@@ -99,16 +99,24 @@ impl ClientBuilder {
             }
         };
         if let Some((name, value)) = set(CA) {
-            let pem = std::fs::read(not_empty(name, value)?);
-            let pem =
-                pem.map_err(|why| invalid(name, &format!("names a file that cannot be read: {why}")))?;
-            builder = builder.with(|settings| {
-                let added = settings.tls.roots.add_pem(&pem);
-                added.map_err(|why| invalid(name, &format!("names a file that is not usable: {why}")))
-            });
+            builder = trust(builder, name, not_empty(name, value)?)?;
         }
         Ok(builder)
     }
+}
+
+/// Trusts the certificates in a file.
+#[cfg(feature = "tls")]
+fn trust(builder: ClientBuilder, name: &str, path: OsString) -> Result<ClientBuilder, Error> {
+    let pem = std::fs::read(path);
+    let pem = pem.map_err(|why| invalid(name, &format!("names a file that cannot be read: {why}")))?;
+    let unusable = |why| invalid(name, &format!("names a file that is not usable: {why}"));
+    Ok(builder.root_certificates_of(&pem, unusable))
+}
+
+#[cfg(not(feature = "tls"))]
+fn trust(_: ClientBuilder, name: &str, _: OsString) -> Result<ClientBuilder, Error> {
+    Err(invalid(name, "needs the feature `tls` of dlm-client"))
 }
 
 fn not_empty(name: &str, value: OsString) -> Result<OsString, Error> {
@@ -124,6 +132,7 @@ fn invalid(name: &str, why: &str) -> Error {
 }
 
 #[cfg(test)]
+#[cfg(feature = "tls")]
 mod tests {
     use super::*;
 

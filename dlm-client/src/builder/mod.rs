@@ -2,10 +2,13 @@
 //!
 //! - `settings`: the servers, and the defaults of requests
 //! - `environment`: a client that is configured by environment variables
-//! - `access`: TLS, tokens and headers
+//! - `access`: tokens and headers
+//! - `certificates`: the certificates of servers and of the client
 //! - `headers`: which headers the caller may set
 
 mod access;
+#[cfg(feature = "tls")]
+mod certificates;
 mod environment;
 mod headers;
 mod settings;

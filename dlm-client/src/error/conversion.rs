@@ -5,8 +5,9 @@ use std::time::Duration;
 use dlm_protocol::{InvalidValue, Problem, ProblemCode};
 
 use super::{Error, ErrorKind};
+use crate::certificate_error;
 use crate::loss::LossReason;
-use crate::request_error::{RequestError, certificate_error, retry_after_of};
+use crate::request_error::{RequestError, retry_after_of};
 
 impl Error {
     fn from_problem(problem: Problem, retry_after: Option<Duration>) -> Self {
@@ -62,7 +63,7 @@ impl From<RequestError> for Error {
             RequestError::TokenUnavailable(source) => (ErrorKind::Unauthenticated, Some(source)),
             RequestError::Connect(source) => {
                 // The certificate would have to change first.
-                retryable &= certificate_error(&*source).is_none();
+                retryable &= certificate_error::describe(&*source).is_none();
                 (ErrorKind::Connect, Some(source))
             }
             RequestError::ConnectionLost(source) => (ErrorKind::ConnectionLost, Some(source)),

@@ -33,6 +33,9 @@ impl ServerAddress {
         if !text.starts_with("http://") && !text.starts_with("https://") {
             return Err("it must start with http:// or https://".into());
         }
+        if cfg!(not(feature = "tls")) && text.starts_with("https://") {
+            return Err("https needs the feature `tls` of dlm-client".into());
+        }
         let url = Url::parse(text).map_err(|why| why.to_string())?;
         if url.host_str().is_none_or(str::is_empty) {
             return Err("it has no host".into());
@@ -118,6 +121,20 @@ pub(crate) fn encode(text: &str) -> impl std::fmt::Display {
 }
 
 #[cfg(test)]
+#[cfg(not(feature = "tls"))]
+mod tests_without_tls {
+    use super::*;
+
+    #[test]
+    fn https_address_is_refused_without_the_feature() {
+        let error = ServerAddress::parse("https://locks.example.org").unwrap_err();
+        assert!(error.is_invalid() && error.to_string().contains("feature `tls`"), "{error}");
+        assert!(ServerAddress::parse("http://locks.example.org").is_ok());
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "tls")]
 mod tests {
     use super::*;
 

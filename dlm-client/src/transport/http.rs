@@ -5,14 +5,13 @@ use std::time::Duration;
 use dlm_protocol::IdempotencyKey;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Url};
-use rustls::ClientConfig;
 use serde::Serialize;
 use tokio::sync::Mutex;
 
 use super::address::ServerAddress;
 use super::pool::{ConnectionPool, PooledClient};
 use super::response::HttpResponse;
-use super::tls::TlsOptions;
+use super::tls::{TlsConfig, TlsOptions};
 use crate::clock::{BootInstant, Clock};
 use crate::error::Error;
 use crate::request_error::RequestError;
@@ -66,7 +65,7 @@ impl HttpClient {
         headers: &HeaderMap,
         clock: Clock,
     ) -> Result<Self, Error> {
-        let tls = tls.client_config(&address).map_err(|why| Error::setup("could not set up TLS", why))?;
+        let tls = tls.config(&address).map_err(|why| Error::setup("could not set up TLS", why))?;
         let pool = || ConnectionPool::new(tls.clone(), headers.clone());
         Ok(Self {
             pool: pool()?,
@@ -82,7 +81,7 @@ impl HttpClient {
         &self.address
     }
 
-    pub(crate) fn tls(&self) -> &ClientConfig {
+    pub(crate) fn tls(&self) -> &TlsConfig {
         self.pool.tls()
     }
 

@@ -28,6 +28,10 @@ mod servers;
 mod session;
 mod socket;
 mod submission;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
 mod tls;
 
 pub(crate) use address::{ServerAddress, encode};
@@ -39,4 +43,6 @@ pub(crate) use route::Transport;
 pub(crate) use session::{Continuation, PendingReply, SessionEvent, SessionResult};
 pub(crate) use socket::{OpenedSocket, UpgradeError, open as open_websocket};
 pub(crate) use submission::FirstReply;
-pub(crate) use tls::{ClientIdentity, TlsOptions};
+#[cfg(feature = "tls")]
+pub(crate) use tls::ClientIdentity;
+pub(crate) use tls::TlsOptions;

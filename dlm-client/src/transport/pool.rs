@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use reqwest::redirect;
-use rustls::ClientConfig;
 
+use super::tls::TlsConfig;
 use crate::error::Error;
 
 /// Connecting takes a round trip or two. If it takes longer, a packet was lost.
@@ -24,7 +24,7 @@ const KEEPALIVE_PROBES: u32 = 3;
 /// pool.
 #[derive(Debug)]
 pub(crate) struct ConnectionPool {
-    tls: ClientConfig,
+    tls: TlsConfig,
     /// Sent with every request.
     headers: HeaderMap,
     current: Mutex<Generation>,
@@ -43,14 +43,14 @@ pub(crate) struct PooledClient {
 }
 
 impl ConnectionPool {
-    pub(crate) fn new(tls: ClientConfig, headers: HeaderMap) -> Result<Self, Error> {
-        let connections = connect(tls.clone(), headers.clone())
-            .map_err(|why| Error::setup("could not set up HTTP", why))?;
+    pub(crate) fn new(tls: TlsConfig, headers: HeaderMap) -> Result<Self, Error> {
+        let connections =
+            connect(&tls, headers.clone()).map_err(|why| Error::setup("could not set up HTTP", why))?;
         Ok(Self { tls, headers, current: Mutex::new(Generation { number: 0, connections }) })
     }
 
     /// The TLS configuration, for WebSockets.
-    pub(crate) fn tls(&self) -> &ClientConfig {
+    pub(crate) fn tls(&self) -> &TlsConfig {
         &self.tls
     }
 
@@ -71,7 +71,7 @@ impl ConnectionPool {
         if current.number != dead.generation {
             return;
         }
-        match connect(self.tls.clone(), self.headers.clone()) {
+        match connect(&self.tls, self.headers.clone()) {
             Ok(connections) => *current = Generation { number: current.number + 1, connections },
             Err(why) => tracing::warn!(%why, "connection pool replacement failed"),
         }
@@ -88,10 +88,10 @@ impl ConnectionPool {
 ///   server on loopback or in the local network.
 /// - No redirects: requests contain tokens and lease ids.
 /// - No HTTP/2: each waiting acquire occupies a stream, and a connection has few.
-///   Renewals would queue behind acquires that wait for locks.
-fn connect(tls: ClientConfig, headers: HeaderMap) -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
+///   Renewals would queue behind acquires that wait for locks. Other crates of the program may
+///   have turned it on in the library.
+fn connect(tls: &TlsConfig, headers: HeaderMap) -> Result<reqwest::Client, reqwest::Error> {
+    tls.apply_to(reqwest::Client::builder())
         .default_headers(headers)
         .no_proxy()
         .http1_only()
@@ -105,6 +105,7 @@ fn connect(tls: ClientConfig, headers: HeaderMap) -> Result<reqwest::Client, req
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
+#[cfg(feature = "tls")]
 mod tests {
     use tokio::net::TcpListener;
 

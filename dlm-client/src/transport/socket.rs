@@ -1,13 +1,10 @@
 //! Opens WebSockets to a server.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_protocol::{Problem, ProblemCode};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
@@ -91,9 +88,7 @@ async fn try_open(
     // Frames are small and latency matters.
     tcp.set_nodelay(true).map_err(failed)?;
     let connection: Box<dyn ByteStream> = if address.is_tls() {
-        let name = ServerName::try_from(host).map_err(failed)?;
-        let connector = TlsConnector::from(Arc::new(server.tls().clone()));
-        Box::new(connector.connect(name, tcp).await.map_err(failed)?)
+        Box::new(server.tls().connect(host, tcp).await.map_err(failed)?)
     } else {
         Box::new(tcp)
     };

@@ -3,15 +3,37 @@
 use std::fmt;
 use std::sync::Arc;
 
+use reqwest::ClientBuilder;
 use rustls::client::WantsClientCert;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ConfigBuilder, Error as TlsError, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::address::ServerAddress;
+use crate::request_error::Cause;
+
+/// How the connections to one server are secured.
+#[derive(Debug, Clone)]
+pub(crate) struct TlsConfig(Arc<ClientConfig>);
+
+impl TlsConfig {
+    /// Secures a TCP connection to `host`.
+    pub(super) async fn connect(&self, host: String, tcp: TcpStream) -> Result<TlsStream<TcpStream>, Cause> {
+        let name = ServerName::try_from(host)?;
+        Ok(TlsConnector::from(Arc::clone(&self.0)).connect(name, tcp).await?)
+    }
+
+    /// Secures HTTP connections.
+    pub(super) fn apply_to(&self, http: ClientBuilder) -> ClientBuilder {
+        http.tls_backend_preconfigured(ClientConfig::clone(&self.0))
+    }
+}
 
 /// The certificates that servers are verified with.
 #[derive(Debug, Clone, Default)]
@@ -71,7 +93,7 @@ pub(crate) struct TlsOptions {
 
 impl TlsOptions {
     /// The configuration for one server.
-    pub(super) fn client_config(&self, address: &ServerAddress) -> Result<ClientConfig, TlsError> {
+    pub(super) fn config(&self, address: &ServerAddress) -> Result<TlsConfig, TlsError> {
         if !address.is_tls() {
             return unused_config();
         }
@@ -83,7 +105,7 @@ impl TlsOptions {
         Ok(self.with_identity(builder()?.with_root_certificates(store)))
     }
 
-    fn with_identity(&self, builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> ClientConfig {
+    fn with_identity(&self, builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> TlsConfig {
         for_http1(match &self.identity {
             None => builder.with_no_client_auth(),
             Some(ClientIdentity(key)) => {
@@ -95,7 +117,7 @@ impl TlsOptions {
 
 /// A configuration for servers without TLS. The HTTP library needs one for them too,
 /// and the platform verifier fails on machines without certificates.
-pub(super) fn unused_config() -> Result<ClientConfig, TlsError> {
+pub(super) fn unused_config() -> Result<TlsConfig, TlsError> {
     Ok(for_http1(builder()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth()))
 }
 
@@ -104,7 +126,7 @@ fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
         .with_safe_default_protocol_versions()
 }
 
-fn for_http1(mut config: ClientConfig) -> ClientConfig {
+fn for_http1(mut config: ClientConfig) -> TlsConfig {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config
+    TlsConfig(Arc::new(config))
 }
