@@ -50,12 +50,8 @@ queries! {
     fn queue(c, name: &str, after: i64, limit: i64) -> Vec<(Option<i64>, String, String)> {
         waiters(name, after, limit).select((claims::ticket, claims::principal, claims::key)).load(c)
     }
-    /// The versions of these resources.
     fn versions(c, names: &[&str]) -> Vec<(String, i64)> {
-        resources::table
-            .filter(resources::name.eq_any(names))
-            .select((resources::name, resources::version))
-            .load(c)
+        resources::table.filter(resources::name.eq_any(names)).select((resources::name, resources::version)).load(c)
     }
     /// The live shared claims, by token. SQLite merges two sorted parts only if what they are
     /// sorted by is selected.

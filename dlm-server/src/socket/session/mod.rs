@@ -6,6 +6,7 @@
 
 mod link;
 mod operations;
+mod sending;
 mod shared;
 
 use std::collections::VecDeque;
@@ -19,15 +20,13 @@ use futures_util::{FutureExt, StreamExt};
 use hyper_tungstenite::HyperWebsocketStream;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
-use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::frame::{self, SessionOperation};
 use super::pending::PendingOperations;
-use super::{
-    CloseReason, MAX_FRAME, PING_INTERVAL, PeerLiveness, Revocation, SendError, Socket, close, flush, write,
-};
+use super::{CloseReason, MAX_FRAME, PING_INTERVAL, PeerLiveness, Revocation, Socket, close};
 use crate::auth::Principal;
 use crate::clock::since_boot;
 use crate::metrics::SocketProtocol;
@@ -49,9 +48,6 @@ const MAX_STATUSES: usize = 16;
 const SOON: Duration = Duration::from_secs(1);
 /// A waiter is told its place in the queue this often at most, as the contract says.
 const PLACES_INTERVAL: Duration = Duration::from_secs(1);
-/// Size of the replies that are serialized before they are sent. No frame is read
-/// and no further reply taken until then.
-const MAX_READY_BYTES: usize = 1024 * 1024;
 
 type Pending = Pin<Box<dyn Future<Output = (Admitted, Result<Outcome, Error>)> + Send>>;
 
@@ -200,44 +196,6 @@ impl Session {
         }
     }
 
-    /// Sends all messages that are ready.
-    async fn send_ready(&mut self) -> Result<(), SendError> {
-        let shared = Arc::clone(&self.shared);
-        if self.ready.is_empty() && !shared.link.has_to_flush() {
-            return Ok(());
-        }
-        shared.link.begin_writing();
-        while let Some(text) = self.ready.pop_front() {
-            self.ready_bytes -= text.len();
-            write(&mut &shared.link, Message::Text(text.into())).await?;
-        }
-        flush(&mut &shared.link).await?;
-        shared.link.done_writing();
-        Ok(())
-    }
-
-    async fn ping(&mut self) -> Result<(), SendError> {
-        let link = &self.shared.link;
-        link.begin_writing();
-        write(&mut &*link, Message::Ping(Bytes::new())).await?;
-        flush(&mut &*link).await?;
-        link.done_writing();
-        Ok(())
-    }
-
-    /// Whether more replies may be taken before those that are ready are sent.
-    fn has_room(&self) -> bool {
-        self.ready.len() < 2 * MAX_FRAMES && self.ready_bytes < MAX_READY_BYTES
-    }
-
-    /// Queues a message.
-    fn push(&mut self, text: Option<String>) {
-        if let Some(text) = text {
-            self.ready_bytes += text.len();
-            self.ready.push_back(text);
-        }
-    }
-
     /// Handles a frame. The operation is enqueued when this returns, so frames on
     /// one resource are executed in the order received.
     fn handle(&mut self, frame: Option<Result<Message, WsError>>) -> Result<(), CloseReason> {
@@ -339,18 +297,6 @@ impl Session {
         let slow = self.shared.operations().take_slow(since_boot().saturating_sub(SOON));
         for (InFlight { admitted, mut started }, result) in slow {
             self.run(admitted, async move { started.wait(result).await });
-        }
-    }
-
-    /// Queues the places that the peer has to be told, as many as have room. The others have their
-    /// turn at the next tick.
-    fn push_places(&mut self) {
-        let shared = Arc::clone(&self.shared);
-        shared.link.begin_writing();
-        while self.ready_bytes < MAX_READY_BYTES
-            && let Some(place) = shared.next_place()
-        {
-            self.push(Some(place));
         }
     }
 
