@@ -18,7 +18,8 @@ use crate::worker::Handle;
 
 /// A client of a dlm server.
 ///
-/// Clones are cheap and share the connections.
+/// Clones are cheap and share the connections, so one client per process is enough. It does not
+/// survive a [fork](crate#fork): connect after it.
 ///
 /// Each client owns one thread with a small runtime that renews and releases
 /// locks, so that locks survive an application that blocks its own runtime. The
@@ -42,6 +43,9 @@ impl Client {
     /// Acquires the lock on `name`. If it is held, the request joins a FIFO queue
     /// and waits until the lock is granted, or for at most
     /// [`wait`](LockRequest::wait). Nothing is sent before the request is awaited.
+    ///
+    /// Locks are [not reentrant](crate#not-reentrant): a task that locks a name twice waits for
+    /// itself.
     ///
     /// A name is 1 to 256 bytes of text without control characters.
     ///
@@ -76,7 +80,7 @@ impl Client {
     }
 
     /// Acquires the lock on `name` without waiting. Returns `None` if someone else
-    /// holds it or waits for it.
+    /// holds it or waits for it, or another guard of this process.
     ///
     /// # Errors
     ///
@@ -102,7 +106,8 @@ impl Client {
     }
 
     /// Acquires the lock on `name`, runs `work`, and releases the lock. If the lock
-    /// is lost, the work is stopped by dropping its future.
+    /// is lost, the work is stopped by dropping its future. The work must not lock `name`
+    /// again: locks are [not reentrant](crate#not-reentrant).
     ///
     /// # Errors
     ///

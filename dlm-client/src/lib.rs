@@ -75,9 +75,10 @@
 //!
 //! - Inside [`Client::with_lock`], a [`try_lock`](Client::try_lock) of the same name fails with
 //!   [`is_reentrant`](Error::is_reentrant), and a [`lock`](Client::lock) logs a warning.
-//! - A task that requests a name while a guard that it acquired lives gets a warning in the log.
-//!   It is only a hint, since the guard may have been moved to another task, and `try_lock` returns
-//!   `None` then as for any other holder. Tasks of tokio are told apart, and threads that block.
+//! - When a task requests a name while a guard that it acquired lives, the client logs a warning,
+//!   once. It is only a hint, since the guard may have been moved to another task, or belong to
+//!   another future of the task. `try_lock` returns `None` then, as for any other holder. Tasks of
+//!   tokio are told apart, and threads that block.
 //!
 //! Two shared locks do not exclude each other, unless an exclusive request waits between them.
 //!

@@ -10,7 +10,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
@@ -42,6 +42,7 @@ impl CallerId {
 pub(crate) struct HeldNames {
     by_name: Mutex<HashMap<ResourceName, Vec<Held>>>,
     next_id: AtomicU64,
+    warned: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -76,6 +77,12 @@ impl HeldNames {
         self.lock()
             .get(resource)
             .is_some_and(|held| held.iter().any(|held| held.caller == caller && exclude(held.mode, mode)))
+    }
+
+    /// Whether nobody was warned yet. One warning is enough: a task may also run many futures that
+    /// wait for each other in turn.
+    pub(crate) fn warn_once(&self) -> bool {
+        !self.warned.swap(true, Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ResourceName, Vec<Held>>> {

@@ -85,7 +85,9 @@ impl Handle {
         }
         if held_in_scope {
             warn!(%resource, "lock requested inside `with_lock` on itself: it waits for its own caller");
-        } else if CallerId::current().is_some_and(|caller| names.excludes(resource, mode, caller)) {
+        } else if CallerId::current().is_some_and(|caller| names.excludes(resource, mode, caller))
+            && names.warn_once()
+        {
             warn!(%resource, "lock requested by the task that acquired it before, and it was not released: \
                 locks are not reentrant");
         }

@@ -36,7 +36,9 @@ use crate::worker::Handle;
 ///
 /// Dropping the guard never blocks, never awaits and needs no runtime. The client
 /// thread releases the lease, with retries until the lease would have expired
-/// anyway.
+/// anyway. A process that ends right after should [`close`](crate::Client::close) its client, or
+/// [`release`](Self::release) the guard: otherwise the lock may stay taken until its TTL has
+/// passed.
 ///
 /// # Examples
 ///
@@ -213,6 +215,9 @@ impl LockGuard {
     /// The future completes when the lock is lost. It also completes when the guard
     /// is released, dropped or detached ([`LossReason::Released`],
     /// [`LossReason::Detached`]), because work under the lock has to stop then too.
+    ///
+    /// The client thread wakes the task that waits, and the task's own executor polls it: one that is
+    /// blocked learns of the loss late. Check [`is_held`](Self::is_held) in long computations.
     ///
     /// The future is independent of the guard: it can outlive the guard, there can
     /// be any number of them, and one created after the loss completes at once. Each

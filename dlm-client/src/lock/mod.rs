@@ -29,6 +29,10 @@ type BoxedRequest<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 /// The request is retried over connection errors and server restarts, always with
 /// the same idempotency key, so that a lost reply cannot acquire the lock twice.
 ///
+/// A waiter whose connection is broken keeps its place for ten seconds, and is passed over
+/// meanwhile. If the client can't reach a server within this time, it joins the queue again, at its
+/// end.
+///
 /// A server keeps a waiter in the queue for at most 24 hours. A request without a
 /// [`wait`](Self::wait) limit rejoins the queue at its end after that.
 ///
@@ -43,6 +47,8 @@ type BoxedRequest<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 ///   [`idempotency_key`](Self::idempotency_key) has ended.
 /// - [`is_second_guard`](Error::is_second_guard): the given idempotency key is in
 ///   use in this process.
+/// - [`is_reentrant`](Error::is_reentrant): the wait is zero, and the request is made inside
+///   [`with_lock`](crate::Client::with_lock) on the same name.
 /// - [`is_closed`](Error::is_closed): the client is closed.
 /// - [`is_unexpected_reply`](Error::is_unexpected_reply): the address is not that
 ///   of a dlm server.

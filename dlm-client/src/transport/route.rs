@@ -22,6 +22,9 @@ use crate::credentials::Credential;
 use crate::error::Error;
 use crate::request_error::RequestError;
 
+/// How long a request that reports its place waits for the session of a new client.
+const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
+
 /// The client's connections to its servers.
 #[derive(Debug)]
 pub(crate) struct Transport {
@@ -215,6 +218,10 @@ impl Transport {
         timeout: Duration,
     ) -> Option<Result<Answer<R>, RequestError>> {
         call.session_op()?;
+        if let (Some(_), Some(session)) = (call.places(), &self.session) {
+            // Over HTTP it would learn its place every 20 s only.
+            session.wait_until_tried(timeout.min(FIRST_ATTEMPT)).await;
+        }
         let session = match self.usable_session(timeout).await {
             Ok(session) => session?,
             Err(error) => return Some(Err(error)),

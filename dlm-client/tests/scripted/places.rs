@@ -9,7 +9,8 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::server::{
-    ScriptedFrames, ScriptedReply, ScriptedServer, accept_all, granted, lease, new_lease_id,
+    ReceivedRequest, ScriptedFrames, ScriptedReply, ScriptedServer, SessionMode, accept_all, granted, lease,
+    new_lease_id,
 };
 use super::socket::accept_frame;
 
@@ -62,6 +63,24 @@ async fn place_is_reported_over_the_session_when_the_position_changes() {
     client.status("grant").await.unwrap_err();
     drop(waiting.await.unwrap().unwrap());
     assert_eq!(places.recv().await, None, "the reply ends the reports");
+}
+
+#[tokio::test]
+async fn request_of_a_new_client_waits_for_the_session_to_learn_its_place() {
+    let open = |request: &ReceivedRequest| match request.operation() {
+        "acquire" => ScriptedFrames::Messages(vec![
+            json!({"id": request.body["id"], "queued": {"position": 1, "queue_len": 1}}),
+            json!({"id": request.body["id"], "lease": lease(&new_lease_id(), TTL)}),
+        ]),
+        _ => accept_frame(request, TTL),
+    };
+    let session = SessionMode::Open(Duration::from_millis(50), Box::new(open));
+    let server = ScriptedServer::with(session, accept_all(TTL));
+    let client = server.client().await;
+    let (places, record) = recorded();
+    drop(client.lock("orders/42").on_queued(record).await.unwrap());
+    assert_eq!(server.seen_of("acquire")[0].path, "session/acquire");
+    assert!(places.lock().unwrap().len() <= 1, "the grant may come before the place is looked at");
 }
 
 #[tokio::test]

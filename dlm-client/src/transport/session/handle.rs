@@ -54,6 +54,8 @@ pub(crate) struct SessionHandle {
 
 #[derive(Debug)]
 enum SessionState {
+    /// No socket was opened yet, and no attempt has failed.
+    New,
     /// A socket is up. Each socket has a higher number than the one before.
     Up(u64),
     /// No socket is up, for this reason.
@@ -66,7 +68,7 @@ impl SessionState {
     fn socket(&self) -> Option<u64> {
         match self {
             Self::Up(number) => Some(*number),
-            Self::Down(_) | Self::Denied(_) => None,
+            Self::New | Self::Down(_) | Self::Denied(_) => None,
         }
     }
 }
@@ -76,7 +78,7 @@ impl SessionHandle {
         let (requests, request_inbox) = mpsc::unbounded_channel();
         let (signals, signal_inbox) = mpsc::unbounded_channel();
         let inbox = SessionInbox { requests: request_inbox, signals: signal_inbox };
-        let state = watch::Sender::new(SessionState::Down("not connected yet".into()));
+        let state = watch::Sender::new(SessionState::New);
         Self {
             clock,
             has_http,
@@ -115,17 +117,27 @@ impl SessionHandle {
     /// denied access.
     pub(crate) async fn wait_until_up(&self, timeout: Duration) -> Result<(), RequestError> {
         let mut states = self.state.subscribe();
-        let decided = states.wait_for(|state| !matches!(state, SessionState::Down(_)));
+        let decided = states.wait_for(|state| !matches!(state, SessionState::New | SessionState::Down(_)));
         let in_time = tokio::time::timeout(timeout, decided).await.is_ok();
         let why = match &*self.state.borrow() {
             SessionState::Up(_) if in_time => return Ok(()),
             SessionState::Up(_) => "it came up too late".to_owned(),
+            SessionState::New => "not connected yet".to_owned(),
             SessionState::Down(why) => why.clone(),
             SessionState::Denied(problem) => {
                 return Err(RequestError::from_session_problem(problem.clone()));
             }
         };
         Err(RequestError::Connect(format!("no session with any server: {why}").into()))
+    }
+
+    /// Waits until the first attempt to open a socket has succeeded or failed, for at most
+    /// `timeout`.
+    pub(crate) async fn wait_until_tried(&self, timeout: Duration) {
+        let mut states = self.state.subscribe();
+        let tried = states.wait_for(|state| !matches!(state, SessionState::New));
+        // What follows finds out whether a socket is up.
+        drop(tokio::time::timeout(timeout, tried).await);
     }
 
     /// Performs one operation.
