@@ -49,6 +49,7 @@ mod connections;
 mod crash_points;
 mod database_outage;
 mod disk_faults;
+mod example_jobs;
 mod examples;
 mod foreign_clients;
 mod full_disk;
