@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use dlm_protocol::limits::MAX_PAGE;
 use dlm_protocol::{
-    CheckRequest, Checked, FencingToken, ForceReleaseRequest, ForceReleased, LockStatus, Reason,
+    CheckRequest, Checked, Event, FencingToken, ForceReleaseRequest, ForceReleased, LockStatus, Reason,
     ResourceName, WhoAmI,
 };
 use tracing::{Instrument, debug_span};
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::transport::encode;
 
 impl Client {
     /// Returns the status of `name`: its state, holders and waiters.
@@ -121,6 +123,44 @@ impl Client {
             Ok(context.with_retries(request).await?)
         };
         self.handle.call(force_release).instrument(span).await
+    }
+
+    /// Returns the newest events of the lock on `name`, at most `limit` of 1 to 1,000, the
+    /// oldest of them first. The event log reaches back as far as the server keeps it.
+    ///
+    /// # Errors
+    ///
+    /// [`is_invalid`](Error::is_invalid) if the name or the limit is invalid;
+    /// [`is_connect`](Error::is_connect), [`is_timeout`](Error::is_timeout) and others if
+    /// the server does not reply after a few retries.
+    ///
+    /// # Cancel safety
+    ///
+    /// This method is cancel safe: it only reads.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+    /// for event in client.history("orders/42", 20).await? {
+    ///     println!("{} {} {}", event.at, event.kind.as_str(), event.owner);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn history(&self, name: impl AsRef<str>, limit: u64) -> Result<Vec<Event>, Error> {
+        let resource = ResourceName::try_from(name.as_ref())?;
+        if !(1..=MAX_PAGE as u64).contains(&limit) {
+            return Err(Error::invalid(&format!("limit must be between 1 and {MAX_PAGE}, got {limit}")));
+        }
+        let query = format!("resource={}&newest=true&limit={limit}", encode(resource.as_str()));
+        let span = debug_span!("history", %resource);
+        let context = Arc::clone(self.handle.context());
+        let history = async move {
+            let request = || context.transport.events(&query, context.request_timeout);
+            Ok(context.with_retries(request).await?.events)
+        };
+        self.handle.call(history).instrument(span).await
     }
 
     /// Asks the server who the client is: the name of its principal, what it may do, and

@@ -1,0 +1,28 @@
+//! `dlm check`.
+
+use dlm_client::{Client, FencingToken};
+
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Fails if the token is not that of a live lease.
+pub(super) async fn check(
+    client: &Client,
+    name: &str,
+    token: FencingToken,
+    output: &Output,
+) -> Result<(), Failure> {
+    let checked = client.check(name, token).await?;
+    if output.json() {
+        output.object(&checked)?;
+    } else if checked.live {
+        output.line(&format!("token {token} is live"))?;
+    }
+    if checked.live {
+        return Ok(());
+    }
+    Err(Failure::negative(format!(
+        "token {token} is not live; the current token is {}",
+        checked.current_token
+    )))
+}

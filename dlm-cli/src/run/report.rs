@@ -1,0 +1,170 @@
+//! What the user is told while a command runs under a lock: on standard error, or on another
+//! descriptor. Standard output is the command's.
+
+use std::cell::RefCell;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use crate::arguments::{GlobalOptions, RunArguments};
+use crate::failure::Failure;
+use crate::output::{Output, failure_object, printable};
+
+/// Something worth telling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum News<'a> {
+    /// The lock is held by others.
+    Waiting { position: Option<u64>, queue_len: u64, holder: Option<&'a str>, held_for: Option<String> },
+    /// The lock was granted, after a wait if that was reported.
+    Acquired { token: u64, after_wait: bool },
+    /// The command gets SIGTERM, since the lock could not be renewed.
+    Terminating,
+    /// The command is killed, since the lock is lost.
+    Killing { reason: &'a str },
+    /// The lock is lost, and the command goes on.
+    LostIgnored { reason: &'a str },
+    /// The command has left processes behind, which are waited for.
+    Leftover { count: usize },
+    /// The lock could not be released.
+    NotReleased { why: &'a str },
+    /// The lock was released.
+    Released,
+}
+
+/// Where reports go.
+pub(super) struct Reporter {
+    target: Option<RefCell<File>>,
+    name: String,
+    json: bool,
+    quiet: bool,
+    output: Output,
+}
+
+impl Reporter {
+    pub(super) fn new(arguments: &RunArguments, options: &GlobalOptions) -> Result<Self, Failure> {
+        let target = arguments.report_fd.map(open).transpose()?;
+        Ok(Self {
+            target: target.map(RefCell::new),
+            name: printable(&arguments.name),
+            json: options.json,
+            quiet: arguments.quiet,
+            output: Output::new(options),
+        })
+    }
+
+    pub(super) fn tell(&self, news: &News<'_>) {
+        if self.quiet && !news.is_failure() {
+            return;
+        }
+        if self.json {
+            let mut object = news.object();
+            object["resource"] = json!(self.name);
+            self.write(&object.to_string());
+        } else if let Some(text) = news.text(&self.name) {
+            self.write(&format!("dlm: {text}"));
+        }
+    }
+
+    pub(super) fn failure(&self, failure: &Failure, exit_code: u8) {
+        if self.target.is_none() && !self.json {
+            return self.output.failure(failure);
+        }
+        if self.json {
+            let mut object = failure_object(failure);
+            object["exit_code"] = json!(exit_code);
+            self.write(&object.to_string());
+        } else {
+            self.write(&format!("dlm: {failure}"));
+        }
+    }
+
+    fn write(&self, line: &str) {
+        // A lock is no less held because nobody reads about it.
+        match &self.target {
+            Some(file) => writeln!(file.borrow_mut(), "{line}").ok(),
+            None => writeln!(io::stderr(), "{line}").ok(),
+        };
+    }
+}
+
+/// Opens a descriptor that this process was started with.
+fn open(number: u32) -> Result<File, Failure> {
+    let opened = OpenOptions::new().append(true).open(format!("/proc/self/fd/{number}"));
+    opened.map_err(|error| {
+        Failure::usage(format!("can't write reports to descriptor {number}: {error}"))
+            .hint(format!("open it for writing, as in {number}>FILE. It must not be a socket"))
+    })
+}
+
+impl News<'_> {
+    fn is_failure(&self) -> bool {
+        !matches!(self, Self::Waiting { .. } | Self::Acquired { .. } | Self::Leftover { .. } | Self::Released)
+    }
+
+    /// None if it is of no interest to people.
+    fn text(&self, name: &str) -> Option<String> {
+        Some(match self {
+            Self::Waiting { position, queue_len, holder, held_for } => {
+                let place = match position {
+                    Some(position) => format!("position {position}"),
+                    None => format!("queue of {queue_len}"),
+                };
+                let held_for = held_for.as_ref().map(|time| format!(" for {time}")).unwrap_or_default();
+                let holder = holder.map(|holder| format!(", held by {}{held_for}", printable(holder)));
+                format!("waiting: {place} for `{name}`{}", holder.unwrap_or_default())
+            }
+            Self::Acquired { token, after_wait: true } => format!("acquired `{name}`, token {token}"),
+            Self::Acquired { .. } | Self::Released => return None,
+            Self::Terminating => {
+                format!("`{name}` could not be renewed in time: ending the command by SIGTERM")
+            }
+            Self::Killing { reason } => format!("lost `{name}`: {reason}; killing the command"),
+            Self::LostIgnored { reason } => {
+                format!("lost `{name}`: {reason}; the command goes on without it")
+            }
+            Self::Leftover { count } => {
+                format!(
+                    "the command has ended and left {count} processes behind; `{name}` is held until they end"
+                )
+            }
+            Self::NotReleased { why } => format!("`{name}` is not released, but expires: {why}"),
+        })
+    }
+
+    fn object(&self) -> Value {
+        match self {
+            Self::Waiting { position, queue_len, holder, .. } => {
+                json!({"type": "waiting", "position": position, "queue_len": queue_len, "holder": holder})
+            }
+            Self::Acquired { token, .. } => json!({"type": "acquired", "fencing_token": token}),
+            Self::Terminating => json!({"type": "terminating"}),
+            Self::Killing { reason } => json!({"type": "lost", "reason": reason, "action": "kill"}),
+            Self::LostIgnored { reason } => json!({"type": "lost", "reason": reason, "action": "ignore"}),
+            Self::Leftover { count } => json!({"type": "leftover", "count": count}),
+            Self::NotReleased { why } => json!({"type": "not_released", "reason": why}),
+            Self::Released => json!({"type": "released"}),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn place_in_the_queue_is_told_with_the_holder() {
+        let mut news = News::Waiting {
+            position: Some(2),
+            queue_len: 3,
+            holder: Some("me@host:1"),
+            held_for: Some("5s".into()),
+        };
+        assert_eq!(news.text("a").unwrap(), "waiting: position 2 for `a`, held by me@host:1 for 5s");
+        assert_eq!(news.object()["position"], 2);
+        if let News::Waiting { position, holder, .. } = &mut news {
+            (*position, *holder) = (None, None);
+        }
+        assert_eq!(news.text("a").unwrap(), "waiting: queue of 3 for `a`");
+    }
+}
