@@ -11,6 +11,7 @@
 //!
 //! - `authentication`: auth files, tokens, JWTs, and what callers without them get
 //! - `audit`: the audit log
+//! - `command_line`: `dlm`, the command
 //! - `connections`: their number, their deadlines, requests that can't be parsed
 //! - `chaos`: servers and databases that fail repeatedly under load
 //! - `crash_points`: a server on SQLite that ends at a random write or sync
@@ -45,6 +46,7 @@
 mod audit;
 mod authentication;
 mod chaos;
+mod command_line;
 mod connections;
 mod crash_points;
 mod database_outage;

@@ -22,6 +22,11 @@ impl Clock {
         Self { now_micros: instant.as_micros() }
     }
 
+    /// The instant that this clock shows.
+    pub(crate) fn instant(self) -> Timestamp {
+        Timestamp::from_micros(self.now_micros)
+    }
+
     /// Such as `3m 20s ago` or `in 5s`.
     pub(crate) fn relative(self, instant: Timestamp) -> String {
         let away = instant.as_micros().saturating_sub(self.now_micros);
