@@ -137,8 +137,11 @@ async fn p16_orphans_are_reaped_as_process_1() {
     let mut command = Command::new("setsid");
     dlm.set_up(&mut command);
     command.args(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+    let mut enter = Command::new("nsenter");
+    enter.args(["--pid", "--mount"]);
     if !rustix::process::geteuid().is_root() {
         command.arg("--map-root-user");
+        enter.args(["--user", "--preserve-credentials"]);
     }
     let script = "echo $PPID >parent; until [ -e stop ]; do sleep 0.02; done; exit 6";
     command.arg(binary("dlm")).args(["run", "a", "--", "sh", "-c", script]);
@@ -147,10 +150,8 @@ async fn p16_orphans_are_reaped_as_process_1() {
     dlm.line("parent").await;
     let first = children(run.pid())[0];
     let supervisor = children(first)[0];
-    let entered = Command::new("nsenter")
-        .args(["--target", &first.to_string(), "--pid", "--mount", "--user", "--preserve-credentials"])
-        .args(["sh", "-c", "for i in 1 2 3 4 5; do (setsid sh -c 'sleep 0.1' &); done"])
-        .status();
+    let orphans = "for i in 1 2 3 4 5; do (setsid sh -c 'sleep 0.1' &); done";
+    let entered = enter.args(["--target", &first.to_string(), "sh", "-c", orphans]).status();
     assert!(entered.unwrap().success());
     eventually("they are reaped", || ready(children(first) == [supervisor])).await;
     assert_eq!(state(first), Some('S'));

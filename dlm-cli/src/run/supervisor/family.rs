@@ -69,9 +69,7 @@ impl<'a> Family<'a> {
         command.arg0("dlm").arg(trampoline::STAGE);
         command.args(["--parent", &getpid().to_string(), "--mask", &self.arguments.mask.to_string(), "--"]);
         command.args(&self.arguments.command).stdin(Stdio::from(input));
-        if self.arguments.group.is_none() {
-            command.process_group(0);
-        }
+        command.process_group(self.arguments.group.unwrap_or(0));
         let pid = i32::try_from(command.spawn()?.id()).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| io::Error::other("no process id"))?;
         self.command = Some(pid);
