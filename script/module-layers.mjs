@@ -5,7 +5,7 @@
 // not use each other. So no circle of modules is possible. `lib.rs`, `main.rs` and
 // `mod.rs` stand above all layers, as does `main/`, the rest of the program.
 
-import { readFileSync, readdirSync } from "node:fs"
+import { existsSync, readFileSync, readdirSync } from "node:fs"
 import { join, relative } from "node:path"
 
 const LAYERS = {
@@ -47,6 +47,23 @@ const LAYERS = {
         ["request_error"],
         ["certificate_error", "no_certificate_error", "loss", "defaults", "detached", "place", "reentrancy"],
     ],
+    "dlm-cli": [
+        ["commands", "run"],
+        ["top"],
+        ["connection"],
+        ["login_file", "output"],
+        ["arguments", "failure"],
+        ["exit_code"],
+    ],
+    "dlm-cli/run": [
+        ["wrapper"],
+        ["acquire", "supervised"],
+        ["progress", "supervisor"],
+        ["trampoline", "report", "environment", "terminal"],
+        ["link", "processes", "deadline", "signals"],
+        ["descriptor"],
+    ],
+    "dlm-cli/top": [["view"], ["state"], ["activity", "dialog", "keyboard"]],
     "dlm-client/acquire": [["acquisition"], ["attempt", "cancel"], ["options"]],
     "dlm-client/events": [["reader"], ["item"]],
     "dlm-client/transport": [
@@ -92,7 +109,7 @@ function check(parent, layers) {
     const source = join(crate, "src", ...modules)
     const root = ["crate", ...modules].join("::")
     const layerOf = new Map(layers.flatMap((modules, layer) => modules.map((module) => [module, layer])))
-    const reexports = reexportsOf(readFileSync(join(source, modules.length > 0 ? "mod.rs" : "lib.rs"), "utf8"))
+    const reexports = reexportsOf(readFileSync(rootOf(source, modules), "utf8"))
     const problems = []
     const found = new Set()
     for (const file of rustFiles(source)) {
@@ -100,7 +117,7 @@ function check(parent, layers) {
         const path = relative(source, file).replace(/(\/mod)?\.rs$/, "").split("/")
         const module = path[0]
         // `main/` has parts of the program.
-        if (module === "main" || (path.length === 1 && ["lib", "mod"].includes(module))) continue
+        if (module === "main" || (path.length === 1 && ["lib", "main", "mod"].includes(module))) continue
         found.add(module)
         if (!layerOf.has(module)) continue
         for (const name of namesUsed(readFileSync(file, "utf8"), root, path.length)) {
@@ -119,6 +136,13 @@ function check(parent, layers) {
         if (!found.has(module)) problems.push(`script/module-layers.mjs names the module ${module}, which does not exist`)
     }
     return problems
+}
+
+// The file that declares the modules: a crate without a library has `main.rs`.
+function rootOf(source, modules) {
+    if (modules.length > 0) return join(source, "mod.rs")
+    const library = join(source, "lib.rs")
+    return existsSync(library) ? library : join(source, "main.rs")
 }
 
 function rustFiles(folder) {
