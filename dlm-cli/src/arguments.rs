@@ -52,6 +52,18 @@ pub(crate) enum ColorChoice {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a command while holding a lock
+    ///
+    /// Runs CMD while holding the lock NAME, and exits with its exit code. The lock is released when
+    /// the last process that CMD started has ended.
+    ///
+    /// If the lock can't be renewed, CMD gets SIGTERM 5 seconds, or a third of the TTL, before the
+    /// lease can expire, and SIGKILL half a second before: no process of it is left when another holder
+    /// may be granted the lock. If the lock is force-released, CMD is killed at once. If `dlm run`
+    /// itself is killed, so are CMD and all processes that it started.
+    ///
+    /// CMD gets DLM_RESOURCE, the name, and DLM_FENCING_TOKEN, which grows with every grant: a storage
+    /// that refuses smaller tokens than it has seen is safe from holders that are late. DLM_TOKEN is
+    /// removed from its environment.
     Run(RunArguments),
     /// List locks
     Ls(ListArguments),
@@ -105,17 +117,7 @@ pub(crate) enum Command {
     },
 }
 
-/// Runs CMD while holding the lock NAME, and exits with its exit code. The lock is released when
-/// the last process that CMD started has ended.
-///
-/// If the lock can't be renewed, CMD gets SIGTERM 5 seconds, or a third of the TTL, before the
-/// lease can expire, and SIGKILL half a second before: no process of it is left when another holder
-/// may be granted the lock. If the lock is force-released, CMD is killed at once. If `dlm run`
-/// itself is killed, so are CMD and all processes that it started.
-///
-/// CMD gets DLM_RESOURCE, the name, and DLM_FENCING_TOKEN, which grows with every grant: a storage
-/// that refuses smaller tokens than it has seen is safe from holders that are late. DLM_TOKEN is
-/// removed from its environment.
+/// The arguments of `dlm run`.
 #[derive(Debug, Args)]
 #[command(after_help = exit_code::HELP)]
 pub(crate) struct RunArguments {

@@ -35,6 +35,17 @@ impl Failure {
         Self { kind: Some(kind), code: kind.default_code(), ..Self::other(message) }
     }
 
+    /// Nobody reads the output any more, as in `dlm ls | head -1`. That is no failure of this
+    /// program.
+    fn unread() -> Self {
+        Self { code: 0, ..Self::other(String::new()) }
+    }
+
+    /// Whether there is anything to tell.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.message.is_empty()
+    }
+
     /// Adds what to do.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -70,7 +81,7 @@ impl fmt::Display for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self::other(error.to_string())
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::unread() } else { Self::other(error.to_string()) }
     }
 }
 

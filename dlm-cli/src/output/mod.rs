@@ -73,6 +73,9 @@ impl Output {
 
     /// Prints why a command failed, to standard error.
     pub(crate) fn failure(&self, failure: &Failure) {
+        if failure.is_silent() {
+            return;
+        }
         let text = if self.json {
             failure_object(failure).to_string()
         } else {

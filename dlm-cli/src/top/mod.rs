@@ -21,7 +21,7 @@ use std::time::Duration;
 use dlm_client::{Client, EventItem, Events, LockStatus, StateFilter};
 use ratatui::DefaultTerminal;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use self::keyboard::Input;
 use self::state::{Action, State};
@@ -32,6 +32,8 @@ use crate::output::Clock;
 const DRAW_EVERY: Duration = Duration::from_millis(500);
 /// The locks are listed again after so many draws, at once if there were events.
 const LIST_EVERY: u32 = 10;
+/// How long a request may keep the keys waiting.
+const REPLY_WITHIN: Duration = Duration::from_secs(3);
 /// Of each list, at most so many locks are shown.
 const MAX_LISTED: usize = 1_000;
 
@@ -72,10 +74,11 @@ async fn show(
                 match action {
                     Some(Action::Quit) => return Ok(()),
                     Some(Action::ForceRelease { name, token, reason }) => {
-                        let result = client.force_release(&name, token, &reason).await;
-                        state.tell(match result {
-                            Ok(_) => format!("`{name}` was force-released"),
-                            Err(error) => Failure::from(error).message().to_owned(),
+                        let request = client.force_release(&name, token, &reason);
+                        state.tell(match timeout(REPLY_WITHIN, request).await {
+                            Ok(Ok(_)) => format!("`{name}` was force-released"),
+                            Ok(Err(error)) => Failure::from(error).message().to_owned(),
+                            Err(_) => "the server does not reply: it may have been force-released".into(),
                         });
                         draws_until_list = 0;
                     }
@@ -86,9 +89,11 @@ async fn show(
             _ = draws.tick() => draws_until_list = draws_until_list.saturating_sub(1),
         }
         state.set_time(Clock::now());
-        if draws_until_list == 0 || (state.take_changed() && draws_until_list < LIST_EVERY) {
+        if draws_until_list == 0 || (draws_until_list < LIST_EVERY && state.take_changed()) {
             draws_until_list = LIST_EVERY;
-            refresh(client, state).await;
+            if timeout(REPLY_WITHIN, refresh(client, state)).await.is_err() {
+                state.tell("the server does not reply".into());
+            }
         }
     }
 }

@@ -95,7 +95,7 @@ async fn p10_lock_is_released_only_after_the_last_process_has_ended() {
         "(setsid bash -c 'echo >daemon; until [ -e stop ]; do sleep 0.02; done; echo >done' &); exit 3";
     let mut run = dlm.start_script(&[], script);
     dlm.line("daemon").await;
-    run.tells("left 1 processes behind").await;
+    run.tells("what it left behind ends (processes: 1)").await;
     assert_eq!(api.status("a").await["state"], "held");
     std::fs::write(dlm.path("stop"), "").unwrap();
     assert_eq!(run.code().await, Some(3), "the code of the command");
