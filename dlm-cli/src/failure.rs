@@ -81,7 +81,11 @@ impl fmt::Display for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe { Self::unread() } else { Self::other(error.to_string()) }
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::unread()
+        } else {
+            Self::other(error.to_string())
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::process::{Signal, getpid, getuid, kill_process};
 
 use super::progress;
 use super::report::{News, Reporter};
-use super::signals::Signals;
+use super::signals::{Received, Signals};
 use crate::arguments::{GlobalOptions, RunArguments};
 use crate::connection::connect;
 use crate::exit_code::Kind;
@@ -26,7 +26,7 @@ pub(super) enum Acquired {
         guard: LockGuard,
     },
     /// A signal came first. Nothing is held.
-    Interrupted(Signal),
+    Interrupted(Received),
 }
 
 pub(super) async fn acquire(
@@ -37,14 +37,14 @@ pub(super) async fn acquire(
 ) -> Result<Acquired, Failure> {
     let client = tokio::select! {
         biased;
-        signal = end_request(signals) => return Ok(Acquired::Interrupted(signal?)),
+        received = end_request(signals) => return Ok(Acquired::Interrupted(received?)),
         client = connect(options) => client?,
     };
     let owner = arguments.owner.clone().unwrap_or_else(default_owner);
     let mut waited = false;
     let outcome = tokio::select! {
         biased;
-        signal = end_request(signals) => Err(signal?),
+        received = end_request(signals) => Err(received?),
         guard = lock(&client, arguments, &owner) => Ok(guard),
         never = told_while_waiting(&client, arguments, &owner, reporter, &mut waited) => match never {},
     };
@@ -59,9 +59,9 @@ pub(super) async fn acquire(
             Err(failure)
         }
         // The request was dropped, which leaves the queue.
-        Err(signal) => {
+        Err(received) => {
             client.close(LEAVE_WITHIN).await.ok();
-            Ok(Acquired::Interrupted(signal))
+            Ok(Acquired::Interrupted(received))
         }
     }
 }
@@ -110,11 +110,11 @@ async fn told_while_waiting(
 }
 
 /// Waits for a signal that asks to end. Ctrl-Z stops this process, as it stops any other.
-async fn end_request(signals: &Signals) -> std::io::Result<Signal> {
+async fn end_request(signals: &Signals) -> std::io::Result<Received> {
     loop {
         let received = signals.next().await?;
         if received.asks_to_end() {
-            return Ok(received.signal);
+            return Ok(received);
         }
         if received.signal == Signal::TSTP {
             kill_process(getpid(), Signal::STOP)?;

@@ -34,6 +34,8 @@ pub(super) enum Report {
     Started(i32),
     /// The command was stopped, as by Ctrl-Z.
     Stopped,
+    /// The command was continued after that.
+    Continued,
     /// The command gets SIGTERM, since the lock was not renewed in time.
     Terminating,
     /// The command has ended, and left this number of processes behind.

@@ -78,9 +78,9 @@ pub(super) enum Change {
     NoChildren,
 }
 
-/// Reaps a child that has ended, or reports one that was stopped.
+/// Reaps a child that has ended, or reports one that was stopped or continued.
 pub(super) fn next_change() -> io::Result<Change> {
-    match wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
+    match wait(WaitOptions::NOHANG | WaitOptions::UNTRACED | WaitOptions::CONTINUED) {
         Ok(Some((pid, status))) => Ok(Change::Of(pid, status)),
         Ok(None) => Ok(Change::Nothing),
         Err(Errno::CHILD) => Ok(Change::NoChildren),

@@ -124,7 +124,9 @@ impl News<'_> {
                 format!("lost `{name}`: {reason}; the command goes on without it")
             }
             Self::Leftover { count } => {
-                format!("the command has ended; `{name}` is held until what it left behind ends (processes: {count})")
+                format!(
+                    "the command has ended; `{name}` is held until what it left behind ends (processes: {count})"
+                )
             }
             Self::NotReleased { why } => format!("`{name}` is not released, but expires: {why}"),
         })

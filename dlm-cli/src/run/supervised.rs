@@ -30,6 +30,9 @@ use crate::failure::Failure;
 const KILL_WITHIN: Duration = Duration::from_secs(1);
 /// How long to wait before processes that were killed are looked for again.
 const KILL_AGAIN: Duration = Duration::from_millis(20);
+/// A shell continues all processes of a job. If the command does not go on within this time, only
+/// this process was continued.
+const CONTINUED_WITHIN: Duration = Duration::from_millis(100);
 /// How often the guard's deadline is looked up: so many times a TTL, and every second.
 const LOOKS_PER_TTL: u32 = 20;
 const MAX_LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -56,9 +59,13 @@ pub(super) struct Supervised<'a> {
     shares_group: bool,
     socket: AsyncFd<OwnedFd>,
     deadline: BootTime,
+    /// This process was continued, and the command is to be.
+    continuing: Option<Timer>,
     lost: bool,
     ctrl_c: bool,
 }
+
+type Timer = Pin<Box<Sleep>>;
 
 impl<'a> Supervised<'a> {
     /// Starts the supervisor, which starts the command.
@@ -101,6 +108,7 @@ impl<'a> Supervised<'a> {
             shares_group: has_terminal,
             socket: readable(socket)?,
             deadline,
+            continuing: None,
             lost: false,
             ctrl_c: false,
         })
@@ -111,7 +119,7 @@ impl<'a> Supervised<'a> {
         let mut lost = std::pin::pin!(self.guard.lost());
         let mut looks = interval((self.arguments.ttl / LOOKS_PER_TTL).min(MAX_LOOK_INTERVAL));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut kill_timer: Option<Pin<Box<Sleep>>> = None;
+        let mut killing: Option<Timer> = None;
         loop {
             let signals = self.signals;
             let outcome = tokio::select! {
@@ -122,7 +130,7 @@ impl<'a> Supervised<'a> {
                 }
                 reason = &mut lost, if !self.lost => {
                     if self.lost_by(reason) {
-                        kill_timer = Some(Box::pin(sleep(KILL_WITHIN)));
+                        killing = Some(Box::pin(sleep(KILL_WITHIN)));
                     }
                     None
                 }
@@ -130,7 +138,12 @@ impl<'a> Supervised<'a> {
                     ready?.clear_ready();
                     self.reports().await?
                 }
-                () = fired(&mut kill_timer) => {
+                () = fired(&mut self.continuing) => {
+                    self.continuing = None;
+                    self.forward(Signal::CONT, false);
+                    None
+                }
+                () = fired(&mut killing) => {
                     kill_all().await?;
                     Some(self.outcome(CommandStatus::Signaled(Signal::KILL.as_raw()), true))
                 }
@@ -149,10 +162,19 @@ impl<'a> Supervised<'a> {
         if received.signal == Signal::CHILD {
             return reap().map(drop);
         }
+        if received.signal == Signal::CONT && self.shares_group {
+            // Sent at once, it could continue a command that was stopped again meanwhile.
+            self.continuing = Some(Box::pin(sleep(CONTINUED_WITHIN)));
+            return Ok(());
+        }
         let delivered = received.from_terminal && self.shares_group;
         self.ctrl_c |= delivered && received.signal == Signal::INT;
-        send_message(&self.socket, &Order::Forward { signal: received.signal.as_raw(), delivered });
+        self.forward(received.signal, delivered);
         Ok(())
+    }
+
+    fn forward(&self, signal: Signal, delivered: bool) {
+        send_message(&self.socket, &Order::Forward { signal: signal.as_raw(), delivered });
     }
 
     /// Handles the loss of the lock. Returns whether everything is killed now.
@@ -187,13 +209,17 @@ impl<'a> Supervised<'a> {
         }
     }
 
-    fn report(&self, report: Report) -> io::Result<()> {
+    fn report(&mut self, report: Report) -> io::Result<()> {
         match report {
             Report::Terminating => self.reporter.tell(&News::Terminating),
             Report::Leftover(count) => self.reporter.tell(&News::Leftover { count }),
             // So that the shell sees the job stop. Without a terminal there is no such shell, and
             // the lock is renewed while the command is stopped.
-            Report::Stopped if self.shares_group => kill_process(getpid(), Signal::STOP)?,
+            Report::Stopped if self.shares_group => {
+                self.continuing = None;
+                kill_process(getpid(), Signal::STOP)?;
+            }
+            Report::Continued => self.continuing = None,
             Report::Stopped | Report::Started(_) | Report::Ended(_) => {}
         }
         Ok(())
@@ -227,7 +253,7 @@ fn name_of(value: impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-async fn fired(timer: &mut Option<Pin<Box<Sleep>>>) {
+async fn fired(timer: &mut Option<Timer>) {
     match timer {
         Some(timer) => timer.as_mut().await,
         None => pending().await,

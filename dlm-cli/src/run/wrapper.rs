@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::acquire::{Acquired, acquire};
 use super::link::CommandStatus;
 use super::report::{News, Reporter};
-use super::signals::Signals;
+use super::signals::{Received, Signals};
 use super::supervised::{Outcome, Supervised};
 use super::terminal::Terminal;
 use super::{environment, processes};
@@ -25,8 +25,16 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// How `dlm run` ends.
 pub(super) struct Exit {
     pub(super) code: u8,
-    /// Ctrl-C ended the command.
+    /// Ctrl-C ended the command, or the wait.
     pub(super) interrupted: bool,
+}
+
+impl Exit {
+    /// After a signal before the command was started.
+    fn by(received: Received) -> Self {
+        let interrupted = received.from_terminal && received.signal == Signal::INT;
+        Self { code: signal_code(received.signal.as_raw()), interrupted }
+    }
 }
 
 /// Runs the command under the lock.
@@ -61,16 +69,14 @@ async fn try_run(
     processes::become_reaper()?;
     let (client, guard) = match acquire(arguments, options, signals, reporter).await? {
         Acquired::Guard { client, guard } => (client, guard),
-        Acquired::Interrupted(signal) => {
-            return Ok(Exit { code: signal_code(signal.as_raw()), interrupted: false });
-        }
+        Acquired::Interrupted(received) => return Ok(Exit::by(received)),
     };
     let terminal = Terminal::open();
     let outcome = under_lock(arguments, signals, reporter, &guard, terminal.is_some()).await;
     let still_held = release(guard, client, reporter).await;
     let outcome = match outcome? {
         Ok(outcome) => outcome,
-        Err(signal) => return Ok(Exit { code: signal_code(signal.as_raw()), interrupted: false }),
+        Err(received) => return Ok(Exit::by(received)),
     };
     if let (CommandStatus::Signaled(_), Some(terminal)) = (outcome.status, &terminal) {
         terminal.restore();
@@ -85,10 +91,10 @@ async fn under_lock(
     reporter: &Reporter,
     guard: &LockGuard,
     has_terminal: bool,
-) -> Result<Result<Outcome, Signal>, Failure> {
+) -> Result<Result<Outcome, Received>, Failure> {
     while let Some(received) = signals.take()? {
         if received.asks_to_end() {
-            return Ok(Err(received.signal));
+            return Ok(Err(received));
         }
     }
     let supervised = Supervised::start(arguments, signals, reporter, guard, has_terminal)?;

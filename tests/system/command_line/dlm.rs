@@ -167,20 +167,29 @@ pub(super) fn is_alive(pid: Pid) -> bool {
 
 /// The state of a process, as in `/proc/PID/stat`.
 pub(super) fn state(pid: Pid) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, fields) = stat.rsplit_once(") ")?;
-    fields.chars().next()
+    fields(pid)?.chars().next()
+}
+
+/// The parent of a process, which must exist.
+pub(super) fn parent(pid: Pid) -> Pid {
+    parent_of(pid).unwrap()
 }
 
 /// The processes whose parent this is, also those that wait to be reaped.
 pub(super) fn children(parent: Pid) -> Vec<Pid> {
-    let is_child = |name: &OsStr| {
-        let pid = Pid::from_raw(name.to_str()?.parse().ok()?)?;
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let (_, fields) = stat.rsplit_once(") ")?;
-        (fields.split(' ').nth(1)? == parent.to_string()).then_some(pid)
-    };
-    fs::read_dir("/proc").unwrap().filter_map(|entry| is_child(&entry.ok()?.file_name())).collect()
+    let pid = |name: &OsStr| Pid::from_raw(name.to_str()?.parse().ok()?);
+    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| pid(&entry.ok()?.file_name()));
+    processes.filter(|pid| parent_of(*pid) == Some(parent)).collect()
+}
+
+fn parent_of(pid: Pid) -> Option<Pid> {
+    Pid::from_raw(fields(pid)?.split(' ').nth(1)?.parse().ok()?)
+}
+
+/// What follows the name of the program in `/proc/PID/stat`: the name may contain anything.
+fn fields(pid: Pid) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ").map(|(_, fields)| fields.to_owned())
 }
 
 /// Waits until none of these processes lives.

@@ -1,11 +1,14 @@
 //! `dlm run` at a terminal.
 
+use std::future::ready;
 use std::process::Command;
 
+use rustix::process::{Signal, kill_process};
+
 use super::TestServer;
-use super::dlm::{Dlm, all_dead};
+use super::dlm::{Dlm, all_dead, parent, state};
 use super::pty::Pty;
-use crate::harness::{binary, eventually};
+use crate::harness::{Acquire, binary, eventually};
 
 /// An interactive shell in the directory of the test, in which `dlm` is a command.
 async fn shell(dlm: &Dlm) -> Pty {
@@ -49,6 +52,23 @@ async fn p05_ctrl_c_is_delivered_once_to_the_command_and_ends_the_script_around_
     shell.type_in("\u{3}");
     // The shell itself drops the rest of a line after Ctrl-C.
     eventually("the lock is free", || async { server.api().status("a").await["state"] == "free" }).await;
+    shell.type_in("echo code=$?\n");
+    shell.shows("code=130").await;
+    assert!(!dlm.path("went-on").exists());
+}
+
+#[tokio::test]
+async fn p11_ctrl_c_while_queued_leaves_the_queue_and_ends_the_script_around_it() {
+    let server = TestServer::start();
+    let dlm = Dlm::new(server.url());
+    let api = server.api();
+    api.lock("a", &Acquire::exclusive().ttl(60_000)).await;
+    let mut shell = shell(&dlm).await;
+    std::fs::write(dlm.path("script"), "dlm run a -- true; echo >went-on\n").unwrap();
+    shell.type_in("bash script\n");
+    shell.shows("waiting: position 1").await;
+    shell.type_in("\u{3}");
+    eventually("it has left the queue", || async { api.queue_len("a").await == 0 }).await;
     shell.type_in("echo code=$?\n");
     shell.shows("code=130").await;
     assert!(!dlm.path("went-on").exists());
@@ -106,6 +126,22 @@ async fn p14_job_is_stopped_and_continued_in_the_foreground_and_background() {
 }
 
 #[tokio::test]
+async fn p14_command_goes_on_when_only_the_wrapper_is_continued() {
+    let server = TestServer::start();
+    let dlm = Dlm::new(server.url());
+    let mut shell = shell(&dlm).await;
+    shell.type_in("dlm run a -- bash -c 'echo $PPID >supervisor; echo $$ >pid; exec sleep 1000'\n");
+    let command = dlm.pid("pid").await;
+    let supervisor = dlm.pid("supervisor").await;
+    let wrapper = parent(supervisor);
+    kill_process(wrapper, Signal::TSTP).unwrap();
+    shell.shows("Stopped").await;
+    assert_eq!((state(wrapper), state(command)), (Some('T'), Some('T')));
+    kill_process(wrapper, Signal::CONT).unwrap();
+    eventually("both go on", || ready([wrapper, command].iter().all(|pid| state(*pid) == Some('S')))).await;
+}
+
+#[tokio::test]
 async fn p14_program_that_reads_the_terminal_works_behind_a_pipe() {
     let server = TestServer::start();
     let dlm = Dlm::new(server.url());
@@ -129,7 +165,7 @@ async fn p14_modes_of_the_terminal_are_restored_when_the_command_is_killed() {
     let raw = rustix::termios::LocalModes::ICANON;
     let pid = dlm.pid("pid").await;
     assert!(!pty.modes().local_modes.contains(raw));
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
     assert_eq!(pty.code().await, Some(137));
     all_dead(&[pid]).await;
     assert!(pty.modes().local_modes.contains(raw));

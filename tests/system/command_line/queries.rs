@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::TestServer;
 use super::dlm::{Dlm, stderr, stdout};
 use super::pty::Pty;
-use crate::harness::{Acquire, binary, eventually};
+use crate::harness::{Acquire, binary, client, eventually};
 
 fn objects(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -80,6 +80,16 @@ async fn status_history_and_check_tell_about_one_lock() {
     assert_eq!(stale.status.code(), Some(1));
     assert!(stderr(&stale).contains("the current token is 1"), "{stale:?}");
     assert_eq!(check("x").status.code(), Some(64));
+}
+
+#[tokio::test]
+async fn history_refuses_a_limit_that_is_no_page() {
+    let server = TestServer::start();
+    let client = client(server.url()).await;
+    for limit in [0, 1_001] {
+        assert!(client.history("a", limit).await.unwrap_err().is_invalid());
+    }
+    assert_eq!(client.history("a", 1_000).await.unwrap(), []);
 }
 
 #[tokio::test]

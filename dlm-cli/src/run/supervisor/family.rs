@@ -100,7 +100,7 @@ impl<'a> Family<'a> {
         Ok(())
     }
 
-    /// Reaps what has ended, and reports a command that was stopped.
+    /// Reaps what has ended, and reports a command that was stopped or continued.
     pub(super) fn reap(&mut self) -> io::Result<()> {
         loop {
             match processes::next_change()? {
@@ -118,6 +118,8 @@ impl<'a> Family<'a> {
     fn command_changed(&mut self, status: WaitStatus) {
         if status.stopped() {
             send_message(self.socket, &Report::Stopped);
+        } else if status.continued() {
+            send_message(self.socket, &Report::Continued);
         } else if let Some(code) = status.exit_status() {
             self.status = Some(CommandStatus::Exited(code));
         } else if let Some(signal) = status.terminating_signal() {
