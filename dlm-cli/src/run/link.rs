@@ -75,7 +75,7 @@ pub(super) fn send_message(socket: impl AsFd, message: &impl Serialize) -> bool 
 
 /// What was received.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Message<T> {
+pub(super) enum Received<T> {
     Message(T),
     /// The peer has ended.
     Closed,
@@ -84,12 +84,12 @@ pub(super) enum Message<T> {
 }
 
 /// Receives a message, without waiting.
-pub(super) fn receive_message<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<Message<T>> {
+pub(super) fn receive_message<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<Received<T>> {
     let mut packet = [0; MAX_PACKET];
     match recv(socket, &mut packet, RecvFlags::DONTWAIT) {
-        Ok((0, _)) | Err(Errno::CONNRESET) => Ok(Message::Closed),
-        Ok((length, _)) => Ok(Message::Message(serde_json::from_slice(&packet[..length])?)),
-        Err(Errno::AGAIN | Errno::INTR) => Ok(Message::None),
+        Ok((0, _)) | Err(Errno::CONNRESET) => Ok(Received::Closed),
+        Ok((length, _)) => Ok(Received::Message(serde_json::from_slice(&packet[..length])?)),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(Received::None),
         Err(error) => Err(error.into()),
     }
 }
@@ -124,12 +124,12 @@ mod tests {
     #[test]
     fn messages_arrive_one_by_one_until_the_peer_is_gone() {
         let (here, there) = pair().unwrap();
-        assert_eq!(receive_message::<Order>(&there).unwrap(), Message::None);
+        assert_eq!(receive_message::<Order>(&there).unwrap(), Received::None);
         assert!(send_message(&here, &Order::Deadline(7)) && send_message(&here, &Order::Kill));
         drop(here);
-        assert_eq!(receive_message(&there).unwrap(), Message::Message(Order::Deadline(7)));
-        assert_eq!(receive_message(&there).unwrap(), Message::Message(Order::Kill));
-        assert_eq!(receive_message::<Order>(&there).unwrap(), Message::Closed);
+        assert_eq!(receive_message(&there).unwrap(), Received::Message(Order::Deadline(7)));
+        assert_eq!(receive_message(&there).unwrap(), Received::Message(Order::Kill));
+        assert_eq!(receive_message::<Order>(&there).unwrap(), Received::Closed);
         assert!(!send_message(&there, &Report::Stopped));
     }
 

@@ -16,13 +16,11 @@ use tokio::time::{MissedTickBehavior, Sleep, interval, sleep};
 
 use super::deadline::BootTime;
 use super::descriptor::readable;
-use super::link::{
-    CommandStatus, Message, Order, Report, pair, receive_message, send_descriptor, send_message,
-};
+use super::link::{CommandStatus, Order, Report, pair, receive_message, send_descriptor, send_message};
 use super::processes::{self, Change};
 use super::report::{News, Reporter};
 use super::signals::{Received, Signals};
-use super::{environment, supervisor};
+use super::{environment, link, supervisor};
 use crate::arguments::{OnLost, RunArguments};
 use crate::failure::Failure;
 
@@ -87,8 +85,8 @@ impl<'a> Supervised<'a> {
             ("--deadline", deadline.as_nanos().to_string()),
         ];
         command.args(numbers.iter().flat_map(|(name, value)| [*name, value.as_str()]));
-        command.arg("--on-lost").arg(name_of(arguments.on_lost));
-        command.arg("--leftover").arg(name_of(arguments.leftover));
+        command.arg("--on-lost").arg(name_of(&arguments.on_lost));
+        command.arg("--leftover").arg(name_of(&arguments.leftover));
         if has_terminal {
             command.args(["--group", &getpgrp().to_string()]);
         }
@@ -194,12 +192,12 @@ impl<'a> Supervised<'a> {
     async fn reports(&mut self) -> Result<Option<Outcome>, Failure> {
         loop {
             match receive_message(&self.socket)? {
-                Message::Message(Report::Ended(ended)) => {
+                link::Received::Message(Report::Ended(ended)) => {
                     return Ok(Some(self.outcome(ended.status, ended.cut_short)));
                 }
-                Message::Message(report) => self.report(report)?,
-                Message::None => return Ok(None),
-                Message::Closed => {
+                link::Received::Message(report) => self.report(report)?,
+                link::Received::None => return Ok(None),
+                link::Received::Closed => {
                     kill_all().await?;
                     return Err(Failure::other(
                         "the supervisor has ended unexpectedly; everything was killed",
@@ -249,7 +247,7 @@ fn deadline(guard: &LockGuard) -> BootTime {
     now.after(guard.remaining())
 }
 
-fn name_of(value: impl ValueEnum) -> String {
+fn name_of(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 

@@ -67,7 +67,8 @@ async fn try_run(
 ) -> Result<Exit, Failure> {
     environment::refuse_nested(&arguments.name)?;
     processes::become_reaper()?;
-    let (client, guard) = match acquire(arguments, options, signals, reporter).await? {
+    let acquired = acquire(arguments, options, signals, reporter).await?;
+    let (client, guard) = match acquired {
         Acquired::Guard { client, guard } => (client, guard),
         Acquired::Interrupted(received) => return Ok(Exit::by(received)),
     };

@@ -20,7 +20,7 @@ use rustix::time::Timespec;
 
 use self::family::Family;
 use super::deadline::{BootTime, Schedule, Timer};
-use super::link::{Message, Order, receive_descriptor, receive_message};
+use super::link::{Order, Received, receive_descriptor, receive_message};
 use super::{processes, signals};
 use crate::arguments::{Leftover, OnLost};
 use crate::exit_code::INTERNAL;
@@ -114,20 +114,20 @@ fn wait(socket: BorrowedFd<'_>, children: &SignalFd, timer: &Timer, killing: boo
 fn follow_orders(socket: BorrowedFd<'_>, family: &mut Family<'_>, ttl: Duration) -> io::Result<()> {
     loop {
         match receive_message(socket)? {
-            Message::Message(Order::Deadline(nanos)) => {
+            Received::Message(Order::Deadline(nanos)) => {
                 family.set_schedule(Schedule::new(BootTime::from_nanos(nanos), ttl));
             }
-            Message::Message(Order::Forward { signal, delivered }) => {
+            Received::Message(Order::Forward { signal, delivered }) => {
                 if let Some(signal) = Signal::from_named_raw(signal) {
                     family.forward(signal, delivered)?;
                 }
             }
-            Message::Message(Order::Kill) => family.kill(),
-            Message::Closed => {
+            Received::Message(Order::Kill) => family.kill(),
+            Received::Closed => {
                 family.kill();
                 return Ok(());
             }
-            Message::None => return Ok(()),
+            Received::None => return Ok(()),
         }
     }
 }
