@@ -24,14 +24,14 @@ pub(crate) struct Arguments {
 /// before the login file.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct GlobalOptions {
-    /// URL of the server, or several separated by commas [env: DLM_URL]
+    /// URL of the server, or several separated by commas (DLM_URL)
     #[arg(long, global = true, value_name = "URL", help_heading = "Server")]
     pub(crate) url: Option<String>,
     /// File with the bearer token. A token itself is no argument, since all users of a machine
-    /// see the arguments of its processes [env: DLM_TOKEN_FILE, or DLM_TOKEN with the token]
+    /// see the arguments of its processes (DLM_TOKEN_FILE, or DLM_TOKEN with the token itself)
     #[arg(long, global = true, value_name = "FILE", help_heading = "Server")]
     pub(crate) token_file: Option<PathBuf>,
-    /// File with certificates to trust, in PEM format [env: DLM_CA]
+    /// File with certificates to trust, in PEM format (DLM_CA)
     #[arg(long, global = true, value_name = "FILE", help_heading = "Server")]
     pub(crate) ca: Option<PathBuf>,
     /// Print JSON, one object a line
@@ -144,7 +144,7 @@ pub(crate) struct RunArguments {
     /// What to do with processes that the command leaves behind when it ends
     #[arg(long, value_enum, default_value = "wait", value_name = "ACTION")]
     pub(crate) leftover: Leftover,
-    /// Who holds the lock, for people to read [default: user@host:pid]
+    /// Who holds the lock, for people to read; by default user@host:pid
     #[arg(long)]
     pub(crate) owner: Option<String>,
     /// Metadata of the lease, for people to read; repeatable
