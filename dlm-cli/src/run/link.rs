@@ -30,8 +30,6 @@ pub(super) enum Order {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Report {
-    /// The command runs, as this process.
-    Started(i32),
     /// The command was stopped, as by Ctrl-Z.
     Stopped,
     /// The command was continued after that.

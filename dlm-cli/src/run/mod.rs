@@ -5,7 +5,7 @@
 //! ```text
 //! dlm run NAME -- CMD      the wrapper: holds the lock, receives signals
 //!   │ orders: the deadline, signals to forward, kill
-//!   │ reports: started, stopped, ended
+//!   │ reports: stopped, terminating, ended
 //! dlm __supervise          the supervisor: parent of all processes of the command
 //!   │
 //! dlm __exec ──▶ CMD       the command; becomes CMD by exec

@@ -218,7 +218,7 @@ impl<'a> Supervised<'a> {
                 kill_process(getpid(), Signal::STOP)?;
             }
             Report::Continued => self.continuing = None,
-            Report::Stopped | Report::Started(_) | Report::Ended(_) => {}
+            Report::Stopped | Report::Ended(_) => {}
         }
         Ok(())
     }

@@ -74,7 +74,6 @@ impl<'a> Family<'a> {
         let pid = pid.ok_or_else(|| io::Error::other("no process id"))?;
         self.command = Some(pid);
         self.has_children = true;
-        send_message(self.socket, &Report::Started(pid.as_raw_pid()));
         Ok(())
     }
 
