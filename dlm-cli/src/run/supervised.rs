@@ -112,8 +112,20 @@ impl<'a> Supervised<'a> {
         })
     }
 
-    /// Waits until no process of the command is left.
+    /// Waits until no process of the command is left, also if this fails.
     pub(super) async fn watch(mut self) -> Result<Outcome, Failure> {
+        let result = self.follow().await;
+        if result.is_err() {
+            // Closes the socket, so that the supervisor kills everything.
+            drop(self);
+            while reap()? {
+                sleep(KILL_AGAIN).await;
+            }
+        }
+        result
+    }
+
+    async fn follow(&mut self) -> Result<Outcome, Failure> {
         let mut lost = std::pin::pin!(self.guard.lost());
         let mut looks = interval((self.arguments.ttl / LOOKS_PER_TTL).min(MAX_LOOK_INTERVAL));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
