@@ -15,7 +15,7 @@ pub(super) async fn watch(
 ) -> Result<(), Failure> {
     let mut events = client.events().prefix(arguments.prefix).renewals(arguments.renewals);
     if let Some(name) = &arguments.name {
-        events = events.resource(name)?;
+        events = events.resource(name);
     }
     if let Some(cursor) = arguments.after {
         events = events.after(cursor);
