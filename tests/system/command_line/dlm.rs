@@ -14,6 +14,9 @@ use tempfile::TempDir;
 
 use crate::harness::{binary, eventually};
 
+/// Starts a program that ignores no signal, even if the tests do, as they do in the background.
+pub(super) const DEFAULT_SIGNALS: [&str; 2] = ["env", "--default-signal"];
+
 /// `dlm` with a server, and a directory for the files of a test.
 pub(super) struct Dlm {
     url: String,
@@ -25,10 +28,11 @@ impl Dlm {
         Self { url: url.to_owned(), directory: tempfile::tempdir().unwrap() }
     }
 
-    /// A command in a session without a terminal, whatever terminal the tests run in.
+    /// A command in a session without a terminal, whatever terminal the tests run in, and whatever
+    /// signals they ignore.
     pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("setsid");
-        command.arg(binary("dlm")).args(arguments);
+        command.args(DEFAULT_SIGNALS).arg(binary("dlm")).args(arguments);
         self.set_up(&mut command);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

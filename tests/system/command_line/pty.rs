@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
+use super::dlm::DEFAULT_SIGNALS;
 use crate::harness::eventually;
 
 /// A program at a terminal. The session is killed when dropped.
@@ -30,7 +31,8 @@ impl Pty {
         let path = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
         let side = || Stdio::from(OpenOptions::new().read(true).write(true).open(&path).unwrap());
         let mut command = Command::new("setsid");
-        command.args(["--ctty", "--wait"]).arg(program.get_program()).args(program.get_args());
+        command.args(["--ctty", "--wait"]).args(DEFAULT_SIGNALS);
+        command.arg(program.get_program()).args(program.get_args());
         for (name, value) in program.get_envs() {
             match value {
                 Some(value) => command.env(name, value),
