@@ -38,8 +38,12 @@ fn main() -> Result<(), Failure> {
         let threads: Vec<_> = (0..arguments.threads).map(|_| scope.spawn(increment_often)).collect();
         threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?)
     })?;
+    // Another process may be about to write it.
+    let guard = client.lock_blocking("counter")?;
+    let count = read(&arguments.counter)?;
+    guard.release_blocking()?;
     client.close_blocking(Duration::from_secs(5))?;
-    say!("the counter is {}", read(&arguments.counter)?);
+    say!("the counter is {count}");
     Ok(())
 }
 
