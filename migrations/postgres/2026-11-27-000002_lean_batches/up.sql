@@ -170,15 +170,10 @@ BEGIN
     -- that was given up, and arrives later, does not.
     -- It is found by its place: while a long transaction keeps its old versions from being removed,
     -- an index leads to all of them.
-    IF marker_place = '' THEN
-        UPDATE writers SET batch = nextval('batches'), at = decided_at, left_out = omitted
-            WHERE writers.id = writer AND writers.batch = last_batch
-            RETURNING writers.batch, writers.ctid INTO number, marked_place;
-    ELSE
-        UPDATE writers SET batch = nextval('batches'), at = decided_at, left_out = omitted
-            WHERE writers.ctid = marker_place::tid AND (writers.id = writer) IS TRUE AND writers.batch = last_batch
-            RETURNING writers.batch, writers.ctid INTO number, marked_place;
-    END IF;
+    UPDATE writers SET batch = nextval('batches'), at = decided_at, left_out = omitted
+        WHERE writers.ctid = coalesce(nullif(marker_place, '')::tid, (SELECT ctid FROM writers WHERE id = writer))
+            AND (writers.id = writer) IS TRUE AND writers.batch = last_batch
+        RETURNING writers.batch, writers.ctid INTO number, marked_place;
     IF number IS NULL THEN
         RAISE EXCEPTION 'the marker was changed' USING ERRCODE = 'DLM02';
     END IF;

@@ -67,8 +67,9 @@ impl Statement for LoadClaims {
 /// round trip. Its parameters are the changed resources, the names of resources
 /// of which only claims changed, [`INSERTED`] of new claims, [`UPDATED`] of
 /// changed claims, the batch's number, instant, number of events and events,
-/// and the writer's id. Returns how many resources were changed and touched,
-/// how many claims inserted and updated, and how many markers updated.
+/// and the writer's id, and the place of its marker row and the id again. Returns how many
+/// resources were changed and touched, how many claims inserted and updated, and the new place of the
+/// marker row.
 pub(super) struct WriteBatch;
 
 /// What is written of a new claim.
@@ -78,7 +79,7 @@ pub(super) const INSERTED: [ClaimColumn; 26] = ALL;
 pub(super) const UPDATED: [ClaimColumn; 21] = concat(KEY, STATE);
 
 impl Statement for WriteBatch {
-    type Row = (BigInt, BigInt, BigInt, BigInt, BigInt);
+    type Row = (BigInt, BigInt, BigInt, BigInt, Nullable<Text>);
 
     fn sql() -> &'static Sql {
         static SQL: LazyLock<Sql> = LazyLock::new(|| Sql::new(&write_batch()));
@@ -106,9 +107,10 @@ fn write_batch() -> String {
         logged AS (INSERT INTO batch_events (batch, at, count, events, writer) \
             SELECT number, at, count, events, writer FROM batch WHERE count > 0), \
         marked AS (UPDATE writers SET batch = batch.number, at = batch.at, left_out = NULL FROM batch \
-            WHERE writers.id = batch.writer RETURNING 1) \
+            WHERE writers.ctid = coalesce(nullif(?, '')::tid, (SELECT ctid FROM writers WHERE id = ?)) \
+            AND (writers.id = batch.writer) IS TRUE RETURNING writers.ctid) \
         SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM touched), (SELECT count(*) FROM inserted), \
-        (SELECT count(*) FROM updated), (SELECT count(*) FROM marked)",
+        (SELECT count(*) FROM updated), (SELECT ctid::text FROM marked)",
         inserted = names(&INSERTED),
         inserted_values = list(&INSERTED, new_value),
         inserted_params = placeholders(&INSERTED),
@@ -133,7 +135,7 @@ mod tests {
     #[test]
     fn every_column_of_a_claim_has_a_parameter() {
         let resources = 9 + 1;
-        let batch = 4 + 1;
+        let batch = 4 + 1 + 2;
         let expected = resources + INSERTED.len() + UPDATED.len() + batch;
         assert_eq!(WriteBatch::sql().parameters(), expected);
         assert!(WriteBatch::sql().text().contains("new.shared <> 0, new.ttl_asked_ms"));

@@ -66,8 +66,8 @@ pub(super) struct PostgresStore {
     marked: Option<i64>,
     /// The place of the marker row (`ctid`); empty while it is not known.
     marker_place: String,
-    /// The number that the open transaction writes to the marker row.
-    marks: Option<i64>,
+    /// The number that the open transaction writes to the marker row, and the place of that then.
+    marks: Option<(i64, String)>,
     /// The number that the last call of an optimistic batch expected in the marker row.
     expected_mark: Option<i64>,
     clock: ClockEstimate,
@@ -268,19 +268,19 @@ impl Store for PostgresStore {
             (batch.events.len() as i64).into(),
             (&*events).into(),
         ]);
-        params.push(self.id.into());
-        let written: Vec<(i64, i64, i64, i64, i64)> =
+        params.extend([self.id.into(), (&*self.marker_place).into(), self.id.into()]);
+        let written: Vec<(i64, i64, i64, i64, Option<String>)> =
             or_exists(bulk::load::<WriteBatch, _>(&mut self.connection, params))?;
         let expected = (rows.changed.len(), rows.touched.len(), rows.inserted.len(), rows.updated.len());
-        match written[..] {
-            [(changed, touched, inserted, updated, 1)]
+        match &written[..] {
+            &[(changed, touched, inserted, updated, Some(ref place))]
                 if (changed as usize, touched as usize, inserted as usize, updated as usize) == expected =>
             {
-                self.marks = Some(self.number);
+                self.marks = Some((self.number, place.clone()));
                 Ok(self.number)
             }
             // This replica was declared dead so long ago that its rows were deleted.
-            [(.., 0)] => Err(StoreError::Unavailable("the writer's marker row was deleted".into())),
+            [(.., None)] => Err(StoreError::Unavailable("the writer's marker row was deleted".into())),
             // A locked resource or a known claim was deleted all the same. A retry reads it again.
             _ => Err(StoreError::NotCommitted(NOT_AVAILABLE)),
         }
@@ -291,13 +291,14 @@ impl Store for PostgresStore {
         self.connection.set_deadline(Some(COMMIT_TIMEOUT));
         let committed = self.connection.batch_execute("COMMIT");
         self.connection.set_deadline(Some(REPLY_TIMEOUT));
-        if self.marks.is_some() {
-            self.marker_place.clear();
-        }
-        let marked = self.marks.take().or(self.marked.take());
+        let (marked, place) = match self.marks.take() {
+            Some((number, place)) => (Some(number), place),
+            None => (self.marked.take(), std::mem::take(&mut self.marker_place)),
+        };
+        self.marker_place.clear();
         committed?;
         self.require_replicated()?;
-        self.marked = marked;
+        (self.marked, self.marker_place) = (marked, place);
         Ok(())
     }
 
