@@ -25,7 +25,7 @@ Exit codes:
   0    success
   1    `check`: the token is not live; `force-release`: no live lease has that token
   64   usage: the command line, or the configuration, is wrong
-  69   unreachable: no server answered
+  69   unreachable: no server answered, or only that it can't serve now
   70   the operating system refused something, or another error
   75   not acquired: the lock is held, or the wait timed out
   77   denied: the server refused the credential, or the principal lacks a right
