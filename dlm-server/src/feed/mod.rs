@@ -9,8 +9,10 @@
 //! - `segment`: consecutive events in frames, shared by all that they are sent to
 //! - `ring`: the newest segments
 //! - `tailer`: reads the log
+//! - `handover`: committed batches that need not be read
 //! - `renewals`: renewals, which are not in the log
 
+mod handover;
 mod renewals;
 mod ring;
 mod segment;
@@ -20,9 +22,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use dlm_engine::Event;
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::log::Cursor;
+use crate::store::Name;
+use handover::Handover;
 use renewals::Renewals;
 use ring::Ring;
 
@@ -45,6 +50,8 @@ pub(crate) struct Feed(Arc<Inner>);
 struct Inner {
     ring: Mutex<Ring>,
     moved: watch::Sender<()>,
+    /// What the tailer need not read.
+    handover: Mutex<Handover>,
     wake: Notify,
     subscribers: AtomicUsize,
     /// Those that wait for the next read of the log.
@@ -66,6 +73,7 @@ impl Feed {
         Self(Arc::new(Inner {
             ring: Mutex::new(Ring::default()),
             moved: watch::Sender::new(()),
+            handover: Mutex::default(),
             wake: Notify::new(),
             subscribers: AtomicUsize::new(0),
             log_end_wanted: Mutex::default(),
@@ -73,9 +81,17 @@ impl Feed {
         }))
     }
 
-    /// Wakes the tailer: the log has new events.
-    pub(crate) fn wake(&self) {
-        if self.0.subscribers.load(Ordering::Relaxed) > 0 {
+    /// A batch has committed. `position` is where it is in the log, if that is known; then call
+    /// this in the order of the log. A batch for which it is not called is read from the log.
+    pub(crate) fn committed(&self, position: Option<i64>, events: Vec<(Name, Event)>) {
+        if self.0.subscribers.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let has_events = !events.is_empty();
+        if let Some(position) = position {
+            self.handover().add(position, events);
+        }
+        if has_events {
             self.0.wake.notify_one();
         }
     }
@@ -89,6 +105,10 @@ impl Feed {
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
         self.0.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn handover(&self) -> MutexGuard<'_, Handover> {
+        self.0.handover.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn log_end_wanted(&self) -> MutexGuard<'_, Vec<oneshot::Sender<LogEnd>>> {

@@ -5,12 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::handover::Handed;
 use super::{Feed, LogEnd, SegmentBuilder};
 use crate::background::Attempts;
 use crate::log::{Cursor, LogDecoder};
-use crate::store::{LogHead, LogPage, Reader, StoreError};
+use crate::store::{LogHead, LogPage, LoggedEvent, Reader, StoreError};
 
 /// Log rows (one per batch) per read.
 const ROWS: i64 = 256;
@@ -44,6 +46,7 @@ impl LogTailer {
             if feed.0.subscribers.load(Ordering::Relaxed) == 0 {
                 up_to_date = false;
                 feed.ring().clear();
+                feed.handover().clear();
             } else {
                 match self.step(&feed, up_to_date) {
                     Ok(more) => {
@@ -64,10 +67,42 @@ impl LogTailer {
         }
     }
 
-    /// Reads new events into the ring. Returns whether there may be more.
+    /// Adds new events to the ring: those that were handed over, or else from the log. Returns
+    /// whether there may be more.
     fn step(&self, feed: &Feed, up_to_date: bool) -> Result<bool, StoreError> {
         // Before the read. After an error they read the log themselves.
         let wanted = std::mem::take(&mut *feed.log_end_wanted());
+        // Only a read tells where the log ends.
+        if up_to_date && wanted.is_empty() {
+            let end = feed.ring().end();
+            if let Some(handed) = feed.handover().take_after(end.position) {
+                self.add_handed(feed, &handed)?;
+                return Ok(false);
+            }
+        }
+        self.read(feed, up_to_date, wanted)
+    }
+
+    fn add_handed(&self, feed: &Feed, handed: &Handed) -> Result<(), StoreError> {
+        let mut segments = SegmentBuilder::default();
+        for batch in &handed.batches {
+            for (index, (name, event)) in (0..).zip(&batch.events) {
+                let at = Cursor { position: batch.position, index };
+                segments.add(at, &LoggedEvent::new(name, event), &self.decoder)?;
+            }
+        }
+        feed.ring().push(segments.finish(), Cursor::after_batch(handed.end));
+        feed.0.moved.send_replace(());
+        Ok(())
+    }
+
+    /// Reads new events of the log into the ring. Returns whether there may be more.
+    fn read(
+        &self,
+        feed: &Feed,
+        up_to_date: bool,
+        wanted: Vec<oneshot::Sender<LogEnd>>,
+    ) -> Result<bool, StoreError> {
         let from = if up_to_date { feed.ring().end().position + 1 } else { i64::MAX };
         let LogPage { rows, more, head: LogHead(head), trimmed } = self.reader.log(from, ROWS)?;
         let mut segments = SegmentBuilder::default();

@@ -290,6 +290,12 @@ pub(crate) trait Store: Housekeeping {
     /// The number of this writer's last committed batch, from the marker row.
     fn last_batch(&mut self) -> Result<i64, StoreError>;
 
+    /// The position in the log of a batch that has committed, if its number tells. Then batches
+    /// of this store are all that is in the log, and they commit in the order of their positions.
+    fn log_position(&self, _batch: i64) -> Option<i64> {
+        None
+    }
+
     /// Brings a part of the stored tables up to date with the committed batches, if that is
     /// due. Returns when to call it again; `None` if they are up to date. Nothing that was
     /// committed depends on it.

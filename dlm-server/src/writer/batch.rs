@@ -85,6 +85,8 @@ pub(super) struct Committed {
     /// One per task, in order.
     pub(super) outcomes: Vec<TaskOutcome>,
     pub(super) events: Vec<(Name, Event)>,
+    /// Where these are in the log, if the store knows it already.
+    pub(super) position: Option<i64>,
     /// The executed tasks that acted on a claim of the anonymous principal, by index.
     pub(super) inherited: Vec<(usize, ClaimKey)>,
     /// The batch that changed claims, and how, if that has to be recorded.
@@ -139,6 +141,7 @@ impl WriterState {
         let done = since_boot();
         self.pace.committed(done - written);
         committed.usage = batch.map(|batch| (batch, self.cache.usage_changes(self.usage.counts_claims())));
+        committed.position = batch.and_then(|batch| self.store.log_position(batch));
         committed.follow_up = self.cache.committed(batch);
         let is_executed = |outcome: &&TaskOutcome| matches!(outcome, TaskOutcome::Executed { .. });
         let operations = committed.outcomes.iter().filter(is_executed).count();
@@ -257,7 +260,15 @@ impl WriterState {
                 }
             });
         }
-        Ok(Committed { now, outcomes, events, inherited, usage: None, follow_up: FollowUp::default() })
+        Ok(Committed {
+            now,
+            outcomes,
+            events,
+            position: None,
+            inherited,
+            usage: None,
+            follow_up: FollowUp::default(),
+        })
     }
 
     /// Whether a claim with this key exists. `rest` is what is left of the batch.

@@ -26,6 +26,7 @@ impl WriterState {
         }
         let mut outgoing = Outgoing::default();
         let mut messages = self.publish(&committed.events);
+        self.feed.committed(committed.position, committed.events);
         self.next_check.schedule(committed.follow_up.first_check);
         let me = self.membership.current().local();
         for (task, outcome) in tasks.into_iter().zip(committed.outcomes) {
@@ -89,12 +90,8 @@ impl WriterState {
         }
     }
 
-    /// Publishes events to the metrics, the feed and the lease watchers. Returns
-    /// the messages for peers.
+    /// Publishes events to the metrics and the lease watchers. Returns the messages for peers.
     fn publish(&self, events: &[(Name, Event)]) -> Vec<PeerMessage> {
-        if !events.is_empty() {
-            self.feed.wake();
-        }
         let mut messages = Vec::new();
         for (name, event) in events {
             self.metrics.events(event_kind(event.kind));

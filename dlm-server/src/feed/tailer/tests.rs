@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use dlm_engine::{ClaimKey, Micros};
 use futures_util::future::join_all;
 
+use super::super::Subscriber;
+use super::super::handover::tests::events_of;
 use super::*;
 use crate::background::Background;
 use crate::metrics::Metrics;
@@ -124,9 +126,19 @@ impl Fixture {
         Self { feed, log, background }
     }
 
+    /// Commits batches whose positions are not known yet.
     fn commit(&self, batches: i64) {
         self.log.lock().head += batches;
-        self.feed.wake();
+        self.feed.committed(None, events_of("", 1));
+    }
+
+    /// Commits a batch, and hands it over unless that is lost.
+    fn commit_next(&self, lost: bool) {
+        let mut script = self.log.lock();
+        script.head += 1;
+        if !lost {
+            self.feed.committed(Some(script.head), events_of(&script.head.to_string(), 1));
+        }
     }
 
     async fn stop(self) {
@@ -175,6 +187,82 @@ async fn every_event_after_the_end_of_the_log_comes_once() {
         at = upto;
     }
     assert_eq!(events, 2 * ROWS + 1);
+    fixture.stop().await;
+}
+
+/// The resources of the next events, as far as the one with this name.
+async fn resources_until(subscriber: &mut Subscriber, mut at: Cursor, last: &str) -> Vec<String> {
+    let mut resources = Vec::new();
+    while resources.last().is_none_or(|resource| resource != last) {
+        let (parts, upto) = subscriber.after(at).expect("the ring has them");
+        for part in &parts {
+            let frames = String::from_utf8_lossy(&part.frames()).into_owned();
+            let names = frames.split(r#""resource":""#).skip(1).filter_map(|rest| rest.split('"').next());
+            resources.extend(names.map(str::to_owned));
+        }
+        if upto == at {
+            subscriber.moved().await;
+        }
+        at = upto;
+    }
+    resources
+}
+
+fn names(positions: std::ops::RangeInclusive<i64>) -> Vec<String> {
+    positions.map(|position| position.to_string()).collect()
+}
+
+#[tokio::test]
+async fn batches_that_are_handed_over_are_not_read() {
+    let fixture = Fixture::new();
+    let mut subscriber = fixture.feed.subscribe();
+    let at = Cursor::after_batch(subscriber.log_end().await.unwrap().head);
+    // The wake-up of the subscription may be left.
+    fixture.commit_next(false);
+    resources_until(&mut subscriber, at, "1").await;
+    let reads = fixture.log.lock().reads;
+    for last in 2..=100 {
+        fixture.commit_next(false);
+        let at = Cursor::after_batch(last - 1);
+        assert_eq!(resources_until(&mut subscriber, at, &last.to_string()).await, names(last..=last));
+    }
+    let more_reads = fixture.log.lock().reads - reads;
+    // It may be woken for what it has just taken, and once a second.
+    assert!(more_reads < 20, "{more_reads} reads");
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_is_not_handed_over_is_read() {
+    let fixture = Fixture::new();
+    let mut subscriber = fixture.feed.subscribe();
+    let at = Cursor::after_batch(subscriber.log_end().await.unwrap().head);
+    for position in 1..=100 {
+        fixture.commit_next(position % 7 == 0);
+        if position % 10 == 0 {
+            // So that the tailer takes some of them meanwhile.
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(resources_until(&mut subscriber, at, "100").await, names(1..=100));
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn more_than_the_tailer_is_handed_is_read() {
+    let fixture = Fixture::new();
+    let mut subscriber = fixture.feed.subscribe();
+    let at = Cursor::after_batch(subscriber.log_end().await.unwrap().head);
+    // While the script is locked, the tailer can't read: it does so for this.
+    let mut script = fixture.log.lock();
+    let end = subscriber.log_end();
+    assert!(end.now_or_never().is_none());
+    for _ in 0..10_000 {
+        script.head += 1;
+        fixture.feed.committed(Some(script.head), events_of(&script.head.to_string(), 1));
+    }
+    drop(script);
+    assert_eq!(resources_until(&mut subscriber, at, "10000").await, names(1..=10_000));
     fixture.stop().await;
 }
 

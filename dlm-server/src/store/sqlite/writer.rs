@@ -275,6 +275,10 @@ impl Store for SqliteStore {
         Ok(last)
     }
 
+    fn log_position(&self, batch: i64) -> Option<i64> {
+        Some(batch)
+    }
+
     fn settle(&mut self) -> Result<Option<Duration>, StoreError> {
         self.apply_what_is_due()
     }

@@ -237,6 +237,10 @@ impl Store for ScriptedStore {
         self.inner.last_batch()
     }
 
+    fn log_position(&self, batch: i64) -> Option<i64> {
+        self.inner.log_position(batch)
+    }
+
     fn settle(&mut self) -> Result<Option<Duration>, StoreError> {
         self.inner.settle()
     }
