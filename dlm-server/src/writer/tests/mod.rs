@@ -2,6 +2,7 @@
 //!
 //! - `scripted_store`: the store; `harness`: a writer without a thread
 //! - `faults`: what callers learn of each fault, by example
+//! - `handover`: what subscribers receive
 //! - `history`: the events of one resource
 //! - `inherited`: claims from before authentication
 //! - `lookups`: how often claims are looked up
@@ -10,6 +11,7 @@
 
 mod faults;
 mod fuzz;
+mod handover;
 mod harness;
 mod history;
 mod inherited;
