@@ -1,22 +1,26 @@
 //! How long a page of held locks takes among many names that nobody holds, beside the
-//! same page among few, and the same for the page of contended locks. And how long the wait-for
-//! graph takes at its limit: of a thousand locks with twenty waiters each.
+//! same page among few, and the same for the page of contended locks, the newest events of one
+//! name, and the overview. And how long the wait-for graph takes at its limit: of a thousand
+//! locks with twenty waiters each.
 //!
 //! `cargo bench -p dlm-server --bench lists -- [names]`, by default 400,000. The
-//! databases are SQLite files with full sync.
+//! databases are SQLite files with full sync, or new ones beside the Postgres database of
+//! `DLM_BENCH_DATABASE_URL`.
 
 mod service;
 
 use std::time::{Duration, Instant};
 
 use dlm_protocol::{AcquireRequest, ReleaseRequest, StateFilter, Ttl, Wait};
-use dlm_server::{ListQuery, Operation, Outcome, Principal, Service};
+use dlm_server::{EventsQuery, ListQuery, Operation, Outcome, Principal, Service};
 use service::{acquire, block_on, open};
 
 const FEW: usize = 1_000;
 /// Of all names, as many as a page has are held; one of ten of these has a waiter.
 const HELD: usize = 100;
 const ROUNDS: usize = 50;
+/// How often the overview is measured. It is computed anew only after ten times as long as it took.
+const OVERVIEWS: usize = 5;
 /// The locks with waiters of the wait-for graph, and the waiters of each.
 const QUEUES: usize = 1_000;
 const WAITERS: usize = 20;
@@ -26,18 +30,21 @@ const CALLERS: usize = 256;
 fn main() {
     let names = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(400_000);
     block_on(async move {
-        let worlds = [world(FEW).await, world(names).await];
-        for state in [StateFilter::Held, StateFilter::Waiting] {
+        let worlds = [world("few", FEW).await, world("many", names).await];
+        for what in
+            [Read::Page(StateFilter::Held), Read::Page(StateFilter::Waiting), Read::History, Read::Overview]
+        {
             let mut times = [const { Vec::new() }; 2];
-            for _ in 0..ROUNDS {
+            let rounds = if matches!(what, Read::Overview) { OVERVIEWS } else { ROUNDS };
+            for _ in 0..rounds {
                 for ((_directory, service), times) in worlds.iter().zip(&mut times) {
-                    times.push(page(service, state).await);
+                    times.push(what.measure(service).await);
                 }
             }
             let [few, many] = times.map(median);
             let (few, many) = (few.as_secs_f64() * 1e3, many.as_secs_f64() * 1e3);
             println!(
-                "page of {state:?}: {few:.2} ms among {FEW} names, {many:.2} ms among {names}, ratio {:.2}",
+                "{what:?}: {few:.2} ms among {FEW} names, {many:.2} ms among {names}, ratio {:.2}",
                 many / few
             );
         }
@@ -54,7 +61,7 @@ fn main() {
 /// How long the wait-for graph takes. The holder of each lock waits for the next one.
 #[expect(clippy::disallowed_methods, reason = "a benchmark spawns its callers and reads the clock")]
 async fn wait_graph() -> Duration {
-    let (_directory, service) = open().await;
+    let (_directory, service) = open(Some("queues")).await;
     let request = |owner: String| AcquireRequest {
         ttl_ms: Ttl::from_millis(3_600_000).expect("a TTL"),
         owner: owner.try_into().expect("an owner"),
@@ -94,8 +101,8 @@ async fn wait_graph() -> Duration {
 }
 
 /// A service that has seen this many names.
-async fn world(names: usize) -> (tempfile::TempDir, Service) {
-    let (directory, service) = open().await;
+async fn world(database: &str, names: usize) -> (tempfile::TempDir, Service) {
+    let (directory, service) = open(Some(database)).await;
     let mut callers = tokio::task::JoinSet::new();
     for caller in 0..CALLERS {
         let service = service.clone();
@@ -131,16 +138,49 @@ async fn one_name(service: &Service, index: usize, names: usize) {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-async fn page(service: &Service, state: StateFilter) -> Duration {
-    let query = ListQuery { prefix: String::new(), state, limit: HELD, after: None };
-    let began = Instant::now();
-    let reply = service.call(&Principal::anonymous(), Operation::List(query)).await;
-    let took = began.elapsed();
-    let Ok(Outcome::Locks(page)) = reply else { panic!("no page: {reply:?}") };
-    let expected = if state == StateFilter::Held { HELD } else { HELD / 10 };
-    assert_eq!(page.locks.len(), expected, "the page shows all of these locks");
-    took
+/// What is measured in both worlds.
+#[derive(Debug, Clone, Copy)]
+enum Read {
+    Page(StateFilter),
+    /// The newest events of the first name, which is held.
+    History,
+    Overview,
+}
+
+impl Read {
+    #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+    async fn measure(self, service: &Service) -> Duration {
+        let began = Instant::now();
+        let reply = service.call(&Principal::anonymous(), self.operation()).await;
+        let took = began.elapsed();
+        match (self, reply) {
+            (Self::Page(state), Ok(Outcome::Locks(page))) => {
+                let expected = if state == StateFilter::Held { HELD } else { HELD / 10 };
+                assert_eq!(page.locks.len(), expected, "the page shows all of these locks");
+            }
+            (Self::History, Ok(Outcome::Events(page))) => assert!(page.events.len() <= 2),
+            (Self::Overview, Ok(Outcome::Overview(overview))) => {
+                assert_eq!(overview.held, HELD as u64);
+                // Until this one is not used any more.
+                tokio::time::sleep(11 * took + Duration::from_millis(100)).await;
+            }
+            (_, reply) => panic!("no reply: {reply:?}"),
+        }
+        took
+    }
+
+    fn operation(self) -> Operation {
+        match self {
+            Self::Page(state) => {
+                Operation::List(ListQuery { prefix: String::new(), state, limit: HELD, after: None })
+            }
+            Self::History => {
+                let resource = Some("orders/0000000".try_into().expect("a name"));
+                Operation::Events(EventsQuery { resource, limit: 10, newest: true, ..EventsQuery::default() })
+            }
+            Self::Overview => Operation::Overview { seconds: 1 },
+        }
+    }
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

@@ -32,7 +32,7 @@ fn main() {
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark spawns its callers and reads the clock")]
 async fn measure(callers: usize, new_names: bool) -> f64 {
-    let (_directory, service) = open().await;
+    let (_directory, service) = open(None).await;
     let cycles = Arc::new(AtomicU64::new(0));
     let until = Instant::now() + MEASURED;
     let tasks: Vec<_> = (0..callers)

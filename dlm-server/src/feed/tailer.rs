@@ -75,7 +75,8 @@ impl LogTailer {
         // Only a read tells where the log ends.
         if up_to_date && wanted.is_empty() {
             let end = feed.ring().end();
-            if let Some(handed) = feed.handover().take_after(end.position) {
+            let handed = feed.handover().take_after(end.position);
+            if let Some(handed) = handed {
                 self.add_handed(feed, &handed)?;
                 return Ok(false);
             }

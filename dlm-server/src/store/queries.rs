@@ -2,6 +2,10 @@
 //!
 //! The functions build a query for any backend. [`Queries`] executes it:
 //! diesel's types of a query that is executed depend on its backend.
+//!
+//! - `declare`: the macro that declares [`Queries`]
+
+mod declare;
 
 use diesel::dsl::{auto_type, sql};
 use diesel::expression::SqlLiteral;
@@ -12,27 +16,11 @@ use dlm_pq::PqConnection;
 
 use super::ClaimRowKey;
 use super::names::NameRange;
+use super::postgres::in_use;
 use super::rows::{ClaimRow, ResourceRow};
 use super::schema::{claims, floors, resources, tickets, writers};
 use super::tickets::TicketRow;
-
-/// Declares [`Queries`], and implements it for the connections of both databases.
-macro_rules! queries {
-    ($($(#[$doc:meta])* fn $name:ident($connection:ident $(, $argument:ident: $kind:ty)*) -> $rows:ty { $body:expr })*) => {
-        /// A connection that can execute the shared queries.
-        pub(super) trait Queries {
-            $($(#[$doc])* fn $name(&mut self $(, $argument: $kind)*) -> QueryResult<$rows>;)*
-        }
-
-        impl Queries for SqliteConnection {
-            $(fn $name(&mut self $(, $argument: $kind)*) -> QueryResult<$rows> { let $connection = self; $body })*
-        }
-
-        impl Queries for PqConnection {
-            $(fn $name(&mut self $(, $argument: $kind)*) -> QueryResult<$rows> { let $connection = self; $body })*
-        }
-    };
-}
+use declare::queries;
 
 queries! {
     fn claim(c, name: &str, key: &ClaimKey) -> Option<ClaimRow> {
@@ -71,10 +59,17 @@ queries! {
     /// Of these, those that are held.
     fn held_page(c, names: &NameRange, after: &str, limit: i64) -> Vec<ResourceRow> {
         held_page(&names.from, after, &names.end, limit).select(ResourceRow::as_select()).load(c)
+    } on postgres {
+        match in_use::held_among_next(c, names, after, limit)? {
+            Some(rows) => Ok(rows),
+            None => held_page(&names.from, after, &names.end, limit).select(ResourceRow::as_select()).load(c),
+        }
     }
     /// Of these, those with waiters.
     fn queued_page(c, names: &NameRange, after: &str, limit: i64) -> Vec<ResourceRow> {
         queued_page(&names.from, after, &names.end, limit).select(ResourceRow::as_select()).load(c)
+    } on postgres {
+        in_use::queued_page(c, names, after, limit)
     }
     /// The token and version that names in this bucket start from.
     fn floor(c, bucket: i64) -> Option<(i64, i64)> {
@@ -86,9 +81,13 @@ queries! {
     }
     fn count_waiters(c, names: &NameRange) -> i64 {
         count_waiters(&names.from, &names.end).get_result(c)
+    } on postgres {
+        in_use::count_waiters(c, names)
     }
     fn longest_queues(c, names: &NameRange, limit: i64) -> Vec<ResourceRow> {
         longest_queues(&names.from, &names.end, limit).select(ResourceRow::as_select()).load(c)
+    } on postgres {
+        in_use::longest_queues(c, names, limit)
     }
     fn oldest_waiters(c, names: &NameRange, limit: i64) -> Vec<(String, ClaimRow)> {
         oldest_waiters(&names.from, &names.end, limit).select((claims::resource, ClaimRow::as_select())).load(c)

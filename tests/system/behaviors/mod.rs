@@ -10,6 +10,7 @@ mod hang_ups;
 mod idempotency;
 mod lagging_subscribers;
 mod lease_loss;
+mod lists;
 mod locks;
 mod log_readers;
 mod mass;

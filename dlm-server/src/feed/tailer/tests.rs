@@ -253,15 +253,16 @@ async fn more_than_the_tailer_is_handed_is_read() {
     let fixture = Fixture::new();
     let mut subscriber = fixture.feed.subscribe();
     let at = Cursor::after_batch(subscriber.log_end().await.unwrap().head);
-    // While the script is locked, the tailer can't read: it does so for this.
-    let mut script = fixture.log.lock();
-    let end = subscriber.log_end();
-    assert!(end.now_or_never().is_none());
-    for _ in 0..10_000 {
-        script.head += 1;
-        fixture.feed.committed(Some(script.head), events_of(&script.head.to_string(), 1));
+    {
+        // While the script is locked, the tailer can't read: it does so for this.
+        let mut script = fixture.log.lock();
+        let end = subscriber.log_end();
+        assert!(end.now_or_never().is_none());
+        for _ in 0..10_000 {
+            script.head += 1;
+            fixture.feed.committed(Some(script.head), events_of(&script.head.to_string(), 1));
+        }
     }
-    drop(script);
     assert_eq!(resources_until(&mut subscriber, at, "10000").await, names(1..=10_000));
     fixture.stop().await;
 }

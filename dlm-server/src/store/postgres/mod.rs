@@ -8,7 +8,7 @@
 //! - `optimistic`: the call that writes a batch without a transaction around it;
 //!   `clock_estimate`: what such a batch is decided by
 //! - `housekeeping`: a connection that deletes what is kept no longer
-//! - `reader`: a pool of connections for reads
+//! - `reader`: a pool of connections for reads; `in_use`: resources that are held or waited for
 //! - `log`: how batches get their positions in the event log
 //! - `cluster`: the replicas; `peer_wire`: the messages between them
 
@@ -19,6 +19,7 @@ mod cluster;
 mod columns;
 mod connection;
 mod housekeeping;
+pub(super) mod in_use;
 mod loading;
 mod log;
 mod marker;
