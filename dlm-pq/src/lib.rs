@@ -12,12 +12,14 @@
 //!
 //! - `raw`, `result`: libpq's handles, the only `unsafe` code of the workspace
 //! - `connection`: [`PqConnection`], diesel's traits, prepared statements
+//! - `parameters`: the parameters of a request, as libpq takes them
 //! - `row`: rows and fields of a result
 //! - `error`: database errors with their SQLSTATE
 #![deny(missing_docs)]
 
 mod connection;
 mod error;
+mod parameters;
 mod raw;
 mod result;
 mod row;

@@ -8,11 +8,12 @@ use std::os::fd::BorrowedFd;
 use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};
 
-use diesel::result::{Error, QueryResult};
+use diesel::result::QueryResult;
 use pq_sys::{ConnStatusType, ExecStatusType, PGconn, PGresult};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::error::{connection_error, no_reply};
+use crate::parameters::{Parameters, count};
 use crate::result::{RawResult, error_field, field, text};
 
 /// A message of the server that is not an error.
@@ -317,34 +318,6 @@ impl Drop for RawConnection {
 #[expect(clippy::disallowed_methods, reason = "a deadline of poll(2), not of a lease")]
 fn now() -> Instant {
     Instant::now()
-}
-
-/// Parameters as libpq takes them. It borrows the values.
-struct Parameters<'a> {
-    count: c_int,
-    values: Vec<*const c_char>,
-    lengths: Vec<c_int>,
-    formats: Vec<c_int>,
-    _values: std::marker::PhantomData<&'a [u8]>,
-}
-
-impl<'a> Parameters<'a> {
-    fn new(parameters: &'a [Option<Vec<u8>>]) -> QueryResult<Self> {
-        let value =
-            |value: &Option<Vec<u8>>| value.as_ref().map_or(ptr::null(), |value| value.as_ptr().cast());
-        let length = |value: &Option<Vec<u8>>| value.as_ref().map_or(Ok(0), |value| count(value.len()));
-        Ok(Self {
-            count: count(parameters.len())?,
-            values: parameters.iter().map(value).collect(),
-            lengths: parameters.iter().map(length).collect::<Result<_, _>>()?,
-            formats: vec![1; parameters.len()],
-            _values: std::marker::PhantomData,
-        })
-    }
-}
-
-fn count(length: usize) -> QueryResult<c_int> {
-    c_int::try_from(length).map_err(|error| Error::SerializationError(error.into()))
 }
 
 extern "C" fn receive_notice(notices: *mut c_void, result: *const PGresult) {
