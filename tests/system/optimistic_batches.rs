@@ -33,6 +33,8 @@ fn database() -> Arc<Postgres> {
     let database = Arc::new(Postgres::new());
     drop(ServerProcess::<Postgres>::on(&database, &[]));
     database.execute(HELPER);
+    // So that tests see what a call does after a wait.
+    database.execute("ALTER FUNCTION commit_batch_2 RESET lock_timeout");
     database.execute(&format!(
         "INSERT INTO resources SELECT name, 5, 1, 1, 0, 0, 0, 1, '', 'key' FROM unnest(ARRAY['a', 'b']) AS name; \
          INSERT INTO replicas (id, seen_at) VALUES (1, 0); \

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::harness::{
-    Acquire, Api, Backend, OpenTransaction, Postgres, PostgresCluster, ServerProcess, WebSocket, eventually,
-    micros, new_key, quiet_test_lock, spawn, startup_error,
+    Acquire, Api, Backend, Postgres, PostgresCluster, ServerProcess, WebSocket, eventually, micros, new_key,
+    quiet_test_lock, spawn, startup_error,
 };
 
 #[tokio::test]
@@ -93,15 +93,6 @@ async fn b41_callers_of_a_row_that_another_program_keeps_locked_are_answered() {
 
 #[tokio::test]
 async fn b46_batch_that_commits_late_is_not_skipped() {
-    late_batch_is_not_skipped(Postgres::begin_late_batch).await;
-}
-
-#[tokio::test]
-async fn b46_late_batch_of_a_server_of_an_earlier_version_is_not_skipped() {
-    late_batch_is_not_skipped(Postgres::begin_late_batch_of_earlier_version).await;
-}
-
-async fn late_batch_is_not_skipped(begin_late_batch: fn(&Postgres) -> OpenTransaction) {
     let database = Arc::new(Postgres::new());
     let servers: [ServerProcess<Postgres>; 2] = std::array::from_fn(|_| ServerProcess::on(&database, &[]));
     let (first, second) = (servers[0].api(), servers[1].api());
@@ -112,7 +103,7 @@ async fn late_batch_is_not_skipped(begin_late_batch: fn(&Postgres) -> OpenTransa
     // A long transaction in another database of the cluster.
     let other_database = Postgres::new();
     let long = other_database.begin("CREATE TABLE long (a int); INSERT INTO long VALUES (1)");
-    let late = begin_late_batch(&database);
+    let late = database.begin_late_batch();
     for round in 0..20 {
         second.lock(&format!("a/{round}"), &Acquire::exclusive()).await;
     }
@@ -130,6 +121,39 @@ async fn late_batch_is_not_skipped(begin_late_batch: fn(&Postgres) -> OpenTransa
     }
     assert_eq!((replayed.len(), replayed[20].as_str(), replayed[21].as_str()), (22, "late", "b"));
     long.commit();
+}
+
+/// Before the migration `lean_batches` a table listed the batches that had no position in the log.
+#[tokio::test]
+async fn migration_gives_listed_batches_their_positions() {
+    const UP: &str = include_str!("../../migrations/postgres/2026-11-27-000002_lean_batches/up.sql");
+    const DOWN: &str = include_str!("../../migrations/postgres/2026-11-27-000002_lean_batches/down.sql");
+
+    let database = Arc::new(Postgres::new());
+    let server = ServerProcess::<Postgres>::on(&database, &[]);
+    server.api().lock("a", &Acquire::exclusive()).await;
+    drop(server);
+    database.execute(DOWN);
+    let event = |name: &str| {
+        format!(
+            r#"[{{"kind":"queued","resource":"{name}","current_token":0,"version":1,"owner":"","queue_len":1,"at":0}}]"#
+        )
+    };
+    for name in ["listed", "listed/2"] {
+        database.execute(&format!(
+            "INSERT INTO batch_events (batch, at, count, events) \
+             SELECT nextval('batches'), extract(epoch FROM clock_timestamp())::bigint * 1000000, 1, '{}'; \
+             INSERT INTO unplaced SELECT currval('batches')",
+            event(name)
+        ));
+    }
+    database.execute(UP);
+    let server = ServerProcess::<Postgres>::on(&database, &[]);
+    let api = server.api();
+    api.lock("b", &Acquire::exclusive()).await;
+    let page = api.get("/v1/events?newest=true").await.ok();
+    let names: Vec<_> = page["events"].as_array().unwrap().iter().map(|event| &event["resource"]).collect();
+    assert_eq!(names, ["a", "listed", "listed/2", "b"], "{page}");
 }
 
 #[tokio::test]

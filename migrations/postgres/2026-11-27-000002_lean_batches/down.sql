@@ -1,4 +1,7 @@
 DROP FUNCTION commit_batch_2;
+CREATE TABLE unplaced (
+    batch BIGINT PRIMARY KEY
+) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 INSERT INTO unplaced (batch) SELECT batch_events.batch FROM batch_events JOIN placed USING (writer)
     WHERE batch_events.batch > placed.batch;
 DROP TABLE placed;

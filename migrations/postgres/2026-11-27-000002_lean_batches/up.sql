@@ -1,12 +1,23 @@
--- Which writer wrote each batch, and the last batch of each writer that has a position in the log.
--- A writer commits one batch after the other, so its later ones have none yet. `unplaced` is only
--- written by servers of earlier versions, which write 0 for the writer.
+-- Batches get their last positions by the list of those without one. Servers of before, which write
+-- it, can't commit any more: the log would have events of one resource in another order.
+LOCK TABLE unplaced IN ACCESS EXCLUSIVE MODE;
+INSERT INTO log (position, batch, upto)
+    SELECT log_ends.head + row_number() OVER (ORDER BY batch), batch,
+        log_ends.upto + sum(count) OVER (ORDER BY batch)
+    FROM unplaced JOIN batch_events USING (batch), log_ends;
+UPDATE log_ends SET head = head + (SELECT count(*) FROM unplaced),
+    upto = upto + (SELECT coalesce(sum(count), 0) FROM unplaced JOIN batch_events USING (batch));
+DROP TABLE unplaced;
+
+-- Which writer wrote each batch (0: of before), and the last batch of each writer that has a position
+-- in the log. A writer commits one batch after the other, so its later ones have none yet.
 ALTER TABLE batch_events ADD COLUMN writer BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX batch_events_writer ON batch_events (writer, batch) WHERE writer <> 0;
 CREATE TABLE placed (
-    writer BIGINT PRIMARY KEY,
+    writer BIGINT PRIMARY KEY REFERENCES writers (id) ON DELETE CASCADE,
     batch  BIGINT NOT NULL
 ) WITH (fillfactor = 20);
+INSERT INTO placed (writer, batch) SELECT id, nextval('batches') FROM writers;
 
 -- Events repeat each other's names and owners. Not every Postgres has been built with lz4.
 DO $$ BEGIN
@@ -43,7 +54,8 @@ END $$;
 -- `marker_place` is the ctid of the writer's marker row, or empty if it is not known;
 -- `marked_place` is its new one. `number` is that of the batch, or NULL if nothing was written. `is_valid` is whether the
 -- decisions hold for the resources that were not left out (`omitted`), `is_replicated` whether
--- commits wait for a standby.
+-- commits wait for a standby. All of the batch waits for a lock that a statement waits for, so none
+-- waits for long.
 DROP FUNCTION commit_batch_1;
 CREATE FUNCTION commit_batch_2(
     decided_at BIGINT, writer BIGINT, last_batch BIGINT, marker_place TEXT, must_mark BIGINT, is_alone BIGINT,
@@ -53,7 +65,7 @@ CREATE FUNCTION commit_batch_2(
     logged BIGINT[], events TEXT[],
     OUT clock BIGINT, OUT number BIGINT, OUT is_valid BOOLEAN, OUT omitted BIGINT[], OUT is_replicated BOOLEAN,
     OUT marked_place TEXT
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET lock_timeout = '20ms' AS $$
 DECLARE
     writes CONSTANT BOOLEAN := cardinality(written) > 0 OR cardinality(touched) > 0;
     creates CONSTANT BOOLEAN := cardinality(floors) > 0;

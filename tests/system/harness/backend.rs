@@ -253,13 +253,15 @@ impl Postgres {
     /// Starts a batch as another writer would: it has its number but has not
     /// committed.
     pub(crate) fn begin_late_batch(&self) -> OpenTransaction {
-        self.execute("INSERT INTO placed (writer, batch) VALUES (1, 0) ON CONFLICT DO NOTHING");
-        self.begin(&log_late_event(1))
-    }
-
-    /// The same, as a server of an earlier version does.
-    pub(crate) fn begin_late_batch_of_earlier_version(&self) -> OpenTransaction {
-        self.begin(&format!("{}; INSERT INTO unplaced SELECT currval('batches')", log_late_event(0)))
+        self.execute(
+            "INSERT INTO writers (id, replica, batch, at) SELECT 1, min(id), 0, 0 FROM replicas; \
+             INSERT INTO placed (writer, batch) VALUES (1, 0)",
+        );
+        let event = r#"[{"kind":"queued","resource":"late","current_token":0,"version":1,"owner":"","queue_len":1,"at":0}]"#;
+        self.begin(&format!(
+            "INSERT INTO batch_events (batch, at, count, events, writer) \
+             SELECT nextval('batches'), extract(epoch FROM clock_timestamp())::bigint * 1000000, 1, '{event}', 1"
+        ))
     }
 
     /// Locks the row of a resource, as a batch of another server does.
@@ -279,15 +281,6 @@ impl Postgres {
     pub(crate) fn clock_micros(&self) -> i64 {
         self.query_i64("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
     }
-}
-
-/// Logs a batch of this writer with one event.
-fn log_late_event(writer: i64) -> String {
-    let event = r#"[{"kind":"queued","resource":"late","current_token":0,"version":1,"owner":"","queue_len":1,"at":0}]"#;
-    format!(
-        "INSERT INTO batch_events (batch, at, count, events, writer) \
-         SELECT nextval('batches'), extract(epoch FROM clock_timestamp())::bigint * 1000000, 1, '{event}', {writer}"
-    )
 }
 
 /// See [`Postgres::begin`].

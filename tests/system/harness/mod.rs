@@ -32,9 +32,7 @@ use std::time::{Duration, Instant};
 pub(crate) use api::{Acquire, Api, ApiResponse, encode};
 pub(crate) use auth::{AuthFile, limited_principal, principal};
 pub(crate) use authority::{Authority, Identity};
-pub(crate) use backend::{
-    Backend, DedicatedPostgres, OpenTransaction, Postgres, ReplicatedPostgres, Sqlite, WritesBlocked,
-};
+pub(crate) use backend::{Backend, DedicatedPostgres, Postgres, ReplicatedPostgres, Sqlite, WritesBlocked};
 pub(crate) use binaries::binary;
 pub(crate) use clock::FakeClock;
 pub(crate) use disk_faults::{DiskFault, FaultyDisk};

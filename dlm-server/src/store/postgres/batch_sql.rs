@@ -108,7 +108,7 @@ fn write_batch() -> String {
             SELECT number, at, count, events, writer FROM batch WHERE count > 0), \
         marked AS (UPDATE writers SET batch = batch.number, at = batch.at, left_out = NULL FROM batch \
             WHERE writers.ctid = coalesce(nullif(?, '')::tid, (SELECT ctid FROM writers WHERE id = ?)) \
-            AND (writers.id = batch.writer) IS TRUE RETURNING writers.ctid) \
+            AND (writers.id = batch.writer) IS TRUE AND writers.batch < batch.number RETURNING writers.ctid) \
         SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM touched), (SELECT count(*) FROM inserted), \
         (SELECT count(*) FROM updated), (SELECT ctid::text FROM marked)",
         inserted = names(&INSERTED),

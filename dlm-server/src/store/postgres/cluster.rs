@@ -34,12 +34,11 @@ statements! {
         ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, gone_since = NULL \
         RETURNING (SELECT gone_since FROM replicas WHERE id = mine.id)";
     DeclareDead -> () = "UPDATE replicas SET gone_since = ? WHERE gone_since IS NULL AND seen_at < ?";
-    /// This deletes the markers of its writers, too.
-    DeleteDead -> () = "DELETE FROM replicas WHERE gone_since < ?";
-    /// Of writers that are no more, and whose batches all have a position.
-    DeletePlaced -> () = "DELETE FROM placed WHERE NOT EXISTS (SELECT FROM writers WHERE writers.id = placed.writer) \
-        AND NOT EXISTS (SELECT FROM batch_events WHERE batch_events.writer = placed.writer \
-            AND batch_events.writer <> 0 AND batch_events.batch > placed.batch)";
+    /// This deletes the markers of their writers, and which of their batches have a position: all
+    /// must have one.
+    DeleteDead -> () = "DELETE FROM replicas WHERE gone_since < ? AND NOT EXISTS (SELECT FROM writers \
+        JOIN placed ON placed.writer = writers.id JOIN batch_events ON batch_events.writer = placed.writer \
+        WHERE writers.replica = replicas.id AND batch_events.writer <> 0 AND batch_events.batch > placed.batch)";
     ReadReplicas -> (BigInt, Nullable<BigInt>, Bool) = "SELECT id, gone_since, is_open FROM replicas";
     CountLive -> BigInt = "SELECT count(*) FROM replicas WHERE gone_since IS NULL AND seen_at > ?";
     /// The time that waiters had to return while no replica was up does not
@@ -201,9 +200,7 @@ impl Cluster for PostgresCluster {
             if lock(&self.regularity).record(since_boot()) {
                 let params = vec![now.into(), (now - micros(DEAD_AFTER)).into()];
                 bulk::run::<DeclareDead>(connection, params)?;
-                if bulk::run::<DeleteDead>(connection, vec![(now - micros(DELETE_AFTER)).into()])? > 0 {
-                    bulk::run::<DeletePlaced>(connection, Vec::new())?;
-                }
+                bulk::run::<DeleteDead>(connection, vec![(now - micros(DELETE_AFTER)).into()])?;
             }
             let replicas = bulk::load::<ReadReplicas, _>(connection, Vec::new())?;
             let up_since = bulk::load::<ReadUpSince, _>(connection, Vec::new())?;

@@ -8,8 +8,7 @@
 //!
 //! A writer commits one batch after the other, so the batches of a writer become visible in the
 //! order of their numbers, and those without a position follow its last one that has one
-//! (`placed`). Servers of earlier versions list them instead (`unplaced`): a table that other
-//! transactions keep from being vacuumed gets slow to read.
+//! (`placed`).
 
 use std::time::Duration;
 
@@ -32,23 +31,18 @@ const ASSIGN_WITHIN: Duration = Duration::from_secs(2);
 
 statements! {
     AnyUnplaced -> Bool = "SELECT EXISTS (SELECT FROM placed JOIN batch_events USING (writer) \
-            WHERE batch_events.writer <> 0 AND batch_events.batch > placed.batch) \
-        OR EXISTS (SELECT FROM unplaced)";
+            WHERE batch_events.writer <> 0 AND batch_events.batch > placed.batch)";
     /// Serializes the assignment across replicas.
     LockEnds -> (BigInt, BigInt) = "SELECT head, upto FROM log_ends FOR UPDATE";
     /// All statements of it read from one snapshot, which has a batch only if it has all those
     /// before it on the same resources, whose numbers are lower.
-    AssignPositions -> () = "WITH ready AS (SELECT batch, count, writer FROM ( \
-                SELECT later.* FROM placed CROSS JOIN LATERAL (SELECT batch, count, writer FROM batch_events \
-                    WHERE batch_events.writer = placed.writer AND batch_events.writer <> 0 \
-                    AND batch_events.batch > placed.batch ORDER BY batch LIMIT ?) AS later \
-                UNION ALL (SELECT batch, count, writer FROM unplaced JOIN batch_events USING (batch) \
-                    ORDER BY batch LIMIT ?) \
-            ) AS found ORDER BY batch LIMIT ?), \
+    AssignPositions -> () = "WITH ready AS (SELECT later.* FROM placed CROSS JOIN LATERAL \
+                (SELECT batch, count, writer FROM batch_events WHERE batch_events.writer = placed.writer \
+                    AND batch_events.writer <> 0 AND batch_events.batch > placed.batch ORDER BY batch LIMIT ?) \
+                AS later ORDER BY batch LIMIT ?), \
         marked AS (UPDATE placed SET batch = last.batch \
             FROM (SELECT writer, max(batch) AS batch FROM ready GROUP BY writer) AS last \
             WHERE placed.writer = last.writer), \
-        removed AS (DELETE FROM unplaced WHERE batch IN (SELECT batch FROM ready WHERE writer = 0)), \
         logged AS (INSERT INTO log (position, batch, upto) \
             SELECT ? + row_number() OVER (ORDER BY batch), batch, ? + sum(count) OVER (ORDER BY batch) FROM ready) \
         UPDATE log_ends SET head = head + (SELECT count(*) FROM ready), \
@@ -88,7 +82,7 @@ fn try_assign_positions(connection: &mut PqConnection) -> Result<(), StoreError>
     connection.transaction(|connection| {
         let ends: Vec<(i64, i64)> = bulk::load::<LockEnds, _>(connection, Vec::new())?;
         let [(head, upto)] = ends[..] else { return Err(no_ends()) };
-        let params = [MAX_ASSIGNED, MAX_ASSIGNED, MAX_ASSIGNED, head, upto];
+        let params = [MAX_ASSIGNED, MAX_ASSIGNED, head, upto];
         bulk::run::<AssignPositions>(connection, params.map(Param::from).into())?;
         Ok(())
     })

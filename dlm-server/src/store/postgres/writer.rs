@@ -83,7 +83,7 @@ impl PostgresStore {
         peers: Peers,
         number: usize,
     ) -> Result<Self, StoreError> {
-        let connection = connect(&options)?;
+        let connection = options.connect(CommitDurability::Durable)?;
         let id = replica.0.wrapping_mul(MAX_WRITERS as i64).wrapping_add(number as i64);
         let mut store = Self {
             options,
@@ -108,8 +108,8 @@ impl PostgresStore {
 
     /// Prepares the database and this store for a new connection.
     fn prepare(&mut self) -> Result<(), StoreError> {
-        bulk::run::<AddPlaced>(&mut self.connection, vec![self.id.into()])?;
         bulk::run::<AddMarker>(&mut self.connection, vec![self.id.into(), self.replica.0.into()])?;
+        bulk::run::<AddPlaced>(&mut self.connection, vec![self.id.into()])?;
         self.known_floors = loading::all_floors(&mut self.connection)?;
         self.clock.reset();
         self.lateness.in_time();
@@ -172,14 +172,6 @@ impl PostgresStore {
         self.marked = taken.as_ref().map(|marker| marker.number);
         Ok(taken)
     }
-}
-
-/// Connects. A call must not wait for long, since all of its batch waits; a transaction sets how
-/// long it waits itself.
-fn connect(options: &ConnectOptions) -> Result<PqConnection, StoreError> {
-    let mut connection = options.connect(CommitDurability::Durable)?;
-    connection.batch_execute("SET lock_timeout = '20ms'")?;
-    Ok(connection)
 }
 
 /// Another replica may have inserted the same name or key first.
@@ -279,8 +271,14 @@ impl Store for PostgresStore {
                 self.marks = Some((self.number, place.clone()));
                 Ok(self.number)
             }
-            // This replica was declared dead so long ago that its rows were deleted.
-            [(.., None)] => Err(StoreError::Unavailable("the writer's marker row was deleted".into())),
+            // The row has moved. A retry looks for it.
+            [(.., None)] if !self.marker_place.is_empty() => {
+                self.marker_place.clear();
+                Err(StoreError::NotCommitted(NOT_AVAILABLE))
+            }
+            // This replica was declared dead so long ago that its rows were deleted, or a call that
+            // was given up has been applied since this batch began.
+            [(.., None)] => Err(StoreError::Unavailable("the writer's marker row is not as expected".into())),
             // A locked resource or a known claim was deleted all the same. A retry reads it again.
             _ => Err(StoreError::NotCommitted(NOT_AVAILABLE)),
         }
@@ -314,7 +312,7 @@ impl Store for PostgresStore {
     }
 
     fn reconnect(&mut self) -> Result<(), StoreError> {
-        self.connection = connect(&self.options)?;
+        self.connection = self.options.connect(CommitDurability::Durable)?;
         self.prepare()
     }
 
