@@ -7,6 +7,11 @@ use dlm_client::Error;
 
 use crate::exit_code::{self, Kind};
 
+/// Nobody reads the output any more.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads the output")]
+pub(crate) struct Unread;
+
 /// The failure of a command.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -81,7 +86,7 @@ impl fmt::Display for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe {
+        if error.get_ref().is_some_and(|error| error.is::<Unread>()) {
             Self::unread()
         } else {
             Self::other(error.to_string())

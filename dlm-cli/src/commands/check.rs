@@ -13,13 +13,14 @@ pub(super) async fn check(
     output: &Output,
 ) -> Result<(), Failure> {
     let checked = client.check(name, token).await?;
-    if output.json() {
-        output.object(&checked)?;
-    } else if checked.live {
-        output.line(&format!("token {token} is live"))?;
-    }
+    let printed = match (output.json(), checked.live) {
+        (true, _) => output.object(&checked),
+        (false, true) => output.line(&format!("token {token} is live")),
+        (false, false) => Ok(()),
+    };
+    // The code says it, whoever reads the output.
     if checked.live {
-        return Ok(());
+        return Ok(printed?);
     }
     Err(Failure::negative(format!(
         "token {token} is not live; the current token is {}",

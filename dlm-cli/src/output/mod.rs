@@ -21,7 +21,7 @@ pub(crate) use self::table::Table;
 pub(crate) use self::time::{Clock, duration};
 use crate::arguments::{ColorChoice, GlobalOptions};
 use crate::exit_code::Kind;
-use crate::failure::Failure;
+use crate::failure::{Failure, Unread};
 
 /// The output of a command.
 #[derive(Debug)]
@@ -59,11 +59,14 @@ impl Output {
     ///
     /// # Errors
     ///
-    /// If nobody reads the output any more, as in `dlm ls | head -1`, among others.
+    /// [`Unread`] if nobody reads the output any more, as in `dlm ls | head -1`, among others.
     pub(crate) fn line(&self, line: &str) -> io::Result<()> {
         let mut output = io::stdout().lock();
-        writeln!(output, "{line}")?;
-        output.flush()
+        let written = writeln!(output, "{line}").and_then(|()| output.flush());
+        written.map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => io::Error::new(io::ErrorKind::BrokenPipe, Unread),
+            _ => error,
+        })
     }
 
     /// Prints an object as one line of JSON.

@@ -58,6 +58,7 @@ mod wrapper;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::signal::unix::SignalKind;
 
 use self::signals::Signals;
 use crate::arguments::{GlobalOptions, RunArguments};
@@ -91,6 +92,12 @@ pub(crate) fn run(arguments: &RunArguments, options: &GlobalOptions) -> Result<E
     // Before the client starts its thread, which must not receive them.
     let signals = Signals::block()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    {
+        let _context = runtime.enter();
+        // If it is ignored, as some daemons leave it, the kernel reaps the command, and its exit code
+        // is lost. With a handler it is not, and programs start with the default.
+        drop(tokio::signal::unix::signal(SignalKind::child())?);
+    }
     let exit = runtime.block_on(wrapper::run(arguments, options, &signals));
     drop(runtime);
     if exit.interrupted {

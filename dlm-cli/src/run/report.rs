@@ -67,6 +67,10 @@ impl Reporter {
     }
 
     pub(super) fn failure(&self, failure: &Failure, exit_code: u8) {
+        // It is no failure to whom it has the code of success.
+        if self.quiet && exit_code == 0 {
+            return;
+        }
         if self.target.is_none() && !self.json {
             return self.output.failure(failure);
         }

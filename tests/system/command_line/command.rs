@@ -34,6 +34,18 @@ async fn p02_exit_code_is_the_commands_or_128_and_its_signal() {
     }
 }
 
+/// Some daemons ignore SIGCHLD, and what they start does so, too. The kernel then keeps no exit codes.
+#[tokio::test]
+async fn p02_exit_code_is_known_although_child_signals_are_ignored() {
+    let server = TestServer::start();
+    let dlm = Dlm::new(server.url());
+    let mut command = Command::new("env");
+    dlm.set_up(&mut command);
+    command.arg("--ignore-signal=CHLD").arg(binary("dlm"));
+    command.args(["run", "a", "--", "sh", "-c", "exit 3"]).stdin(Stdio::null());
+    assert_eq!(command.output().unwrap().status.code(), Some(3));
+}
+
 #[tokio::test]
 async fn p03_own_exit_codes_are_distinct_and_can_be_set() {
     let auth = AuthFile::new(&principal("api", &["dlm_reader"], &[("observe", "")]));

@@ -20,7 +20,7 @@ async fn shell(dlm: &Dlm) -> Pty {
     command.env("PS1", "READY$ ").env_remove("PROMPT_COMMAND");
     let mut shell = Pty::start(&command);
     shell.shows("READY$").await;
-    shell.type_in("bind 'set enable-bracketed-paste off'; stty -echo; PS1='ready$ '\n");
+    shell.type_in("bind 'set enable-bracketed-paste off'; stty -echo; PS1='rea''dy$ '\n");
     shell.shows("ready$ ").await;
     shell
 }
@@ -79,9 +79,9 @@ async fn p14_command_reads_standard_input_and_the_terminal() {
     let server = TestServer::start();
     let dlm = Dlm::new(server.url());
     let mut shell = shell(&dlm).await;
-    shell.type_in("printf piped | dlm run a -- cat; echo\n");
+    shell.type_in("printf pi''ped | dlm run a -- cat; echo\n");
     shell.shows("piped").await;
-    shell.type_in("dlm run a -- bash -c 'read -p question: line; echo got $line; tty; stty size'\n");
+    shell.type_in("dlm run a -- bash -c 'read -p ques\"\"tion: line; echo got $line; tty; stty size'\n");
     shell.shows("question:").await;
     shell.type_in("answer\n");
     shell.shows("got answer").await;
@@ -104,7 +104,7 @@ async fn p14_job_is_stopped_and_continued_in_the_foreground_and_background() {
     dlm.pid("pid").await;
     shell.type_in("\u{1a}");
     shell.shows("Stopped").await;
-    shell.type_in("echo shell works\n");
+    shell.type_in("echo shell wor''ks\n");
     shell.shows("shell works").await;
     shell.type_in("fg\n");
     shell.type_in("one\n");
@@ -113,7 +113,7 @@ async fn p14_job_is_stopped_and_continued_in_the_foreground_and_background() {
     shell.shows_times("Stopped", 2).await;
     // In the background it reads from the terminal, which stops it again.
     shell.type_in("bg\n");
-    shell.type_in("jobs; echo listed\n");
+    shell.type_in("jobs; echo lis''ted\n");
     shell.shows("listed").await;
     shell.type_in("fg\n");
     shell.type_in("two\n");

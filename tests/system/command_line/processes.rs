@@ -64,7 +64,7 @@ async fn p08_killed_wrapper_takes_the_command_and_its_daemons_along() {
 async fn p08_next_one_runs_within_the_ttl_of_a_killed_wrapper() {
     let server = TestServer::start();
     let dlm = Dlm::new(server.url());
-    let first = dlm.start_script(&["--ttl", "2s"], FAMILY);
+    let first = dlm.start_script(&["--ttl", "6s"], FAMILY);
     let family = family(&dlm).await;
     let mut next = dlm.start(&["run", "a", "--", "true"]);
     next.tells("waiting: position 1").await;

@@ -119,11 +119,11 @@ async fn p12_signal_around_the_start_is_never_lost() {
 async fn command_that_is_stopped_without_a_terminal_keeps_its_lock() {
     let server = TestServer::start();
     let dlm = Dlm::new(server.url());
-    let run = dlm.start_script(&["--ttl", "1s"], "echo $$ >pid; exec sleep 1000");
+    let run = dlm.start_script(&["--ttl", "4s"], "echo $$ >pid; exec sleep 1000");
     let command = dlm.pid("pid").await;
     run.signal(Signal::TSTP);
     eventually("it is stopped", || ready(state(command) == Some('T'))).await;
-    tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+    tokio::time::sleep(std::time::Duration::from_secs(6)).await;
     assert!(is_alive(command), "{}", run.stderr());
     run.signal(Signal::CONT);
     eventually("it goes on", || ready(state(command) == Some('S'))).await;

@@ -85,7 +85,7 @@ impl<'a> Family<'a> {
     /// Sends a signal on, to the command's group if it would come from a terminal, else to the
     /// command. One that was delivered already is only noted.
     pub(super) fn forward(&mut self, signal: Signal, delivered: bool) -> io::Result<()> {
-        self.asked_to_end |= signals::asks_to_end(signal);
+        self.asked_to_end |= signals::asks_to_end(signal) && !delivered;
         let Some(command) = self.command.filter(|_| !delivered) else { return Ok(()) };
         let of_a_terminal = signals::asks_to_end(signal) || [Signal::TSTP, Signal::CONT].contains(&signal);
         match self.arguments.group.and_then(Pid::from_raw) {
@@ -151,7 +151,10 @@ impl<'a> Family<'a> {
 
     /// Once the command has ended, ends the processes that it left behind, or reports them.
     fn leftovers(&mut self, now: BootTime) -> io::Result<()> {
-        if self.asked_to_end || self.arguments.leftover == Leftover::Kill {
+        // A command that survives Ctrl-C was not asked to end.
+        let by_terminal = [Signal::INT, Signal::QUIT].map(|signal| CommandStatus::Signaled(signal.as_raw()));
+        let ended_by_terminal = self.status.is_some_and(|status| by_terminal.contains(&status));
+        if self.asked_to_end || ended_by_terminal || self.arguments.leftover == Leftover::Kill {
             return self.terminate(now.after(LEFTOVER_GRACE));
         }
         if !self.leftovers_reported {
