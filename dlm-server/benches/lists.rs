@@ -19,7 +19,7 @@ const FEW: usize = 1_000;
 /// Of all names, as many as a page has are held; one of ten of these has a waiter.
 const HELD: usize = 100;
 const ROUNDS: usize = 50;
-/// How often the overview is measured. It is computed anew only after ten times as long as it took.
+/// How often the overview is measured. It is recomputed only after ten times as long as it took.
 const OVERVIEWS: usize = 5;
 /// The locks with waiters of the wait-for graph, and the waiters of each.
 const QUEUES: usize = 1_000;

@@ -18,7 +18,7 @@ pub(super) async fn check(
         (false, true) => output.line(&format!("token {token} is live")),
         (false, false) => Ok(()),
     };
-    // The code says it, whoever reads the output.
+    // The exit code is the answer, even if nobody reads the output.
     if checked.live {
         return Ok(printed?);
     }

@@ -32,7 +32,7 @@
 //! - `supervisor`: the second process
 //! - `trampoline`: the third one, until it becomes the command
 //! - `link`: orders and reports between the first two
-//! - `report`: what the user is told
+//! - `report`: messages for the user
 //! - `environment`: the variables of the command
 //! - `terminal`: the controlling terminal
 //! - `processes`: descendants: list, signal, kill, reap

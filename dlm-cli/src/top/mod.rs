@@ -43,7 +43,7 @@ pub(crate) async fn top(client: &Client, prefix: &str) -> Result<(), Failure> {
         return Err(Failure::usage("`dlm top` needs a terminal").hint("`dlm ls` and `dlm watch` print text"));
     }
     let mut state = State::new(prefix);
-    // What fails is told before the screen is taken.
+    // Failures are reported before the alternate screen is entered.
     state.set_locks(list(client, prefix).await?);
     let keys = keyboard::start();
     let mut terminal = ratatui::try_init()?;
@@ -109,7 +109,7 @@ async fn follow(events: &mut Events, state: &mut State) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Lists the locks again. A server that is away is told, and asked again later.
+/// Lists the locks again. If the server is unreachable, shows that and retries later.
 async fn refresh(client: &Client, state: &mut State) {
     match list(client, state.prefix()).await {
         Ok(locks) => state.set_locks(locks),

@@ -71,7 +71,7 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, state: &State, clock: Clock) {
     let table = Table::new(rows, widths)
         .header(heading.style(Style::new().add_modifier(Modifier::UNDERLINED)))
         .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
-    // Made anew each time: the table scrolls to what is selected.
+    // Created for each frame: the table scrolls to what is selected.
     let mut selection = TableState::new().with_selected(state.selected_index());
     frame.render_stateful_widget(table, area, &mut selection);
 }

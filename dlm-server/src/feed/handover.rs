@@ -34,7 +34,7 @@ pub(super) struct Handover {
 }
 
 impl Handover {
-    /// Adds a batch that has committed. One that does not follow the last starts anew.
+    /// Adds a batch that has committed. One that does not follow the last starts over.
     pub(super) fn add(&mut self, position: i64, events: Vec<(Name, Event)>) {
         match &mut self.span {
             Some((_, end)) if *end + 1 == position => *end = position,

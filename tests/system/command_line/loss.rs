@@ -39,15 +39,12 @@ async fn p07_command_is_terminated_and_killed_before_the_deadline_when_the_lock_
     eventually("SIGTERM", || ready(!dlm.read("terminated").is_empty())).await;
     let terminated = wall_clock_micros();
     all_dead(&[command]).await;
-    let (died, allowed) = (wall_clock_micros(), delay.extend(Duration::ZERO).as_micros());
+    let died = wall_clock_micros();
+    let allowed = i64::try_from(delay.extend(Duration::ZERO).as_micros()).unwrap();
     // The server may have renewed once more, unheard: then there was even more time.
-    assert!(
-        died < expires_at + i64::try_from(allowed).unwrap(),
-        "died {} µs after the expiry",
-        died - expires_at
-    );
-    // 1.5 s, less what the machine delays the first of the two.
-    assert!(died - terminated > 500_000, "it had {} µs to end by itself", died - terminated);
+    assert!(died < expires_at + allowed, "died {} µs after the expiry", died - expires_at);
+    // The machine may have delayed that it was seen to be terminated.
+    assert!(died - terminated + allowed > 1_000_000, "it had {} µs to end by itself", died - terminated);
     assert_eq!(run.code().await, Some(79), "{}", run.stderr());
     assert!(run.stderr().contains("could not be renewed in time"), "{}", run.stderr());
 }
