@@ -19,8 +19,10 @@ export class Gate {
   #tickets = 0
   #sockets: WebSocketRoute[] = []
 
+  private constructor(private readonly page: Page) {}
+
   static async before(page: Page, principals: Gate['principals']): Promise<Gate> {
-    const gate = new Gate()
+    const gate = new Gate(page)
     gate.principals = principals
     await page.routeWebSocket(/\/v1\/events/, (socket) => {
       socket.connectToServer()
@@ -44,8 +46,12 @@ export class Gate {
     return this.#tickets
   }
 
-  /** Closes the event stream as a server does that withdraws a token (4401) or a right (4403). */
+  /**
+   * Closes the event stream as a server does that withdraws a token (4401) or a right (4403), once it is live: a stream
+   * that is still being opened would not be closed.
+   */
   async close(code: number): Promise<void> {
+    await expect(this.page.getByTestId('live')).toHaveText('Live')
     const sockets = this.#sockets
     this.#sockets = []
     await Promise.all(sockets.map((socket) => socket.close({ code })))
