@@ -26,6 +26,8 @@
 //! - `monitoring`: the overview, the UI's pages, the checks of Host and Origin
 //! - `postgres_connections`: what a connection must support, hanging and canceled
 //!   commits, newer schemas
+//! - `postgres_history`: the events of one lock
+//! - `postgres_names`: the rows of names
 //! - `postgres_only`: row locks, late commits, concurrent startup, TLS
 //! - `proxies`: nginx and HAProxy in front of a server
 //! - `replicas`: several servers on one Postgres database
@@ -62,6 +64,8 @@ mod memory;
 mod monitoring;
 mod optimistic_batches;
 mod postgres_connections;
+mod postgres_history;
+mod postgres_names;
 mod postgres_only;
 mod proxies;
 mod replicas;

@@ -1,6 +1,8 @@
 //! Batches that are decided in memory and written with one call. What the call checks is
 //! left out in turn, to show that each check is needed.
 
+mod places;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use crate::harness::{
 /// A writer that the test calls the database as.
 const WRITER: i64 = 1;
 
-/// Calls `commit_batch_2` with these parameters, each an expression; all others are empty. The
+/// Calls `commit_batch_3` with these parameters, each an expression; all others are empty. The
 /// result is the number of the batch, 0 if it is valid and nothing was written, -1 if the call was
 /// refused, and -2 if it is too early or too late.
 const HELPER: &str = "CREATE FUNCTION call(given jsonb) RETURNS bigint LANGUAGE plpgsql AS $$
@@ -21,8 +23,8 @@ const HELPER: &str = "CREATE FUNCTION call(given jsonb) RETURNS bigint LANGUAGE 
         number bigint;
     BEGIN
         SELECT string_agg(format('%I => %s', name, coalesce(given ->> name, CASE WHEN name = 'marker_place' THEN '''''' ELSE '''{}''' END)), ', ')
-            INTO parameters FROM pg_proc, unnest(proargnames[1:pronargs]) AS name WHERE proname = 'commit_batch_2';
-        EXECUTE 'SELECT coalesce(number, CASE WHEN is_valid THEN 0 ELSE -2 END) FROM commit_batch_2(' || parameters || ')' INTO number;
+            INTO parameters FROM pg_proc, unnest(proargnames[1:pronargs]) AS name WHERE proname = 'commit_batch_3';
+        EXECUTE 'SELECT coalesce(number, CASE WHEN is_valid THEN 0 ELSE -2 END) FROM commit_batch_3(' || parameters || ')' INTO number;
         RETURN number;
     EXCEPTION WHEN SQLSTATE 'DLM02' THEN
         RETURN -1;
@@ -34,9 +36,10 @@ fn database() -> Arc<Postgres> {
     drop(ServerProcess::<Postgres>::on(&database, &[]));
     database.execute(HELPER);
     // So that tests see what a call does after a wait.
-    database.execute("ALTER FUNCTION commit_batch_2 RESET lock_timeout");
+    database.execute("ALTER FUNCTION commit_batch_3 RESET lock_timeout");
     database.execute(&format!(
         "INSERT INTO resources SELECT name, 5, 1, 1, 0, 0, 0, 1, '', 'key' FROM unnest(ARRAY['a', 'b']) AS name; \
+         INSERT INTO resource_names SELECT name, 0, true FROM resources; \
          INSERT INTO replicas (id, seen_at) VALUES (1, 0); \
          INSERT INTO writers (id, replica, batch, at) VALUES ({WRITER}, 1, 7, 0)"
     ));
@@ -46,7 +49,7 @@ fn database() -> Arc<Postgres> {
 /// Replaces a part of the function that writes batches.
 fn mutate(database: &Postgres, part: &str, by: &str) {
     database.execute(&format!(
-        "DO $do$ DECLARE definition text := pg_get_functiondef('commit_batch_2'::regproc); BEGIN \
+        "DO $do$ DECLARE definition text := pg_get_functiondef('commit_batch_3'::regproc); BEGIN \
              IF position($part${part}$part$ IN definition) = 0 THEN RAISE 'no such part'; END IF; \
              EXECUTE replace(definition, $part${part}$part$, $part${by}$part$); \
          END $do$"
@@ -73,6 +76,11 @@ const CALLERS: [Caller; 2] = [Caller::WithPeers, Caller::Alone];
 
 /// A batch that ends what holds `a` and `b`, as decided at this instant.
 fn release(database: &Postgres, caller: Caller, decided_at: &str, last_batch: i64) -> i64 {
+    release_at(database, caller, decided_at, last_batch, "ARRAY[NULL, NULL]::text[]")
+}
+
+/// The same, where the rows are said to be at these places.
+fn release_at(database: &Postgres, caller: Caller, decided_at: &str, last_batch: i64, places: &str) -> i64 {
     let (is_alone, marker_place) = match caller {
         Caller::WithPeers => (0, "''"),
         Caller::Alone => (1, "(SELECT ctid::text FROM writers WHERE id = 1)"),
@@ -81,7 +89,8 @@ fn release(database: &Postgres, caller: Caller, decided_at: &str, last_batch: i6
         "SELECT call(jsonb_build_object('decided_at', $x${decided_at}$x$, 'writer', '{WRITER}', \
             'last_batch', '{last_batch}', 'marker_place', $x${marker_place}$x$, 'must_mark', '0', \
             'is_alone', '{is_alone}', 'names', $x$ARRAY['a', 'b']$x$, \
-            'basis', $x$ARRAY[5, 1, 5, 1]$x$, 'written', $x$ARRAY[1, 2, 2, 9, 9, 0, 0, 2, 2, 2, 9, 9, 0, 0]$x$, \
+            'basis', $x$ARRAY[5, 1, 5, 1]$x$, 'places', $x${places}$x$, \
+            'written', $x$ARRAY[1, 2, 2, 9, 9, 0, 0, NULL, 2, 2, 2, 9, 9, 0, 0, NULL]$x$, \
             'holders', $x$ARRAY[NULL, NULL, NULL, NULL]::text[]$x$, \
             'logged', $x$ARRAY[1, 2, 2]$x$, 'events', $x$ARRAY['1', '2', '3']$x$)) AS value"
     ))
@@ -91,7 +100,7 @@ fn release(database: &Postgres, caller: Caller, decided_at: &str, last_batch: i6
 const REFUSAL: &str = "call(jsonb_build_object('decided_at', \
     $x$(extract(epoch FROM clock_timestamp()) * 1000000)::bigint - 100$x$, 'writer', '1', 'last_batch', '7', \
     'must_mark', '0', 'is_alone', '0', 'names', $x$ARRAY['a', 'b']$x$, 'basis', $x$ARRAY[5, 1, 5, 1]$x$, \
-    'seen', $x$ARRAY[1, 2]$x$))";
+    'places', $x$ARRAY[NULL, NULL]::text[]$x$, 'seen', $x$ARRAY[1, 2]$x$))";
 
 /// The database's clock, plus so many microseconds.
 fn clock(shift: i64) -> String {
@@ -161,7 +170,7 @@ async fn call_of_a_server_that_is_alone_is_refused_if_one_lock_is_not_as_assumed
     // Otherwise the claims and events of the other lock are written all the same.
     mutate(&database, "RAISE EXCEPTION 'a resource is not as assumed' USING ERRCODE = 'DLM02';", "");
     assert!(release(&database, Caller::Alone, &clock(-100), 7) > 0);
-    assert_eq!(database.query_i64("SELECT sum(count)::bigint AS value FROM batch_events"), 3);
+    assert_eq!(database.query_i64("SELECT sum(event_count)::bigint AS value FROM batch_events"), 3);
 }
 
 #[tokio::test]
@@ -175,9 +184,9 @@ async fn call_that_changes_nothing_neither_locks_nor_commits() {
         format!("SELECT ({REFUSAL} + 1) * (pg_current_xact_id_if_assigned() IS NOT NULL)::int AS value");
     assert_eq!(database.query_i64(&commits), 0);
     // What it was decided on is compared all the same.
-    let omitted = "SELECT cardinality(omitted)::bigint AS value FROM commit_batch_2((extract(epoch FROM \
-        clock_timestamp()) * 1000000)::bigint - 100, 1, 7, '', 0, 1, ARRAY['a', 'b'], ARRAY[5, 1, 4, 1], '{}', '{}', \
-        '{}', '{}', ARRAY[1, 2], '{}', '{}', '{}', '{}', '{}', '{}')";
+    let omitted = "SELECT cardinality(omitted)::bigint AS value FROM commit_batch_3((extract(epoch FROM \
+        clock_timestamp()) * 1000000)::bigint - 100, 1, 7, '', 0, 1, ARRAY['a', 'b'], ARRAY[5, 1, 4, 1], '{NULL, NULL}', \
+        '{}', '{}', '{}', '{}', ARRAY[1, 2], '{}', '{}', '{}', '{}', '{}', '{}', '{}')";
     assert_eq!(database.query_i64(omitted), 1);
 }
 
@@ -189,7 +198,7 @@ async fn clock_is_compared_after_the_wait_for_a_new_row() {
             mutate(&database, LATE, "");
         }
         allow_lag(&database, 200_000);
-        let other = database.begin("INSERT INTO resources SELECT 'new', 1, 1, 1, 0, 0, 0, 0, NULL, NULL");
+        let other = database.begin("INSERT INTO resource_names SELECT 'new', 0, true");
         let creating = create(&database, 0);
         eventually("the call waits", || async { database.connections_waiting_for_locks() > 0 }).await;
         tokio::time::sleep(Duration::from_millis(250)).await;
@@ -207,8 +216,9 @@ fn create(database: &Arc<Postgres>, floor: i64) -> tokio::task::JoinHandle<i64> 
         database.query_i64(&format!(
             "SELECT call(jsonb_build_object('decided_at', ({decided_at})::text, 'writer', '{WRITER}', \
                 'last_batch', '7', 'must_mark', '0', 'is_alone', '0', 'names', $x$ARRAY['new']$x$, \
-                'basis', $x$ARRAY[0, 0]$x$, 'floors', $x$ARRAY[3, {floor}, {floor}]$x$, \
-                'written', $x$ARRAY[1, {floor} + 1, {floor} + 1, 9, 9, 0, 0]$x$, \
+                'basis', $x$ARRAY[0, 0]$x$, 'places', $x$ARRAY[NULL]::text[]$x$, \
+                'floors', $x$ARRAY[3, {floor}, {floor}, 0]$x$, \
+                'written', $x$ARRAY[1, {floor} + 1, {floor} + 1, 9, 9, 0, 0, NULL]$x$, \
                 'holders', $x$ARRAY[NULL, NULL]::text[]$x$)) AS value"
         ))
     })
@@ -237,8 +247,8 @@ async fn token_does_not_fall_when_a_lock_is_forgotten_while_its_insert_waits() {
             );
         }
         let forgetting = database.begin(
-            "INSERT INTO resources SELECT 'new', 1, 50, 50, 0, 0, 0, 0, NULL, NULL; \
-             DELETE FROM resources WHERE name = 'new'; INSERT INTO floors (bucket, token, version) VALUES (3, 50, 50)",
+            "INSERT INTO resource_names SELECT 'new', 0, true; DELETE FROM resource_names WHERE name = 'new'; \
+             INSERT INTO floors (bucket, token, version) VALUES (3, 50, 50)",
         );
         let creating = create(&database, 0);
         eventually("the call waits", || async { database.connections_waiting_for_locks() > 0 }).await;
@@ -252,12 +262,16 @@ async fn token_does_not_fall_when_a_lock_is_forgotten_while_its_insert_waits() {
 async fn lock_that_another_server_changes_is_left_out_without_a_wait() {
     let database = database();
     allow_lag(&database, 60_000_000);
-    database.execute("INSERT INTO resources SELECT 'new', 1, 50, 50, 0, 0, 0, 0, NULL, NULL");
-    let changing = database.begin("UPDATE resources SET revision = 2 WHERE name = 'new'");
+    database.execute("INSERT INTO resource_names SELECT 'new', 0, true");
+    let changing = database.begin("UPDATE resource_names SET check_at = 2 WHERE name = 'new'");
     let in_time = tokio::time::timeout(Duration::from_secs(20), create(&database, 60)).await;
     assert_eq!(in_time.expect("it does not wait").unwrap(), 0);
     // Otherwise all locks of the batch stay locked as long as the other server takes to commit.
-    mutate(&database, "AND NOT EXISTS (SELECT FROM resources WHERE resources.name = names[written[i]])", "");
+    mutate(
+        &database,
+        "AND NOT EXISTS (SELECT FROM resource_names WHERE resource_names.name = names[written[i]])",
+        "",
+    );
     let creating = create(&database, 60);
     eventually("the call waits", || async { database.connections_waiting_for_locks() > 0 }).await;
     changing.roll_back();
@@ -289,7 +303,8 @@ async fn lock_that_is_locked_elsewhere_is_left_out_whole_and_the_marker_says_so(
     assert_eq!(written(&database), 1);
     let marker = "SELECT count(*) AS value FROM writers WHERE left_out = ARRAY[2::bigint] AND batch = ";
     assert_eq!(database.query_i64(&format!("{marker}{number}")), 1);
-    let events = "SELECT count(*) AS value FROM batch_events WHERE events = '[1]' AND count = 1 AND batch = ";
+    let events =
+        "SELECT count(*) AS value FROM batch_events WHERE events = '[1]' AND event_count = 1 AND batch = ";
     assert_eq!(database.query_i64(&format!("{events}{number}")), 1);
     // Its row is not as the batch assumes any more, either.
     assert_eq!(release(&database, Caller::WithPeers, &clock(-100), number).signum(), 1);

@@ -126,14 +126,20 @@ async fn b46_batch_that_commits_late_is_not_skipped() {
 /// Before the migration `lean_batches` a table listed the batches that had no position in the log.
 #[tokio::test]
 async fn migration_gives_listed_batches_their_positions() {
-    const UP: &str = include_str!("../../migrations/postgres/2026-11-27-000002_lean_batches/up.sql");
-    const DOWN: &str = include_str!("../../migrations/postgres/2026-11-27-000002_lean_batches/down.sql");
+    const UP: [&str; 2] = [
+        include_str!("../../migrations/postgres/2026-11-27-000002_lean_batches/up.sql"),
+        include_str!("../../migrations/postgres/2026-11-28-000000_places_and_links/up.sql"),
+    ];
+    const DOWN: [&str; 2] = [
+        include_str!("../../migrations/postgres/2026-11-28-000000_places_and_links/down.sql"),
+        include_str!("../../migrations/postgres/2026-11-27-000002_lean_batches/down.sql"),
+    ];
 
     let database = Arc::new(Postgres::new());
     let server = ServerProcess::<Postgres>::on(&database, &[]);
     server.api().lock("a", &Acquire::exclusive()).await;
     drop(server);
-    database.execute(DOWN);
+    DOWN.iter().for_each(|migration| database.execute(migration));
     let event = |name: &str| {
         format!(
             r#"[{{"kind":"queued","resource":"{name}","current_token":0,"version":1,"owner":"","queue_len":1,"at":0}}]"#
@@ -147,7 +153,7 @@ async fn migration_gives_listed_batches_their_positions() {
             event(name)
         ));
     }
-    database.execute(UP);
+    UP.iter().for_each(|migration| database.execute(migration));
     let server = ServerProcess::<Postgres>::on(&database, &[]);
     let api = server.api();
     api.lock("b", &Acquire::exclusive()).await;

@@ -1,12 +1,13 @@
 //! The events of a batch as they are stored: one row of the log per batch.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use dlm_engine::{Event, EventKind, Micros, Mode};
 use serde::{Deserialize, Serialize};
 
 use super::sqlite::decode_events;
-use super::{LogRow, Name, StoreError};
+use super::{LogRow, Name, ResourceWrite, StoreError};
 
 /// One event of the log. Its cursor is not stored: it follows from the row's
 /// position and the event's index.
@@ -40,6 +41,10 @@ pub(crate) struct LoggedEvent<'a> {
     pub(crate) principal: Option<Cow<'a, str>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub(crate) by: Option<Cow<'a, str>>,
+    /// On Postgres, in the first event of a batch on each resource:
+    /// [`ResourceWrite::last_events`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) earlier: Option<i64>,
 }
 
 impl<'a> LoggedEvent<'a> {
@@ -61,6 +66,7 @@ impl<'a> LoggedEvent<'a> {
             reason: event.reason.as_deref().map(Cow::Borrowed),
             principal: event.principal.as_deref().filter(|name| !name.is_empty()).map(Cow::Borrowed),
             by: event.by.as_deref().map(Cow::Borrowed),
+            earlier: None,
         }
     }
 }
@@ -81,15 +87,17 @@ fn json_bytes(text: &str) -> usize {
     text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
 }
 
-/// The events of a batch as a JSON array.
-pub(super) fn to_json(events: &[(Name, Event)]) -> Result<String, StoreError> {
-    let events: Vec<_> = events.iter().map(|(name, event)| LoggedEvent::new(name, event)).collect();
-    serde_json::to_string(&events).map_err(|error| StoreError::Rejected(error.to_string()))
-}
-
-/// Each event as JSON.
-pub(super) fn to_json_each(events: &[(Name, Event)]) -> Result<Vec<String>, StoreError> {
-    let to_json = |(name, event): &(Name, Event)| serde_json::to_string(&LoggedEvent::new(name, event));
+/// Each event of a batch as JSON.
+pub(super) fn to_json(
+    events: &[(Name, Event)],
+    writes: &[ResourceWrite<'_>],
+) -> Result<Vec<String>, StoreError> {
+    let mut earlier: HashMap<&str, i64> =
+        writes.iter().map(|write| (&**write.name, write.last_events)).collect();
+    let to_json = |(name, event): &(Name, Event)| {
+        let earlier = earlier.remove(&**name);
+        serde_json::to_string(&LoggedEvent { earlier, ..LoggedEvent::new(name, event) })
+    };
     events
         .iter()
         .map(to_json)

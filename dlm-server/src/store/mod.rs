@@ -8,6 +8,7 @@
 //! - `schema`, `claim_columns`, `rows`: the tables, and the engine's types
 //! - `statement`, `queries`, `views`: the SQL that both databases share
 //! - `event`: events as they are stored
+//! - `floors`: where the counters of deleted resources continue
 //! - `optimistic`: batches that are decided before their rows are locked
 //! - `housekeeping`: deleting what is kept no longer
 //! - `names`: sets of resource names
@@ -23,6 +24,7 @@ mod claim_columns;
 mod cluster;
 mod error;
 mod event;
+mod floors;
 mod housekeeping;
 mod migrations;
 mod names;
@@ -41,12 +43,14 @@ mod views;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_engine::{Claim, ClaimChange, ClaimKey, Event, Floor, Micros, Need, ReplicaId, Resource, RowChange};
+use dlm_engine::{Claim, ClaimChange, ClaimKey, Event, Micros, Need, ReplicaId, Resource, RowChange};
 
 pub(crate) use cluster::{Cluster, Heartbeat, PeerMessage, WaitId};
 pub use error::OpenError;
 pub(crate) use error::{NOT_AVAILABLE, StoreError};
 pub(crate) use event::{LoggedEvent, RowEvents, event_kind};
+use floors::FLOOR_BUCKETS;
+pub(crate) use floors::{StoredFloor, floor_bucket};
 pub(crate) use housekeeping::{ClaimRowKey, Housekeeping, KeyDeletion, LogTrim, OldLogRow};
 pub(crate) use names::Names;
 pub(crate) use optimistic::{Applied, Basis, OptimisticBatch};
@@ -195,8 +199,8 @@ pub(crate) struct ResourceWrite<'a> {
     pub(crate) name: &'a Name,
     pub(crate) row: RowChange,
     pub(crate) stored_check_at: Option<Micros>,
-    /// The position in the log of the resource's last events before the batch, or a later
-    /// one; 0 if it has none. A store that does not need it always has 0.
+    /// Which batch has the resource's last events before this one, or a later batch; 0 if there
+    /// are none. On SQLite it is the batch's position in the log, on Postgres its number.
     pub(crate) last_events: i64,
     /// Whether the batch has events of the resource.
     pub(crate) has_events: bool,
@@ -262,8 +266,8 @@ pub(crate) trait Store: Housekeeping {
     }
 
     /// The floor of a name that is assumed to have no row.
-    fn assumed_floor(&self, _name: &Name) -> Floor {
-        Floor::default()
+    fn assumed_floor(&self, _name: &Name) -> StoredFloor {
+        StoredFloor::default()
     }
 
     /// Writes what an optimistic batch has decided, as far as its basis still holds, and commits
@@ -325,19 +329,6 @@ pub(crate) trait Store: Housekeeping {
     fn keep_clock(&mut self) -> Result<(), StoreError> {
         Ok(())
     }
-}
-
-/// Names are hashed into this many buckets.
-const FLOOR_BUCKETS: i64 = 4096;
-
-/// The bucket of a name. Names in one bucket share a floor, so that deleting an
-/// idle resource leaves nothing behind that grows with the number of names.
-pub(crate) fn floor_bucket(name: &str) -> i64 {
-    // FNV-1a. The result is stored, so it must never change.
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    (hash % FLOOR_BUCKETS as u64) as i64
 }
 
 /// A new replica id. Ids grow with time, so a replica's rank is its age.

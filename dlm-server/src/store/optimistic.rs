@@ -1,8 +1,8 @@
 //! Batches that are decided on what the writer has in memory, before any row is locked.
 
-use dlm_engine::{Event, Floor, Micros};
+use dlm_engine::{Event, Micros};
 
-use super::{CachedVersion, Name, ResourceWrite};
+use super::{CachedVersion, Name, ResourceWrite, StoredFloor};
 
 /// What a batch was decided on for one resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub(crate) enum Basis {
     /// Its row in this state.
     Stored(CachedVersion),
     /// It has no row, and the floor of its bucket is at most this.
-    Absent(Floor),
+    Absent(StoredFloor),
 }
 
 /// A batch that was decided, and applies to each resource whose basis still holds.

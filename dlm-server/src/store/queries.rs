@@ -16,7 +16,7 @@ use dlm_pq::PqConnection;
 
 use super::ClaimRowKey;
 use super::names::NameRange;
-use super::postgres::in_use;
+use super::postgres::{due, in_use};
 use super::rows::{ClaimRow, ResourceRow};
 use super::schema::{claims, floors, resources, tickets, writers};
 use super::tickets::TicketRow;
@@ -60,10 +60,7 @@ queries! {
     fn held_page(c, names: &NameRange, after: &str, limit: i64) -> Vec<ResourceRow> {
         held_page(&names.from, after, &names.end, limit).select(ResourceRow::as_select()).load(c)
     } on postgres {
-        match in_use::held_among_next(c, names, after, limit)? {
-            Some(rows) => Ok(rows),
-            None => held_page(&names.from, after, &names.end, limit).select(ResourceRow::as_select()).load(c),
-        }
+        in_use::held_page(c, names, after, limit)
     }
     /// Of these, those with waiters.
     fn queued_page(c, names: &NameRange, after: &str, limit: i64) -> Vec<ResourceRow> {
@@ -78,6 +75,8 @@ queries! {
     /// How many resources are held, and by how many leases.
     fn count_held(c, names: &NameRange) -> (i64, i64) {
         count_held(&names.from, &names.end).get_result(c)
+    } on postgres {
+        in_use::count_held(c, names)
     }
     fn count_waiters(c, names: &NameRange) -> i64 {
         count_waiters(&names.from, &names.end).get_result(c)
@@ -131,6 +130,8 @@ queries! {
     }
     fn due_resources(c, by: i64, limit: i64) -> Vec<String> {
         due_resources(by, limit).load(c).map(|due: Vec<(i64, String)>| due.into_iter().map(|(_, name)| name).collect())
+    } on postgres {
+        due::due_resources(c, by, limit)
     }
     fn due_waiters(c, by: i64, limit: i64) -> Vec<(String, String, String)> {
         due_waiters(by, limit).load(c).map(|due: Vec<DueWaiter>| due.into_iter().map(|(_, waiter)| waiter).collect())
@@ -138,6 +139,8 @@ queries! {
     /// The first check instant of a resource after this one.
     fn next_resource_check(c, after: i64) -> Option<i64> {
         next_resource_check(after).first(c).optional()
+    } on postgres {
+        due::next_resource_check(c, after)
     }
     /// The first check instant of a waiter after this one.
     fn next_waiter_check(c, after: i64) -> Option<Option<i64>> {

@@ -216,16 +216,12 @@ pub(crate) trait Reader: Send + Sync {
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError>;
 
     /// Reads the log rows with events of a resource, newest first, until `each` returns
-    /// false. A store without links between these rows reads none, and leaves all to a
-    /// search.
+    /// false.
     fn history(
         &self,
-        _name: &Name,
-        _each: &mut dyn FnMut(&LogRow) -> bool,
-    ) -> Result<ResourceHistory, StoreError> {
-        let LogPage { head, trimmed, .. } = self.log(i64::MAX, 1)?;
-        Ok(ResourceHistory { head, trimmed, search_from: Some(head.0) })
-    }
+        name: &Name,
+        each: &mut dyn FnMut(&LogRow) -> bool,
+    ) -> Result<ResourceHistory, StoreError>;
 
     /// What was due `behind` ago, and orphans: waiters of dead replicas whose
     /// rows do not say so yet.

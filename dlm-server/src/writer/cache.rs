@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use dlm_engine::{Floor, Micros, Phase, Resource, RowChange};
+use dlm_engine::{Micros, Phase, Resource, RowChange};
 
 use crate::store::{
     Basis, CachedVersion, ClaimCount, LoadedResource, LockResult, LockTarget, LockWait, Name, ResourceWrite,
-    Store, StoreError,
+    Store, StoreError, StoredFloor,
 };
 use crate::usage::ClaimChange;
 
@@ -32,14 +32,14 @@ struct Entry {
 impl Entry {
     /// A resource without a row.
     fn absent(basis: Basis) -> Self {
-        let floor = match basis {
+        let StoredFloor { floor, last_events } = match basis {
             Basis::Absent(floor) => floor,
-            Basis::Stored(_) => Floor::default(),
+            Basis::Stored(_) => StoredFloor::default(),
         };
         Self {
             resource: Resource::absent(floor),
             stored_check_at: None,
-            last_events: 0,
+            last_events,
             has_events: false,
             revision: 0,
             locked: false,
@@ -154,7 +154,7 @@ impl Cache {
     /// assumed to be new, with a floor.
     pub(super) fn assume<'a>(
         &mut self,
-        resources: impl Iterator<Item = (&'a Name, Option<Floor>)>,
+        resources: impl Iterator<Item = (&'a Name, Option<StoredFloor>)>,
     ) -> Option<Vec<(Name, Basis)>> {
         let mut seen = HashSet::new();
         let mut bases = Vec::new();

@@ -199,7 +199,7 @@ impl Backend for Postgres {
     const EVENTS_PRECEDE_LOG: bool = false;
 
     fn max_batch_events(&self) -> i64 {
-        self.query_i64("SELECT max(count) FROM batch_events")
+        self.query_i64("SELECT max(event_count) FROM batch_events")
     }
 
     fn install_failing_trigger(&self) {
@@ -259,7 +259,7 @@ impl Postgres {
         );
         let event = r#"[{"kind":"queued","resource":"late","current_token":0,"version":1,"owner":"","queue_len":1,"at":0}]"#;
         self.begin(&format!(
-            "INSERT INTO batch_events (batch, at, count, events, writer) \
+            "INSERT INTO batch_events (batch, at, event_count, events, writer) \
              SELECT nextval('batches'), extract(epoch FROM clock_timestamp())::bigint * 1000000, 1, '{event}', 1"
         ))
     }

@@ -16,7 +16,7 @@ const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
 const WRITER_STATEMENT: &[u8] = b"INSERT INTO batch_events";
 
 /// The call that writes and commits an optimistic batch.
-const CALL: &[u8] = b"FROM commit_batch_2(";
+const CALL: &[u8] = b"FROM commit_batch_3(";
 
 /// Where the next commit of a writer fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::background::Background;
 use crate::metrics::Metrics;
 use crate::store::{
     ClaimRowKey, ClaimTotals, Contended, DueWork, KeyRange, ListQuery, LockCounts, LogRow, Name, Names,
-    QueueLimits, ResourcePage, ResourceView, RowEvents,
+    QueueLimits, ResourceHistory, ResourcePage, ResourceView, RowEvents,
 };
 
 const LOG: u64 = 7;
@@ -56,6 +56,10 @@ impl Reader for ScriptedLog {
         let rows: Vec<_> = (from..=last).map(row).collect();
         let more = rows.len() as i64 == limit;
         Ok(LogPage { rows, more, head: LogHead(script.head), trimmed: 0 })
+    }
+
+    fn history(&self, _: &Name, _: &mut dyn FnMut(&LogRow) -> bool) -> Result<ResourceHistory, StoreError> {
+        unavailable()
     }
 
     fn now(&self) -> Result<Micros, StoreError> {

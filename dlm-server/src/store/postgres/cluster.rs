@@ -37,8 +37,9 @@ statements! {
     /// This deletes the markers of their writers, and which of their batches have a position: all
     /// must have one.
     DeleteDead -> () = "DELETE FROM replicas WHERE gone_since < ? AND NOT EXISTS (SELECT FROM writers \
-        JOIN placed ON placed.writer = writers.id JOIN batch_events ON batch_events.writer = placed.writer \
-        WHERE writers.replica = replicas.id AND batch_events.writer <> 0 AND batch_events.batch > placed.batch)";
+        JOIN placed ON placed.writer = writers.id CROSS JOIN LATERAL (SELECT FROM batch_events \
+            WHERE batch_events.writer = placed.writer AND batch_events.writer <> 0 \
+                AND batch_events.batch > placed.batch LIMIT 1) AS later WHERE writers.replica = replicas.id)";
     ReadReplicas -> (BigInt, Nullable<BigInt>, Bool) = "SELECT id, gone_since, is_open FROM replicas";
     CountLive -> BigInt = "SELECT count(*) FROM replicas WHERE gone_since IS NULL AND seen_at > ?";
     /// The time that waiters had to return while no replica was up does not

@@ -1,8 +1,8 @@
 //! Finds the resources that are held or waited for, of which there may be few among many.
 //!
-//! There is no index of them: each acquire and each release would change it, and with it all
+//! There is no index of their rows: each acquire and each release would change it, and with it all
 //! indexes of the resource. Those with waiters are found by the index of the waiters. Those that
-//! are held are looked for among the next names, and if that does not fill the page, among all.
+//! are held are among the names in use, which the sweeper clears of those that are not.
 
 use diesel::pg::Pg;
 use diesel::result::QueryResult;
@@ -14,8 +14,11 @@ use crate::store::names::NameRange;
 use crate::store::rows::{RESOURCE_ROW, ResourceRow, ResourceRowTypes};
 use crate::store::statement::statements;
 
-/// Among how many of the next names held resources are looked for first.
-const NEXT_NAMES: i64 = 2_000;
+/// The held resources, looked up by the names in use: behind the second parameter, from the first on,
+/// before the third.
+const HELD: &str = "FROM resource_names AS named CROSS JOIN LATERAL (SELECT * FROM resources \
+        WHERE resources.name = named.name AND resources.holder_count > 0) AS resources \
+    WHERE named.in_use AND named.name >= ? AND named.name > ? AND named.name < ?";
 
 /// The names with waiters, each found with one look into the index: from the first parameter on,
 /// behind the second, before the third. The fourth is the third again.
@@ -33,9 +36,9 @@ statements! {
         FROM waited_for JOIN resources USING (name) ORDER BY resources.queue_len DESC, resources.name LIMIT ?");
     CountWaiters -> BigInt = &format!("{WAITED_FOR} SELECT coalesce(sum(resources.queue_len), 0)::bigint \
         FROM waited_for JOIN resources USING (name)");
-    HeldAmongNext -> ResourceRowTypes<Pg> = &format!("SELECT {RESOURCE_ROW} FROM (SELECT * FROM resources \
-        WHERE name >= ? AND name > ? AND name < ? ORDER BY name LIMIT ?) AS resources \
-        WHERE resources.holder_count > 0 ORDER BY resources.name LIMIT ?");
+    HeldPage -> ResourceRowTypes<Pg> = &format!("SELECT {RESOURCE_ROW} {HELD} ORDER BY named.name LIMIT ?");
+    CountHeld -> (BigInt, BigInt) =
+        &format!("SELECT count(*), coalesce(sum(resources.holder_count), 0)::bigint {HELD}");
 }
 
 /// Resources with waiters, by name, in this range and behind `after`.
@@ -73,17 +76,26 @@ pub(in crate::store) fn count_waiters(connection: &mut PqConnection, names: &Nam
     counts.first().copied().ok_or(diesel::result::Error::NotFound)
 }
 
-/// Held resources among the next names, by name, in this range and behind `after`: all that the
-/// page has place for, or `None` if the page may need more names.
-pub(in crate::store) fn held_among_next(
+/// Held resources, by name, in this range and behind `after`.
+pub(in crate::store) fn held_page(
     connection: &mut PqConnection,
     names: &NameRange,
     after: &str,
     limit: i64,
-) -> QueryResult<Option<Vec<ResourceRow>>> {
+) -> QueryResult<Vec<ResourceRow>> {
     let NameRange { from, end } = names;
-    let params =
-        vec![from.as_str().into(), after.into(), end.as_str().into(), NEXT_NAMES.into(), limit.into()];
-    let rows: Vec<ResourceRow> = bulk::load::<HeldAmongNext, _>(connection, params)?;
-    Ok((rows.len() as i64 == limit).then_some(rows))
+    let params = vec![from.as_str().into(), after.into(), end.as_str().into(), limit.into()];
+    bulk::load::<HeldPage, _>(connection, params)
+}
+
+/// How many resources in this range are held, and by how many leases.
+pub(in crate::store) fn count_held(
+    connection: &mut PqConnection,
+    names: &NameRange,
+) -> QueryResult<(i64, i64)> {
+    let NameRange { from, end } = names;
+    // No name is empty.
+    let counts: Vec<(i64, i64)> =
+        bulk::load::<CountHeld, _>(connection, vec![from.as_str().into(), "".into(), end.as_str().into()])?;
+    counts.first().copied().ok_or(diesel::result::Error::NotFound)
 }

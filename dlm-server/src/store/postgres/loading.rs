@@ -6,13 +6,15 @@ use diesel::prelude::*;
 use dlm_engine::{Claim, ClaimKey, Floor, Resource};
 use dlm_pq::PqConnection;
 
-use super::batch_sql::{LoadClaims, LockSkipping, LockWaiting, ReadAllFloors, ReadFloors};
+use super::batch_sql::{LoadClaims, LockPlaced, LockSkipping, LockWaiting, ReadAllFloors, ReadFloors};
 use super::bulk::{self, Param};
+use super::places::Places;
 use crate::store::error::LOCK_NOT_AVAILABLE;
 use crate::store::rows::{ClaimRow, ResourceRow, claims_in_order};
 use crate::store::schema::claims;
 use crate::store::{
-    CachedVersion, LoadedResource, LockResult, LockTarget, LockWait, Name, StoreError, floor_bucket,
+    CachedVersion, LoadedResource, LockResult, LockTarget, LockWait, Name, StoreError, StoredFloor,
+    floor_bucket,
 };
 
 /// Loads claims.
@@ -30,17 +32,26 @@ pub(super) fn claims(
 }
 
 /// The floors of names without a row.
-pub(super) type Floors = HashMap<Name, Floor>;
+pub(super) type Floors = HashMap<Name, StoredFloor>;
 
 /// All floors, by bucket.
-pub(super) fn all_floors(connection: &mut PqConnection) -> Result<HashMap<i64, Floor>, StoreError> {
-    let rows: Vec<(i64, i64, i64)> = bulk::load::<ReadAllFloors, _>(connection, Vec::new())?;
-    let floor = |token: i64, version: i64| Floor { token: token as u64, version: version as u64 };
-    Ok(rows.into_iter().map(|(bucket, token, version)| (bucket, floor(token, version))).collect())
+pub(super) fn all_floors(connection: &mut PqConnection) -> Result<HashMap<i64, StoredFloor>, StoreError> {
+    let rows: Vec<(i64, i64, i64, i64)> = bulk::load::<ReadAllFloors, _>(connection, Vec::new())?;
+    let floor = |(bucket, token, version, last_events)| (bucket, stored_floor(token, version, last_events));
+    Ok(rows.into_iter().map(floor).collect())
 }
 
-/// A resource's revision and row.
-type Row = (i64, ResourceRow);
+fn stored_floor(token: i64, version: i64, last_events: i64) -> StoredFloor {
+    StoredFloor { floor: Floor { token: token as u64, version: version as u64 }, last_events }
+}
+
+/// The row of a resource that was locked.
+struct LockedRow {
+    revision: i64,
+    row: ResourceRow,
+    last_events: i64,
+    place: String,
+}
 
 /// Locks these resources, and loads those of which the writer has no current
 /// copy. Returns one result per target, or `None` if the locks were not
@@ -50,8 +61,9 @@ pub(super) fn lock(
     targets: &[LockTarget<'_>],
     lock_wait: LockWait,
     floors: &mut Floors,
+    places: &mut Places,
 ) -> Result<Option<Vec<LockResult>>, StoreError> {
-    let Some(mut locked) = lock_rows(connection, targets, lock_wait)? else { return Ok(None) };
+    let Some(mut locked) = lock_rows(connection, targets, lock_wait, places)? else { return Ok(None) };
     let missing: Vec<&Name> =
         targets.iter().map(|target| target.name).filter(|name| !locked.contains_key(&***name)).collect();
     if !missing.is_empty() {
@@ -59,23 +71,29 @@ pub(super) fn lock(
     }
     let stale = targets.iter().filter_map(|target| {
         let row = locked.get(&**target.name)?;
-        (!is_current(target, row)).then_some(&row.1)
+        (!is_current(target, row)).then_some(&row.row)
     });
     let mut live = live_claims(connection, stale)?;
     let mut results = Vec::with_capacity(targets.len());
     for target in targets {
+        match locked.get_mut(&**target.name) {
+            Some(row) if is_current(target, row) => places.moved(target.name, std::mem::take(&mut row.place)),
+            Some(row) => places.found(target.name, std::mem::take(&mut row.place)),
+            None => places.forget(target.name),
+        }
         results.push(match locked.remove(&**target.name) {
             Some(row) if is_current(target, &row) => LockResult::Unchanged,
-            Some((revision, row)) => {
+            Some(LockedRow { revision, row, last_events, .. }) => {
                 let live = live.remove(&*row.name).unwrap_or_default();
-                let loaded = LoadedResource { revision: revision as u64, ..row.into_loaded(live)? };
+                let revision = revision as u64;
+                let loaded = LoadedResource { revision, last_events, ..row.into_loaded(live)? };
                 LockResult::Loaded(Box::new(loaded))
             }
             None => match floors.get(target.name) {
-                Some(floor) => LockResult::Loaded(Box::new(LoadedResource {
+                Some(StoredFloor { floor, last_events }) => LockResult::Loaded(Box::new(LoadedResource {
                     resource: Resource::absent(*floor),
                     stored_check_at: None,
-                    last_events: 0,
+                    last_events: *last_events,
                     revision: 0,
                 })),
                 None => LockResult::LockedElsewhere,
@@ -85,19 +103,21 @@ pub(super) fn lock(
     Ok(Some(results))
 }
 
-fn is_current(target: &LockTarget<'_>, (revision, row): &Row) -> bool {
+fn is_current(target: &LockTarget<'_>, LockedRow { revision, row, .. }: &LockedRow) -> bool {
     target.cached == Some(CachedVersion { revision: *revision as u64, version: row.version as u64 })
 }
+
+type LockedColumns = (String, i64, i64, i64, i64, i64, i64, i64, Option<String>, Option<String>, i64, String);
 
 fn lock_rows(
     connection: &mut PqConnection,
     targets: &[LockTarget<'_>],
     lock_wait: LockWait,
-) -> Result<Option<HashMap<String, Row>>, StoreError> {
-    type Columns = (String, i64, i64, i64, i64, i64, i64, i64, Option<String>, Option<String>);
+    places: &Places,
+) -> Result<Option<HashMap<String, LockedRow>>, StoreError> {
     let names = vec![Param::texts(targets.iter().map(|target| &**target.name))];
-    let rows: Vec<Columns> = match lock_wait {
-        LockWait::Skip => bulk::load::<LockSkipping, _>(connection, names)?,
+    let rows: Vec<LockedColumns> = match lock_wait {
+        LockWait::Skip => lock_placed(connection, targets, places)?,
         LockWait::Wait => match bulk::load::<LockWaiting, _>(connection, names) {
             Ok(rows) => rows,
             Err(error) if dlm_pq::sqlstate(&error) == Some(LOCK_NOT_AVAILABLE) => return Ok(None),
@@ -116,6 +136,8 @@ fn lock_rows(
         holder_count,
         holder_principal,
         holder_key,
+        last_events,
+        place,
     ) in rows
     {
         let row = ResourceRow {
@@ -129,9 +151,32 @@ fn lock_rows(
             holder_principal,
             holder_key,
         };
-        locked.insert(name, (revision, row));
+        locked.insert(name, LockedRow { revision, row, last_events, place });
     }
     Ok(Some(locked))
+}
+
+/// Locks the rows that nobody else has locked, by their places, and those that have moved by
+/// their names.
+fn lock_placed(
+    connection: &mut PqConnection,
+    targets: &[LockTarget<'_>],
+    places: &Places,
+) -> Result<Vec<LockedColumns>, StoreError> {
+    let place = |target: &LockTarget<'_>| places.get(target.name);
+    let params = vec![
+        Param::texts(targets.iter().map(|target| &**target.name)),
+        Param::Texts(targets.iter().map(place).collect()),
+    ];
+    let mut rows: Vec<LockedColumns> = bulk::load::<LockPlaced, _>(connection, params)?;
+    let found: HashSet<&str> = rows.iter().map(|row| row.0.as_str()).collect();
+    let moved = targets.iter().filter(|target| place(target).is_some() && !found.contains(&**target.name));
+    let moved: Vec<&str> = moved.map(|target| &**target.name).collect();
+    if !moved.is_empty() {
+        let moved: Vec<LockedColumns> = bulk::load::<LockSkipping, _>(connection, vec![Param::texts(moved)])?;
+        rows.extend(moved);
+    }
+    Ok(rows)
 }
 
 /// Reads the floors of names that were not locked. A name has none if it has a
@@ -145,10 +190,10 @@ fn read_floors(
         Param::texts(names.iter().map(|name| &***name)),
         Param::ints(names.iter().map(|name| floor_bucket(name))),
     ];
-    let rows: Vec<(String, bool, i64, i64)> = bulk::load::<ReadFloors, _>(connection, params)?;
-    for (name, has_row, token, version) in rows {
+    let rows: Vec<(String, bool, i64, i64, i64)> = bulk::load::<ReadFloors, _>(connection, params)?;
+    for (name, has_row, token, version, last_events) in rows {
         if !has_row {
-            floors.insert(Name::from(name), Floor { token: token as u64, version: version as u64 });
+            floors.insert(Name::from(name), stored_floor(token, version, last_events));
         }
     }
     Ok(())

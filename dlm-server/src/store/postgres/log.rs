@@ -30,23 +30,24 @@ const MAX_ASSIGNED: i64 = 10_000;
 const ASSIGN_WITHIN: Duration = Duration::from_secs(2);
 
 statements! {
-    AnyUnplaced -> Bool = "SELECT EXISTS (SELECT FROM placed JOIN batch_events USING (writer) \
-            WHERE batch_events.writer <> 0 AND batch_events.batch > placed.batch)";
+    AnyUnplaced -> Bool = "SELECT EXISTS (SELECT FROM placed CROSS JOIN LATERAL (SELECT FROM batch_events \
+            WHERE batch_events.writer = placed.writer AND batch_events.writer <> 0 \
+                AND batch_events.batch > placed.batch LIMIT 1) AS later)";
     /// Serializes the assignment across replicas.
     LockEnds -> (BigInt, BigInt) = "SELECT head, upto FROM log_ends FOR UPDATE";
     /// All statements of it read from one snapshot, which has a batch only if it has all those
     /// before it on the same resources, whose numbers are lower.
     AssignPositions -> () = "WITH ready AS (SELECT later.* FROM placed CROSS JOIN LATERAL \
-                (SELECT batch, count, writer FROM batch_events WHERE batch_events.writer = placed.writer \
+                (SELECT batch, event_count, writer FROM batch_events WHERE batch_events.writer = placed.writer \
                     AND batch_events.writer <> 0 AND batch_events.batch > placed.batch ORDER BY batch LIMIT ?) \
                 AS later ORDER BY batch LIMIT ?), \
         marked AS (UPDATE placed SET batch = last.batch \
             FROM (SELECT writer, max(batch) AS batch FROM ready GROUP BY writer) AS last \
             WHERE placed.writer = last.writer), \
         logged AS (INSERT INTO log (position, batch, upto) \
-            SELECT ? + row_number() OVER (ORDER BY batch), batch, ? + sum(count) OVER (ORDER BY batch) FROM ready) \
+            SELECT ? + row_number() OVER (ORDER BY batch), batch, ? + sum(event_count) OVER (ORDER BY batch) FROM ready) \
         UPDATE log_ends SET head = head + (SELECT count(*) FROM ready), \
-            upto = upto + (SELECT coalesce(sum(count), 0) FROM ready)";
+            upto = upto + (SELECT coalesce(sum(event_count), 0) FROM ready)";
     ReadEnds -> (BigInt, BigInt, BigInt) = "SELECT head, upto, trimmed FROM log_ends";
     /// Ends with the row that reaches this size.
     ReadLog -> (BigInt, Text) = "SELECT position, events FROM (SELECT position, events, \
@@ -117,6 +118,11 @@ pub(super) fn trim(connection: &mut PqConnection, trim: &LogTrim) -> Result<usiz
     let Some((count, last)) = trim.select(&rows, upto) else { return Ok(0) };
     bulk::run::<TrimLog>(connection, vec![last.into(), last.into()])?;
     Ok(count)
+}
+
+/// The last position of the log, and the last one that was trimmed.
+pub(super) fn bounds(connection: &mut PqConnection) -> Result<(LogHead, i64), StoreError> {
+    ends(connection).map(|(head, _, trimmed)| (LogHead(head), trimmed))
 }
 
 fn ends(connection: &mut PqConnection) -> Result<(i64, i64, i64), StoreError> {

@@ -18,6 +18,8 @@ mod clock_estimate;
 mod cluster;
 mod columns;
 mod connection;
+pub(super) mod due;
+mod history;
 mod housekeeping;
 pub(super) mod in_use;
 mod loading;
@@ -25,6 +27,7 @@ mod log;
 mod marker;
 mod optimistic;
 mod peer_wire;
+mod places;
 mod reader;
 mod writer;
 

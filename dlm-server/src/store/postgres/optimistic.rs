@@ -3,22 +3,24 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use dlm_engine::Micros;
 
 use super::batch_sql::{INSERTED, UPDATED};
 use super::bulk::Param;
-use super::columns::{Rows, holder_columns, resource_columns};
+use super::columns::Rows;
+use super::places::Places;
 use crate::store::claim_columns::{ClaimColumn, ClaimRecord, Getter};
 use crate::store::optimistic::{Applied, Basis, OptimisticBatch};
 use crate::store::statement::{Sql, Statement};
-use crate::store::{Name, floor_bucket};
+use crate::store::{Name, StoredFloor, floor_bucket};
 
 /// How far the estimate of the clock may lie behind it, in microseconds. The function has the
 /// same number.
 pub(super) const MAX_LAG: i64 = 2_000;
 
-/// A call of the function of the migration `lean_batches`.
+/// A call of the function of the migration `places_and_links`.
 pub(super) struct CommitBatch;
 
 /// Who calls.
@@ -29,23 +31,52 @@ pub(super) struct Caller<'a> {
     pub(super) last_batch: i64,
     /// The place of this row; empty if it is not known.
     pub(super) marker_place: &'a str,
+    pub(super) places: &'a Places,
     /// Whether no other server is up. If it is wrong, a call may wait, or write nothing.
     pub(super) is_alone: bool,
 }
 
-/// The clock, the number of the batch, whether it is valid, which resources were omitted,
-/// whether commits wait for a standby.
-/// The new place of the marker row.
-pub(super) type Reply = (i64, Option<i64>, bool, Option<Vec<i64>>, bool, Option<String>);
+/// What a call returns.
+#[derive(Queryable)]
+pub(super) struct Reply {
+    pub(super) clock: i64,
+    /// The number of the batch.
+    pub(super) number: Option<i64>,
+    pub(super) is_valid: bool,
+    /// Which resources were omitted, by position, counted from 1.
+    pub(super) omitted: Option<Vec<i64>>,
+    /// Whether commits wait for a standby.
+    pub(super) is_replicated: bool,
+    /// The new place of the marker row.
+    pub(super) marked_place: Option<String>,
+    /// The positions of the rows that were changed.
+    moved: Option<Vec<i64>>,
+    /// Their new places.
+    moved_to: Option<Vec<String>>,
+    /// The names of the rows that were inserted.
+    created: Option<Vec<String>>,
+    created_at: Option<Vec<String>>,
+}
 
 impl Statement for CommitBatch {
-    type Row = (BigInt, Nullable<BigInt>, Bool, Nullable<Array<BigInt>>, Bool, Nullable<Text>);
+    type Row = (
+        BigInt,
+        Nullable<BigInt>,
+        Bool,
+        Nullable<Array<BigInt>>,
+        Bool,
+        Nullable<Text>,
+        Nullable<Array<BigInt>>,
+        Nullable<Array<Text>>,
+        Nullable<Array<Text>>,
+        Nullable<Array<Text>>,
+    );
 
     fn sql() -> &'static Sql {
         static SQL: LazyLock<Sql> = LazyLock::new(|| {
             Sql::new(
-                "SELECT clock, number, is_valid, omitted, is_replicated, marked_place FROM commit_batch_2( \
-                 ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "SELECT clock, number, is_valid, omitted, is_replicated, marked_place, moved, moved_to, created, \
+                 created_at FROM commit_batch_3(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )
         });
         &SQL
@@ -67,12 +98,14 @@ pub(super) fn params<'a>(
         Basis::Absent(_) => [0, 0],
     });
     let floors = batch.resources.iter().filter_map(|(name, basis)| match basis {
-        Basis::Absent(floor) => Some([floor_bucket(name), floor.token as i64, floor.version as i64]),
+        Basis::Absent(StoredFloor { floor, last_events }) => {
+            Some([floor_bucket(name), floor.token as i64, floor.version as i64, *last_events])
+        }
         Basis::Stored(_) => None,
     });
     let written = || rows.new.iter().chain(&rows.changed);
     let changing: HashSet<&str> =
-        written().map(|(name, ..)| &***name).chain(rows.touched.iter().map(|name| &***name)).collect();
+        written().map(|row| &**row.name).chain(rows.touched.iter().map(|name| &***name)).collect();
     let seen = batch.resources.iter().filter(|(name, _)| !changing.contains(&**name));
     vec![
         batch.decided_at.0.into(),
@@ -83,13 +116,17 @@ pub(super) fn params<'a>(
         i64::from(caller.is_alone).into(),
         Param::texts(batch.resources.iter().map(|(name, _)| &**name)),
         Param::ints(basis),
+        Param::Texts(batch.resources.iter().map(|(name, _)| caller.places.get(name)).collect()),
         Param::ints(floors.flatten()),
-        Param::ints(
-            written().flat_map(|(name, row, _)| std::iter::once(position(name)).chain(resource_columns(row))),
+        Param::Ints(
+            written().flat_map(|row| std::iter::once(Some(position(row.name))).chain(row.ints())).collect(),
         ),
-        Param::Texts(written().flat_map(|(_, _, holder)| holder_columns(holder.as_ref())).collect()),
+        Param::Texts(written().flat_map(|row| row.holder()).collect()),
         Param::ints(rows.touched.iter().map(|name| position(name))),
         Param::ints(seen.map(|(name, _)| position(name))),
+        Param::ints(
+            rows.rechecked.iter().flat_map(|row| [position(row.name), row.check_at.0, i64::from(row.in_use)]),
+        ),
         packed_ints(&INSERTED, &rows.inserted, position),
         packed_texts(&INSERTED, &rows.inserted),
         packed_ints(&UPDATED, &rows.updated, position),
@@ -133,9 +170,31 @@ pub(super) fn indexes(positions: Option<Vec<i64>>) -> Vec<usize> {
     positions.into_iter().flatten().filter_map(|position| usize::try_from(position - 1).ok()).collect()
 }
 
-/// What a reply says; `None` if nothing was written.
-pub(super) fn applied((clock, number, is_valid, omitted, ..): Reply) -> Option<Applied> {
-    is_valid.then(|| Applied { number, clock: Micros(clock), omitted: indexes(omitted) })
+impl Reply {
+    /// What was written; `None` if nothing was.
+    pub(super) fn applied(self) -> Option<Applied> {
+        let Self { clock, number, is_valid, omitted, .. } = self;
+        is_valid.then(|| Applied { number, clock: Micros(clock), omitted: indexes(omitted) })
+    }
+
+    /// Takes over where the rows of a batch are now.
+    pub(super) fn update(&mut self, places: &mut Places, resources: &[(Name, Basis)], rows: &Rows<'_>) {
+        let name = |index: usize| resources.get(index).map(|(name, _)| name);
+        let moved = indexes(self.moved.take()).into_iter().map(name);
+        for (name, place) in moved.zip(self.moved_to.take().unwrap_or_default()) {
+            name.into_iter().for_each(|name| places.moved(name, place.clone()));
+        }
+        let created = self.created.take().unwrap_or_default();
+        for (name, place) in created.iter().zip(self.created_at.take().unwrap_or_default()) {
+            places.found(&Name::from(name.as_str()), place);
+        }
+        if self.number.is_some() {
+            rows.rechecked.iter().for_each(|row| places.set_in_use(row.name, row.in_use));
+            rows.new.iter().for_each(|row| places.set_in_use(row.name, row.in_use()));
+        }
+        let omitted = indexes(self.omitted.clone()).into_iter().filter_map(name);
+        omitted.for_each(|name| places.forget(name));
+    }
 }
 
 #[cfg(test)]
@@ -144,11 +203,11 @@ mod tests {
     use crate::store::claim_columns::{STATE, names};
 
     const MIGRATION: &str =
-        include_str!("../../../../migrations/postgres/2026-11-27-000002_lean_batches/up.sql");
+        include_str!("../../../../migrations/postgres/2026-11-28-000000_places_and_links/up.sql");
 
     /// The definition of the function.
     fn definition() -> &'static str {
-        MIGRATION.split_once("CREATE FUNCTION commit_batch_2(").unwrap().1
+        MIGRATION.split_once("CREATE FUNCTION commit_batch_3(").unwrap().1
     }
 
     #[test]

@@ -12,11 +12,12 @@ use dlm_protocol::limits::AWAY_GRACE_MS;
 
 use super::bulk;
 use super::connection::{CommitDurability, ConnectOptions, Reconnecting};
-use super::{log, now};
+use super::{history, log, now};
 use crate::store::statement::statements;
 use crate::store::{
-    ClaimRowKey, ClaimTotals, Contended, DueWork, KeyRange, ListQuery, LockCounts, LogHead, LogPage, Name,
-    Names, QueueLimits, READERS, Reader, ResourcePage, ResourceView, StoreError, views,
+    ClaimRowKey, ClaimTotals, Contended, DueWork, KeyRange, ListQuery, LockCounts, LogHead, LogPage, LogRow,
+    Name, Names, QueueLimits, READERS, Reader, ResourceHistory, ResourcePage, ResourceView, StoreError,
+    views,
 };
 
 statements! {
@@ -140,6 +141,15 @@ impl Reader for PostgresReader {
         // The page contains everything committed before the call.
         self.with(log::assign_positions)?;
         self.read(|connection| log::read(connection, from, limit))
+    }
+
+    fn history(
+        &self,
+        name: &Name,
+        each: &mut dyn FnMut(&LogRow) -> bool,
+    ) -> Result<ResourceHistory, StoreError> {
+        self.with(log::assign_positions)?;
+        self.read(|connection| history::read(connection, name, each))
     }
 
     fn due_work(&self, behind: Duration, limit: i64) -> Result<DueWork, StoreError> {

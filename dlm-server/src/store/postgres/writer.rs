@@ -6,35 +6,34 @@
 //! are always inserted in the order of their names, so that no two batches wait
 //! for each other.
 //!
-//! An optimistic batch needs no more than one call (`calls`, and `optimistic` for its parameters).
+//! An optimistic batch needs no more than one call (`calls`, and `optimistic` for its parameters);
+//! `writes` is what others write.
 
 mod calls;
+mod writes;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use diesel::connection::{Connection, SimpleConnection};
 use diesel::result::{DatabaseErrorKind, Error as DieselError, QueryResult};
-use dlm_engine::{Claim, ClaimKey, Floor, Micros, Need, ReplicaId, Resource};
+use dlm_engine::{Claim, ClaimKey, Micros, Need, ReplicaId, Resource};
 use dlm_pq::PqConnection;
 
-use super::batch_sql::{
-    ClockAndNumber, DeleteResources, INSERTED, InsertResources, RaiseFloors, UPDATED, WriteBatch,
-};
-use super::bulk::{self, Param};
+use super::batch_sql::ClockAndNumber;
+use super::bulk;
 use super::clock_estimate::{ClockEstimate, Lateness};
 use super::cluster::Peers;
-use super::columns::{NewRow, Rows, claim_params, resource_params};
 use super::connection::{CommitDurability, ConnectOptions, REPLY_TIMEOUT};
 use super::loading::{self, Floors};
 use super::marker::{self, AddMarker, AddPlaced, Marker};
+use super::places::Places;
 use super::{housekeeping, log, now};
 use crate::clock::since_boot;
-use crate::store::error::NOT_AVAILABLE;
 use crate::store::optimistic::{Applied, OptimisticBatch};
 use crate::store::{
     BatchWrite, Housekeeping, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket, Store,
-    StoreError, event, floor_bucket, tickets, views,
+    StoreError, StoredFloor, floor_bucket, tickets, views,
 };
 
 /// How long to wait for a COMMIT. It hangs while no synchronous standby
@@ -61,11 +60,17 @@ pub(super) struct PostgresStore {
     /// The floors that the open transaction has read.
     floors: Floors,
     /// The floors that were read last, by bucket.
-    known_floors: HashMap<i64, Floor>,
+    known_floors: HashMap<i64, StoredFloor>,
     /// The number in the marker row; `None` while it is not known.
     marked: Option<i64>,
     /// The place of the marker row (`ctid`); empty while it is not known.
     marker_place: String,
+    /// Where the rows of resources are.
+    places: Places,
+    /// Where the open transaction puts them.
+    moves: Vec<(Name, String)>,
+    /// What it says of whether resources are in use.
+    rechecked: Vec<(Name, bool)>,
     /// The number that the open transaction writes to the marker row, and the place of that then.
     marks: Option<(i64, String)>,
     /// The number that the last call of an optimistic batch expected in the marker row.
@@ -96,6 +101,9 @@ impl PostgresStore {
             known_floors: HashMap::new(),
             marked: None,
             marker_place: String::new(),
+            places: Places::default(),
+            moves: Vec::new(),
+            rechecked: Vec::new(),
             marks: None,
             expected_mark: None,
             clock: ClockEstimate::default(),
@@ -115,32 +123,7 @@ impl PostgresStore {
         self.lateness.in_time();
         self.marked = None;
         self.marker_place.clear();
-        Ok(())
-    }
-
-    fn insert_resources(&mut self, new: &[NewRow<'_>]) -> Result<(), StoreError> {
-        let floor = |name: &Name| self.floors.get(name).copied().unwrap_or_default().token as i64;
-        let mut params = resource_params(new);
-        params.insert(1, Param::ints(new.iter().map(|(name, ..)| floor_bucket(name))));
-        params.insert(2, Param::ints(new.iter().map(|(name, ..)| floor(name))));
-        let inserted = or_exists(bulk::run::<InsertResources>(&mut self.connection, params))?;
-        if inserted == new.len() { Ok(()) } else { Err(StoreError::KeyExists) }
-    }
-
-    fn delete_resources(&mut self, deleted: &[(&Name, Floor)]) -> Result<(), StoreError> {
-        let names = Param::texts(deleted.iter().map(|(name, _)| &***name));
-        bulk::run::<DeleteResources>(&mut self.connection, vec![names])?;
-        let floors = vec![
-            Param::ints(deleted.iter().map(|(name, _)| floor_bucket(name))),
-            Param::ints(deleted.iter().map(|(_, floor)| floor.token as i64)),
-            Param::ints(deleted.iter().map(|(_, floor)| floor.version as i64)),
-        ];
-        bulk::run::<RaiseFloors>(&mut self.connection, floors)?;
-        for (name, floor) in deleted {
-            let known = self.known_floors.entry(floor_bucket(name)).or_default();
-            known.token = known.token.max(floor.token);
-            known.version = known.version.max(floor.version);
-        }
+        self.places.clear();
         Ok(())
     }
 }
@@ -195,6 +178,8 @@ impl Housekeeping for PostgresStore {
 impl Store for PostgresStore {
     fn begin(&mut self, lock_wait: LockWait) -> Result<(), StoreError> {
         self.floors.clear();
+        self.moves.clear();
+        self.rechecked.clear();
         self.marks = None;
         Ok(self.connection.batch_execute(match lock_wait {
             LockWait::Skip => "BEGIN",
@@ -207,7 +192,8 @@ impl Store for PostgresStore {
         targets: &[LockTarget<'_>],
         lock_wait: LockWait,
     ) -> Result<Vec<LockResult>, StoreError> {
-        if let Some(results) = loading::lock(&mut self.connection, targets, lock_wait, &mut self.floors)? {
+        let (floors, places) = (&mut self.floors, &mut self.places);
+        if let Some(results) = loading::lock(&mut self.connection, targets, lock_wait, floors, places)? {
             let floors = self.floors.iter().map(|(name, floor)| (floor_bucket(name), *floor));
             self.known_floors.extend(floors);
             return Ok(results);
@@ -242,46 +228,7 @@ impl Store for PostgresStore {
     }
 
     fn write(&mut self, batch: &BatchWrite<'_>) -> Result<i64, StoreError> {
-        let rows = Rows::of(batch.writes);
-        if !rows.new.is_empty() {
-            self.insert_resources(&rows.new)?;
-        }
-        if !rows.deleted.is_empty() {
-            self.delete_resources(&rows.deleted)?;
-        }
-        let events = event::to_json(batch.events)?;
-        let mut params = resource_params(&rows.changed);
-        params.push(Param::texts(rows.touched.iter().map(|name| &***name)));
-        params.extend(claim_params(&INSERTED, &rows.inserted));
-        params.extend(claim_params(&UPDATED, &rows.updated));
-        params.extend([
-            self.number.into(),
-            batch.now.0.into(),
-            (batch.events.len() as i64).into(),
-            (&*events).into(),
-        ]);
-        params.extend([self.id.into(), (&*self.marker_place).into(), self.id.into()]);
-        let written: Vec<(i64, i64, i64, i64, Option<String>)> =
-            or_exists(bulk::load::<WriteBatch, _>(&mut self.connection, params))?;
-        let expected = (rows.changed.len(), rows.touched.len(), rows.inserted.len(), rows.updated.len());
-        match &written[..] {
-            &[(changed, touched, inserted, updated, Some(ref place))]
-                if (changed as usize, touched as usize, inserted as usize, updated as usize) == expected =>
-            {
-                self.marks = Some((self.number, place.clone()));
-                Ok(self.number)
-            }
-            // The row has moved. A retry looks for it.
-            [(.., None)] if !self.marker_place.is_empty() => {
-                self.marker_place.clear();
-                Err(StoreError::NotCommitted(NOT_AVAILABLE))
-            }
-            // This replica was declared dead so long ago that its rows were deleted, or a call that
-            // was given up has been applied since this batch began.
-            [(.., None)] => Err(StoreError::Unavailable("the writer's marker row is not as expected".into())),
-            // A locked resource or a known claim was deleted all the same. A retry reads it again.
-            _ => Err(StoreError::NotCommitted(NOT_AVAILABLE)),
-        }
+        self.write_batch(batch)
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
@@ -297,6 +244,12 @@ impl Store for PostgresStore {
         committed?;
         self.require_replicated()?;
         (self.marked, self.marker_place) = (marked, place);
+        for (name, place) in std::mem::take(&mut self.moves) {
+            self.places.moved(&name, place);
+        }
+        for (name, in_use) in std::mem::take(&mut self.rechecked) {
+            self.places.set_in_use(&name, in_use);
+        }
         Ok(())
     }
 
@@ -328,7 +281,7 @@ impl Store for PostgresStore {
         self.marked.and(self.clock.at(now))
     }
 
-    fn assumed_floor(&self, name: &Name) -> Floor {
+    fn assumed_floor(&self, name: &Name) -> StoredFloor {
         self.known_floors.get(&floor_bucket(name)).copied().unwrap_or_default()
     }
 

@@ -28,7 +28,7 @@ use diesel::migration::MigrationConnection;
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use dlm_engine::{Floor, Micros};
+use dlm_engine::Micros;
 use dlm_protocol::limits::AWAY_GRACE_MS;
 
 use super::migrations::require_known;
@@ -78,24 +78,6 @@ const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRA
 const BUSY_TIMEOUT: Duration = Duration::from_millis(1500);
 /// How long a server that starts waits. Nobody waits for it yet.
 const BUSY_TIMEOUT_AT_START: Duration = Duration::from_secs(5);
-
-/// Where the counters of the deleted resources in a bucket continue, and where the log may
-/// have events of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct StoredFloor {
-    floor: Floor,
-    /// At this position or before; 0 if it has none.
-    last_events: i64,
-}
-
-impl StoredFloor {
-    /// Raises it to another one where that is higher.
-    fn raise(&mut self, other: Self) {
-        self.floor.token = self.floor.token.max(other.floor.token);
-        self.floor.version = self.floor.version.max(other.floor.version);
-        self.last_events = self.last_events.max(other.last_events);
-    }
-}
 
 /// The path of the database file.
 #[derive(Debug, Clone)]

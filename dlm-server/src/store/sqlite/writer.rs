@@ -24,11 +24,11 @@ use super::journal::pace::Pace;
 use super::journal::staged::{StagedBatch, StagedWrite};
 use super::journal::tail::{Applied, JournalRow, Tail};
 use super::lock::DatabaseLock;
-use super::{DatabasePath, StoredFloor, WRITER, reader};
+use super::{DatabasePath, WRITER, reader};
 use crate::clock::{Clock, ClockReading, since_boot};
 use crate::store::{
     BatchWrite, Housekeeping, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket, Store,
-    StoreError, floor_bucket, schema,
+    StoreError, StoredFloor, floor_bucket, schema,
 };
 use connection::{Commits, WriterConnection, last_batch};
 

@@ -15,7 +15,8 @@ use crate::store::{StoreError, event};
 impl PostgresStore {
     /// See [`Store::commit_optimistic`](crate::store::Store::commit_optimistic).
     pub(super) fn call(&mut self, batch: &OptimisticBatch<'_>) -> Result<Option<Applied>, StoreError> {
-        let (rows, events) = (Rows::of(batch.writes), event::to_json_each(batch.events)?);
+        let (rows, events) =
+            (Rows::of(batch.writes, &self.places), event::to_json(batch.events, batch.writes)?);
         let Some(expected) = self.marked.take() else { return Ok(None) };
         self.expected_mark = Some(expected);
         // Known again if the call writes the row.
@@ -24,6 +25,7 @@ impl PostgresStore {
             writer: self.id,
             last_batch: expected,
             marker_place: &marker_place,
+            places: &self.places,
             is_alone: self.peers.are_absent(),
         };
         let params = optimistic::params(batch, &rows, &events, &caller);
@@ -32,7 +34,7 @@ impl PostgresStore {
         let replied: QueryResult<Vec<optimistic::Reply>> =
             bulk::load::<CommitBatch, _>(&mut self.connection, params);
         self.connection.set_deadline(Some(REPLY_TIMEOUT));
-        let reply = match replied.map(|replies| replies.into_iter().next()) {
+        let mut reply = match replied.map(|replies| replies.into_iter().next()) {
             Ok(Some(reply)) => reply,
             Err(error) if was_refused(&error) => {
                 self.marked = Some(expected);
@@ -48,7 +50,8 @@ impl PostgresStore {
             Ok(None) => return Err(StoreError::CommitOutcomeUnknown),
         };
         self.require_replicated()?;
-        let (clock, number, is_valid, _, is_replicated, ref marked_place) = reply;
+        reply.update(&mut self.places, batch.resources, &rows);
+        let optimistic::Reply { clock, number, is_valid, is_replicated, ref marked_place, .. } = reply;
         self.marker_place = match (number, marked_place) {
             (Some(_), Some(place)) => place.clone(),
             _ => marker_place,
@@ -67,7 +70,7 @@ impl PostgresStore {
         // What was only read may not be on the standby, and nobody knew that it has to be.
         let is_confirmed = number.is_some() || self.replicated || !is_replicated;
         self.replicated = is_replicated;
-        Ok(optimistic::applied(reply).filter(|_| is_confirmed))
+        Ok(reply.applied().filter(|_| is_confirmed))
     }
 
     /// See [`Store::resolve_optimistic`](crate::store::Store::resolve_optimistic).

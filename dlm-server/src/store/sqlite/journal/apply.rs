@@ -6,12 +6,13 @@ use diesel::sqlite::SqliteConnection;
 
 use super::tail::{Applied, DirtyResource, DirtyRow, StoredRow, Tail};
 use crate::clock::since_boot;
+use crate::store::StoredFloor;
+use crate::store::sqlite::WRITER;
 use crate::store::sqlite::claims::{self, one_row};
 use crate::store::sqlite::fixed::{
     self, DeleteJournal, DeleteResource, InsertLog, InsertResource, MarkBatch, RaiseFloor, UpdateResource,
     UpdateResourceAndCheck, UpsertResource, Value,
 };
-use crate::store::sqlite::{StoredFloor, WRITER};
 use crate::store::{Name, StoreError, floor_bucket};
 
 /// How much to apply in one transaction.

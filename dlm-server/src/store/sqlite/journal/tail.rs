@@ -9,7 +9,7 @@ use dlm_engine::{Claim, ClaimKey, Micros, Mode, ResourceRecord, RowChange};
 use super::newest_key::NewestKey;
 use super::staged::{StagedBatch, StagedWrite};
 use crate::store::Name;
-use crate::store::sqlite::StoredFloor;
+use crate::store::StoredFloor;
 
 /// The changes of committed batches that are not in the tables. Of each row it has the
 /// newest state alone, and what the tables have of it.

@@ -53,7 +53,7 @@ fn database() -> SqliteConnection {
     let mut connection = SqliteConnection::establish(":memory:").unwrap();
     connection.run_pending_migrations(MIGRATIONS).unwrap();
     for (position, versions) in [(1, [1, 2]), (2, [3, 4])] {
-        let json = event::to_json(&versions.map(event)).unwrap();
+        let json = format!("[{}]", event::to_json(&versions.map(event), &[]).unwrap().join(","));
         diesel::sql_query("INSERT INTO log (position, at, upto, data) VALUES (?, 0, 0, ?)")
             .bind::<diesel::sql_types::BigInt, _>(position)
             .bind::<diesel::sql_types::Text, _>(json)

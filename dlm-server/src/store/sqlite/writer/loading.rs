@@ -6,10 +6,11 @@ use std::sync::Arc;
 use dlm_engine::{Claim, ClaimKey, Need, Resource};
 
 use super::SqliteStore;
+use crate::store::StoredFloor;
 use crate::store::rows::ResourceRow;
+use crate::store::sqlite::claims;
 use crate::store::sqlite::fixed::{self, LoadResources};
 use crate::store::sqlite::journal::apply;
-use crate::store::sqlite::{StoredFloor, claims};
 use crate::store::views::{self, WAITERS_LOADED};
 use crate::store::{LoadedResource, Name, StoreError, floor_bucket};
 

@@ -167,5 +167,6 @@ fn decode_event<'a>(input: &mut Input<'a>, names: &[(&'a str, i64)]) -> Result<L
         reason,
         principal,
         by,
+        earlier: None,
     })
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use dlm_engine::{ClaimKey, Mode, Phase, ResourceRecord, RowChange};
 
-use crate::store::sqlite::StoredFloor;
+use crate::store::StoredFloor;
 use crate::store::sqlite::journal::codec::{DecodedBatch, DecodedClaim};
 use crate::store::{Name, floor_bucket};
 

@@ -6,8 +6,8 @@ use dlm_engine::{ClaimKey, Phase};
 
 use super::changes::{Changed, Changes, ClaimState, ResourceRow};
 use crate::store::StoreError;
+use crate::store::StoredFloor;
 use crate::store::claim_columns::{ALL, ClaimColumn, ClaimRecord, KEY, STATE, concat};
-use crate::store::sqlite::StoredFloor;
 use crate::store::sqlite::fixed::{self, Value, claim_statements, replace_into, update_of};
 use crate::store::statement::statements;
 

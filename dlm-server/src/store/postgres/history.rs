@@ -1,0 +1,61 @@
+//! The events of one resource, read by their links: the row of a resource names the last batch with
+//! events of it, and the first of these events names the batch before.
+
+use diesel::sql_types::{BigInt, Nullable, Text};
+use dlm_pq::PqConnection;
+
+use super::bulk;
+use super::log;
+use crate::store::statement::statements;
+use crate::store::{LogRow, Name, ResourceHistory, RowEvents, StoreError, floor_bucket};
+
+statements! {
+    LastEvents -> BigInt = "SELECT coalesce((SELECT last_events FROM resources WHERE name = ?), \
+        (SELECT last_events FROM floors WHERE bucket = ?), 0)";
+    /// The position of a batch, if it has one, and its events.
+    ReadBatch -> (Nullable<BigInt>, Text) = "SELECT log.position, batch_events.events \
+        FROM batch_events LEFT JOIN log USING (batch) WHERE batch_events.batch = ?";
+}
+
+/// Reads the rows with events of a resource, newest first, until `each` returns false. Call it in a
+/// transaction that reads from one snapshot.
+pub(super) fn read(
+    connection: &mut PqConnection,
+    name: &Name,
+    each: &mut dyn FnMut(&LogRow) -> bool,
+) -> Result<ResourceHistory, StoreError> {
+    let (head, trimmed) = log::bounds(connection)?;
+    let last: Vec<i64> =
+        bulk::load::<LastEvents, _>(connection, vec![(&**name).into(), floor_bucket(name).into()])?;
+    let mut batch = last.first().copied().unwrap_or(0);
+    // Events of a resource have positions in the order of their batches.
+    let mut before = head.0;
+    let mut search_from = None;
+    while batch > 0 {
+        let rows: Vec<(Option<i64>, String)> = bulk::load::<ReadBatch, _>(connection, vec![batch.into()])?;
+        // It was trimmed, and so were all those before.
+        let Some((position, events)) = rows.into_iter().next() else { break };
+        // A batch without a position is not in the log yet.
+        let row = LogRow { position: position.unwrap_or(i64::MAX), events: RowEvents::Json(events) };
+        // Without a link: events of an older server, or of a deleted resource, are somewhere before.
+        let Some(earlier) = earlier_batch(&row, name).filter(|earlier| *earlier < batch) else {
+            search_from = Some(before);
+            break;
+        };
+        if let Some(position) = position {
+            before = position - 1;
+            if position <= trimmed || !each(&row) {
+                break;
+            }
+        }
+        batch = earlier;
+    }
+    Ok(ResourceHistory { head, trimmed, search_from })
+}
+
+/// The batch with the events of a resource before those in this row; 0 if there are none. `None` if
+/// the row does not tell.
+fn earlier_batch(row: &LogRow, name: &str) -> Option<i64> {
+    // A damaged row is reported by those who read all rows.
+    row.decode().ok()?.into_iter().find(|event| event.resource == name)?.earlier
+}

@@ -1,0 +1,81 @@
+//! Where the rows of resources are.
+//!
+//! A row is found by its place (`ctid`), which a write tells. While a long transaction keeps old
+//! versions of rows from being removed, an index leads to all versions that a row has had, and a
+//! write by name takes longer and longer. A place is a hint: a row that was written since, or that
+//! the database has moved, is not found there, and is looked for by its name.
+
+use std::collections::HashMap;
+
+use crate::store::Name;
+
+/// Most places that are kept: some more than a writer keeps resources in memory.
+const MAX_PLACES: usize = 100_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Places(HashMap<Name, Place>);
+
+#[derive(Debug)]
+struct Place {
+    ctid: String,
+    /// Whether the row of the name says that the resource is in use, as far as is known.
+    in_use: bool,
+}
+
+impl Places {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|place| place.ctid.as_str())
+    }
+
+    /// Whether the row of the name is known to say that the resource is in use.
+    pub(super) fn is_in_use(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|place| place.in_use)
+    }
+
+    /// A row that another server may have changed since.
+    pub(super) fn found(&mut self, name: &Name, ctid: String) {
+        if self.0.len() >= MAX_PLACES && !self.0.contains_key(name) {
+            self.0.clear();
+        }
+        self.0.insert(Name::clone(name), Place { ctid, in_use: false });
+    }
+
+    /// A row that no other server has changed since.
+    pub(super) fn moved(&mut self, name: &Name, ctid: String) {
+        match self.0.get_mut(name) {
+            Some(place) => place.ctid = ctid,
+            None => self.found(name, ctid),
+        }
+    }
+
+    /// What the row of the name says now.
+    pub(super) fn set_in_use(&mut self, name: &Name, in_use: bool) {
+        if let Some(place) = self.0.get_mut(name) {
+            place.in_use = in_use;
+        }
+    }
+
+    pub(super) fn forget(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_places_is_bounded() {
+        let mut places = Places::default();
+        for number in 0..=MAX_PLACES {
+            places.found(&Name::from(number.to_string()), "(0,1)".into());
+        }
+        places.moved(&Name::from(MAX_PLACES.to_string()), "(0,2)".into());
+        assert_eq!(places.get(&MAX_PLACES.to_string()), Some("(0,2)"));
+        assert!(places.0.len() <= MAX_PLACES);
+    }
+}

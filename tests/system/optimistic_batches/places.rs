@@ -1,0 +1,104 @@
+//! Rows are found by their places, which are hints.
+
+use super::*;
+use crate::harness::Api;
+
+/// Where the rows of `a` and `b` are.
+const PLACES: &str = "ARRAY[(SELECT ctid::text FROM resources WHERE name = 'a'), \
+    (SELECT ctid::text FROM resources WHERE name = 'b')]";
+
+#[tokio::test]
+async fn call_finds_rows_by_their_places() {
+    for caller in CALLERS {
+        let database = database();
+        allow_lag(&database, 60_000_000);
+        assert!(release_at(&database, caller, &clock(-100), 7, PLACES) > 0);
+        assert_eq!(written(&database), 2);
+    }
+}
+
+#[tokio::test]
+async fn call_writes_no_row_that_has_moved_since() {
+    for caller in CALLERS {
+        let database = database();
+        allow_lag(&database, 60_000_000);
+        let places = "ARRAY['(0,1)', '(0,2)']";
+        // As a maintenance of the database does: without a write by a server.
+        database.execute("UPDATE resources SET queue_len = queue_len");
+        // All is refused, or both are left out.
+        let expected = if caller == Caller::Alone { -1 } else { 0 };
+        assert_eq!(release_at(&database, caller, &clock(-100), 7, places), expected);
+        assert_eq!(written(&database), 0);
+    }
+}
+
+#[tokio::test]
+async fn call_does_not_write_the_row_of_another_lock_at_a_place() {
+    for caller in CALLERS {
+        let database = database();
+        allow_lag(&database, 60_000_000);
+        database.execute("UPDATE resources SET holder_key = name");
+        let swapped = "ARRAY[(SELECT ctid::text FROM resources WHERE name = 'b'), \
+            (SELECT ctid::text FROM resources WHERE name = 'a')]";
+        let expected = if caller == Caller::Alone { -1 } else { 0 };
+        assert_eq!(release_at(&database, caller, &clock(-100), 7, swapped), expected);
+        assert_eq!(written(&database), 0);
+        // Otherwise each lock gets the state of the other.
+        for position in ["asked.item", "written[i]"] {
+            mutate(&database, &format!("AND (resources.name = names[{position}]) IS TRUE"), "");
+        }
+        assert!(release_at(&database, caller, &clock(-100), 7, swapped) > 0);
+        assert_eq!(written(&database), 2);
+    }
+}
+
+#[tokio::test]
+async fn server_goes_on_after_rows_have_moved() {
+    let server = ServerProcess::<Postgres>::start();
+    let (api, database) = (server.api(), server.database());
+    let lease = api.lock("a", &Acquire::exclusive()).await;
+    for _ in 0..3 {
+        database.execute("UPDATE resources SET queue_len = queue_len");
+        api.renew("a", &lease).await.ok();
+    }
+    api.release("a", &lease).await.ok();
+    assert_eq!(api.lock("a", &Acquire::exclusive()).await["fencing_token"], 2);
+}
+
+/// Old versions of rows can't be removed while a transaction is open that may see them. An index
+/// leads to all of them.
+#[tokio::test]
+async fn batches_do_not_read_more_and_more_while_a_transaction_stays_open() {
+    let server = ServerProcess::<Postgres>::start();
+    let (api, database) = (server.api(), server.database());
+    let _open =
+        database.begin("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM resources");
+    cycle(&api, 20).await;
+    let before = blocks_read(database, &api).await;
+    cycle(&api, 50).await;
+    let early = blocks_read(database, &api).await - before;
+    cycle(&api, 1_500).await;
+    let before = blocks_read(database, &api).await;
+    cycle(&api, 50).await;
+    let late = blocks_read(database, &api).await - before;
+    assert!(late < early * 3, "{early} blocks, then {late}");
+}
+
+/// Acquires and releases a lock so many times.
+async fn cycle(api: &Api, times: usize) {
+    for _ in 0..times {
+        let lease = api.lock("a", &Acquire::exclusive()).await;
+        api.release("a", &lease).await.ok();
+    }
+}
+
+/// How many blocks of the table of resources have been read.
+async fn blocks_read(database: &Postgres, api: &Api) -> i64 {
+    // A connection reports what it has read with the first statement after a second.
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    cycle(api, 1).await;
+    database.query_i64(
+        "SELECT (heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit)::bigint AS value \
+         FROM pg_statio_user_tables WHERE relname = 'resources'",
+    )
+}
