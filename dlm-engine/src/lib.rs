@@ -67,6 +67,7 @@
 //!   which run before and after every operation
 //! - `context`: time, membership and limits
 //! - `event`: events and wakes
+//! - `grant_rounds`: in which order waiters would be granted
 //! - `wait_graph`: the wait-for graph of several resources
 //!
 //! # Example
@@ -95,6 +96,7 @@ mod context;
 mod event;
 #[cfg(test)]
 mod fault;
+mod grant_rounds;
 mod op;
 #[cfg(test)]
 mod properties;
@@ -108,6 +110,7 @@ pub use claim::{
 };
 pub use context::{Context, Limits, Micros, ReplicaId, Replicas};
 pub use event::{Effects, Event, EventKind, WaitOutcome, Wake};
+pub use grant_rounds::grant_rounds;
 pub use op::{Blocked, KnowsKey, Need, Op, Refusal, Reply, Snapshot};
 pub use resource::{ClaimChange, Floor, Resource, ResourceRecord, RowChange};
-pub use wait_graph::{Actor, ContendedResource, WaitFor, WaitGraph};
+pub use wait_graph::{Actor, Blocking, ContendedResource, WaitFor, WaitGraph, Waiting};

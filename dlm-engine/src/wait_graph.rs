@@ -75,26 +75,21 @@ impl WaitGraph {
     /// ```
     #[must_use]
     pub fn of(resources: &[ContendedResource]) -> Self {
-        let waits = waits(resources);
+        let waits = waits(resources, &Waiting::of(resources));
+        let blocking = Blocking::of(resources, &waits);
         let mut next = vec![Vec::new(); resources.len()];
-        let mut previous = vec![Vec::new(); resources.len()];
         for wait in &waits {
             next[wait.resource].push(*wait);
-            previous[wait.waits_for].push(*wait);
         }
-        let blocked = |index: usize| {
-            let through = reachable(index, |of| previous[of].iter().map(|wait| wait.resource));
-            through.iter().map(|resource| resources[*resource].queue_len).sum()
-        };
-        let blocked = (0..resources.len()).map(blocked).collect();
+        let blocked = (0..resources.len()).map(|index| blocking.blocked_by([index])).collect();
         let mut in_cycle = HashSet::new();
         let mut cycles = Vec::new();
         for wait in &waits {
             if !in_cycle.contains(&wait.resource)
                 && let Some(cycle) = shortest_cycle(wait.resource, &next)
             {
-                let after = reachable(wait.resource, |of| next[of].iter().map(|wait| wait.waits_for));
-                let before = reachable(wait.resource, |of| previous[of].iter().map(|wait| wait.resource));
+                let after = reachable([wait.resource], |of| next[of].iter().map(|wait| wait.waits_for));
+                let before = blocking.through([wait.resource]);
                 in_cycle.extend(after.intersection(&before).copied());
                 cycles.push(cycle);
             }
@@ -103,32 +98,94 @@ impl WaitGraph {
     }
 }
 
+/// Who is blocked by whom, through the holders that wait themselves.
+#[derive(Debug, Default)]
+pub struct Blocking {
+    queue_len: Vec<u64>,
+    /// For each resource, those whose holders wait for it.
+    previous: Vec<Vec<usize>>,
+}
+
+impl Blocking {
+    /// Prepares for resources and the [`waits`](WaitGraph::waits) of their graph.
+    #[must_use]
+    pub fn of(resources: &[ContendedResource], waits: &[WaitFor]) -> Self {
+        let mut previous = vec![Vec::new(); resources.len()];
+        for wait in waits {
+            previous[wait.waits_for].push(wait.resource);
+        }
+        Self { queue_len: resources.iter().map(|resource| resource.queue_len).collect(), previous }
+    }
+
+    /// How many waiters wait for any of these resources, directly or through others. Each counts
+    /// once.
+    #[must_use]
+    pub fn blocked_by(&self, resources: impl IntoIterator<Item = usize>) -> u64 {
+        self.through(resources).iter().map(|resource| self.queue_len[*resource]).sum()
+    }
+
+    /// These resources, and those whose holders wait for one of them, directly or through others.
+    fn through(&self, resources: impl IntoIterator<Item = usize>) -> HashSet<usize> {
+        reachable(resources, |of| self.previous[of].iter().copied())
+    }
+}
+
+/// Which resource each actor waits for, as far as an actor is known to be one task.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    places: HashMap<Actor, Place>,
+    held: HashSet<(Actor, usize)>,
+}
+
 /// Where an actor waits.
+#[derive(Debug)]
 enum Place {
     At(usize),
     Several,
 }
 
-/// The holders that wait themselves.
-fn waits(resources: &[ContendedResource]) -> Vec<WaitFor> {
-    let mut places = HashMap::new();
-    for (index, resource) in resources.iter().enumerate() {
-        for waiter in resource.waiters.iter().filter(|waiter| !waiter.owner.is_empty()) {
-            places.entry(waiter).and_modify(|place| *place = Place::Several).or_insert(Place::At(index));
+impl Waiting {
+    /// Finds out where the waiters of several resources wait.
+    #[must_use]
+    pub fn of(resources: &[ContendedResource]) -> Self {
+        let mut places = HashMap::new();
+        for (index, resource) in resources.iter().enumerate() {
+            for waiter in resource.waiters.iter().filter(|waiter| !waiter.owner.is_empty()) {
+                let place = places.entry(waiter.clone());
+                place.and_modify(|place| *place = Place::Several).or_insert(Place::At(index));
+            }
+        }
+        let holders = |(index, resource): (usize, &ContendedResource)| {
+            let waits = |holder: &&Actor| places.contains_key(*holder);
+            resource
+                .holders
+                .iter()
+                .filter(waits)
+                .map(move |holder| (holder.clone(), index))
+                .collect::<Vec<_>>()
+        };
+        let held = resources.iter().enumerate().flat_map(holders).collect();
+        Self { places, held }
+    }
+
+    /// The index of the resource that an actor waits for. `None` if it waits for none, or is more
+    /// than one task as far as can be seen.
+    #[must_use]
+    pub fn waits_for(&self, actor: &Actor) -> Option<usize> {
+        match self.places.get(actor)? {
+            Place::At(resource) if !self.held.contains(&(actor.clone(), *resource)) => Some(*resource),
+            Place::At(_) | Place::Several => None,
         }
     }
-    let held: HashSet<(&Actor, usize)> = resources
-        .iter()
-        .enumerate()
-        .flat_map(|(index, resource)| resource.holders.iter().map(move |holder| (holder, index)))
-        .collect();
+}
+
+/// The holders that wait themselves.
+fn waits(resources: &[ContendedResource], waiting: &Waiting) -> Vec<WaitFor> {
     let mut waits = Vec::new();
     for (resource, contended) in resources.iter().enumerate() {
         for (holder, actor) in contended.holders.iter().enumerate() {
-            if let Some(Place::At(waits_for)) = places.get(actor)
-                && !held.contains(&(actor, *waits_for))
-            {
-                waits.push(WaitFor { resource, holder, waits_for: *waits_for });
+            if let Some(waits_for) = waiting.waits_for(actor) {
+                waits.push(WaitFor { resource, holder, waits_for });
             }
         }
     }
@@ -136,9 +193,12 @@ fn waits(resources: &[ContendedResource]) -> Vec<WaitFor> {
 }
 
 /// What can be reached from here, itself included.
-fn reachable<I: Iterator<Item = usize>>(from: usize, next: impl Fn(usize) -> I) -> HashSet<usize> {
-    let mut reached = HashSet::from([from]);
-    let mut left = vec![from];
+fn reachable<I: Iterator<Item = usize>>(
+    from: impl IntoIterator<Item = usize>,
+    next: impl Fn(usize) -> I,
+) -> HashSet<usize> {
+    let mut reached: HashSet<usize> = from.into_iter().collect();
+    let mut left: Vec<usize> = reached.iter().copied().collect();
     while let Some(resource) = left.pop() {
         left.extend(next(resource).filter(|next| reached.insert(*next)));
     }

@@ -9,6 +9,7 @@
 //! - `invariants`: I1 to I6 checked on what can be observed, without the model
 //! - `schedule`: check instants, and that sweeps end everything
 //! - `bounded`: the limit of transitions
+//! - `grant_rounds`: who is granted next, beside what the rules grant
 //! - `wait_graph`: the wait-for graph, beside a simulation
 //! - `faults`: known faults are injected, and the properties find each of them
 //! - `examples`: the subtle cases, one test each, driven by `scenario`
@@ -18,6 +19,7 @@ mod bounded;
 mod comparable;
 mod examples;
 mod faults;
+mod grant_rounds;
 mod invariants;
 mod model;
 mod scenario;

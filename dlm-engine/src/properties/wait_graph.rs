@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use proptest::prelude::*;
 
 use super::cases;
-use crate::{Actor, ContendedResource, Mode, WaitGraph};
+use crate::{Actor, Blocking, ContendedResource, Mode, WaitGraph, Waiting};
 
 /// An actor of the simulation: it releases what it holds once it waits for nothing.
 type Number = usize;
@@ -171,4 +171,25 @@ fn each_resource_is_in_one_cycle_at_most() {
     assert_eq!(graph.cycles.len(), 1);
     assert_eq!(graph.cycles[0].len(), 2);
     assert_eq!(graph.blocked, [4, 4, 4, 1]);
+}
+
+#[test]
+fn waiters_that_several_held_resources_block_count_once() {
+    // "a" holds the first two; "b" holds the third, and waits for the first.
+    let resources = [contended(&["a"], &["b", "c"]), contended(&["a"], &["d"]), contended(&["b"], &["e"])];
+    let graph = WaitGraph::of(&resources);
+    assert_eq!(graph.blocked, [3, 1, 1]);
+    let blocking = Blocking::of(&resources, &graph.waits);
+    assert_eq!(blocking.blocked_by([0, 1]), 4);
+    assert_eq!(blocking.blocked_by([0, 2]), 3, "the waiter of the third is blocked by both");
+    assert_eq!(blocking.blocked_by([]), 0);
+}
+
+#[test]
+fn an_actor_waits_where_its_only_waiter_is() {
+    let waiting =
+        Waiting::of(&[contended(&["a"], &["b", "twice"]), contended(&["b", "twice"], &["twice", "c", "c"])]);
+    let waits_for = |owner: &str| waiting.waits_for(&Actor { principal: "".into(), owner: owner.into() });
+    assert_eq!((waits_for("b"), waits_for("a"), waits_for("unknown")), (Some(0), None, None));
+    assert_eq!((waits_for("twice"), waits_for("c")), (None, None), "it is more than one task");
 }
