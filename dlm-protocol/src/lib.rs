@@ -15,6 +15,7 @@
 //! - `event`: events and the messages of the event stream
 //! - `overview`: the overview of all locks
 //! - `wait_graph`: the wait-for graph of all locks
+//! - `explain`: why a lock is not free; `owners`: what owners hold and wait for
 //! - `session`: the messages of the session socket
 //! - `access`: who the caller is and what it may do
 //! - `problem`: RFC 9457 problems and their codes
@@ -23,6 +24,7 @@
 mod access;
 mod duration;
 mod event;
+mod explain;
 mod json;
 mod key;
 mod lease_id;
@@ -30,6 +32,7 @@ pub mod lenient;
 pub mod limits;
 mod name;
 mod overview;
+mod owners;
 mod problem;
 mod reply;
 mod request;
@@ -45,10 +48,12 @@ pub use access::{
 };
 pub use duration::{Ttl, Wait};
 pub use event::{EVENTS_PROTOCOL, Event, EventKind, EventMessage, EventPage, Renewal, close};
+pub use explain::{EstimatedWait, Explanation, HoldStatistics, HoldStatisticsList, LockHolds, QueuedWaiter};
 pub use key::IdempotencyKey;
 pub use lease_id::LeaseId;
 pub use name::ResourceName;
 pub use overview::{ContendedLock, ExpiredLease, LongWait, Overview, OverviewSecond};
+pub use owners::{OwnedLease, OwnedWait, OwnerDetails, OwnerPage, OwnerSummary};
 pub use problem::{EndReason, Problem, ProblemCode};
 pub use reply::{
     CancelOutcome, Cancelled, Checked, ForceReleased, Holder, Lease, LockPage, LockState, LockStatus, Mode,

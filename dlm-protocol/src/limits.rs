@@ -55,3 +55,9 @@ pub const OVERVIEW_SECONDS: usize = 300;
 pub const MAX_BLOCKERS: usize = 10;
 /// A wait longer than this, in milliseconds, is a long wait in the overview.
 pub const LONG_WAIT_MS: u64 = 30_000;
+/// Maximum number of waiters in [`Explanation::next`](crate::Explanation::next).
+pub const MAX_NEXT: usize = 10;
+/// Maximum number of leases that hold statistics are made from.
+pub const MAX_HOLD_SAMPLES: usize = 100;
+/// Maximum number of locks in one request for hold statistics.
+pub const MAX_HOLD_STATISTICS: usize = 100;

@@ -65,7 +65,7 @@ pub use metrics::Metrics;
 pub use reload::Reload;
 pub use server::{RunError, Server, ServerBuilder, StartError};
 pub use service::{
-    Error, EventsQuery, ListQuery, OpenError, Operation, Outcome, Restored, Service, ServiceOptions,
-    ShowError, Shown, restore, show,
+    Error, EventsQuery, ListQuery, OpenError, Operation, Outcome, OwnerFilter, OwnersQuery, Restored,
+    Service, ServiceOptions, ShowError, Shown, restore, show,
 };
 pub use tls::TlsError;

@@ -102,7 +102,15 @@ async fn b41_callers_of_a_disk_that_hangs_are_answered() {
     let asked = now();
     are_unavailable(&all_writes(&delay, &api, &held, &[new_key(), new_key()]).await);
     delay.assert_within("all writes", asked.elapsed(), Duration::from_secs(3));
-    for path in ["/v1/locks/held", "/v1/locks", "/v1/events?limit=10", "/v1/overview", "/v1/wait-graph"] {
+    for path in [
+        "/v1/locks/held",
+        "/v1/locks",
+        "/v1/events?limit=10",
+        "/v1/overview",
+        "/v1/wait-graph",
+        "/v1/locks/held/explain",
+        "/v1/owners",
+    ] {
         bounded(&delay, path, api.get(path)).await.ok();
     }
     let ready = bounded(&delay, "readiness", api.get("/readyz")).await;
@@ -267,7 +275,15 @@ async fn unwritable_disk_loses_nothing(fault: DiskFault) {
     );
     are_unavailable(&first[..3]);
     are_unavailable(&second[..3]);
-    for path in ["/v1/locks/held", "/v1/locks", "/v1/events?limit=10", "/v1/overview", "/v1/wait-graph"] {
+    for path in [
+        "/v1/locks/held",
+        "/v1/locks",
+        "/v1/events?limit=10",
+        "/v1/overview",
+        "/v1/wait-graph",
+        "/v1/locks/held/explain",
+        "/v1/owners",
+    ] {
         bounded(&delay, path, api.get(path)).await.ok();
     }
     assert!(!waiter.is_finished(), "a waiter goes on waiting");

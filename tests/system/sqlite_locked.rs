@@ -74,7 +74,15 @@ async fn b41_callers_of_a_locked_sqlite_file_are_answered_within_two_seconds() {
             late(900),
             late(1300)
         );
-        for path in ["/v1/locks/held", "/v1/locks", "/v1/events?limit=10", "/v1/overview", "/v1/wait-graph"] {
+        for path in [
+            "/v1/locks/held",
+            "/v1/locks",
+            "/v1/events?limit=10",
+            "/v1/overview",
+            "/v1/wait-graph",
+            "/v1/locks/held/explain",
+            "/v1/owners",
+        ] {
             prompt(&delay, path, http.get(path)).await.ok();
         }
         let status = prompt(&delay, "readiness", http.get("/readyz")).await;

@@ -19,7 +19,8 @@ pub fn names(input: &[u8]) {
     }
     let routes = Routes::new();
     for method in [Method::GET, Method::POST] {
-        for path in [text.as_ref(), &format!("/v1/locks/{text}"), &format!("/v1/locks/{text}/acquire")] {
+        for path in ["/v1/locks/{}", "/v1/locks/{}/acquire", "/v1/owners/{}", "{}"] {
+            let path = &path.replace("{}", &text);
             if let RouteMatch::Route(_, Some(name)) = routes.find(&method, path) {
                 assert!(!name.is_empty() && !name.contains('/'), "{path}: {name}");
             }

@@ -9,6 +9,15 @@ pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(super) fn parse(query: Option<&str>, known: &[&str]) -> Result<Self, Rejection> {
+        Self::parse_repeating(query, known, "")
+    }
+
+    /// Parses a query in which the parameter `repeating` may be given several times.
+    pub(super) fn parse_repeating(
+        query: Option<&str>,
+        known: &[&str],
+        repeating: &str,
+    ) -> Result<Self, Rejection> {
         let mut parameters: Vec<(String, String)> = Vec::new();
         for pair in query.unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -19,12 +28,17 @@ impl Query {
                     known.join(", ")
                 )));
             }
-            if parameters.iter().any(|(other, _)| *other == name) {
+            if name != repeating && parameters.iter().any(|(other, _)| *other == name) {
                 return Err(Rejection::invalid(format!("query parameter `{name}` is given twice")));
             }
             parameters.push((name, value));
         }
         Ok(Self(parameters))
+    }
+
+    /// The values of a parameter that may be given several times, in order.
+    pub(super) fn all(self, name: &str) -> impl Iterator<Item = String> {
+        self.0.into_iter().filter(move |(other, _)| other == name).map(|(_, value)| value)
     }
 
     pub(super) fn take(&mut self, name: &str) -> Option<String> {
@@ -52,6 +66,13 @@ mod tests {
         assert_eq!(query.take("prefix").as_deref(), Some("a/b c+"));
         assert_eq!(query.take("limit").as_deref(), Some("5"));
         assert_eq!(query.take("after"), None);
+    }
+
+    #[test]
+    fn a_parameter_that_may_repeat_keeps_the_order_of_its_values() {
+        let query = Query::parse_repeating(Some("name=b&name=a&name=b"), &["name"], "name").unwrap();
+        assert_eq!(query.all("name").collect::<Vec<_>>(), ["b", "a", "b"]);
+        assert!(Query::parse_repeating(Some("name=b&limit=1&limit=1"), &["name", "limit"], "name").is_err());
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use dlm_protocol::limits::{
-    DEFAULT_PAGE, MAX_BODY_BYTES, MAX_PAGE, MAX_RENEW_BODY_BYTES, MAX_RENEWALS, OVERVIEW_SECONDS,
+    DEFAULT_PAGE, MAX_BODY_BYTES, MAX_HOLD_STATISTICS, MAX_PAGE, MAX_RENEW_BODY_BYTES, MAX_RENEWALS,
+    OVERVIEW_SECONDS,
 };
 use dlm_protocol::{
-    AcquireRequest, EventKind, IdempotencyKey, ProblemCode, RenewManyRequest, ResourceName, StateFilter,
-    TicketRequest, Timestamp,
+    AcquireRequest, EventKind, IdempotencyKey, Owner, ProblemCode, RenewManyRequest, ResourceName,
+    StateFilter, TicketRequest, Timestamp,
 };
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
@@ -20,7 +21,7 @@ use super::percent;
 use super::query::Query;
 use super::response::Rejection;
 use super::route::Route;
-use crate::service::{EventFilter, EventsQuery, ListQuery, Operation};
+use crate::service::{EventFilter, EventsQuery, ListQuery, Operation, OwnerFilter, OwnersQuery};
 
 /// The parameters of a page of events.
 const EVENTS_QUERY: [&str; 10] =
@@ -46,6 +47,16 @@ pub(super) async fn operation(
         Route::List => Operation::List(list(query(&["prefix", "state", "limit", "after"])?)?),
         Route::Events => Operation::Events(events(query(&EVENTS_QUERY)?)?),
         Route::WaitGraph => Operation::WaitGraph { limit: limit(&mut query(&["limit"])?)? },
+        Route::Explain => {
+            let owner = owner_of_query(query(&["owner", "principal"])?)?;
+            Operation::Explain { resource: resource()?, owner }
+        }
+        Route::HoldStatistics => Operation::HoldStatistics { resources: resources(parts.uri.query())? },
+        Route::Owners => Operation::Owners(owners(query(&["contains", "prefix", "limit", "after"])?)?),
+        Route::Owner => {
+            let principal = query(&["principal"])?.take("principal");
+            Operation::Owner(OwnerFilter { owner: owner(name)?, principal })
+        }
         Route::Overview => Operation::Overview { seconds: seconds(query(&["seconds"])?)? },
         Route::RenewMany => {
             query(&[])?;
@@ -124,6 +135,46 @@ pub(super) fn resource(segment: Option<&str>) -> Result<ResourceName, Rejection>
     let name = percent::decode(segment.unwrap_or(""))
         .map_err(|error| invalid(format!("the resource name in the path {error}")))?;
     ResourceName::try_from(name.as_ref()).map_err(|error| invalid(error.to_string()))
+}
+
+/// Decodes an owner, one segment of the path, once. An empty one is that of acquires without one.
+fn owner(segment: Option<&str>) -> Result<Owner, Rejection> {
+    let text = percent::decode(segment.unwrap_or(""))
+        .map_err(|error| Rejection::invalid(format!("the owner in the path {error}")))?;
+    checked_owner(&text)
+}
+
+fn checked_owner(text: &str) -> Result<Owner, Rejection> {
+    Owner::try_from(text).map_err(|error| Rejection::invalid(error.to_string()))
+}
+
+/// The owner, and its principal, that a query names.
+fn owner_of_query(mut query: Query) -> Result<Option<OwnerFilter>, Rejection> {
+    let principal = query.take("principal");
+    match query.take("owner") {
+        Some(owner) => Ok(Some(OwnerFilter { owner: checked_owner(&owner)?, principal })),
+        None if principal.is_some() => Err(Rejection::invalid("`principal` needs `owner`")),
+        None => Ok(None),
+    }
+}
+
+fn owners(mut query: Query) -> Result<OwnersQuery, Rejection> {
+    Ok(OwnersQuery {
+        contains: query.take("contains").unwrap_or_default(),
+        prefix: query.take("prefix").unwrap_or_default(),
+        limit: limit(&mut query)?,
+        after: query.take("after"),
+    })
+}
+
+/// The resources that a query names.
+fn resources(query: Option<&str>) -> Result<Vec<ResourceName>, Rejection> {
+    let query = Query::parse_repeating(query, &["resource"], "resource")?;
+    let names = query.all("resource").map(checked_name).collect::<Result<Vec<_>, _>>()?;
+    match names.len() {
+        1..=MAX_HOLD_STATISTICS => Ok(names),
+        _ => Err(Rejection::invalid(format!("`resource` must be given 1 to {MAX_HOLD_STATISTICS} times"))),
+    }
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Rejection> {
@@ -231,8 +282,12 @@ pub(super) fn event_stream(query: Option<&str>) -> Result<EventStream, Rejection
 }
 
 fn resource_filter(query: &mut Query) -> Result<Option<ResourceName>, Rejection> {
-    let resource = query.take("resource").map(ResourceName::try_from).transpose();
-    resource.map_err(|error| Rejection::new(ProblemCode::InvalidName, 400, error.to_string()))
+    query.take("resource").map(checked_name).transpose()
+}
+
+fn checked_name(name: String) -> Result<ResourceName, Rejection> {
+    ResourceName::try_from(name)
+        .map_err(|error| Rejection::new(ProblemCode::InvalidName, 400, error.to_string()))
 }
 
 fn limit(query: &mut Query) -> Result<usize, Rejection> {

@@ -41,7 +41,9 @@ impl RequestLine {
         let Some((denial, claimed)) = rejection.denial() else { return };
         let found = routes.find(&self.method, &self.path);
         let in_path = match &found {
-            RouteMatch::Route(_, name) => name.map(|name| percent_decode_str(name).decode_utf8_lossy()),
+            RouteMatch::Route(route, name) if route.is_on_resource() => {
+                name.map(|name| percent_decode_str(name).decode_utf8_lossy())
+            }
             _ => None,
         };
         let resource = in_path.or_else(|| self.resource_of_query());

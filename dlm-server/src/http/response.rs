@@ -144,6 +144,10 @@ pub(super) fn outcome(outcome: Outcome, request_id: &str) -> HttpResponse {
         Outcome::Locks(page) => json(200, JSON, &page),
         Outcome::Events(page) => json(200, JSON, &page),
         Outcome::WaitGraph(graph) => json(200, JSON, &graph),
+        Outcome::Explanation(explanation) => json(200, JSON, &explanation),
+        Outcome::HoldStatistics(list) => json(200, JSON, &list),
+        Outcome::Owners(page) => json(200, JSON, &page),
+        Outcome::Owner(details) => json(200, JSON, &details),
         Outcome::Overview(overview) => json(200, JSON, &overview),
     }
 }

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use hyper::Method;
 use matchit::Router;
 
+/// The variables in paths. A path has one at most.
+const VARIABLES: [&str; 2] = ["name", "owner"];
+
 /// A path and a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Route {
@@ -19,6 +22,10 @@ pub(super) enum Route {
     List,
     Events,
     WaitGraph,
+    Explain,
+    HoldStatistics,
+    Owners,
+    Owner,
     Overview,
     Session,
     WhoAmI,
@@ -30,7 +37,7 @@ pub(super) enum Route {
 }
 
 /// All routes.
-pub(super) const ROUTES: [(Method, &str, Route); 19] = [
+pub(super) const ROUTES: [(Method, &str, Route); 23] = [
     (Method::POST, "/v1/locks/{name}/acquire", Route::Acquire),
     (Method::POST, "/v1/locks/{name}/cancel", Route::Cancel),
     (Method::POST, "/v1/locks/{name}/renew", Route::Renew),
@@ -42,6 +49,10 @@ pub(super) const ROUTES: [(Method, &str, Route); 19] = [
     (Method::POST, "/v1/renew", Route::RenewMany),
     (Method::GET, "/v1/events", Route::Events),
     (Method::GET, "/v1/wait-graph", Route::WaitGraph),
+    (Method::GET, "/v1/locks/{name}/explain", Route::Explain),
+    (Method::GET, "/v1/hold-statistics", Route::HoldStatistics),
+    (Method::GET, "/v1/owners", Route::Owners),
+    (Method::GET, "/v1/owners/{owner}", Route::Owner),
     (Method::GET, "/v1/overview", Route::Overview),
     (Method::GET, "/v1/session", Route::Session),
     (Method::GET, "/v1/whoami", Route::WhoAmI),
@@ -53,6 +64,11 @@ pub(super) const ROUTES: [(Method, &str, Route); 19] = [
 ];
 
 impl Route {
+    /// Whether its path names a resource.
+    pub(super) fn is_on_resource(self) -> bool {
+        ROUTES.iter().any(|(_, path, route)| *route == self && path.contains("{name}"))
+    }
+
     /// Whether it is the same for everyone, so that no credential is needed.
     pub(super) const fn is_public(self) -> bool {
         matches!(self, Self::Livez | Self::Readyz)
@@ -72,6 +88,10 @@ impl Route {
             Self::List => "list",
             Self::Events => "events",
             Self::WaitGraph => "wait_graph",
+            Self::Explain => "explain",
+            Self::HoldStatistics => "hold_statistics",
+            Self::Owners => "owners",
+            Self::Owner => "owner",
             Self::Overview => "overview",
             Self::Session => "session",
             Self::WhoAmI => "whoami",
@@ -93,7 +113,7 @@ struct Endpoint {
 /// The result of a lookup.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum RouteMatch<'a> {
-    /// A route, and the resource name in its path, still encoded.
+    /// A route, and the name of the resource or owner in its path, still encoded.
     Route(Route, Option<&'a str>),
     /// The path exists, but allows only these methods.
     MethodNotAllowed(String),
@@ -132,9 +152,11 @@ impl Routes {
             let methods: Vec<_> = methods.map(|(method, _, route)| (method.clone(), *route)).collect();
             let endpoint = Endpoint { methods };
             let no_conflict = "the routes do not conflict";
-            // An empty name is an invalid name, not an unknown path.
-            if path.contains("{name}") {
-                router.insert(path.replace("{name}", ""), endpoint.clone()).expect(no_conflict);
+            // An empty name is an invalid name, not an unknown path; an empty owner is one.
+            for variable in VARIABLES.map(|variable| format!("{{{variable}}}")) {
+                if path.contains(&variable) {
+                    router.insert(path.replace(&variable, ""), endpoint.clone()).expect(no_conflict);
+                }
             }
             router.insert(path, endpoint).expect(no_conflict);
         }
@@ -146,7 +168,10 @@ impl Routes {
         // A GET route also handles HEAD, whose response gets no body.
         let method = if method == Method::HEAD { &Method::GET } else { method };
         match found.value.methods.iter().find(|(allowed, _)| allowed == method) {
-            Some((_, route)) => RouteMatch::Route(*route, found.params.get("name")),
+            Some((_, route)) => RouteMatch::Route(
+                *route,
+                VARIABLES.into_iter().find_map(|variable| found.params.get(variable)),
+            ),
             None => RouteMatch::MethodNotAllowed(allowed(&found.value.methods)),
         }
     }
@@ -184,6 +209,17 @@ mod tests {
         assert_eq!(found, RouteMatch::Route(Route::Acquire, None));
         assert_eq!(routes.find(&Method::GET, "/v1/locks/"), RouteMatch::Route(Route::Status, None));
         assert_eq!(routes.find(&Method::GET, "/v1/locks"), RouteMatch::Route(Route::List, None));
+    }
+
+    #[test]
+    fn an_owner_is_one_segment_and_may_be_empty() {
+        let routes = Routes::new();
+        let find = |path| routes.find(&Method::GET, path);
+        assert_eq!(find("/v1/owners"), RouteMatch::Route(Route::Owners, None));
+        assert_eq!(find("/v1/owners/"), RouteMatch::Route(Route::Owner, None));
+        assert_eq!(find("/v1/owners/a%2Fb"), RouteMatch::Route(Route::Owner, Some("a%2Fb")));
+        assert_eq!(find("/v1/owners/a/b"), RouteMatch::NotFound);
+        assert!(Route::Explain.is_on_resource() && !Route::Owner.is_on_resource());
     }
 
     #[test]

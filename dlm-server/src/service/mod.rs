@@ -16,8 +16,9 @@
 //! - `read`: status and lists
 //! - `events`: pages of the event log; `subscribe`: its live end; `replay`: what comes before
 //! - `tickets`: what opens one WebSocket each
-//! - `overview`: all locks at a glance; `wait_graph`: who blocks whom; `scopes`: what is computed once
-//!   for all who see the same
+//! - `overview`: all locks at a glance; `wait_graph`: who blocks whom; `owners`: what owners hold and
+//!   wait for; `scopes`: what is computed once for all who see the same
+//! - `explain`: why a lock is not free, and for how long
 //! - `quotas`: how much of the server a principal may use
 //! - `restore`: makes a restored backup safe to serve; `show`: shows what a database contains
 //! - `lease_id`, `wire`: engine values in wire terms
@@ -28,6 +29,7 @@ mod audit;
 mod close;
 mod error;
 mod events;
+mod explain;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod lease_id;
@@ -35,6 +37,7 @@ mod mutate;
 mod open;
 mod operation;
 mod overview;
+mod owners;
 mod quotas;
 mod read;
 mod reads;
@@ -66,8 +69,10 @@ use crate::store::Cluster;
 use crate::tasks::ReadinessProbe;
 use crate::writer::SessionId;
 use access::{Access, OnResource};
+use explain::KeptHolds;
 use lease_id::LeaseIds;
 use overview::Overviews;
+use owners::Owners;
 use quotas::counted;
 use replay::Replays;
 use tickets::Tickets;
@@ -78,7 +83,7 @@ pub(crate) use audit::Denial;
 pub use error::Error;
 use error::{overloaded, unavailable};
 pub use open::ServiceOptions;
-pub use operation::{EventsQuery, Operation, Outcome};
+pub use operation::{EventsQuery, Operation, Outcome, OwnerFilter, OwnersQuery};
 pub(crate) use quotas::SocketPlace;
 pub use restore::{Restored, restore};
 pub use show::{ShowError, Shown, show};
@@ -112,6 +117,8 @@ struct Inner {
     lease_watchers: Arc<LeaseWatchers>,
     overviews: Overviews,
     wait_graphs: WaitGraphs,
+    owners: Owners,
+    holds: KeptHolds,
     /// Permits to hold stored events of a subscription in memory.
     replays: Arc<Replays>,
     limits: Arc<Limits>,
@@ -191,6 +198,15 @@ impl Service {
             Operation::WaitGraph { limit } => {
                 self.wait_graph(self.counted_view(principal, None)?, limit).await
             }
+            Operation::Explain { resource, owner } => {
+                let on = counted(on(resource)?)?;
+                self.explain(&on, access.view(principal, None)?, owner).await
+            }
+            Operation::HoldStatistics { resources } => {
+                self.hold_statistics(self.counted_view(principal, None)?, resources).await
+            }
+            Operation::Owners(query) => self.owners(self.counted_view(principal, None)?, query).await,
+            Operation::Owner(owner) => self.owner(self.counted_view(principal, None)?, owner).await,
             Operation::Overview { seconds } => {
                 self.overview(self.counted_view(principal, None)?, seconds).await
             }

@@ -10,8 +10,10 @@ use dlm_protocol::limits::{AWAY_GRACE_MS, MAX_HOLDERS_SHOWN};
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
+use super::explain::KeptHolds;
 use super::lease_id::LeaseIds;
 use super::overview::Overviews;
+use super::owners::Owners;
 use super::quotas::{Quotas, SocketLimits, UsageCounter, count_at_start};
 use super::reads::Reads;
 use super::tickets::Tickets;
@@ -195,6 +197,8 @@ impl Service {
             lease_watchers,
             overviews: Overviews::default(),
             wait_graphs: WaitGraphs::default(),
+            owners: Owners::default(),
+            holds: KeptHolds::default(),
             replays: Arc::default(),
             limits,
             draining: CancellationToken::new(),

@@ -1,9 +1,11 @@
 //! What a transport asks of the service, and what it gets back.
 
+use dlm_engine::{Actor, Claim};
 use dlm_protocol::{
-    AcquireRequest, Cancelled, CheckRequest, Checked, EventKind, EventPage, ForceReleaseRequest,
-    ForceReleased, IdempotencyKey, Lease, LockPage, LockStatus, Overview, Queued, ReleaseRequest, Released,
-    RenewItem, RenewRequest, ResourceName, Timestamp, WaitGraph,
+    AcquireRequest, Cancelled, CheckRequest, Checked, EventKind, EventPage, Explanation, ForceReleaseRequest,
+    ForceReleased, HoldStatisticsList, IdempotencyKey, Lease, LockPage, LockStatus, Overview, Owner,
+    OwnerDetails, OwnerPage, Queued, ReleaseRequest, Released, RenewItem, RenewRequest, ResourceName,
+    Timestamp, WaitGraph,
 };
 
 use super::Error;
@@ -43,6 +45,21 @@ pub enum Operation {
         /// 1 to [`dlm_protocol::limits::MAX_PAGE`] locks; the transport checks it.
         limit: usize,
     },
+    /// Explains why a lock is not free.
+    Explain {
+        resource: ResourceName,
+        /// Whose wait to estimate.
+        owner: Option<OwnerFilter>,
+    },
+    /// Reads how long locks were held.
+    HoldStatistics {
+        /// 1 to [`dlm_protocol::limits::MAX_HOLD_STATISTICS`] locks; the transport checks it.
+        resources: Vec<ResourceName>,
+    },
+    /// Lists what owners hold and wait for.
+    Owners(OwnersQuery),
+    /// Reads what one owner holds and waits for.
+    Owner(OwnerFilter),
     /// Summarizes all locks.
     Overview {
         /// How many seconds of history to include, at most
@@ -60,6 +77,10 @@ impl Operation {
             | Self::List(_)
             | Self::Events(_)
             | Self::WaitGraph { .. }
+            | Self::Explain { .. }
+            | Self::HoldStatistics { .. }
+            | Self::Owners(_)
+            | Self::Owner(_)
             | Self::Overview { .. } => Role::Observe,
             Self::Acquire { .. }
             | Self::Cancel { .. }
@@ -80,11 +101,15 @@ impl Operation {
             | Self::Release { resource, .. }
             | Self::ForceRelease { resource, .. }
             | Self::Check { resource, .. }
+            | Self::Explain { resource, .. }
             | Self::Status { resource } => Some(resource),
             Self::RenewMany { .. }
             | Self::List(_)
             | Self::Events(_)
             | Self::WaitGraph { .. }
+            | Self::HoldStatistics { .. }
+            | Self::Owners(_)
+            | Self::Owner(_)
             | Self::Overview { .. } => None,
         }
     }
@@ -104,6 +129,10 @@ impl Operation {
             Self::List(_) => "list",
             Self::Events(_) => "events",
             Self::WaitGraph { .. } => "wait_graph",
+            Self::Explain { .. } => "explain",
+            Self::HoldStatistics { .. } => "hold_statistics",
+            Self::Owners(_) => "owners",
+            Self::Owner(_) => "owner",
             Self::Overview { .. } => "overview",
         }
     }
@@ -134,6 +163,46 @@ pub struct EventsQuery {
     pub to: Option<Timestamp>,
 }
 
+/// Which owners to list.
+#[derive(Debug, Clone, Default)]
+pub struct OwnersQuery {
+    /// Only owners that contain this text, in any case.
+    pub contains: String,
+    /// Only owners that begin with this text.
+    pub prefix: String,
+    /// 1 to [`dlm_protocol::limits::MAX_PAGE`]; the transport checks it.
+    pub limit: usize,
+    /// `next` of the previous page.
+    pub after: Option<String>,
+}
+
+impl OwnersQuery {
+    pub(crate) fn matches(&self, owner: &str) -> bool {
+        owner.starts_with(&self.prefix)
+            && (self.contains.is_empty() || owner.to_lowercase().contains(&self.contains.to_lowercase()))
+    }
+}
+
+/// An owner, of one principal or of any.
+#[derive(Debug, Clone)]
+pub struct OwnerFilter {
+    /// The owner as given in acquires; empty for those that gave none.
+    pub owner: Owner,
+    /// The name of the principal; empty for the anonymous one.
+    pub principal: Option<String>,
+}
+
+impl OwnerFilter {
+    pub(crate) fn is(&self, actor: &Actor) -> bool {
+        *actor.owner == *self.owner.as_str()
+            && self.principal.as_deref().is_none_or(|principal| *actor.principal == *principal)
+    }
+
+    pub(crate) fn matches(&self, claim: &Claim) -> bool {
+        self.is(&super::wait_graph::actor(claim))
+    }
+}
+
 /// The result of an [`Operation`].
 #[derive(Debug)]
 pub enum Outcome {
@@ -160,6 +229,14 @@ pub enum Outcome {
     Events(EventPage),
     /// Of [`Operation::WaitGraph`].
     WaitGraph(WaitGraph),
+    /// Of [`Operation::Explain`].
+    Explanation(Box<Explanation>),
+    /// Of [`Operation::HoldStatistics`].
+    HoldStatistics(HoldStatisticsList),
+    /// Of [`Operation::Owners`].
+    Owners(OwnerPage),
+    /// Of [`Operation::Owner`].
+    Owner(Box<OwnerDetails>),
     /// Of [`Operation::Overview`].
     Overview(Overview),
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use dlm_engine::{ClaimKey, Micros};
-use dlm_protocol::limits::MAX_PAGE_BYTES;
+use dlm_protocol::limits::{MAX_PAGE_BYTES, MAX_WAITERS_SHOWN};
 use dlm_protocol::{LockPage, StateFilter};
 
 use super::access::{OnResource, View, names_in_sight};
@@ -13,28 +13,38 @@ use super::reads::ReadPermit;
 use super::{Error, ListQuery, Outcome, Service, wire};
 use crate::clock::since_boot;
 use crate::log::Cursor;
-use crate::store::{Name, ResourcePage, ResourceView};
+use crate::store::{LogHead, Name, ResourcePage, ResourceView};
 
 /// Time limit for reading again because something became overdue meanwhile.
 const READ_WITHIN: Duration = Duration::from_secs(5);
 
 impl Service {
     pub(super) async fn status(&self, on: &OnResource, reads: &ReadPermit) -> Result<Outcome, Error> {
+        let (now, view, head) = self.fresh(on.name(), MAX_WAITERS_SHOWN, reads).await?;
+        let replicas = self.0.membership.current();
+        let context = self.context(now, &replicas);
+        let away = |entry: &dlm_engine::QueueEntry| entry.away_since(&context).is_some();
+        let cursor = Cursor::after_batch(head.0).encode(self.0.decoder.log_id());
+        Ok(Outcome::Status(Box::new(wire::status(&view, Some(&away), Some(cursor))?)))
+    }
+
+    /// Reads a resource with this many of its waiters. Nothing that a status shows is overdue.
+    pub(super) async fn fresh(
+        &self,
+        name: &Name,
+        waiters: usize,
+        reads: &ReadPermit,
+    ) -> Result<(Micros, ResourceView, LogHead), Error> {
         let until = since_boot() + READ_WITHIN;
         while since_boot() < until {
-            let name = Name::clone(on.name());
+            let name = Name::clone(name);
             let (now, (view, head)) =
-                reads.read(move |reader| Ok((reader.now()?, reader.view(&name)?))).await?;
+                reads.read(move |reader| Ok((reader.now()?, reader.view(&name, waiters)?))).await?;
             let overdue = self.overdue(std::slice::from_ref(&view), now);
-            if !overdue.is_empty() {
-                self.end_overdue(&overdue).await?;
-                continue;
+            if overdue.is_empty() {
+                return Ok((now, view, head));
             }
-            let replicas = self.0.membership.current();
-            let context = self.context(now, &replicas);
-            let away = |entry: &dlm_engine::QueueEntry| entry.away_since(&context).is_some();
-            let cursor = Cursor::after_batch(head.0).encode(self.0.decoder.log_id());
-            return Ok(Outcome::Status(Box::new(wire::status(&view, Some(&away), Some(cursor))?)));
+            self.end_overdue(&overdue).await?;
         }
         Err(super::unavailable("the resource changes too fast to be read"))
     }
@@ -103,7 +113,9 @@ impl Service {
             let due = |claim: &&dlm_engine::Claim| {
                 claim.queue_entry().is_some_and(|entry| entry.due_at(&context) <= now)
             };
-            let waiters: Vec<_> = view.waiters.iter().filter(due).map(|claim| claim.key.clone()).collect();
+            // The sweeper ends those behind the ones that are shown.
+            let shown = view.waiters.iter().take(MAX_WAITERS_SHOWN);
+            let waiters: Vec<_> = shown.filter(due).map(|claim| claim.key.clone()).collect();
             (lease || !waiters.is_empty()).then(|| Overdue { name: view.name.clone(), waiters })
         };
         views.iter().filter_map(of).collect()

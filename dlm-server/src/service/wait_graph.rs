@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dlm_engine::{Actor, Claim, ContendedResource, Context, WaitFor, WaitGraph};
+use dlm_engine::{Actor, Claim, ContendedResource, Context, Limits, Replicas, WaitFor, WaitGraph, Waiting};
 use dlm_protocol::limits::MAX_BLOCKERS;
 use dlm_protocol::{BlockedLock, Blocker, DeadlockedHolder, FencingToken, PossibleDeadlock, ResourceName};
 
@@ -12,26 +12,48 @@ use super::scopes::{Computed, Scopes};
 use super::{Error, Outcome, Service, wire};
 use crate::auth::Visibility;
 use crate::log::wire::{damaged, resource_name};
-use crate::store::{QueueLimits, Reader, ResourceView, StoreError};
+use crate::store::{Names, QueueLimits, Reader, ResourceView, StoreError};
 
 /// What a computation looks at. With more it would take longer than a second.
 const LIMITS: QueueLimits = QueueLimits { resources: 1_000, waiters: 20_000 };
 
-/// The last answers.
-pub(super) type WaitGraphs = Scopes<dlm_protocol::WaitGraph, ()>;
+/// The last graphs.
+pub(super) type WaitGraphs = Scopes<ComputedGraph, ()>;
+
+/// A graph.
+pub(super) struct ComputedGraph {
+    answer: dlm_protocol::WaitGraph,
+    waits: Waits,
+}
+
+/// Which lock each actor waits for.
+#[derive(Default)]
+pub(super) struct Waits {
+    waiting: Waiting,
+    /// The names of the resources.
+    names: Vec<ResourceName>,
+}
+
+impl Waits {
+    pub(super) fn new(waiting: Waiting, names: Vec<ResourceName>) -> Self {
+        Self { waiting, names }
+    }
+
+    /// The name of the lock with this index.
+    pub(super) fn name(&self, index: usize) -> ResourceName {
+        self.names[index].clone()
+    }
+
+    /// The lock that the holder of this lease waits for itself.
+    pub(super) fn of(&self, claim: &Claim) -> Option<ResourceName> {
+        self.waiting.waits_for(&actor(claim)).map(|index| self.name(index))
+    }
+}
 
 impl Service {
     pub(super) async fn wait_graph(&self, view: View, limit: usize) -> Result<Outcome, Error> {
-        let (membership, limits) = (Arc::clone(&self.0.membership), Arc::clone(&self.0.limits));
-        let compute = move |reader: &dyn Reader, visibility: &Visibility, _| {
-            let now = reader.now()?;
-            let contended = reader.contended(&names_in_sight(visibility), LIMITS)?;
-            let replicas = membership.current();
-            let context = Context { now, replicas: &replicas, limits: &limits };
-            Ok((Snapshot { context, views: contended.views }.graph(contended.complete)?, ()))
-        };
-        let take = move |Computed { result, .. }: &Computed<dlm_protocol::WaitGraph>| {
-            let dlm_protocol::WaitGraph { at, complete, locks, possible_deadlocks } = result;
+        let take = move |graph: &ComputedGraph| {
+            let dlm_protocol::WaitGraph { at, complete, locks, possible_deadlocks } = &graph.answer;
             dlm_protocol::WaitGraph {
                 at: *at,
                 complete: *complete,
@@ -39,27 +61,80 @@ impl Service {
                 possible_deadlocks: possible_deadlocks.clone(),
             }
         };
-        self.computed(&self.0.wait_graphs, view, compute, take).await.map(Outcome::WaitGraph)
+        self.with_wait_graph(view, take).await.map(Outcome::WaitGraph)
+    }
+
+    /// Finds out which locks the holders of these leases wait for themselves, as far as these locks
+    /// are in sight.
+    pub(super) async fn waits_of(
+        &self,
+        view: View,
+        claims: Vec<Claim>,
+    ) -> Result<Vec<Option<ResourceName>>, Error> {
+        self.with_wait_graph(view, move |graph| claims.iter().map(|claim| graph.waits.of(claim)).collect())
+            .await
+    }
+
+    async fn with_wait_graph<R: Send + 'static>(
+        &self,
+        view: View,
+        take: impl FnOnce(&ComputedGraph) -> R + Send + 'static,
+    ) -> Result<R, Error> {
+        let (membership, limits) = (Arc::clone(&self.0.membership), Arc::clone(&self.0.limits));
+        let compute = move |reader: &dyn Reader, visibility: &Visibility, _| {
+            let graph = compute(reader, &names_in_sight(visibility), &membership.current(), &limits)?;
+            Ok((graph, ()))
+        };
+        let take = move |Computed { result, .. }: &Computed<ComputedGraph>| take(result);
+        self.computed(&self.0.wait_graphs, view, compute, take).await
     }
 }
 
-/// The resources with waiters at one instant.
-struct Snapshot<'a> {
-    context: Context<'a>,
-    views: Vec<ResourceView>,
+fn compute(
+    reader: &dyn Reader,
+    names: &Names,
+    replicas: &Replicas,
+    limits: &Limits,
+) -> Result<ComputedGraph, StoreError> {
+    let now = reader.now()?;
+    let contended = reader.contended(names, LIMITS)?;
+    let context = Context { now, replicas, limits };
+    Snapshot::new(context, contended.views).graph(contended.complete)
 }
 
-impl Snapshot<'_> {
-    fn graph(mut self, complete: bool) -> Result<dlm_protocol::WaitGraph, StoreError> {
-        let now = self.context.now;
-        for view in &mut self.views {
+/// Resources at one instant.
+pub(super) struct Snapshot<'a> {
+    context: Context<'a>,
+    pub(super) views: Vec<ResourceView>,
+}
+
+impl<'a> Snapshot<'a> {
+    pub(super) fn new(context: Context<'a>, mut views: Vec<ResourceView>) -> Self {
+        for view in &mut views {
             // What is overdue is not shown as live, though it may not have been ended yet.
-            view.holders.retain(|claim| claim.lease().is_some_and(|lease| lease.is_live(now)));
+            view.holders.retain(|claim| claim.lease().is_some_and(|lease| lease.is_live(context.now)));
         }
-        let resources: Vec<_> = self.views.iter().map(|view| self.contended(view)).collect();
+        Self { context, views }
+    }
+
+    /// The resources as the rules look at them.
+    pub(super) fn resources(&self) -> Vec<ContendedResource> {
+        self.views.iter().map(|view| self.contended(view)).collect()
+    }
+
+    /// Whether the wait of this waiter is not overdue.
+    pub(super) fn is_waiting(&self, claim: &Claim) -> bool {
+        claim.queue_entry().is_some_and(|entry| entry.due_at(&self.context) > self.context.now)
+    }
+
+    pub(super) fn names(&self) -> Result<Vec<ResourceName>, StoreError> {
+        self.views.iter().map(|view| resource_name(&view.name)).collect()
+    }
+
+    fn graph(self, complete: bool) -> Result<ComputedGraph, StoreError> {
+        let resources = self.resources();
         let graph = WaitGraph::of(&resources);
-        let names: Vec<ResourceName> =
-            self.views.iter().map(|view| resource_name(&view.name)).collect::<Result<_, _>>()?;
+        let names = self.names()?;
         let waits: HashMap<_, _> =
             graph.waits.iter().map(|wait| ((wait.resource, wait.holder), wait.waits_for)).collect();
         let waits_for = |resource, holder| Some(names[*waits.get(&(resource, holder))?].clone());
@@ -91,19 +166,19 @@ impl Snapshot<'_> {
         let deadlock = |cycle: &Vec<WaitFor>| {
             Ok(PossibleDeadlock { holders: cycle.iter().map(in_cycle).collect::<Result<_, StoreError>>()? })
         };
-        Ok(dlm_protocol::WaitGraph {
-            at: wire::time(now),
+        let answer = dlm_protocol::WaitGraph {
+            at: wire::time(self.context.now),
             complete,
             locks,
             possible_deadlocks: graph.cycles.iter().map(deadlock).collect::<Result<_, StoreError>>()?,
-        })
+        };
+        Ok(ComputedGraph { answer, waits: Waits::new(Waiting::of(&resources), names) })
     }
 
     fn contended(&self, view: &ResourceView) -> ContendedResource {
         let is_present = |claim: &&Claim| {
-            claim.queue_entry().is_some_and(|entry| {
-                entry.away_since(&self.context).is_none() && entry.due_at(&self.context) > self.context.now
-            })
+            let is_away = claim.queue_entry().is_none_or(|entry| entry.away_since(&self.context).is_some());
+            !is_away && self.is_waiting(claim)
         };
         let waiters = view.waiters.iter().filter(is_present);
         ContendedResource {
@@ -115,12 +190,13 @@ impl Snapshot<'_> {
 }
 
 /// Who made an acquire.
-fn actor(claim: &Claim) -> Actor {
+pub(super) fn actor(claim: &Claim) -> Actor {
     let owner = claim.request.as_ref().map_or_else(|| "".into(), |request| Arc::clone(&request.owner));
     Actor { principal: Arc::clone(&claim.key.principal), owner }
 }
 
-fn blocker(claim: &Claim, waits_for: Option<ResourceName>) -> Result<Blocker, StoreError> {
+/// A holder in wire terms.
+pub(super) fn blocker(claim: &Claim, waits_for: Option<ResourceName>) -> Result<Blocker, StoreError> {
     let lease = claim.lease().ok_or_else(|| damaged("lease"))?;
     Ok(Blocker {
         mode: wire::mode(claim.mode()),

@@ -58,3 +58,12 @@ pub(crate) struct ClaimRowKey {
     pub(crate) principal: String,
     pub(crate) key: String,
 }
+
+impl ClaimRowKey {
+    /// The key to continue behind. Without one it precedes all claims, since no
+    /// key is empty.
+    pub(super) fn or_first(after: Option<&Self>) -> Self {
+        let first = || Self { resource: String::new(), principal: String::new(), key: String::new() };
+        after.cloned().unwrap_or_else(first)
+    }
+}

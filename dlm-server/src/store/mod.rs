@@ -7,6 +7,7 @@
 //! - `sqlite`, `postgres`: the databases
 //! - `schema`, `claim_columns`, `rows`: the tables, and the engine's types
 //! - `statement`, `queries`, `views`: the SQL that both databases share
+//! - `in_use`: everything that is held or waited for
 //! - `event`: events as they are stored
 //! - `floors`: where the counters of deleted resources continue
 //! - `optimistic`: batches that are decided before their rows are locked
@@ -26,6 +27,7 @@ mod error;
 mod event;
 mod floors;
 mod housekeeping;
+mod in_use;
 mod migrations;
 mod names;
 mod optimistic;
@@ -56,8 +58,8 @@ pub(crate) use names::Names;
 pub(crate) use optimistic::{Applied, Basis, OptimisticBatch};
 pub use read::ListQuery;
 pub(crate) use read::{
-    ClaimCount, ClaimTotals, Contended, DueWork, KeyRange, LockCounts, LogHead, LogPage, LogRow, QueueLimits,
-    Reader, ResourceHistory, ResourcePage, ResourceView, for_each_row, holders_shown, next_rows,
+    ClaimCount, ClaimTotals, Contended, DueWork, InUseLimits, KeyRange, LockCounts, LogHead, LogPage, LogRow,
+    QueueLimits, Reader, ResourceHistory, ResourcePage, ResourceView, for_each_row, holders_shown, next_rows,
 };
 
 pub(crate) use sqlite::Inspection;

@@ -14,7 +14,6 @@ use diesel::sql_types::{BigInt, Bool};
 use dlm_engine::ClaimKey;
 use dlm_pq::PqConnection;
 
-use super::ClaimRowKey;
 use super::names::NameRange;
 use super::postgres::{due, in_use};
 use super::rows::{ClaimRow, ResourceRow};
@@ -37,6 +36,15 @@ queries! {
     /// The tickets and keys of the waiters behind a ticket, in FIFO order.
     fn queue(c, name: &str, after: i64, limit: i64) -> Vec<(Option<i64>, String, String)> {
         waiters(name, after, limit).select((claims::ticket, claims::principal, claims::key)).load(c)
+    }
+    /// The exclusive claims of these resources, by name.
+    fn exclusive_claims(c, rows: &[ResourceRow]) -> Vec<(String, ClaimRow)> {
+        rows.iter()
+            .filter_map(|row| Some((&row.name, row.holder()?)))
+            .filter_map(|(name, key)| Some(c.claim(name, &key).transpose()?.map(|claim| (name.clone(), claim))))
+            .collect()
+    } on postgres {
+        in_use::exclusive_claims(c, rows)
     }
     fn versions(c, names: &[&str]) -> Vec<(String, i64)> {
         resources::table.filter(resources::name.eq_any(names)).select((resources::name, resources::version)).load(c)
@@ -336,15 +344,6 @@ fn next_resource_check(after: i64) -> _ {
 #[auto_type]
 fn next_waiter_check(after: i64) -> _ {
     claims::table.filter(claims::check_at.gt(after)).order(claims::check_at).select(claims::check_at)
-}
-
-impl ClaimRowKey {
-    /// The key to continue behind. Without one it precedes all claims, since no
-    /// key is empty.
-    pub(super) fn or_first(after: Option<&Self>) -> Self {
-        let first = || Self { resource: String::new(), principal: String::new(), key: String::new() };
-        after.cloned().unwrap_or_else(first)
-    }
 }
 
 #[cfg(test)]

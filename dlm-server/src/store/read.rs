@@ -95,7 +95,18 @@ pub(crate) struct QueueLimits {
     pub(crate) waiters: usize,
 }
 
-/// The resources with waiters.
+/// How much of what is in use a read may look at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InUseLimits {
+    /// Resources with waiters.
+    pub(crate) queues: usize,
+    pub(crate) waiters: usize,
+    pub(crate) leases: usize,
+    /// How long the read may take, but for what it has begun.
+    pub(crate) within: Duration,
+}
+
+/// Resources with waiters, or in use.
 #[derive(Debug)]
 pub(crate) struct Contended {
     /// With their holders and waiters, the longest queues first.
@@ -182,7 +193,8 @@ pub(crate) trait Reader: Send + Sync {
     /// Reads the deciding clock.
     fn now(&self) -> Result<Micros, StoreError>;
 
-    fn view(&self, name: &Name) -> Result<(ResourceView, LogHead), StoreError>;
+    /// A resource with this many of its first waiters.
+    fn view(&self, name: &Name, waiters: usize) -> Result<(ResourceView, LogHead), StoreError>;
 
     /// The place of a waiter in the queue, counted from 1.
     fn queue_position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError>;
@@ -206,6 +218,10 @@ pub(crate) trait Reader: Send + Sync {
 
     /// The resources among `names` with waiters, the longest queues if they are too many.
     fn contended(&self, names: &Names, limits: QueueLimits) -> Result<Contended, StoreError>;
+
+    /// The resources among `names` that are held or waited for; if they are too many, first those
+    /// with the longest queues.
+    fn in_use(&self, names: &Names, limits: InUseLimits) -> Result<Contended, StoreError>;
 
     /// Counts the leases and waiters of each principal, for each of these sets of names.
     /// Takes time in proportion to the number of resources, holders and waiters there.

@@ -39,7 +39,12 @@ pub(super) const RESOURCE_ROW: &str = "resources.name, resources.version, resour
 impl ResourceRow {
     /// The key of the exclusive holder, if any.
     pub(super) fn holder(&self) -> Option<ClaimKey> {
-        Some(ClaimKey::new(self.holder_principal.as_deref()?, self.holder_key.as_deref()?))
+        self.exclusive_holder().map(|(principal, key)| ClaimKey::new(principal, key))
+    }
+
+    /// The principal and the idempotency key of the exclusive holder, if any.
+    pub(super) fn exclusive_holder(&self) -> Option<(&str, &str)> {
+        Some((self.holder_principal.as_deref()?, self.holder_key.as_deref()?))
     }
 
     /// The resource with its live claims. The caller sets the revision and the last events.

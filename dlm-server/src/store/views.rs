@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use dlm_engine::{Claim, ClaimKey, Micros, Need, Resource, ResourceRecord};
 use dlm_protocol::StateFilter;
-use dlm_protocol::limits::{MAX_HOLDERS_SHOWN, MAX_PAGE_BYTES, MAX_WAITERS_SHOWN};
+use dlm_protocol::limits::{MAX_HOLDERS_SHOWN, MAX_PAGE_BYTES};
 
 use super::names::Names;
 use super::queries::Queries;
@@ -69,10 +69,14 @@ pub(super) fn holders(
     }
 }
 
-/// A resource with its first holders and waiters.
-pub(super) fn view(connection: &mut impl Queries, name: &Name) -> Result<ResourceView, StoreError> {
+/// A resource with its first holders, and as many waiters.
+pub(super) fn view(
+    connection: &mut impl Queries,
+    name: &Name,
+    waiters: usize,
+) -> Result<ResourceView, StoreError> {
     match connection.resource(name)? {
-        Some(row) => view_of(connection, row, MAX_WAITERS_SHOWN as i64),
+        Some(row) => view_of(connection, row, waiters as i64),
         None => absent(connection, name),
     }
 }
@@ -289,17 +293,29 @@ fn claims(rows: Vec<ClaimRow>) -> Result<Vec<Claim>, StoreError> {
     rows.into_iter().map(ClaimRow::into_claim).collect()
 }
 
+/// A resource with as many of its holders as a reply shows, and this many waiters.
 fn view_of(
     connection: &mut impl Queries,
     row: ResourceRow,
-    waiters_shown: i64,
+    waiters: i64,
+) -> Result<ResourceView, StoreError> {
+    let mut view = view_with(connection, row, MAX_HOLDERS_SHOWN as i64, waiters)?;
+    view.holders.truncate(holders_shown(&view.holders));
+    Ok(view)
+}
+
+/// A resource with this many of its holders and waiters.
+pub(super) fn view_with(
+    connection: &mut impl Queries,
+    row: ResourceRow,
+    holder_limit: i64,
+    waiter_limit: i64,
 ) -> Result<ResourceView, StoreError> {
     let waiters = match row.queue_len {
         0 => Vec::new(),
-        _ => claims(connection.waiters(&row.name, 0, waiters_shown)?)?,
+        _ => claims(connection.waiters(&row.name, 0, waiter_limit)?)?,
     };
-    let mut holders = holders(connection, &row, MAX_HOLDERS_SHOWN as i64)?;
-    holders.truncate(holders_shown(&holders));
+    let holders = holders(connection, &row, holder_limit)?;
     Ok(ResourceView { row: row.to_record(), name: Name::from(row.name), holders, waiters })
 }
 

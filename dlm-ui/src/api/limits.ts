@@ -6,6 +6,7 @@ export const DEFAULT_TTL_MS = 30_000
 export const LONG_WAIT_MS = 30_000
 export const MAX_HOLDERS_SHOWN = 100
 export const MAX_HOLD_MS = 20_000
+export const MAX_HOLD_STATISTICS = 100
 export const MAX_KEY_BYTES = 255
 export const MAX_METADATA_BYTES = 4_096
 export const MAX_NAME_BYTES = 256

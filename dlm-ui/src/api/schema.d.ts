@@ -86,6 +86,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/hold-statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get how long locks were held: of each, the last 100 leases that ended. `resource` is given 1 to 100 times. Locks that the caller may not observe are left out */
+        get: operations["hold_statistics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/locks": {
         parameters: {
             query?: never;
@@ -171,6 +188,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/locks/{name}/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get who holds a lock, who is next, and how long that may take. With `owner`, also how long the first waiter of that owner may still have to wait; with `principal`, of that principal alone */
+        get: operations["explain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/locks/{name}/force-release": {
         parameters: {
             query?: never;
@@ -231,6 +265,40 @@ export interface paths {
         };
         /** Get a summary of all locks */
         get: operations["overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/owners": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List owners with what they hold, wait for and block. `contains` and `prefix` filter owners; the former in any case */
+        get: operations["owners"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/owners/{owner}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get what an owner holds and waits for; with `principal`, of that principal alone. An empty owner is that of all acquires without one */
+        get: operations["owner"];
         put?: never;
         post?: never;
         delete?: never;
@@ -511,6 +579,15 @@ export interface components {
          * @enum {string}
          */
         EndReason: "released" | "expired" | "force_released" | "cancelled" | "away" | "unknown";
+        /** @description A waiter, and how long it may still have to wait. */
+        EstimatedWait: components["schemas"]["QueuedWaiter"] & {
+            /**
+             * Format: int64
+             * @description In how many milliseconds it may be granted: after the holders and the waiters ahead of it have
+             *     each held the lock as long as usual. Null without statistics, and for a waiter that is away.
+             */
+            estimated_wait_ms?: number | null;
+        };
         /** @description One change of one resource, as recorded in the event log. */
         Event: {
             /** @description The instant of the event. */
@@ -596,6 +673,43 @@ export interface components {
             resource: components["schemas"]["ResourceName"];
         };
         /**
+         * @description Who holds a lock, who is next, and how long it may take.
+         *
+         *     Times to come are estimates: they follow from past holds of the lock, and nothing keeps a holder from
+         *     holding it longer.
+         */
+        Explanation: {
+            /** @description The deciding clock's time of this answer. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description In how many milliseconds the holders may have let go: the median of past holds, less the time
+             *     held so far; 0 if that has passed. Null if the lock is free, or without statistics.
+             */
+            estimated_release_in_ms?: number | null;
+            hold?: components["schemas"]["HoldStatistics"] | null;
+            /**
+             * Format: int64
+             * @description Number of holders.
+             */
+            holder_count: number;
+            /** @description The first holders, at most 100. */
+            holders: components["schemas"]["Blocker"][];
+            /**
+             * @description Who would be granted the lock if all holders let go now: one exclusive waiter, or several
+             *     shared ones, of which the first ten are shown. Waiters that are away are passed over.
+             */
+            next: components["schemas"]["QueuedWaiter"][];
+            /**
+             * Format: int64
+             * @description Number of waiters.
+             */
+            queue_len: number;
+            /** @description The name of the resource. */
+            resource: components["schemas"]["ResourceName"];
+            waiter?: components["schemas"]["EstimatedWait"] | null;
+        };
+        /**
          * Format: int64
          * @description The fencing token of a grant. Later grants of a resource have larger tokens.
          *
@@ -621,6 +735,40 @@ export interface components {
             current_token: components["schemas"]["FencingToken"];
             /** @description The lease that ended. */
             released: components["schemas"]["Holder"];
+        };
+        /** @description How long a lock was held: of the last 100 leases that ended, as far as the event log tells. */
+        HoldStatistics: {
+            /**
+             * Format: int64
+             * @description The longest, in milliseconds.
+             */
+            max_ms: number;
+            /**
+             * Format: int64
+             * @description The median, in milliseconds.
+             */
+            p50_ms: number;
+            /**
+             * Format: int64
+             * @description The 95th percentile, in milliseconds.
+             */
+            p95_ms: number;
+            /** @description Each of them in milliseconds, in the order in which they ended. */
+            recent_ms: number[];
+            /**
+             * Format: int32
+             * @description Number of leases, 1 to 100.
+             */
+            samples: number;
+            /** @description When the first of them was granted. */
+            since: components["schemas"]["Timestamp"];
+        };
+        /** @description How long several locks were held. */
+        HoldStatisticsList: {
+            /** @description The deciding clock's time of this answer. */
+            at: components["schemas"]["Timestamp"];
+            /** @description The locks that were asked for and may be observed, in the order of the request. */
+            locks: components["schemas"]["LockHolds"][];
         };
         /** @description A lease as others see it, without the lease id. */
         Holder: {
@@ -708,6 +856,12 @@ export interface components {
          *     holder receives it: its `Debug` is redacted and it has no `Display`.
          */
         LeaseId: string;
+        /** @description How long a lock was held. */
+        LockHolds: {
+            hold?: components["schemas"]["HoldStatistics"] | null;
+            /** @description The name of the resource. */
+            resource: components["schemas"]["ResourceName"];
+        };
         /** @description A page of a list, ordered by the bytes of the name. */
         LockPage: {
             /**
@@ -885,6 +1039,40 @@ export interface components {
              */
             wait_timed_out: number;
         };
+        /** @description A lease of an owner. */
+        OwnedLease: components["schemas"]["Blocker"] & {
+            /**
+             * Format: int64
+             * @description Number of waiters, here and in other queues, that can't go on before the lock is
+             *     released.
+             */
+            blocked: number;
+            /** @description The name of the resource. */
+            resource: components["schemas"]["ResourceName"];
+        };
+        /** @description A waiter of an owner. */
+        OwnedWait: {
+            /** @description When the waiter was enqueued. */
+            enqueued_at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description Number of holders.
+             */
+            holder_count: number;
+            /** @description The first ten holders. */
+            holders: components["schemas"]["Blocker"][];
+            /** @description The requested lock mode. */
+            mode: components["schemas"]["Mode"];
+            /**
+             * Format: int64
+             * @description Place in the queue, counted from 1.
+             */
+            position: number;
+            /** @description The principal of the acquire; absent without authentication. */
+            principal?: string | null;
+            /** @description The name of the resource. */
+            resource: components["schemas"]["ResourceName"];
+        };
         /**
          * @description A display name for the caller of an acquire: at most 256 bytes, no control
          *     characters. It is not authenticated.
@@ -892,6 +1080,75 @@ export interface components {
          *     The maximum is 256 bytes of UTF-8, not characters.
          */
         Owner: string;
+        /** @description What an owner holds and waits for. */
+        OwnerDetails: {
+            /** @description The deciding clock's time of this answer. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description Number of waiters that wait for a lock that it holds, directly or through others.
+             */
+            blocked: number;
+            /** @description Whether everything in use was looked at, and all of the owner is shown. */
+            complete: boolean;
+            /**
+             * Format: int64
+             * @description Number of live leases.
+             */
+            hold_count: number;
+            /** @description Its leases, those that block the most waiters first; at most 1,000. */
+            holds: components["schemas"]["OwnedLease"][];
+            /** @description The owner. */
+            owner: components["schemas"]["Owner"];
+            /**
+             * Format: int64
+             * @description Number of waiters.
+             */
+            wait_count: number;
+            /** @description Its waiters, the oldest first; at most 1,000. */
+            waits: components["schemas"]["OwnedWait"][];
+        };
+        /**
+         * @description A page of owners: those that block the most waiters first, then those with the most leases and
+         *     waiters, then by name.
+         */
+        OwnerPage: {
+            /** @description The deciding clock's time of this answer. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * @description Whether everything in use was looked at. Otherwise there was more than one request may read: all
+             *     counts are lower bounds, and owners may be missing.
+             */
+            complete: boolean;
+            /** @description Cursor of the next page; null on the last page. */
+            next?: string | null;
+            /** @description The owners. */
+            owners: components["schemas"]["OwnerSummary"][];
+        };
+        /** @description An owner, as given in acquires, of a principal. It proves nothing: several tasks may give the same. */
+        OwnerSummary: {
+            /**
+             * Format: int64
+             * @description Number of waiters that wait for a lock that it holds, directly or through others.
+             */
+            blocked: number;
+            /**
+             * Format: int64
+             * @description Number of live leases.
+             */
+            holds: number;
+            oldest_enqueued_at?: components["schemas"]["Timestamp"] | null;
+            oldest_held_at?: components["schemas"]["Timestamp"] | null;
+            /** @description The owner; empty for all acquires that gave none. */
+            owner: components["schemas"]["Owner"];
+            /** @description The principal; absent without authentication. */
+            principal?: string | null;
+            /**
+             * Format: int64
+             * @description Number of waiters.
+             */
+            waits: number;
+        };
         /**
          * @description A cycle: each of these holders waits for the lock of the next one, and the last one for that
          *     of the first.
@@ -959,6 +1216,22 @@ export interface components {
              * @description The length of the queue.
              */
             queue_len: number;
+        };
+        /** @description A waiter in a queue. */
+        QueuedWaiter: {
+            /** @description When the waiter was enqueued. */
+            enqueued_at: components["schemas"]["Timestamp"];
+            /** @description The requested lock mode. */
+            mode: components["schemas"]["Mode"];
+            /** @description The owner as given in the acquire. */
+            owner: components["schemas"]["Owner"];
+            /**
+             * Format: int64
+             * @description Place in the queue, counted from 1.
+             */
+            position: number;
+            /** @description The principal of the acquire; absent without authentication. */
+            principal?: string | null;
         };
         /**
          * @description What a principal may have or do only so much of.
@@ -1863,6 +2136,135 @@ export interface operations {
             };
         };
     };
+    hold_statistics: {
+        parameters: {
+            query?: {
+                resource?: components["schemas"]["ResourceName"][];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The statistics, in the order of the request */
+            200: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HoldStatisticsList"];
+                };
+            };
+            /** @description The request is malformed, or a value is out of range */
+            400: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The credential is missing, unknown or expired */
+            401: {
+                headers: {
+                    /** @description `Bearer`, with `error` if a token was sent */
+                    "WWW-Authenticate": string;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin, or its caller lacks a right */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A quota of the caller or of its address is used up; repeat it after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list: {
         parameters: {
             query?: {
@@ -2661,6 +3063,139 @@ export interface operations {
             };
         };
     };
+    explain: {
+        parameters: {
+            query?: {
+                owner?: string;
+                principal?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The resource name as one percent-encoded segment */
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The holders, the next ones, and estimates from past holds */
+            200: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            /** @description The request is malformed, or a value is out of range */
+            400: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The credential is missing, unknown or expired */
+            401: {
+                headers: {
+                    /** @description `Bearer`, with `error` if a token was sent */
+                    "WWW-Authenticate": string;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin, or its caller lacks a right */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A quota of the caller or of its address is used up; repeat it after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     force_release: {
         parameters: {
             query?: never;
@@ -3189,6 +3724,270 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description The request is malformed, or a value is out of range */
+            400: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The credential is missing, unknown or expired */
+            401: {
+                headers: {
+                    /** @description `Bearer`, with `error` if a token was sent */
+                    "WWW-Authenticate": string;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin, or its caller lacks a right */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A quota of the caller or of its address is used up; repeat it after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    owners: {
+        parameters: {
+            query?: {
+                contains?: string;
+                prefix?: string;
+                limit?: number;
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The owners that block the most waiters first */
+            200: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnerPage"];
+                };
+            };
+            /** @description The request is malformed, or a value is out of range */
+            400: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The credential is missing, unknown or expired */
+            401: {
+                headers: {
+                    /** @description `Bearer`, with `error` if a token was sent */
+                    "WWW-Authenticate": string;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin, or its caller lacks a right */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A quota of the caller or of its address is used up; repeat it after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    owner: {
+        parameters: {
+            query?: {
+                principal?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The owner as one percent-encoded segment, which may be empty */
+                owner: components["schemas"]["Owner"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The leases and waiters of the owner */
+            200: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnerDetails"];
                 };
             };
             /** @description The request is malformed, or a value is out of range */

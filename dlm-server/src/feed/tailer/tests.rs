@@ -12,8 +12,8 @@ use super::*;
 use crate::background::Background;
 use crate::metrics::Metrics;
 use crate::store::{
-    ClaimRowKey, ClaimTotals, Contended, DueWork, KeyRange, ListQuery, LockCounts, LogRow, Name, Names,
-    QueueLimits, ResourceHistory, ResourcePage, ResourceView, RowEvents,
+    ClaimRowKey, ClaimTotals, Contended, DueWork, InUseLimits, KeyRange, ListQuery, LockCounts, LogRow, Name,
+    Names, QueueLimits, ResourceHistory, ResourcePage, ResourceView, RowEvents,
 };
 
 const LOG: u64 = 7;
@@ -66,7 +66,7 @@ impl Reader for ScriptedLog {
         unavailable()
     }
 
-    fn view(&self, _: &Name) -> Result<(ResourceView, LogHead), StoreError> {
+    fn view(&self, _: &Name, _: usize) -> Result<(ResourceView, LogHead), StoreError> {
         unavailable()
     }
 
@@ -95,6 +95,10 @@ impl Reader for ScriptedLog {
     }
 
     fn contended(&self, _: &Names, _: QueueLimits) -> Result<Contended, StoreError> {
+        unavailable()
+    }
+
+    fn in_use(&self, _: &Names, _: InUseLimits) -> Result<Contended, StoreError> {
         unavailable()
     }
 

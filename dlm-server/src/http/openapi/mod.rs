@@ -57,6 +57,7 @@ fn limits() -> Value {
         "AWAY_GRACE_MS": limits::AWAY_GRACE_MS,
         "OVERVIEW_SECONDS": limits::OVERVIEW_SECONDS,
         "LONG_WAIT_MS": limits::LONG_WAIT_MS,
+        "MAX_HOLD_STATISTICS": limits::MAX_HOLD_STATISTICS,
     })
 }
 
@@ -66,6 +67,12 @@ fn operation(path: &str, route: Route, description: &RouteDescription) -> Value 
         parameters.push(json!({
             "name": "name", "in": "path", "required": true, "schema": schema("ResourceName"),
             "description": "The resource name as one percent-encoded segment",
+        }));
+    }
+    if path.contains("{owner}") {
+        parameters.push(json!({
+            "name": "owner", "in": "path", "required": true, "schema": schema("Owner"),
+            "description": "The owner as one percent-encoded segment, which may be empty",
         }));
     }
     if let Some(required) = description.key {
@@ -83,6 +90,10 @@ fn operation(path: &str, route: Route, description: &RouteDescription) -> Value 
                 "default": wire::limits::OVERVIEW_SECONDS,
             }),
             "from" | "to" => schema("Timestamp"),
+            "resource" if route == Route::HoldStatistics => json!({
+                "type": "array", "items": schema("ResourceName"), "minItems": 1,
+                "maxItems": wire::limits::MAX_HOLD_STATISTICS,
+            }),
             "newest" | "renewals" => json!({"type": "boolean", "default": false}),
             "state" => schema("StateFilter"),
             _ => json!({"type": "string"}),

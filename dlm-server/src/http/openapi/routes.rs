@@ -124,6 +124,42 @@ pub(super) fn describe(route: Route) -> RouteDescription {
                 &[("200", "The locks that block the most waiters first", "WaitGraph")],
             )
         },
+        Route::Explain => RouteDescription {
+            query: &["owner", "principal"],
+            ..of(
+                "Get who holds a lock, who is next, and how long that may take. With `owner`, also how long the first \
+                 waiter of that owner may still have to wait; with `principal`, of that principal alone",
+                None,
+                &[("200", "The holders, the next ones, and estimates from past holds", "Explanation")],
+            )
+        },
+        Route::HoldStatistics => RouteDescription {
+            query: &["resource"],
+            ..of(
+                "Get how long locks were held: of each, the last 100 leases that ended. `resource` is given 1 to 100 \
+                 times. Locks that the caller may not observe are left out",
+                None,
+                &[("200", "The statistics, in the order of the request", "HoldStatisticsList")],
+            )
+        },
+        Route::Owners => RouteDescription {
+            query: &["contains", "prefix", "limit", "after"],
+            ..of(
+                "List owners with what they hold, wait for and block. `contains` and `prefix` filter owners; the former \
+                 in any case",
+                None,
+                &[("200", "The owners that block the most waiters first", "OwnerPage")],
+            )
+        },
+        Route::Owner => RouteDescription {
+            query: &["principal"],
+            ..of(
+                "Get what an owner holds and waits for; with `principal`, of that principal alone. An empty owner is \
+                 that of all acquires without one",
+                None,
+                &[("200", "The leases and waiters of the owner", "OwnerDetails")],
+            )
+        },
         Route::Overview => RouteDescription {
             query: &["seconds"],
             ..of("Get a summary of all locks", None, &[("200", "The overview", "Overview")])

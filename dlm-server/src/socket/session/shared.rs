@@ -200,6 +200,10 @@ fn body(outcome: Outcome) -> Result<SessionBody, Error> {
         | Outcome::Locks(_)
         | Outcome::Events(_)
         | Outcome::WaitGraph(_)
+        | Outcome::Explanation(_)
+        | Outcome::HoldStatistics(_)
+        | Outcome::Owners(_)
+        | Outcome::Owner(_)
         | Outcome::Overview(_) => {
             return Err(Error::Internal);
         }

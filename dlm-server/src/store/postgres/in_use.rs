@@ -9,9 +9,10 @@ use diesel::result::QueryResult;
 use diesel::sql_types::BigInt;
 use dlm_pq::PqConnection;
 
-use super::bulk;
+use super::batch_sql::LoadClaims;
+use super::bulk::{self, Param};
 use crate::store::names::NameRange;
-use crate::store::rows::{RESOURCE_ROW, ResourceRow, ResourceRowTypes};
+use crate::store::rows::{ClaimRow, RESOURCE_ROW, ResourceRow, ResourceRowTypes};
 use crate::store::statement::statements;
 
 /// The held resources, looked up by the names in use: behind the second parameter, from the first on,
@@ -98,4 +99,18 @@ pub(in crate::store) fn count_held(
     let counts: Vec<(i64, i64)> =
         bulk::load::<CountHeld, _>(connection, vec![from.as_str().into(), "".into(), end.as_str().into()])?;
     counts.first().copied().ok_or(diesel::result::Error::NotFound)
+}
+
+/// The exclusive claims of these resources, by name.
+pub(in crate::store) fn exclusive_claims(
+    connection: &mut PqConnection,
+    rows: &[ResourceRow],
+) -> QueryResult<Vec<(String, ClaimRow)>> {
+    let held = || rows.iter().filter_map(|row| Some((row.name.as_str(), row.exclusive_holder()?)));
+    let params = vec![
+        Param::texts(held().map(|(_, (_, key))| key)),
+        Param::texts(held().map(|(name, _)| name)),
+        Param::texts(held().map(|(_, (principal, _))| principal)),
+    ];
+    bulk::load::<LoadClaims, _>(connection, params)
 }

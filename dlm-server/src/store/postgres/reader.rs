@@ -15,8 +15,9 @@ use super::connection::{CommitDurability, ConnectOptions, Reconnecting};
 use super::{history, log, now};
 use crate::store::statement::statements;
 use crate::store::{
-    ClaimRowKey, ClaimTotals, Contended, DueWork, KeyRange, ListQuery, LockCounts, LogHead, LogPage, LogRow,
-    Name, Names, QueueLimits, READERS, Reader, ResourceHistory, ResourcePage, ResourceView, StoreError,
+    ClaimRowKey, ClaimTotals, Contended, DueWork, InUseLimits, KeyRange, ListQuery, LockCounts, LogHead,
+    LogPage, LogRow, Name, Names, QueueLimits, READERS, Reader, ResourceHistory, ResourcePage, ResourceView,
+    StoreError, in_use,
     views,
 };
 
@@ -98,8 +99,8 @@ impl Reader for PostgresReader {
         self.with(now)
     }
 
-    fn view(&self, name: &Name) -> Result<(ResourceView, LogHead), StoreError> {
-        self.read(|connection| Ok((views::view(connection, name)?, log::head(connection)?)))
+    fn view(&self, name: &Name, waiters: usize) -> Result<(ResourceView, LogHead), StoreError> {
+        self.read(|connection| Ok((views::view(connection, name, waiters)?, log::head(connection)?)))
     }
 
     fn queue_position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError> {
@@ -131,6 +132,10 @@ impl Reader for PostgresReader {
 
     fn contended(&self, names: &Names, limits: QueueLimits) -> Result<Contended, StoreError> {
         self.read(|connection| views::contended(connection, names, limits))
+    }
+
+    fn in_use(&self, names: &Names, limits: InUseLimits) -> Result<Contended, StoreError> {
+        self.read(|connection| in_use::in_use(connection, names, limits))
     }
 
     fn claim_totals(&self, names: &[Names]) -> Result<ClaimTotals, StoreError> {

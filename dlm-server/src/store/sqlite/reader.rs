@@ -15,9 +15,9 @@ use super::lock::DatabaseLock;
 use super::{BUSY_TIMEOUT, DatabasePath, PRAGMAS, log, log_page, log_trimmed, set_busy_timeout};
 use crate::clock::Clock;
 use crate::store::{
-    ClaimRowKey, ClaimTotals, Contended, DueWork, KeyDeletion, KeyRange, ListQuery, LockCounts, LogHead,
-    LogPage, LogRow, Name, Names, QueueLimits, READERS, Reader, ResourceHistory, ResourcePage, ResourceView,
-    StoreError, views,
+    ClaimRowKey, ClaimTotals, Contended, DueWork, InUseLimits, KeyDeletion, KeyRange, ListQuery, LockCounts,
+    LogHead, LogPage, LogRow, Name, Names, QueueLimits, READERS, Reader, ResourceHistory, ResourcePage,
+    ResourceView, StoreError, in_use, views,
 };
 
 pub(super) struct SqliteReader {
@@ -116,8 +116,8 @@ impl Reader for SqliteReader {
         Ok(self.clock.now())
     }
 
-    fn view(&self, name: &Name) -> Result<(ResourceView, LogHead), StoreError> {
-        self.read(|connection| Ok((views::view(connection, name)?, log_page::head(connection)?)))
+    fn view(&self, name: &Name, waiters: usize) -> Result<(ResourceView, LogHead), StoreError> {
+        self.read(|connection| Ok((views::view(connection, name, waiters)?, log_page::head(connection)?)))
     }
 
     fn queue_position(&self, name: &Name, key: &ClaimKey) -> Result<Option<u64>, StoreError> {
@@ -149,6 +149,10 @@ impl Reader for SqliteReader {
 
     fn contended(&self, names: &Names, limits: QueueLimits) -> Result<Contended, StoreError> {
         self.read(|connection| views::contended(connection, names, limits))
+    }
+
+    fn in_use(&self, names: &Names, limits: InUseLimits) -> Result<Contended, StoreError> {
+        self.read(|connection| in_use::in_use(connection, names, limits))
     }
 
     fn claim_totals(&self, names: &[Names]) -> Result<ClaimTotals, StoreError> {

@@ -70,7 +70,7 @@ impl Connection {
     /// Sends the request of a verb, for a resource if there is one.
     pub(super) async fn send(&self, verb: &Verb, segment: Option<&Segment>) -> Answer {
         let text = segment.map_or("", |segment| segment.text);
-        let mut path = verb.path.replace("{name}", text);
+        let mut path = verb.path.replace("{name}", text).replace("{owner}", "");
         if let (Some(parameter), Some(_)) = (verb.parameter, segment) {
             path += &format!("?{parameter}={text}");
         }

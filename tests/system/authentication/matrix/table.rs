@@ -29,6 +29,9 @@ pub(super) enum Needs {
     Credential,
     /// The right to observe anything. The reply has only what the caller may observe.
     Sight,
+    /// The right to observe anything, and the name of a resource. The reply has only what the
+    /// caller may observe.
+    SightOfNames,
     /// The right to observe everything.
     FullSight,
     /// A role on the resource that the path, the parameter or the frame names.
@@ -94,6 +97,13 @@ pub(super) static VERBS: &[Verb] = &[
     },
     row("overview", "GET", "/v1/overview", Needs::Sight),
     row("wait_graph", "GET", "/v1/wait-graph", Needs::Sight),
+    row("explain", "GET", "/v1/locks/{name}/explain", Needs::Resource(Role::Observe)),
+    Verb {
+        parameter: Some("resource"),
+        ..row("hold_statistics", "GET", "/v1/hold-statistics", Needs::SightOfNames)
+    },
+    row("owners", "GET", "/v1/owners", Needs::Sight),
+    row("owner", "GET", "/v1/owners/{owner}", Needs::Sight),
     // Not a request for a WebSocket.
     Verb { allowed: &[426], ..row("session", "GET", "/v1/session", Needs::Credential) },
     row("whoami", "GET", "/v1/whoami", Needs::Credential),
@@ -249,7 +259,8 @@ impl Principal {
     /// What its request gets. `segment` is the resource that it is for, if it is for one.
     pub(super) fn expected(&self, verb: &Verb, segment: Option<&Segment>) -> Expected {
         let lacks = |role| segment.is_some_and(|segment| self.role_on(segment) < Some(role));
-        let valid = segment.is_none_or(|segment| segment.name.is_some());
+        let is_named = verb.needs == Needs::SightOfNames;
+        let valid = segment.map_or(!is_named, |segment| segment.name.is_some());
         match verb.needs {
             Needs::Nothing | Needs::Credential => Expected::Allowed,
             _ if !valid => Expected::Invalid,
@@ -257,13 +268,15 @@ impl Principal {
             // Without a resource it is a page of what the caller may observe.
             Needs::Resource(role) if segment.is_none() && self.rule.is_none() => Expected::Forbidden(role),
             Needs::EachResource(role) if lacks(role) => Expected::ForbiddenItem(role),
-            Needs::Sight if self.rule.is_none() => Expected::Forbidden(Role::Observe),
+            Needs::Sight | Needs::SightOfNames if self.rule.is_none() => Expected::Forbidden(Role::Observe),
             Needs::FullSight if self.rule.is_none_or(|(_, prefix)| prefix != Prefix::Everything) => {
                 Expected::Forbidden(Role::Observe)
             }
-            Needs::Resource(_) | Needs::EachResource(_) | Needs::Sight | Needs::FullSight => {
-                Expected::Allowed
-            }
+            Needs::Resource(_)
+            | Needs::EachResource(_)
+            | Needs::Sight
+            | Needs::SightOfNames
+            | Needs::FullSight => Expected::Allowed,
         }
     }
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use dlm_protocol::{
-    AcquireRequest, CheckRequest, FencingToken, ForceReleaseRequest, IdempotencyKey, LeaseId, ReleaseRequest,
-    RenewItem, RenewRequest, StateFilter,
+    AcquireRequest, CheckRequest, FencingToken, ForceReleaseRequest, IdempotencyKey, LeaseId, Owner,
+    ReleaseRequest, RenewItem, RenewRequest, StateFilter,
 };
 use tokio::sync::oneshot;
 
 use super::{Fixture, name, principal, rules};
 use crate::auth::{Policy, Principal, Role};
-use crate::service::{Error, EventsQuery, ListQuery, Operation, Outcome};
+use crate::service::{Error, EventsQuery, ListQuery, Operation, Outcome, OwnerFilter, OwnersQuery};
 use crate::writer::ReplyTo;
 
 /// One of each operation, on this resource where it is on one.
@@ -42,6 +42,10 @@ fn operations(resource: &str) -> Vec<Operation> {
         Operation::Check { resource: resource.clone(), request: CheckRequest { fencing_token: token } },
         Operation::Status { resource: resource.clone() },
         Operation::List(ListQuery { prefix: String::new(), state: StateFilter::All, limit: 10, after: None }),
+        Operation::Explain { resource: resource.clone(), owner: None },
+        Operation::HoldStatistics { resources: vec![resource.clone()] },
+        Operation::Owners(OwnersQuery { limit: 10, ..OwnersQuery::default() }),
+        Operation::Owner(OwnerFilter { owner: Owner::default(), principal: None }),
         Operation::Events(EventsQuery { resource: Some(resource), limit: 10, ..EventsQuery::default() }),
         Operation::Overview { seconds: 1 },
         Operation::WaitGraph { limit: 1 },
@@ -67,6 +71,10 @@ fn row(operation: &Operation) -> usize {
         Operation::Events(_) => 9,
         Operation::Overview { .. } => 10,
         Operation::WaitGraph { .. } => 11,
+        Operation::Explain { .. } => 12,
+        Operation::HoldStatistics { .. } => 13,
+        Operation::Owners(_) => 14,
+        Operation::Owner(_) => 15,
     }
 }
 
@@ -74,8 +82,13 @@ fn row(operation: &Operation) -> usize {
 /// which show what may be observed.
 fn demanded(operation: &Operation) -> Option<Role> {
     match operation {
-        Operation::List(_) | Operation::Overview { .. } | Operation::WaitGraph { .. } => None,
-        Operation::Status { .. } | Operation::Events(_) => Some(Role::Observe),
+        Operation::List(_)
+        | Operation::Overview { .. }
+        | Operation::WaitGraph { .. }
+        | Operation::HoldStatistics { .. }
+        | Operation::Owners(_)
+        | Operation::Owner(_) => None,
+        Operation::Status { .. } | Operation::Events(_) | Operation::Explain { .. } => Some(Role::Observe),
         Operation::ForceRelease { .. } => Some(Role::Admin),
         Operation::Acquire { .. }
         | Operation::Cancel { .. }

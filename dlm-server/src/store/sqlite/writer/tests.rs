@@ -3,6 +3,7 @@
 mod deletions;
 mod equivalence;
 mod garbage;
+mod in_use;
 mod node;
 mod reads;
 mod settling;

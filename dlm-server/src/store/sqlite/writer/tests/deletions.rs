@@ -39,7 +39,7 @@ fn delete(node: &mut Node, name: &Name) {
 }
 
 fn token(reader: &SqliteReader, name: &str) -> u64 {
-    reader.view(&Name::from(name)).unwrap().0.row.token
+    reader.view(&Name::from(name), 1).unwrap().0.row.token
 }
 
 fn listed(reader: &SqliteReader) -> Vec<Name> {

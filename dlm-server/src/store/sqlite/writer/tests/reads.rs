@@ -1,6 +1,7 @@
 //! What readers return while the tables lag behind.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -11,7 +12,7 @@ use super::node::Node;
 use crate::random::Random;
 use crate::store::sqlite::DatabasePath;
 use crate::store::sqlite::reader::SqliteReader;
-use crate::store::{ListQuery, LogHead, Name, Names, Reader, StoreError, views};
+use crate::store::{InUseLimits, ListQuery, LogHead, Name, Names, Reader, StoreError, views};
 
 /// Readers of one store, which look at it at different times.
 pub(super) struct Readers {
@@ -83,7 +84,7 @@ pub(super) fn everything(
 ) -> Vec<String> {
     let mut texts = Vec::new();
     for name in names {
-        texts.push(format!("view {:?}", reader.view(name).unwrap()));
+        texts.push(format!("view {:?}", reader.view(name, 100).unwrap()));
     }
     for (name, key) in keys.iter().rev().take(10) {
         texts.push(format!("position {name} {key:?} {:?}", reader.queue_position(name, key).unwrap()));
@@ -105,6 +106,11 @@ pub(super) fn everything(
     let long = Micros(now.0 - 50_000);
     for names in [&Names::All, &part] {
         texts.push(format!("counts {:?}", reader.lock_counts(long, names).unwrap()));
+        for number in [2, 1_000] {
+            let within = Duration::from_secs(60);
+            let limits = InUseLimits { queues: number, waiters: number, leases: number, within };
+            texts.push(format!("in use {:?}", reader.in_use(names, limits).unwrap()));
+        }
     }
     let totals = reader.claim_totals(&[Names::All, part]).unwrap();
     for below in totals.below {
