@@ -60,6 +60,7 @@ pub struct Metrics {
     auth_file_loaded: Gauge<f64, AtomicU64>,
     insecure_no_auth: Gauge<i64, AtomicI64>,
     audit_records_lost: Counter,
+    possible_deadlocks: Gauge<i64, AtomicI64>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -101,6 +102,7 @@ impl Metrics {
             auth_file_loaded: Gauge::default(),
             insecure_no_auth: Gauge::default(),
             audit_records_lost: Counter::default(),
+            possible_deadlocks: Gauge::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -245,6 +247,11 @@ impl Metrics {
     /// Counts the audit records that could not be written.
     pub(crate) fn audit_records_lost(&self) -> Counter {
         self.audit_records_lost.clone()
+    }
+
+    /// How many possible deadlocks there are.
+    pub(crate) fn possible_deadlocks(&self, number: usize) {
+        self.possible_deadlocks.set(i64::try_from(number).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn events(&self, kind: EventKind) {

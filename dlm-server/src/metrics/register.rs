@@ -117,6 +117,11 @@ impl Metrics {
             self.audit_records_lost.clone(),
         );
         registry.register(
+            "possible_deadlocks",
+            "Cycles of holders that wait for each other, in the whole database",
+            self.possible_deadlocks.clone(),
+        );
+        registry.register(
             "log_lines_dropped",
             "Log lines that could not be written, of the whole process",
             lines_dropped(),

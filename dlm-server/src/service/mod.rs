@@ -18,6 +18,7 @@
 //! - `tickets`: what opens one WebSocket each
 //! - `overview`: all locks at a glance; `wait_graph`: who blocks whom; `owners`: what owners hold and
 //!   wait for; `scopes`: what is computed once for all who see the same
+//! - `deadlock_counter`: possible deadlocks, for the metrics
 //! - `explain`: why a lock is not free, and for how long
 //! - `quotas`: how much of the server a principal may use
 //! - `restore`: makes a restored backup safe to serve; `show`: shows what a database contains
@@ -27,6 +28,7 @@ mod access;
 mod acquire;
 mod audit;
 mod close;
+mod deadlock_counter;
 mod error;
 mod events;
 mod explain;

@@ -10,6 +10,7 @@ use dlm_protocol::limits::{AWAY_GRACE_MS, MAX_HOLDERS_SHOWN};
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
+use super::deadlock_counter::DeadlockCounter;
 use super::explain::KeptHolds;
 use super::lease_id::LeaseIds;
 use super::overview::Overviews;
@@ -101,12 +102,16 @@ impl Service {
     ) -> Result<Self, OpenError> {
         let opening =
             tokio::task::spawn_blocking(move || Self::open_blocking(&options, policies, metrics, audit));
-        let (service, context, counter) = opening.await.map_err(|error| stopped(&error))??;
+        let (service, context, counter, deadlocks) = opening.await.map_err(|error| stopped(&error))??;
         let background = &service.0.background;
         let counting =
             counter.run(background.health().attempts("usage-counter", None), background.stop_token());
         let started = tasks::start(background, context)
-            .and_then(|()| service.0.background.spawn("usage-counter", counting));
+            .and_then(|()| background.spawn("usage-counter", counting))
+            .and_then(|()| {
+                let attempts = background.health().attempts("deadlock-counter", None);
+                background.spawn("deadlock-counter", deadlocks.run(attempts, background.stop_token()))
+            });
         if let Err(error) = started {
             service.close().await;
             return Err(stopped(&error));
@@ -119,7 +124,7 @@ impl Service {
         policies: Policies,
         metrics: Arc<Metrics>,
         audit: Audit,
-    ) -> Result<(Self, TaskContext, UsageCounter), OpenError> {
+    ) -> Result<(Self, TaskContext, UsageCounter, DeadlockCounter), OpenError> {
         let secret = options.secret_file.as_deref().map(read_secret).transpose()?;
         let is_open = policies.current().is_open();
         let opened = store::open(&options.database_url, options.writers, is_open)?;
@@ -146,6 +151,12 @@ impl Service {
             usage: Arc::default(),
             reader: Arc::clone(&opened.task_readers.usage),
             policies: policies.subscribe(),
+            metrics: Arc::clone(&metrics),
+        };
+        let deadlocks = DeadlockCounter {
+            reader: Arc::clone(&opened.task_readers.maintenance),
+            membership: Arc::clone(&membership),
+            limits: Arc::clone(&limits),
             metrics: Arc::clone(&metrics),
         };
         let usage = Arc::clone(&counter.usage);
@@ -205,7 +216,7 @@ impl Service {
             background,
             audit,
         });
-        Ok((Self(inner, Via::default()), context, counter))
+        Ok((Self(inner, Via::default()), context, counter, deadlocks))
     }
 }
 

@@ -90,6 +90,15 @@ impl Service {
     }
 }
 
+/// How many possible deadlocks there are among all resources.
+pub(super) fn possible_deadlocks(
+    reader: &dyn Reader,
+    replicas: &Replicas,
+    limits: &Limits,
+) -> Result<usize, StoreError> {
+    Ok(compute(reader, &Names::All, replicas, limits)?.answer.possible_deadlocks.len())
+}
+
 fn compute(
     reader: &dyn Reader,
     names: &Names,

@@ -113,6 +113,23 @@ async fn owners_that_wait_for_each_other_are_a_possible_deadlock_until_one_is_re
 }
 
 #[tokio::test]
+async fn possible_deadlocks_are_counted_though_nobody_asks() {
+    let server = TestServer::start();
+    let api = server.api();
+    let is_counted = async |number: u64| {
+        let metrics = api.get("/metrics").await.text;
+        metrics.lines().any(|line| line == format!("dlm_possible_deadlocks {number}"))
+    };
+    assert!(is_counted(0).await);
+    let held = hold(&api, "a", "x").await;
+    hold(&api, "b", "y").await;
+    let _waiting = [enqueue(&api, "b", "x").await, enqueue(&api, "a", "y").await];
+    eventually("the deadlock is counted", || is_counted(1)).await;
+    api.force_release("a", &held["fencing_token"]).await.ok();
+    eventually("it is gone", || is_counted(0)).await;
+}
+
+#[tokio::test]
 async fn owner_of_several_tasks_is_no_deadlock() {
     let server = TestServer::start();
     let api = server.api();
