@@ -15,6 +15,7 @@
 //! - `event`: events and the messages of the event stream
 //! - `overview`: the overview of all locks
 //! - `wait_graph`: the wait-for graph of all locks
+//! - `past`: the locks at an instant of the past
 //! - `explain`: why a lock is not free; `owners`: what owners hold and wait for
 //! - `session`: the messages of the session socket
 //! - `access`: who the caller is and what it may do
@@ -33,6 +34,7 @@ pub mod limits;
 mod name;
 mod overview;
 mod owners;
+mod past;
 mod problem;
 mod reply;
 mod request;
@@ -54,6 +56,7 @@ pub use lease_id::LeaseId;
 pub use name::ResourceName;
 pub use overview::{ContendedLock, ExpiredLease, LongWait, Overview, OverviewSecond};
 pub use owners::{OwnedLease, OwnedWait, OwnerDetails, OwnerPage, OwnerSummary};
+pub use past::{PastHolder, PastLock, PastState, PastWaiter};
 pub use problem::{EndReason, Problem, ProblemCode};
 pub use reply::{
     CancelOutcome, Cancelled, Checked, ForceReleased, Holder, Lease, LockPage, LockState, LockStatus, Mode,

@@ -61,3 +61,5 @@ pub const MAX_NEXT: usize = 10;
 pub const MAX_HOLD_SAMPLES: usize = 100;
 /// Maximum number of locks in one request for hold statistics.
 pub const MAX_HOLD_STATISTICS: usize = 100;
+/// Maximum number of waiters of a lock at an instant of the past.
+pub const MAX_PAST_WAITERS: usize = 10;

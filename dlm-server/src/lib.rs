@@ -66,6 +66,6 @@ pub use reload::Reload;
 pub use server::{RunError, Server, ServerBuilder, StartError};
 pub use service::{
     Error, EventsQuery, ListQuery, OpenError, Operation, Outcome, OwnerFilter, OwnersQuery, Restored,
-    Service, ServiceOptions, ShowError, Shown, restore, show,
+    Service, ServiceOptions, ShowError, Shown, StateQuery, restore, show,
 };
 pub use tls::TlsError;

@@ -213,6 +213,7 @@ async fn contract_query_parameter_that_is_not_percent_encoded_is_refused() {
         ("/v1/wait-graph", &["limit"]),
         ("/v1/locks/a/explain", &["owner", "principal"]),
         ("/v1/hold-statistics", &["resource"]),
+        ("/v1/state", &["at", "prefix", "limit"]),
         ("/v1/owners", &["contains", "prefix", "limit", "after"]),
         ("/v1/owners/a", &["principal"]),
     ] {

@@ -110,6 +110,7 @@ async fn b41_callers_of_a_disk_that_hangs_are_answered() {
         "/v1/wait-graph",
         "/v1/locks/held/explain",
         "/v1/owners",
+        "/v1/state",
     ] {
         bounded(&delay, path, api.get(path)).await.ok();
     }
@@ -283,6 +284,7 @@ async fn unwritable_disk_loses_nothing(fault: DiskFault) {
         "/v1/wait-graph",
         "/v1/locks/held/explain",
         "/v1/owners",
+        "/v1/state",
     ] {
         bounded(&delay, path, api.get(path)).await.ok();
     }

@@ -82,6 +82,7 @@ async fn b41_callers_of_a_locked_sqlite_file_are_answered_within_two_seconds() {
             "/v1/wait-graph",
             "/v1/locks/held/explain",
             "/v1/owners",
+            "/v1/state",
         ] {
             prompt(&delay, path, http.get(path)).await.ok();
         }

@@ -6,7 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use super::host::Authority;
 use super::query::Query;
 use super::route::{RouteMatch, Routes};
-use super::{request, tickets};
+use super::{read_query, request, tickets};
 
 /// A name in a path is decoded once, to what it stands for, and nothing is outside of its
 /// segment. Queries, hosts and subprotocols are decoded or refused.
@@ -32,7 +32,7 @@ pub fn names(input: &[u8]) {
             assert!(!value.contains('\0'));
         }
     }
-    request::event_stream(Some(&text)).ok();
+    read_query::event_stream(Some(&text)).ok();
     if let Some(authority) = Authority::parse(&text) {
         let host = authority.host.to_string();
         let again = Authority::parse(&host).expect("a host");

@@ -12,7 +12,7 @@
 //! - `authentication`: which requests have to be authenticated
 //! - `hosts`: the host names and origins that are accepted; `host`: parses them
 //! - `route`: the table of routes
-//! - `request`: decodes path, query, headers and body into an operation
+//! - `request`: decodes path, query, headers and body into an operation; `read_query`: queries of reads
 //! - `query`: query strings; `percent`: percent-encoded text
 //! - `body`: reads a body within its limits
 //! - `response`: outcomes and problems as responses; `reply_body`: their bodies;
@@ -39,6 +39,7 @@ mod percent;
 mod places;
 mod proxies;
 mod query;
+mod read_query;
 mod refusal;
 mod reply_body;
 mod request;

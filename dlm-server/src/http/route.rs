@@ -26,6 +26,7 @@ pub(super) enum Route {
     HoldStatistics,
     Owners,
     Owner,
+    State,
     Overview,
     Session,
     WhoAmI,
@@ -37,7 +38,7 @@ pub(super) enum Route {
 }
 
 /// All routes.
-pub(super) const ROUTES: [(Method, &str, Route); 23] = [
+pub(super) const ROUTES: [(Method, &str, Route); 24] = [
     (Method::POST, "/v1/locks/{name}/acquire", Route::Acquire),
     (Method::POST, "/v1/locks/{name}/cancel", Route::Cancel),
     (Method::POST, "/v1/locks/{name}/renew", Route::Renew),
@@ -53,6 +54,7 @@ pub(super) const ROUTES: [(Method, &str, Route); 23] = [
     (Method::GET, "/v1/hold-statistics", Route::HoldStatistics),
     (Method::GET, "/v1/owners", Route::Owners),
     (Method::GET, "/v1/owners/{owner}", Route::Owner),
+    (Method::GET, "/v1/state", Route::State),
     (Method::GET, "/v1/overview", Route::Overview),
     (Method::GET, "/v1/session", Route::Session),
     (Method::GET, "/v1/whoami", Route::WhoAmI),
@@ -92,6 +94,7 @@ impl Route {
             Self::HoldStatistics => "hold_statistics",
             Self::Owners => "owners",
             Self::Owner => "owner",
+            Self::State => "state",
             Self::Overview => "overview",
             Self::Session => "session",
             Self::WhoAmI => "whoami",

@@ -11,8 +11,8 @@ use hyper_tungstenite::tungstenite::protocol::WebSocketConfig;
 use hyper_tungstenite::{is_upgrade_request, upgrade};
 
 use super::query::Query;
+use super::read_query;
 use super::reply_body::ReplyBody;
-use super::request;
 use super::response::{HttpResponse, Rejection};
 use super::route::Route;
 use crate::auth::{Authentication, Authenticator, Revoked};
@@ -75,7 +75,7 @@ pub(super) async fn handle(
             upgrade_to(&mut request, SESSION_PROTOCOL, session_config(), sockets, socket)
         }
         _ => {
-            let query = request::event_stream(request.uri().query())?;
+            let query = read_query::event_stream(request.uri().query())?;
             let sight_lost = service.sight_lost(&principal);
             service.check_any_right(&principal)?;
             service.take_request(&principal)?;

@@ -6,7 +6,7 @@
 //! result into wire types.
 //!
 //! - `open`, `close`: start and shutdown
-//! - `operation`, `error`: requests and results
+//! - `operation`, `error`: requests and results; `call`: executes them
 //! - `access`: what a principal may do; the only way to the writers and readers
 //! - `acquire`: an acquire and its wait
 //! - `mutate`: the other operations of a writer
@@ -19,7 +19,7 @@
 //! - `overview`: all locks at a glance; `wait_graph`: who blocks whom; `owners`: what owners hold and
 //!   wait for; `scopes`: what is computed once for all who see the same
 //! - `deadlock_counter`: possible deadlocks, for the metrics
-//! - `explain`: why a lock is not free, and for how long
+//! - `explain`: why a lock is not free, and for how long; `past`: the locks at an instant
 //! - `quotas`: how much of the server a principal may use
 //! - `restore`: makes a restored backup safe to serve; `show`: shows what a database contains
 //! - `lease_id`, `wire`: engine values in wire terms
@@ -27,6 +27,7 @@
 mod access;
 mod acquire;
 mod audit;
+mod call;
 mod close;
 mod deadlock_counter;
 mod error;
@@ -40,6 +41,7 @@ mod open;
 mod operation;
 mod overview;
 mod owners;
+mod past;
 mod quotas;
 mod read;
 mod reads;
@@ -70,11 +72,12 @@ use crate::membership::Membership;
 use crate::store::Cluster;
 use crate::tasks::ReadinessProbe;
 use crate::writer::SessionId;
-use access::{Access, OnResource};
+use access::Access;
 use explain::KeptHolds;
 use lease_id::LeaseIds;
 use overview::Overviews;
 use owners::Owners;
+use past::PastReads;
 use quotas::counted;
 use replay::Replays;
 use tickets::Tickets;
@@ -85,7 +88,7 @@ pub(crate) use audit::Denial;
 pub use error::Error;
 use error::{overloaded, unavailable};
 pub use open::ServiceOptions;
-pub use operation::{EventsQuery, Operation, Outcome, OwnerFilter, OwnersQuery};
+pub use operation::{EventsQuery, Operation, Outcome, OwnerFilter, OwnersQuery, StateQuery};
 pub(crate) use quotas::SocketPlace;
 pub use restore::{Restored, restore};
 pub use show::{ShowError, Shown, show};
@@ -121,6 +124,7 @@ struct Inner {
     wait_graphs: WaitGraphs,
     owners: Owners,
     holds: KeptHolds,
+    past_reads: PastReads,
     /// Permits to hold stored events of a subscription in memory.
     replays: Arc<Replays>,
     limits: Arc<Limits>,
@@ -136,89 +140,6 @@ impl fmt::Debug for Service {
 }
 
 impl Service {
-    /// Executes an operation for a principal.
-    ///
-    /// An acquire that waits is held for at most 20 s; then it returns
-    /// [`Outcome::Queued`].
-    ///
-    /// # Errors
-    ///
-    /// Returns an error when the operation is rejected, or when the server
-    /// can't execute it now.
-    ///
-    /// # Cancel safety
-    ///
-    /// An operation that was handed to a writer completes even if the future is
-    /// dropped. Dropping the future of an acquire means that its caller hung up:
-    /// the waiter becomes away, or leaves the queue at once if the server chose
-    /// its key, since the caller does not know the key.
-    pub async fn call(&self, principal: &Principal, operation: Operation) -> Result<Outcome, Error> {
-        self.call_until(principal, operation, &CancellationToken::new()).await
-    }
-
-    /// Executes an operation like [`Self::call`], but no longer holds an acquire
-    /// that waits once `done_sending` is cancelled: its caller may be gone. If it
-    /// is not, [`Outcome::Queued`] tells it how to go on.
-    ///
-    /// # Errors
-    ///
-    /// Same as [`Self::call`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Same as [`Self::call`].
-    pub(crate) async fn call_until(
-        &self,
-        principal: &Principal,
-        operation: Operation,
-        done_sending: &CancellationToken,
-    ) -> Result<Outcome, Error> {
-        let (access, role) = (&self.0.access, operation.role());
-        let on = |resource| access.on_resource(principal, role, resource);
-        match operation {
-            Operation::Acquire { resource, key, request } => {
-                self.acquire(on(resource)?, key, &request, done_sending).await
-            }
-            Operation::Cancel { resource, key } => self.cancel(&on(resource)?, &key).await,
-            Operation::Renew { resource, request } => {
-                let lease = self.renew(&on(resource)?, &request.lease_id, request.ttl_ms).await?;
-                Ok(Outcome::Lease(Box::new(lease)))
-            }
-            Operation::RenewMany { leases } => self.renew_many(principal, role, leases).await,
-            Operation::Release { resource, request } => self.release(on(resource)?, &request).await,
-            Operation::ForceRelease { resource, request } => {
-                self.force_release(&counted(on(resource)?)?, request).await
-            }
-            Operation::Check { resource, request } => {
-                self.check(&counted(on(resource)?)?, request.fencing_token).await
-            }
-            Operation::Status { resource } => self.read_status(&counted(on(resource)?)?).await,
-            Operation::List(query) => self.list(self.counted_view(principal, None)?, query).await,
-            Operation::Events(query) => {
-                self.events(self.counted_view(principal, query.resource.as_ref())?, query).await
-            }
-            Operation::WaitGraph { limit } => {
-                self.wait_graph(self.counted_view(principal, None)?, limit).await
-            }
-            Operation::Explain { resource, owner } => {
-                let on = counted(on(resource)?)?;
-                self.explain(&on, access.view(principal, None)?, owner).await
-            }
-            Operation::HoldStatistics { resources } => {
-                self.hold_statistics(self.counted_view(principal, None)?, resources).await
-            }
-            Operation::Owners(query) => self.owners(self.counted_view(principal, None)?, query).await,
-            Operation::Owner(owner) => self.owner(self.counted_view(principal, None)?, owner).await,
-            Operation::Overview { seconds } => {
-                self.overview(self.counted_view(principal, None)?, seconds).await
-            }
-        }
-    }
-
-    async fn read_status(&self, on: &OnResource) -> Result<Outcome, Error> {
-        self.status(on, &on.reads().permit().await?).await
-    }
-
     /// Reads the status of a resource, for a request that [`Self::settled`] has counted.
     pub(crate) async fn settled_status(
         &self,

@@ -210,6 +210,7 @@ impl Service {
             wait_graphs: WaitGraphs::default(),
             owners: Owners::default(),
             holds: KeptHolds::default(),
+            past_reads: Arc::default(),
             replays: Arc::default(),
             limits,
             draining: CancellationToken::new(),

@@ -4,8 +4,8 @@ use dlm_engine::{Actor, Claim};
 use dlm_protocol::{
     AcquireRequest, Cancelled, CheckRequest, Checked, EventKind, EventPage, Explanation, ForceReleaseRequest,
     ForceReleased, HoldStatisticsList, IdempotencyKey, Lease, LockPage, LockStatus, Overview, Owner,
-    OwnerDetails, OwnerPage, Queued, ReleaseRequest, Released, RenewItem, RenewRequest, ResourceName,
-    Timestamp, WaitGraph,
+    OwnerDetails, OwnerPage, PastState, Queued, ReleaseRequest, Released, RenewItem, RenewRequest,
+    ResourceName, Timestamp, WaitGraph,
 };
 
 use super::Error;
@@ -60,6 +60,8 @@ pub enum Operation {
     Owners(OwnersQuery),
     /// Reads what one owner holds and waits for.
     Owner(OwnerFilter),
+    /// Finds out which locks were held at an instant.
+    State(StateQuery),
     /// Summarizes all locks.
     Overview {
         /// How many seconds of history to include, at most
@@ -81,6 +83,7 @@ impl Operation {
             | Self::HoldStatistics { .. }
             | Self::Owners(_)
             | Self::Owner(_)
+            | Self::State(_)
             | Self::Overview { .. } => Role::Observe,
             Self::Acquire { .. }
             | Self::Cancel { .. }
@@ -110,6 +113,7 @@ impl Operation {
             | Self::HoldStatistics { .. }
             | Self::Owners(_)
             | Self::Owner(_)
+            | Self::State(_)
             | Self::Overview { .. } => None,
         }
     }
@@ -133,6 +137,7 @@ impl Operation {
             Self::HoldStatistics { .. } => "hold_statistics",
             Self::Owners(_) => "owners",
             Self::Owner(_) => "owner",
+            Self::State(_) => "state",
             Self::Overview { .. } => "overview",
         }
     }
@@ -181,6 +186,17 @@ impl OwnersQuery {
         owner.starts_with(&self.prefix)
             && (self.contains.is_empty() || owner.to_lowercase().contains(&self.contains.to_lowercase()))
     }
+}
+
+/// Which instant to look at.
+#[derive(Debug, Clone, Default)]
+pub struct StateQuery {
+    /// The instant; the current one if it is absent.
+    pub at: Option<Timestamp>,
+    /// Only resources whose names begin with this.
+    pub prefix: String,
+    /// 1 to [`dlm_protocol::limits::MAX_PAGE`]; the transport checks it.
+    pub limit: usize,
 }
 
 /// An owner, of one principal or of any.
@@ -237,6 +253,8 @@ pub enum Outcome {
     Owners(OwnerPage),
     /// Of [`Operation::Owner`].
     Owner(Box<OwnerDetails>),
+    /// Of [`Operation::State`].
+    State(Box<PastState>),
     /// Of [`Operation::Overview`].
     Overview(Overview),
 }

@@ -40,6 +40,11 @@ impl Names {
         Self::In(joined)
     }
 
+    /// Those of them with this prefix.
+    pub(crate) fn with_prefix_only(&self, prefix: &str) -> Self {
+        Self::In(self.with_prefix(prefix, ""))
+    }
+
     /// Whether this name is one of them.
     pub(crate) fn contains(&self, name: &str) -> bool {
         match self {
@@ -140,5 +145,6 @@ mod tests {
         );
         assert_eq!(names.with_prefix("c", ""), []);
         assert_eq!(Names::All.with_prefix("a", "ab"), [range("ab", "b")]);
+        assert_eq!(names.with_prefix_only("a/b"), Names::In(vec![range("a/b", "a/c")]));
     }
 }

@@ -341,6 +341,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get the locks that were held or waited for at an instant, as far as the event log tells; without `at`, now */
+        get: operations["state"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tickets": {
         parameters: {
             query?: never;
@@ -1148,6 +1165,80 @@ export interface components {
              * @description Number of waiters.
              */
             waits: number;
+        };
+        /** @description A holder of a lock at an instant of the past. */
+        PastHolder: {
+            acquired_at?: components["schemas"]["Timestamp"] | null;
+            expires_at?: components["schemas"]["Timestamp"] | null;
+            /** @description The fencing token of the lease. */
+            fencing_token: components["schemas"]["FencingToken"];
+            /** @description The lock mode. */
+            mode: components["schemas"]["Mode"];
+            /** @description The owner as given in the acquire. */
+            owner: components["schemas"]["Owner"];
+            /**
+             * @description The principal that held the lease; absent if it is not known, or the lease was granted
+             *     without authentication.
+             */
+            principal?: string | null;
+        };
+        /** @description A lock at an instant of the past. */
+        PastLock: {
+            /**
+             * Format: int64
+             * @description Number of holders.
+             */
+            holder_count: number;
+            /** @description The first 100 holders, by fencing token. */
+            holders: components["schemas"]["PastHolder"][];
+            /**
+             * Format: int64
+             * @description Number of waiters.
+             */
+            queue_len: number;
+            /** @description The name of the resource. */
+            resource: components["schemas"]["ResourceName"];
+            /** @description The first ten waiters. */
+            waiters: components["schemas"]["PastWaiter"][];
+        };
+        /**
+         * @description The locks as they were at an instant, as far as the event log tells.
+         *
+         *     The event log has no renewals and no metadata, and not whether a waiter was away.
+         */
+        PastState: {
+            /** @description The instant. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * @description Whether nothing is missing. Otherwise there was more to read than one request may: what is
+             *     shown was so, but other leases and waiters may have been there.
+             */
+            complete: boolean;
+            /**
+             * Format: int64
+             * @description Number of events that were read.
+             */
+            events_read: number;
+            known_since?: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: int64
+             * @description Number of locks that were held or waited for.
+             */
+            lock_count: number;
+            /** @description These locks in the order of their names, as many as were asked for. */
+            locks: components["schemas"]["PastLock"][];
+            /** @description The deciding clock's time of this answer. */
+            now: components["schemas"]["Timestamp"];
+        };
+        /** @description A waiter at an instant of the past. */
+        PastWaiter: {
+            enqueued_at?: components["schemas"]["Timestamp"] | null;
+            /** @description The requested lock mode. */
+            mode: components["schemas"]["Mode"];
+            /** @description The owner as given in the acquire. */
+            owner: components["schemas"]["Owner"];
+            /** @description The principal of the acquire; absent if it is not known, or there was no authentication. */
+            principal?: string | null;
         };
         /**
          * @description A cycle: each of these holders waits for the lock of the next one, and the last one for that
@@ -4325,6 +4416,137 @@ export interface operations {
             };
             /** @description The request is not an upgrade */
             426: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A quota of the caller or of its address is used up; repeat it after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    state: {
+        parameters: {
+            query?: {
+                at?: components["schemas"]["Timestamp"];
+                prefix?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The locks, ordered by name */
+            200: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PastState"];
+                };
+            };
+            /** @description The request is malformed, or a value is out of range */
+            400: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The credential is missing, unknown or expired */
+            401: {
+                headers: {
+                    /** @description `Bearer`, with `error` if a token was sent */
+                    "WWW-Authenticate": string;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin, or its caller lacks a right */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
                 headers: {
                     /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
                     "x-request-id": string;

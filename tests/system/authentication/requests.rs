@@ -36,6 +36,7 @@ fn routes() -> Vec<(Method, &'static str, Option<&'static str>, Option<&'static 
         (get.clone(), "/v1/locks/orders%2F1/explain", None, None),
         (get.clone(), "/v1/hold-statistics?resource=orders%2F1", None, None),
         (get.clone(), "/v1/owners", None, None),
+        (get.clone(), "/v1/state", None, None),
         (get.clone(), "/v1/owners/a", None, None),
         (get.clone(), "/v1/whoami", None, None),
         (get.clone(), "/metrics", None, None),

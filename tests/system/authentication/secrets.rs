@@ -200,6 +200,7 @@ async fn secrets_are_only_where_they_belong<B: Backend>(is_stored: impl Fn(&B, &
         "/v1/locks/builds%2F1/explain",
         "/v1/hold-statistics?resource=builds%2F1",
         "/v1/owners",
+        "/v1/state",
         "/v1/owners/",
         "/v1/whoami",
         "/v1/none",

@@ -19,6 +19,7 @@ mod overload;
 mod overview;
 mod owners;
 mod ownership;
+mod past;
 mod persistence;
 mod places;
 mod queue;

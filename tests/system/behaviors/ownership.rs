@@ -56,6 +56,7 @@ async fn b32_lease_id_appears_only_in_replies_to_its_holder() {
         "/v1/locks/a/explain?owner=",
         "/v1/hold-statistics?resource=a&resource=b",
         "/v1/owners",
+        "/v1/state",
         "/v1/owners/",
         "/metrics",
         "/openapi.json",

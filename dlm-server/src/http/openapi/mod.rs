@@ -89,7 +89,7 @@ fn operation(path: &str, route: Route, description: &RouteDescription) -> Value 
                 "type": "integer", "minimum": 0, "maximum": wire::limits::OVERVIEW_SECONDS,
                 "default": wire::limits::OVERVIEW_SECONDS,
             }),
-            "from" | "to" => schema("Timestamp"),
+            "from" | "to" | "at" => schema("Timestamp"),
             "resource" if route == Route::HoldStatistics => json!({
                 "type": "array", "items": schema("ResourceName"), "minItems": 1,
                 "maxItems": wire::limits::MAX_HOLD_STATISTICS,

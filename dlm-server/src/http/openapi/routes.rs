@@ -160,6 +160,15 @@ pub(super) fn describe(route: Route) -> RouteDescription {
                 &[("200", "The leases and waiters of the owner", "OwnerDetails")],
             )
         },
+        Route::State => RouteDescription {
+            query: &["at", "prefix", "limit"],
+            ..of(
+                "Get the locks that were held or waited for at an instant, as far as the event log tells; without `at`, \
+                 now",
+                None,
+                &[("200", "The locks, ordered by name", "PastState")],
+            )
+        },
         Route::Overview => RouteDescription {
             query: &["seconds"],
             ..of("Get a summary of all locks", None, &[("200", "The overview", "Overview")])

@@ -102,6 +102,7 @@ pub(super) static VERBS: &[Verb] = &[
         parameter: Some("resource"),
         ..row("hold_statistics", "GET", "/v1/hold-statistics", Needs::SightOfNames)
     },
+    Verb { parameter: Some("prefix"), ..row("state", "GET", "/v1/state", Needs::Sight) },
     row("owners", "GET", "/v1/owners", Needs::Sight),
     row("owner", "GET", "/v1/owners/{owner}", Needs::Sight),
     // Not a request for a WebSocket.

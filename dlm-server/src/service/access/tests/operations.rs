@@ -10,7 +10,9 @@ use tokio::sync::oneshot;
 
 use super::{Fixture, name, principal, rules};
 use crate::auth::{Policy, Principal, Role};
-use crate::service::{Error, EventsQuery, ListQuery, Operation, Outcome, OwnerFilter, OwnersQuery};
+use crate::service::{
+    Error, EventsQuery, ListQuery, Operation, Outcome, OwnerFilter, OwnersQuery, StateQuery,
+};
 use crate::writer::ReplyTo;
 
 /// One of each operation, on this resource where it is on one.
@@ -45,6 +47,7 @@ fn operations(resource: &str) -> Vec<Operation> {
         Operation::Explain { resource: resource.clone(), owner: None },
         Operation::HoldStatistics { resources: vec![resource.clone()] },
         Operation::Owners(OwnersQuery { limit: 10, ..OwnersQuery::default() }),
+        Operation::State(StateQuery { limit: 10, ..StateQuery::default() }),
         Operation::Owner(OwnerFilter { owner: Owner::default(), principal: None }),
         Operation::Events(EventsQuery { resource: Some(resource), limit: 10, ..EventsQuery::default() }),
         Operation::Overview { seconds: 1 },
@@ -75,6 +78,7 @@ fn row(operation: &Operation) -> usize {
         Operation::HoldStatistics { .. } => 13,
         Operation::Owners(_) => 14,
         Operation::Owner(_) => 15,
+        Operation::State(_) => 16,
     }
 }
 
@@ -87,7 +91,8 @@ fn demanded(operation: &Operation) -> Option<Role> {
         | Operation::WaitGraph { .. }
         | Operation::HoldStatistics { .. }
         | Operation::Owners(_)
-        | Operation::Owner(_) => None,
+        | Operation::Owner(_)
+        | Operation::State(_) => None,
         Operation::Status { .. } | Operation::Events(_) | Operation::Explain { .. } => Some(Role::Observe),
         Operation::ForceRelease { .. } => Some(Role::Admin),
         Operation::Acquire { .. }
