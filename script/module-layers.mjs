@@ -20,7 +20,7 @@ const LAYERS = {
         ["tasks"],
         ["writer"],
         ["feed"],
-        ["log", "lease_watchers", "membership", "anonymous_claims", "usage"],
+        ["log", "lease_watchers", "release_requests", "membership", "anonymous_claims", "usage"],
         ["store"],
         ["background", "tls"],
         ["audit"],
@@ -45,7 +45,7 @@ const LAYERS = {
         ["outcome"],
         ["clock", "retry", "error"],
         ["request_error"],
-        ["certificate_error", "no_certificate_error", "loss", "defaults", "detached", "place", "reentrancy"],
+        ["certificate_error", "no_certificate_error", "loss", "release_request", "defaults", "detached", "place", "reentrancy"],
     ],
     "dlm-cli": [
         ["commands", "run"],

@@ -84,6 +84,8 @@ pub(crate) enum Command {
     },
     /// End the lease of a holder that is gone
     ForceRelease(ForceReleaseArguments),
+    /// Ask the holder of a lock to let go of it, within a time
+    RequestRelease(RequestReleaseArguments),
     /// Ask whether a fencing token is that of a live lease: exit code 0 if so, else 1
     Check {
         /// Name of the lock
@@ -215,6 +217,25 @@ pub(crate) struct WatchArguments {
     /// Also print renewals
     #[arg(long)]
     pub(crate) renewals: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RequestReleaseArguments {
+    /// Name of the lock
+    pub(crate) name: String,
+    /// Fencing token of the lease, as `dlm status` shows it. A holder with another token is not
+    /// asked
+    #[arg(long, value_parser = fencing_token)]
+    pub(crate) token: FencingToken,
+    /// Why, for the holder
+    #[arg(long)]
+    pub(crate) reason: String,
+    /// How long the holder has, for example `30s`: 1s to 1h
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub(crate) within: Duration,
+    /// Force-release the lease after that time, if it is still held
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]

@@ -23,7 +23,8 @@ pub(crate) const SIGNAL_BASE: u8 = 128;
 pub(crate) const HELP: &str = "\
 Exit codes:
   0    success
-  1    `check`: the token is not live; `force-release`: no live lease has that token
+  1    `check`: the token is not live; `force-release`, `request-release`: no live lease has that
+       token
   64   usage: the command line, or the configuration, is wrong
   69   unreachable: no server answered, or only that it can't serve now
   70   the operating system refused something, or another error

@@ -1,11 +1,12 @@
 //! Reads and administrative operations that need no lock.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dlm_protocol::limits::MAX_PAGE;
 use dlm_protocol::{
     CheckRequest, Checked, Event, FencingToken, ForceReleaseRequest, ForceReleased, LockStatus, Reason,
-    ResourceName, WhoAmI,
+    RequestReleaseRequest, RequestedRelease, ResourceName, WhoAmI, Within,
 };
 use tracing::{Instrument, debug_span};
 
@@ -123,6 +124,63 @@ impl Client {
             Ok(context.with_retries(request).await?)
         };
         self.handle.call(force_release).instrument(span).await
+    }
+
+    /// Asks the holder of the lease on `name` that has `token` to let go of it within a time of one
+    /// second to one hour, for a `reason` of 1 to 1,024 bytes. With `force` the server
+    /// force-releases the lease at the deadline, if it is still held.
+    ///
+    /// The holder is told at once over the session, or else with its next renewal: see
+    /// [`LockGuard::release_requested`](crate::LockGuard::release_requested). A repeat for the same
+    /// token changes nothing and gets the reply of the first request, also with other arguments.
+    ///
+    /// # Errors
+    ///
+    /// [`code`](Error::code) is
+    /// [`HolderChanged`](crate::ProblemCode::HolderChanged) if no live lease has the
+    /// token; [`holders`](Error::holders) lists the current holders.
+    /// [`is_invalid`](Error::is_invalid) if the name, the reason or the time is invalid. Otherwise
+    /// the errors of [`status`](Self::status).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the holder may or may not be asked.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+    /// use std::time::Duration;
+    ///
+    /// for holder in client.status("orders/42").await?.holders {
+    ///     let within = Duration::from_secs(30);
+    ///     client.request_release("orders/42", holder.fencing_token, "deploy", within, true).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn request_release(
+        &self,
+        name: impl AsRef<str>,
+        token: FencingToken,
+        reason: impl AsRef<str>,
+        within: Duration,
+        force: bool,
+    ) -> Result<RequestedRelease, Error> {
+        let resource = ResourceName::try_from(name.as_ref())?;
+        let body = RequestReleaseRequest {
+            fencing_token: token,
+            reason: Reason::try_from(reason.as_ref())?,
+            within_ms: Within::try_from(within)?,
+            force,
+        };
+        let span = debug_span!("request_release", %resource, fencing_token = %token);
+        let context = Arc::clone(self.handle.context());
+        let request_release = async move {
+            let request = || context.transport.request_release(&resource, &body, context.request_timeout);
+            Ok(context.with_retries(request).await?)
+        };
+        self.handle.call(request_release).instrument(span).await
     }
 
     /// Returns the newest events of the lock on `name`, at most `limit` of 1 to 1,000, the

@@ -212,7 +212,7 @@
 //! - `credentials`, `token`: which token to send, and when to ask for another
 //! - `retry`, `clock`, `defaults`: backoff, time, and default options
 //! - `outcome`: how an operation ended, for its span
-//! - `error`, `request_error`, `certificate_error`, `loss`, `detached`, `place`: errors and public values
+//! - `error`, `request_error`, `certificate_error`, `loss`, `release_request`, `detached`, `place`: errors and public values
 #![deny(missing_docs)]
 
 mod acquire;
@@ -241,6 +241,7 @@ mod loss;
 mod outcome;
 mod place;
 mod reentrancy;
+mod release_request;
 mod request_error;
 mod reservation;
 mod retry;
@@ -262,16 +263,17 @@ pub use client::Client;
 pub use detached::DetachedLease;
 pub use dlm_protocol::{
     AccessRule, Checked, Event, EventKind, FencingToken, ForceReleased, Holder, LockState, LockStatus,
-    Metadata, Mode, Owner, ProblemCode, Quota, Renewal, ResourceName, Role, StateFilter, Timestamp, Ttl,
-    Waiter, WhoAmI,
+    Metadata, Mode, Owner, ProblemCode, Quota, Renewal, RequestedRelease, ResourceName, Role, StateFilter,
+    Timestamp, Ttl, Waiter, WhoAmI,
 };
 pub use error::Error;
 pub use events::{EventItem, Events};
-pub use guard::{LockGuard, Lost};
+pub use guard::{LockGuard, Lost, ReleaseRequested};
 pub use list::Locks;
 pub use lock::{LockRequest, TryLockRequest};
 pub use loss::{GuardState, LossReason};
 pub use place::QueuePlace;
+pub use release_request::ReleaseRequest;
 pub use token::BearerToken;
 pub use tokio_util::sync::CancellationToken;
 pub use transport::TransportKind;

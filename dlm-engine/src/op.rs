@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::{CancelOutcome, Claim, ClaimKey, EndReason, Mode, Request};
+use crate::{CancelOutcome, Claim, ClaimKey, EndReason, Micros, Mode, Request};
 
 /// One operation on one resource.
 #[derive(Debug, Clone)]
@@ -60,6 +60,14 @@ pub enum Op {
         /// The token to check.
         token: u64,
     },
+    /// Ask the holder of a lease to let go of it. Nothing changes: the request is about one
+    /// lease, so it is accepted only while that is live, and ends with it.
+    RequestRelease {
+        /// The token of the lease.
+        token: u64,
+        /// How long the holder has, in milliseconds.
+        within_ms: u64,
+    },
     /// End overdue leases, and those of the given waiters that are overdue.
     /// Delete the resource if it has been idle for the retention time. If the
     /// limit of transitions leaves overdue leases, the waiters are left to the
@@ -106,6 +114,13 @@ pub enum Reply {
         live: Option<Mode>,
         /// The resource's token counter.
         current_token: u64,
+    },
+    /// To a request to let go: the lease is live.
+    ReleaseRequested {
+        /// When the request was made.
+        requested_at: Micros,
+        /// Until when the holder has to let go.
+        deadline: Micros,
     },
     /// To a sweep.
     Swept,

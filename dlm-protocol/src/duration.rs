@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::InvalidValue;
-use crate::limits::{DEFAULT_TTL_MS, MAX_TTL_MS, MAX_WAIT_MS, MIN_TTL_MS};
+use crate::limits::{DEFAULT_TTL_MS, MAX_TTL_MS, MAX_WAIT_MS, MAX_WITHIN_MS, MIN_TTL_MS, MIN_WITHIN_MS};
 
 macro_rules! bounded_millis {
     ($name:ident, $what:literal, $min:expr, $max:expr) => {
@@ -89,3 +89,12 @@ impl Wait {
     /// The longest possible wait: one day.
     pub const MAX: Self = Self(MAX_WAIT_MS);
 }
+
+/// How long a holder that is asked to let go has: one second to one hour, in whole
+/// milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = u64, minimum = 1_000, maximum = 3_600_000))]
+#[serde(transparent)]
+pub struct Within(u64);
+
+bounded_millis!(Within, "within_ms", MIN_WITHIN_MS, MAX_WITHIN_MS);

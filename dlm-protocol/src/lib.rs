@@ -12,6 +12,7 @@
 //! - `request`: request bodies; unknown fields are refused
 //! - [`lenient`]: reading the replies of newer servers
 //! - `reply`: leases, holders, waiters, lock status and lists
+//! - `release_request`: asking a holder to let go
 //! - `event`: events and the messages of the event stream
 //! - `overview`: the overview of all locks
 //! - `wait_graph`: the wait-for graph of all locks
@@ -36,6 +37,7 @@ mod overview;
 mod owners;
 mod past;
 mod problem;
+mod release_request;
 mod reply;
 mod request;
 mod session;
@@ -48,7 +50,7 @@ mod wait_graph;
 pub use access::{
     AccessRule, Quota, Role, TICKET_PROTOCOL_PREFIX, Ticket, TicketPurpose, TicketRequest, WhoAmI,
 };
-pub use duration::{Ttl, Wait};
+pub use duration::{Ttl, Wait, Within};
 pub use event::{EVENTS_PROTOCOL, Event, EventKind, EventMessage, EventPage, Renewal, close};
 pub use explain::{EstimatedWait, Explanation, HoldStatistics, HoldStatisticsList, LockHolds, QueuedWaiter};
 pub use key::IdempotencyKey;
@@ -58,6 +60,7 @@ pub use overview::{ContendedLock, ExpiredLease, LongWait, Overview, OverviewSeco
 pub use owners::{OwnedLease, OwnedWait, OwnerDetails, OwnerPage, OwnerSummary};
 pub use past::{PastHolder, PastLock, PastState, PastWaiter};
 pub use problem::{EndReason, Problem, ProblemCode};
+pub use release_request::{PendingRelease, ReleaseNotice, RequestReleaseRequest, RequestedRelease};
 pub use reply::{
     CancelOutcome, Cancelled, Checked, ForceReleased, Holder, Lease, LockPage, LockState, LockStatus, Mode,
     Queued, Released, RenewResult, Renewed, Waiter,

@@ -19,6 +19,10 @@ pub const MAX_OWNER_BYTES: usize = 256;
 pub const MAX_METADATA_BYTES: usize = 4096;
 /// Maximum length of an operator's reason, in bytes of UTF-8.
 pub const MAX_REASON_BYTES: usize = 1024;
+/// Minimum time within which a holder can be asked to let go, in milliseconds.
+pub const MIN_WITHIN_MS: u64 = 1_000;
+/// Maximum time within which a holder can be asked to let go, in milliseconds: one hour.
+pub const MAX_WITHIN_MS: u64 = 3_600_000;
 /// Maximum size of a request body, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Maximum size of the body of a renewal of several leases, in bytes.

@@ -6,8 +6,8 @@ use crate::lenient::{self, Lenient};
 #[cfg(feature = "openapi")]
 use crate::value::string_schema;
 use crate::{
-    FencingToken, IdempotencyKey, LeaseId, Metadata, Owner, Problem, ProblemCode, ResourceName, Timestamp,
-    Ttl,
+    FencingToken, IdempotencyKey, LeaseId, Metadata, Owner, PendingRelease, Problem, ProblemCode,
+    ResourceName, Timestamp, Ttl,
 };
 
 /// The lock mode.
@@ -83,6 +83,9 @@ pub struct Lease {
     /// The metadata as given in the acquire.
     #[serde(deserialize_with = "lenient::value")]
     pub metadata: Metadata,
+    /// The request to let go of the lease; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_requested: Option<Box<PendingRelease>>,
 }
 
 /// A lease as others see it, without the lease id.
@@ -112,6 +115,9 @@ pub struct Holder {
     /// authentication.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<String>,
+    /// The request to let go of the lease; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_requested: Option<Box<PendingRelease>>,
 }
 
 /// A queued acquire.

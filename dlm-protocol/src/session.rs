@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::json::whole_number;
 use crate::{
     Cancelled, Checked, EndReason, FencingToken, IdempotencyKey, Lease, LeaseId, LockStatus, Metadata, Mode,
-    Owner, Problem, Released, RenewItem, RenewResult, ResourceName, Ttl, Wait, lenient,
+    Owner, Problem, ReleaseNotice, Released, RenewItem, RenewResult, ResourceName, Ttl, Wait, lenient,
 };
 
 /// The WebSocket subprotocol of `GET /v1/session`.
@@ -111,6 +111,9 @@ pub enum SessionMessage {
     /// A lease that was acquired or renewed over this socket has expired or was
     /// force-released.
     LeaseEnded(LeaseEnded),
+    /// The holder of a lease that was acquired or renewed over this socket is asked to let go of
+    /// it.
+    ReleaseRequested(Box<ReleaseNotice>),
     /// A message that this version does not know. It is deserialized, never
     /// sent.
     Unknown,
@@ -170,6 +173,11 @@ impl Serialize for SessionMessage {
                 map.serialize_entry("lease_ended", ended)?;
                 map.end()
             }
+            Self::ReleaseRequested(notice) => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry("release_requested", notice)?;
+                map.end()
+            }
             Self::Unknown => serializer.serialize_map(Some(0))?.end(),
             Self::Reply { id, body } => {
                 let mut map = serializer.serialize_map(Some(2))?;
@@ -205,6 +213,7 @@ struct Members {
     queued: Option<SessionQueued>,
     problem: Option<Box<Problem>>,
     lease_ended: Option<LeaseEnded>,
+    release_requested: Option<Box<ReleaseNotice>>,
 }
 
 impl<'de> Deserialize<'de> for SessionMessage {
@@ -212,6 +221,9 @@ impl<'de> Deserialize<'de> for SessionMessage {
         let members = Members::deserialize(deserializer)?;
         if let Some(ended) = members.lease_ended {
             return Ok(Self::LeaseEnded(ended));
+        }
+        if let Some(notice) = members.release_requested {
+            return Ok(Self::ReleaseRequested(notice));
         }
         let body = members
             .lease
@@ -230,7 +242,7 @@ impl<'de> Deserialize<'de> for SessionMessage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ProblemCode;
+    use crate::{PendingRelease, ProblemCode, Timestamp};
 
     fn assert_round_trip(message: &SessionMessage, text: &str) {
         assert_eq!(serde_json::to_string(message).unwrap(), text);
@@ -256,6 +268,25 @@ mod tests {
                 reason: EndReason::Expired,
             }),
             r#"{"lease_ended":{"resource":"a","fencing_token":1,"reason":"expired"}}"#,
+        );
+    }
+
+    #[test]
+    fn notice_of_a_requested_release_is_flat() {
+        let request = PendingRelease {
+            reason: "deploy".into(),
+            requested_by: None,
+            requested_at: Timestamp::from_micros(0),
+            deadline: Timestamp::from_micros(1_000_000),
+            force: true,
+        };
+        assert_round_trip(
+            &SessionMessage::ReleaseRequested(Box::new(ReleaseNotice {
+                resource: ResourceName::try_from("a").unwrap(),
+                fencing_token: FencingToken::new(1),
+                request,
+            })),
+            r#"{"release_requested":{"resource":"a","fencing_token":1,"reason":"deploy","requested_at":"1970-01-01T00:00:00.000Z","deadline":"1970-01-01T00:00:01.000Z","force":true}}"#,
         );
     }
 

@@ -1,4 +1,5 @@
-//! The sockets to notify when a lease expires or is force-released.
+//! The sockets to notify when a lease expires or is force-released, or when its holder is asked to
+//! let go of it.
 //!
 //! A socket that acquired or renewed a lease watches it until it ends. The
 //! notification is best effort: a holder that misses it learns at its next
@@ -8,14 +9,21 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dlm_protocol::{EndReason, FencingToken, Lease, LeaseEnded, ResourceName, Timestamp};
+use dlm_protocol::{EndReason, FencingToken, Lease, LeaseEnded, ReleaseNotice, ResourceName, Timestamp};
 use tokio::sync::mpsc;
 
 use crate::clock::since_boot;
 use crate::store::Name;
 
-/// Delivers the end of a lease to the socket that watches it.
-pub(crate) type LeaseEndedSender = mpsc::UnboundedSender<LeaseEnded>;
+/// What a socket that watches a lease is told.
+#[derive(Debug)]
+pub(crate) enum LeaseNotice {
+    Ended(LeaseEnded),
+    ReleaseRequested(Box<ReleaseNotice>),
+}
+
+/// Delivers what concerns a lease to the socket that watches it.
+pub(crate) type LeaseNoticeSender = mpsc::UnboundedSender<LeaseNotice>;
 
 /// The leases that are watched, and by which sockets.
 #[derive(Debug, Default)]
@@ -41,7 +49,7 @@ type LeaseName = (Name, u64);
 #[derive(Debug)]
 struct Watched {
     expires_at: Timestamp,
-    senders: Vec<LeaseEndedSender>,
+    senders: Vec<LeaseNoticeSender>,
 }
 
 /// Below this many entries a clean-up is not worth its cost.
@@ -53,7 +61,7 @@ const MAX_ENDINGS: usize = 10_000;
 
 impl LeaseWatchers {
     /// Watches a lease for a socket that acquired or renewed it.
-    pub(crate) fn watch(&self, lease: &Lease, sender: &LeaseEndedSender) {
+    pub(crate) fn watch(&self, lease: &Lease, sender: &LeaseNoticeSender) {
         let name = (lease.resource.to_shared(), lease.fencing_token.get());
         let mut leases = self.lock();
         if let Some(reason) = leases.just_ended.get(&name) {
@@ -94,6 +102,15 @@ impl LeaseWatchers {
         }
     }
 
+    /// Tells the sockets that watch a lease that its holder is asked to let go of it.
+    pub(crate) fn release_requested(&self, notice: &ReleaseNotice) {
+        let name = (notice.resource.to_shared(), notice.fencing_token.get());
+        let leases = self.lock();
+        for sender in leases.watched.get(&name).into_iter().flat_map(|watched| &watched.senders) {
+            sender.send(LeaseNotice::ReleaseRequested(Box::new(notice.clone()))).ok();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Leases> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -123,13 +140,13 @@ impl Leases {
     }
 }
 
-fn lease_ended(resource: &ResourceName, fencing_token: FencingToken, reason: EndReason) -> LeaseEnded {
-    LeaseEnded { resource: resource.clone(), fencing_token, reason }
+fn lease_ended(resource: &ResourceName, fencing_token: FencingToken, reason: EndReason) -> LeaseNotice {
+    LeaseNotice::Ended(LeaseEnded { resource: resource.clone(), fencing_token, reason })
 }
 
 #[cfg(test)]
 mod tests {
-    use dlm_protocol::{LeaseId, Metadata, Mode, Owner, Ttl};
+    use dlm_protocol::{LeaseId, Metadata, Mode, Owner, PendingRelease, Ttl};
 
     use super::*;
 
@@ -146,7 +163,14 @@ mod tests {
             elapsed_ms: 0,
             owner: Owner::default(),
             metadata: Metadata::default(),
+            release_requested: None,
         }
+    }
+
+    fn notice(notices: &mut mpsc::UnboundedReceiver<LeaseNotice>) -> LeaseEnded {
+        let notice = notices.try_recv().expect("a notice");
+        let LeaseNotice::Ended(ended) = notice else { panic!("{notice:?}") };
+        ended
     }
 
     #[test]
@@ -161,8 +185,33 @@ mod tests {
         watchers.ended(&name, 1, EndReason::Released);
         watchers.ended(&name, 2, EndReason::Expired);
         watchers.ended(&name, 2, EndReason::Expired);
-        assert_eq!(ended.try_recv().unwrap().fencing_token.get(), 2);
+        assert_eq!(notice(&mut ended).fencing_token.get(), 2);
         assert!(ended.try_recv().is_err());
+    }
+
+    #[test]
+    fn watchers_of_one_lease_are_told_that_it_is_wanted_back() {
+        let watchers = LeaseWatchers::default();
+        let (sender, mut notices) = mpsc::unbounded_channel();
+        let (other, mut other_notices) = mpsc::unbounded_channel();
+        watchers.watch(&lease(1, 0, 30), &sender);
+        watchers.watch(&lease(2, 0, 30), &other);
+        let request = PendingRelease {
+            reason: "deploy".into(),
+            requested_by: None,
+            requested_at: Timestamp::from_micros(0),
+            deadline: Timestamp::from_micros(1),
+            force: false,
+        };
+        let resource = ResourceName::try_from("a").unwrap();
+        watchers.release_requested(&ReleaseNotice { resource, fencing_token: FencingToken::new(1), request });
+        let told = notices.try_recv();
+        assert!(
+            matches!(&told, Ok(LeaseNotice::ReleaseRequested(notice)) if notice.request.reason == "deploy")
+        );
+        assert!(other_notices.try_recv().is_err());
+        watchers.ended(&Name::from("a"), 1, EndReason::Expired);
+        assert_eq!(notice(&mut notices).fencing_token.get(), 1, "it is still watched");
     }
 
     #[test]
@@ -173,7 +222,7 @@ mod tests {
         watchers.ended(&Name::from("a"), 2, EndReason::Released);
         watchers.watch(&lease(1, 0, 30), &sender);
         watchers.watch(&lease(2, 0, 30), &sender);
-        assert_eq!(ended.try_recv().unwrap().reason, EndReason::ForceReleased);
+        assert_eq!(notice(&mut ended).reason, EndReason::ForceReleased);
         assert!(ended.try_recv().is_err());
     }
 
@@ -196,7 +245,7 @@ mod tests {
         }
         watchers.watch(&lease(MIN_CLEAN_UP as u64, 0, 86_400), &sender);
         watchers.ended(&Name::from("a"), 0, EndReason::Expired);
-        assert_eq!(ended.try_recv().unwrap().fencing_token.get(), 0);
+        assert_eq!(notice(&mut ended).fencing_token.get(), 0);
     }
 
     #[test]

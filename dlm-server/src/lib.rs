@@ -18,7 +18,8 @@
 //! - `writer`: batching writers, each with one thread and one connection
 //! - `feed`: the live end of the event log
 //! - `log`: events and cursors of the event log
-//! - `lease_watchers`: the sockets to notify when a lease ends
+//! - `lease_watchers`: the sockets to notify when a lease ends, or is wanted back
+//! - `release_requests`: the requests to let go of leases, in memory
 //! - `membership`: the replicas that share the store
 //! - `anonymous_claims`: whether there may be claims from before authentication
 //! - `usage`: what each principal has and does, for the rules that limit it
@@ -47,6 +48,7 @@ mod metrics;
 mod problem;
 #[cfg(test)]
 mod random;
+mod release_requests;
 mod reload;
 mod server;
 mod service;

@@ -128,10 +128,10 @@ async fn b46_batch_that_commits_late_is_not_skipped() {
 async fn migration_gives_listed_batches_their_positions() {
     const UP: [&str; 2] = [
         include_str!("../../migrations/postgres/2026-11-27-000002_lean_batches/up.sql"),
-        include_str!("../../migrations/postgres/2026-11-28-000000_places_and_links/up.sql"),
+        include_str!("../../migrations/postgres/2026-11-28-000001_places_and_links/up.sql"),
     ];
     const DOWN: [&str; 2] = [
-        include_str!("../../migrations/postgres/2026-11-28-000000_places_and_links/down.sql"),
+        include_str!("../../migrations/postgres/2026-11-28-000001_places_and_links/down.sql"),
         include_str!("../../migrations/postgres/2026-11-27-000002_lean_batches/down.sql"),
     ];
 

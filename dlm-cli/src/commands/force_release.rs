@@ -42,7 +42,8 @@ pub(super) async fn force_release(
     Ok(())
 }
 
-fn other_holder(name: &str, token: dlm_client::FencingToken, holders: &[Holder]) -> Failure {
+/// The failure of an operation on a lease that is not live, with the leases that are.
+pub(super) fn other_holder(name: &str, token: dlm_client::FencingToken, holders: &[Holder]) -> Failure {
     let failure = Failure::negative(format!("no live lease of `{}` has the token {token}", printable(name)));
     let holders: Vec<String> = holders
         .iter()

@@ -7,6 +7,7 @@ mod history;
 mod login;
 mod ls;
 mod man;
+mod request_release;
 mod status;
 mod watch;
 mod whoami;
@@ -51,6 +52,9 @@ async fn query(client: &Client, command: Command, output: &Output) -> Result<(),
         Command::Watch(arguments) => watch::watch(client, arguments, output).await,
         Command::History { name, limit } => history::history(client, &name, limit, output).await,
         Command::ForceRelease(arguments) => force_release::force_release(client, &arguments, output).await,
+        Command::RequestRelease(arguments) => {
+            request_release::request_release(client, &arguments, output).await
+        }
         Command::Check { name, token } => check::check(client, &name, token, output).await,
         Command::Whoami => whoami::whoami(client, output).await,
         Command::Top { prefix } => top::top(client, &prefix).await,

@@ -1,10 +1,12 @@
 //! The guard of a held lock.
 //!
 //! - `end`: renews and ends a guard
+//! - `release_requested`: the future that completes when the holder is asked to let go
 //! - `lost`: the future that completes when a guard no longer holds its lock
 
 mod end;
 mod lost;
+mod release_requested;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use dlm_protocol::{FencingToken, Mode};
 use tokio_util::sync::CancellationToken;
 
 pub use self::lost::Lost;
+pub use self::release_requested::ReleaseRequested;
 use crate::error::Error;
 use crate::held_lease::HeldLease;
 use crate::loss::{GuardState, LossReason};
@@ -238,6 +241,41 @@ impl LockGuard {
     /// ```
     pub fn lost(&self) -> Lost {
         Lost::new(Arc::clone(&self.lease))
+    }
+
+    /// Waits until an operator asks the holder to let go of the lock, and returns the request;
+    /// `None` once the guard no longer holds the lock.
+    ///
+    /// Nothing happens by itself: finish what must be finished, then release the guard. With
+    /// [`ReleaseRequest::force`](crate::ReleaseRequest::force) the server ends the lease at the
+    /// deadline, and the guard is [lost](Self::lost).
+    ///
+    /// A client with a session is told at once, and one without with its next renewal. Guards
+    /// with [`auto_renew(false)`](crate::LockRequest::auto_renew) that use no session are not told.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future has no effect on the guard. The request is not lost: a later future
+    /// completes at once.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(guard: dlm_client::LockGuard) -> Result<(), dlm_client::Error> {
+    /// # async fn next_row() -> Option<u64> { None }
+    /// let mut requested = guard.release_requested();
+    /// loop {
+    ///     tokio::select! {
+    ///         _ = &mut requested => break,
+    ///         row = next_row() => if row.is_none() { break },
+    ///     }
+    /// }
+    /// guard.release().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn release_requested(&self) -> ReleaseRequested {
+        ReleaseRequested::new(Arc::clone(&self.lease))
     }
 
     /// Calls `callback` with the reason when the lock is lost. It is not called when the guard is

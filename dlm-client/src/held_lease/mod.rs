@@ -10,17 +10,18 @@ mod state;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use dlm_protocol::{FencingToken, Lease, LeaseId, Mode, ResourceName, Timestamp};
+use dlm_protocol::{FencingToken, Lease, LeaseId, Mode, PendingRelease, ResourceName, Timestamp};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use self::state::{GuardEnd, LeaseState};
 use crate::clock::{BootInstant, Clock};
 use crate::loss::{GuardState, LossReason};
 use crate::reentrancy::HeldName;
+use crate::release_request::ReleaseRequest;
 use crate::reservation::Reservation;
 use crate::term::Term;
 
@@ -39,6 +40,9 @@ pub(crate) struct HeldLease {
     pub(crate) auto_renew: bool,
     clock: Clock,
     ended: CancellationToken,
+    release_request: OnceLock<ReleaseRequest>,
+    /// Cancelled when there is a release request.
+    release_requested: CancellationToken,
     state: Mutex<LeaseState>,
 }
 
@@ -51,7 +55,7 @@ impl HeldLease {
         clock: Clock,
     ) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-        Self {
+        let held = Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             resource: lease.resource,
             lease_id: lease.lease_id,
@@ -60,6 +64,8 @@ impl HeldLease {
             auto_renew,
             clock,
             ended: CancellationToken::new(),
+            release_request: OnceLock::new(),
+            release_requested: CancellationToken::new(),
             state: Mutex::new(LeaseState {
                 term,
                 expires_at: lease.expires_at,
@@ -70,7 +76,28 @@ impl HeldLease {
                 reservations,
                 held_name: None,
             }),
+        };
+        if let Some(request) = &lease.release_requested {
+            held.release_requested(request);
         }
+        held
+    }
+
+    /// Records that the server asks to let go of the lease. The first request stands.
+    pub(crate) fn release_requested(&self, request: &PendingRelease) {
+        if self.release_request.set(request.into()).is_ok() {
+            self.release_requested.cancel();
+        }
+    }
+
+    /// The request to let go of the lease, if there is one.
+    pub(crate) fn release_request(&self) -> Option<&ReleaseRequest> {
+        self.release_request.get()
+    }
+
+    /// Completes once the server asks to let go of the lease.
+    pub(crate) fn release_request_arrived(&self) -> WaitForCancellationFutureOwned {
+        self.release_requested.clone().cancelled_owned()
     }
 
     pub(crate) fn state(&self, now: BootInstant) -> GuardState {

@@ -18,6 +18,7 @@ pub(crate) fn lease(id: &str, ttl_ms: u64) -> Lease {
         elapsed_ms: 0,
         owner: Owner::default(),
         metadata: Metadata::default(),
+        release_requested: None,
     }
 }
 

@@ -6,8 +6,8 @@ use dlm_protocol::limits::MAX_HOLD_MS;
 use dlm_protocol::{
     AcquireRequest, Cancelled, CheckRequest, Checked, EventPage, ForceReleaseRequest, ForceReleased,
     IdempotencyKey, Lease, LeaseId, LockPage, LockStatus, Metadata, Mode, Owner, Queued, ReleaseRequest,
-    Released, RenewManyRequest, RenewRequest, Renewed, ResourceName, SessionBody, SessionOp, SessionRequest,
-    Ttl, Wait, WhoAmI,
+    Released, RenewManyRequest, RenewRequest, Renewed, RequestReleaseRequest, RequestedRelease, ResourceName,
+    SessionBody, SessionOp, SessionRequest, Ttl, Wait, WhoAmI,
 };
 use reqwest::{Request, StatusCode};
 
@@ -40,6 +40,7 @@ pub(super) enum Call<'a> {
     Check { resource: &'a ResourceName, request: &'a CheckRequest },
     Status { resource: &'a ResourceName },
     ForceRelease { resource: &'a ResourceName, request: &'a ForceReleaseRequest },
+    RequestRelease { resource: &'a ResourceName, request: &'a RequestReleaseRequest },
     ListLocks { query: &'a str },
     ListEvents { query: &'a str },
     WhoAmI,
@@ -57,6 +58,7 @@ impl Call<'_> {
             Self::Check { .. } => Some(SessionOp::Check),
             Self::Status { .. } => Some(SessionOp::Status),
             Self::ForceRelease { .. }
+            | Self::RequestRelease { .. }
             | Self::ListLocks { .. }
             | Self::ListEvents { .. }
             | Self::WhoAmI
@@ -92,6 +94,7 @@ impl Call<'_> {
             }
             Self::Status { .. }
             | Self::ForceRelease { .. }
+            | Self::RequestRelease { .. }
             | Self::ListLocks { .. }
             | Self::ListEvents { .. }
             | Self::WhoAmI
@@ -116,6 +119,9 @@ impl Call<'_> {
             Self::Status { resource } => Ok(get(address.lock_url(resource, ""))),
             Self::ForceRelease { resource, request } => {
                 post(address.lock_url(resource, "force-release"), request)
+            }
+            Self::RequestRelease { resource, request } => {
+                post(address.lock_url(resource, "request-release"), request)
             }
             Self::ListLocks { query } => Ok(get(address.url_with_query("/v1/locks", query))),
             Self::ListEvents { query } => Ok(get(address.url_with_query("/v1/events", query))),
@@ -164,7 +170,8 @@ impl Call<'_> {
             | Self::Release { resource, .. }
             | Self::Check { resource, .. }
             | Self::Status { resource }
-            | Self::ForceRelease { resource, .. } => Some(resource),
+            | Self::ForceRelease { resource, .. }
+            | Self::RequestRelease { resource, .. } => Some(resource),
             Self::RenewMany { .. }
             | Self::ListLocks { .. }
             | Self::ListEvents { .. }
@@ -275,6 +282,7 @@ replies! {
     Checked: SessionBody::Check(checked) => checked;
     LockStatus: SessionBody::Status(status) => *status;
     ForceReleased;
+    RequestedRelease;
     LockPage;
     EventPage;
     WhoAmI;

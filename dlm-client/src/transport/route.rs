@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use dlm_protocol::{
     Cancelled, CheckRequest, Checked, EventPage, ForceReleaseRequest, ForceReleased, IdempotencyKey, Lease,
-    LeaseId, LockPage, LockStatus, Released, RenewManyRequest, RenewRequest, Renewed, ResourceName, WhoAmI,
+    LeaseId, LockPage, LockStatus, Released, RenewManyRequest, RenewRequest, Renewed, RequestReleaseRequest,
+    RequestedRelease, ResourceName, WhoAmI,
 };
 use reqwest::header::AUTHORIZATION;
 
@@ -157,6 +158,16 @@ impl Transport {
         timeout: Duration,
     ) -> Result<ForceReleased, RequestError> {
         self.call(Call::ForceRelease { resource, request }, timeout).await
+    }
+
+    /// Asks the holder of a lease to let go of it.
+    pub(crate) async fn request_release(
+        &self,
+        resource: &ResourceName,
+        request: &RequestReleaseRequest,
+        timeout: Duration,
+    ) -> Result<RequestedRelease, RequestError> {
+        self.call(Call::RequestRelease { resource, request }, timeout).await
     }
 
     /// Fetches a page of the list of locks.

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlm_protocol::{LeaseEnded, ProblemCode, RenewResult, Ttl};
+use dlm_protocol::{LeaseEnded, ProblemCode, ReleaseNotice, RenewResult, Ttl};
 use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 use tracing::{debug, warn};
@@ -119,6 +119,16 @@ impl Renewer {
         }
     }
 
+    /// Handles the server's message that the holder of a lease is asked to let go. A guard that is
+    /// not watched yet learns it with its first renewal.
+    pub(super) fn release_requested(&self, notice: &ReleaseNotice) {
+        for id in self.schedule.ids_of(&notice.resource, notice.fencing_token) {
+            if let Some(lease) = self.schedule.lease(id) {
+                lease.release_requested(&notice.request);
+            }
+        }
+    }
+
     /// Handles due wake-ups: guards past their deadline are lost, and leases that
     /// are due for renewal are returned in batches.
     pub(super) fn take_due(&mut self, now: BootInstant, limits: RenewalLimits) -> Vec<RenewalBatch> {
@@ -186,6 +196,9 @@ impl Renewer {
     ) {
         let problem = match result {
             RenewResult::Lease(lease) => {
+                if let Some(request) = &lease.release_requested {
+                    item.lease.release_requested(request);
+                }
                 let next = Term::new(sent_at, now, lease.elapsed_ms, lease.ttl_ms);
                 return match item.lease.renewed(next, lease.expires_at, now) {
                     Ok(term) => self.renewed(item, term, session_knows, now),

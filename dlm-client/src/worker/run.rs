@@ -166,6 +166,9 @@ impl WorkerLoop<'_> {
             WorkerCommand::Session(SessionEvent::LeaseEnded(ended)) => {
                 self.renewals.lease_ended(ended, self.context.now());
             }
+            WorkerCommand::Session(SessionEvent::ReleaseRequested(notice)) => {
+                self.renewals.release_requested(&notice);
+            }
             WorkerCommand::Watch { lease, socket } => {
                 let session_knows = self.session_knows(socket);
                 self.renewals.watch(lease, session_knows, self.context.now());

@@ -100,6 +100,11 @@ impl Schedule {
         guards.map(|(guard, _)| guard.lease.id).collect()
     }
 
+    /// The lease of this guard.
+    pub(super) fn lease(&self, id: u64) -> Option<&HeldLease> {
+        Some(&self.guards.get(&id)?.0.lease)
+    }
+
     /// The ids of the guards of a lease. Takes the same time however many guards there
     /// are, because all leases may end at once.
     pub(super) fn ids_of(&self, resource: &ResourceName, token: FencingToken) -> Vec<u64> {

@@ -8,13 +8,22 @@ use crate::{
 /// A reply or a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ComparableReply {
-    Lease { token: u64, expires_at: i64, ttl_ms: u64 },
+    Lease {
+        token: u64,
+        expires_at: i64,
+        ttl_ms: u64,
+    },
     Queued,
     Left,
     Cancelled(CancelOutcome),
     Released(u64),
-    ForceReleased { token: u64, counter: u64 },
+    ForceReleased {
+        token: u64,
+        counter: u64,
+    },
     Checked(Option<Mode>, u64),
+    /// Until when.
+    ReleaseRequested(i64),
     Swept,
     Held(Vec<u64>, u64),
     TimedOut(Vec<u64>, u64),
@@ -60,6 +69,7 @@ pub(super) fn reply_of(result: &Result<Reply, Refusal>) -> ComparableReply {
             phase => panic!("a force-released claim is in phase {phase:?}"),
         },
         Ok(Reply::Checked { live, current_token }) => ComparableReply::Checked(*live, *current_token),
+        Ok(Reply::ReleaseRequested { deadline, .. }) => ComparableReply::ReleaseRequested(deadline.0),
         Ok(Reply::Swept) => ComparableReply::Swept,
         Err(refusal) => refusal_of(refusal),
     }

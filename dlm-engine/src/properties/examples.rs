@@ -215,6 +215,20 @@ fn force_release_increments_the_token_before_the_next_grant() {
 }
 
 #[test]
+fn release_is_requested_of_a_live_lease_only_and_changes_nothing() {
+    let mut scenario = Scenario::new();
+    let held = scenario.lock(0);
+    let ask = |token| Op::RequestRelease { token, within_ms: 5_000 };
+    let requested =
+        Reply::ReleaseRequested { requested_at: scenario.now, deadline: scenario.now.plus_ms(5_000) };
+    assert_eq!(scenario.run(ask(held)), Ok(requested));
+    assert!(scenario.effects.events.is_empty());
+    assert!(matches!(scenario.run(ask(held + 1)), Err(Refusal::HolderChanged(_))));
+    scenario.run(Op::Release { key: key(0), token: held }).expect("the lease is live");
+    assert!(matches!(scenario.run(ask(held)), Err(Refusal::HolderChanged(_))));
+}
+
+#[test]
 fn force_release_ends_only_one_of_several_shared_holders() {
     let mut scenario = Scenario::new();
     let first = token(&scenario.acquire(0, Mode::Shared, 60_000, 0));

@@ -59,6 +59,10 @@ pub(super) enum Action {
         key: KeyChoice,
         token: TokenChoice,
     },
+    RequestRelease {
+        key: KeyChoice,
+        token: TokenChoice,
+    },
     /// A sweep of all waiters whose check instant has passed.
     Sweep,
 }
@@ -154,6 +158,9 @@ impl Action {
                 by: None,
             },
             Self::Check { key, token } => Op::Check { token: key.lease(token, committed).1 },
+            Self::RequestRelease { key, token } => {
+                Op::RequestRelease { token: key.lease(token, committed).1, within_ms: 1000 }
+            }
             Self::Sweep => Op::Sweep { waiters: committed.due.clone() },
         }
     }
@@ -179,6 +186,7 @@ fn action() -> impl Strategy<Value = Action> {
         4 => (holder(), which()).prop_map(|(key, token)| Action::Release { key, token }),
         1 => (holder(), which()).prop_map(|(key, token)| Action::ForceRelease { key, token }),
         1 => (holder(), which()).prop_map(|(key, token)| Action::Check { key, token }),
+        1 => (holder(), which()).prop_map(|(key, token)| Action::RequestRelease { key, token }),
         2 => Just(Action::Sweep),
     ]
 }

@@ -1,4 +1,4 @@
-//! Operations on a lease: renew, release, force-release.
+//! Operations on a lease: renew, release, force-release, and the request to let go.
 
 use std::sync::Arc;
 
@@ -75,6 +75,21 @@ impl Resource {
             EventDetails { reason: Some(Arc::clone(reason)), by: by.cloned(), ..EventDetails::default() };
         self.emit(EventKind::ForceReleased, &ended, details, ctx, effects);
         Ok(Ok(Reply::ForceReleased(ended)))
+    }
+
+    /// Decides whether the holder of the lease with this token can be asked to let go of it, and
+    /// until when. The request is kept outside of the resource. At its deadline it can be enforced
+    /// by [`Self::force_release`], which ends this lease or none.
+    pub(crate) fn request_release(
+        &self,
+        token: u64,
+        within_ms: u64,
+        ctx: &Context<'_>,
+    ) -> Result<Reply, Refusal> {
+        if !self.holders.contains_key(&token) {
+            return Err(Refusal::HolderChanged(self.snapshot(ctx)));
+        }
+        Ok(Reply::ReleaseRequested { requested_at: self.now, deadline: self.now.plus_ms(within_ms) })
     }
 
     pub(crate) fn release_lease(

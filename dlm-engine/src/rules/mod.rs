@@ -89,6 +89,7 @@ impl Resource {
                 let live = self.holders.get(token).map(|claim| claim.mode());
                 Ok(Reply::Checked { live, current_token: self.token })
             }
+            Op::RequestRelease { token, within_ms } => self.request_release(*token, *within_ms, ctx),
             Op::Sweep { waiters } => Ok(self.sweep(waiters, ctx, effects)?),
         })
     }

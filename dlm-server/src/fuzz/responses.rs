@@ -125,6 +125,6 @@ fn check_message(text: &str) {
             assert_ne!(problem.code, ProblemCode::InternalError, "{text}");
         }
         SessionMessage::Reply { id, .. } => assert!(id.is_some(), "{text}"),
-        SessionMessage::LeaseEnded(_) => {}
+        SessionMessage::LeaseEnded(_) | SessionMessage::ReleaseRequested(_) => {}
     }
 }

@@ -74,6 +74,7 @@ pub(super) async fn operation(
         | Route::Renew
         | Route::Release
         | Route::ForceRelease
+        | Route::RequestRelease
         | Route::Check => {
             query(&[])?;
             let resource = resource()?;
@@ -114,6 +115,9 @@ fn of_resource(
         Route::Renew => Operation::Renew { resource, request: body::parse(headers, bytes)? },
         Route::Release => Operation::Release { resource, request: body::parse(headers, bytes)? },
         Route::ForceRelease => Operation::ForceRelease { resource, request: body::parse(headers, bytes)? },
+        Route::RequestRelease => {
+            Operation::RequestRelease { resource, request: body::parse(headers, bytes)? }
+        }
         Route::Check => Operation::Check { resource, request: body::parse(headers, bytes)? },
         _ => return Err(Rejection::new(ProblemCode::InternalError, 500, "this route has no operation")),
     })

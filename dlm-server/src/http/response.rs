@@ -139,6 +139,7 @@ pub(super) fn outcome(outcome: Outcome, request_id: &str) -> HttpResponse {
         }
         Outcome::Released(released) => json(200, JSON, &released),
         Outcome::ForceReleased(released) => json(200, JSON, &released),
+        Outcome::ReleaseRequested(requested) => json(200, JSON, &requested),
         Outcome::Checked(checked) => json(200, JSON, &checked),
         Outcome::Status(status) => json(200, JSON, &status),
         Outcome::Locks(page) => json(200, JSON, &page),

@@ -17,6 +17,7 @@ pub(super) enum Route {
     RenewMany,
     Release,
     ForceRelease,
+    RequestRelease,
     Check,
     Status,
     List,
@@ -38,12 +39,13 @@ pub(super) enum Route {
 }
 
 /// All routes.
-pub(super) const ROUTES: [(Method, &str, Route); 24] = [
+pub(super) const ROUTES: [(Method, &str, Route); 25] = [
     (Method::POST, "/v1/locks/{name}/acquire", Route::Acquire),
     (Method::POST, "/v1/locks/{name}/cancel", Route::Cancel),
     (Method::POST, "/v1/locks/{name}/renew", Route::Renew),
     (Method::POST, "/v1/locks/{name}/release", Route::Release),
     (Method::POST, "/v1/locks/{name}/force-release", Route::ForceRelease),
+    (Method::POST, "/v1/locks/{name}/request-release", Route::RequestRelease),
     (Method::POST, "/v1/locks/{name}/check", Route::Check),
     (Method::GET, "/v1/locks/{name}", Route::Status),
     (Method::GET, "/v1/locks", Route::List),
@@ -85,6 +87,7 @@ impl Route {
             Self::RenewMany => "renew_many",
             Self::Release => "release",
             Self::ForceRelease => "force_release",
+            Self::RequestRelease => "request_release",
             Self::Check => "check",
             Self::Status => "status",
             Self::List => "list",

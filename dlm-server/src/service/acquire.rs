@@ -14,6 +14,7 @@ use super::access::OnResource;
 use super::{Error, Outcome, Service, overloaded, unavailable, wire};
 use crate::auth::Principal;
 use crate::clock::since_boot;
+use crate::release_requests::pending_release;
 use crate::store::Name;
 use crate::writer::{
     Admission, Caller, Completion, EnqueueError, Leave, OperationError, OperationResult, ReplyTo, RequestId,
@@ -126,7 +127,10 @@ impl Service {
         let term_at = claim.lease().map_or(first_now, |lease| lease.term_at);
         let elapsed_ms = (term_at.0 - first_now.0).div_euclid(1000);
         let held_ms = i64::try_from(held.as_millis()).unwrap_or(i64::MAX);
-        Ok(wire::lease(resource, claim, &self.0.ids, elapsed_ms.min(held_ms))?)
+        let mut lease = wire::lease(resource, claim, &self.0.ids, elapsed_ms.min(held_ms))?;
+        let request = self.0.release_requests.of(resource.as_str(), lease.fencing_token.get());
+        lease.release_requested = request.map(|request| Box::new(pending_release(&request)));
+        Ok(lease)
     }
 
     /// Removes a waiter whose caller is gone and probably did not receive its

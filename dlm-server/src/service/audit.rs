@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use dlm_protocol::{FencingToken, ForceReleaseRequest, Lease, ProblemCode, ResourceName};
+use dlm_protocol::{
+    FencingToken, ForceReleaseRequest, Lease, ProblemCode, Reason, RequestReleaseRequest, ResourceName,
+};
 
 use super::access::OnResource;
 use super::{Error, Service, unavailable};
@@ -13,6 +15,7 @@ use crate::audit::{Audit, AuditOutcome, Origin, Record};
 use crate::auth::Principal;
 
 const FORCE_RELEASE: &str = "force_release";
+const REQUEST_RELEASE: &str = "request_release";
 
 /// Why something was denied, and what is known about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,21 +111,46 @@ impl Service {
         &self,
         on: &OnResource,
         request: &ForceReleaseRequest,
-    ) -> Result<RecordedForceRelease, Error> {
-        let recorded = RecordedForceRelease {
+    ) -> Result<RecordedAct, Error> {
+        self.record_act(on, FORCE_RELEASE, request.fencing_token, &request.reason).await
+    }
+
+    /// The same for a request to let go of a lease, which may end in a force-release.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`Self::record_force_release`].
+    pub(super) async fn record_release_request(
+        &self,
+        on: &OnResource,
+        request: &RequestReleaseRequest,
+    ) -> Result<RecordedAct, Error> {
+        self.record_act(on, REQUEST_RELEASE, request.fencing_token, &request.reason).await
+    }
+
+    async fn record_act(
+        &self,
+        on: &OnResource,
+        verb: &'static str,
+        token: FencingToken,
+        reason: &Reason,
+    ) -> Result<RecordedAct, Error> {
+        let recorded = RecordedAct {
+            verb,
             audit: self.0.audit.clone(),
             principal: Arc::clone(on.principal().name()),
             origin: self.1.origin.clone(),
             resource: on.resource().clone(),
-            token: request.fencing_token.get(),
-            reason: request.reason.as_str().into(),
+            token: token.get(),
+            reason: reason.as_str().into(),
             end: AuditOutcome::Unknown,
             code: None,
         };
         let attempt = self.0.audit.record_before(&recorded.record(AuditOutcome::Attempted)).await;
         if attempt.is_err() {
-            let error =
-                unavailable("the audit log can't be written, and a force-release must be recorded in it");
+            let error = unavailable(
+                "the audit log can't be written, and what an operator does must be recorded in it",
+            );
             recorded.refused();
             return Err(error);
         }
@@ -130,9 +158,10 @@ impl Service {
     }
 }
 
-/// A force-release that was recorded before its execution. Its end is recorded when this is
+/// What an operator does to a lease, which was recorded before its execution. Its end is recorded when this is
 /// dropped, which may be because its caller hung up.
-pub(super) struct RecordedForceRelease {
+pub(super) struct RecordedAct {
+    verb: &'static str,
     audit: Audit,
     principal: Arc<str>,
     origin: Option<Origin>,
@@ -143,7 +172,7 @@ pub(super) struct RecordedForceRelease {
     code: Option<&'static str>,
 }
 
-impl RecordedForceRelease {
+impl RecordedAct {
     /// Records that it is not executed.
     fn refused(mut self) {
         (self.end, self.code) = (AuditOutcome::Failed, Some(ProblemCode::Unavailable.as_str()));
@@ -165,7 +194,7 @@ impl RecordedForceRelease {
         Record {
             principal: Some(&self.principal),
             origin: self.origin.as_ref(),
-            verb: FORCE_RELEASE,
+            verb: self.verb,
             resource: Some(self.resource.as_str()),
             token: Some(self.token),
             outcome,
@@ -175,7 +204,7 @@ impl RecordedForceRelease {
     }
 }
 
-impl Drop for RecordedForceRelease {
+impl Drop for RecordedAct {
     fn drop(&mut self) {
         self.audit.record_reserved(&self.record(self.end));
     }

@@ -61,6 +61,9 @@ impl Service {
             Operation::ForceRelease { resource, request } => {
                 self.force_release(&counted(on(resource)?)?, request).await
             }
+            Operation::RequestRelease { resource, request } => {
+                self.request_release(&counted(on(resource)?)?, request).await
+            }
             Operation::Check { resource, request } => {
                 self.check(&counted(on(resource)?)?, request.fencing_token).await
             }

@@ -9,7 +9,7 @@
 //! - `operation`, `error`: requests and results; `call`: executes them
 //! - `access`: what a principal may do; the only way to the writers and readers
 //! - `acquire`: an acquire and its wait
-//! - `mutate`: the other operations of a writer
+//! - `mutate`: the other operations of a writer; `request_release`: asks a holder to let go
 //! - `started`: operations of a session, whose results come later
 //! - `audit`: what is recorded of operations
 //! - `reads`: who may read from the store, and when
@@ -46,6 +46,7 @@ mod quotas;
 mod read;
 mod reads;
 mod replay;
+mod request_release;
 mod restore;
 mod scopes;
 mod show;
@@ -66,9 +67,10 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::audit::{Audit, Origin};
 use crate::auth::{Principal, Role};
 use crate::background::{Background, PartEnded};
-use crate::lease_watchers::{LeaseEndedSender, LeaseWatchers};
+use crate::lease_watchers::{LeaseNoticeSender, LeaseWatchers};
 use crate::log::LogDecoder;
 use crate::membership::Membership;
+use crate::release_requests::ReleaseRequests;
 use crate::store::Cluster;
 use crate::tasks::ReadinessProbe;
 use crate::writer::SessionId;
@@ -120,6 +122,7 @@ struct Inner {
     cluster: Arc<dyn Cluster>,
     membership: Arc<Membership>,
     lease_watchers: Arc<LeaseWatchers>,
+    release_requests: Arc<ReleaseRequests>,
     overviews: Overviews,
     wait_graphs: WaitGraphs,
     owners: Owners,
@@ -205,9 +208,11 @@ impl Service {
         async move { task.await.map_err(|_| Error::Internal)? }
     }
 
-    /// Notifies `sender` when the lease expires or is force-released.
-    pub(crate) fn watch(&self, lease: &Lease, sender: &LeaseEndedSender) {
+    /// Notifies `sender` when the lease expires or is force-released, and when its holder is
+    /// asked to let go of it.
+    pub(crate) fn watch(&self, lease: &Lease, sender: &LeaseNoticeSender) {
         self.0.lease_watchers.watch(lease, sender);
+        self.notice_since(lease, sender);
     }
 
     /// Checks that the store can be written and read, and that the service is

@@ -29,7 +29,8 @@ use crate::lease_watchers::LeaseWatchers;
 use crate::log::LogDecoder;
 use crate::membership::Membership;
 use crate::metrics::Metrics;
-use crate::store::{self, OpenError};
+use crate::release_requests::ReleaseRequests;
+use crate::store::{self, OpenError, Reader};
 use crate::tasks::{self, ReadinessProbe, Retention, TaskContext};
 use crate::writer::{self, NextCheck, Parked};
 
@@ -143,6 +144,7 @@ impl Service {
             false => Parked::default(),
         });
         let lease_watchers = Arc::<LeaseWatchers>::default();
+        let release_requests = known_release_requests(&*opened.task_readers.sweeper)?;
         let feed = Feed::new();
         let decoder = Arc::new(LogDecoder::new(opened.identity.log_id, Arc::clone(&metrics)));
         let background = Background::new(Arc::clone(&metrics));
@@ -189,6 +191,8 @@ impl Service {
             anonymous_claims,
             is_open,
             lease_watchers: Arc::clone(&lease_watchers),
+            release_requests: Arc::clone(&release_requests),
+            audit: audit.clone(),
             parked,
             feed: feed.clone(),
             next_check,
@@ -206,6 +210,7 @@ impl Service {
             cluster: opened.cluster,
             membership,
             lease_watchers,
+            release_requests,
             overviews: Overviews::default(),
             wait_graphs: WaitGraphs::default(),
             owners: Owners::default(),
@@ -219,6 +224,15 @@ impl Service {
         });
         Ok((Self(inner, Via::default()), context, counter, deadlocks))
     }
+}
+
+/// The requests to let go of leases from before the start.
+fn known_release_requests(reader: &dyn Reader) -> Result<Arc<ReleaseRequests>, OpenError> {
+    let requests = Arc::<ReleaseRequests>::default();
+    let before = requests.before_read();
+    let (_, stored) = reader.release_requests().map_err(|error| stopped(&error))?;
+    requests.read(stored, before);
+    Ok(requests)
 }
 
 fn stopped(error: &dyn fmt::Display) -> OpenError {

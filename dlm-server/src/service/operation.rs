@@ -5,7 +5,7 @@ use dlm_protocol::{
     AcquireRequest, Cancelled, CheckRequest, Checked, EventKind, EventPage, Explanation, ForceReleaseRequest,
     ForceReleased, HoldStatisticsList, IdempotencyKey, Lease, LockPage, LockStatus, Overview, Owner,
     OwnerDetails, OwnerPage, PastState, Queued, ReleaseRequest, Released, RenewItem, RenewRequest,
-    ResourceName, Timestamp, WaitGraph,
+    RequestReleaseRequest, RequestedRelease, ResourceName, Timestamp, WaitGraph,
 };
 
 use super::Error;
@@ -32,6 +32,8 @@ pub enum Operation {
     Release { resource: ResourceName, request: ReleaseRequest },
     /// Ends the lease of another holder.
     ForceRelease { resource: ResourceName, request: ForceReleaseRequest },
+    /// Asks the holder of a lease to let go of it.
+    RequestRelease { resource: ResourceName, request: RequestReleaseRequest },
     /// Checks whether a fencing token is that of a live lease.
     Check { resource: ResourceName, request: CheckRequest },
     /// Reads the state of one resource.
@@ -91,7 +93,7 @@ impl Operation {
             | Self::RenewMany { .. }
             | Self::Release { .. }
             | Self::Check { .. } => Role::Lock,
-            Self::ForceRelease { .. } => Role::Admin,
+            Self::ForceRelease { .. } | Self::RequestRelease { .. } => Role::Admin,
         }
     }
 
@@ -103,6 +105,7 @@ impl Operation {
             | Self::Renew { resource, .. }
             | Self::Release { resource, .. }
             | Self::ForceRelease { resource, .. }
+            | Self::RequestRelease { resource, .. }
             | Self::Check { resource, .. }
             | Self::Explain { resource, .. }
             | Self::Status { resource } => Some(resource),
@@ -128,6 +131,7 @@ impl Operation {
             Self::RenewMany { .. } => "renew_many",
             Self::Release { .. } => "release",
             Self::ForceRelease { .. } => "force_release",
+            Self::RequestRelease { .. } => "request_release",
             Self::Check { .. } => "check",
             Self::Status { .. } => "status",
             Self::List(_) => "list",
@@ -235,6 +239,8 @@ pub enum Outcome {
     Released(Released),
     /// Of [`Operation::ForceRelease`].
     ForceReleased(ForceReleased),
+    /// Of [`Operation::RequestRelease`].
+    ReleaseRequested(RequestedRelease),
     /// Of [`Operation::Check`].
     Checked(Checked),
     /// Of [`Operation::Status`].

@@ -25,7 +25,9 @@ impl Service {
         let context = self.context(now, &replicas);
         let away = |entry: &dlm_engine::QueueEntry| entry.away_since(&context).is_some();
         let cursor = Cursor::after_batch(head.0).encode(self.0.decoder.log_id());
-        Ok(Outcome::Status(Box::new(wire::status(&view, Some(&away), Some(cursor))?)))
+        let mut status = wire::status(&view, Some(&away), Some(cursor))?;
+        self.show_release_requests(&mut status);
+        Ok(Outcome::Status(Box::new(status)))
     }
 
     /// Reads a resource with this many of its waiters. Nothing that a status shows is overdue.
@@ -100,7 +102,9 @@ impl Service {
         let cursor = Cursor::after_batch(head.0).encode(self.0.decoder.log_id());
         let rows = views.iter().filter(|view| shows(state, view));
         let rows = rows.map(|view| wire::status(view, None, Some(cursor.clone())));
-        Ok(Outcome::Locks(LockPage { locks: rows.collect::<Result<_, _>>()?, next, cursor }))
+        let mut locks = rows.collect::<Result<Vec<_>, _>>()?;
+        locks.iter_mut().for_each(|status| self.show_release_requests(status));
+        Ok(Outcome::Locks(LockPage { locks, next, cursor }))
     }
 
     /// The resources with something overdue.

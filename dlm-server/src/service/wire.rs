@@ -57,6 +57,7 @@ pub(super) fn lease(
         elapsed_ms,
         owner: owner(claim)?,
         metadata: metadata(claim)?,
+        release_requested: None,
     })
 }
 
@@ -72,6 +73,7 @@ pub(super) fn holder(claim: &Claim) -> Result<Holder, StoreError> {
         expires_at: time(term.expires_at),
         metadata: metadata(claim)?,
         principal: principal(claim),
+        release_requested: None,
     })
 }
 

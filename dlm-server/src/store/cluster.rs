@@ -69,4 +69,6 @@ pub(crate) enum PeerMessage {
     Renewed { name: Name, token: u64, expires_at: Micros },
     /// The sender has subscribers to renewals.
     RenewalsSubscribed,
+    /// Someone is asked to let go of a lease. The request is read from the database.
+    ReleaseRequested,
 }

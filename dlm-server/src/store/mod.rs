@@ -14,6 +14,7 @@
 //! - `housekeeping`: deleting what is kept no longer
 //! - `names`: sets of resource names
 //! - `tickets`: what opens one WebSocket
+//! - `release_requests`: requests to let go of a lease
 //! - `read`: what readers see; `cluster`: replicas and their messages
 //! - `single_node`: the cluster of a store that belongs to one process
 //! - `error`: what can go wrong
@@ -34,6 +35,7 @@ mod optimistic;
 mod postgres;
 mod queries;
 mod read;
+mod release_requests;
 mod rows;
 mod schema;
 mod single_node;
@@ -62,6 +64,7 @@ pub(crate) use read::{
     QueueLimits, Reader, ResourceHistory, ResourcePage, ResourceView, for_each_row, holders_shown, next_rows,
 };
 
+pub(crate) use release_requests::{ReleaseRequest, ReleaseRequestStore};
 pub(crate) use sqlite::Inspection;
 pub(crate) use tickets::NewTicket;
 
@@ -219,7 +222,7 @@ pub(crate) struct BatchWrite<'a> {
 
 /// A writer's connection. Everything between `begin` and `commit` is one
 /// transaction.
-pub(crate) trait Store: Housekeeping {
+pub(crate) trait Store: Housekeeping + ReleaseRequestStore {
     /// Begins a transaction. `lock_wait` is what [`Store::lock`] will be called
     /// with.
     fn begin(&mut self, lock_wait: LockWait) -> Result<(), StoreError>;

@@ -5,7 +5,7 @@
 //!
 //! - `declare`: the macro that declares [`Queries`]
 
-mod declare;
+pub(super) mod declare;
 
 use diesel::dsl::{auto_type, sql};
 use diesel::expression::SqlLiteral;

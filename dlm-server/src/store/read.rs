@@ -9,7 +9,7 @@ use dlm_protocol::limits::MAX_HOLDERS_BYTES;
 
 use super::event::RowEvents;
 use super::names::Names;
-use super::{ClaimRowKey, Name, StoreError};
+use super::{ClaimRowKey, Name, ReleaseRequest, StoreError};
 
 /// Which resources to list.
 #[derive(Debug, Clone)]
@@ -242,6 +242,9 @@ pub(crate) trait Reader: Send + Sync {
     /// What was due `behind` ago, and orphans: waiters of dead replicas whose
     /// rows do not say so yet.
     fn due_work(&self, behind: Duration, limit: i64) -> Result<DueWork, StoreError>;
+
+    /// The deciding clock, and the requests to let go of leases.
+    fn release_requests(&self) -> Result<(Micros, Vec<ReleaseRequest>), StoreError>;
 
     /// The next `limit` claims behind `after`, in key order.
     fn key_range(

@@ -76,3 +76,15 @@ diesel::table! {
         expires_at -> BigInt,
     }
 }
+
+diesel::table! {
+    release_requests (resource, token) {
+        resource -> Text,
+        token -> BigInt,
+        reason -> Text,
+        requested_by -> Text,
+        requested_at -> BigInt,
+        deadline -> BigInt,
+        force -> Bool,
+    }
+}

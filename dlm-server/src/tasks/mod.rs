@@ -5,6 +5,7 @@
 //! - `log_trimmer`: trims the event log
 //! - `anonymous_claims`: with authentication, searches for claims from before it
 //! - `queue_places`: tells the waiters of sessions their places in the queues
+//! - `release_requests`: keeps the requests to let go of leases, and enforces them
 //! - `readiness`: reads from the store for readiness probes
 //!
 //! On a store that belongs to one process, also:
@@ -33,22 +34,26 @@ mod peer_announcer;
 mod peer_listener;
 mod queue_places;
 mod readiness;
+mod release_requests;
 mod sweeper;
 
 use std::io;
 use std::sync::Arc;
 
 use crate::anonymous_claims::AnonymousClaims;
+use crate::audit::Audit;
 use crate::background::Background;
 use crate::feed::{Feed, LogTailer, broadcast_renewals, send_renewals};
 use crate::lease_watchers::LeaseWatchers;
 use crate::log::LogDecoder;
 use crate::membership::Membership;
+use crate::release_requests::ReleaseRequests;
 use crate::store::{Cluster, Housekeeping, TaskReaders};
 use crate::writer::{NextCheck, Parked, Writers};
 
 use housekeeper::Housekeeper;
 use peer_listener::PeerListener;
+use release_requests::ReleaseRequestKeeper;
 
 pub(crate) use log_trimmer::Retention;
 pub(crate) use readiness::{PendingProbes, ReadinessProbe};
@@ -64,6 +69,8 @@ pub(crate) struct TaskContext {
     /// Whether the server has no authentication.
     pub(crate) is_open: bool,
     pub(crate) lease_watchers: Arc<LeaseWatchers>,
+    pub(crate) release_requests: Arc<ReleaseRequests>,
+    pub(crate) audit: Audit,
     pub(crate) parked: Arc<Parked>,
     pub(crate) feed: Feed,
     pub(crate) next_check: Arc<NextCheck>,
@@ -83,6 +90,15 @@ pub(crate) fn start(background: &Background, context: TaskContext) -> io::Result
     let vital_attempts = |task, unready| background.health().attempts(task, Some(unready));
     let TaskReaders { sweeper, feed, maintenance, readiness, .. } = context.readers;
     let (cluster, writers) = (|| Arc::clone(&context.cluster), || context.writers.clone());
+    let keeper = ReleaseRequestKeeper {
+        requests: Arc::clone(&context.release_requests),
+        reader: Arc::clone(&sweeper),
+        writers: writers(),
+        cluster: cluster(),
+        lease_watchers: Arc::clone(&context.lease_watchers),
+        audit: context.audit,
+    };
+    background.spawn("release-requests", keeper.run(attempts("release-requests"), stop()))?;
     let tries = vital_attempts("sweeper", CANNOT_SWEEP);
     let sweep = sweeper::run(writers(), sweeper, cluster(), context.next_check, tries, stop());
     background.spawn("sweeper", sweep)?;
@@ -125,6 +141,7 @@ pub(crate) fn start(background: &Background, context: TaskContext) -> io::Result
         cluster: context.cluster,
         parked: context.parked,
         lease_watchers: context.lease_watchers,
+        release_requests: context.release_requests,
         feed: context.feed,
     };
     background.spawn_loop("listener", move || listener.run(attempts, &stop))

@@ -9,6 +9,7 @@ use crate::background::Attempts;
 use crate::clock::since_boot;
 use crate::feed::Feed;
 use crate::lease_watchers::LeaseWatchers;
+use crate::release_requests::ReleaseRequests;
 use crate::store::{Cluster, PeerMessage};
 use crate::writer::{Parked, Writers};
 
@@ -23,13 +24,14 @@ pub(super) struct PeerListener {
     pub(super) cluster: Arc<dyn Cluster>,
     pub(super) parked: Arc<Parked>,
     pub(super) lease_watchers: Arc<LeaseWatchers>,
+    pub(super) release_requests: Arc<ReleaseRequests>,
     pub(super) feed: Feed,
 }
 
 impl PeerListener {
     /// Listens until `stop` is cancelled. Blocks.
     pub(super) fn run(&self, mut attempts: Attempts, stop: &CancellationToken) {
-        let Self { cluster, parked, lease_watchers, feed, writers } = self;
+        let Self { cluster, parked, lease_watchers, release_requests, feed, writers } = self;
         let mut poll_at = since_boot();
         while !stop.is_cancelled() {
             let mut ended = Vec::new();
@@ -43,6 +45,7 @@ impl PeerListener {
                         feed.renewed_at_peer(&name, token, expires_at);
                     }
                     PeerMessage::RenewalsSubscribed => feed.renewals_wanted_by_peer(),
+                    PeerMessage::ReleaseRequested => release_requests.changed_elsewhere(),
                 }
             }
             if since_boot() >= poll_at {

@@ -99,7 +99,7 @@ fn concerns(task: &Task) -> impl Iterator<Item = (&Name, &ClaimKey)> {
             | Op::Renew { key, .. }
             | Op::Release { key, .. } => (Some(key), &[]),
             Op::Sweep { waiters } => (None, waiters),
-            Op::ForceRelease { .. } | Op::Check { .. } => (None, &[]),
+            Op::ForceRelease { .. } | Op::RequestRelease { .. } | Op::Check { .. } => (None, &[]),
         },
         Task::Leave(leave) => (Some(&leave.key), &[]),
         Task::Recheck { key, .. } => (Some(key), &[]),

@@ -117,10 +117,16 @@ impl WriterState {
 }
 
 /// Whether it must not be decided by an estimate of the clock: a sweep would find that what
-/// is due is not due yet, and may delete the resource; a check would accept the token of a lease
-/// that has just expired.
+/// is due is not due yet, and may delete the resource; a check or a request to let go would accept
+/// the token of a lease that has just expired.
 fn needs_locks(task: &Task) -> bool {
-    matches!(task, Task::Continue(_) | Task::Execute(Execute { op: Op::Sweep { .. } | Op::Check { .. }, .. }))
+    use Op::{Check, RequestRelease, Sweep};
+    let decided_late = |op: &Op| matches!(op, Sweep { .. } | Check { .. } | RequestRelease { .. });
+    match task {
+        Task::Continue(_) => true,
+        Task::Execute(Execute { op, .. }) => decided_late(op),
+        _ => false,
+    }
 }
 
 /// Whether the resource may be new.

@@ -36,6 +36,34 @@ async fn a_force_release_is_recorded_before_and_after_it() {
 }
 
 #[tokio::test]
+async fn a_request_to_let_go_and_its_enforcement_are_recorded() {
+    let setup = Setup::new();
+    let server = setup.start(&[]);
+    let ops = server.api().with_token("ops-token");
+    let lease = server.api().with_token("api-token").lock("orders/1", &Acquire::exclusive()).await;
+    let token = &lease["fencing_token"];
+    let asked = ops.request_release("orders/1", token, &json!({"within_ms": 1_000, "force": true})).await;
+    asked.ok();
+    let recorded = of_request(&setup.log, &id(&asked), 2).await;
+    let expected = |verb: &str, outcome: &str| {
+        json!({"principal": "ops", "verb": verb, "resource": "orders/1", "token": token, "outcome": outcome,
+               "code": null, "reason": "requested by a test"})
+    };
+    assert_record(&recorded[0], &expected("request_release", "attempted"));
+    assert_record(&recorded[1], &expected("request_release", "succeeded"));
+    let forced = || {
+        let records = records(&setup.log).into_iter();
+        records.filter(|record| record["verb"] == "force_release").collect::<Vec<_>>()
+    };
+    eventually("the force-release is recorded", || async { forced().len() == 2 }).await;
+    assert_record(&forced()[0], &expected("force_release", "attempted"));
+    assert_record(&forced()[1], &expected("force_release", "succeeded"));
+    assert_eq!((&forced()[0]["address"], &forced()[0]["request_id"]), (&Value::Null, &Value::Null));
+    let events = ops.events("orders/1").await;
+    assert_eq!((&events[1]["kind"], &events[1]["by"]), (&json!("force_released"), &json!("ops")));
+}
+
+#[tokio::test]
 async fn grants_are_recorded_if_they_are_asked_for() {
     let setup = Setup::new();
     let server = setup.start(&["--audit-grants"]);

@@ -25,6 +25,7 @@ mod places;
 mod queue;
 mod quotas;
 mod read_load;
+mod release_requests;
 mod renewal;
 mod restore;
 mod sdk;

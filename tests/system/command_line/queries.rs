@@ -1,4 +1,4 @@
-//! The commands that look at locks, and `dlm force-release`.
+//! The commands that look at locks, `dlm force-release` and `dlm request-release`.
 
 use std::process::Command;
 
@@ -115,6 +115,33 @@ async fn watch_prints_events_as_they_happen() {
     let events = objects(&json.stdout());
     let types: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
     assert_eq!(types, ["synced", "event", "renewed"]);
+}
+
+#[tokio::test]
+async fn request_release_asks_the_holder_with_the_token() {
+    let server = TestServer::start();
+    let dlm = Dlm::new(server.url());
+    locks(&server).await;
+    let ask = |token: &str, within: &str, more: &[&str]| {
+        let arguments =
+            ["request-release", "other", "--token", token, "--reason", "deploy", "--within", within];
+        dlm.run(&[&arguments[..], more].concat())
+    };
+    let changed = ask("99", "30s", &[]);
+    assert_eq!(changed.status.code(), Some(1), "{changed:?}");
+    assert!(
+        stderr(&changed).contains("it is held by `api-7` with token 1")
+            || stderr(&changed).contains("token 1")
+    );
+    let short = ask("1", "1ms", &[]);
+    assert_eq!(short.status.code(), Some(64), "{short:?}");
+    let asked = ask("1", "10m", &["--force"]);
+    assert_eq!(asked.status.code(), Some(0), "{asked:?}");
+    let text = stdout(&asked);
+    assert!(text.contains("is asked to let go until") && text.contains("force-released"), "{text}");
+    let repeated = objects(&stdout(&ask("1", "10m", &["--json"])));
+    let shown = &server.api().status("other").await["holders"][0]["release_requested"];
+    assert_eq!((&repeated[0]["deadline"], &repeated[0]["forced"]), (&shown["deadline"], &true.into()));
 }
 
 #[tokio::test]

@@ -231,6 +231,14 @@ impl Api {
         self.try_force_release(name, token).await.expect("a response")
     }
 
+    /// Asks the holder with this token to let go, with `more` as further members.
+    pub(crate) async fn request_release(&self, name: &str, token: &Value, more: &Value) -> ApiResponse {
+        let mut body = json!({"fencing_token": token, "reason": "requested by a test"});
+        let members = body.as_object_mut().expect("an object");
+        members.extend(more.as_object().expect("an object").clone());
+        self.post(&path(name, "/request-release"), &body).await
+    }
+
     pub(crate) async fn try_force_release(&self, name: &str, token: &Value) -> reqwest::Result<ApiResponse> {
         let headers = [("content-type", "application/json")];
         let body = json!({"fencing_token": token, "reason": "requested by a test"}).to_string();

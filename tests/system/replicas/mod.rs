@@ -4,6 +4,7 @@ mod authentication_turned_on;
 mod failures;
 mod grants;
 mod quotas;
+mod release_requests;
 
 use std::sync::Arc;
 

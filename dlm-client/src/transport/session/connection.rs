@@ -219,6 +219,7 @@ impl<'a> SessionConnection<'a> {
         };
         match serde_json::from_str(&text) {
             Ok(SessionMessage::LeaseEnded(ended)) => notify(SessionEvent::LeaseEnded(ended)),
+            Ok(SessionMessage::ReleaseRequested(notice)) => notify(SessionEvent::ReleaseRequested(notice)),
             Ok(SessionMessage::Reply { id: Some(id), body: SessionBody::Queued(queued) }) => {
                 debug!(position = queued.position, queue_len = queued.queue_len, "acquire queued");
                 self.link.operations().queued(id, queued);

@@ -1,6 +1,6 @@
 //! What the session reports without being asked.
 
-use dlm_protocol::LeaseEnded;
+use dlm_protocol::{LeaseEnded, ReleaseNotice};
 
 #[derive(Debug)]
 pub(crate) enum SessionEvent {
@@ -8,4 +8,6 @@ pub(crate) enum SessionEvent {
     Up,
     /// A lease expired or was force-released.
     LeaseEnded(LeaseEnded),
+    /// The holder of a lease is asked to let go of it.
+    ReleaseRequested(Box<ReleaseNotice>),
 }

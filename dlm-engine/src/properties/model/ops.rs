@@ -52,6 +52,13 @@ impl Model {
                 let live = self.leases.iter().find(|lease| lease.token == *token);
                 Reply::Checked(live.map(|lease| lease.request.mode), self.token)
             }
+            Op::RequestRelease { token, within_ms } => {
+                if self.leases.iter().any(|lease| lease.token == *token) {
+                    Reply::ReleaseRequested(self.now + *within_ms as i64 * 1000)
+                } else {
+                    Reply::HolderChanged(self.tokens())
+                }
+            }
             Op::Sweep { waiters } => {
                 for key in waiters {
                     let Some(index) = self.queue.iter().position(|w| w.key == *key) else { continue };

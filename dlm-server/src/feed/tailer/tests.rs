@@ -13,7 +13,7 @@ use crate::background::Background;
 use crate::metrics::Metrics;
 use crate::store::{
     ClaimRowKey, ClaimTotals, Contended, DueWork, InUseLimits, KeyRange, ListQuery, LockCounts, LogRow, Name,
-    Names, QueueLimits, ResourceHistory, ResourcePage, ResourceView, RowEvents,
+    Names, QueueLimits, ReleaseRequest, ResourceHistory, ResourcePage, ResourceView, RowEvents,
 };
 
 const LOG: u64 = 7;
@@ -107,6 +107,10 @@ impl Reader for ScriptedLog {
     }
 
     fn due_work(&self, _: Duration, _: i64) -> Result<DueWork, StoreError> {
+        unavailable()
+    }
+
+    fn release_requests(&self) -> Result<(Micros, Vec<ReleaseRequest>), StoreError> {
         unavailable()
     }
 

@@ -82,6 +82,18 @@ pub(super) fn describe(route: Route) -> RouteDescription {
                 ("409", "No live lease has that token", "Problem"),
             ],
         ),
+        Route::RequestRelease => of(
+            "Ask the holder of a lease to let go of it, and force-release the lease at the deadline if asked to",
+            Some("RequestReleaseRequest"),
+            &[
+                (
+                    "200",
+                    "The request; a repeat with the same token returns that of the first one",
+                    "RequestedRelease",
+                ),
+                ("409", "No live lease has that token", "Problem"),
+            ],
+        ),
         Route::Check => of(
             "Check whether a fencing token belongs to a live lease",
             Some("CheckRequest"),
@@ -175,7 +187,8 @@ pub(super) fn describe(route: Route) -> RouteDescription {
         },
         Route::Session => of(
             "Open a WebSocket (`dlm.session.v1`) for many concurrent operations: each frame is a `SessionRequest`, \
-             its reply has the same `id` and one member of `SessionBody`. The server sends `LeaseEnded` on its own",
+             its reply has the same `id` and one member of `SessionBody`. The server sends `LeaseEnded` and \
+             `ReleaseNotice` on its own",
             None,
             &[("101", "The session", ""), ("426", "The request is not an upgrade", "Problem")],
         ),

@@ -136,13 +136,12 @@ fn views(state: &State) -> Vec<ResourceView> {
         let entry = QueueEntry { ticket: *ticket, enqueued_at: Micros(*at), deadline: Micros::MAX, presence };
         claim(*ticket, Phase::Waiting(entry))
     };
-    let view =
-        |(name, (holders, waiters)): (&String, &Ids)| ResourceView {
-            name: Name::from(name.as_str()),
-            row: ResourceRecord::default(),
-            holders: holders.iter().map(holder).collect(),
-            waiters: waiters.iter().map(waiter).collect(),
-        };
+    let view = |(name, (holders, waiters)): (&String, &Ids)| ResourceView {
+        name: Name::from(name.as_str()),
+        row: ResourceRecord::default(),
+        holders: holders.iter().map(holder).collect(),
+        waiters: waiters.iter().map(waiter).collect(),
+    };
     state.iter().map(view).collect()
 }
 

@@ -29,6 +29,7 @@ use super::pending::PendingOperations;
 use super::{CloseReason, MAX_FRAME, PING_INTERVAL, PeerLiveness, Revocation, Socket, close};
 use crate::auth::Principal;
 use crate::clock::since_boot;
+use crate::lease_watchers::LeaseNotice;
 use crate::metrics::SocketProtocol;
 use crate::service::{Error, Operation, Outcome, Service, SocketPlace, Started};
 use crate::writer::{OperationResult, ReplyTo, ResultSink, SessionReply};
@@ -49,6 +50,13 @@ const SOON: Duration = Duration::from_secs(1);
 /// A waiter is told its place in the queue this often at most, as the contract says.
 const PLACES_INTERVAL: Duration = Duration::from_secs(1);
 
+fn notice_message(notice: LeaseNotice) -> SessionMessage {
+    match notice {
+        LeaseNotice::Ended(ended) => SessionMessage::LeaseEnded(ended),
+        LeaseNotice::ReleaseRequested(notice) => SessionMessage::ReleaseRequested(notice),
+    }
+}
+
 type Pending = Pin<Box<dyn Future<Output = (Admitted, Result<Outcome, Error>)> + Send>>;
 
 /// The socket of one session.
@@ -68,13 +76,13 @@ impl Socket for SessionSocket {
     }
 
     async fn run(self, stream: HyperWebsocketStream, stop: CancellationToken) {
-        let (lease_ended, ended) = mpsc::unbounded_channel();
+        let (notices, noticed) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             service: self.service.for_session(),
             principal: self.principal,
             address: self.address,
             id: Uuid::now_v7().to_string().into(),
-            lease_ended,
+            notices,
             link: Link::new(stream),
             operations: Mutex::new(Operations::default()),
             results: Mutex::default(),
@@ -89,7 +97,7 @@ impl Socket for SessionSocket {
             ready: VecDeque::new(),
             ready_bytes: 0,
         };
-        let reason = session.serve(ended, self.revoked, &stop).await;
+        let reason = session.serve(noticed, self.revoked, &stop).await;
         // What is still in flight has lost its caller.
         let in_flight = shared.operations().take_all();
         drop(in_flight);
@@ -117,7 +125,7 @@ impl Session {
     /// Serves the session until its socket has to be closed.
     async fn serve(
         mut self,
-        mut ended: mpsc::UnboundedReceiver<dlm_protocol::LeaseEnded>,
+        mut noticed: mpsc::UnboundedReceiver<LeaseNotice>,
         mut revoked: Revocation,
         stop: &CancellationToken,
     ) -> CloseReason {
@@ -147,7 +155,7 @@ impl Session {
                         return CloseReason::PeerLeft;
                     }
                 }
-                Some(lease) = ended.recv() => self.push(text(&SessionMessage::LeaseEnded(lease))),
+                Some(notice) = noticed.recv() => self.push(text(&notice_message(notice))),
                 frame = frames.next(), if !quota_is_full => {
                     peer.active();
                     let mut next = Some(frame);

@@ -12,7 +12,7 @@ use super::link::Link;
 use super::operations::{Admitted, InFlight, Operations, Recipient};
 use crate::audit::{Origin, RequestRef};
 use crate::auth::Principal;
-use crate::lease_watchers::LeaseEndedSender;
+use crate::lease_watchers::LeaseNoticeSender;
 use crate::problem::{problem, renew_result};
 use crate::service::{Error, Outcome, Service};
 use crate::writer::{FEW, OperationResult, ResultSink};
@@ -25,7 +25,7 @@ pub(super) struct Shared {
     pub(super) address: IpAddr,
     /// Identifies the session in request ids.
     pub(super) id: Arc<str>,
-    pub(super) lease_ended: LeaseEndedSender,
+    pub(super) notices: LeaseNoticeSender,
     pub(super) link: Link<HyperWebsocketStream>,
     /// Locked before the inbox of a writer.
     pub(super) operations: Mutex<Operations>,
@@ -89,9 +89,9 @@ impl Shared {
     /// The message with the reply to an operation. The session watches the leases in it.
     pub(super) fn reply(&self, admitted: &Admitted, outcome: Result<Outcome, Error>) -> Option<String> {
         match &outcome {
-            Ok(Outcome::Lease(lease)) => self.service.watch(lease, &self.lease_ended),
+            Ok(Outcome::Lease(lease)) => self.service.watch(lease, &self.notices),
             Ok(Outcome::Renewed(results)) => {
-                results.iter().flatten().for_each(|lease| self.service.watch(lease, &self.lease_ended));
+                results.iter().flatten().for_each(|lease| self.service.watch(lease, &self.notices));
             }
             Ok(_) => {}
             Err(error) => {
@@ -197,6 +197,7 @@ fn body(outcome: Outcome) -> Result<SessionBody, Error> {
         Outcome::Status(status) => SessionBody::Status(status),
         Outcome::Queued(_)
         | Outcome::ForceReleased(_)
+        | Outcome::ReleaseRequested(_)
         | Outcome::Locks(_)
         | Outcome::Events(_)
         | Outcome::WaitGraph(_)

@@ -43,7 +43,7 @@ use dlm_engine::Micros;
 use dlm_pq::PqConnection;
 
 use super::migrations::require_known;
-use super::schema::{meta, tickets};
+use super::schema::{meta, release_requests, tickets};
 use super::statement::statements;
 use super::{Cluster, Housekeeping, Identity, OpenError, OpenStore, Store, StoreError, TaskReaders};
 use connection::{CommitDurability, ConnectOptions, REPLY_TIMEOUT};
@@ -125,6 +125,7 @@ pub(super) fn restore(url: &str, raise: i64) -> Result<(), OpenError> {
             diesel::update(meta::table.find(name)).set(meta::value.eq(value)).execute(connection)?;
         }
         diesel::delete(tickets::table).execute(connection)?;
+        diesel::delete(release_requests::table).execute(connection)?;
         Ok(())
     });
     restored.map_err(failed)

@@ -203,7 +203,7 @@ mod tests {
     use crate::store::claim_columns::{STATE, names};
 
     const MIGRATION: &str =
-        include_str!("../../../../migrations/postgres/2026-11-28-000000_places_and_links/up.sql");
+        include_str!("../../../../migrations/postgres/2026-11-28-000001_places_and_links/up.sql");
 
     /// The definition of the function.
     fn definition() -> &'static str {

@@ -36,6 +36,9 @@ enum Envelope {
     RenewalsSubscribed {
         from: i64,
     },
+    ReleaseRequested {
+        from: i64,
+    },
 }
 
 impl Envelope {
@@ -54,6 +57,7 @@ impl Envelope {
                 expires_at: expires_at.0,
             },
             PeerMessage::RenewalsSubscribed => Self::RenewalsSubscribed { from: from.0 },
+            PeerMessage::ReleaseRequested => Self::ReleaseRequested { from: from.0 },
         }
     }
 
@@ -71,6 +75,7 @@ impl Envelope {
                 Some(PeerMessage::Renewed { name: Name::from(name), token, expires_at: Micros(expires_at) })
             }
             Self::RenewalsSubscribed { from } if from != me.0 => Some(PeerMessage::RenewalsSubscribed),
+            Self::ReleaseRequested { from } if from != me.0 => Some(PeerMessage::ReleaseRequested),
             _ => None,
         }
     }
@@ -117,6 +122,7 @@ mod tests {
             PeerMessage::LeaseEnded { name: Name::from("a"), token: 7, reason: EndReason::Expired },
             PeerMessage::Renewed { name: Name::from("a"), token: 7, expires_at: Micros(9) },
             PeerMessage::RenewalsSubscribed,
+            PeerMessage::ReleaseRequested,
         ];
         let sent = [&broadcast[..], &[wait_ended(ME), wait_ended(PEER)]].concat();
         let [payload] = &encode(sent.into_iter(), PEER)[..] else { panic!("one payload expected") };

@@ -16,9 +16,8 @@ use super::{history, log, now};
 use crate::store::statement::statements;
 use crate::store::{
     ClaimRowKey, ClaimTotals, Contended, DueWork, InUseLimits, KeyRange, ListQuery, LockCounts, LogHead,
-    LogPage, LogRow, Name, Names, QueueLimits, READERS, Reader, ResourceHistory, ResourcePage, ResourceView,
-    StoreError, in_use,
-    views,
+    LogPage, LogRow, Name, Names, QueueLimits, READERS, Reader, ReleaseRequest, ResourceHistory,
+    ResourcePage, ResourceView, StoreError, in_use, release_requests, views,
 };
 
 statements! {
@@ -168,6 +167,10 @@ impl Reader for PostgresReader {
             waiters.extend(orphans.into_iter().map(views::waiter));
             Ok(DueWork { now, resources, waiters, next })
         })
+    }
+
+    fn release_requests(&self) -> Result<(Micros, Vec<ReleaseRequest>), StoreError> {
+        self.read(|connection| Ok((now(connection)?, release_requests::all(connection)?)))
     }
 
     fn key_range(

@@ -10,6 +10,7 @@
 //! `writes` is what others write.
 
 mod calls;
+mod release_requests;
 mod writes;
 
 use std::collections::HashMap;

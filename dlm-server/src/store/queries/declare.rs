@@ -34,4 +34,4 @@ macro_rules! last {
     };
 }
 
-pub(super) use {last, queries};
+pub(in crate::store) use {last, queries};

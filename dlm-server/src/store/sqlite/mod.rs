@@ -35,7 +35,7 @@ use super::migrations::require_known;
 use super::single_node::SingleNode;
 use super::{Identity, OpenError, OpenStore, Store, StoreError, TaskReaders};
 use crate::clock::Clock;
-use crate::store::schema::{meta, tickets, writers};
+use crate::store::schema::{meta, release_requests, tickets, writers};
 pub(crate) use inspect::Inspection;
 pub(super) use inspect::inspect;
 pub(super) use journal::decode_events;
@@ -186,6 +186,7 @@ pub(super) fn restore(rest: &str, raise: i64) -> Result<(), OpenError> {
         // All leases are ended, so nothing depends on where the clock was.
         clock_row::delete(connection)?;
         diesel::delete(tickets::table).execute(connection)?;
+        diesel::delete(release_requests::table).execute(connection)?;
         overwrite(connection, "secret", &secret)?;
         overwrite(connection, "log_id", &log_id)
     });

@@ -16,8 +16,8 @@ use super::{BUSY_TIMEOUT, DatabasePath, PRAGMAS, log, log_page, log_trimmed, set
 use crate::clock::Clock;
 use crate::store::{
     ClaimRowKey, ClaimTotals, Contended, DueWork, InUseLimits, KeyDeletion, KeyRange, ListQuery, LockCounts,
-    LogHead, LogPage, LogRow, Name, Names, QueueLimits, READERS, Reader, ResourceHistory, ResourcePage,
-    ResourceView, StoreError, in_use, views,
+    LogHead, LogPage, LogRow, Name, Names, QueueLimits, READERS, Reader, ReleaseRequest, ResourceHistory,
+    ResourcePage, ResourceView, StoreError, in_use, release_requests, views,
 };
 
 pub(super) struct SqliteReader {
@@ -178,6 +178,12 @@ impl Reader for SqliteReader {
             let views::Due { resources, waiters, next } = views::due(connection, by, limit)?;
             Ok(DueWork { now, resources, waiters, next })
         })
+    }
+
+    fn release_requests(&self) -> Result<(Micros, Vec<ReleaseRequest>), StoreError> {
+        // They are not in the journal.
+        let requests = self.with(release_requests::all)?;
+        Ok((self.clock.now(), requests))
     }
 
     fn key_range(

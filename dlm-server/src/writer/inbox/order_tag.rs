@@ -42,6 +42,6 @@ pub(super) fn key_of(op: &Op) -> Option<&ClaimKey> {
         | Op::Release { key, .. } => Some(key),
         // A lease with a token was granted, so no acquire of it waits for its first
         // execution. A sweep is nobody's request.
-        Op::ForceRelease { .. } | Op::Check { .. } | Op::Sweep { .. } => None,
+        Op::ForceRelease { .. } | Op::RequestRelease { .. } | Op::Check { .. } | Op::Sweep { .. } => None,
     }
 }

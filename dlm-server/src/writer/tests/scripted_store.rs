@@ -7,8 +7,8 @@ use std::time::Duration;
 use dlm_engine::{Claim, ClaimKey, Micros, Need, Resource};
 
 use crate::store::{
-    BatchWrite, Housekeeping, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket, Store,
-    StoreError,
+    BatchWrite, Housekeeping, KeyDeletion, LockResult, LockTarget, LockWait, LogTrim, Name, NewTicket,
+    ReleaseRequest, ReleaseRequestStore, Store, StoreError,
 };
 
 /// Where a fault happens.
@@ -132,6 +132,19 @@ impl Housekeeping for ScriptedStore {
 
     fn trim_log(&mut self, trim: &LogTrim) -> Result<usize, StoreError> {
         self.inner.trim_log(trim)
+    }
+}
+
+impl ReleaseRequestStore for ScriptedStore {
+    fn add_release_request(
+        &mut self,
+        request: &ReleaseRequest,
+    ) -> Result<Option<ReleaseRequest>, StoreError> {
+        self.inner.add_release_request(request)
+    }
+
+    fn delete_release_request(&mut self, name: &Name, token: u64) -> Result<(), StoreError> {
+        self.inner.delete_release_request(name, token)
     }
 }
 

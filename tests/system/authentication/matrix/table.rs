@@ -82,6 +82,11 @@ pub(super) static VERBS: &[Verb] = &[
         ..row("force_release", "POST", "/v1/locks/{name}/force-release", Needs::Resource(Role::Admin))
     },
     Verb {
+        members: Some(r#""fencing_token": 9000000000, "reason": "test", "within_ms": 1000"#),
+        allowed: &[409],
+        ..row("request_release", "POST", "/v1/locks/{name}/request-release", Needs::Resource(Role::Admin))
+    },
+    Verb {
         members: Some(r#""fencing_token": 1"#),
         op: Some(SessionOp::Check),
         ..row("check", "POST", "/v1/locks/{name}/check", Needs::Resource(Role::Lock))

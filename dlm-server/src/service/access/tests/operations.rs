@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dlm_protocol::{
     AcquireRequest, CheckRequest, FencingToken, ForceReleaseRequest, IdempotencyKey, LeaseId, Owner,
-    ReleaseRequest, RenewItem, RenewRequest, StateFilter,
+    ReleaseRequest, RenewItem, RenewRequest, RequestReleaseRequest, StateFilter, Within,
 };
 use tokio::sync::oneshot;
 
@@ -41,6 +41,15 @@ fn operations(resource: &str) -> Vec<Operation> {
                 reason: "test".to_owned().try_into().unwrap(),
             },
         },
+        Operation::RequestRelease {
+            resource: resource.clone(),
+            request: RequestReleaseRequest {
+                fencing_token: token,
+                reason: "test".to_owned().try_into().unwrap(),
+                within_ms: Within::from_millis(1_000).unwrap(),
+                force: false,
+            },
+        },
         Operation::Check { resource: resource.clone(), request: CheckRequest { fencing_token: token } },
         Operation::Status { resource: resource.clone() },
         Operation::List(ListQuery { prefix: String::new(), state: StateFilter::All, limit: 10, after: None }),
@@ -74,11 +83,12 @@ fn row(operation: &Operation) -> usize {
         Operation::Events(_) => 9,
         Operation::Overview { .. } => 10,
         Operation::WaitGraph { .. } => 11,
-        Operation::Explain { .. } => 12,
-        Operation::HoldStatistics { .. } => 13,
-        Operation::Owners(_) => 14,
-        Operation::Owner(_) => 15,
-        Operation::State(_) => 16,
+        Operation::RequestRelease { .. } => 12,
+        Operation::Explain { .. } => 13,
+        Operation::HoldStatistics { .. } => 14,
+        Operation::Owners(_) => 15,
+        Operation::Owner(_) => 16,
+        Operation::State(_) => 17,
     }
 }
 
@@ -94,7 +104,7 @@ fn demanded(operation: &Operation) -> Option<Role> {
         | Operation::Owner(_)
         | Operation::State(_) => None,
         Operation::Status { .. } | Operation::Events(_) | Operation::Explain { .. } => Some(Role::Observe),
-        Operation::ForceRelease { .. } => Some(Role::Admin),
+        Operation::ForceRelease { .. } | Operation::RequestRelease { .. } => Some(Role::Admin),
         Operation::Acquire { .. }
         | Operation::Cancel { .. }
         | Operation::Renew { .. }

@@ -8,7 +8,10 @@ use dlm_engine::Micros;
 use super::SqliteStore;
 use super::connection::Commits;
 use crate::store::sqlite::{BUSY_TIMEOUT, clock_row, log, log_trimmed, reader};
-use crate::store::{KeyDeletion, LogTrim, NewTicket, OldLogRow, Store, StoreError, tickets};
+use crate::store::{
+    KeyDeletion, LogTrim, Name, NewTicket, OldLogRow, ReleaseRequest, ReleaseRequestStore, Store, StoreError,
+    release_requests, tickets,
+};
 
 /// How long maintenance waits while another program has locked the database. Batches
 /// wait behind it.
@@ -58,6 +61,22 @@ pub(super) fn take_ticket(store: &mut SqliteStore, digest: &str) -> Result<Optio
     let now = store.clock.now();
     store.connection.configure(Commits::Synced, BUSY_TIMEOUT)?;
     tickets::take(&mut *store.connection, digest, now)
+}
+
+impl ReleaseRequestStore for SqliteStore {
+    fn add_release_request(
+        &mut self,
+        request: &ReleaseRequest,
+    ) -> Result<Option<ReleaseRequest>, StoreError> {
+        self.connection.configure(Commits::Synced, BUSY_TIMEOUT)?;
+        self.connection.immediate_transaction(|connection| release_requests::add(connection, request))
+    }
+
+    fn delete_release_request(&mut self, name: &Name, token: u64) -> Result<(), StoreError> {
+        // What is deleted again after a power failure need not be synced.
+        self.connection.configure(Commits::Unsynced, MAINTENANCE_BUSY_TIMEOUT)?;
+        release_requests::delete(&mut *self.connection, name, token)
+    }
 }
 
 pub(super) fn keep_clock(store: &mut SqliteStore) -> Result<(), StoreError> {
