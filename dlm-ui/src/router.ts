@@ -2,6 +2,8 @@ import { createRouter, createWebHistory, type RouteLocationNormalized } from 'vu
 import EventsView from './views/events/EventsView.vue'
 import LockView from './views/lock/LockView.vue'
 import LocksView from './views/locks/LocksView.vue'
+import OwnersView from './views/owners/OwnersView.vue'
+import OwnerView from './views/owners/OwnerView.vue'
 import OverviewView from './views/overview/OverviewView.vue'
 import PlaygroundView from './views/playground/PlaygroundView.vue'
 import NotFoundView from './views/NotFoundView.vue'
@@ -18,12 +20,22 @@ export const router = createRouter({
       redirect: ({ params }) => ({ name: 'lock', params: { name: String(params['name']) } }),
     },
     { path: '/events', name: 'events', component: EventsView, meta: { title: 'Events' } },
+    // Strict, since the owner without a name is at `/owners/`.
+    { path: '/owners', name: 'owners', component: OwnersView, strict: true, meta: { title: 'Owners' } },
+    {
+      path: '/owners/:owner(.*)',
+      name: 'owner',
+      component: OwnerView,
+      strict: true,
+      meta: { title: 'Owner' },
+    },
     { path: '/playground', name: 'playground', component: PlaygroundView, meta: { title: 'Playground' } },
     { path: '/:rest(.*)', name: 'not-found', component: NotFoundView, meta: { title: 'Not found' } },
   ],
 })
 
 export function pageTitle(to: RouteLocationNormalized): string {
-  const name = to.name === 'lock' ? String(to.params['name']) : String(to.meta['title'] ?? '')
+  const subject = to.params['name'] ?? to.params['owner']
+  const name = subject ? String(subject) : String(to.meta['title'] ?? '')
   return name ? `${name} · dlm` : 'dlm'
 }

@@ -5,7 +5,7 @@ test('names that look alike can be told apart in the list and on their pages', a
   const names = ['orders', 'orders ', 'or\u200bders', 'оrders']
   for (const name of names) await server.lock(name)
   await open(page, server, '/locks')
-  const links = page.getByRole('grid').getByRole('link')
+  const links = page.getByRole('grid').locator('.name').getByRole('link')
   await expect(links).toHaveCount(names.length)
   const shown = new Map<string, string>()
   for (const link of await links.all()) {

@@ -1,5 +1,6 @@
 import { credential } from './credential'
 import { MAX_HOLD_MS } from './limits'
+import type { Explanation, HoldStatisticsPage, OwnerDetails, OwnersPage } from './operator'
 import type {
   AcquireRequest,
   EventKind,
@@ -154,6 +155,9 @@ function query(parameters: Record<string, string | number | boolean | null | und
   return text ? `?${text}` : ''
 }
 
+/** How many names one request for statistics takes. */
+export const MAX_STATISTICS = 100
+
 /** The API path of a lock. The name is a single percent-encoded segment. */
 export function lockPath(name: string): string {
   return `/v1/locks/${encodeURIComponent(name)}`
@@ -187,6 +191,24 @@ export const api = {
     const parameters = { ...filter, kind: kinds.join(), limit, newest: true }
     return call<EventPage>(`/v1/events${query(parameters)}`, { signal })
   },
+
+  /** Why a lock is not free; with an owner, also when it is the turn of that owner. */
+  explain: (name: string, owner: string | null, signal?: AbortSignal) =>
+    call<Explanation>(`${lockPath(name)}/explain${query({ owner })}`, { signal }),
+
+  /** How long locks are usually held, of up to `MAX_STATISTICS` names. */
+  holdStatistics: (names: readonly string[], signal?: AbortSignal) => {
+    const params = new URLSearchParams(names.map((name) => ['resource', name]))
+    return call<HoldStatisticsPage>(`/v1/hold-statistics?${params.toString()}`, { signal })
+  },
+
+  /** Those that block most come first. */
+  owners: (contains: string, limit: number, after: string | null, signal?: AbortSignal) =>
+    call<OwnersPage>(`/v1/owners${query({ contains, limit, after })}`, { signal }),
+
+  /** What an owner holds and waits for. The owner without a name is the empty one. */
+  owner: (owner: string, principal: string | null, signal?: AbortSignal) =>
+    call<OwnerDetails>(`/v1/owners/${encodeURIComponent(owner)}${query({ principal })}`, { signal }),
 
   forceRelease: (name: string, fencingToken: number, reason: string) =>
     call<ForceReleased>(`${lockPath(name)}/force-release`, {

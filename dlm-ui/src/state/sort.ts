@@ -1,7 +1,7 @@
 // The sort order of the lock list. Applying changes costs one merge pass, not a full sort.
 import type { LockStatus } from '../api/types'
 
-export const SORT_KEYS = ['name', 'held', 'left', 'waiters', 'oldest', 'token'] as const
+export const SORT_KEYS = ['name', 'held', 'left', 'waiters', 'oldest', 'token', 'usual'] as const
 export type SortKey = (typeof SORT_KEYS)[number]
 
 export interface Sort {
@@ -11,7 +11,7 @@ export interface Sort {
 }
 
 /** Keys whose default direction is descending: the longest and the largest values are of interest first. */
-const DESCENDING_KEYS: ReadonlySet<SortKey> = new Set(['held', 'waiters', 'oldest', 'token'])
+const DESCENDING_KEYS: ReadonlySet<SortKey> = new Set(['held', 'waiters', 'oldest', 'token', 'usual'])
 
 /** Whether the displayed values decrease from top to bottom. */
 export function descending({ key, reversed }: Sort): boolean {
@@ -30,6 +30,8 @@ const VALUES: Record<SortKey, (row: LockStatus) => Value> = {
   waiters: (row) => -row.queue_len,
   oldest: (row) => row.oldest_enqueued_at ?? NO_VALUE,
   token: (row) => -row.current_token,
+  // A row does not say it. What is on screen is ordered by `useUsualOrder`, in a list by name.
+  usual: () => 0,
 }
 
 export function comparator(sort: Sort): (a: LockStatus, b: LockStatus) => number {

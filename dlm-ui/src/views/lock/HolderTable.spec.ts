@@ -1,4 +1,4 @@
-import { mount } from '@vue/test-utils'
+import { mount, RouterLinkStub } from '@vue/test-utils'
 import { createPinia } from 'pinia'
 import { expect, test } from 'vitest'
 import type { Holder, LockStatus } from '../../api/types'
@@ -18,7 +18,7 @@ function shared(...tokens: number[]): LockStatus {
 function setup(status: LockStatus) {
   const wrapper = mount(HolderTable, {
     props: { status, mayForceRelease: true },
-    global: { plugins: [createPinia()] },
+    global: { plugins: [createPinia()], stubs: { RouterLink: RouterLinkStub } },
   })
   const owners = () => wrapper.findAll('[data-testid=holder] td:first-child').map((cell) => cell.text())
   return { wrapper, owners }

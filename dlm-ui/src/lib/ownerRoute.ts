@@ -1,0 +1,12 @@
+import type { RouteLocationRaw } from 'vue-router'
+
+/** Where the page of an owner is. A browser takes these for a step in the path, so there is no address with them. */
+const NO_SEGMENT: ReadonlySet<string> = new Set(['.', '..'])
+
+/** The page of an owner; `null` if it can't have an address. */
+export function ownerRoute(owner: string, principal?: string | null): RouteLocationRaw | null {
+  if (NO_SEGMENT.has(owner)) return null
+  const query = principal ? { principal } : {}
+  // The router requires a parameter.
+  return owner === '' ? { path: '/owners/', query } : { name: 'owner', params: { owner }, query }
+}

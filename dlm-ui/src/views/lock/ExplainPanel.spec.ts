@@ -1,0 +1,68 @@
+import { mount, RouterLinkStub } from '@vue/test-utils'
+import { createPinia, setActivePinia } from 'pinia'
+import { beforeEach, expect, test } from 'vitest'
+import type { Explanation } from '../../api/operator'
+import { useClock } from '../../stores/clock'
+import ExplainPanel from './ExplainPanel.vue'
+
+const NOW = Date.parse('2026-01-01T01:00:00.000Z')
+const ago = (ms: number) => new Date(NOW - ms).toISOString()
+
+const explanation: Explanation = {
+  at: ago(0),
+  resource: 'job',
+  holders: [
+    {
+      owner: 'deploy',
+      mode: 'exclusive',
+      fencing_token: 7,
+      acquired_at: ago(38_000),
+      expires_at: ago(-60_000),
+    },
+  ],
+  holder_count: 1,
+  queue_len: 3,
+  next: [{ owner: 'next', mode: 'exclusive', position: 1, enqueued_at: ago(20_000) }],
+  hold: { samples: 4, p50_ms: 1_000, p95_ms: 2_000, max_ms: 2_500, recent_ms: [1, 2], since: ago(90_000) },
+  estimated_release_in_ms: 0,
+  waiter: null,
+}
+
+beforeEach(() => setActivePinia(createPinia()))
+
+function setup(part: Partial<Explanation> = {}) {
+  useClock().now = NOW
+  const global = { stubs: { RouterLink: RouterLinkStub } }
+  const wrapper = mount(ExplainPanel, { props: { explanation: { ...explanation, ...part } }, global })
+  return (id: string) => wrapper.get(`[data-testid=${id}]`).text().replace(/\s+/g, ' ')
+}
+
+test('a hold of many times the usual length is remarked on', () => {
+  const shown = setup()
+  expect(shown('blocked-by')).toContain('deploy, for 38 s')
+  expect(shown('remark')).toBe('now 38 × the usual')
+  expect(shown('usual')).toContain('p50 1.0 s')
+  expect(shown('release')).toMatch(/^Overdue/)
+})
+
+test('it names who would be next, and how many are behind', () => {
+  expect(setup()('next')).toBe('next (exclusive), waiting for 20 s – 2 more behind')
+})
+
+test('what is not known is said to be unknown', () => {
+  const shown = setup({ hold: null, estimated_release_in_ms: null })
+  expect(shown('usual')).toBe('no earlier hold in the event log')
+  expect(shown('release')).toMatch(/^Unknown/)
+})
+
+test('the turn of the owner that was asked for is estimated', () => {
+  const waiter = { owner: 'me', mode: 'exclusive', position: 3, enqueued_at: ago(5_000) } as const
+  expect(setup({ waiter: { ...waiter, estimated_wait_ms: 61_000 } })('turn')).toBe(
+    'is at position 3, with about 1 min 1 s to wait, by past holds',
+  )
+  expect(setup({ waiter: { ...waiter, estimated_wait_ms: null } })('turn')).toContain('can’t be estimated')
+})
+
+test('a queue of which all are away has no next holder', () => {
+  expect(setup({ next: [] })('next')).toBe('nobody: all who wait are away – 3 more behind')
+})
