@@ -1,8 +1,8 @@
 import { onScopeDispose } from 'vue'
 import { useSettings } from '../stores/settings'
 
-/** Page-wide single-key shortcuts. Ignored while a text field or a dialog has the focus. */
-export function useShortcuts(shortcuts: Record<string, (event: KeyboardEvent) => void>): void {
+/** Page-wide single-key shortcuts. Ignored while a text field or a dialog has the focus. `false` leaves a key to others. */
+export function useShortcuts(shortcuts: Record<string, (event: KeyboardEvent) => unknown>): void {
   const settings = useSettings()
   const onKeydown = (event: KeyboardEvent) => {
     if (settings.keys === 'off' || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented)
@@ -13,9 +13,8 @@ export function useShortcuts(shortcuts: Record<string, (event: KeyboardEvent) =>
     if (event.key === ' ' && target instanceof HTMLElement && target.closest('button')) return
     if (document.querySelector('[role="dialog"], [role="alertdialog"]')) return
     const action = shortcuts[event.key]
-    if (!action) return
+    if (!action || action(event) === false) return
     event.preventDefault()
-    action(event)
   }
   window.addEventListener('keydown', onKeydown)
   onScopeDispose(() => window.removeEventListener('keydown', onKeydown))
