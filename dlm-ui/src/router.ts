@@ -5,6 +5,7 @@ import LocksView from './views/locks/LocksView.vue'
 import OwnersView from './views/owners/OwnersView.vue'
 import OwnerView from './views/owners/OwnerView.vue'
 import OverviewView from './views/overview/OverviewView.vue'
+import ReleaseView from './views/release/ReleaseView.vue'
 import PlaygroundView from './views/playground/PlaygroundView.vue'
 import NotFoundView from './views/NotFoundView.vue'
 
@@ -29,6 +30,7 @@ export const router = createRouter({
       strict: true,
       meta: { title: 'Owner' },
     },
+    { path: '/release', name: 'release', component: ReleaseView, meta: { title: 'Force-release' } },
     { path: '/playground', name: 'playground', component: PlaygroundView, meta: { title: 'Playground' } },
     { path: '/:rest(.*)', name: 'not-found', component: NotFoundView, meta: { title: 'Not found' } },
   ],

@@ -26,6 +26,7 @@ export function useCommands(openHelp: () => void) {
     go('Go to owners', { name: 'owners' }),
     go('Go to events', { name: 'events' }),
     ...(signIn.mayAnywhere('lock') ? [go('Go to playground', { name: 'playground' })] : []),
+    ...(signIn.mayAnywhere('admin') ? [go('Force-release several leases', { name: 'release' })] : []),
     go('Locks with waiters', { name: 'locks', query: { state: 'waiting', sort: 'oldest' } }),
     go('Locks held longest', { name: 'locks', query: { sort: 'held' } }),
     go('Locks held longer than usual', { name: 'locks', query: { sort: 'usual' } }),

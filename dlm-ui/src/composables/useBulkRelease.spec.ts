@@ -1,0 +1,59 @@
+import { afterEach, expect, test, vi } from 'vitest'
+import { problem, serve, type SentRequest } from '../api/testing'
+import { held } from '../state/testData'
+import { inScope } from './testing'
+import { useBulkRelease } from './useBulkRelease'
+
+afterEach(() => {
+  vi.unstubAllGlobals()
+})
+
+const NAMES = ['jobs/1', 'jobs/2', 'jobs/3']
+const page = (names: string[]): [number, unknown] => [
+  200,
+  { locks: names.map((name, index) => held(name, index + 1)), next: null, cursor: 'c' },
+]
+const releases = (sent: SentRequest[]) => sent.filter(({ path }) => path.endsWith('/force-release'))
+const body = ({ init }: SentRequest) =>
+  JSON.parse(String(init.body)) as { fencing_token: number; reason: string }
+
+test('a dry run releases nothing and leaves out what the operator may not release', async () => {
+  const sent = serve(() => page([...NAMES, 'other']))
+  const { result, dispose } = inScope(() => useBulkRelease((name) => name.startsWith('jobs/')))
+  await result.find({ prefix: '', owner: null })
+  expect(result.targets.value.map(({ resource }) => resource)).toEqual(NAMES)
+  expect(result.notAllowed.value).toBe(1)
+  expect(releases(sent)).toEqual([])
+  dispose()
+})
+
+test('each lease is released by its token with the one reason, and its outcome told', async () => {
+  const sent = serve(({ path }) => {
+    if (path.includes('jobs%2F2')) return problem(409, 'holder-changed', { holders: [] })
+    if (path.includes('jobs%2F3')) return problem(500, 'internal')
+    return path.endsWith('/force-release') ? [200, {}] : page(NAMES)
+  })
+  const { result, dispose } = inScope(() => useBulkRelease(() => true))
+  await result.find({ prefix: '', owner: null })
+  await result.release(result.targets.value, 'host is gone')
+  expect(releases(sent).map(body)).toEqual(
+    [1, 2, 3].map((token) => ({ fencing_token: token, reason: 'host is gone' })),
+  )
+  expect([...result.outcomes.value.values()]).toEqual(['released', 'changed', 'unknown'])
+  expect(result.counts.value).toMatchObject({ released: 1, changed: 1, unknown: 1 })
+  dispose()
+})
+
+test('after a stop nothing more is sent, and what was not sent has no outcome', async () => {
+  const names = Array.from({ length: 20 }, (_, index) => `jobs/${index}`)
+  const sent = serve(({ path }) => (path.endsWith('/force-release') ? [200, {}] : page(names)))
+  const { result, dispose } = inScope(() => useBulkRelease(() => true))
+  await result.find({ prefix: '', owner: null })
+  const done = result.release(result.targets.value, 'r')
+  result.stop()
+  await done
+  expect(releases(sent)).toHaveLength(4)
+  expect(result.counts.value).toMatchObject({ released: 4, waiting: 0, sending: 0 })
+  expect(result.running.value).toBe(false)
+  dispose()
+})

@@ -1,0 +1,136 @@
+// Finds leases, then force-releases those that were chosen, a few at a time, each guarded by its token.
+import { computed, onScopeDispose, ref, shallowRef } from 'vue'
+import { api, ApiError, UnreachableError } from '../api/client'
+import { MAX_PAGE } from '../api/limits'
+import type { LockStatus } from '../api/types'
+import { classifyFailure } from '../lib/forceReleaseFailure'
+import {
+  countOutcomes,
+  targetKey,
+  targetsOf,
+  unlistedHolders,
+  type Outcome,
+  type Target,
+} from '../state/bulkRelease'
+
+/** More than anyone reviews. A prefix narrows them down. */
+export const MAX_TARGETS = 1_000
+const MAX_PAGES = 20
+const CONCURRENCY = 4
+
+export interface BulkFilter {
+  prefix: string
+  /** `null` for any owner. */
+  owner: string | null
+}
+
+export function useBulkRelease(may: (name: string) => boolean) {
+  const targets = shallowRef<readonly Target[]>([])
+  /** Leases that match and that the operator may not end. */
+  const notAllowed = ref(0)
+  /** Holders that the server did not list. */
+  const unlisted = ref(0)
+  /** There may be more that match. */
+  const truncated = ref(false)
+  const searching = ref(false)
+  const searched = ref(false)
+  const failure = ref<string | null>(null)
+  const outcomes = shallowRef<ReadonlyMap<string, Outcome>>(new Map())
+  const running = ref(false)
+  const stopping = ref(false)
+  let search: AbortController | null = null
+
+  /** The dry run: what would be released now. */
+  async function find({ prefix, owner }: BulkFilter): Promise<void> {
+    search?.abort()
+    const controller = new AbortController()
+    search = controller
+    searching.value = true
+    failure.value = null
+    outcomes.value = new Map()
+    try {
+      const rows: LockStatus[] = []
+      let after: string | null = null
+      let found: Target[] = []
+      for (let page = 0; page < MAX_PAGES && found.length <= MAX_TARGETS; page += 1) {
+        const { locks, next } = await api.list(prefix, 'held', MAX_PAGE, after, controller.signal)
+        rows.push(...locks)
+        found = targetsOf(rows, owner)
+        after = next ?? null
+        if (after === null) break
+      }
+      const allowed = found.filter(({ resource }) => may(resource))
+      notAllowed.value = found.length - allowed.length
+      unlisted.value = unlistedHolders(rows)
+      truncated.value = after !== null || allowed.length > MAX_TARGETS
+      targets.value = allowed.slice(0, MAX_TARGETS)
+      searched.value = true
+    } catch (error) {
+      if (controller.signal.aborted) return
+      if (!(error instanceof ApiError) && !(error instanceof UnreachableError)) throw error
+      failure.value = error.message
+    } finally {
+      if (search === controller) searching.value = false
+    }
+  }
+
+  /** Releases these, one after another in each of a few lanes. */
+  async function release(chosen: readonly Target[], reason: string): Promise<void> {
+    if (running.value) return
+    running.value = true
+    stopping.value = false
+    const queue = [...chosen]
+    outcomes.value = new Map([
+      ...outcomes.value,
+      ...queue.map((target) => [targetKey(target), 'waiting'] as const),
+    ])
+    const lane = async () => {
+      while (!stopping.value) {
+        const target = queue.shift()
+        if (!target) return
+        await releaseOne(target, reason)
+      }
+    }
+    await Promise.all(Array.from({ length: CONCURRENCY }, lane))
+    const left = new Map(outcomes.value)
+    for (const target of queue) left.delete(targetKey(target))
+    outcomes.value = left
+    running.value = false
+  }
+
+  async function releaseOne(target: Target, reason: string): Promise<void> {
+    record(target, 'sending')
+    try {
+      await api.forceRelease(target.resource, target.token, reason)
+      record(target, 'released')
+    } catch (error) {
+      record(target, classifyFailure(error))
+    }
+  }
+
+  function record(target: Target, outcome: Outcome): void {
+    outcomes.value = new Map(outcomes.value).set(targetKey(target), outcome)
+  }
+
+  onScopeDispose(() => {
+    // What is not yet sent is not.
+    stopping.value = true
+    search?.abort()
+  })
+
+  return {
+    targets,
+    notAllowed,
+    unlisted,
+    truncated,
+    searching,
+    searched,
+    failure,
+    outcomes,
+    running,
+    counts: computed(() => countOutcomes(outcomes.value.values())),
+    find,
+    release,
+    stop: () => (stopping.value = true),
+  }
+}

@@ -1,0 +1,45 @@
+// The leases that a bulk release ends, and what became of each.
+import type { LockStatus } from '../api/types'
+
+export interface Target {
+  resource: string
+  owner: string
+  principal: string | null
+  token: number
+  acquiredAt: string
+  queueLen: number
+}
+
+/** `unknown`: no answer said whether the lease was released. A repeat ends this lease and no other. */
+export type Outcome = 'waiting' | 'sending' | 'released' | 'changed' | 'refused' | 'unknown'
+
+export function targetKey({ resource, token }: Target): string {
+  return JSON.stringify([resource, token])
+}
+
+/** The leases of an owner in the rows, or all if no owner is given. */
+export function targetsOf(rows: readonly LockStatus[], owner: string | null): Target[] {
+  return rows.flatMap(({ resource, holders, queue_len }) =>
+    holders
+      .filter((holder) => owner === null || holder.owner === owner)
+      .map((holder) => ({
+        resource,
+        owner: holder.owner,
+        principal: holder.principal ?? null,
+        token: holder.fencing_token,
+        acquiredAt: holder.acquired_at,
+        queueLen: queue_len,
+      })),
+  )
+}
+
+/** Holders of these rows that were not listed, and so are no targets. */
+export function unlistedHolders(rows: readonly LockStatus[]): number {
+  return rows.reduce((sum, { holder_count, holders }) => sum + Math.max(0, holder_count - holders.length), 0)
+}
+
+export function countOutcomes(outcomes: Iterable<Outcome>): Record<Outcome, number> {
+  const counts = { waiting: 0, sending: 0, released: 0, changed: 0, refused: 0, unknown: 0 }
+  for (const outcome of outcomes) counts[outcome] += 1
+  return counts
+}
