@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest'
+import type { ContendedLock, Overview, WaitGraph } from '../api/types'
+import { findTroubles, titleWith, type Thresholds } from './troubles'
+
+const at = '2026-01-01T01:00:00.000Z'
+const ago = (seconds: number) => new Date(Date.parse(at) - seconds * 1_000).toISOString()
+
+const contended: ContendedLock = {
+  resource: 'job',
+  queue_len: 3,
+  holder_count: 1,
+  owner: 'deploy',
+  oldest_enqueued_at: ago(90),
+  acquired_at: ago(700),
+}
+
+const overview: Overview = {
+  at,
+  held: 1,
+  leases: 1,
+  waiting: 3,
+  oldest_wait: null,
+  long_wait_count: 3,
+  long_waits: [],
+  wait_p50_ms: null,
+  wait_p95_ms: null,
+  expired: [{ resource: 'lost', owner: 'crashed', at: ago(5) }] as Overview['expired'],
+  contended: [contended],
+  seconds: [],
+}
+
+const texts = (thresholds: Thresholds, graph: WaitGraph | null = null) =>
+  findTroubles(overview, graph, thresholds).map(({ text }) => text)
+
+test('a wait is a trouble once it is longer than the threshold', () => {
+  expect(texts({ waitMs: 60_000, holdMs: null })).toEqual([
+    '3 waiting for job for 1 min 30 s, held by deploy',
+  ])
+  expect(texts({ waitMs: 300_000, holdMs: null })).toEqual([])
+})
+
+test('a long hold is a trouble if a threshold is set and others wait', () => {
+  expect(texts({ waitMs: 300_000, holdMs: 600_000 })).toEqual([
+    'job held for 11 min 40 s by deploy while others wait',
+  ])
+  expect(texts({ waitMs: 300_000, holdMs: 3_600_000 })).toEqual([])
+})
+
+test('a possible deadlock comes first', () => {
+  const holder = { mode: 'exclusive', acquired_at: at, expires_at: at } as const
+  const graph = {
+    at,
+    complete: true,
+    locks: [],
+    possible_deadlocks: [
+      {
+        holders: [
+          { ...holder, resource: 'a', owner: 'one', fencing_token: 1 },
+          { ...holder, resource: 'b', owner: 'two', fencing_token: 2 },
+        ],
+      },
+    ],
+  } as unknown as WaitGraph
+  expect(texts({ waitMs: 0, holdMs: null }, graph)[0]).toBe('Possible deadlock of one, two')
+})
+
+test('the title counts troubles', () => {
+  expect(titleWith(3, 'Locks · dlm')).toBe('(3) Locks · dlm')
+  expect(titleWith(0, 'Locks · dlm')).toBe('Locks · dlm')
+})

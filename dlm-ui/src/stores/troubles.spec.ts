@@ -1,0 +1,93 @@
+import { createPinia, setActivePinia } from 'pinia'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { problem, serve } from '../api/testing'
+import { useSettings } from './settings'
+import { useTroubles } from './troubles'
+
+const at = '2026-01-01T01:00:00.000Z'
+let shown: string[] = []
+let locks: string[] = []
+let denied = false
+
+class FakeNotification {
+  static permission = 'granted'
+  constructor(_title: string, { body }: { body: string }) {
+    shown.push(body)
+  }
+  close(): void {}
+}
+
+function overview(): unknown {
+  const contended = locks.map((resource) => ({
+    resource,
+    queue_len: 1,
+    holder_count: 1,
+    owner: 'deploy',
+    oldest_enqueued_at: '2026-01-01T00:00:00.000Z',
+    acquired_at: null,
+  }))
+  return { at, waiting: 0, contended, long_waits: [], expired: [], seconds: [] }
+}
+
+beforeEach(() => {
+  setActivePinia(createPinia())
+  vi.stubGlobal('Notification', FakeNotification)
+  shown = []
+  locks = ['job']
+  denied = false
+  serve(() => (denied ? problem(403, 'forbidden', { required: 'observe' }) : [200, overview()]))
+})
+afterEach(() => {
+  vi.unstubAllGlobals()
+  localStorage.clear()
+})
+
+test('a trouble is told of once, when it begins, and not what was there before', async () => {
+  useSettings().notify = 'on'
+  const troubles = useTroubles()
+  await troubles.read()
+  expect(troubles.troubles).toHaveLength(1)
+  expect(shown).toEqual([])
+  locks = ['job', 'other']
+  await troubles.read()
+  await troubles.read()
+  expect(shown).toEqual(['1 waiting for other for 1 h, held by deploy'])
+})
+
+test('nothing is told unless it was asked for', async () => {
+  const troubles = useTroubles()
+  await troubles.read()
+  locks = ['job', 'other']
+  await troubles.read()
+  expect(troubles.troubles).toHaveLength(2)
+  expect(shown).toEqual([])
+})
+
+test('many troubles at once make few notifications', async () => {
+  useSettings().notify = 'on'
+  const troubles = useTroubles()
+  locks = []
+  await troubles.read()
+  locks = ['a', 'b', 'c', 'd', 'e']
+  await troubles.read()
+  expect(shown).toHaveLength(4)
+  expect(shown.at(-1)).toBe('and 2 more troubles')
+})
+
+test('what may no longer be seen is not counted', async () => {
+  const troubles = useTroubles()
+  await troubles.read()
+  denied = true
+  await troubles.read()
+  expect(troubles.troubles).toEqual([])
+})
+
+test('who may see nothing is not denied again and again', async () => {
+  denied = true
+  const requests = vi.fn(() => problem(403, 'forbidden', { required: 'observe' }))
+  serve(({ path }) => (path.startsWith('/v1/overview') ? requests() : [200, {}]))
+  const troubles = useTroubles()
+  await troubles.read()
+  await troubles.read()
+  expect(requests).toHaveBeenCalledTimes(1)
+})
