@@ -1,4 +1,5 @@
 // Owners: who holds what, waits for what, and blocks whom.
+import AxeBuilder from '@axe-core/playwright'
 import { expect, open, test } from './fixtures'
 
 test('the owners that block most come first, and lead to what they hold and wait for', async ({
@@ -86,4 +87,37 @@ test('the list shows how long each lock is usually held, and is ordered by it', 
   await expect(rows.nth(1).locator('.usual strong')).toHaveText(/×$/)
   await expect(rows.nth(3)).toContainText('new')
   await expect(rows.nth(3).locator('.usual')).toHaveText('–')
+})
+
+for (const theme of ['light', 'dark'] as const) {
+  test(`the pages of owners have no axe violations in the ${theme} theme`, async ({ page, server }) => {
+    await server.lock('orders/1', { owner: 'api-7' })
+    await server.wait('orders/1', 'api-8')
+    await server.lock('unnamed', { owner: '' })
+    await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
+    for (const path of ['/owners', '/owners/api-7', '/owners/api-8', '/owners/', '/owners?contains=none']) {
+      await open(page, server, path)
+      const { violations } = await new AxeBuilder({ page }).analyze()
+      expect(violations.map(({ id, nodes }) => [path, id, nodes.map(({ html }) => html)])).toEqual([])
+    }
+  })
+}
+
+test('the pages of owners and the explanation fit a 360 px wide screen', async ({ page, server }) => {
+  await server.lock('a/very/long/name/of/a/lock/that/does/not/fit/on/a/line', {
+    owner: 'an-owner-with-a-name-that-is-far-too-long-for-a-narrow-screen@host.example.org',
+  })
+  await page.setViewportSize({ width: 360, height: 740 })
+  const paths = [
+    '/owners',
+    '/locks/a%2Fvery%2Flong%2Fname%2Fof%2Fa%2Flock%2Fthat%2Fdoes%2Fnot%2Ffit%2Fon%2Fa%2Fline',
+  ]
+  for (const path of paths) {
+    await open(page, server, path)
+    await page
+      .getByRole('link', { name: /an-owner/ })
+      .first()
+      .waitFor()
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360)
+  }
 })

@@ -1,15 +1,18 @@
 import { credential } from './credential'
 import { MAX_HOLD_MS } from './limits'
-import type { Explanation, HoldStatisticsPage, OwnerDetails, OwnersPage } from './operator'
 import type {
   AcquireRequest,
   EventKind,
   EventPage,
+  Explanation,
   ForceReleased,
+  HoldStatisticsList,
   Lease,
   LockPage,
   LockStatus,
   Overview,
+  OwnerDetails,
+  OwnerPage,
   Problem,
   Queued,
   Released,
@@ -155,9 +158,6 @@ function query(parameters: Record<string, string | number | boolean | null | und
   return text ? `?${text}` : ''
 }
 
-/** How many names one request for statistics takes. */
-export const MAX_STATISTICS = 100
-
 /** The API path of a lock. The name is a single percent-encoded segment. */
 export function lockPath(name: string): string {
   return `/v1/locks/${encodeURIComponent(name)}`
@@ -196,15 +196,15 @@ export const api = {
   explain: (name: string, owner: string | null, signal?: AbortSignal) =>
     call<Explanation>(`${lockPath(name)}/explain${query({ owner })}`, { signal }),
 
-  /** How long locks are usually held, of up to `MAX_STATISTICS` names. */
+  /** How long locks are usually held, of up to `MAX_HOLD_STATISTICS` names. */
   holdStatistics: (names: readonly string[], signal?: AbortSignal) => {
     const params = new URLSearchParams(names.map((name) => ['resource', name]))
-    return call<HoldStatisticsPage>(`/v1/hold-statistics?${params.toString()}`, { signal })
+    return call<HoldStatisticsList>(`/v1/hold-statistics?${params.toString()}`, { signal })
   },
 
   /** Those that block most come first. */
   owners: (contains: string, limit: number, after: string | null, signal?: AbortSignal) =>
-    call<OwnersPage>(`/v1/owners${query({ contains, limit, after })}`, { signal }),
+    call<OwnerPage>(`/v1/owners${query({ contains, limit, after })}`, { signal }),
 
   /** What an owner holds and waits for. The owner without a name is the empty one. */
   owner: (owner: string, principal: string | null, signal?: AbortSignal) =>

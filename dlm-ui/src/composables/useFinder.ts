@@ -2,8 +2,7 @@
 import { computed, onScopeDispose, shallowRef, watch, type Ref } from 'vue'
 import { api, ApiError, UnreachableError } from '../api/client'
 import { MAX_PAGE } from '../api/limits'
-import type { OwnerSummary } from '../api/operator'
-import type { LockStatus } from '../api/types'
+import type { LockStatus, OwnerSummary } from '../api/types'
 import { bestMatches, typedToken } from '../lib/palette'
 
 /** The server finds names by their start. For other parts of a name this many are loaded, and searched here. */

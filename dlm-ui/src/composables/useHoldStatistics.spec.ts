@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { ref } from 'vue'
-import { MAX_STATISTICS } from '../api/client'
+import { MAX_HOLD_STATISTICS } from '../api/limits'
 import { problem, serve } from '../api/testing'
 import { inScope, settle } from './testing'
 import { useHoldStatistics } from './useHoldStatistics'
@@ -36,10 +36,10 @@ test('what is on screen is read once, and what comes on screen later', async () 
 
 test('no request asks for more names than the server takes', async () => {
   const sent = answering()
-  const many = Array.from({ length: MAX_STATISTICS + 5 }, (_, index) => `lock/${index}`)
+  const many = Array.from({ length: MAX_HOLD_STATISTICS + 5 }, (_, index) => `lock/${index}`)
   const { dispose } = inScope(() => useHoldStatistics(() => many))
   await settle(3_000)
-  expect(sent.map(({ path }) => namesOf(path).length)).toEqual([MAX_STATISTICS, 5])
+  expect(sent.map(({ path }) => namesOf(path).length)).toEqual([MAX_HOLD_STATISTICS, 5])
   dispose()
 })
 

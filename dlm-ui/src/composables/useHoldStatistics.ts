@@ -1,7 +1,8 @@
 // How long the locks on screen are usually held. It changes slowly, so it is read rarely.
 import { onScopeDispose, shallowRef, watch } from 'vue'
-import { api, ApiError, MAX_STATISTICS, retryable, UnreachableError } from '../api/client'
-import type { HoldStatistics } from '../api/operator'
+import { api, ApiError, retryable, UnreachableError } from '../api/client'
+import { MAX_HOLD_STATISTICS } from '../api/limits'
+import type { HoldStatistics } from '../api/types'
 import { useSignIn } from '../stores/signIn'
 
 export type StatisticsByName = ReadonlyMap<string, HoldStatistics | null>
@@ -36,7 +37,7 @@ export function useHoldStatistics(names: () => readonly string[]) {
     if (current) return schedule(PAUSE_MS)
     const due = names()
       .filter((name) => performance.now() - (readAt.get(name) ?? Number.NEGATIVE_INFINITY) > MAX_AGE_MS)
-      .slice(0, MAX_STATISTICS)
+      .slice(0, MAX_HOLD_STATISTICS)
     if (due.length === 0) {
       if (names().length > 0) schedule(MAX_AGE_MS / 2)
       return
@@ -49,7 +50,7 @@ export function useHoldStatistics(names: () => readonly string[]) {
       if (controller.signal.aborted) return
       if (readAt.size > MAX_KEPT) forget()
       for (const name of due) readAt.set(name, performance.now())
-      const read = locks.map(({ resource, hold }) => [resource, hold] as const)
+      const read = locks.map(({ resource, hold }) => [resource, hold ?? null] as const)
       statistics.value = new Map([...statistics.value, ...read])
     } catch (failure) {
       if (controller.signal.aborted) return

@@ -1,6 +1,6 @@
 // The first rows of a list, ordered by how many times the usual their lock is held. Only of these it is known.
 import { computed, shallowRef, watch, type Ref } from 'vue'
-import { MAX_STATISTICS } from '../api/client'
+import { MAX_HOLD_STATISTICS } from '../api/limits'
 import type { LockStatus } from '../api/types'
 import { rankByUsual } from '../state/holds'
 import { useConnection } from '../stores/connection'
@@ -25,7 +25,7 @@ export function useUsualOrder({ rows, statistics, active, reversed, frozen }: Us
     [rows, statistics, active, reversed, frozen],
     () => {
       if (!active() || frozen()) return
-      const first = rows().slice(0, MAX_STATISTICS)
+      const first = rows().slice(0, MAX_HOLD_STATISTICS)
       order.value = rankByUsual(first, statistics.value, connection.asOf, reversed())
     },
     { immediate: true },

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { HoldStatistics } from '../api/operator'
+import type { HoldStatistics } from '../api/types'
 import { rankByUsual, remark, sparkPoints, timesTheUsual } from './holds'
 import { held, row } from './testData'
 

@@ -1,6 +1,5 @@
 // How long a lock is held now, compared with how long it usually is.
-import type { HoldStatistics } from '../api/operator'
-import type { LockStatus } from '../api/types'
+import type { HoldStatistics, LockStatus } from '../api/types'
 
 /** A hold that takes this many times as long as the usual one is worth a word. */
 const REMARKABLE = 2

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
-import type { HoldStatistics } from '../api/operator'
-import type { Waiter } from '../api/types'
+import type { HoldStatistics, Waiter } from '../api/types'
 import { aftermath, drainMs, newHolder, turns } from './rehearsal'
 import { event, granted, held } from './testData'
 

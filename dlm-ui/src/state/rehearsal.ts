@@ -1,6 +1,5 @@
 // What a force-release leads to, as far as it can be foreseen.
-import type { HoldStatistics } from '../api/operator'
-import type { Holder, LockEvent, LockStatus, Waiter } from '../api/types'
+import type { HoldStatistics, Holder, LockEvent, LockStatus, Waiter } from '../api/types'
 
 /** How often the lock changes hands until the queue is empty: shared waiters in a row hold it together. */
 export function turns(waiters: readonly Waiter[], queueLen: number): number {

@@ -1,7 +1,7 @@
 import { mount, RouterLinkStub } from '@vue/test-utils'
 import { createPinia, setActivePinia } from 'pinia'
 import { beforeEach, expect, test } from 'vitest'
-import type { Explanation } from '../../api/operator'
+import type { Explanation } from '../../api/types'
 import { useClock } from '../../stores/clock'
 import ExplainPanel from './ExplainPanel.vue'
 

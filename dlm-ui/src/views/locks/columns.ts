@@ -86,7 +86,7 @@ const COLUMNS: Column[] = [
     cell: (row) => firstHolder(row, ({ acquired_at }) => h(ElapsedTime, { at: acquired_at })),
     alignEnd: true,
   },
-  { id: 'usual', header: 'Usual hold', width: '8.5rem', cell: (row) => h(UsualHold, { row }) },
+  { id: 'usual', header: 'Usual hold', width: '9.5rem', cell: (row) => h(UsualHold, { row }) },
   {
     id: 'left',
     header: 'Time left',

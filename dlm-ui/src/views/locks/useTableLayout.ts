@@ -6,7 +6,7 @@ export type TableLayout = 'wide' | 'medium' | 'narrow'
 /** In rem, so that large text has its place. */
 const ROW_REM: Record<TableLayout, number> = { wide: 2.25, medium: 2.25, narrow: 3.75 }
 /** The least widths of the layouts, in rem. */
-const WIDE_REM = 75
+const WIDE_REM = 77
 const MEDIUM_REM = 47
 
 /** The layout that the width and the size of the text leave, and the heights that follow, in pixels. */
