@@ -21,29 +21,30 @@ function setup(status: LockStatus) {
     global: { plugins: [createPinia()], stubs: { RouterLink: RouterLinkStub } },
   })
   const owners = () => wrapper.findAll('[data-testid=holder] td:first-child').map((cell) => cell.text())
-  return { wrapper, owners }
+  const releases = () => wrapper.findAll('button').filter((button) => button.text() === 'Force-release…')
+  return { wrapper, owners, releases }
 }
 
 test('holders keep their places while the pointer is on them', async () => {
-  const { wrapper, owners } = setup(shared(1, 2, 3))
+  const { wrapper, owners, releases } = setup(shared(1, 2, 3))
   const region = wrapper.get('[role=region]')
   await region.trigger('pointerenter', { pointerType: 'mouse' })
   await wrapper.setProps({ status: shared(2, 3, 4) })
   expect(owners()).toEqual(['owner-1', 'owner-2', 'owner-3'])
   expect(wrapper.get('[data-testid=held-back]').text()).toBe('Rows held still: 1 new, 1 gone')
-  await wrapper.findAll('button')[1]?.trigger('click')
+  await releases()[1]?.trigger('click')
   expect(wrapper.emitted<[Holder]>('forceRelease')?.map(([holder]) => holder.fencing_token)).toEqual([2])
   await region.trigger('pointerleave', { pointerType: 'mouse' })
   expect(owners()).toEqual(['owner-2', 'owner-3', 'owner-4'])
 })
 
 test('a holder whose lease ended under the pointer can not be force-released, nor its successor', async () => {
-  const { wrapper, owners } = setup(shared(1))
+  const { wrapper, owners, releases } = setup(shared(1))
   await wrapper.get('[role=region]').trigger('pointerenter', { pointerType: 'mouse' })
   await wrapper.setProps({ status: shared(2) })
   expect(owners()).toEqual(['owner-1'])
-  const button = wrapper.get('button')
-  expect(button.attributes('aria-disabled')).toBe('true')
-  await button.trigger('click')
+  const [button] = releases()
+  expect(button?.attributes('aria-disabled')).toBe('true')
+  await button?.trigger('click')
   expect(wrapper.emitted('forceRelease')).toBeUndefined()
 })
