@@ -6,6 +6,7 @@ import './styles/tokens.css'
 import './styles/base.css'
 import './styles/overlays.css'
 import './styles/cards.css'
+import './styles/owner-colors.css'
 import './styles/forced-colors.css'
 
 createApp(App).use(createPinia()).use(router).mount('#app')
