@@ -38,6 +38,7 @@ fn event(step: Step) -> LoggedEvent<'static> {
         reason: None,
         principal: (step.kind == EventKind::Granted).then(|| "p".into()),
         by: None,
+        earlier: None,
     }
 }
 
