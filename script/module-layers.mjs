@@ -31,7 +31,7 @@ const LAYERS = {
     ],
     "dlm-client": [
         ["blocking"],
-        ["builder", "admin"],
+        ["builder", "admin", "explain"],
         ["client"],
         ["lock"],
         ["draft"],

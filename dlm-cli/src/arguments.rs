@@ -72,6 +72,22 @@ pub(crate) enum Command {
         /// Name of the lock
         name: String,
     },
+    /// Show why a lock is not free: who holds it, who is next, and how long that may take
+    Explain {
+        /// Name of the lock
+        name: String,
+        /// Estimate the wait of the first waiter with this owner
+        #[arg(long)]
+        owner: Option<String>,
+    },
+    /// Show what owners hold, wait for and block
+    Owners {
+        /// Only this owner, with its locks
+        owner: Option<String>,
+        /// At most so many owners: those that block the most waiters
+        #[arg(long, short = 'n', default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1000))]
+        limit: u64,
+    },
     /// Print events as they happen
     Watch(WatchArguments),
     /// Print the latest events of a lock

@@ -200,7 +200,7 @@
 //! From the top down; a module uses only modules below it.
 //!
 //! - `blocking`: operations that block their thread
-//! - `builder`, `admin`, `client`: the [`Client`] and its operations
+//! - `builder`, `admin`, `explain`, `client`: the [`Client`] and its operations
 //! - `lock`, `draft`: lock requests
 //! - `acquire`, `adopt`: from a request, or a detached lease, to a guard
 //! - `list`, `events`: locks and events as streams
@@ -233,6 +233,7 @@ mod detached;
 mod draft;
 mod error;
 mod events;
+mod explain;
 mod guard;
 mod held_lease;
 mod list;
@@ -262,9 +263,10 @@ pub use builder::ClientBuilder;
 pub use client::Client;
 pub use detached::DetachedLease;
 pub use dlm_protocol::{
-    AccessRule, Checked, Event, EventKind, FencingToken, ForceReleased, Holder, LockState, LockStatus,
-    Metadata, Mode, Owner, ProblemCode, Quota, Renewal, RequestedRelease, ResourceName, Role, StateFilter,
-    Timestamp, Ttl, Waiter, WhoAmI,
+    AccessRule, Blocker, Checked, EstimatedWait, Event, EventKind, Explanation, FencingToken, ForceReleased,
+    HoldStatistics, Holder, LockState, LockStatus, Metadata, Mode, OwnedLease, OwnedWait, Owner,
+    OwnerDetails, OwnerPage, OwnerSummary, ProblemCode, QueuedWaiter, Quota, Renewal, RequestedRelease,
+    ResourceName, Role, StateFilter, Timestamp, Ttl, Waiter, WhoAmI,
 };
 pub use error::Error;
 pub use events::{EventItem, Events};

@@ -2,11 +2,14 @@
 
 mod check;
 mod completions;
+mod explain;
 mod force_release;
 mod history;
+mod holder;
 mod login;
 mod ls;
 mod man;
+mod owners;
 mod request_release;
 mod status;
 mod watch;
@@ -49,6 +52,9 @@ async fn query(client: &Client, command: Command, output: &Output) -> Result<(),
     match command {
         Command::Ls(arguments) => ls::ls(client, arguments, output).await,
         Command::Status { name } => status::status(client, &name, output).await,
+        Command::Explain { name, owner } => explain::explain(client, &name, owner.as_deref(), output).await,
+        Command::Owners { owner: Some(owner), .. } => owners::owner(client, &owner, output).await,
+        Command::Owners { owner: None, limit } => owners::owners(client, limit, output).await,
         Command::Watch(arguments) => watch::watch(client, arguments, output).await,
         Command::History { name, limit } => history::history(client, &name, limit, output).await,
         Command::ForceRelease(arguments) => force_release::force_release(client, &arguments, output).await,

@@ -18,7 +18,7 @@ use serde_json::json;
 pub(crate) use self::event_line::event_line;
 pub(crate) use self::style::{Style, printable};
 pub(crate) use self::table::Table;
-pub(crate) use self::time::{Clock, duration};
+pub(crate) use self::time::{Clock, duration, milliseconds};
 use crate::arguments::{ColorChoice, GlobalOptions};
 use crate::exit_code::Kind;
 use crate::failure::{Failure, Unread};

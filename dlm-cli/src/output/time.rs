@@ -61,9 +61,19 @@ pub(crate) fn duration(length: Duration) -> String {
     shown.map(|(_, (count, unit))| format!("{count}{unit}")).collect::<Vec<_>>().join(" ")
 }
 
+/// Such as `12ms`, and from a second on as [`duration`].
+pub(crate) fn milliseconds(ms: u64) -> String {
+    if ms < 1000 { format!("{ms}ms") } else { duration(Duration::from_millis(ms)) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn less_than_a_second_is_shown_in_milliseconds() {
+        assert_eq!([0, 999, 1000, 200_900].map(milliseconds), ["0ms", "999ms", "1s", "3m 20s"]);
+    }
 
     #[test]
     fn duration_has_its_two_largest_units() {

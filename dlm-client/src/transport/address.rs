@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use dlm_protocol::ResourceName;
+use dlm_protocol::{Owner, ResourceName};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 
@@ -112,6 +112,18 @@ impl ServerAddress {
     pub(crate) fn lock_url(&self, resource: &ResourceName, operation: &str) -> Url {
         let slash = if operation.is_empty() { "" } else { "/" };
         self.url(&format!("/v1/locks/{}{slash}{operation}", encode(resource.as_str())))
+    }
+
+    /// The URL of a read of a resource, with a query.
+    pub(crate) fn lock_url_with_query(&self, resource: &ResourceName, operation: &str, query: &str) -> Url {
+        let mut url = self.lock_url(resource, operation);
+        url.set_query((!query.is_empty()).then_some(query));
+        url
+    }
+
+    /// The URL of an owner, which may be empty.
+    pub(crate) fn owner_url(&self, owner: &Owner) -> Url {
+        self.url(&format!("/v1/owners/{}", encode(owner.as_str())))
     }
 }
 

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use dlm_protocol::limits::MAX_HOLD_MS;
 use dlm_protocol::{
-    AcquireRequest, Cancelled, CheckRequest, Checked, EventPage, ForceReleaseRequest, ForceReleased,
-    IdempotencyKey, Lease, LeaseId, LockPage, LockStatus, Metadata, Mode, Owner, Queued, ReleaseRequest,
-    Released, RenewManyRequest, RenewRequest, Renewed, RequestReleaseRequest, RequestedRelease, ResourceName,
-    SessionBody, SessionOp, SessionRequest, Ttl, Wait, WhoAmI,
+    AcquireRequest, Cancelled, CheckRequest, Checked, EventPage, Explanation, ForceReleaseRequest,
+    ForceReleased, IdempotencyKey, Lease, LeaseId, LockPage, LockStatus, Metadata, Mode, Owner, OwnerDetails,
+    OwnerPage, Queued, ReleaseRequest, Released, RenewManyRequest, RenewRequest, Renewed,
+    RequestReleaseRequest, RequestedRelease, ResourceName, SessionBody, SessionOp, SessionRequest, Ttl, Wait,
+    WhoAmI,
 };
 use reqwest::{Request, StatusCode};
 
@@ -43,6 +44,9 @@ pub(super) enum Call<'a> {
     RequestRelease { resource: &'a ResourceName, request: &'a RequestReleaseRequest },
     ListLocks { query: &'a str },
     ListEvents { query: &'a str },
+    Explain { resource: &'a ResourceName, query: &'a str },
+    ListOwners { query: &'a str },
+    Owner { owner: &'a Owner },
     WhoAmI,
     Ready,
 }
@@ -61,6 +65,9 @@ impl Call<'_> {
             | Self::RequestRelease { .. }
             | Self::ListLocks { .. }
             | Self::ListEvents { .. }
+            | Self::Explain { .. }
+            | Self::ListOwners { .. }
+            | Self::Owner { .. }
             | Self::WhoAmI
             | Self::Ready => None,
         }
@@ -97,6 +104,9 @@ impl Call<'_> {
             | Self::RequestRelease { .. }
             | Self::ListLocks { .. }
             | Self::ListEvents { .. }
+            | Self::Explain { .. }
+            | Self::ListOwners { .. }
+            | Self::Owner { .. }
             | Self::WhoAmI
             | Self::Ready => frame,
         })
@@ -125,6 +135,11 @@ impl Call<'_> {
             }
             Self::ListLocks { query } => Ok(get(address.url_with_query("/v1/locks", query))),
             Self::ListEvents { query } => Ok(get(address.url_with_query("/v1/events", query))),
+            Self::Explain { resource, query } => {
+                Ok(get(address.lock_url_with_query(resource, "explain", query)))
+            }
+            Self::ListOwners { query } => Ok(get(address.url_with_query("/v1/owners", query))),
+            Self::Owner { owner } => Ok(get(address.owner_url(owner))),
             Self::WhoAmI => Ok(get(address.url("/v1/whoami"))),
             Self::Ready => Ok(get(address.url("/readyz"))),
         }
@@ -170,11 +185,14 @@ impl Call<'_> {
             | Self::Release { resource, .. }
             | Self::Check { resource, .. }
             | Self::Status { resource }
+            | Self::Explain { resource, .. }
             | Self::ForceRelease { resource, .. }
             | Self::RequestRelease { resource, .. } => Some(resource),
             Self::RenewMany { .. }
             | Self::ListLocks { .. }
             | Self::ListEvents { .. }
+            | Self::ListOwners { .. }
+            | Self::Owner { .. }
             | Self::WhoAmI
             | Self::Ready => None,
         }
@@ -286,4 +304,7 @@ replies! {
     LockPage;
     EventPage;
     WhoAmI;
+    Explanation;
+    OwnerPage;
+    OwnerDetails;
 }

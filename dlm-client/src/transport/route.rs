@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_protocol::{
-    Cancelled, CheckRequest, Checked, EventPage, ForceReleaseRequest, ForceReleased, IdempotencyKey, Lease,
-    LeaseId, LockPage, LockStatus, Released, RenewManyRequest, RenewRequest, Renewed, RequestReleaseRequest,
-    RequestedRelease, ResourceName, WhoAmI,
+    Cancelled, CheckRequest, Checked, EventPage, Explanation, ForceReleaseRequest, ForceReleased,
+    IdempotencyKey, Lease, LeaseId, LockPage, LockStatus, Owner, OwnerDetails, OwnerPage, Released,
+    RenewManyRequest, RenewRequest, Renewed, RequestReleaseRequest, RequestedRelease, ResourceName, WhoAmI,
 };
 use reqwest::header::AUTHORIZATION;
 
@@ -178,6 +178,24 @@ impl Transport {
     /// Fetches a page of the event log.
     pub(crate) async fn events(&self, query: &str, timeout: Duration) -> Result<EventPage, RequestError> {
         self.call(Call::ListEvents { query }, timeout).await
+    }
+
+    /// Asks why a lock is held.
+    pub(crate) async fn explain(
+        &self,
+        resource: &ResourceName,
+        query: &str,
+        timeout: Duration,
+    ) -> Result<Explanation, RequestError> {
+        self.call(Call::Explain { resource, query }, timeout).await
+    }
+
+    pub(crate) async fn owners(&self, query: &str, timeout: Duration) -> Result<OwnerPage, RequestError> {
+        self.call(Call::ListOwners { query }, timeout).await
+    }
+
+    pub(crate) async fn owner(&self, owner: &Owner, timeout: Duration) -> Result<OwnerDetails, RequestError> {
+        self.call(Call::Owner { owner }, timeout).await
     }
 
     /// Asks the server who the client is.

@@ -53,6 +53,39 @@ async fn locks_are_listed_by_state_and_prefix_as_text_and_as_json() {
 }
 
 #[tokio::test]
+async fn explain_and_owners_tell_who_blocks_whom() {
+    let server = TestServer::start();
+    let dlm = Dlm::new(server.url());
+    locks(&server).await;
+    let explanation = stdout(&dlm.run(&["explain", "jobs/a", "--owner", "api-8"]));
+    for text in [
+        "jobs/a: held, 1 waiting",
+        "held by api-7, token 1",
+        "next: 1. api-8, shared",
+        "1. api-8, shared, waits",
+    ] {
+        assert!(explanation.contains(text), "{text} in {explanation}");
+    }
+    let explanation = &objects(&stdout(&dlm.run(&["explain", "jobs/a", "--json"])))[0];
+    assert_eq!((&explanation["next"][0]["owner"], &explanation["waiter"]), (&"api-8".into(), &Value::Null));
+    let owners = || objects(&stdout(&dlm.run(&["owners", "--json"])));
+    eventually("the owners are shown", || async { owners().len() == 2 }).await;
+    let blocks: Vec<_> = owners().iter().map(|row| (row["owner"].clone(), row["blocked"].clone())).collect();
+    assert_eq!(blocks, [("api-7".into(), 1.into()), ("api-8".into(), 0.into())]);
+    let table = stdout(&dlm.run(&["owners", "-n", "1"]));
+    let words: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!((words.len(), &words[1][..4]), (2, &["api-7", "1", "2", "0"][..]));
+    let owner = stdout(&dlm.run(&["owners", "api-8"]));
+    assert!(
+        owner.contains("waits for jobs/a, place 1, shared") && owner.contains("held by api-7"),
+        "{owner}"
+    );
+    assert_eq!(objects(&stdout(&dlm.run(&["owners", "api-7", "--json"])))[0]["hold_count"], 2);
+    let refused = dlm.run(&["owners", ".."]);
+    assert!(!refused.status.success() && stderr(&refused).contains("can't be in a URL"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn status_history_and_check_tell_about_one_lock() {
     let server = TestServer::start();
     let dlm = Dlm::new(server.url());
