@@ -1,12 +1,15 @@
 //! The example programs that do a job under a lock.
 
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use rustix::process::Signal;
 
-use crate::harness::{Backend, KillOnDrop, Postgres, ServerProcess, Sqlite, binary, eventually, send_signal};
+use crate::harness::{
+    Backend, KillOnDrop, Postgres, ServerProcess, Sqlite, binary, eventually, send_signal, spawn,
+};
 
 type TestServer = ServerProcess<Sqlite>;
 
@@ -40,6 +43,58 @@ async fn cron_once_runs_the_job_on_one_host_only() {
     let ran = said.iter().filter(|text| text.contains("the report is written")).count();
     assert_eq!((ran, said.iter().filter(|text| text.contains("another host")).count()), (1, 3), "{said:?}");
     assert_eq!(std::fs::read_to_string(report).unwrap(), "report of run 1\n");
+}
+
+/// Starts an instance of the web service, and returns its URL.
+fn start_service(server: &TestServer, ship_ms: &str) -> (KillOnDrop, String) {
+    let arguments = ["--listen", "127.0.0.1:0", "--wait-ms", "60000", "--ship-ms", ship_ms];
+    let mut service = KillOnDrop(start("axum_service", server, &arguments));
+    let mut line = String::new();
+    BufReader::new(service.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    (service, line.trim().strip_prefix("listening on ").unwrap().to_owned())
+}
+
+async fn ship(url: String, id: &str) -> (u16, String) {
+    let response = reqwest::Client::new().post(format!("{url}/orders/{id}/ship")).send().await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn axum_service_ships_an_order_once_at_a_time_on_all_instances() {
+    let server = TestServer::start();
+    let (_one, first) = start_service(&server, "50");
+    let (_two, second) = start_service(&server, "50");
+    let urls = [&first, &second, &first, &second];
+    let requests = urls.map(|url| spawn(ship(url.clone(), "42")));
+    let mut texts = Vec::new();
+    for request in requests {
+        let (status, text) = request.await.unwrap();
+        assert_eq!(status, 200, "{text}");
+        texts.push(text);
+    }
+    texts.sort();
+    assert_eq!(texts, [1, 2, 3, 4].map(|token| format!("order 42 shipped under token {token}\n")));
+    assert_eq!(server.api().event_kinds("orders/42").await, ["granted", "released"].repeat(4));
+}
+
+#[tokio::test]
+async fn axum_service_finishes_its_requests_on_sigterm_and_releases_their_locks() {
+    let server = TestServer::start();
+    let api = server.api();
+    let (mut service, url) = start_service(&server, "2000");
+    let request = spawn(ship(url.clone(), "42"));
+    eventually("the order is locked", || async { api.status("orders/42").await["state"] == "held" }).await;
+    send_signal(&service.0, Signal::TERM);
+    eventually("no connection is accepted", || async {
+        reqwest::Client::new().get(&url).send().await.is_err_and(|error| error.is_connect())
+    })
+    .await;
+    assert_eq!(request.await.unwrap(), (200, "order 42 shipped under token 1\n".into()));
+    assert!(service.ended().await.success());
+    let mut said = String::new();
+    service.0.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said, "all locks are released\n");
+    assert_eq!(api.event_kinds("orders/42").await, ["granted", "released"]);
 }
 
 #[tokio::test]
