@@ -9,6 +9,12 @@ import ReleaseView from './views/release/ReleaseView.vue'
 import PlaygroundView from './views/playground/PlaygroundView.vue'
 import NotFoundView from './views/NotFoundView.vue'
 
+declare module 'vue-router' {
+  interface RouteMeta {
+    title?: string
+  }
+}
+
 export const router = createRouter({
   history: createWebHistory(),
   routes: [
@@ -38,6 +44,6 @@ export const router = createRouter({
 
 export function pageTitle(to: RouteLocationNormalized): string {
   const subject = to.params['name'] ?? to.params['owner']
-  const name = subject ? String(subject) : String(to.meta['title'] ?? '')
+  const name = subject ? String(subject) : to.meta.title
   return name ? `${name} · dlm` : 'dlm'
 }

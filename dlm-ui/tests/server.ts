@@ -114,12 +114,14 @@ export class TestServer {
       )
       if (!response.lease_id) await acquire()
     }
-    let failed: unknown = null
-    acquire().catch((error: unknown) => (failed = error))
+    const failures: Error[] = []
+    acquire().catch((error: unknown) =>
+      failures.push(error instanceof Error ? error : new Error(String(error))),
+    )
     for (;;) {
       const { queue_len: now } = await this.call<{ queue_len: number }>(path)
       if (now > before) return
-      if (failed) throw failed
+      if (failures[0]) throw failures[0]
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
   }

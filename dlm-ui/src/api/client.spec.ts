@@ -20,12 +20,16 @@ const asked = () => vi.waitFor(() => expect(refused).toHaveBeenCalled())
 
 test('a request carries the token in its header, and only there', async () => {
   credential.replace('dlm_secret', { samePrincipal: false })
-  const sent = serve(() => [200, held('a', 1)])
+  const sent = serve(({ path }) =>
+    path.endsWith('/force-release')
+      ? [200, { current_token: 2, released: held('a', 1).holders[0] }]
+      : [200, held('a', 1)],
+  )
   await api.status('a')
   await api.forceRelease('a', 1, 'reason')
   for (const { path, token, init } of sent) {
     expect(token).toBe('dlm_secret')
-    expect(`${path} ${String(init.body)}`).not.toContain('dlm_secret')
+    expect(path + JSON.stringify(init.body)).not.toContain('dlm_secret')
     // Neither kept on disk nor sent elsewhere.
     expect([init.cache, init.redirect]).toEqual(['no-store', 'error'])
   }
@@ -36,11 +40,12 @@ test('a request carries the token in its header, and only there', async () => {
 
 test('a refused request is repeated with the next token, body and all', async () => {
   credential.replace('old', { samePrincipal: false })
-  const sent = serve(({ token }) => (token === 'new' ? [200, { current_token: 5 }] : unauthenticated))
+  const answer = { current_token: 5, released: held('a', 4).holders[0] }
+  const sent = serve(({ token }) => (token === 'new' ? [200, answer] : unauthenticated))
   const released = api.forceRelease('a', 4, 'half typed')
   await asked()
   credential.replace('new', { samePrincipal: true })
-  expect(await released).toEqual({ current_token: 5 })
+  expect(await released).toEqual(answer)
   expect(sent.map(({ token }) => token)).toEqual(['old', 'new'])
   expect(sent[1]?.init.body).toBe(sent[0]?.init.body)
   expect(refused).toHaveBeenCalledTimes(1)
@@ -103,4 +108,18 @@ test('other rejections are not denials', async () => {
 test('a reply that is not JSON counts as unreachable', async () => {
   vi.stubGlobal('fetch', async () => new Response('<html>', { status: 502 }))
   await expect(api.status('a')).rejects.toBeInstanceOf(UnreachableError)
+})
+
+test('an answer that is not as the page expects is an error that names the place', async () => {
+  const [holder] = held('a', 1).holders
+  serve(() => [200, held('a', 1, { holders: [{ ...holder, owner: 7 } as never] })])
+  await expect(api.status('a')).rejects.toMatchObject({
+    name: 'ApiError',
+    message: expect.stringContaining('holders.0.owner') as string,
+  })
+})
+
+test('fields that the page does not know are let through', async () => {
+  serve(() => [200, { ...held('a', 1), later: true }])
+  expect(await api.status('a')).toMatchObject({ resource: 'a', later: true })
 })

@@ -1,28 +1,8 @@
+import * as v from 'valibot'
 import { credential } from './credential'
 import { MAX_HOLD_MS } from './limits'
-import type {
-  AcquireRequest,
-  EventKind,
-  EventPage,
-  Explanation,
-  ForceReleased,
-  HoldStatisticsList,
-  Lease,
-  LockPage,
-  LockStatus,
-  Overview,
-  OwnerDetails,
-  OwnerPage,
-  Problem,
-  Queued,
-  Released,
-  Role,
-  StateFilter,
-  Ticket,
-  TicketPurpose,
-  WaitGraph,
-  WhoAmI,
-} from './types'
+import type { AcquireRequest, EventKind, Problem, Role, StateFilter, TicketPurpose } from './types'
+import * as answers from './validators'
 
 /** A response with an error status. */
 export class ApiError extends Error {
@@ -92,8 +72,11 @@ const REQUEST_TIMEOUT_MS = 10_000
 /** The server holds an acquire open for up to `MAX_HOLD_MS` before it responds. */
 const ACQUIRE_TIMEOUT_MS = MAX_HOLD_MS + REQUEST_TIMEOUT_MS
 
+/** What an answer must look like. */
+type Validator<T> = v.GenericSchema<unknown, T>
+
 /** Sends a request, and again after another sign-in if the server refuses the credential. */
-async function call<T>(path: string, options: RequestOptions = {}): Promise<T> {
+async function call<T>(path: string, answer: Validator<T>, options: RequestOptions = {}): Promise<T> {
   const { identity } = credential
   for (;;) {
     // Otherwise it is sent at once: views that end with a sign-out still send with its token.
@@ -101,7 +84,7 @@ async function call<T>(path: string, options: RequestOptions = {}): Promise<T> {
     if (credential.identity !== identity) throw new ApiError(401, null, 'Signed out')
     const { token } = credential
     try {
-      return await send<T>(path, options, token)
+      return await send(path, answer, options, token)
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
       if (error.missingRole) credential.forbidden()
@@ -111,7 +94,12 @@ async function call<T>(path: string, options: RequestOptions = {}): Promise<T> {
   }
 }
 
-async function send<T>(path: string, options: RequestOptions, token: string | null): Promise<T> {
+async function send<T>(
+  path: string,
+  answer: Validator<T>,
+  options: RequestOptions,
+  token: string | null,
+): Promise<T> {
   const { method = 'GET', body, timeoutMs = REQUEST_TIMEOUT_MS } = options
   const headers = { ...options.headers }
   if (body !== undefined) headers['content-type'] = 'application/json'
@@ -136,7 +124,7 @@ async function send<T>(path: string, options: RequestOptions, token: string | nu
     if (options.signal?.aborted) throw error
     throw new UnreachableError()
   }
-  if (response.ok) return result as T
+  if (response.ok) return validated(answer, result, response.status)
   const problem = isProblem(result) ? result : null
   throw new ApiError(
     response.status,
@@ -145,8 +133,24 @@ async function send<T>(path: string, options: RequestOptions, token: string | nu
   )
 }
 
+/** The result itself, which may have fields that the page does not know. */
+function validated<T>(answer: Validator<T>, result: unknown, status: number): T {
+  const { issues } = v.safeParse(answer, result, { abortEarly: true })
+  if (!issues) return result as T
+  const [issue] = issues
+  const place = v.getDotPath(issue) ?? 'the whole'
+  throw new ApiError(
+    status,
+    null,
+    `The server’s answer is not as this page expects (${place}: ${issue.message}). Reload the page: the server may have been upgraded.`,
+  )
+}
+
+/** Only what the page relies on: a newer server may have further codes. */
+const problemSchema = v.object({ code: v.string(), detail: v.string() })
+
 function isProblem(value: unknown): value is Problem {
-  return typeof value === 'object' && value !== null && 'code' in value && 'detail' in value
+  return v.is(problemSchema, value)
 }
 
 function query(parameters: Record<string, string | number | boolean | null | undefined>): string {
@@ -164,24 +168,25 @@ export function lockPath(name: string): string {
 }
 
 export const api = {
-  whoami: (signal?: AbortSignal) => call<WhoAmI>('/v1/whoami', { signal }),
+  whoami: (signal?: AbortSignal) => call('/v1/whoami', answers.WhoAmI, { signal }),
 
   /** Who the caller is with this token instead of the one in force. Asks for no other if the server refuses it. */
-  identify: (token: string | null, signal?: AbortSignal) => send<WhoAmI>('/v1/whoami', { signal }, token),
+  identify: (token: string | null, signal?: AbortSignal) =>
+    send('/v1/whoami', answers.WhoAmI, { signal }, token),
 
   /** A ticket that opens one WebSocket. */
   ticket: (purpose: TicketPurpose, signal?: AbortSignal) =>
-    call<Ticket>('/v1/tickets', { method: 'POST', body: { purpose }, signal }),
+    call('/v1/tickets', answers.Ticket, { method: 'POST', body: { purpose }, signal }),
 
   waitGraph: (limit: number, signal?: AbortSignal) =>
-    call<WaitGraph>(`/v1/wait-graph${query({ limit })}`, { signal }),
+    call(`/v1/wait-graph${query({ limit })}`, answers.WaitGraph, { signal }),
   overview: (seconds: number, signal?: AbortSignal) =>
-    call<Overview>(`/v1/overview${query({ seconds })}`, { signal }),
+    call(`/v1/overview${query({ seconds })}`, answers.Overview, { signal }),
 
   list: (prefix: string, state: StateFilter, limit: number, after: string | null, signal?: AbortSignal) =>
-    call<LockPage>(`/v1/locks${query({ prefix, state, limit, after })}`, { signal }),
+    call(`/v1/locks${query({ prefix, state, limit, after })}`, answers.LockPage, { signal }),
 
-  status: (name: string, signal?: AbortSignal) => call<LockStatus>(lockPath(name), { signal }),
+  status: (name: string, signal?: AbortSignal) => call(lockPath(name), answers.LockStatus, { signal }),
 
   /**
    * The newest matching events, oldest first. `cursor` continues after the last one, `start` before the first one if
@@ -189,35 +194,35 @@ export const api = {
    */
   newestEvents: ({ kinds = [], ...filter }: EventsFilter, limit: number, signal?: AbortSignal) => {
     const parameters = { ...filter, kind: kinds.join(), limit, newest: true }
-    return call<EventPage>(`/v1/events${query(parameters)}`, { signal })
+    return call(`/v1/events${query(parameters)}`, answers.EventPage, { signal })
   },
 
   /** Why a lock is not free; with an owner, also when it is the turn of that owner. */
   explain: (name: string, owner: string | null, signal?: AbortSignal) =>
-    call<Explanation>(`${lockPath(name)}/explain${query({ owner })}`, { signal }),
+    call(`${lockPath(name)}/explain${query({ owner })}`, answers.Explanation, { signal }),
 
   /** How long locks are usually held, of up to `MAX_HOLD_STATISTICS` names. */
   holdStatistics: (names: readonly string[], signal?: AbortSignal) => {
     const params = new URLSearchParams(names.map((name) => ['resource', name]))
-    return call<HoldStatisticsList>(`/v1/hold-statistics?${params.toString()}`, { signal })
+    return call(`/v1/hold-statistics?${params.toString()}`, answers.HoldStatisticsList, { signal })
   },
 
   /** Those that block most come first. */
   owners: (contains: string, limit: number, after: string | null, signal?: AbortSignal) =>
-    call<OwnerPage>(`/v1/owners${query({ contains, limit, after })}`, { signal }),
+    call(`/v1/owners${query({ contains, limit, after })}`, answers.OwnerPage, { signal }),
 
   /** What an owner holds and waits for. The owner without a name is the empty one. */
   owner: (owner: string, principal: string | null, signal?: AbortSignal) =>
-    call<OwnerDetails>(`/v1/owners/${encodeURIComponent(owner)}${query({ principal })}`, { signal }),
+    call(`/v1/owners/${encodeURIComponent(owner)}${query({ principal })}`, answers.OwnerDetails, { signal }),
 
   forceRelease: (name: string, fencingToken: number, reason: string) =>
-    call<ForceReleased>(`${lockPath(name)}/force-release`, {
+    call(`${lockPath(name)}/force-release`, answers.ForceReleased, {
       method: 'POST',
       body: { fencing_token: fencingToken, reason },
     }),
 
   acquire: (name: string, key: string, request: AcquireRequest, signal?: AbortSignal) =>
-    call<Lease | Queued>(`${lockPath(name)}/acquire`, {
+    call(`${lockPath(name)}/acquire`, v.union([answers.Lease, answers.Queued]), {
       method: 'POST',
       body: request,
       headers: { 'idempotency-key': key },
@@ -226,14 +231,17 @@ export const api = {
     }),
 
   cancel: (name: string, key: string) =>
-    call<{ outcome: string }>(`${lockPath(name)}/cancel`, {
+    call(`${lockPath(name)}/cancel`, answers.Cancelled, {
       method: 'POST',
       headers: { 'idempotency-key': key },
     }),
 
   renew: (name: string, leaseId: string, ttlMs: number) =>
-    call<Lease>(`${lockPath(name)}/renew`, { method: 'POST', body: { lease_id: leaseId, ttl_ms: ttlMs } }),
+    call(`${lockPath(name)}/renew`, answers.Lease, {
+      method: 'POST',
+      body: { lease_id: leaseId, ttl_ms: ttlMs },
+    }),
 
   release: (name: string, leaseId: string) =>
-    call<Released>(`${lockPath(name)}/release`, { method: 'POST', body: { lease_id: leaseId } }),
+    call(`${lockPath(name)}/release`, answers.Released, { method: 'POST', body: { lease_id: leaseId } }),
 }

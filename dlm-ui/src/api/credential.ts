@@ -75,9 +75,13 @@ export class Credential {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted()
       waiting.push(resolve)
-      signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
+      signal?.addEventListener('abort', () => reject(abortReason(signal)), { once: true })
     })
   }
+}
+
+function abortReason({ reason }: AbortSignal): Error {
+  return reason instanceof Error ? reason : new DOMException(String(reason), 'AbortError')
 }
 
 /** The credential of this page. */

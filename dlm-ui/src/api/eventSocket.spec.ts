@@ -6,6 +6,7 @@ import {
   type Gap,
   type StreamState,
 } from './eventSocket'
+import { granted } from '../state/testData'
 import type { StreamMessage } from './types'
 
 /** Stands in for the browser's WebSocket. */
@@ -91,7 +92,7 @@ function newestSocket(): FakeSocket {
   return socket
 }
 
-const event = (cursor: string) => ({ type: 'event', cursor, kind: 'granted', resource: 'a' })
+const event = (cursor: string) => granted(1, 1, { cursor })
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -306,4 +307,25 @@ test('a ticket that can not be had is asked for again', async () => {
   expect(states.at(-1)).toBe('reconnecting')
   await vi.advanceTimersByTimeAsync(200)
   expect(newestSocket().protocols).toContain('dlm.ticket.ticket')
+})
+
+test.each([{ type: 'event', cursor: 'c2', kind: 'granted' }, { type: 'synced' }, 'text'])(
+  'a message that can not be read ends the stream: %j',
+  async (message) => {
+    await connect('c0')
+    newestSocket().emit({ ...event('c1') })
+    newestSocket().emit(message as object)
+    runFrame()
+    expect(gaps).toEqual(['unreadable'])
+    expect(newestSocket().closed).toBe(true)
+  },
+)
+
+test('messages of types that only a newer page knows are skipped', async () => {
+  await connect('c0')
+  newestSocket().emit({ type: 'news', text: 'hello' })
+  newestSocket().emit(event('c1'))
+  runFrame()
+  expect(batches).toEqual([[event('c1')]])
+  expect(gaps).toEqual([])
 })

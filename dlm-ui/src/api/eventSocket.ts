@@ -3,12 +3,16 @@
 // Messages are delivered in batches, at most one per animation frame, so that a burst costs one render. Nothing is
 // delivered while the page is hidden; once too many messages are pending, the socket is closed and resumes when the
 // page becomes visible.
+import { readMessage } from './streamMessage'
 import type { StreamMessage } from './types'
 
 export type StreamState = 'connecting' | 'replaying' | 'live' | 'reconnecting' | 'stopped'
 
-/** Why the stream can't continue event by event. `access-changed`: other locks can be seen than before. */
-export type Gap = 'cursor-lost' | 'overflow' | 'access-changed'
+/**
+ * Why the stream can't continue event by event. `access-changed`: other locks can be seen than before. `unreadable`: a
+ * message is not what the page expects.
+ */
+export type Gap = 'cursor-lost' | 'overflow' | 'access-changed' | 'unreadable'
 
 export interface StreamFilter {
   prefix?: string
@@ -247,14 +251,22 @@ export class EventSocket {
     const deadline = this.environment.now() + BATCH_BUDGET_MS
     const batch: StreamMessage[] = []
     let synced = false
+    let read = 0
     for (const text of this.#pending) {
-      const message = JSON.parse(text) as StreamMessage
-      if ('cursor' in message) this.#cursor = message.cursor
-      if (message.type === 'synced') synced = true
-      batch.push(message)
-      if (batch.length % 64 === 0 && this.environment.now() >= deadline) break
+      const message = readMessage(text)
+      if (message === 'invalid') {
+        this.#fail('unreadable')
+        return
+      }
+      read += 1
+      if (message !== 'unknown') {
+        if ('cursor' in message) this.#cursor = message.cursor
+        if (message.type === 'synced') synced = true
+        batch.push(message)
+      }
+      if (read % 64 === 0 && this.environment.now() >= deadline) break
     }
-    this.#pending.splice(0, batch.length)
+    this.#pending.splice(0, read)
     if (this.#pending.length > 0) this.#scheduleDelivery()
     if (batch.length > 0) {
       this.#failures = 0

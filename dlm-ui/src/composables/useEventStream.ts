@@ -5,6 +5,9 @@ import { EventSocket, type StreamFilter, type StreamHandlers } from '../api/even
 import { useConnection } from '../stores/connection'
 import { useSignIn } from '../stores/signIn'
 
+const UNREADABLE =
+  'The server sent an event that this page can’t read, so changes no longer show. Reload the page: the server may have been upgraded.'
+
 type Handlers = Omit<StreamHandlers, 'state'> & Partial<Pick<StreamHandlers, 'state'>>
 
 /** An event stream that is stopped with its scope and reports its state to the connection store. */
@@ -20,6 +23,12 @@ export function useEventStream(filter: () => StreamFilter, handlers: Handlers) {
       {
         messages: handlers.messages,
         gap: (gap) => {
+          if (gap === 'unreadable') {
+            // To load again would lead here again.
+            connection.setStatus('disconnected')
+            connection.notice = UNREADABLE
+            return
+          }
           connection.setStatus('catching-up')
           handlers.gap(gap)
         },

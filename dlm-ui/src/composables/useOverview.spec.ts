@@ -5,8 +5,11 @@ import type { Overview } from '../api/types'
 import { useClock } from '../stores/clock'
 import { useConnection } from '../stores/connection'
 import { useSignIn } from '../stores/signIn'
-import { deferred, inScope, settle } from './testing'
+import { event, granted } from '../state/testData'
+import { deferred, FakeStream, inScope, settle, stream } from './testing'
 import { useOverview } from './useOverview'
+
+vi.mock('../api/eventSocket', async () => ({ EventSocket: (await import('./testing')).FakeStream }))
 
 const request = vi.spyOn(api, 'overview')
 let dispose: () => void
@@ -40,6 +43,7 @@ beforeEach(() => {
 })
 afterEach(() => {
   dispose()
+  FakeStream.current = null
   vi.useRealTimers()
 })
 
@@ -56,7 +60,55 @@ test('visibility changes during a request do not start parallel polling', async 
   await settle()
   request.mockClear()
   await settle(1_500)
-  expect(request.mock.calls.length).toBeLessThanOrEqual(10)
+  expect(request.mock.calls.length).toBeLessThanOrEqual(2)
+})
+
+test('the overview is fetched once a second, however many events there are', async () => {
+  request.mockImplementation(() => Promise.resolve(overview(2)))
+  setup()
+  await settle()
+  for (let version = 1; version <= 50; version += 1) {
+    stream().emit(granted(version, version))
+    await settle(100)
+  }
+  expect(request.mock.calls.length).toBeLessThanOrEqual(6)
+  expect(request.mock.calls.length).toBeGreaterThanOrEqual(5)
+})
+
+test('an event shows before the overview is fetched again, and once only', async () => {
+  request.mockImplementationOnce(() => Promise.resolve(overview(2)))
+  const { overview: shown } = setup()
+  await settle()
+  const at = new Date(Date.now() + 5).toISOString()
+  stream().emit(granted(1, 1, { at }), event('queued', 2, { at, queue_len: 1 }))
+  await settle(50)
+  expect([shown.value?.held, shown.value?.waiting]).toEqual([3, 1])
+  // The next overview was computed after the events.
+  request.mockImplementationOnce(() => Promise.resolve({ ...overview(3), waiting: 1 }))
+  await settle(1_000)
+  expect([shown.value?.held, shown.value?.waiting]).toEqual([3, 1])
+  // This one was computed before an event that has been received meanwhile.
+  const slow = deferred<Overview>()
+  request.mockReturnValueOnce(slow.promise)
+  const before = { ...overview(3), waiting: 1 }
+  await settle(1_000)
+  stream().emit(event('cancelled', 3, { at: new Date(Date.now() + 5).toISOString() }))
+  slow.resolve(before)
+  await settle(50)
+  expect(shown.value?.waiting).toBe(0)
+})
+
+test('events that arrive too fast pause the stream, while the overview is still fetched', async () => {
+  request.mockImplementation(() => Promise.resolve(overview(2)))
+  setup()
+  await settle()
+  stream().emitGap('overflow')
+  request.mockClear()
+  await settle(5_500)
+  expect(FakeStream.current).toBeNull()
+  expect(request.mock.calls.length).toBeGreaterThanOrEqual(5)
+  await settle(5_000)
+  expect(FakeStream.current).not.toBeNull()
 })
 
 test('data is stale since the last response, not since the failure', async () => {

@@ -1,17 +1,23 @@
-// Polls the overview, which the server computes once for all clients.
+// The overview: fetched once a second, which the server computes once for all clients, and brought up to date in between
+// by the event stream.
 import { onScopeDispose, shallowRef, watch } from 'vue'
 import { api, ApiError, UnreachableError } from '../api/client'
+import type { Gap } from '../api/eventSocket'
 import { OVERVIEW_SECONDS } from '../api/limits'
-import type { Overview } from '../api/types'
+import type { LockEvent, Overview, StreamMessage } from '../api/types'
+import { withEvents } from '../state/overviewEvents'
 import { mergeSeconds } from '../state/seconds'
 import { useClock } from '../stores/clock'
 import { useConnection } from '../stores/connection'
 import { useSignIn } from '../stores/signIn'
+import { useDrawScheduler } from './useDrawScheduler'
+import { useEventStream } from './useEventStream'
 
-const POLL_INTERVAL_MS = 150
-const RETRY_DELAY_MS = 1_000
-/** Enough to cover the time since the previous poll. */
+const INTERVAL_MS = 1_000
+/** Enough to cover the time since the previous fetch. */
 const RECENT_SECONDS = 10
+/** The pause after events arrived too fast to follow. Meanwhile the overview is a second old at most. */
+const STREAM_PAUSE_MS = 10_000
 
 export function useOverview() {
   const connection = useConnection()
@@ -20,41 +26,96 @@ export function useOverview() {
   const overview = shallowRef<Overview | null>(null)
   const error = shallowRef<ApiError | null>(null)
   let timer: ReturnType<typeof setTimeout> | undefined
+  let streamTimer: ReturnType<typeof setTimeout> | undefined
   let disposed = false
   let inFlight = false
   let respondedAt = performance.now()
+  let streaming = false
+  /** The events that the last overview may not include. */
+  let recent: LockEvent[] = []
+  let undrawn: LockEvent[] = []
 
-  async function poll(): Promise<void> {
+  const scheduler = useDrawScheduler(draw)
+  const stream = useEventStream(() => ({}), { messages: handleMessages, gap: handleGap })
+
+  async function fetchOverview(): Promise<void> {
     if (inFlight) return
     inFlight = true
     const sentAt = performance.now()
-    let delay = POLL_INTERVAL_MS
     try {
       const fresh = await api.overview(missingSeconds())
       if (disposed) return
       respondedAt = performance.now()
       clock.addSample(fresh.at, sentAt, respondedAt)
-      const known = overview.value?.seconds ?? []
-      overview.value = { ...fresh, seconds: mergeSeconds(known, fresh.seconds, OVERVIEW_SECONDS) }
+      show(fresh)
       error.value = null
       connection.setStatus('live')
+      if (!streaming) startStream()
     } catch (failure) {
       if (disposed) return
       if (failure instanceof ApiError && failure.missingRole) {
         // Another request would be denied, and recorded, as well.
-        error.value = failure
-        overview.value = null
-        connection.setStatus('idle')
+        deny(failure)
         return
       }
-      delay = RETRY_DELAY_MS
       connection.setStatus('disconnected', respondedAt)
       if (failure instanceof ApiError && failure.status < 500) error.value = failure
       else if (!(failure instanceof UnreachableError) && !(failure instanceof ApiError)) throw failure
     } finally {
       inFlight = false
     }
-    schedule(delay)
+    schedule(Math.max(0, sentAt + INTERVAL_MS - performance.now()))
+  }
+
+  function show(fresh: Overview): void {
+    const known = overview.value?.seconds ?? []
+    const computedAt = Date.parse(fresh.at)
+    recent = recent.filter(({ at }) => Date.parse(at) > computedAt)
+    undrawn = []
+    const seconds = mergeSeconds(known, fresh.seconds, OVERVIEW_SECONDS)
+    overview.value = withEvents({ ...fresh, seconds }, recent)
+  }
+
+  function deny(failure: ApiError): void {
+    error.value = failure
+    forget()
+    connection.setStatus('idle')
+  }
+
+  /** Drops all that was read, of which some may no longer be seen. */
+  function forget(): void {
+    clearTimeout(streamTimer)
+    stream.stop()
+    streaming = false
+    recent = []
+    undrawn = []
+    overview.value = null
+  }
+
+  function startStream(): void {
+    streaming = true
+    stream.start(null)
+  }
+
+  function handleMessages(batch: StreamMessage[]): void {
+    const events = batch.filter((message) => message.type === 'event')
+    if (events.length === 0) return
+    recent.push(...events)
+    undrawn.push(...events)
+    scheduler.schedule()
+  }
+
+  function draw(): void {
+    if (overview.value) overview.value = withEvents(overview.value, undrawn)
+    undrawn = []
+  }
+
+  function handleGap(gap: Gap): void {
+    // The rights are handled below.
+    if (gap === 'access-changed') return
+    if (gap === 'cursor-lost') startStream()
+    else streamTimer = setTimeout(startStream, STREAM_PAUSE_MS)
+    schedule(0)
   }
 
   function missingSeconds(): number {
@@ -65,8 +126,8 @@ export function useOverview() {
 
   function schedule(delay: number): void {
     clearTimeout(timer)
-    // A hidden page does not poll.
-    if (!document.hidden) timer = setTimeout(() => void poll(), delay)
+    // A hidden page fetches nothing.
+    if (!document.hidden) timer = setTimeout(() => void fetchOverview(), delay)
   }
 
   const onVisibilityChange = () => schedule(0)
@@ -74,17 +135,17 @@ export function useOverview() {
   onScopeDispose(() => {
     disposed = true
     clearTimeout(timer)
+    clearTimeout(streamTimer)
     document.removeEventListener('visibilitychange', onVisibilityChange)
   })
   watch(
     () => signIn.rules,
     () => {
-      // What is known includes locks that may no longer be seen.
-      overview.value = null
+      forget()
       schedule(0)
     },
   )
-  void poll()
+  void fetchOverview()
 
   return { overview, error }
 }

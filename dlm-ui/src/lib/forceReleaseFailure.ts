@@ -6,6 +6,8 @@ export type ForceReleaseFailure = 'changed' | 'refused' | 'unknown'
 
 export function classifyFailure(error: unknown): ForceReleaseFailure {
   if (error instanceof ApiError && error.code === 'holder-changed') return 'changed'
+  // The server did it, or something else: its answer can't be read.
+  if (error instanceof ApiError && error.status < 300) return 'unknown'
   // A quota refuses before anything happens.
   if (error instanceof ApiError && (error.status === 429 || !retryable(error))) return 'refused'
   return 'unknown'

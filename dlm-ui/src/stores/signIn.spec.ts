@@ -21,7 +21,8 @@ beforeEach(() => {
   sent = serve(({ path, token }) => {
     const who = principals[token ?? '']
     if (!who) return unauthenticated
-    return path === '/v1/whoami' ? [200, { expires_at: null, ...who }] : [200, held('a', 1)]
+    if (path === '/v1/whoami') return [200, { expires_at: null, ...who }]
+    return path.endsWith('/release') ? [200, { released: true, fencing_token: 1 }] : [200, held('a', 1)]
   })
 })
 afterEach(() => vi.unstubAllGlobals())
