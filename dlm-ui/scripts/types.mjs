@@ -42,6 +42,7 @@ function validator(schema) {
     const value = options.length === 1 ? options[0] : `v.union([${options.join(', ')}])`
     return options.length < schema.oneOf.length ? `v.nullable(${value})` : value
   }
+  if (schema.allOf) return `v.intersect([${schema.allOf.map(validator).join(', ')}])`
   if (Array.isArray(schema.type)) {
     const [type] = schema.type.filter((name) => name !== 'null')
     return `v.nullable(${validator({ ...schema, type })})`

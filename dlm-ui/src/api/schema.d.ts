@@ -256,6 +256,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/locks/{name}/request-release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask the holder of a lease to let go of it, and force-release the lease at the deadline if asked to */
+        post: operations["request_release"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/overview": {
         parameters: {
             query?: never;
@@ -331,7 +348,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Open a WebSocket (`dlm.session.v1`) for many concurrent operations: each frame is a `SessionRequest`, its reply has the same `id` and one member of `SessionBody`. The server sends `LeaseEnded` on its own */
+        /** Open a WebSocket (`dlm.session.v1`) for many concurrent operations: each frame is a `SessionRequest`, its reply has the same `id` and one member of `SessionBody`. The server sends `LeaseEnded` and `ReleaseNotice` on its own */
         get: operations["session"];
         put?: never;
         post?: never;
@@ -806,6 +823,7 @@ export interface components {
              *     authentication.
              */
             principal?: string | null;
+            release_requested?: components["schemas"]["PendingRelease"] | null;
             /** @description The TTL of the current term, in milliseconds. */
             ttl_ms: components["schemas"]["Ttl"];
         };
@@ -852,6 +870,7 @@ export interface components {
             mode: components["schemas"]["Mode"];
             /** @description The owner as given in the acquire. */
             owner: components["schemas"]["Owner"];
+            release_requested?: components["schemas"]["PendingRelease"] | null;
             /** @description The locked resource. */
             resource: components["schemas"]["ResourceName"];
             /** @description The TTL of the current term, in milliseconds. */
@@ -1240,6 +1259,19 @@ export interface components {
             /** @description The principal of the acquire; absent if it is not known, or there was no authentication. */
             principal?: string | null;
         };
+        /** @description A request to let go of a lease, as its holder and others see it. */
+        PendingRelease: {
+            /** @description Until when the holder has to let go. */
+            deadline: components["schemas"]["Timestamp"];
+            /** @description Whether the lease is force-released at the deadline. */
+            force: boolean;
+            /** @description Why the holder is asked. */
+            reason: string;
+            /** @description When the request was made. */
+            requested_at: components["schemas"]["Timestamp"];
+            /** @description The principal that asks; absent without authentication. */
+            requested_by?: string | null;
+        };
         /**
          * @description A cycle: each of these holders waits for the lock of the next one, and the last one for that
          *     of the first.
@@ -1336,6 +1368,13 @@ export interface components {
          *     The maximum is 1024 bytes of UTF-8, not characters.
          */
         Reason: string;
+        /** @description The message of a session that tells a holder that it is asked to let go. */
+        ReleaseNotice: components["schemas"]["PendingRelease"] & {
+            /** @description The fencing token of the lease. */
+            fencing_token: components["schemas"]["FencingToken"];
+            /** @description The locked resource. */
+            resource: components["schemas"]["ResourceName"];
+        };
         /** @description The body of a release. */
         ReleaseRequest: {
             /** @description The id of the lease. */
@@ -1393,6 +1432,33 @@ export interface components {
         Renewed: {
             /** @description One result per lease, in the order of the request. */
             results: components["schemas"]["RenewResult"][];
+        };
+        /** @description The body of a request that asks the holder of a lease to let go of it. */
+        RequestReleaseRequest: {
+            /** @description The fencing token of the lease. */
+            fencing_token: components["schemas"]["FencingToken"];
+            /** @description Whether to force-release the lease when that time is over. */
+            force?: boolean;
+            /** @description The reason. The holder gets it. */
+            reason: components["schemas"]["Reason"];
+            /** @description How long the holder has to let go, in milliseconds. */
+            within_ms: components["schemas"]["Within"];
+        };
+        /**
+         * @description The reply to a request that asks a holder to let go. A repeat with the same token gets that of
+         *     the first one.
+         */
+        RequestedRelease: {
+            /** @description Until when the holder has to let go. */
+            deadline: components["schemas"]["Timestamp"];
+            /** @description The fencing token of the lease. */
+            fencing_token: components["schemas"]["FencingToken"];
+            /** @description Whether the lease is force-released at the deadline. */
+            forced: boolean;
+            /** @description When the request was made. */
+            requested_at: components["schemas"]["Timestamp"];
+            /** @description The locked resource. */
+            resource: components["schemas"]["ResourceName"];
         };
         /**
          * @description The name of a resource that can be locked.
@@ -1602,6 +1668,12 @@ export interface components {
             /** @description What the principal may do. */
             rules: components["schemas"]["AccessRule"][];
         };
+        /**
+         * Format: int64
+         * @description How long a holder that is asked to let go has: one second to one hour, in whole
+         *     milliseconds.
+         */
+        Within: number;
     };
     responses: never;
     parameters: never;
@@ -3750,6 +3822,184 @@ export interface operations {
             /** @description The server does not accept requests for this host */
             421: {
                 headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    request_release: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The resource name as one percent-encoded segment */
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RequestReleaseRequest"];
+            };
+        };
+        responses: {
+            /** @description The request; a repeat with the same token returns that of the first one */
+            200: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestedRelease"];
+                };
+            };
+            /** @description The request is malformed, or a value is out of range */
+            400: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The credential is missing, unknown or expired */
+            401: {
+                headers: {
+                    /** @description `Bearer`, with `error` if a token was sent */
+                    "WWW-Authenticate": string;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin, or its caller lacks a right */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No live lease has that token */
+            409: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not plain `application/json` */
+            415: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A quota of the caller or of its address is used up; repeat it after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
                     /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
                     "x-request-id": string;
                     [name: string]: unknown;

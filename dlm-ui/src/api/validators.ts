@@ -88,6 +88,19 @@ export const DeadlockedHolder = v.object({
 
 export const EndReason = v.picklist(['released', 'expired', 'force_released', 'cancelled', 'away', 'unknown'])
 
+export const QueuedWaiter = v.object({
+  enqueued_at: Timestamp,
+  mode: Mode,
+  owner: Owner,
+  position: v.number(),
+  principal: v.optional(v.nullable(v.string())),
+})
+
+export const EstimatedWait = v.intersect([
+  QueuedWaiter,
+  v.object({ estimated_wait_ms: v.optional(v.nullable(v.number())) }),
+])
+
 export const EventKind = v.picklist([
   'queued',
   'granted',
@@ -135,9 +148,38 @@ export const ExpiredLease = v.object({
   resource: ResourceName,
 })
 
+export const HoldStatistics = v.object({
+  max_ms: v.number(),
+  p50_ms: v.number(),
+  p95_ms: v.number(),
+  recent_ms: v.array(v.number()),
+  samples: v.number(),
+  since: Timestamp,
+})
+
+export const Explanation = v.object({
+  at: Timestamp,
+  estimated_release_in_ms: v.optional(v.nullable(v.number())),
+  hold: v.optional(v.nullable(HoldStatistics)),
+  holder_count: v.number(),
+  holders: v.array(Blocker),
+  next: v.array(QueuedWaiter),
+  queue_len: v.number(),
+  resource: ResourceName,
+  waiter: v.optional(v.nullable(EstimatedWait)),
+})
+
 export const Reason = v.string()
 
 export const ForceReleaseRequest = v.object({ fencing_token: FencingToken, reason: Reason })
+
+export const PendingRelease = v.object({
+  deadline: Timestamp,
+  force: v.boolean(),
+  reason: v.string(),
+  requested_at: Timestamp,
+  requested_by: v.optional(v.nullable(v.string())),
+})
 
 export const Holder = v.object({
   acquired_at: Timestamp,
@@ -147,10 +189,15 @@ export const Holder = v.object({
   mode: Mode,
   owner: Owner,
   principal: v.optional(v.nullable(v.string())),
+  release_requested: v.optional(v.nullable(PendingRelease)),
   ttl_ms: Ttl,
 })
 
 export const ForceReleased = v.object({ current_token: FencingToken, released: Holder })
+
+export const LockHolds = v.object({ hold: v.optional(v.nullable(HoldStatistics)), resource: ResourceName })
+
+export const HoldStatisticsList = v.object({ at: Timestamp, locks: v.array(LockHolds) })
 
 export const IdempotencyKey = v.string()
 
@@ -165,6 +212,7 @@ export const Lease = v.object({
   metadata: Metadata,
   mode: Mode,
   owner: Owner,
+  release_requested: v.optional(v.nullable(PendingRelease)),
   resource: ResourceName,
   ttl_ms: Ttl,
 })
@@ -233,6 +281,80 @@ export const Overview = v.object({
   waiting: v.number(),
 })
 
+export const OwnedLease = v.intersect([Blocker, v.object({ blocked: v.number(), resource: ResourceName })])
+
+export const OwnedWait = v.object({
+  enqueued_at: Timestamp,
+  holder_count: v.number(),
+  holders: v.array(Blocker),
+  mode: Mode,
+  position: v.number(),
+  principal: v.optional(v.nullable(v.string())),
+  resource: ResourceName,
+})
+
+export const OwnerDetails = v.object({
+  at: Timestamp,
+  blocked: v.number(),
+  complete: v.boolean(),
+  hold_count: v.number(),
+  holds: v.array(OwnedLease),
+  owner: Owner,
+  wait_count: v.number(),
+  waits: v.array(OwnedWait),
+})
+
+export const OwnerSummary = v.object({
+  blocked: v.number(),
+  holds: v.number(),
+  oldest_enqueued_at: v.optional(v.nullable(Timestamp)),
+  oldest_held_at: v.optional(v.nullable(Timestamp)),
+  owner: Owner,
+  principal: v.optional(v.nullable(v.string())),
+  waits: v.number(),
+})
+
+export const OwnerPage = v.object({
+  at: Timestamp,
+  complete: v.boolean(),
+  next: v.optional(v.nullable(v.string())),
+  owners: v.array(OwnerSummary),
+})
+
+export const PastHolder = v.object({
+  acquired_at: v.optional(v.nullable(Timestamp)),
+  expires_at: v.optional(v.nullable(Timestamp)),
+  fencing_token: FencingToken,
+  mode: Mode,
+  owner: Owner,
+  principal: v.optional(v.nullable(v.string())),
+})
+
+export const PastWaiter = v.object({
+  enqueued_at: v.optional(v.nullable(Timestamp)),
+  mode: Mode,
+  owner: Owner,
+  principal: v.optional(v.nullable(v.string())),
+})
+
+export const PastLock = v.object({
+  holder_count: v.number(),
+  holders: v.array(PastHolder),
+  queue_len: v.number(),
+  resource: ResourceName,
+  waiters: v.array(PastWaiter),
+})
+
+export const PastState = v.object({
+  at: Timestamp,
+  complete: v.boolean(),
+  events_read: v.number(),
+  known_since: v.optional(v.nullable(Timestamp)),
+  lock_count: v.number(),
+  locks: v.array(PastLock),
+  now: Timestamp,
+})
+
 export const PossibleDeadlock = v.object({ holders: v.array(DeadlockedHolder) })
 
 export const ProblemCode = v.picklist([
@@ -294,6 +416,11 @@ export const Queued = v.object({
   queue_len: v.number(),
 })
 
+export const ReleaseNotice = v.intersect([
+  PendingRelease,
+  v.object({ fencing_token: FencingToken, resource: ResourceName }),
+])
+
 export const ReleaseRequest = v.object({ lease_id: LeaseId })
 
 export const Released = v.object({ fencing_token: FencingToken, released: v.boolean() })
@@ -318,6 +445,23 @@ export const Renewal = v.object({
 })
 
 export const Renewed = v.object({ results: v.array(RenewResult) })
+
+export const Within = v.number()
+
+export const RequestReleaseRequest = v.object({
+  fencing_token: FencingToken,
+  force: v.optional(v.boolean()),
+  reason: Reason,
+  within_ms: Within,
+})
+
+export const RequestedRelease = v.object({
+  deadline: Timestamp,
+  fencing_token: FencingToken,
+  forced: v.boolean(),
+  requested_at: Timestamp,
+  resource: ResourceName,
+})
 
 export const SessionQueued = v.object({ position: v.number(), queue_len: v.number() })
 

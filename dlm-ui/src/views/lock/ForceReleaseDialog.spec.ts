@@ -14,7 +14,7 @@ let wrapper: ReturnType<typeof open>
 function open(status: LockStatus) {
   const [target] = held('a', 7).holders as [Holder]
   return mount(ForceReleaseDialog, {
-    props: { name: 'a', target, status, open: true },
+    props: { name: 'a', target, status, explanation: null, open: true },
     global: { plugins: [createPinia()] },
     attachTo: document.body,
   })
