@@ -21,7 +21,7 @@ use super::{Error, Outcome, Service, unavailable, wire};
 use crate::auth::Visibility;
 use crate::log::LogDecoder;
 use crate::store::{Contended, InUseLimits, LoggedEvent, Reader, StoreError};
-use read::{Backwards, Ends};
+use read::{Backwards, Ends, LIMITS};
 use rewind::Rewind;
 
 /// How much of the current state is looked at.
@@ -83,7 +83,8 @@ impl Past<'_> {
             event.resource.starts_with(&self.query.prefix) && self.visibility.sees(&event.resource)
         };
         let (reader, decoder) = (self.reader, self.decoder);
-        let read = Backwards { reader, decoder, wanted: &wanted, ends, at }.read(&mut rewind)?;
+        let read =
+            Backwards { reader, decoder, wanted: &wanted, ends, at, limits: LIMITS }.read(&mut rewind)?;
         let mut locks = rewind.locks()?;
         let lock_count = locks.len() as u64;
         locks.truncate(self.query.limit);

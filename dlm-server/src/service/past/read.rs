@@ -7,12 +7,24 @@ use crate::clock::since_boot;
 use crate::log::LogDecoder;
 use crate::store::{LogHead, LogPage, LoggedEvent, Reader, StoreError, for_each_row, next_rows};
 
-/// How many events one request reads at most, and how many of these after the instant.
-pub(super) const MAX_EVENTS: u64 = 100_000;
-const MAX_EVENTS_AFTER: u64 = MAX_EVENTS / 2;
-/// How long one request reads the log, and how long after the instant.
-const READ_WITHIN: Duration = Duration::from_millis(700);
-const READ_AFTER_WITHIN: Duration = Duration::from_millis(350);
+/// How much of the log one request reads.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ReadLimits {
+    /// How many events, and how many of these after the instant.
+    pub(super) events: u64,
+    pub(super) events_after: u64,
+    /// How long, and how long after the instant.
+    pub(super) within: Duration,
+    pub(super) after_within: Duration,
+}
+
+pub(super) const LIMITS: ReadLimits = ReadLimits {
+    events: 100_000,
+    events_after: 50_000,
+    within: Duration::from_millis(700),
+    after_within: Duration::from_millis(350),
+};
+
 /// Rows of the first read, and of each at most.
 const FIRST_ROWS: i64 = 16;
 const MAX_ROWS: i64 = 1024;
@@ -66,6 +78,7 @@ pub(super) struct Backwards<'a> {
     pub(super) wanted: &'a dyn Fn(&LoggedEvent<'_>) -> bool,
     pub(super) ends: Ends,
     pub(super) at: i64,
+    pub(super) limits: ReadLimits,
 }
 
 /// The place of a read.
@@ -87,11 +100,12 @@ impl Backwards<'_> {
         let Ends { head, trimmed, .. } = self.ends;
         let mut place = Place { to: head, rows: FIRST_ROWS, events: 0, last_block: 0, earliest: i64::MAX };
         let is_past = |place: &Place| place.earliest < self.at.saturating_sub(DISORDER_MICROS);
-        let after = (MAX_EVENTS_AFTER, began + READ_AFTER_WITHIN);
+        let ReadLimits { events, events_after, within, after_within } = self.limits;
+        let after = (events_after, began + after_within);
         while place.to > trimmed && !is_past(&place) && place.may_go_on(after) {
             self.block(&mut place, rewind)?;
         }
-        let limits = (MAX_EVENTS, began + READ_WITHIN);
+        let limits = (events, began + within);
         if place.to <= trimmed || is_past(&place) {
             while place.to > trimmed && rewind.has_unknown() && place.may_go_on(limits) {
                 self.block(&mut place, rewind)?;

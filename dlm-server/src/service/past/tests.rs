@@ -1,5 +1,7 @@
 //! The state at an instant, beside a log that is replayed from its beginning.
 
+mod log;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use dlm_engine::ResourceRecord;
@@ -8,6 +10,7 @@ use dlm_protocol::EventKind;
 use super::*;
 use crate::random::{Random, rounds};
 use crate::store::{Name, ResourceView};
+use log::Log;
 
 /// An event of a lease or of a waiter.
 #[derive(Debug, Clone, Copy)]
@@ -42,13 +45,13 @@ fn event(step: Step) -> LoggedEvent<'static> {
     }
 }
 
-/// Shared leases and waiters of three resources that begin and end at random. An event per second.
+/// Shared leases and waiters of three resources that begin and end at random. An event per step.
 fn history(random: &mut Random, length: i64) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut held: Vec<(usize, u64)> = Vec::new();
     let mut queued: Vec<(usize, u64, i64)> = Vec::new();
     for number in 0..length {
-        let at = number * 1_000_000;
+        let at = number * STEP;
         let id = number as u64 + 1;
         let resource = random.below(3) as usize;
         let of = |kind, resource, token, ticket| Step { at, resource, kind, token, ticket, waited_ms: None };
@@ -163,6 +166,8 @@ fn rewound(rewind: Rewind) -> State {
 }
 
 const LENGTH: i64 = 60;
+/// The time between two events: more than they may be out of order.
+const STEP: i64 = 100_000_000;
 
 #[test]
 fn the_state_at_any_instant_is_that_of_the_events_before() {
@@ -170,13 +175,13 @@ fn the_state_at_any_instant_is_that_of_the_events_before() {
     for _ in 0..rounds(40) {
         let steps = history(&mut random, LENGTH);
         let now = views(&replay(&steps));
-        for second in 0..LENGTH {
-            let mut rewind = Rewind::to(second * 1_000_000);
+        for number in 0..LENGTH {
+            let mut rewind = Rewind::to(number * STEP);
             now.iter().for_each(|view| rewind.add_current(view));
             steps.iter().rev().for_each(|step| rewind.add(&event(*step)));
             assert!(!rewind.has_unknown());
-            let before = steps.iter().take_while(|step| step.at <= second * 1_000_000);
-            assert_eq!(names(&rewound(rewind)), names(&replay(before)), "second {second} of {steps:?}");
+            let before = steps.iter().take_while(|step| step.at <= number * STEP);
+            assert_eq!(names(&rewound(rewind)), names(&replay(before)), "event {number} of {steps:?}");
         }
     }
 }
@@ -190,16 +195,51 @@ fn names(state: &State) -> BTreeMap<&String, Comparable> {
     state.iter().map(lock).collect()
 }
 
+/// The state at an instant, from no more of the log than this, and what was read.
+fn read(steps: &[Step], at: i64, events_after: u64, events: u64) -> (State, read::Read) {
+    let log = Log(steps.to_vec());
+    let decoder = LogDecoder::new(7, crate::metrics::Metrics::new());
+    let ends = Ends::read(&log, &decoder).unwrap();
+    let minute = Duration::from_secs(60);
+    let limits = read::ReadLimits { events, events_after, within: minute, after_within: minute };
+    let mut rewind = Rewind::to(at);
+    views(&replay(steps)).iter().for_each(|view| rewind.add_current(view));
+    let wanted = |_: &LoggedEvent<'_>| true;
+    let backwards = Backwards { reader: &log, decoder: &decoder, wanted: &wanted, ends, at, limits };
+    let found = backwards.read(&mut rewind).unwrap();
+    (rewound(rewind), found)
+}
+
+#[test]
+fn no_more_of_the_log_is_read_than_the_limits_allow() {
+    let mut random = Random::from_environment();
+    for _ in 0..rounds(40) {
+        let steps = history(&mut random, LENGTH);
+        for number in [0, 5, 20, 50, LENGTH - 1] {
+            let at = number * STEP;
+            let before = replay(steps.iter().take_while(|step| step.at <= at));
+            let (all, found) = read(&steps, at, 1_000, 1_000);
+            assert_eq!((names(&all), found.complete), (names(&before), true));
+            // Too many events after the instant, but not before it.
+            let (all, found) = read(&steps, at, 16, 96);
+            assert!(found.complete && found.events <= 96, "{found:?}");
+            assert_eq!(names(&all), names(&before), "event {number} of {steps:?}");
+            // Too many in both.
+            let (_, found) = read(&steps, at, 16, 16);
+            assert_eq!((found.complete, found.events), (number >= 50, 16));
+        }
+    }
+}
+
 #[test]
 fn what_is_shown_was_so_though_events_are_missing() {
     let mut random = Random::from_environment();
     for _ in 0..rounds(40) {
         let steps = history(&mut random, LENGTH);
         let now = views(&replay(&steps));
-        let second = LENGTH / 2;
-        let at = second * 1_000_000;
+        let at = LENGTH / 2 * STEP;
         // Neither the events after the instant nor those long before were all read.
-        let read = |step: &&Step| step.at > at + 10_000_000 || (step.at > at - 10_000_000 && step.at <= at);
+        let read = |step: &&Step| step.at > at + 10 * STEP || (step.at > at - 10 * STEP && step.at <= at);
         let mut rewind = Rewind::to(at);
         now.iter().for_each(|view| rewind.add_current(view));
         let (after, before): (Vec<&Step>, Vec<&Step>) =
