@@ -16,5 +16,7 @@ export const MAX_REASON_BYTES = 1_024
 export const MAX_TTL_MS = 86_400_000
 export const MAX_WAITERS_SHOWN = 100
 export const MAX_WAIT_MS = 86_400_000
+export const MAX_WITHIN_MS = 3_600_000
 export const MIN_TTL_MS = 100
+export const MIN_WITHIN_MS = 1_000
 export const OVERVIEW_SECONDS = 300
