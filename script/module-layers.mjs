@@ -22,7 +22,7 @@ const LAYERS = {
         ["feed"],
         ["log", "lease_watchers", "release_requests", "membership", "anonymous_claims", "usage"],
         ["store"],
-        ["background", "tls"],
+        ["background", "tls", "webhook"],
         ["audit"],
         ["clock", "metrics"],
         ["logging", "reload"],

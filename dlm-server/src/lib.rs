@@ -26,6 +26,7 @@
 //! - `store`: persistence, one module per database
 //! - `background`: starts, supervises and joins threads
 //! - `tls`: the certificate of the server and those of clients
+//! - `webhook`: sends signed messages to a URL
 //! - `reload`: asks for files to be read again
 //! - `metrics`, `clock`: the server's metrics, and the deciding clock
 //! - `audit`: the audit log; `logging`: the log; `line_queue`: writes the lines of both
@@ -57,6 +58,7 @@ mod store;
 mod tasks;
 mod tls;
 mod usage;
+mod webhook;
 mod writer;
 
 pub use audit::{AuditDestination, AuditOptions};
@@ -71,3 +73,4 @@ pub use service::{
     Service, ServiceOptions, ShowError, Shown, StateQuery, restore, show,
 };
 pub use tls::TlsError;
+pub use webhook::{WebhookError, WebhookOptions};

@@ -39,6 +39,7 @@
 //! - `tls`: TLS, its certificates, several listeners, trusted proxies
 //! - `transports`: many pending operations, unresponsive peers, shutdown
 //! - `unwritable_log`: log lines that can't be written
+//! - `webhook`: troubles that are reported to a URL
 //!
 //! `harness` has the servers, databases, clients and fault injection for them.
 
@@ -77,6 +78,7 @@ mod stale_cache;
 mod tls;
 mod transports;
 mod unwritable_log;
+mod webhook;
 
 /// Declares the tests that run on every database.
 macro_rules! database_tests {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use dlm_server::{AuditOptions, LogFormat};
+use dlm_server::{AuditOptions, LogFormat, WebhookOptions};
 
 /// A distributed lock manager: locks with leases, fencing tokens and a fair
 /// queue, over HTTP.
@@ -95,6 +95,25 @@ pub(crate) struct Arguments {
     #[arg(long, env = "DLM_AUDIT_STRICT")]
     pub(crate) audit_strict: bool,
 
+    /// Where to report troubles, by POST: locks that are waited for too long, and possible
+    /// deadlocks. Needs `--webhook-secret-file`.
+    #[arg(
+        long,
+        env = "DLM_WEBHOOK",
+        value_name = "URL",
+        hide_env_values = true,
+        requires = "webhook_secret_file"
+    )]
+    pub(crate) webhook: Option<String>,
+
+    /// A file with the secret, at least 16 bytes, that reports to the webhook are signed with.
+    #[arg(long, env = "DLM_WEBHOOK_SECRET_FILE", value_name = "FILE")]
+    pub(crate) webhook_secret_file: Option<PathBuf>,
+
+    /// How long a wait is before it is reported to the webhook, for example `60s`.
+    #[arg(long, env = "DLM_TROUBLE_WAIT", default_value = "60s", value_parser = humantime::parse_duration)]
+    pub(crate) trouble_wait: Duration,
+
     /// Allow a listen address that is reachable from other machines, without
     /// authentication.
     #[arg(long, env = "DLM_INSECURE_NO_AUTH")]
@@ -149,6 +168,15 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    /// The options of the webhook, if there is one.
+    pub(crate) fn webhook(&self) -> Option<WebhookOptions> {
+        Some(WebhookOptions {
+            url: self.webhook.clone()?,
+            secret_file: self.webhook_secret_file.clone()?,
+            trouble_wait: self.trouble_wait,
+        })
+    }
+
     /// The options of the audit log, if there is one.
     pub(crate) fn audit(&self) -> Result<Option<AuditOptions>, &'static str> {
         let (strict, grants) = (self.audit_strict, self.audit_grants);

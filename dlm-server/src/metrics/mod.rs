@@ -61,6 +61,7 @@ pub struct Metrics {
     insecure_no_auth: Gauge<i64, AtomicI64>,
     audit_records_lost: Counter,
     possible_deadlocks: Gauge<i64, AtomicI64>,
+    webhook_messages: Family<ResultLabels, Counter>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -103,6 +104,7 @@ impl Metrics {
             insecure_no_auth: Gauge::default(),
             audit_records_lost: Counter::default(),
             possible_deadlocks: Gauge::default(),
+            webhook_messages: Family::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -242,6 +244,11 @@ impl Metrics {
     /// There is no authentication, and other machines can reach the server.
     pub(crate) fn no_authentication(&self) {
         self.insecure_no_auth.set(1);
+    }
+
+    /// A message of the webhook was `sent`, `retried`, `failed` or `dropped`.
+    pub(crate) fn webhook_message(&self, result: &'static str) {
+        self.webhook_messages.get_or_create(&ResultLabels { result }).inc();
     }
 
     /// Counts the audit records that could not be written.

@@ -122,6 +122,11 @@ impl Metrics {
             self.possible_deadlocks.clone(),
         );
         registry.register(
+            "webhook_messages",
+            "Messages of the webhook that were sent, and attempts that were retried, failed for good, or dropped",
+            self.webhook_messages.clone(),
+        );
+        registry.register(
             "log_lines_dropped",
             "Log lines that could not be written, of the whole process",
             lines_dropped(),

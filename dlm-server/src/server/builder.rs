@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::audit::AuditOptions;
 use crate::service::ServiceOptions;
 use crate::tls::TlsFiles;
+use crate::webhook::WebhookOptions;
 
 /// The default number of Postgres writers.
 const DEFAULT_WRITERS: usize = 2;
@@ -48,6 +49,7 @@ pub struct ServerBuilder {
     pub(super) max_connections_per_address: Option<usize>,
     pub(super) keep_alive: Duration,
     pub(super) audit: Option<AuditOptions>,
+    pub(super) webhook: Option<WebhookOptions>,
     pub(super) service: ServiceOptions,
 }
 
@@ -220,6 +222,13 @@ impl ServerBuilder {
         self.audit = options;
         self
     }
+
+    /// Reports troubles to a URL: locks that are waited for too long, and possible deadlocks.
+    /// The default is `None`.
+    pub fn webhook(mut self, options: Option<WebhookOptions>) -> Self {
+        self.webhook = options;
+        self
+    }
 }
 
 impl Default for ServerBuilder {
@@ -237,6 +246,7 @@ impl Default for ServerBuilder {
             max_connections_per_address: None,
             keep_alive: DEFAULT_KEEP_ALIVE,
             audit: None,
+            webhook: None,
             service: ServiceOptions {
                 database_url: "sqlite://dlm.db".into(),
                 writers: DEFAULT_WRITERS,

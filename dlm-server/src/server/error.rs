@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use crate::auth::LoadError;
 use crate::service::OpenError;
 use crate::tls::TlsError;
+use crate::webhook::WebhookError;
 
 /// Why a server could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,9 @@ pub enum StartError {
     /// The certificate, its key or the authorities of clients can't be used.
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
+    /// The webhook can't be used.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// A trusted proxy is not an address or a network.
     #[error("--trusted-proxy {0:?} is not a network, such as 10.1.0.0/16, or an address")]
     TrustedProxy(String),

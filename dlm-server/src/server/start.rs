@@ -14,6 +14,7 @@ use crate::metrics::Metrics;
 use crate::reload::Reload;
 use crate::service::Service;
 use crate::tls::TlsReloader;
+use crate::webhook::Webhook;
 
 /// The default address.
 const DEFAULT_LISTEN: &str = "127.0.0.1:7420";
@@ -41,6 +42,8 @@ impl ServerBuilder {
         let addresses = self.addresses()?;
         let audit = self.audit.as_ref().map(|options| open_audit_log(options, &metrics)).transpose()?;
         let audit = audit.unwrap_or_default();
+        let webhook = self.webhook.as_ref().map(|options| Webhook::open(options, Arc::clone(&metrics)));
+        let webhook = webhook.transpose()?;
         let tls = self.tls.clone();
         let tls =
             tls.map(|files| TlsReloader::start(files, Arc::clone(&metrics), audit.clone())).transpose()?;
@@ -80,6 +83,9 @@ impl ServerBuilder {
                 return Err(StartError::Thread(error));
             }
         };
+        if let Some(webhook) = webhook {
+            service.report_troubles(webhook);
+        }
         let open_files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let limits =
             ConnectionLimits::new(self.max_connections, self.max_connections_per_address, open_files);

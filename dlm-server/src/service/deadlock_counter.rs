@@ -31,12 +31,11 @@ impl DeadlockCounter {
     pub(super) async fn run(self, mut attempts: Attempts, stop: CancellationToken) {
         loop {
             let began = since_boot();
-            let counted =
-                wait_graph::possible_deadlocks(&*self.reader, &self.membership.current(), &self.limits);
+            let counted = wait_graph::of_all(&*self.reader, &self.membership.current(), &self.limits);
             let pause = match counted {
-                Ok(deadlocks) => {
+                Ok(graph) => {
                     attempts.succeeded();
-                    self.metrics.possible_deadlocks(deadlocks);
+                    self.metrics.possible_deadlocks(graph.possible_deadlocks.len());
                     let took = since_boot().saturating_sub(began);
                     INTERVAL.saturating_sub(took).max(took * REST)
                 }

@@ -19,6 +19,7 @@
 //! - `overview`: all locks at a glance; `wait_graph`: who blocks whom; `owners`: what owners hold and
 //!   wait for; `scopes`: what is computed once for all who see the same
 //! - `deadlock_counter`: possible deadlocks, for the metrics
+//! - `troubles`: reports long waits and possible deadlocks to the webhook
 //! - `explain`: why a lock is not free, and for how long; `past`: the locks at an instant
 //! - `quotas`: how much of the server a principal may use
 //! - `restore`: makes a restored backup safe to serve; `show`: shows what a database contains
@@ -53,6 +54,7 @@ mod show;
 mod started;
 mod subscribe;
 mod tickets;
+mod troubles;
 mod wait_graph;
 mod wire;
 

@@ -90,13 +90,13 @@ impl Service {
     }
 }
 
-/// How many possible deadlocks there are among all resources.
-pub(super) fn possible_deadlocks(
+/// The graph of all resources.
+pub(super) fn of_all(
     reader: &dyn Reader,
     replicas: &Replicas,
     limits: &Limits,
-) -> Result<usize, StoreError> {
-    Ok(compute(reader, &Names::All, replicas, limits)?.answer.possible_deadlocks.len())
+) -> Result<dlm_protocol::WaitGraph, StoreError> {
+    Ok(compute(reader, &Names::All, replicas, limits)?.answer)
 }
 
 fn compute(

@@ -198,6 +198,10 @@ impl<'a> System<'a> {
         &self.0.writers
     }
 
+    pub(super) fn reads(&self) -> &'a Reads {
+        &self.0.reads
+    }
+
     /// Executes an operation; the future waits for its result.
     pub(super) fn execute(
         &self,
