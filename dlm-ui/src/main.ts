@@ -9,6 +9,7 @@ import './styles/overlays.css'
 import './styles/cards.css'
 import './styles/owner-colors.css'
 import './styles/forced-colors.css'
+import './styles/print.css'
 
 const app = createApp(App).use(createPinia()).use(router)
 // To the window, like all other errors that nothing has handled.
