@@ -1,7 +1,9 @@
 import { defineConfig } from '@playwright/test'
 
 /** Measure how soon a page shows something, or need most of the machine. */
-const ALONE = ['overload', 'scale', 'screenshots', 'views', 'workers'].map((name) => `**/${name}.spec.ts`)
+const ALONE = ['load', 'overload', 'scale', 'screenshots', 'views', 'workers'].map(
+  (name) => `**/${name}.spec.ts`,
+)
 
 export default defineConfig({
   testDir: 'tests',

@@ -13,7 +13,6 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{Error, Service, wait_graph};
-use crate::store::Names;
 use crate::webhook::{Delivery, Webhook, WebhookQueue};
 
 /// Time from one look to the next.

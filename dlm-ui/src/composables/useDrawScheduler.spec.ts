@@ -33,7 +33,8 @@ test('an expensive draw delays the next one by ten times its duration', async ()
   scheduler.schedule()
   await settle(499)
   expect(draw).toHaveBeenCalledTimes(1)
-  await settle(1)
+  // And the frame in which the first draw is painted.
+  await settle(50)
   expect(draw).toHaveBeenCalledTimes(2)
   now.mockRestore()
 })
@@ -43,4 +44,13 @@ test('a disposed scheduler does not draw', async () => {
   dispose()
   await settle(100)
   expect(draw).not.toHaveBeenCalled()
+})
+
+test('a request while a draw is not on the screen yet is not lost', async () => {
+  scheduler.schedule()
+  await settle(16)
+  scheduler.schedule()
+  expect(draw).toHaveBeenCalledTimes(1)
+  await settle(200)
+  expect(draw).toHaveBeenCalledTimes(2)
 })

@@ -1,4 +1,5 @@
-import { nextTick, onScopeDispose } from 'vue'
+import { onScopeDispose } from 'vue'
+import { renderCost } from '../lib/renderCost'
 
 /** One frame at 60 Hz. */
 const MIN_DELAY_MS = 16
@@ -9,20 +10,28 @@ const COST_FACTOR = 10
 export function useDrawScheduler(draw: () => void) {
   let timer: ReturnType<typeof setTimeout> | undefined
   let lastCostMs = 0
+  let drawing = false
+  let again = false
+  let disposed = false
 
   function schedule(): void {
-    timer ??= setTimeout(() => void run(), Math.max(MIN_DELAY_MS, lastCostMs * COST_FACTOR))
+    if (drawing) again = true
+    else timer ??= setTimeout(() => void run(), Math.max(MIN_DELAY_MS, lastCostMs * COST_FACTOR))
   }
 
   async function run(): Promise<void> {
+    // Until its cost is known, no other draw starts.
+    drawing = true
+    again = false
     timer = undefined
-    const startedAt = performance.now()
-    draw()
-    // What is drawn is rendered by then.
-    await nextTick()
-    lastCostMs = performance.now() - startedAt
+    lastCostMs = await renderCost(draw)
+    drawing = false
+    if (again && !disposed) schedule()
   }
 
-  onScopeDispose(() => clearTimeout(timer))
+  onScopeDispose(() => {
+    disposed = true
+    clearTimeout(timer)
+  })
   return { schedule }
 }

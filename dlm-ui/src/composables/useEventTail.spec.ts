@@ -90,13 +90,23 @@ test('only events between two instants are asked for and shown', async () => {
 
 test('what new events displace can be loaded again', async () => {
   const { versions, start, loadOlder } = await setup()
-  for (let version = 1; version <= 600; version += 1) stream().emit(granted(version, version))
-  await settle(500)
+  for (let version = 1; version <= 600; version += 1) {
+    stream().emit(granted(version, version))
+    if (version % 50 === 0) await settle(500)
+  }
   expect(versions().at(-1)).toBe(101)
   expect(start.value).toBe('c101')
   newest.mockResolvedValue({ events: [granted(99, 99), granted(100, 100), granted(101, 101)], cursor: 'c' })
   await loadOlder()
   expect(versions().slice(-3)).toEqual([101, 100, 99])
+})
+
+test('a burst shows the newest events, and the rest can be loaded', async () => {
+  const { versions, start, receivedCount } = await setup()
+  for (let version = 1; version <= 600; version += 1) stream().emit(granted(version, version))
+  await settle(500)
+  expect([versions().length, versions().at(0), versions().at(-1)]).toEqual([50, 600, 551])
+  expect([start.value, receivedCount.value]).toEqual(['c551', 600])
 })
 
 test('older events of a filter that is no longer set are dropped', async () => {

@@ -1,8 +1,9 @@
 // The tail of the event log as a live list: the newest events first.
-import { computed, nextTick, onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
+import { computed, onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
 import { api, ApiError, UnreachableError, type EventsFilter } from '../api/client'
 import type { Gap } from '../api/eventSocket'
 import type { EventKind, EventPage, LockEvent, StreamMessage } from '../api/types'
+import { renderCost } from '../lib/renderCost'
 import { useConnection } from '../stores/connection'
 import { useEventStream } from './useEventStream'
 import { useRetry } from './useRetry'
@@ -16,7 +17,9 @@ const MAX_SHOWN_WITH_OLDER = 2_000
 const MAX_BUFFERED = 1_000
 const DRAW_INTERVAL_MS = 150
 /** The pause after a draw, as a multiple of its duration, so that incoming events are still processed. */
-const DRAW_COST_FACTOR = 4
+const DRAW_COST_FACTOR = 8
+/** More new events in one draw replace the list: nobody reads them in passing, and to render all would take long. */
+const MAX_DRAWN = 50
 /** The interval between reloads while events arrive too fast. */
 const RELOAD_INTERVAL_MS = 2_000
 
@@ -171,8 +174,15 @@ export function useEventTail({ prefix, resource, kinds, owner, from, to, paused 
   async function draw(): Promise<void> {
     drawTimer = undefined
     const startedAt = performance.now()
-    const dropped = undrawn.length + events.value.length > maxShown
-    events.value = [...undrawn.slice(-maxShown).reverse(), ...events.value].slice(0, maxShown)
+    nextDrawAt = startedAt + DRAW_INTERVAL_MS
+    const cost = await renderCost(showUndrawn)
+    nextDrawAt = Math.max(nextDrawAt, performance.now() + DRAW_COST_FACTOR * cost)
+  }
+
+  function showUndrawn(): void {
+    const limit = undrawn.length > MAX_DRAWN ? MAX_DRAWN : maxShown
+    const dropped = undrawn.length + events.value.length > limit
+    events.value = [...undrawn.slice(-limit).reverse(), ...events.value].slice(0, limit)
     const last = events.value.at(-1)
     if (dropped && last) {
       start.value = last.cursor
@@ -180,10 +190,6 @@ export function useEventTail({ prefix, resource, kinds, owner, from, to, paused 
     }
     receivedCount.value += undrawn.length
     undrawn = []
-    nextDrawAt = startedAt + DRAW_INTERVAL_MS
-    await nextTick()
-    const finishedAt = performance.now()
-    nextDrawAt = Math.max(nextDrawAt, finishedAt + DRAW_COST_FACTOR * (finishedAt - startedAt))
   }
 
   function clearBuffer(): void {

@@ -2,6 +2,7 @@
 import { onScopeDispose, shallowRef, watch, type Ref } from 'vue'
 import { api, retryable, type ApiError } from '../api/client'
 import type { LockEvent, LockStatus, StreamMessage } from '../api/types'
+import { renderCost } from '../lib/renderCost'
 import { applyRenewal, mergeStatus } from '../state/rows'
 import { useConnection } from '../stores/connection'
 import { useDrawScheduler } from './useDrawScheduler'
@@ -12,6 +13,8 @@ import { useRetry } from './useRetry'
 const MAX_EVENTS = 500
 /** Minimum interval between fetches of the status. */
 const REFRESH_INTERVAL_MS = 100
+/** The pause after a status was rendered, as a multiple of what it cost. */
+const COST_FACTOR = 10
 const RETRY_DELAY_MS = 1_000
 
 export function useLock(name: Ref<string>) {
@@ -94,7 +97,7 @@ export function useLock(name: Ref<string>) {
     notBefore = performance.now() + REFRESH_INTERVAL_MS
     try {
       const fetched = await api.status(name.value)
-      if (fetched.resource === name.value) status.value = mergeStatus(status.value, fetched)
+      if (fetched.resource === name.value) void show(fetched)
     } catch (failure) {
       refreshAgain = retryable(failure)
       notBefore = performance.now() + RETRY_DELAY_MS
@@ -102,6 +105,12 @@ export function useLock(name: Ref<string>) {
       inFlight = false
     }
     if (refreshAgain && !disposed) scheduleRefresh()
+  }
+
+  /** The more a status costs to render, the longer until the next one: a long queue must not take all of the time. */
+  async function show(fetched: LockStatus): Promise<void> {
+    const cost = await renderCost(() => (status.value = mergeStatus(status.value, fetched)))
+    notBefore = Math.max(notBefore, performance.now() + cost * COST_FACTOR)
   }
 
   useOverdueLeases(() => (status.value ? [status.value] : []), scheduleRefresh)

@@ -5,7 +5,7 @@ import { api, retryable } from '../api/client'
 /** Samples older than this are replaced: the two clocks drift apart. */
 const SAMPLE_MAX_AGE_MS = 60_000
 const SYNC_CHECK_MS = 5_000
-const TICK_MS = 250
+const TICK_MS = 500
 /** A larger jump of the wall clock against the monotonic clock invalidates the sample. */
 const JUMP_THRESHOLD_MS = 1_000
 
@@ -13,7 +13,7 @@ const JUMP_THRESHOLD_MS = 1_000
 export const useClock = defineStore('clock', () => {
   /** The server's time minus the browser's monotonic clock (`performance.now()`), in milliseconds. */
   const offset = ref(wallClockOffset())
-  /** The server's current time. Updated four times per second while the page is visible. */
+  /** The server's current time. Updated twice per second while the page is visible. */
   const now = ref(performance.now() + offset.value)
   let lastWallClockOffset = wallClockOffset()
   let bestRoundTrip = Number.POSITIVE_INFINITY

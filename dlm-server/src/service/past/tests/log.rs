@@ -8,7 +8,7 @@ use super::{Step, event};
 use crate::service::past::*;
 use crate::store::{
     ClaimRowKey, ClaimTotals, DueWork, KeyRange, ListQuery, LockCounts, LogHead, LogPage, LogRow, Name,
-    Names, QueueLimits, ResourcePage, ResourceView, RowEvents,
+    Names, QueueLimits, ReleaseRequest, ResourceHistory, ResourcePage, ResourceView, RowEvents,
 };
 
 pub(super) struct Log(pub(super) Vec<Step>);
@@ -70,6 +70,14 @@ impl Reader for Log {
     }
 
     fn claim_totals(&self, _: &[Names]) -> Result<ClaimTotals, StoreError> {
+        unavailable()
+    }
+
+    fn history(&self, _: &Name, _: &mut dyn FnMut(&LogRow) -> bool) -> Result<ResourceHistory, StoreError> {
+        unavailable()
+    }
+
+    fn release_requests(&self) -> Result<Vec<ReleaseRequest>, StoreError> {
         unavailable()
     }
 

@@ -1,0 +1,46 @@
+// What the page's main thread does, in processor time, which excludes what other programs take.
+import { expect, type Browser, type Page } from '@playwright/test'
+
+interface TraceEvent {
+  name: string
+  pid: number
+  tid: number
+  /** The processor time of a task, in microseconds. */
+  tdur?: number
+  args: { name?: string }
+}
+
+/** The longest task on the page's main thread during an action, in milliseconds. */
+export async function longestTask(
+  browser: Browser,
+  page: Page,
+  action: () => Promise<unknown>,
+): Promise<number> {
+  await browser.startTracing(page, { categories: ['toplevel', 'disabled-by-default-devtools.timeline'] })
+  await action()
+  const { traceEvents } = JSON.parse(String(await browser.stopTracing())) as { traceEvents: TraceEvent[] }
+  const mainThreads = traceEvents.filter(
+    ({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain',
+  )
+  const threads = new Set(mainThreads.map(({ pid, tid }) => `${pid} ${tid}`))
+  const tasks = traceEvents.filter(
+    ({ name, pid, tid }) => /RunTask$/.test(name) && threads.has(`${pid} ${tid}`),
+  )
+  expect(tasks.length).toBeGreaterThan(100)
+  return Math.max(...tasks.map(({ tdur }) => tdur ?? 0)) / 1_000
+}
+
+/** The share of a processor that the page's main thread takes during this time. */
+export async function processorShare(page: Page, ms: number): Promise<number> {
+  const session = await page.context().newCDPSession(page)
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' })
+  const taskSeconds = async () => {
+    const { metrics } = await session.send('Performance.getMetrics')
+    return metrics.find(({ name }) => name === 'TaskDuration')?.value ?? Number.NaN
+  }
+  const before = await taskSeconds()
+  await page.waitForTimeout(ms)
+  const share = (1_000 * ((await taskSeconds()) - before)) / ms
+  await session.detach()
+  return share
+}
