@@ -6,6 +6,7 @@ import OwnersView from './views/owners/OwnersView.vue'
 import OwnerView from './views/owners/OwnerView.vue'
 import OverviewView from './views/overview/OverviewView.vue'
 import ReleaseView from './views/release/ReleaseView.vue'
+import StateView from './views/state/StateView.vue'
 import PlaygroundView from './views/playground/PlaygroundView.vue'
 import NotFoundView from './views/NotFoundView.vue'
 
@@ -36,6 +37,7 @@ export const router = createRouter({
       strict: true,
       meta: { title: 'Owner' },
     },
+    { path: '/state', name: 'state', component: StateView, meta: { title: 'Locks at an instant' } },
     { path: '/release', name: 'release', component: ReleaseView, meta: { title: 'Force-release' } },
     { path: '/playground', name: 'playground', component: PlaygroundView, meta: { title: 'Playground' } },
     { path: '/:rest(.*)', name: 'not-found', component: NotFoundView, meta: { title: 'Not found' } },

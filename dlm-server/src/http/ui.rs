@@ -73,7 +73,7 @@ pub(super) fn serves(path: &str) -> bool {
 /// Whether the UI has a view at this path. All views are served the same page,
 /// so that they can be reloaded and linked to.
 pub(super) fn is_page(path: &str) -> bool {
-    matches!(path, "/" | "/locks" | "/owners" | "/events" | "/release" | "/playground")
+    matches!(path, "/" | "/locks" | "/owners" | "/state" | "/events" | "/release" | "/playground")
         || path.strip_prefix("/owners/").is_some_and(|owner| !owner.contains('/'))
         || path.strip_prefix("/locks/").is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
@@ -196,7 +196,7 @@ mod tests {
     fn only_the_views_of_the_ui_have_pages() {
         let locks = ["/", "/locks", "/locks/orders%2F42", "/locks/a.b"];
         let owners = ["/owners", "/owners/api-7", "/owners/"];
-        for path in locks.into_iter().chain(owners).chain(["/events", "/release", "/playground"]) {
+        for path in locks.into_iter().chain(owners).chain(["/state", "/events", "/release", "/playground"]) {
             assert!(is_page(path), "{path}");
         }
         for path in

@@ -215,6 +215,10 @@ export const api = {
   owner: (owner: string, principal: string | null, signal?: AbortSignal) =>
     call(`/v1/owners/${encodeURIComponent(owner)}${query({ principal })}`, answers.OwnerDetails, { signal }),
 
+  /** The locks as they were at an instant; now if it is empty. */
+  stateAt: (at: string, prefix: string, limit: number, signal?: AbortSignal) =>
+    call<PastState>(`/v1/state${query({ at, prefix, limit })}`, { signal }),
+
   forceRelease: (name: string, fencingToken: number, reason: string) =>
     call(`${lockPath(name)}/force-release`, answers.ForceReleased, {
       method: 'POST',

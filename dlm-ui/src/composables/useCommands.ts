@@ -24,6 +24,7 @@ export function useCommands(openHelp: () => void) {
     go('Go to overview', { name: 'overview' }),
     go('Go to locks', { name: 'locks' }),
     go('Go to owners', { name: 'owners' }),
+    go('Go to the locks at an instant', { name: 'state' }),
     go('Go to events', { name: 'events' }),
     ...(signIn.mayAnywhere('lock') ? [go('Go to playground', { name: 'playground' })] : []),
     ...(signIn.mayAnywhere('admin') ? [go('Force-release several leases', { name: 'release' })] : []),

@@ -77,7 +77,7 @@ impl Reader for Log {
         unavailable()
     }
 
-    fn release_requests(&self) -> Result<Vec<ReleaseRequest>, StoreError> {
+    fn release_requests(&self) -> Result<(Micros, Vec<ReleaseRequest>), StoreError> {
         unavailable()
     }
 
