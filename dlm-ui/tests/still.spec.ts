@@ -7,7 +7,7 @@ test('a click opens the force-release of the holder that was under the pointer',
   await server.lock('job', { ...shared, owner: 'second' })
   await server.lock('job', { ...shared, owner: 'third' })
   await open(page, server, '/locks/job')
-  const target = page.getByTestId('holder').nth(1).getByRole('button')
+  const target = page.getByTestId('holder').nth(1).getByRole('button', { name: 'Force-release…' })
   await target.hover()
   await server.release(first)
   await expect(page.getByTestId('holder').nth(0)).toContainText('ended')

@@ -1,7 +1,15 @@
 import * as v from 'valibot'
 import { credential } from './credential'
 import { MAX_HOLD_MS } from './limits'
-import type { AcquireRequest, EventKind, Problem, Role, StateFilter, TicketPurpose } from './types'
+import type {
+  AcquireRequest,
+  EventKind,
+  Problem,
+  RequestReleaseRequest,
+  Role,
+  StateFilter,
+  TicketPurpose,
+} from './types'
 import * as answers from './validators'
 
 /** A response with an error status. */
@@ -217,13 +225,17 @@ export const api = {
 
   /** The locks as they were at an instant; now if it is empty. */
   stateAt: (at: string, prefix: string, limit: number, signal?: AbortSignal) =>
-    call<PastState>(`/v1/state${query({ at, prefix, limit })}`, { signal }),
+    call(`/v1/state${query({ at, prefix, limit })}`, answers.PastState, { signal }),
 
   forceRelease: (name: string, fencingToken: number, reason: string) =>
     call(`${lockPath(name)}/force-release`, answers.ForceReleased, {
       method: 'POST',
       body: { fencing_token: fencingToken, reason },
     }),
+
+  /** Asks a holder to let go. A repeat with the same token gives the first answer. */
+  requestRelease: (name: string, request: RequestReleaseRequest) =>
+    call(`${lockPath(name)}/request-release`, answers.RequestedRelease, { method: 'POST', body: request }),
 
   acquire: (name: string, key: string, request: AcquireRequest, signal?: AbortSignal) =>
     call(`${lockPath(name)}/acquire`, v.union([answers.Lease, answers.Queued]), {
