@@ -171,7 +171,8 @@ pub(crate) struct RunArguments {
     /// Exit with CODE in case of KIND: not-acquired, lost, unreachable, denied, usage; repeatable
     #[arg(long, value_name = "KIND=CODE")]
     pub(crate) exit_code: Vec<Setting>,
-    /// Write reports to this open descriptor instead of standard error
+    /// Write reports to this open descriptor instead of standard error. Reports that a pipe does not
+    /// take at once are dropped
     #[arg(long, value_name = "N")]
     pub(crate) report_fd: Option<u32>,
     /// Report only failures

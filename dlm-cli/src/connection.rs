@@ -12,8 +12,11 @@ use crate::login_file::Login;
 /// Connects to the server. Flags come before the environment, and that before the login file.
 pub(crate) async fn connect(options: &GlobalOptions) -> Result<Client, Failure> {
     let environment_url = env::var_os("DLM_URL");
-    // Not read where it has no say, so that a mistake in it is no obstacle.
-    let login = if options.url.is_some() && has_token(options) { None } else { Login::read()? };
+    let login = match Login::read() {
+        // A mistake in it is no obstacle where all is given.
+        Err(_) if has_token(options) && (options.url.is_some() || environment_url.is_some()) => None,
+        login => login?,
+    };
     let mut builder = ClientBuilder::from_env();
     if let Some(url) = &options.url {
         builder = builder.address(url);

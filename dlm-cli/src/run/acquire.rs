@@ -5,8 +5,9 @@ use std::env;
 use std::future::pending;
 use std::time::Duration;
 
-use dlm_client::{Client, Error, LockGuard};
+use dlm_client::{Client, Error, LockGuard, QueuePlace};
 use rustix::process::{Signal, getpid, getuid, kill_process};
+use tokio::sync::watch;
 
 use super::progress;
 use super::report::{News, Reporter};
@@ -42,11 +43,12 @@ pub(super) async fn acquire(
     };
     let owner = arguments.owner.clone().unwrap_or_else(default_owner);
     let mut waited = false;
+    let (places, newest_place) = watch::channel(None);
     let outcome = tokio::select! {
         biased;
         received = end_request(signals) => Err(received?),
-        guard = lock(&client, arguments, &owner) => Ok(guard),
-        never = told_while_waiting(&client, arguments, &owner, reporter, &mut waited) => match never {},
+        guard = lock(&client, arguments, &owner, places) => Ok(guard),
+        never = told_while_waiting(&client, arguments, &owner, newest_place, reporter, &mut waited) => match never {},
     };
     match outcome {
         Ok(Ok(guard)) => {
@@ -66,7 +68,12 @@ pub(super) async fn acquire(
     }
 }
 
-async fn lock(client: &Client, arguments: &RunArguments, owner: &str) -> Result<LockGuard, Failure> {
+async fn lock(
+    client: &Client,
+    arguments: &RunArguments,
+    owner: &str,
+    places: watch::Sender<Option<QueuePlace>>,
+) -> Result<LockGuard, Failure> {
     let RunArguments { name, ttl, .. } = arguments;
     let metadata = arguments.meta.iter().cloned();
     if arguments.no_wait {
@@ -76,6 +83,9 @@ async fn lock(client: &Client, arguments: &RunArguments, owner: &str) -> Result<
         return request.await?.ok_or_else(held);
     }
     let request = client.lock(name).ttl(*ttl).owner(owner).metadata(metadata);
+    let request = request.on_queued(move |place| {
+        places.send_replace(Some(place));
+    });
     let request = if arguments.shared { request.shared() } else { request };
     let request = match arguments.wait {
         Some(wait) => request.wait(wait),
@@ -100,13 +110,14 @@ async fn told_while_waiting(
     client: &Client,
     arguments: &RunArguments,
     owner: &str,
+    places: watch::Receiver<Option<QueuePlace>>,
     reporter: &Reporter,
     waited: &mut bool,
 ) -> Infallible {
     if arguments.no_wait || arguments.quiet {
         return pending().await;
     }
-    progress::report(client, &arguments.name, owner, reporter, waited).await
+    progress::report(client, &arguments.name, owner, places, reporter, waited).await
 }
 
 /// Waits for a signal that asks to end. Ctrl-Z stops this process, as it stops any other.

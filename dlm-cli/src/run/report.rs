@@ -2,9 +2,11 @@
 //! descriptor. Standard output is the command's.
 
 use std::cell::RefCell;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use serde_json::{Value, json};
 
 use crate::arguments::{GlobalOptions, RunArguments};
@@ -34,18 +36,24 @@ pub(super) enum News<'a> {
 
 /// Where reports go.
 pub(super) struct Reporter {
-    target: Option<RefCell<File>>,
+    target: Target,
     name: String,
     json: bool,
     quiet: bool,
     output: Output,
 }
 
+enum Target {
+    StandardError,
+    Descriptor(RefCell<File>),
+    /// The descriptor is a pipe that nobody reads.
+    Nobody,
+}
+
 impl Reporter {
     pub(super) fn new(arguments: &RunArguments, options: &GlobalOptions) -> Result<Self, Failure> {
-        let target = arguments.report_fd.map(open).transpose()?;
         Ok(Self {
-            target: target.map(RefCell::new),
+            target: arguments.report_fd.map_or(Ok(Target::StandardError), open)?,
             name: printable(&arguments.name),
             json: options.json,
             quiet: arguments.quiet,
@@ -71,7 +79,7 @@ impl Reporter {
         if self.quiet && exit_code == 0 {
             return;
         }
-        if self.target.is_none() && !self.json {
+        if matches!(self.target, Target::StandardError) && !self.json {
             return self.output.failure(failure);
         }
         if self.json {
@@ -86,19 +94,24 @@ impl Reporter {
     fn write(&self, line: &str) {
         // A lock is no less held because nobody reads about it.
         match &self.target {
-            Some(file) => writeln!(file.borrow_mut(), "{line}").ok(),
-            None => writeln!(io::stderr(), "{line}").ok(),
+            Target::StandardError => writeln!(io::stderr(), "{line}").ok(),
+            // In one piece: a pipe that is full takes all of it or nothing.
+            Target::Descriptor(file) => file.borrow_mut().write_all(format!("{line}\n").as_bytes()).ok(),
+            Target::Nobody => None,
         };
     }
 }
 
-/// Opens a descriptor that this process was started with.
-fn open(number: u32) -> Result<File, Failure> {
-    let opened = OpenOptions::new().append(true).open(format!("/proc/self/fd/{number}"));
-    opened.map_err(|error| {
-        Failure::usage(format!("can't write reports to descriptor {number}: {error}"))
-            .hint(format!("open it for writing, as in {number}>FILE. It must not be a socket"))
-    })
+/// Opens a descriptor that this process was started with. It is opened anew, so that it does not block
+/// here, and still does where others use it: a lock must not wait for a reader of reports.
+fn open(number: u32) -> Result<Target, Failure> {
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match rustix::fs::open(format!("/proc/self/fd/{number}"), flags, Mode::empty()) {
+        Ok(opened) => Ok(Target::Descriptor(RefCell::new(opened.into()))),
+        Err(Errno::NXIO) => Ok(Target::Nobody),
+        Err(error) => Err(Failure::usage(format!("can't write reports to descriptor {number}: {error}"))
+            .hint(format!("open it for writing, as in {number}>FILE. It must not be a socket"))),
+    }
 }
 
 impl News<'_> {

@@ -75,6 +75,8 @@ impl<'a> Supervised<'a> {
         has_terminal: bool,
     ) -> Result<Self, Failure> {
         let (socket, other_end) = pair()?;
+        // Whatever can fail comes before the supervisor: the lock is released if this fails.
+        let socket = readable(socket)?;
         let deadline = deadline(guard);
         let mut command = Command::new("/proc/self/exe");
         command.arg0("dlm").arg(supervisor::STAGE);
@@ -97,6 +99,7 @@ impl<'a> Supervised<'a> {
         // Reaped with all other children of this process.
         command.spawn().map_err(|error| Failure::other(format!("can't start the supervisor: {error}")))?;
         drop(command);
+        // Without it, the supervisor starts nothing.
         send_descriptor(&socket, io::stdin().as_fd())?;
         Ok(Self {
             arguments,
@@ -104,7 +107,7 @@ impl<'a> Supervised<'a> {
             reporter,
             guard,
             shares_group: has_terminal,
-            socket: readable(socket)?,
+            socket,
             deadline,
             continuing: None,
             lost: false,

@@ -65,7 +65,7 @@ async fn try_run(
     reporter: &Reporter,
     codes: &ExitCodes,
 ) -> Result<Exit, Failure> {
-    environment::refuse_nested(&arguments.name)?;
+    environment::refuse_nested(&arguments.name, arguments.shared)?;
     processes::become_reaper()?;
     let acquired = acquire(arguments, options, signals, reporter).await?;
     let (client, guard) = match acquired {

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 
 use super::TestServer;
-use super::dlm::{Dlm, stderr, stdout};
+use super::dlm::{Dlm, Running, stderr, stdout};
 use crate::harness::{Acquire, AuthFile, binary, principal};
 
 #[tokio::test]
@@ -211,4 +211,27 @@ async fn p20_reports_go_to_a_chosen_descriptor_as_json() {
     let output = dlm.run(&["run", "a", "--report-fd", "77", "--", "true"]);
     assert_eq!(output.status.code(), Some(64));
     assert!(stderr(&output).contains("descriptor 77"), "{output:?}");
+}
+
+/// The reports need a reader neither to be there nor to read.
+#[tokio::test]
+async fn p20_reports_that_nobody_takes_do_not_keep_the_command() {
+    let server = TestServer::start();
+    let dlm = Dlm::new(server.url());
+    let run = format!("{} --json run a --report-fd 5 -- echo out", binary("dlm").display());
+    for (kind, setup) in [
+        ("no reader", "mkfifo a; exec 4<>a 5>a 4<&-"),
+        ("full pipe", "mkfifo b; exec 5<>b; dd if=/dev/zero of=/dev/fd/5 oflag=nonblock 2>/dev/null"),
+    ] {
+        let mut command = Command::new("sh");
+        dlm.set_up(&mut command);
+        let script = format!("{setup}; exec setsid {run}");
+        let mut running = Running::new({
+            command.args(["-c", &script]).stdin(Stdio::null());
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            command
+        });
+        assert_eq!(running.code().await, Some(0), "{kind}: {}", running.stderr());
+        assert_eq!((running.stdout().as_str(), running.stderr().as_str()), ("out\n", ""), "{kind}");
+    }
 }

@@ -53,6 +53,8 @@ async fn login_stores_url_and_token_for_the_user_alone() {
     let open = run(&dlm, &["whoami"], &[], "");
     assert_eq!(open.status.code(), Some(64));
     assert!(stderr(&open).contains("chmod 600"), "{open:?}");
+    let all_given = [("DLM_URL", server.url()), ("DLM_TOKEN", "dlm_ops")];
+    assert_eq!(principal_of(&run(&dlm, &["whoami", "--json"], &all_given, "")), "ops");
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::TestServer;
 use super::dlm::{Dlm, all_dead, is_alive, stderr};
-use crate::harness::{Acquire, FaultProxy, NetworkFault, binary, eventually, now};
+use crate::harness::{
+    Acquire, FaultProxy, MachineDelay, NetworkFault, binary, eventually, micros, now, wall_clock_micros,
+};
 
 /// The holder of `a`, once there is one.
 async fn holder(server: &TestServer) -> Value {
@@ -29,6 +31,18 @@ async fn p21_same_lock_nested_fails_at_once_and_says_so() {
     let output = nested("b");
     assert_eq!(output.status.code(), Some(75), "{output:?}");
     assert_eq!(nested("c").status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn p21_shared_lock_nested_in_a_shared_one_fails_too_and_says_why() {
+    let server = TestServer::start();
+    let dlm = Dlm::new(server.url());
+    let dlm_path = binary("dlm").display().to_string();
+    let output =
+        dlm.run(&["run", "a", "--shared", "--", &dlm_path, "run", "a", "--shared", "--", "touch", "ran"]);
+    assert_eq!(output.status.code(), Some(75), "{output:?}");
+    assert!(stderr(&output).contains("whenever an exclusive request waits or holds"), "{output:?}");
+    assert!(!dlm.path("ran").exists());
 }
 
 #[tokio::test]
@@ -86,15 +100,21 @@ async fn p22_default_owner_is_user_host_and_pid() {
 }
 
 #[tokio::test]
-async fn p22_on_lost_kill_sends_no_sigterm() {
+async fn p22_on_lost_kill_kills_before_the_deadline_and_sends_no_sigterm() {
+    let delay = MachineDelay::watch();
     let server = TestServer::start();
     let proxy = FaultProxy::in_front_of(server.url()).await;
     let dlm = Dlm::new(&proxy.url);
     let script = "trap 'echo >terminated' TERM; echo $$ >pid; while :; do sleep 0.02 & wait; done";
-    let mut run = dlm.start_script(&["--ttl", "2s", "--on-lost", "kill"], script);
+    let mut run = dlm.start_script(&["--ttl", "6s", "--on-lost", "kill"], script);
     let command = dlm.pid("pid").await;
     proxy.inject(NetworkFault::Reset);
+    let expires_at = micros(&holder(&server).await["expires_at"]);
     all_dead(&[command]).await;
+    let died = wall_clock_micros();
+    let allowed = i64::try_from(delay.extend(Duration::ZERO).as_micros()).unwrap();
+    // The server may have renewed once more, unheard: then there was even more time.
+    assert!(died < expires_at + allowed, "died {} µs after the expiry", died - expires_at);
     assert_eq!(run.code().await, Some(79), "{}", run.stderr());
     assert!(!dlm.path("terminated").exists());
 }
