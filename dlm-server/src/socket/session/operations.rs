@@ -76,10 +76,12 @@ impl Operations {
         self.slow.remove(&number).map(|slow| Recipient::Future(slow.result))
     }
 
-    /// The id of the frame of an operation that has no result.
+    /// The id of the frame of an operation that has no result and no reply: a future that was given
+    /// up has had its reply.
     pub(super) fn frame_id(&self, number: u64) -> Option<u64> {
         let fast = self.in_flight.get(&number).map(|operation| operation.admitted.id);
-        fast.or_else(|| self.slow.get(&number).map(|slow| slow.id))
+        let slow = || self.slow.get(&number).filter(|slow| !slow.result.is_closed());
+        fast.or_else(|| slow().map(|slow| slow.id))
     }
 
     /// Takes the operations that were enqueued before this instant, and the receivers of
@@ -101,5 +103,20 @@ impl Operations {
     pub(super) fn take_all(&mut self) -> impl Iterator<Item = InFlight> + use<> {
         self.slow.clear();
         std::mem::take(&mut self.in_flight).into_values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_operation_whose_future_was_given_up_has_no_frame_to_report_a_place_for() {
+        let mut operations = Operations::default();
+        let (result, receiver) = oneshot::channel();
+        operations.slow.insert(1, SlowOperation { id: 7, result });
+        assert_eq!(operations.frame_id(1), Some(7));
+        drop(receiver);
+        assert_eq!(operations.frame_id(1), None);
     }
 }
