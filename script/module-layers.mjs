@@ -45,7 +45,7 @@ const LAYERS = {
         ["outcome"],
         ["clock", "retry", "error"],
         ["request_error"],
-        ["certificate_error", "no_certificate_error", "loss", "release_request", "defaults", "detached", "place", "reentrancy"],
+        ["certificate_error", "no_certificate_error", "loss", "release_request", "defaults", "detached", "place", "reentrancy", "test_time"],
     ],
     "dlm-cli": [
         ["commands", "run"],

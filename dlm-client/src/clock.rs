@@ -21,6 +21,9 @@ pub(crate) enum Clock {
     /// The clock of the machine.
     #[default]
     System,
+    /// The clock of the machine, with time that a test lets pass.
+    #[cfg(feature = "test-time")]
+    Test(crate::TestTime),
     /// A clock that a test moves.
     #[cfg(test)]
     Manual(std::sync::Arc<ManualClock>),
@@ -30,6 +33,8 @@ impl Clock {
     pub(crate) fn now(&self) -> BootInstant {
         match self {
             Self::System => BootInstant(system_time()),
+            #[cfg(feature = "test-time")]
+            Self::Test(time) => BootInstant(system_time()) + time.passed(),
             #[cfg(test)]
             Self::Manual(clock) => clock.now(),
         }
@@ -45,6 +50,18 @@ impl Clock {
                 }
                 tokio::time::sleep(sleep_step(now, until)).await;
             },
+            #[cfg(feature = "test-time")]
+            Self::Test(time) => {
+                let mut advances = time.advances();
+                loop {
+                    let now = self.now();
+                    if now >= until {
+                        return;
+                    }
+                    // The sender is part of `self`, so there is always another advance to wait for.
+                    let _ = tokio::time::timeout(sleep_step(now, until), advances.changed()).await;
+                }
+            }
             #[cfg(test)]
             Self::Manual(clock) => clock.wait_until(until).await,
         }

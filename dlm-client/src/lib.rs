@@ -210,7 +210,7 @@
 //! - `reentrancy`: which task holds which lock
 //! - `transport`: the session, HTTP, and failover between servers
 //! - `credentials`, `token`: which token to send, and when to ask for another
-//! - `retry`, `clock`, `defaults`: backoff, time, and default options
+//! - `retry`, `clock`, `defaults`: backoff, time, and default options; `test_time`: time that a test moves
 //! - `outcome`: how an operation ended, for its span
 //! - `error`, `request_error`, `certificate_error`, `loss`, `release_request`, `detached`, `place`: errors and public values
 #![deny(missing_docs)]
@@ -247,6 +247,8 @@ mod request_error;
 mod reservation;
 mod retry;
 mod term;
+#[cfg(feature = "test-time")]
+mod test_time;
 mod token;
 mod transport;
 mod worker;
@@ -276,6 +278,8 @@ pub use lock::{LockRequest, TryLockRequest};
 pub use loss::{GuardState, LossReason};
 pub use place::QueuePlace;
 pub use release_request::ReleaseRequest;
+#[cfg(feature = "test-time")]
+pub use test_time::TestTime;
 pub use token::BearerToken;
 pub use tokio_util::sync::CancellationToken;
 pub use transport::TransportKind;

@@ -139,6 +139,12 @@ impl Clock {
         self.with(|course| Micros(course.at(micros(since_boot()))))
     }
 
+    /// Moves the clock forward, as if this time had passed.
+    #[cfg(feature = "test-time")]
+    pub(crate) fn advance(&self, by: Duration) {
+        self.with(|course| course.at = course.at.saturating_add(micros(by)));
+    }
+
     /// Slews the clock towards the wall clock. Returns what the clocks show.
     pub(crate) fn steer(&self) -> ClockReading {
         let now = MachineTime::now(self.boot.as_deref());

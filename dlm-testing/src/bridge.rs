@@ -5,13 +5,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::faults::Faults;
+use crate::front::Front;
 
-/// Passes messages on until one side ends. `faults` decides on the frames of a session.
+/// Passes messages on until one side ends. `front` decides on the frames of a session.
 pub(crate) async fn run<C, S>(
     client: WebSocketStream<C>,
     server: WebSocketStream<S>,
-    faults: Option<&Faults>,
+    front: Option<&Front>,
 ) -> Result<(), Error>
 where
     C: AsyncRead + AsyncWrite + Unpin,
@@ -23,8 +23,11 @@ where
         tokio::select! {
             message = next(&mut from_client) => {
                 let Some(message) = message? else { return Ok(()) };
-                let verdict = match (&message, faults) {
-                    (Message::Text(text), Some(faults)) => faults.on_frame(text),
+                let verdict = match (&message, front) {
+                    (Message::Text(text), Some(front)) => {
+                        front.time_stands_still().await;
+                        front.faults.on_frame(text)
+                    }
                     _ => None,
                 };
                 match verdict {

@@ -36,6 +36,8 @@ pub(crate) struct Front {
     pub(crate) faults: Faults,
     /// Whether the server is away.
     pub(crate) away: watch::Sender<bool>,
+    /// Whether the time is being moved: that of the clients is ahead of the server's.
+    pub(crate) moving: watch::Sender<bool>,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -58,6 +60,13 @@ impl Front {
         }
     }
 
+    /// Waits while the time is moved, so that no request that a client has sent after the move is
+    /// executed before it: the server's term of a lease would be shorter than the client's.
+    pub(crate) async fn time_stands_still(&self) {
+        // The sender is part of `self`.
+        self.moving.subscribe().wait_for(|moving| !moving).await.ok();
+    }
+
     async fn connection(self: &Arc<Self>, stream: TcpStream) {
         // Frames are small and latency matters. A connection that has ended shows below.
         stream.set_nodelay(true).ok();
@@ -75,6 +84,7 @@ impl Front {
         }
         let (head, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
+        self.time_stands_still().await;
         if let Some(name) = acquired(head.uri.path()) {
             match self.faults.on_http(&name, &body) {
                 Verdict::PassOn => {}
@@ -129,7 +139,7 @@ impl Front {
             let bridge = async {
                 if let Ok(client) = client.await {
                     // One side has ended, and the other is closed by that.
-                    bridge::run(client, server, is_session.then_some(&front.faults)).await.ok();
+                    bridge::run(client, server, is_session.then_some(&*front)).await.ok();
                 }
             };
             front.until_away(bridge).await;

@@ -28,26 +28,33 @@
 //! Nothing here imitates the rules of locks. Between the clients and the server there is a
 //! front that passes everything on, except for the acquires that the test wants to go wrong.
 //!
-//! Time can't be moved: a term is as long as it is. Use TTLs of 100 ms, the shortest there are,
-//! where a lock has to expire. [`lose`](TestServer::lose) needs no time at all.
+//! Time passes when the test says so: [`advance`](TestServer::advance) makes leases expire and waits
+//! time out, in milliseconds. [`lose`](TestServer::lose) needs no time at all.
+//!
+//! The server listens on `127.0.0.1`, and its clients connect to it as they connect to any other: a
+//! client has no transport but TCP. Nothing leaves the machine. A sandbox without even a loopback
+//! interface can't run it.
 //!
 //! The functions of the server block for as long as it takes to answer, some milliseconds, and may be
 //! called in async tests and others. They panic where a test would only unwrap.
 //!
 //! # Layout
 //!
-//! - `server`: the [`TestServer`]
+//! - `server`: the [`TestServer`]; `waits`: waits for what the program under test does
 //! - `thread`: the thread that it runs on
 //! - `front`: accepts the connections of clients and passes their requests on
 //! - `bridge`: passes the messages of WebSockets on
-//! - `faults`: the acquires that go wrong
+//! - `faults`: the acquires that go wrong; `away`: a server that can't be reached
 #![deny(missing_docs)]
 
+mod away;
 mod bridge;
 mod faults;
 mod front;
 mod server;
 mod thread;
+mod waits;
 
+pub use away::Away;
 pub use faults::AcquireFault;
-pub use server::{Away, TestServer};
+pub use server::TestServer;

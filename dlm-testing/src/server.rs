@@ -1,22 +1,22 @@
 //! The test server.
 
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use dlm_client::{Client, ClientBuilder, LockGuard, LockStatus, TransportKind};
+use dlm_client::{Client, ClientBuilder, LockGuard, LockStatus, TestTime, TransportKind};
+use dlm_server::Service;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use crate::away::Away;
 use crate::faults::AcquireFault;
 use crate::front::Front;
 use crate::thread::{self, Started};
 
-/// How often a condition is checked.
-const POLL: Duration = Duration::from_millis(2);
-/// How long to wait for a condition: a test that waits longer is wrong.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest term there is.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// A dlm server in the process of the test, with a database in a temporary directory.
 ///
@@ -39,9 +39,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct TestServer {
     url: String,
     front: Arc<Front>,
-    /// Of the test itself: it goes past the front.
-    operator: Client,
-    runtime: Handle,
+    service: Service,
+    /// Of its clients.
+    time: Mutex<TestTime>,
+    /// Of the test itself: it goes past the front, and its time is not moved.
+    pub(crate) operator: Client,
+    pub(crate) runtime: Handle,
     stop: CancellationToken,
     thread: Option<JoinHandle<()>>,
     _database: TempDir,
@@ -65,11 +68,21 @@ impl TestServer {
             move || thread::run(url, &stop, &started)
         });
         let thread = thread.expect("a thread");
-        let Started { url, front, runtime } =
+        let Started { url, front, service, runtime } =
             start.recv().expect("the thread starts the server").expect("the server starts");
         let operator = Client::builder().address(format!("http://{}", front.server)).owner("the test");
         let operator = operator.transport(TransportKind::Http).connect_lazy().expect("a valid address");
-        Self { url, front, operator, runtime, stop, thread: Some(thread), _database: database }
+        Self {
+            url,
+            front,
+            service,
+            time: Mutex::default(),
+            operator,
+            runtime,
+            stop,
+            thread: Some(thread),
+            _database: database,
+        }
     }
 
     /// The address to give to the program under test, such as `http://127.0.0.1:43121`.
@@ -85,19 +98,20 @@ impl TestServer {
         &self.url
     }
 
-    /// A builder of clients of this server, which use the session only, so that a loss is known at
-    /// once.
+    /// A builder of clients of this server. They use the session only, so that a loss is known at
+    /// once, and their time is moved by [`advance`](Self::advance).
     ///
     /// # Examples
     ///
     /// ```
     /// # use std::time::Duration;
     /// let server = dlm_testing::TestServer::start();
-    /// let client = server.client_builder().default_ttl(Duration::from_millis(200)).connect_blocking();
+    /// let client = server.client_builder().default_ttl(Duration::from_secs(5)).connect_blocking();
     /// client.unwrap().lock_blocking("orders/42").unwrap();
     /// ```
     pub fn client_builder(&self) -> ClientBuilder {
-        Client::builder().address(&self.url).transport(TransportKind::Session)
+        let time = self.time.lock().unwrap_or_else(PoisonError::into_inner);
+        Client::builder().address(&self.url).transport(TransportKind::Session).test_time(&time)
     }
 
     /// A client of this server.
@@ -156,8 +170,8 @@ impl TestServer {
         }
     }
 
-    /// Takes the lock on `name`, as somebody else than the program under test. It is free again when
-    /// the guard is dropped.
+    /// Takes the lock on `name`, as somebody else than the program under test, for a day. It is free
+    /// again when the guard is dropped.
     ///
     /// # Panics
     ///
@@ -174,7 +188,7 @@ impl TestServer {
     #[track_caller]
     pub fn hold(&self, name: &str) -> LockGuard {
         let (operator, resource) = (self.operator.clone(), name.to_owned());
-        let held = self.call(async move { operator.try_lock(resource).await });
+        let held = self.call(async move { operator.try_lock(resource).ttl(DAY).await });
         held.expect("the server replies").unwrap_or_else(|| panic!("somebody holds `{name}`"))
     }
 
@@ -201,6 +215,48 @@ impl TestServer {
         self.front.faults.add(name, fault);
     }
 
+    /// Lets time pass: for the server, and for the clients of [`client_builder`](Self::client_builder),
+    /// [`client`](Self::client) and [`client_blocking`](Self::client_blocking). It takes milliseconds.
+    ///
+    /// It is like a suspend of the machine, in which nothing runs. So a lease whose term is shorter
+    /// expires, and its guard is lost before the server grants the lock to the next. A lease whose term
+    /// is longer is renewed right after, if it is due. A wait that ends until then times out.
+    ///
+    /// Only the terms of leases, the waits and the pauses between retries follow this time. Timeouts
+    /// of requests, the pings of sessions and `tokio::time` do not.
+    ///
+    /// # Panics
+    ///
+    /// If the server has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), dlm_client::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let server = dlm_testing::TestServer::start();
+    /// let client = server.client().await;
+    /// let guard = client.lock("orders/42").await?;
+    /// server.advance(Duration::from_secs(3600));
+    /// assert!(!guard.is_held());
+    /// let next = client.lock("orders/42").await?;
+    /// assert!(next.fencing_token() > guard.fencing_token());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn advance(&self, by: Duration) {
+        let time = self.time.lock().unwrap_or_else(PoisonError::into_inner);
+        self.front.moving.send_replace(true);
+        // No guard may outlive its lease at the server.
+        time.advance(by);
+        let service = self.service.clone();
+        self.call(async move { service.advance_clock(by).await }).expect("the server runs");
+        self.front.moving.send_replace(false);
+    }
+
     /// Makes the server unreachable until the result is dropped: its connections break, and no
     /// new ones can be opened.
     ///
@@ -213,17 +269,17 @@ impl TestServer {
     ///
     /// let server = dlm_testing::TestServer::start();
     /// let client = server.client().await;
-    /// let guard = client.lock("orders/42").ttl(Duration::from_millis(100)).await?;
+    /// let guard = client.lock("orders/42").await?;
     /// let away = server.away();
     /// // It can't be renewed.
+    /// server.advance(Duration::from_secs(60));
     /// assert_eq!(guard.lost().await, dlm_client::LossReason::Deadline);
     /// drop(away);
     /// # Ok(())
     /// # }
     /// ```
     pub fn away(&self) -> Away {
-        self.front.away.send_replace(true);
-        Away(Arc::clone(&self.front))
+        Away::new(&self.front)
     }
 
     /// The status of a lock: its holders and waiters.
@@ -236,47 +292,6 @@ impl TestServer {
     pub fn status(&self, name: &str) -> LockStatus {
         let (operator, resource) = (self.operator.clone(), name.to_owned());
         self.call(async move { operator.status(resource).await }).expect("the server replies")
-    }
-
-    /// Waits until somebody holds `name`.
-    ///
-    /// # Panics
-    ///
-    /// If that takes 30 s.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: it only reads.
-    pub async fn wait_until_held(&self, name: &str) {
-        self.wait_until(name, "holds", |status| status.holder_count > 0).await;
-    }
-
-    /// Waits until `waiters` requests wait for `name`.
-    ///
-    /// # Panics
-    ///
-    /// If that takes 30 s.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: it only reads.
-    pub async fn wait_for_waiters(&self, name: &str, waiters: u64) {
-        self.wait_until(name, "waits for", |status| status.queue_len >= waiters).await;
-    }
-
-    async fn wait_until(&self, name: &str, what: &str, condition: impl Fn(&LockStatus) -> bool) {
-        let mut waited = Duration::ZERO;
-        loop {
-            let status = self.operator.status(name).await.expect("the server replies");
-            if condition(&status) {
-                return;
-            }
-            assert!(waited < PATIENCE, "nobody {what} `{name}`: {status:?}");
-            // The caller may have no runtime.
-            let pause = self.runtime.spawn(async { tokio::time::sleep(POLL).await });
-            pause.await.expect("the server runs");
-            waited += POLL;
-        }
     }
 
     /// Runs an operation on the thread of the server, and blocks until it is done.
@@ -300,16 +315,5 @@ impl Drop for TestServer {
             // A panic of the server has been printed.
             thread.join().ok();
         }
-    }
-}
-
-/// The server is unreachable while this lives. Created by [`TestServer::away`].
-#[derive(Debug)]
-#[must_use = "the server comes back when this is dropped"]
-pub struct Away(Arc<Front>);
-
-impl Drop for Away {
-    fn drop(&mut self) {
-        self.0.away.send_replace(false);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, mpsc};
 
-use dlm_server::Server;
+use dlm_server::{Server, Service};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -16,6 +16,7 @@ use crate::front::Front;
 pub(crate) struct Started {
     pub(crate) url: String,
     pub(crate) front: Arc<Front>,
+    pub(crate) service: Service,
     pub(crate) runtime: Handle,
 }
 
@@ -40,7 +41,8 @@ pub(crate) fn run(database_url: String, stop: &CancellationToken, started: &mpsc
                 let runtime = Handle::current();
                 let url =
                     format!("http://{}", listener.local_addr().map(|at| at.to_string()).unwrap_or_default());
-                started.send(Ok(Started { url, front: Arc::clone(&front), runtime })).ok();
+                let service = server.service().clone();
+                started.send(Ok(Started { url, front: Arc::clone(&front), service, runtime })).ok();
                 let serving = stop.run_until_cancelled(front.serve(listener));
                 let (_, ran) = tokio::join!(serving, server.run(stop.clone()));
                 if let Err(error) = ran {
@@ -63,6 +65,7 @@ async fn start(
         server: address,
         faults: Faults::default(),
         away: watch::Sender::new(false),
+        moving: watch::Sender::new(false),
         tasks: TaskTracker::new(),
     };
     Ok((server, listener, Arc::new(front)))

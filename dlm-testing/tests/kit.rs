@@ -11,7 +11,7 @@ const LONG: Duration = Duration::from_secs(3600);
 
 /// Clients over each transport.
 async fn clients(server: &TestServer) -> [Client; 2] {
-    let http = Client::builder().address(server.url()).transport(TransportKind::Http).connect().await;
+    let http = server.client_builder().transport(TransportKind::Http).connect().await;
     [server.client().await, http.expect("the server is ready")]
 }
 
@@ -65,7 +65,7 @@ async fn next_acquire_hangs_until_the_caller_gives_up() {
     let server = TestServer::start();
     for client in clients(&server).await {
         server.next_acquire("a", AcquireFault::Hangs);
-        let hanging = tokio::time::timeout(Duration::from_millis(100), client.lock("a").into_future());
+        let hanging = tokio::time::timeout(Duration::from_secs(1), client.lock("a").into_future());
         assert!(hanging.await.is_err());
         assert_eq!(server.status("a").holder_count, 0);
         client.lock("a").await.unwrap().release().await.unwrap();
@@ -76,15 +76,64 @@ async fn next_acquire_hangs_until_the_caller_gives_up() {
 async fn server_is_away_and_comes_back() {
     let server = TestServer::start();
     let client = server.client().await;
-    let short = client.lock("short").ttl(Duration::from_millis(100)).await.unwrap();
-    let long = client.lock("long").await.unwrap();
+    let short = client.lock("short").await.unwrap();
+    let long = client.lock("long").ttl(LONG).await.unwrap();
     let away = server.away();
+    server.advance(LONG / 2);
     assert_eq!(short.lost().await, LossReason::Deadline);
     let http = Client::builder().address(server.url()).transport(TransportKind::Http).connect_lazy().unwrap();
     assert!(http.try_lock("a").await.unwrap_err().is_connect());
     drop(away);
     drop(client.lock("a").await.unwrap());
     assert!(long.is_held(), "its term is longer than the server was away");
+}
+
+#[tokio::test]
+async fn lease_that_is_not_renewed_expires_when_its_time_has_passed() {
+    let server = TestServer::start();
+    for client in clients(&server).await {
+        let stale = client.lock("a").ttl(LONG).auto_renew(false).await.unwrap();
+        let waiting = tokio::spawn(client.lock("a").into_future());
+        server.wait_for_waiters("a", 1).await;
+        server.advance(LONG / 2);
+        assert!(stale.is_held());
+        server.advance(LONG / 2);
+        assert!(!stale.is_held());
+        assert_eq!(stale.lost().await, LossReason::Deadline);
+        let guard = waiting.await.unwrap().unwrap();
+        assert!(guard.fencing_token() > stale.fencing_token());
+        guard.release().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn lease_is_renewed_when_less_than_its_term_has_passed() {
+    let server = TestServer::start();
+    let client = server.client().await;
+    let guard = client.lock("a").ttl(LONG).await.unwrap();
+    let expires_at = || server.status("a").holders[0].expires_at;
+    for _ in 0..4 {
+        let before = expires_at();
+        server.advance(LONG / 2);
+        while expires_at() == before {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+    assert!(guard.is_held());
+    assert_eq!(server.status("a").holders[0].fencing_token, guard.fencing_token());
+}
+
+#[tokio::test]
+async fn wait_times_out_when_its_time_has_passed() {
+    let server = TestServer::start();
+    for client in clients(&server).await {
+        let _other = server.hold("a");
+        let waiting = tokio::spawn(client.lock("a").wait(LONG).into_future());
+        server.wait_for_waiters("a", 1).await;
+        server.advance(LONG);
+        assert!(waiting.await.unwrap().unwrap_err().is_timeout());
+        assert_eq!(server.status("a").queue_len, 0);
+    }
 }
 
 #[tokio::test]

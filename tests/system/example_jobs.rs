@@ -74,7 +74,10 @@ async fn axum_service_ships_an_order_once_at_a_time_on_all_instances() {
     }
     texts.sort();
     assert_eq!(texts, [1, 2, 3, 4].map(|token| format!("order 42 shipped under token {token}\n")));
-    assert_eq!(server.api().event_kinds("orders/42").await, ["granted", "released"].repeat(4));
+    let mut kinds = server.api().event_kinds("orders/42").await;
+    // How many have to wait depends on when they come.
+    kinds.retain(|kind| kind != "queued");
+    assert_eq!(kinds, ["granted", "released"].repeat(4));
 }
 
 #[tokio::test]

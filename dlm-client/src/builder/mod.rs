@@ -218,6 +218,29 @@ impl ClientBuilder {
         Ok(Client::new(Handle::lazy(transport, request_timeout, clock), defaults))
     }
 
+    /// Measures time with the clock of the machine, and with what a test lets pass in addition. Needs
+    /// the feature `test-time`, which is for dlm-testing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), dlm_client::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let time = dlm_client::TestTime::new();
+    /// let client = dlm_client::Client::builder().test_time(&time).connect_lazy()?;
+    /// time.advance(Duration::from_secs(60));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "test-time")]
+    pub fn test_time(self, time: &crate::TestTime) -> Self {
+        self.with(|settings| {
+            settings.clock = Clock::Test(time.clone());
+            Ok(())
+        })
+    }
+
     /// Measures time with a clock that the test moves.
     #[cfg(test)]
     pub(crate) fn clock(self, clock: Clock) -> Self {

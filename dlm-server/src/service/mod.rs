@@ -24,6 +24,7 @@
 //! - `quotas`: how much of the server a principal may use
 //! - `restore`: makes a restored backup safe to serve; `show`: shows what a database contains
 //! - `lease_id`, `wire`: engine values in wire terms
+//! - `test_time`: time that a test moves
 
 mod access;
 mod acquire;
@@ -53,6 +54,8 @@ mod scopes;
 mod show;
 mod started;
 mod subscribe;
+#[cfg(feature = "test-time")]
+mod test_time;
 mod tickets;
 mod troubles;
 mod wait_graph;
@@ -136,6 +139,8 @@ struct Inner {
     draining: CancellationToken,
     background: Background,
     audit: Audit,
+    #[cfg(feature = "test-time")]
+    next_check: Arc<crate::writer::NextCheck>,
 }
 
 impl fmt::Debug for Service {

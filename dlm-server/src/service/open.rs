@@ -195,7 +195,7 @@ impl Service {
             audit: audit.clone(),
             parked,
             feed: feed.clone(),
-            next_check,
+            next_check: Arc::clone(&next_check),
             decoder: Arc::clone(&decoder),
             retention: Retention { age: options.event_retention, events: options.event_limit },
             probes,
@@ -221,6 +221,8 @@ impl Service {
             draining: CancellationToken::new(),
             background,
             audit,
+            #[cfg(feature = "test-time")]
+            next_check,
         });
         Ok((Self(inner, Via::default()), context, counter, deadlocks))
     }

@@ -334,6 +334,12 @@ pub(crate) trait Store: Housekeeping + ReleaseRequestStore {
     fn keep_clock(&mut self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    /// Moves the deciding clock forward if it is this process's own.
+    #[cfg(feature = "test-time")]
+    fn advance_clock(&mut self, _by: std::time::Duration) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable("the clock of the database can't be moved".into()))
+    }
 }
 
 /// A new replica id. Ids grow with time, so a replica's rank is its age.

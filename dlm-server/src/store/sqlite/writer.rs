@@ -298,6 +298,12 @@ impl Store for SqliteStore {
     fn keep_clock(&mut self) -> Result<(), StoreError> {
         maintenance::keep_clock(self)
     }
+
+    #[cfg(feature = "test-time")]
+    fn advance_clock(&mut self, by: std::time::Duration) -> Result<(), StoreError> {
+        self.clock.advance(by);
+        Ok(())
+    }
 }
 
 #[cfg(test)]
