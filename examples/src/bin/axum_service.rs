@@ -208,7 +208,7 @@ mod tests {
     #[tokio::test]
     async fn order_that_is_shipped_is_no_failure_when_its_lock_can_not_be_released() {
         let server = TestServer::start();
-        let client = server.client_builder().request_timeout(Duration::from_millis(100)).connect().await;
+        let client = server.client_builder().request_timeout(Duration::from_secs(1)).connect().await;
         let instance = Instance::with_client(client.unwrap(), Duration::from_secs(1)).await;
         let ((status, body), _away) = tokio::join!(instance.ship("42"), async {
             server.wait_until_held("orders/42").await;
