@@ -13,9 +13,10 @@ const page = (names: string[]): [number, unknown] => [
   200,
   { locks: names.map((name, index) => held(name, index + 1)), next: null, cursor: 'c' },
 ]
+const released: [number, unknown] = [200, { current_token: 9, released: held('a', 1).holders[0] }]
 const releases = (sent: SentRequest[]) => sent.filter(({ path }) => path.endsWith('/force-release'))
 const body = ({ init }: SentRequest) =>
-  JSON.parse(String(init.body)) as { fencing_token: number; reason: string }
+  JSON.parse(init.body as string) as { fencing_token: number; reason: string }
 
 test('a dry run releases nothing and leaves out what the operator may not release', async () => {
   const sent = serve(() => page([...NAMES, 'other']))
@@ -31,7 +32,7 @@ test('each lease is released by its token with the one reason, and its outcome t
   const sent = serve(({ path }) => {
     if (path.includes('jobs%2F2')) return problem(409, 'holder-changed', { holders: [] })
     if (path.includes('jobs%2F3')) return problem(500, 'internal')
-    return path.endsWith('/force-release') ? [200, {}] : page(NAMES)
+    return path.endsWith('/force-release') ? released : page(NAMES)
   })
   const { result, dispose } = inScope(() => useBulkRelease(() => true))
   await result.find({ prefix: '', owner: null })
@@ -46,7 +47,7 @@ test('each lease is released by its token with the one reason, and its outcome t
 
 test('after a stop nothing more is sent, and what was not sent has no outcome', async () => {
   const names = Array.from({ length: 20 }, (_, index) => `jobs/${index}`)
-  const sent = serve(({ path }) => (path.endsWith('/force-release') ? [200, {}] : page(names)))
+  const sent = serve(({ path }) => (path.endsWith('/force-release') ? released : page(names)))
   const { result, dispose } = inScope(() => useBulkRelease(() => true))
   await result.find({ prefix: '', owner: null })
   const done = result.release(result.targets.value, 'r')

@@ -13,7 +13,7 @@ beforeEach(() => {
     const url = new URL(path, 'http://a')
     if (url.pathname === '/v1/owners') {
       const owner = { owner: 'night-worker', holds: 1, waits: 0, blocked: 0 }
-      return [200, { owners: [owner], next: null }]
+      return [200, { at: '2026-01-01T00:00:00Z', complete: true, owners: [owner], next: null }]
     }
     const prefix = url.searchParams.get('prefix') ?? ''
     const locks = NAMES.filter((name) => name.startsWith(prefix)).map((name, index) => held(name, index + 40))

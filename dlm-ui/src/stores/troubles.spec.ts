@@ -26,7 +26,8 @@ function overview(): unknown {
     oldest_enqueued_at: '2026-01-01T00:00:00.000Z',
     acquired_at: null,
   }))
-  return { at, waiting: 0, contended, long_waits: [], expired: [], seconds: [] }
+  const counts = { held: 0, leases: 0, waiting: 0, long_wait_count: 0 }
+  return { at, ...counts, contended, long_waits: [], expired: [], seconds: [] }
 }
 
 beforeEach(() => {
