@@ -173,7 +173,8 @@ test('every operation is available by keyboard', async ({ page, server }) => {
 
   await tabTo(page, page.getByRole('button', { name: 'Settings' }), 'Shift+Tab')
   await page.keyboard.press('Enter')
-  await tabTo(page, page.getByRole('radio', { name: 'On', exact: true }))
+  const shortcuts = page.getByRole('radiogroup', { name: 'Single-key shortcuts' })
+  await tabTo(page, shortcuts.getByRole('radio', { name: 'On', exact: true }))
   await page.keyboard.press('ArrowRight', KEY_PRESS)
   await page.keyboard.press('Escape')
   await page.keyboard.press('?')

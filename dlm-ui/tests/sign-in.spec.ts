@@ -152,6 +152,8 @@ test('a force-release that is refused in flight keeps its reason and is sent aga
   await page.getByRole('button', { name: 'Force-release token 1' }).click()
   await expect(page.getByRole('dialog', { name: 'Sign in again' })).toBeVisible()
   await enter(page, 'last-token')
+  // Rows under the pointer stay.
+  await page.mouse.move(0, 0)
   await expect(page.getByText('No holder.')).toBeVisible()
   await expect(page.getByTestId('event').filter({ hasText: 'the host is gone' })).toBeVisible()
 })
