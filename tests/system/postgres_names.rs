@@ -55,10 +55,11 @@ async fn name_says_that_its_lock_is_in_use_whichever_server_used_it() {
 
 #[tokio::test]
 async fn lock_whose_term_is_longer_than_idle_locks_are_kept_is_listed_as_held() {
-    let server = ServerProcess::<Postgres>::start_with(&["--idle-retention", "2s"]);
+    let server = ServerProcess::<Postgres>::start_with(&["--idle-retention", "30s"]);
     let (api, database) = (server.api(), server.database());
     let lease = api.lock("a", &Acquire::exclusive().ttl(100)).await;
-    api.release("a", &lease).await.ok();
+    // It may have expired already.
+    api.release("a", &lease).await;
     eventually("it is checked", || async {
         database.query_i64("SELECT count(*) FROM resource_names WHERE NOT in_use") == 1
     })

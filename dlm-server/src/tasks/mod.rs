@@ -92,7 +92,7 @@ pub(crate) fn start(background: &Background, context: TaskContext) -> io::Result
     let (cluster, writers) = (|| Arc::clone(&context.cluster), || context.writers.clone());
     let keeper = ReleaseRequestKeeper {
         requests: Arc::clone(&context.release_requests),
-        reader: Arc::clone(&sweeper),
+        reader: Arc::clone(&maintenance),
         writers: writers(),
         cluster: cluster(),
         lease_watchers: Arc::clone(&context.lease_watchers),

@@ -58,3 +58,29 @@ test('after a stop nothing more is sent, and what was not sent has no outcome', 
   expect(result.running.value).toBe(false)
   dispose()
 })
+
+test('another search stops what is still released', async () => {
+  const names = Array.from({ length: 20 }, (_, index) => `jobs/${index}`)
+  const sent = serve(({ path }) => (path.endsWith('/force-release') ? released : page(names)))
+  const { result, dispose } = inScope(() => useBulkRelease(() => true))
+  await result.find({ prefix: '', owner: null })
+  const done = result.release(result.targets.value, 'r')
+  await result.find({ prefix: 'jobs/1', owner: null })
+  await done
+  expect(releases(sent)).toHaveLength(4)
+  expect(result.outcomes.value.size).toBe(0)
+  expect(result.running.value).toBe(false)
+  dispose()
+})
+
+test('leases of other principals with the same owner are no targets', async () => {
+  const rows = ['team-a', 'team-b'].map((principal, index) => {
+    const status = held(principal, index + 1)
+    return { ...status, holders: status.holders.map((holder) => ({ ...holder, owner: 'api', principal })) }
+  })
+  serve(() => [200, { locks: rows, next: null, cursor: 'c' }])
+  const { result, dispose } = inScope(() => useBulkRelease(() => true))
+  await result.find({ prefix: '', owner: 'api', principal: 'team-a' })
+  expect(result.targets.value.map(({ resource }) => resource)).toEqual(['team-a'])
+  dispose()
+})

@@ -22,6 +22,8 @@ export interface BulkFilter {
   prefix: string
   /** `null` for any owner. */
   owner: string | null
+  /** Only leases of this principal; of all if it is absent. */
+  principal?: string | null
 }
 
 export function useBulkRelease(may: (name: string) => boolean) {
@@ -39,23 +41,28 @@ export function useBulkRelease(may: (name: string) => boolean) {
   const running = ref(false)
   const stopping = ref(false)
   let search: AbortController | null = null
+  let run = Promise.resolve()
 
   /** The dry run: what would be released now. */
-  async function find({ prefix, owner }: BulkFilter): Promise<void> {
+  async function find({ prefix, owner, principal = null }: BulkFilter): Promise<void> {
     search?.abort()
     const controller = new AbortController()
     search = controller
     searching.value = true
     failure.value = null
-    outcomes.value = new Map()
     try {
+      // What still runs is for what was asked for before.
+      stopping.value = true
+      await run
+      if (controller.signal.aborted) return
+      outcomes.value = new Map()
       const rows: LockStatus[] = []
       let after: string | null = null
       let found: Target[] = []
       for (let page = 0; page < MAX_PAGES && found.length <= MAX_TARGETS; page += 1) {
         const { locks, next } = await api.list(prefix, 'held', MAX_PAGE, after, controller.signal)
         rows.push(...locks)
-        found = targetsOf(rows, owner)
+        found = targetsOf(rows, owner, principal)
         after = next ?? null
         if (after === null) break
       }
@@ -77,6 +84,11 @@ export function useBulkRelease(may: (name: string) => boolean) {
   /** Releases these, one after another in each of a few lanes. */
   async function release(chosen: readonly Target[], reason: string): Promise<void> {
     if (running.value) return
+    run = releaseAll(chosen, reason)
+    await run
+  }
+
+  async function releaseAll(chosen: readonly Target[], reason: string): Promise<void> {
     running.value = true
     stopping.value = false
     const queue = [...chosen]

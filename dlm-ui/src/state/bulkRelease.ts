@@ -17,11 +17,16 @@ export function targetKey({ resource, token }: Target): string {
   return JSON.stringify([resource, token])
 }
 
-/** The leases of an owner in the rows, or all if no owner is given. */
-export function targetsOf(rows: readonly LockStatus[], owner: string | null): Target[] {
+/** The leases of an owner and a principal in the rows; of all that is not given. */
+export function targetsOf(
+  rows: readonly LockStatus[],
+  owner: string | null,
+  principal: string | null = null,
+): Target[] {
   return rows.flatMap(({ resource, holders, queue_len }) =>
     holders
       .filter((holder) => owner === null || holder.owner === owner)
+      .filter((holder) => principal === null || holder.principal === principal)
       .map((holder) => ({
         resource,
         owner: holder.owner,

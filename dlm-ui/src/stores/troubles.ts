@@ -79,7 +79,13 @@ export const useTroubles = defineStore('troubles', () => {
 
   function notify({ key, text, resource }: Trouble): void {
     // The tag replaces an earlier one of the same trouble, also of another tab.
-    const notification = new Notification('dlm', { body: text, tag: key, icon: '/icon-trouble.svg' })
+    let notification: Notification
+    try {
+      notification = new Notification('dlm', { body: text, tag: key, icon: '/icon-trouble.svg' })
+    } catch {
+      // Chrome on Android has the constructor, and refuses it in a page.
+      return
+    }
     notification.onclick = () => {
       window.focus()
       opened.value = resource
