@@ -61,6 +61,9 @@ export function useEventTail({ prefix, resource, kinds, owner, from, to, paused 
   const searchedFrom = ref<string | null>(null)
   const loadingOlder = ref(false)
   let maxShown = MAX_SHOWN
+  let isLive = false
+  /** What arrived during a pause is shown, however much it is. */
+  let catchingUp = false
   /** Grows with each reload. Older events of the list before are dropped. */
   let generation = 0
 
@@ -79,6 +82,7 @@ export function useEventTail({ prefix, resource, kinds, owner, from, to, paused 
   const stream = useEventStream(() => ({ prefix: prefix.value, resource: resource.value }), {
     messages: handleMessages,
     state: (state) => {
+      isLive = state === 'live'
       if (state === 'live' && paused.value) connection.setStatus('paused')
     },
     gap: handleGap,
@@ -180,7 +184,8 @@ export function useEventTail({ prefix, resource, kinds, owner, from, to, paused 
   }
 
   function showUndrawn(): void {
-    const limit = undrawn.length > MAX_DRAWN ? MAX_DRAWN : maxShown
+    const limit = undrawn.length > MAX_DRAWN && !catchingUp ? MAX_DRAWN : maxShown
+    if (isLive) catchingUp = false
     const dropped = undrawn.length + events.value.length > limit
     events.value = [...undrawn.slice(-limit).reverse(), ...events.value].slice(0, limit)
     const last = events.value.at(-1)
@@ -207,6 +212,7 @@ export function useEventTail({ prefix, resource, kinds, owner, from, to, paused 
       reload()
       return
     }
+    catchingUp = true
     const overflowed = buffered.length > MAX_BUFFERED
     const missed = buffered
     clearBuffer()
