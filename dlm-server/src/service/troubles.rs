@@ -5,6 +5,7 @@
 //! before may not have. So each message is sent at least once, with the same id.
 
 use std::collections::BTreeMap;
+use std::mem::discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +14,14 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{Error, Service, wait_graph};
+use crate::clock::since_boot;
 use crate::webhook::{Delivery, Webhook, WebhookQueue};
 
 /// Time from one look to the next.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// How many troubles are open at a time; with more, the worst are reported first.
+/// The pause after a look, as a multiple of the time that it took.
+const REST: u32 = 4;
+/// How many troubles of a kind are open at a time; with more, the worst are reported first.
 const MAX_OPEN: usize = 100;
 
 impl Service {
@@ -33,13 +37,15 @@ impl Service {
         let via = self.1.clone();
         self.0.background.spawn_async(async move {
             let mut troubles = Troubles::default();
+            let mut pause = INTERVAL;
             loop {
-                let pausing = tokio::time::sleep(INTERVAL);
+                let pausing = tokio::time::sleep(pause);
                 if stop.run_until_cancelled(pausing).await.is_none() {
                     return;
                 }
                 let Some(inner) = inner.upgrade() else { return };
                 let service = Self(inner, via.clone());
+                let began = since_boot();
                 let look = service.look_for_troubles(&mut troubles, long, &queue);
                 match stop.run_until_cancelled(look).await {
                     None => return,
@@ -47,6 +53,7 @@ impl Service {
                     // Readiness and the metrics say that the store does not respond.
                     Some(Err(error)) => tracing::debug!(%error, "no look for troubles"),
                 }
+                pause = INTERVAL.max(since_boot().saturating_sub(began) * REST);
             }
         });
     }
@@ -108,6 +115,7 @@ impl Troubles {
     /// one that sends them.
     fn update(&mut self, graph: &WaitGraph, long: Duration, is_first: bool) -> Vec<Vec<u8>> {
         let mut found = found(graph, long);
+        let has_all_queues = wait_graph::has_all_queues(graph);
         let mut messages = Vec::new();
         let mut report = |event, id: &str, Open { began_at, trouble }: &Open| {
             let message = Message { event, id, at: graph.at, began_at: *began_at, trouble };
@@ -121,7 +129,12 @@ impl Troubles {
                 return true;
             }
             // What was left out may still be there.
-            let kept = !graph.complete;
+            let kept = match &open.trouble {
+                Trouble::LongWait { lock } => {
+                    !has_all_queues && !graph.locks.iter().any(|seen| seen.resource == lock.resource)
+                }
+                Trouble::PossibleDeadlock { .. } => !graph.complete,
+            };
             if !kept {
                 report("ended", id, open);
             }
@@ -131,7 +144,11 @@ impl Troubles {
             self.open.iter().for_each(|(id, open)| report("began", id, open));
         }
         self.was_first = is_first;
-        for (id, trouble) in found.into_iter().take(MAX_OPEN.saturating_sub(self.open.len())) {
+        for (id, trouble) in found {
+            let is_same_kind = |open: &&Open| discriminant(&open.trouble) == discriminant(&trouble);
+            if self.open.values().filter(is_same_kind).count() >= MAX_OPEN {
+                continue;
+            }
             let open = Open { began_at: graph.at, trouble };
             report("began", &id, &open);
             self.open.insert(id, open);
@@ -224,9 +241,32 @@ mod tests {
     fn trouble_that_was_left_out_has_not_ended() {
         let mut troubles = Troubles::default();
         troubles.update(&graph(60, vec![lock("a", 0)]), LONG, true);
-        let partly = WaitGraph { complete: false, ..graph(61, Vec::new()) };
+        let others = (0..1_000).map(|number| lock(&number.to_string(), 61)).collect();
+        let partly = WaitGraph { complete: false, ..graph(61, others) };
         assert!(troubles.update(&partly, LONG, true).is_empty());
         assert_eq!(troubles.update(&graph(62, Vec::new()), LONG, true).len(), 1);
+    }
+
+    #[test]
+    fn wait_ends_though_holders_of_another_lock_were_left_out() {
+        let mut troubles = Troubles::default();
+        troubles.update(&graph(60, vec![lock("a", 0), lock("b", 0)]), LONG, true);
+        let partly = |locks| WaitGraph { complete: false, ..graph(61, locks) };
+        // One is not waited for any more, the other by somebody who has just come.
+        let ended = messages(&troubles.update(&partly(vec![lock("b", 61)]), LONG, true));
+        assert_eq!(ended.len(), 2);
+        assert!(ended.iter().all(|message| message["event"] == "ended"));
+    }
+
+    #[test]
+    fn deadlock_is_reported_however_many_wait_long() {
+        let mut troubles = Troubles::default();
+        let many: Vec<_> = (0..2 * MAX_OPEN).map(|number| lock(&number.to_string(), 0)).collect();
+        troubles.update(&graph(60, many.clone()), LONG, true);
+        let deadlock = PossibleDeadlock { holders: Vec::new() };
+        let graph = WaitGraph { possible_deadlocks: vec![deadlock], ..graph(61, many) };
+        let began = messages(&troubles.update(&graph, LONG, true));
+        assert_eq!((began.len(), &began[0]["kind"]), (1, &json!("possible_deadlock")));
     }
 
     #[test]

@@ -90,6 +90,12 @@ impl Service {
     }
 }
 
+/// Whether a graph has all locks that are waited for, though not all of their holders.
+pub(super) fn has_all_queues(graph: &dlm_protocol::WaitGraph) -> bool {
+    let waiters: u64 = graph.locks.iter().map(|lock| lock.queue_len).sum();
+    graph.complete || (graph.locks.len() < LIMITS.resources && waiters < LIMITS.waiters as u64)
+}
+
 /// The graph of all resources.
 pub(super) fn of_all(
     reader: &dyn Reader,
