@@ -34,17 +34,23 @@ impl Service {
     ) -> Result<Outcome, Error> {
         let waiters = if owner.is_some() { WAITERS_OF_OWNER } else { WAITERS };
         // The other reads wait for permits of their own.
-        let (now, lock, _) = self.fresh(on.name(), waiters, &on.reads().permit().await?).await?;
+        let (now, mut lock, _) = self.fresh(on.name(), waiters, &on.reads().permit().await?).await?;
+        let (next, first) = {
+            let replicas = self.0.membership.current();
+            let queue = Queue::new(&lock, &self.context(now, &replicas));
+            (queue.next()?, owner.map(|owner| queue.first_of(&owner)).transpose()?.flatten())
+        };
+        // They may take much memory, and the other reads may take long.
+        lock.waiters = Vec::new();
         let waits_for = self.waits_of(view, lock.holders.clone()).await?;
         let hold = self.holds_of(on.reads(), vec![Name::clone(on.name())]).await?.pop().flatten();
-        let replicas = self.0.membership.current();
-        let queue = Queue::new(&lock, &self.context(now, &replicas));
         let release_in_ms = hold.as_ref().and_then(|hold| release_in_ms(&lock.holders, now.0, hold.p50_ms));
         let estimate = |rounds: u64| {
             let hold = hold.as_ref()?;
             Some(release_in_ms.unwrap_or(0).saturating_add(rounds.saturating_mul(hold.p50_ms)))
         };
-        let waiter = owner.map(|owner| queue.first_of(&owner, estimate)).transpose()?.flatten();
+        let waiter = first
+            .map(|(waiter, round)| EstimatedWait { waiter, estimated_wait_ms: round.and_then(estimate) });
         let holders = lock.holders.iter().zip(waits_for);
         Ok(Outcome::Explanation(Box::new(Explanation {
             at: wire::time(now),
@@ -54,7 +60,7 @@ impl Service {
                 .collect::<Result<_, StoreError>>()?,
             holder_count: lock.row.holder_count,
             queue_len: lock.row.queue_len,
-            next: queue.next()?,
+            next,
             estimated_release_in_ms: release_in_ms,
             waiter,
             hold,
@@ -105,18 +111,13 @@ impl<'a> Queue<'a> {
         next.take(MAX_NEXT).map(|((position, claim), _)| waiter(claim, position)).collect()
     }
 
-    /// The first waiter of an owner.
-    fn first_of(
-        &self,
-        owner: &OwnerFilter,
-        estimate: impl Fn(u64) -> Option<u64>,
-    ) -> Result<Option<EstimatedWait>, StoreError> {
+    /// The first waiter of an owner, and in which round it would be granted.
+    fn first_of(&self, owner: &OwnerFilter) -> Result<Option<(QueuedWaiter, Option<u64>)>, StoreError> {
         let mut waiters = (1..).zip(self.waiters).zip(&self.rounds);
         let Some(((position, claim), round)) = waiters.find(|((_, claim), _)| owner.matches(claim)) else {
             return Ok(None);
         };
-        let estimated_wait_ms = round.and_then(estimate);
-        Ok(Some(EstimatedWait { waiter: waiter(claim, position)?, estimated_wait_ms }))
+        Ok(Some((waiter(claim, position)?, *round)))
     }
 }
 
