@@ -72,23 +72,39 @@ impl ReleaseRequestKeeper {
         let rank = self.cluster.rank();
         let lag = LAG * rank.min(MAX_LAG_STEPS);
         let cleans_up = rank == 0 && since_boot() >= *clean_up_at;
-        let mut pause = MAX_READ_INTERVAL;
-        for request in self.requests.all() {
-            let left = due_in(&request, now).saturating_add(lag);
-            let is_due = request.force && left.is_zero();
-            if (is_due || cleans_up) && !self.is_live(&request).await? {
-                self.delete(&request).await?;
-            } else if is_due {
-                self.enforce(&request).await?;
-                self.delete(&request).await?;
-            } else if request.force {
-                pause = pause.min(left.max(MIN_SLEEP));
-            }
-        }
         if cleans_up {
             *clean_up_at = since_boot() + CLEAN_UP_INTERVAL;
         }
-        Ok(pause)
+        let mut pause = MAX_READ_INTERVAL;
+        let mut failed = None;
+        let mut requests = self.requests.all();
+        // What is due first does not wait for the clean-up of what is not.
+        requests.sort_by_key(|request| (!request.force, request.deadline));
+        for request in requests {
+            let left = due_in(&request, now).saturating_add(lag);
+            let is_due = request.force && left.is_zero();
+            if is_due || cleans_up {
+                // One that fails keeps no other one waiting.
+                if let Err(error) = self.settle(&request, is_due).await {
+                    failed = Some(error);
+                }
+            }
+            if request.force && !is_due {
+                pause = pause.min(left.max(MIN_SLEEP));
+            }
+        }
+        failed.map_or(Ok(pause), Err)
+    }
+
+    /// Enforces a request that is due, and deletes one whose lease has ended.
+    async fn settle(&self, request: &ReleaseRequest, is_due: bool) -> Result<(), StoreError> {
+        if self.is_live(request).await? {
+            if !is_due {
+                return Ok(());
+            }
+            self.enforce(request).await?;
+        }
+        self.delete(request).await
     }
 
     /// Whether the lease that is wanted back has not ended.
