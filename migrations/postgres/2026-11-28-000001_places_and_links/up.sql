@@ -30,6 +30,12 @@ INSERT INTO resource_names (name, check_at, in_use)
     SELECT name, check_at, holder_count > 0 OR queue_len > 0 FROM resources;
 CREATE INDEX resource_names_in_use ON resource_names (name) WHERE in_use;
 CREATE INDEX resource_names_check ON resource_names (check_at);
+DO $$ BEGIN
+    -- Those of a table without rows would stay until it is large.
+    IF EXISTS (SELECT FROM resource_names) THEN
+        ANALYZE resource_names;
+    END IF;
+END $$;
 DROP INDEX resources_check;
 ALTER TABLE resources DROP CONSTRAINT resources_pkey;
 CREATE INDEX resources_name ON resources (name);
@@ -209,7 +215,8 @@ BEGIN
     IF cardinality(rechecked) > 0 THEN
         UPDATE resource_names SET check_at = rechecked[i + 1], in_use = rechecked[i + 2] <> 0
         FROM generate_series(1, cardinality(rechecked), 3) AS i
-        WHERE resource_names.name = names[rechecked[i]] AND (is_complete OR is_held[rechecked[i]]);
+        WHERE resource_names.ctid = (SELECT ctid FROM resource_names AS named WHERE named.name = names[rechecked[i]])
+            AND (is_complete OR is_held[rechecked[i]]);
     END IF;
     IF locks_by_writing AND changes <> cardinality(names) THEN
         RAISE EXCEPTION 'a resource is not as assumed' USING ERRCODE = 'DLM02';

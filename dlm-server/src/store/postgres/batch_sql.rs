@@ -64,8 +64,8 @@ statements! {
         SELECT new.name, 1, new.version, new.token, new.touched_at, new.check_at, new.queue_len, new.holder_count, \
         coalesce(new.last_events, ?), new.holder_principal, new.holder_key FROM new \
         WHERE NOT EXISTS (SELECT FROM floors WHERE floors.bucket = new.bucket AND floors.token > new.floor)";
-    DeleteResources -> () = "WITH deleted AS (DELETE FROM resources WHERE name = ANY(?) RETURNING name) \
-        DELETE FROM resource_names USING deleted WHERE resource_names.name = deleted.name";
+    DeleteResources -> () = "WITH deleted AS (DELETE FROM resources WHERE name = ANY(?)) \
+        DELETE FROM resource_names WHERE name = ANY(?)";
     RaiseFloors -> () = "INSERT INTO floors (bucket, token, version, last_events) \
         SELECT bucket, max(token), max(version), max(last_events) \
         FROM unnest(?, ?, ?, ?) AS new (bucket, token, version, last_events) GROUP BY bucket ORDER BY bucket \
@@ -132,7 +132,8 @@ fn write_batch() -> String {
             WHERE resources.ctid = new.place::tid AND (resources.name = new.name) IS TRUE \
             RETURNING resources.name, resources.ctid), \
         rechecked AS (UPDATE resource_names SET check_at = new.check_at, in_use = new.in_use <> 0 \
-            FROM unnest(?, ?, ?) AS new (name, check_at, in_use) WHERE resource_names.name = new.name), \
+            FROM unnest(?, ?, ?) AS new (name, check_at, in_use) \
+            WHERE resource_names.ctid = (SELECT ctid FROM resource_names AS named WHERE named.name = new.name)), \
         moved AS (SELECT array_agg(name) AS names, array_agg(ctid::text) AS places \
             FROM (SELECT name, ctid FROM changed UNION ALL SELECT name, ctid FROM touched) AS rows), \
         inserted AS (INSERT INTO claims ({inserted}) SELECT {inserted_values} \

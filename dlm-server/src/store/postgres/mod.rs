@@ -57,8 +57,9 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/postgres
 const MIGRATION_LOCK: i64 = 0x646c_6d00;
 
 /// A migration must not wait long for a lock on a table: everything that needs
-/// the table waits behind it.
-const MIGRATION_TIMEOUTS: &str = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = 0";
+/// the table waits behind it. It may write all rows.
+const MIGRATION_SETTINGS: &str = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = 0; \
+    SET LOCAL enable_seqscan = on";
 /// Between two attempts to get the migration lock.
 const MIGRATION_POLL: Duration = Duration::from_millis(200);
 
@@ -110,7 +111,10 @@ pub(super) fn restore(url: &str, raise: i64) -> Result<(), OpenError> {
     }
     identify(&mut connection).map_err(failed)?;
     let (secret, log_id) = (super::random::<32>().map_err(failed)?, super::random::<8>().map_err(failed)?);
+    // It writes all rows, which may take long.
+    connection.set_deadline(None);
     let restored = connection.transaction(|connection| {
+        connection.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on")?;
         let last = super::FLOOR_BUCKETS - 1;
         connection.batch_execute(&format!(
             "CREATE TEMP TABLE raised ON COMMIT DROP AS SELECT coalesce(max(token), 0) + {raise} AS token, \
@@ -149,7 +153,7 @@ fn migrate(connection: &mut PqConnection) -> Result<(), OpenError> {
 
 /// Migrates unless another server is doing so; returns whether it did.
 fn try_migrate(connection: &mut PqConnection) -> Result<bool, OpenError> {
-    connection.batch_execute(MIGRATION_TIMEOUTS)?;
+    connection.batch_execute(MIGRATION_SETTINGS)?;
     let locked: Vec<bool> = bulk::load::<TryMigrationLock, _>(connection, vec![MIGRATION_LOCK.into()])?;
     if locked != [true] {
         return Ok(false);

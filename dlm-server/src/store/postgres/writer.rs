@@ -72,6 +72,8 @@ pub(super) struct PostgresStore {
     moves: Vec<(Name, String)>,
     /// What it says of whether resources are in use.
     rechecked: Vec<(Name, bool)>,
+    /// The resources that it deletes, and the floors that these leave.
+    raised: Vec<(Name, StoredFloor)>,
     /// The number that the open transaction writes to the marker row, and the place of that then.
     marks: Option<(i64, String)>,
     /// The number that the last call of an optimistic batch expected in the marker row.
@@ -105,6 +107,7 @@ impl PostgresStore {
             places: Places::default(),
             moves: Vec::new(),
             rechecked: Vec::new(),
+            raised: Vec::new(),
             marks: None,
             expected_mark: None,
             clock: ClockEstimate::default(),
@@ -181,6 +184,8 @@ impl Store for PostgresStore {
         self.floors.clear();
         self.moves.clear();
         self.rechecked.clear();
+        self.raised.clear();
+        self.places.make_room();
         self.marks = None;
         Ok(self.connection.batch_execute(match lock_wait {
             LockWait::Skip => "BEGIN",
@@ -250,6 +255,10 @@ impl Store for PostgresStore {
         }
         for (name, in_use) in std::mem::take(&mut self.rechecked) {
             self.places.set_in_use(&name, in_use);
+        }
+        for (name, floor) in std::mem::take(&mut self.raised) {
+            self.known_floors.entry(floor_bucket(&name)).or_default().raise(floor);
+            self.places.forget(&name);
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use crate::store::{StoreError, event};
 impl PostgresStore {
     /// See [`Store::commit_optimistic`](crate::store::Store::commit_optimistic).
     pub(super) fn call(&mut self, batch: &OptimisticBatch<'_>) -> Result<Option<Applied>, StoreError> {
+        self.places.make_room();
         let (rows, events) =
             (Rows::of(batch.writes, &self.places), event::to_json(batch.events, batch.writes)?);
         let Some(expected) = self.marked.take() else { return Ok(None) };

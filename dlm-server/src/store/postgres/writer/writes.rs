@@ -84,8 +84,8 @@ impl PostgresStore {
 
     fn delete_resources(&mut self, deleted: &[(&Name, Floor, Option<i64>)]) -> Result<(), StoreError> {
         let number = self.number;
-        let names = Param::texts(deleted.iter().map(|(name, ..)| &***name));
-        bulk::run::<DeleteResources>(&mut self.connection, vec![names])?;
+        let names = || Param::texts(deleted.iter().map(|(name, ..)| &***name));
+        bulk::run::<DeleteResources>(&mut self.connection, vec![names(), names()])?;
         let floors = vec![
             Param::ints(deleted.iter().map(|(name, ..)| floor_bucket(name))),
             Param::ints(deleted.iter().map(|(_, floor, _)| floor.token as i64)),
@@ -93,11 +93,11 @@ impl PostgresStore {
             Param::ints(deleted.iter().map(|(.., last_events)| last_events.unwrap_or(number))),
         ];
         bulk::run::<RaiseFloors>(&mut self.connection, floors)?;
-        for (name, floor, last_events) in deleted {
-            let floor = StoredFloor { floor: *floor, last_events: last_events.unwrap_or(number) };
-            self.known_floors.entry(floor_bucket(name)).or_default().raise(floor);
-            self.places.forget(name);
-        }
+        let raised = deleted.iter().map(|(name, floor, last_events)| {
+            let last_events = last_events.unwrap_or(number);
+            (Name::clone(name), StoredFloor { floor: *floor, last_events })
+        });
+        self.raised = raised.collect();
         Ok(())
     }
 }
