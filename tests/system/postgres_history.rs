@@ -46,6 +46,28 @@ async fn history_is_read_by_its_links() {
     assert_eq!(newest_grants(&api).await, [4, 5]);
 }
 
+/// Otherwise a page that lies far back is never reached: the time for a page is over before.
+#[tokio::test]
+async fn earlier_page_of_a_history_does_not_begin_at_the_newest_event() {
+    let server = ServerProcess::<Postgres>::start();
+    let (api, database) = (server.api(), server.database());
+    cycle(&api, 6).await;
+    let url = "/v1/events?resource=a&newest=true&kind=granted&limit=2";
+    let page = api.get(url).await.ok();
+    assert_eq!(page["events"][0]["fencing_token"], 5, "{page}");
+    // Proof: the links of the newest batches lead nowhere.
+    database.execute(
+        "UPDATE batch_events SET events = regexp_replace(events, '\"earlier\":[0-9]+', '\"earlier\":0') \
+         WHERE batch IN (SELECT batch FROM batch_events WHERE events LIKE '%\"resource\":\"a\"%' \
+             ORDER BY batch DESC LIMIT 3)",
+    );
+    let before = page["start"].as_str().unwrap();
+    let page = api.get(&format!("{url}&before={before}")).await.ok();
+    let tokens: Vec<_> =
+        page["events"].as_array().unwrap().iter().map(|event| event["fencing_token"].clone()).collect();
+    assert_eq!(tokens, [3, 4], "{page}");
+}
+
 #[tokio::test]
 async fn history_that_an_older_server_wrote_is_searched_for() {
     let server = ServerProcess::<Postgres>::start();

@@ -97,10 +97,8 @@ fn newest(
     let mut interrupted = false;
     let (head, trimmed, mut to) = match &filter.query.resource {
         Some(resource) if filter.may_match(resource.as_str()) => {
-            let history = reader.history(&resource.to_shared(), &mut |row| {
-                if row.position <= before.position {
-                    newest.add_part(row.position, |add| add(row));
-                }
+            let history = reader.history(&resource.to_shared(), before.position, &mut |row| {
+                newest.add_part(row.position, |add| add(row));
                 interrupted = since_boot() >= until;
                 !newest.done() && !interrupted
             })?;

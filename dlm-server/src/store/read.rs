@@ -231,11 +231,13 @@ pub(crate) trait Reader: Send + Sync {
     /// may end earlier, with a row that makes it large.
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError>;
 
-    /// Reads the log rows with events of a resource, newest first, until `each` returns
-    /// false.
+    /// Reads the log rows with events of a resource at the position `upto` or before, newest
+    /// first, until `each` returns false. If there are later ones, it follows links only if the
+    /// row at `upto`, or the one after, has events of the resource; otherwise all is left to a search.
     fn history(
         &self,
         name: &Name,
+        upto: i64,
         each: &mut dyn FnMut(&LogRow) -> bool,
     ) -> Result<ResourceHistory, StoreError>;
 

@@ -58,7 +58,12 @@ impl Reader for ScriptedLog {
         Ok(LogPage { rows, more, head: LogHead(script.head), trimmed: 0 })
     }
 
-    fn history(&self, _: &Name, _: &mut dyn FnMut(&LogRow) -> bool) -> Result<ResourceHistory, StoreError> {
+    fn history(
+        &self,
+        _: &Name,
+        _: i64,
+        _: &mut dyn FnMut(&LogRow) -> bool,
+    ) -> Result<ResourceHistory, StoreError> {
         unavailable()
     }
 

@@ -92,7 +92,7 @@ pub(super) fn read(
         // Each gets its share of the time that is left.
         let left = until.saturating_sub(since_boot());
         let share = since_boot() + left / u32::try_from(names.len() - index).unwrap_or(u32::MAX);
-        let history = reader.history(name, &mut |row| {
+        let history = reader.history(name, i64::MAX, &mut |row| {
             let events: Vec<Seen> = decoder
                 .events(row)
                 .filter(|(_, event)| *event.resource == **name)

@@ -150,10 +150,11 @@ impl Reader for PostgresReader {
     fn history(
         &self,
         name: &Name,
+        upto: i64,
         each: &mut dyn FnMut(&LogRow) -> bool,
     ) -> Result<ResourceHistory, StoreError> {
         self.with(log::assign_positions)?;
-        self.read(|connection| history::read(connection, name, each))
+        self.read(|connection| history::read(connection, name, upto, each))
     }
 
     fn due_work(&self, behind: Duration, limit: i64) -> Result<DueWork, StoreError> {

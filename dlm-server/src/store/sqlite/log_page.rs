@@ -44,11 +44,12 @@ statements! {
         (SELECT last_events FROM floors WHERE bucket = ?), 0)";
 }
 
-/// Reads the rows with events of a resource, newest first, until `each` returns false. Call
-/// it in a transaction that reads from one snapshot.
+/// Reads the rows with events of a resource at this position or before, newest first, until
+/// `each` returns false. Call it in a transaction that reads from one snapshot.
 pub(super) fn history(
     connection: &mut SqliteConnection,
     name: &str,
+    upto: i64,
     each: &mut dyn FnMut(&LogRow) -> bool,
 ) -> Result<ResourceHistory, StoreError> {
     let trimmed = trimmed(connection)?;
@@ -56,6 +57,15 @@ pub(super) fn history(
         fixed::load::<LastEvents, _, 2>(connection, [name.into(), floor_bucket(name).into()])?;
     let mut at = last.first().copied().unwrap_or(0);
     let mut search_from = None;
+    if at > upto {
+        match linked_near(connection, name, upto)? {
+            Some(position) => at = position,
+            None => {
+                at = 0;
+                search_from = Some(upto);
+            }
+        }
+    }
     while at > trimmed {
         let row = row_at(connection, at)?;
         // Without the name: events of an older server, or of a deleted resource, are somewhere
@@ -66,12 +76,26 @@ pub(super) fn history(
             search_from = Some(at);
             break;
         };
-        if !each(&row) {
+        if at <= upto && !each(&row) {
             break;
         }
         at = earlier;
     }
     Ok(ResourceHistory { head: head(connection)?, trimmed, search_from })
+}
+
+/// This position or the one after, if it has events of a resource and says where the earlier ones are.
+fn linked_near(
+    connection: &mut SqliteConnection,
+    name: &str,
+    position: i64,
+) -> Result<Option<i64>, StoreError> {
+    for position in [position + 1, position] {
+        if row_at(connection, position)?.is_some_and(|row| earlier_events(&row, name).is_some()) {
+            return Ok(Some(position));
+        }
+    }
+    Ok(None)
 }
 
 /// The row at this position, if there is one.

@@ -166,9 +166,10 @@ impl Reader for SqliteReader {
     fn history(
         &self,
         name: &Name,
+        upto: i64,
         each: &mut dyn FnMut(&LogRow) -> bool,
     ) -> Result<ResourceHistory, StoreError> {
-        self.read(|connection| log_page::history(connection, name, each))
+        self.read(|connection| log_page::history(connection, name, upto, each))
     }
 
     fn due_work(&self, behind: Duration, limit: i64) -> Result<DueWork, StoreError> {

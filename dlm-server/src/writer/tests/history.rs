@@ -29,7 +29,7 @@ fn the_events_of_a_resource_are_read_without_those_of_others() {
     let rows = writer.reader.log(0, i64::MAX).unwrap().rows;
     for name in ["a", "b", "c", "unknown"] {
         let mut read = Vec::new();
-        let history = writer.reader.history(&Name::from(name), &mut |row| {
+        let history = writer.reader.history(&Name::from(name), i64::MAX, &mut |row| {
             read.push(row.position);
             true
         });
@@ -49,7 +49,7 @@ fn no_more_of_a_history_is_read_than_wanted() {
         writer.turn();
     }
     let mut read = Vec::new();
-    let history = writer.reader.history(&Name::from("a"), &mut |row| {
+    let history = writer.reader.history(&Name::from("a"), i64::MAX, &mut |row| {
         read.push(row.position);
         read.len() < 3
     });

@@ -73,7 +73,12 @@ impl Reader for Log {
         unavailable()
     }
 
-    fn history(&self, _: &Name, _: &mut dyn FnMut(&LogRow) -> bool) -> Result<ResourceHistory, StoreError> {
+    fn history(
+        &self,
+        _: &Name,
+        _: i64,
+        _: &mut dyn FnMut(&LogRow) -> bool,
+    ) -> Result<ResourceHistory, StoreError> {
         unavailable()
     }
 

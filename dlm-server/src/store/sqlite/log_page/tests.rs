@@ -158,16 +158,19 @@ fn events_of_older_servers_are_left_to_a_search() {
         .execute(&mut connection)
         .unwrap();
     }
-    let mut read = |name: &str| {
+    let mut read = |name: &str, upto: i64| {
         let mut positions = Vec::new();
-        let history = history(&mut connection, name, &mut |row| {
+        let history = history(&mut connection, name, upto, &mut |row| {
             positions.push(row.position);
             true
         });
         (positions, history.unwrap().search_from)
     };
     // Row 8 has its name, and tells that there may be more up to the batch before.
-    assert_eq!(read("a"), (vec![8], Some(7)));
-    assert_eq!(read("old"), (vec![], Some(2)));
-    assert_eq!(read("never used"), (vec![], None));
+    assert_eq!(read("a", i64::MAX), (vec![8], Some(7)));
+    assert_eq!(read("old", i64::MAX), (vec![], Some(2)));
+    assert_eq!(read("never used", i64::MAX), (vec![], None));
+    // An earlier page begins at its end, or is searched for.
+    assert_eq!(read("a", 5), (vec![5], Some(4)));
+    assert_eq!(read("a", 1), (vec![], Some(1)));
 }

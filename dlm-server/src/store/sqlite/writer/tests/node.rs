@@ -240,7 +240,7 @@ impl Node {
         let mut positions = Vec::new();
         let history = connection.transaction(|connection| {
             overlay::refresh(connection)?;
-            log_page::history(connection, name, &mut |row| {
+            log_page::history(connection, name, i64::MAX, &mut |row| {
                 positions.push(row.position);
                 true
             })
