@@ -186,7 +186,7 @@ async fn call_that_changes_nothing_neither_locks_nor_commits() {
     // What it was decided on is compared all the same.
     let omitted = "SELECT cardinality(omitted)::bigint AS value FROM commit_batch_3((extract(epoch FROM \
         clock_timestamp()) * 1000000)::bigint - 100, 1, 7, '', 0, 1, ARRAY['a', 'b'], ARRAY[5, 1, 4, 1], '{NULL, NULL}', \
-        '{}', '{}', '{}', '{}', ARRAY[1, 2], '{}', '{}', '{}', '{}', '{}', '{}', '{}')";
+        '{}', '{}', '{}', '{}', '{}', ARRAY[1, 2], '{}', '{}', '{}', '{}', '{}', '{}', '{}')";
     assert_eq!(database.query_i64(omitted), 1);
 }
 

@@ -1,4 +1,5 @@
 DROP FUNCTION commit_batch_3;
+DROP FUNCTION prune_pages;
 ALTER TABLE batch_events RENAME COLUMN event_count TO count;
 DROP INDEX resources_name;
 ALTER TABLE resources ADD PRIMARY KEY (name);

@@ -40,6 +40,22 @@ DROP INDEX resources_check;
 ALTER TABLE resources DROP CONSTRAINT resources_pkey;
 CREATE INDEX resources_name ON resources (name);
 
+-- Removes old versions of rows from these pages of the resources.
+--
+-- A page from which rows are read in order gets rid of the versions that nobody can see any more; one whose
+-- rows are found by their places does not. It would become full, and each change would move its row to
+-- another page and add entries to indexes.
+CREATE FUNCTION prune_pages(pages BIGINT[]) RETURNS BIGINT LANGUAGE plpgsql AS $$
+DECLARE
+    page BIGINT;
+BEGIN
+    FOREACH page IN ARRAY pages LOOP
+        PERFORM FROM resources
+            WHERE ctid >= format('(%s,0)', page)::tid AND ctid < format('(%s,0)', page + 1)::tid;
+    END LOOP;
+    RETURN cardinality(pages);
+END $$;
+
 -- Replaces the function that writes the batches which a writer decides on what it has in memory.
 --
 -- Writes what a batch has decided, if it still holds. Each resource is written whole or left
@@ -48,7 +64,8 @@ CREATE INDEX resources_name ON resources (name);
 -- docs/decisions/0021-optimistic-batches.md.
 --
 -- `names` are the resources that the batch depends on, `basis` the revision and version that
--- each was decided on, and `places` the ctid of its row, or NULL if that is not known. A revision
+-- each was decided on, and `places` the ctid of its row, or NULL if that is not known. `crowded` are
+-- the pages of these that may have many old versions of rows. A revision
 -- of 0 is that of a resource that must not exist yet; `floors` has the bucket, token, version and
 -- last events of the floor that was assumed for each of these.
 -- Everything else names its resource by the position in `names`. Rows are written of the
@@ -75,7 +92,7 @@ CREATE INDEX resources_name ON resources (name);
 DROP FUNCTION commit_batch_2;
 CREATE FUNCTION commit_batch_3(
     decided_at BIGINT, writer BIGINT, last_batch BIGINT, marker_place TEXT, must_mark BIGINT, is_alone BIGINT,
-    names TEXT[], basis BIGINT[], places TEXT[], floors BIGINT[],
+    names TEXT[], basis BIGINT[], places TEXT[], crowded BIGINT[], floors BIGINT[],
     written BIGINT[], holders TEXT[], touched BIGINT[], seen BIGINT[], rechecked BIGINT[],
     inserted BIGINT[], inserted_texts TEXT[], updated BIGINT[], updated_texts TEXT[],
     logged BIGINT[], events TEXT[],
@@ -100,6 +117,9 @@ DECLARE
 BEGIN
     is_valid := FALSE;
     is_replicated := current_setting('synchronous_standby_names') <> '';
+    IF writes AND cardinality(crowded) > 0 THEN
+        PERFORM prune_pages(crowded);
+    END IF;
     -- Lock the rows that are as the batch knows them. A row that another server has locked is
     -- not waited for. A lone server locks those that it changes by that. What changes nothing
     -- holds if it does now, so that it needs no lock, nor a commit that is synced.

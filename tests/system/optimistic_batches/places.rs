@@ -65,6 +65,33 @@ async fn server_goes_on_after_rows_have_moved() {
     assert_eq!(api.lock("a", &Acquire::exclusive()).await["fencing_token"], 2);
 }
 
+/// A row that is found by its place leaves old versions on its page, which would become full. Then each
+/// change would move the row to another page.
+#[tokio::test]
+async fn rows_stay_on_their_pages() {
+    for in_one_call in [true, false] {
+        let server = ServerProcess::<Postgres>::start();
+        let (api, database) = (server.api(), server.database());
+        if !in_one_call {
+            let refuses = "IF decided_at > clock OR decided_at < clock - 2000 THEN\n        RETURN";
+            mutate(database, refuses, "IF TRUE THEN RETURN");
+        }
+        cycle(&api, 300).await;
+        for _ in 0..100 {
+            let name = "long".repeat(60);
+            let lease = api.lock(&name, &Acquire::exclusive()).await;
+            api.release(&name, &lease).await.ok();
+        }
+        let pages = || database.query_i64("SELECT pg_relation_size('resources') / 8192 AS value");
+        assert!(pages() <= 2, "in one call: {in_one_call}; {} pages", pages());
+        // Proof.
+        let nothing = "CREATE OR REPLACE FUNCTION prune_pages(pages BIGINT[]) RETURNS BIGINT LANGUAGE sql AS 'SELECT 0'";
+        database.execute(nothing);
+        cycle(&api, 300).await;
+        assert!(pages() > 4, "in one call: {in_one_call}; {} pages", pages());
+    }
+}
+
 /// Old versions of rows can't be removed while a transaction is open that may see them. An index
 /// leads to all of them.
 #[tokio::test]

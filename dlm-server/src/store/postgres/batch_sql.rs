@@ -34,7 +34,7 @@ statements! {
         "SELECT {LOCKED_ROW} FROM resources WHERE name = ANY(?) FOR UPDATE SKIP LOCKED"
     );
     /// By their places, or by their names if these are not known.
-    LockPlaced -> LockedRow = &format!("SELECT {LOCKED_ROW} FROM unnest(?, ?) AS asked (name, place) JOIN resources \
+    LockPlaced -> LockedRow = &format!("SELECT {LOCKED_ROW} FROM unnest(?, ?) AS asked (name, place) CROSS JOIN prune_pages(?) JOIN resources \
         ON resources.ctid = coalesce(asked.place::tid, \
             (SELECT ctid FROM resources AS named WHERE named.name = asked.name)) \
         AND (resources.name = asked.name) IS TRUE FOR UPDATE OF resources SKIP LOCKED");

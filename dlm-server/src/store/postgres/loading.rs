@@ -164,9 +164,11 @@ fn lock_placed(
     places: &Places,
 ) -> Result<Vec<LockedColumns>, StoreError> {
     let place = |target: &LockTarget<'_>| places.get(target.name);
+    let names = || targets.iter().map(|target| &**target.name);
     let params = vec![
-        Param::texts(targets.iter().map(|target| &**target.name)),
+        Param::texts(names()),
         Param::Texts(targets.iter().map(place).collect()),
+        Param::ints(places.crowded(names())),
     ];
     let mut rows: Vec<LockedColumns> = bulk::load::<LockPlaced, _>(connection, params)?;
     let found: HashSet<&str> = rows.iter().map(|row| row.0.as_str()).collect();

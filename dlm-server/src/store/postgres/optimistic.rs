@@ -76,7 +76,7 @@ impl Statement for CommitBatch {
         static SQL: LazyLock<Sql> = LazyLock::new(|| {
             Sql::new(
                 "SELECT clock, number, is_valid, omitted, is_replicated, marked_place, moved, moved_to, created, \
-                 created_at FROM commit_batch_3(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 created_at FROM commit_batch_3(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )
         });
         &SQL
@@ -117,6 +117,7 @@ pub(super) fn params<'a>(
         Param::texts(batch.resources.iter().map(|(name, _)| &**name)),
         Param::ints(basis),
         Param::Texts(batch.resources.iter().map(|(name, _)| caller.places.get(name)).collect()),
+        Param::ints(caller.places.crowded(batch.resources.iter().map(|(name, _)| &**name))),
         Param::ints(floors.flatten()),
         Param::Ints(
             written().flat_map(|row| std::iter::once(Some(position(row.name))).chain(row.ints())).collect(),

@@ -13,6 +13,11 @@ use crate::store::Name;
 /// memory.
 const MAX_PLACES: usize = 100_000;
 
+/// Half of a page is kept free for old versions of its rows, in bytes.
+const HALF_PAGE: usize = 4096;
+/// Most bytes that most rows take, apart from the name.
+const MAX_ROW: usize = 200;
+
 #[derive(Debug, Default)]
 pub(super) struct Places(HashMap<Name, Place>);
 
@@ -26,6 +31,20 @@ struct Place {
 impl Places {
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|place| place.ctid.as_str())
+    }
+
+    /// The pages, of those where the rows of these names are, that may have many old versions. The
+    /// number of a row on its page tells.
+    pub(super) fn crowded<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<i64> {
+        let page = |name: &str| {
+            let (page, row) = self.get(name)?.strip_prefix('(')?.strip_suffix(')')?.split_once(',')?;
+            let is_crowded = row.parse::<usize>().ok()? >= HALF_PAGE / (MAX_ROW + name.len());
+            page.parse().ok().filter(|_| is_crowded)
+        };
+        let mut pages: Vec<i64> = names.filter_map(page).collect();
+        pages.sort_unstable();
+        pages.dedup();
+        pages
     }
 
     /// Call it before a batch.
@@ -72,6 +91,16 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_are_crowded_once_rows_have_high_numbers() {
+        let mut places = Places::default();
+        let long = "long".repeat(50);
+        for (name, place) in [("a", "(7,19)"), ("b", "(8,20)"), ("c", "(8,21)"), (&long, "(9,10)")] {
+            places.found(&Name::from(name), place.into());
+        }
+        assert_eq!(places.crowded(["a", "b", "c", "unknown", &long].into_iter()), [8, 9]);
+    }
 
     #[test]
     fn the_number_of_places_is_bounded_from_batch_to_batch() {
