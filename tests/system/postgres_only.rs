@@ -195,3 +195,53 @@ async fn postgres_connection_uses_tls_and_verifies_the_certificate() {
     let error = startup_error(&["--listen", "127.0.0.1:0", "--database-url", &url("localhost", "/none")]);
     assert!(error.contains("certificate"), "{error}");
 }
+
+/// As for logical replication. A published table whose rows have no identity can't be changed.
+#[tokio::test]
+async fn locks_are_handed_out_while_all_tables_are_published() {
+    let server = ServerProcess::<Postgres>::start();
+    server.database().execute("CREATE PUBLICATION everything FOR ALL TABLES");
+    let api = server.api();
+    for token in 1..=3 {
+        let lease = api.lock("a", &Acquire::exclusive()).await;
+        assert_eq!(lease["fencing_token"], token);
+        api.release("a", &lease).await.ok();
+    }
+    eventually("the events have positions", || async {
+        api.get("/v1/events?resource=a").await.ok()["events"].as_array().unwrap().len() == 6
+    })
+    .await;
+}
+
+/// Otherwise every server that is idle, or has been, slows all others down, and more so the longer the log is.
+#[tokio::test]
+async fn positions_are_assigned_without_a_look_at_batches_that_have_one() {
+    let server = ServerProcess::<Postgres>::start();
+    let _idle = ServerProcess::<Postgres>::on(server.database(), &[]);
+    let (api, database) = (server.api(), server.database());
+    let cycle = async |times: i64| {
+        let head = || database.query_i64("SELECT head AS value FROM log_ends");
+        let before = head();
+        for _ in 0..times {
+            let lease = api.lock("a", &Acquire::exclusive()).await;
+            api.release("a", &lease).await.ok();
+        }
+        eventually("the batches have positions", || async { head() >= before + 2 * times }).await;
+    };
+    // Statistics by which half of all batches are of any writer.
+    cycle(300).await;
+    database.execute("ANALYZE batch_events");
+    let read = || {
+        database.query_i64(
+            "SELECT (idx_tup_fetch + seq_tup_read)::bigint AS value FROM pg_stat_user_tables \
+             WHERE relname = 'batch_events'",
+        )
+    };
+    let before = read();
+    cycle(50).await;
+    // A connection reports what it has read with the first statement after a second.
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    cycle(1).await;
+    let rows = read() - before;
+    assert!(rows < 51 * 60, "{rows} rows were read");
+}

@@ -2,6 +2,8 @@ DROP FUNCTION commit_batch_3;
 DROP FUNCTION prune_pages;
 ALTER TABLE batch_events RENAME COLUMN event_count TO count;
 DROP INDEX resources_name;
+ALTER TABLE log_ends REPLICA IDENTITY DEFAULT;
+ALTER TABLE resources REPLICA IDENTITY DEFAULT;
 ALTER TABLE resources ADD PRIMARY KEY (name);
 CREATE INDEX resources_check ON resources (check_at);
 DROP TABLE resource_names;

@@ -39,6 +39,9 @@ END $$;
 DROP INDEX resources_check;
 ALTER TABLE resources DROP CONSTRAINT resources_pkey;
 CREATE INDEX resources_name ON resources (name);
+-- Otherwise no row of a published table without a primary key can be changed.
+ALTER TABLE resources REPLICA IDENTITY FULL;
+ALTER TABLE log_ends REPLICA IDENTITY FULL;
 
 -- Removes old versions of rows from these pages of the resources.
 --

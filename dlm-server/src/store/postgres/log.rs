@@ -29,25 +29,28 @@ const MAX_ASSIGNED: i64 = 10_000;
 /// How long to wait for others that assign positions.
 const ASSIGN_WITHIN: Duration = Duration::from_secs(2);
 
+/// The batches of a writer that have no position. Written so that only the index of writers and batches
+/// has them: for a writer that has none, the primary key would lead through all batches.
+const UNPLACED: &str = "FROM batch_events WHERE writer <> 0 AND (writer, batch) > (placed.writer, placed.batch) \
+    AND (writer, batch) <= (placed.writer, 9223372036854775807) ORDER BY writer, batch LIMIT";
+
 statements! {
-    AnyUnplaced -> Bool = "SELECT EXISTS (SELECT FROM placed CROSS JOIN LATERAL (SELECT FROM batch_events \
-            WHERE batch_events.writer = placed.writer AND batch_events.writer <> 0 \
-                AND batch_events.batch > placed.batch LIMIT 1) AS later)";
+    AnyUnplaced -> Bool = &format!(
+        "SELECT EXISTS (SELECT FROM placed CROSS JOIN LATERAL (SELECT writer, batch {UNPLACED} 1) AS later)"
+    );
     /// Serializes the assignment across replicas.
     LockEnds -> (BigInt, BigInt) = "SELECT head, upto FROM log_ends FOR UPDATE";
     /// All statements of it read from one snapshot, which has a batch only if it has all those
     /// before it on the same resources, whose numbers are lower.
-    AssignPositions -> () = "WITH ready AS (SELECT later.* FROM placed CROSS JOIN LATERAL \
-                (SELECT batch, event_count, writer FROM batch_events WHERE batch_events.writer = placed.writer \
-                    AND batch_events.writer <> 0 AND batch_events.batch > placed.batch ORDER BY batch LIMIT ?) \
-                AS later ORDER BY batch LIMIT ?), \
+    AssignPositions -> () = &format!("WITH ready AS (SELECT later.* FROM placed CROSS JOIN LATERAL \
+                (SELECT batch, event_count, writer {UNPLACED} ?) AS later ORDER BY batch LIMIT ?), \
         marked AS (UPDATE placed SET batch = last.batch \
             FROM (SELECT writer, max(batch) AS batch FROM ready GROUP BY writer) AS last \
             WHERE placed.writer = last.writer), \
         logged AS (INSERT INTO log (position, batch, upto) \
             SELECT ? + row_number() OVER (ORDER BY batch), batch, ? + sum(event_count) OVER (ORDER BY batch) FROM ready) \
         UPDATE log_ends SET head = head + (SELECT count(*) FROM ready), \
-            upto = upto + (SELECT coalesce(sum(event_count), 0) FROM ready)";
+            upto = upto + (SELECT coalesce(sum(event_count), 0) FROM ready)");
     ReadEnds -> (BigInt, BigInt, BigInt) = "SELECT head, upto, trimmed FROM log_ends";
     /// Ends with the row that reaches this size.
     ReadLog -> (BigInt, Text) = "SELECT position, events FROM (SELECT position, events, \
