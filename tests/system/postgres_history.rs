@@ -106,3 +106,18 @@ async fn history_has_the_events_of_all_servers() {
     }
     assert_eq!(newest_grants(&servers[0].api()).await, [1, 2, 3, 4, 5, 6]);
 }
+
+/// Such as one that was rolled back.
+#[tokio::test]
+async fn history_goes_on_where_a_link_leads_to_a_batch_that_was_never_written() {
+    let server = ServerProcess::<Postgres>::start();
+    let (api, database) = (server.api(), server.database());
+    cycle(&api, 3).await;
+    let number = database.query_i64("SELECT nextval('batches') AS value");
+    cycle(&api, 2).await;
+    database.execute(&format!(
+        "UPDATE batch_events SET events = regexp_replace(events, '\"earlier\":[0-9]+', '\"earlier\":{number}') \
+         WHERE batch = (SELECT min(batch) FROM batch_events WHERE batch > {number} AND events LIKE '%\"resource\":\"a\"%')"
+    ));
+    assert_eq!(newest_grants(&api).await, [1, 2, 3, 4, 5]);
+}

@@ -15,6 +15,7 @@ statements! {
     /// The position of a batch, if it has one, and its events.
     ReadBatch -> (Nullable<BigInt>, Text) = "SELECT log.position, batch_events.events \
         FROM batch_events LEFT JOIN log USING (batch) WHERE batch_events.batch = ?";
+    OldestBatch -> BigInt = "SELECT batch FROM log ORDER BY position LIMIT 1";
     /// The batches at these positions, the last first.
     BatchesAt -> BigInt = "SELECT batch FROM log WHERE position BETWEEN ? AND ? ORDER BY position DESC";
 }
@@ -36,8 +37,12 @@ pub(super) fn read(
     let mut search_from = None;
     let mut must_jump = upto < head.0;
     while batch > 0 {
-        // It was trimmed, and so were all those before.
-        let Some((position, row)) = read_batch(connection, batch)? else { break };
+        let Some((position, row)) = read_batch(connection, batch)? else {
+            // It was trimmed, and so were all those before; or it was never written.
+            let oldest: Vec<i64> = bulk::load::<OldestBatch, _>(connection, Vec::new())?;
+            search_from = oldest.first().filter(|oldest| batch > **oldest).map(|_| before);
+            break;
+        };
         let is_later = position.is_none_or(|position| position > upto);
         if is_later && std::mem::take(&mut must_jump) {
             let Some(near) = linked_near(connection, name, upto)? else {
