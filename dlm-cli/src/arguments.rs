@@ -159,6 +159,10 @@ pub(crate) struct RunArguments {
     /// What to do to the command when the lock can't be renewed or is lost
     #[arg(long, value_enum, default_value = "term", value_name = "ACTION")]
     pub(crate) on_lost: OnLost,
+    /// What to do to the command when an operator asks for the lock; the request is reported in
+    /// any case
+    #[arg(long, value_enum, default_value = "ignore", value_name = "ACTION")]
+    pub(crate) on_release_request: OnReleaseRequest,
     /// What to do with processes that the command leaves behind when it ends
     #[arg(long, value_enum, default_value = "wait", value_name = "ACTION")]
     pub(crate) leftover: Leftover,
@@ -190,6 +194,14 @@ pub(crate) enum OnLost {
     /// SIGKILL before the lease can expire
     Kill,
     /// Nothing: the command goes on without the lock
+    Ignore,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnReleaseRequest {
+    /// SIGTERM, once; the lock is released when the command has ended
+    Term,
+    /// Nothing: the command goes on
     Ignore,
 }
 

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Write};
 
+use dlm_client::ReleaseRequest;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde_json::{Value, json};
@@ -26,6 +27,8 @@ pub(super) enum News<'a> {
     Killing { reason: &'a str },
     /// The lock is lost, and the command goes on.
     LostIgnored { reason: &'a str },
+    /// An operator asks for the lock; the command may get SIGTERM.
+    ReleaseRequested { request: &'a ReleaseRequest, terminates: bool },
     /// The command has left processes behind, which are waited for.
     Leftover { count: usize },
     /// The lock could not be released.
@@ -102,7 +105,7 @@ impl Reporter {
     }
 }
 
-/// Opens a descriptor that this process was started with. It is opened anew, so that it does not block
+/// Opens a descriptor that this process was started with. It is reopened, so that it does not block
 /// here, and still does where others use it: a lock must not wait for a reader of reports.
 fn open(number: u32) -> Result<Target, Failure> {
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -140,6 +143,14 @@ impl News<'_> {
             Self::LostIgnored { reason } => {
                 format!("lost `{name}`: {reason}; the command goes on without it")
             }
+            Self::ReleaseRequested { request, terminates } => {
+                let by = request.requested_by.as_deref();
+                let by = by.map(|by| format!(" by {}", printable(by))).unwrap_or_default();
+                let end = if request.force { ", when it is taken away" } else { "" };
+                let action = if *terminates { "; ending the command by SIGTERM" } else { "" };
+                let (deadline, reason) = (request.deadline, printable(&request.reason));
+                format!("asked{by} to let go of `{name}` until {deadline}{end}: {reason}{action}")
+            }
             Self::Leftover { count } => {
                 format!(
                     "the command has ended; `{name}` is held until what it left behind ends (processes: {count})"
@@ -158,6 +169,14 @@ impl News<'_> {
             Self::Terminating => json!({"type": "terminating"}),
             Self::Killing { reason } => json!({"type": "lost", "reason": reason, "action": "kill"}),
             Self::LostIgnored { reason } => json!({"type": "lost", "reason": reason, "action": "ignore"}),
+            Self::ReleaseRequested { request, terminates } => json!({
+                "type": "release_requested",
+                "reason": request.reason,
+                "requested_by": request.requested_by,
+                "deadline": request.deadline,
+                "force": request.force,
+                "action": if *terminates { "term" } else { "ignore" },
+            }),
             Self::Leftover { count } => json!({"type": "leftover", "count": count}),
             Self::NotReleased { why } => json!({"type": "not_released", "reason": why}),
             Self::Released => json!({"type": "released"}),

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use dlm_client::{LockGuard, LossReason};
+use dlm_client::{LockGuard, LossReason, ReleaseRequest};
 use rustix::process::{Signal, getpgrp, getpid, kill_process};
 use tokio::io::unix::AsyncFd;
 use tokio::time::{MissedTickBehavior, Sleep, interval, sleep};
@@ -21,7 +21,7 @@ use super::processes::{self, Change};
 use super::report::{News, Reporter};
 use super::signals::{Received, Signals};
 use super::{environment, link, supervisor};
-use crate::arguments::{OnLost, RunArguments};
+use crate::arguments::{OnLost, OnReleaseRequest, RunArguments};
 use crate::failure::Failure;
 
 /// How long the supervisor may take to kill everything, before this process does it.
@@ -130,6 +130,8 @@ impl<'a> Supervised<'a> {
 
     async fn follow(&mut self) -> Result<Outcome, Failure> {
         let mut lost = std::pin::pin!(self.guard.lost());
+        let mut requested = self.guard.release_requested();
+        let mut is_asked = false;
         let mut looks = interval((self.arguments.ttl / LOOKS_PER_TTL).min(MAX_LOOK_INTERVAL));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut killing: Option<Timer> = None;
@@ -144,6 +146,13 @@ impl<'a> Supervised<'a> {
                 reason = &mut lost, if !self.lost => {
                     if self.lost_by(reason) {
                         killing = Some(Box::pin(sleep(KILL_WITHIN)));
+                    }
+                    None
+                }
+                request = &mut requested, if !is_asked => {
+                    is_asked = true;
+                    if let Some(request) = request {
+                        self.asked_to_release(&request);
                     }
                     None
                 }
@@ -201,6 +210,15 @@ impl<'a> Supervised<'a> {
         self.reporter.tell(&News::Killing { reason: &reason });
         send_message(&self.socket, &Order::Kill);
         true
+    }
+
+    /// An operator asks for the lock.
+    fn asked_to_release(&self, request: &ReleaseRequest) {
+        let terminates = self.arguments.on_release_request == OnReleaseRequest::Term;
+        self.reporter.tell(&News::ReleaseRequested { request, terminates });
+        if terminates {
+            self.forward(Signal::TERM, false);
+        }
     }
 
     /// Handles what the supervisor reports. Returns the outcome at the end.

@@ -1,7 +1,9 @@
 //! The options of `dlm run`.
 
+use std::future::ready;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::TestServer;
@@ -131,6 +133,28 @@ async fn p22_on_lost_ignore_lets_the_command_go_on() {
     assert!(is_alive(command));
     std::fs::write(dlm.path("stop"), "").unwrap();
     assert_eq!(run.code().await, Some(5));
+}
+
+#[tokio::test]
+async fn request_to_let_go_is_reported_and_may_end_the_command() {
+    let server = TestServer::start();
+    let dlm = Dlm::new(server.url());
+    let script = "trap 'exit 5' TERM; echo $$ >>pids; while :; do sleep 0.02 & wait; done";
+    for (token, option) in [(1, "ignore"), (2, "term")] {
+        let mut run = dlm.start_script(&["--on-release-request", option], script);
+        holder(&server).await;
+        eventually("it runs", || ready(dlm.read("pids").lines().count() == token)).await;
+        let more = json!({"reason": "the disk is full", "within_ms": 60_000});
+        server.api().request_release("a", &Value::from(token), &more).await.ok();
+        run.tells("asked to let go of `a` until 2").await;
+        run.tells(": the disk is full").await;
+        if option == "ignore" {
+            assert_eq!(server.api().status("a").await["state"], "held");
+            run.signal(Signal::TERM);
+        }
+        assert_eq!(run.code().await, Some(5), "{}", run.stderr());
+    }
+    assert_eq!(server.api().status("a").await["state"], "free");
 }
 
 #[tokio::test]
