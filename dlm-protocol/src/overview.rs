@@ -35,6 +35,14 @@ pub struct Overview {
     /// Event counts of each of the last full seconds, oldest first. Up to 300;
     /// fewer if there were too many events to read that far back.
     pub seconds: Vec<OverviewSecond>,
+    /// The server calls a wait of this length a trouble, in milliseconds; absent from servers
+    /// that don't tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble_wait_ms: Option<u64>,
+    /// The server calls it a trouble if a lock that others wait for is held for this long, in
+    /// milliseconds; absent if it doesn't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble_hold_ms: Option<u64>,
 }
 
 /// A current wait.

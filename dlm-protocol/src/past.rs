@@ -18,7 +18,7 @@ pub struct PastState {
     /// Whether nothing is missing. Otherwise there was more to read than one request may: what is
     /// shown was so, but other leases and waiters may have been there.
     pub complete: bool,
-    /// Number of events that were read.
+    /// Number of events that were read, of those in sight that were asked for.
     pub events_read: u64,
     /// When the oldest event happened that is kept; null if there is none.
     pub known_since: Option<Timestamp>,

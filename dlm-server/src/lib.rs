@@ -70,7 +70,7 @@ pub use reload::Reload;
 pub use server::{RunError, Server, ServerBuilder, StartError};
 pub use service::{
     Error, EventsQuery, ListQuery, OpenError, Operation, Outcome, OwnerFilter, OwnersQuery, Restored,
-    Service, ServiceOptions, ShowError, Shown, StateQuery, restore, show,
+    Service, ServiceOptions, ShowError, Shown, StateQuery, TroubleThresholds, restore, show,
 };
 pub use tls::TlsError;
 pub use webhook::{WebhookError, WebhookOptions};

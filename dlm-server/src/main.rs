@@ -95,7 +95,7 @@ fn show_lines(database_url: &str, what: &str) -> Result<(), String> {
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let audit = arguments.audit()?;
-    let webhook = arguments.webhook();
+    let (webhook, troubles) = (arguments.webhook(), arguments.troubles());
     let mut server = Server::builder()
         .probe_listen(arguments.probe_listen)
         .database_url(arguments.database_url)
@@ -117,6 +117,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         .max_subscribers_per_principal(arguments.max_subscribers_per_principal as usize)
         .keep_alive(arguments.keep_alive)
         .audit(audit)
+        .troubles(troubles)
         .webhook(webhook);
     for address in arguments.listen {
         server = server.listen(address);

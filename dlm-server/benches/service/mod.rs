@@ -6,7 +6,7 @@ use std::time::Duration;
 use diesel::connection::{Connection, SimpleConnection};
 use dlm_pq::PqConnection;
 use dlm_protocol::{AcquireRequest, IdempotencyKey, ResourceName};
-use dlm_server::{Error, Metrics, Operation, Outcome, Principal, Service, ServiceOptions};
+use dlm_server::{Error, Metrics, Operation, Outcome, Principal, Service, ServiceOptions, TroubleThresholds};
 
 pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -39,6 +39,7 @@ pub(crate) async fn open(new: Option<&str>) -> (tempfile::TempDir, Service) {
         secret_file: None,
         max_sessions_per_principal: 10_000,
         max_subscribers_per_principal: 1_000,
+        troubles: TroubleThresholds::default(),
     };
     let service = Service::open(options, Metrics::new()).await.expect("a store");
     (directory, service)

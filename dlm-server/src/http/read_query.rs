@@ -59,6 +59,7 @@ pub(super) fn state(mut query: Query) -> Result<StateQuery, Rejection> {
     Ok(StateQuery {
         at: instant(&mut query, "at")?,
         prefix: query.take("prefix").unwrap_or_default(),
+        owner: query.take("owner").map(|owner| checked_owner(&owner)).transpose()?,
         limit: limit(&mut query)?,
     })
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use dlm_server::{AuditOptions, LogFormat, WebhookOptions};
+use dlm_server::{AuditOptions, LogFormat, TroubleThresholds, WebhookOptions};
 
 /// A distributed lock manager: locks with leases, fencing tokens and a fair
 /// queue, over HTTP.
@@ -95,8 +95,8 @@ pub(crate) struct Arguments {
     #[arg(long, env = "DLM_AUDIT_STRICT")]
     pub(crate) audit_strict: bool,
 
-    /// Where to report troubles, by POST: locks that are waited for too long, and possible
-    /// deadlocks. Needs `--webhook-secret-file`.
+    /// Where to report troubles, by POST: locks that are waited for or held too long, and
+    /// possible deadlocks. Needs `--webhook-secret-file`.
     #[arg(
         long,
         env = "DLM_WEBHOOK",
@@ -110,9 +110,14 @@ pub(crate) struct Arguments {
     #[arg(long, env = "DLM_WEBHOOK_SECRET_FILE", value_name = "FILE")]
     pub(crate) webhook_secret_file: Option<PathBuf>,
 
-    /// How long a wait is before it is reported to the webhook, for example `60s`.
+    /// How long a wait is before it is a trouble, for example `60s`.
     #[arg(long, env = "DLM_TROUBLE_WAIT", default_value = "60s", value_parser = humantime::parse_duration)]
     pub(crate) trouble_wait: Duration,
+
+    /// How long a lock that others wait for is held before that is a trouble, for example
+    /// `10m`; by default it is none.
+    #[arg(long, env = "DLM_TROUBLE_HOLD", value_parser = humantime::parse_duration)]
+    pub(crate) trouble_hold: Option<Duration>,
 
     /// Allow a listen address that is reachable from other machines, without
     /// authentication.
@@ -170,11 +175,12 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// The options of the webhook, if there is one.
     pub(crate) fn webhook(&self) -> Option<WebhookOptions> {
-        Some(WebhookOptions {
-            url: self.webhook.clone()?,
-            secret_file: self.webhook_secret_file.clone()?,
-            trouble_wait: self.trouble_wait,
-        })
+        Some(WebhookOptions { url: self.webhook.clone()?, secret_file: self.webhook_secret_file.clone()? })
+    }
+
+    /// From when on a wait or a hold is a trouble.
+    pub(crate) fn troubles(&self) -> TroubleThresholds {
+        TroubleThresholds { wait: self.trouble_wait, hold: self.trouble_hold }
     }
 
     /// The options of the audit log, if there is one.

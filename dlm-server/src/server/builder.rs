@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::audit::AuditOptions;
-use crate::service::ServiceOptions;
+use crate::service::{ServiceOptions, TroubleThresholds};
 use crate::tls::TlsFiles;
 use crate::webhook::WebhookOptions;
 
@@ -223,8 +223,14 @@ impl ServerBuilder {
         self
     }
 
-    /// Reports troubles to a URL: locks that are waited for too long, and possible deadlocks.
-    /// The default is `None`.
+    /// From when on a wait or a hold is a trouble.
+    pub fn troubles(mut self, thresholds: TroubleThresholds) -> Self {
+        self.service.troubles = thresholds;
+        self
+    }
+
+    /// Reports troubles to a URL: locks that are waited for or held too long, and possible
+    /// deadlocks. The default is `None`.
     pub fn webhook(mut self, options: Option<WebhookOptions>) -> Self {
         self.webhook = options;
         self
@@ -256,6 +262,7 @@ impl Default for ServerBuilder {
                 secret_file: None,
                 max_sessions_per_principal: DEFAULT_SESSIONS,
                 max_subscribers_per_principal: DEFAULT_SUBSCRIBERS,
+                troubles: TroubleThresholds::default(),
             },
         }
     }

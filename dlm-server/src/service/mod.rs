@@ -19,7 +19,7 @@
 //! - `overview`: all locks at a glance; `wait_graph`: who blocks whom; `owners`: what owners hold and
 //!   wait for; `scopes`: what is computed once for all who see the same
 //! - `deadlock_counter`: possible deadlocks, for the metrics
-//! - `troubles`: reports long waits and possible deadlocks to the webhook
+//! - `troubles`: reports long waits, long holds and possible deadlocks to the webhook
 //! - `explain`: why a lock is not free, and for how long; `past`: the locks at an instant
 //! - `quotas`: how much of the server a principal may use
 //! - `restore`: makes a restored backup safe to serve; `show`: shows what a database contains
@@ -94,7 +94,7 @@ pub use crate::store::{ListQuery, OpenError};
 pub(crate) use audit::Denial;
 pub use error::Error;
 use error::{overloaded, unavailable};
-pub use open::ServiceOptions;
+pub use open::{ServiceOptions, TroubleThresholds};
 pub use operation::{EventsQuery, Operation, Outcome, OwnerFilter, OwnersQuery, StateQuery};
 pub(crate) use quotas::SocketPlace;
 pub use restore::{Restored, restore};
@@ -136,6 +136,7 @@ struct Inner {
     /// Permits to hold stored events of a subscription in memory.
     replays: Arc<Replays>,
     limits: Arc<Limits>,
+    troubles: TroubleThresholds,
     draining: CancellationToken,
     background: Background,
     audit: Audit,

@@ -62,6 +62,23 @@ pub struct ServiceOptions {
     /// How many event streams a principal may have open at this server; at least 1.
     /// Without authentication there is no limit.
     pub max_subscribers_per_principal: usize,
+    /// When a wait or a hold is a trouble.
+    pub troubles: TroubleThresholds,
+}
+
+/// From when on a wait or a hold is a trouble, for the webhook and for pages that show troubles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TroubleThresholds {
+    /// A wait of this length is a trouble. The default is 60 s.
+    pub wait: Duration,
+    /// It is a trouble if a lock that others wait for is held for this long. By default it is none.
+    pub hold: Option<Duration>,
+}
+
+impl Default for TroubleThresholds {
+    fn default() -> Self {
+        Self { wait: Duration::from_secs(60), hold: None }
+    }
 }
 
 #[cfg(test)]
@@ -77,6 +94,7 @@ impl ServiceOptions {
             secret_file: None,
             max_sessions_per_principal: 10_000,
             max_subscribers_per_principal: 1_000,
+            troubles: TroubleThresholds::default(),
         }
     }
 }
@@ -218,6 +236,7 @@ impl Service {
             past_reads: Arc::default(),
             replays: Arc::default(),
             limits,
+            troubles: options.troubles,
             draining: CancellationToken::new(),
             background,
             audit,

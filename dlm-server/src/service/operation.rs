@@ -199,6 +199,8 @@ pub struct StateQuery {
     pub at: Option<Timestamp>,
     /// Only resources whose names begin with this.
     pub prefix: String,
+    /// Only resources that this owner held or waited for.
+    pub owner: Option<Owner>,
     /// 1 to [`dlm_protocol::limits::MAX_PAGE`]; the transport checks it.
     pub limit: usize,
 }

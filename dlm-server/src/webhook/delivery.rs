@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 
 use super::Webhook;
@@ -29,11 +29,18 @@ pub(crate) struct WebhookQueue {
 }
 
 impl WebhookQueue {
-    /// Enqueues a JSON document. It is dropped, and counted, if too many are queued.
-    pub(crate) fn push(&self, message: Vec<u8>) {
-        if self.messages.try_send(message).is_err() {
+    /// Enqueues a JSON document. It is given back if too many are queued.
+    pub(crate) fn push(&self, message: Vec<u8>) -> Result<(), Vec<u8>> {
+        self.messages.try_send(message).map_err(TrySendError::into_inner)
+    }
+
+    /// Counts messages that are not sent.
+    pub(crate) fn drop(&self, messages: usize) {
+        for _ in 0..messages {
             self.metrics.webhook_message("dropped");
-            tracing::warn!("webhook message dropped: too many are queued");
+        }
+        if messages > 0 {
+            tracing::warn!(messages, "webhook messages dropped: too many are queued");
         }
     }
 }

@@ -27,16 +27,20 @@ const MIN_SECRET: usize = 16;
 /// How long one attempt may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where to report troubles, and when a wait is one.
-#[derive(Debug, Clone)]
+/// Where to report troubles.
+#[derive(Clone)]
 pub struct WebhookOptions {
-    /// `https://…` or `http://…`. It may contain a secret, so it is not logged.
+    /// `https://…` or `http://…`. It may contain a secret, so it is neither logged nor formatted.
     pub url: String,
     /// A file with the secret that messages are signed with, at least 16 bytes. White space at
     /// its end does not count.
     pub secret_file: PathBuf,
-    /// A wait of this length is a trouble.
-    pub trouble_wait: Duration,
+}
+
+impl fmt::Debug for WebhookOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookOptions").field("secret_file", &self.secret_file).finish_non_exhaustive()
+    }
 }
 
 /// Why a webhook can't be used.
@@ -69,7 +73,6 @@ pub(crate) struct Webhook {
     client: Client,
     url: Url,
     key: Hmac<Sha256>,
-    pub(crate) trouble_wait: Duration,
     metrics: Arc<Metrics>,
 }
 
@@ -95,7 +98,7 @@ impl Webhook {
         }
         let key = Hmac::new_from_slice(secret).expect("an HMAC takes a key of any length");
         let client = client().map_err(|error| WebhookError::Tls(error.to_string()))?;
-        Ok(Self { client, url, key, trouble_wait: options.trouble_wait, metrics })
+        Ok(Self { client, url, key, metrics })
     }
 
     /// The signature of a body, as the header has it.
@@ -131,7 +134,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let secret_file = directory.path().join("secret");
         std::fs::write(&secret_file, secret).unwrap();
-        let options = WebhookOptions { url: url.into(), secret_file, trouble_wait: Duration::ZERO };
+        let options = WebhookOptions { url: url.into(), secret_file };
         Webhook::open(&options, Metrics::new())
     }
 

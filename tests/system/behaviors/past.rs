@@ -115,6 +115,12 @@ async fn state_at_an_instant_is_filtered_and_bounded() {
     next_millisecond(&api).await;
     let two = api.get("/v1/state?prefix=a%2F&limit=2").await.ok();
     assert_eq!((names(&two), &two["lock_count"]), (vec!["a/1", "a/2"], &json!(3)));
+    let c = api.lock("c", &Acquire::exclusive().with("owner", "me")).await;
+    let waiting = enqueue(&api, "b", "me").await;
+    let mine = api.get("/v1/state?owner=me").await.ok();
+    assert_eq!((names(&mine), &mine["lock_count"]), (vec!["b", "c"], &json!(2)));
+    waiting.abort();
+    release(&api, "c", &c).await;
     for query in ["limit=0", "limit=1001", "at=yesterday", "at=", "prefx=a", "at=2999-01-01T00:00:00Z", "prefix=%"] {
         api.get(&format!("/v1/state?{query}")).await.problem(400, "invalid-request");
     }

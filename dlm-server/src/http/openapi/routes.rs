@@ -173,10 +173,10 @@ pub(super) fn describe(route: Route) -> RouteDescription {
             )
         },
         Route::State => RouteDescription {
-            query: &["at", "prefix", "limit"],
+            query: &["at", "prefix", "owner", "limit"],
             ..of(
-                "Get the locks that were held or waited for at an instant, as far as the event log tells; without `at`, \
-                 now",
+                "Get the locks that were held or waited for at an instant, with `owner` by that owner, as far as the \
+                 event log tells; without `at`, now",
                 None,
                 &[("200", "The locks, ordered by name", "PastState")],
             )

@@ -21,7 +21,7 @@ use dlm_protocol::{ContendedLock, ExpiredLease, FencingToken, LongWait, Overview
 
 use super::access::{View, names_in_sight};
 use super::scopes::{Computed, Scopes};
-use super::{Error, Outcome, Service, wire};
+use super::{Error, Outcome, Service, TroubleThresholds, wire};
 use crate::auth::Visibility;
 use crate::clock::since_boot;
 use crate::log::LogDecoder;
@@ -58,7 +58,13 @@ impl Service {
         let compute = move |reader: &dyn Reader, visibility: &Visibility, history| {
             compute(reader, &Scope { decoder: &decoder, visibility }, history)
         };
-        let take = move |computed: &Computed<Overview>| current(computed, seconds);
+        let TroubleThresholds { wait, hold } = self.0.troubles;
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let take = move |computed: &Computed<Overview>| Overview {
+            trouble_wait_ms: Some(millis(wait)),
+            trouble_hold_ms: hold.map(millis),
+            ..current(computed, seconds)
+        };
         self.computed(&self.0.overviews, view, compute, take).await.map(Outcome::Overview)
     }
 }
@@ -240,6 +246,8 @@ fn current_state(now: Micros, long: Micros, counts: &LockCounts) -> Result<Overv
         expired: Vec::new(),
         contended: counts.contended.iter().filter_map(contended).collect::<Result<_, _>>()?,
         seconds: Vec::new(),
+        trouble_wait_ms: None,
+        trouble_hold_ms: None,
     })
 }
 

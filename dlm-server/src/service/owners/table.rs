@@ -1,10 +1,12 @@
 //! All owners at one instant.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use dlm_engine::{Actor, Blocking, Claim, Micros, WaitGraph, Waiting};
-use dlm_protocol::limits::{MAX_BLOCKERS, MAX_PAGE};
+use dlm_engine::{Actor, Blocking, Claim, Micros, Request, WaitGraph, Waiting};
+use dlm_protocol::limits::{MAX_BLOCKERS, MAX_PAGE, MAX_PAGE_BYTES};
 use dlm_protocol::{OwnedLease, OwnedWait, OwnerDetails, OwnerSummary, Timestamp};
+use serde::Serialize;
 
 use crate::log::wire::damaged;
 use crate::service::operation::OwnerFilter;
@@ -50,7 +52,11 @@ impl OwnerTable {
             }
         }
         let blocking = Blocking::of(&resources, &graph.waits);
-        let views = snapshot.views;
+        let mut views = snapshot.views;
+        views
+            .iter_mut()
+            .flat_map(|view| view.holders.iter_mut().chain(&mut view.waiters))
+            .for_each(forget_metadata);
         let mut table =
             Self { now, complete, views, blocked: graph.blocked, blocking, waits, of, summaries: Vec::new() };
         let summaries = table.of.values().map(|places| table.summary(places));
@@ -123,24 +129,41 @@ impl OwnerTable {
             let order = enqueued_at(*a).cmp(&enqueued_at(*b)).then_with(|| name(a.0).cmp(name(b.0)));
             order.then(a.1.cmp(&b.1))
         });
+        let (hold_count, wait_count) = (holds.len() as u64, waits.len() as u64);
+        // Half of an answer is for each.
+        let holds = self.within(MAX_PAGE_BYTES / 2, holds, Self::hold)?;
+        let waits = self.within(MAX_PAGE_BYTES / 2, waits, Self::wait)?;
         Ok(OwnerDetails {
             at: self.at(),
-            complete: self.complete && holds.len().max(waits.len()) <= MAX_PAGE,
+            complete: self.complete && (holds.len() as u64, waits.len() as u64) == (hold_count, wait_count),
             owner: owner.owner.clone(),
-            hold_count: holds.len() as u64,
-            wait_count: waits.len() as u64,
+            hold_count,
+            wait_count,
             blocked,
-            holds: holds
-                .into_iter()
-                .take(MAX_PAGE)
-                .map(|place| self.hold(place))
-                .collect::<Result<_, _>>()?,
-            waits: waits
-                .into_iter()
-                .take(MAX_PAGE)
-                .map(|place| self.wait(place))
-                .collect::<Result<_, _>>()?,
+            holds,
+            waits,
         })
+    }
+
+    /// The first of these places, as far as they fit on a page and take so many bytes.
+    fn within<T: Serialize>(
+        &self,
+        bytes: usize,
+        places: Vec<(usize, usize)>,
+        show: impl Fn(&Self, (usize, usize)) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let (mut shown, mut left) = (Vec::new(), bytes);
+        for place in places.into_iter().take(MAX_PAGE) {
+            let row = show(self, place)?;
+            // Texts and numbers can always be serialized.
+            let size = serde_json::to_vec(&row).map_or(0, |json| json.len() + 1);
+            match left.checked_sub(size) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+            shown.push(row);
+        }
+        Ok(shown)
     }
 
     fn hold(&self, place: (usize, usize)) -> Result<OwnedLease, StoreError> {
@@ -165,5 +188,13 @@ impl OwnerTable {
             holder_count: view.row.holder_count,
             holders: holders.map(|claim| blocker(claim, self.waits.of(claim))).collect::<Result<_, _>>()?,
         })
+    }
+}
+
+/// Drops what a table does not show: it is kept in memory, and metadata can be large.
+fn forget_metadata(claim: &mut Claim) {
+    if let Some(request) = claim.request.as_mut().filter(|request| !request.metadata.is_empty()) {
+        let owner = Arc::clone(&request.owner);
+        *request = Arc::new(Request { owner, metadata: "".into(), ..**request });
     }
 }

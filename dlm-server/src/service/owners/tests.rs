@@ -6,6 +6,7 @@ use dlm_engine::{
     Claim, ClaimKey, Context, Lease, Limits, Micros, Mode, Phase, ReplicaId, Replicas, Request,
     ResourceRecord,
 };
+use dlm_protocol::limits::MAX_PAGE;
 
 use super::*;
 use crate::store::{Name, ResourceView};
@@ -82,4 +83,15 @@ fn a_page_ends_before_it_gets_too_large() {
 fn an_overdue_lease_is_nobodys() {
     let table = table(vec![held("r".into(), "p", "o".into())], NOW.plus_ms(1000));
     assert_eq!(table.owners().count(), 0);
+}
+
+#[test]
+fn details_of_an_owner_end_before_they_get_too_large() {
+    let owner = "o".repeat(250);
+    let name = |index: usize| format!("{index:04}{}", "x".repeat(200));
+    let table = table((0..MAX_PAGE).map(|index| held(name(index), "p", owner.clone())).collect(), NOW);
+    let filter = OwnerFilter { owner: owner.as_str().try_into().unwrap(), principal: None };
+    let details = table.details(&filter).unwrap();
+    assert!(!details.complete && details.hold_count == MAX_PAGE as u64);
+    assert!(!details.holds.is_empty() && serde_json::to_vec(&details).unwrap().len() <= MAX_PAGE_BYTES);
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use dlm_engine::Micros;
 use dlm_protocol::limits::MAX_PAGE_BYTES;
-use dlm_protocol::{PastLock, PastState};
+use dlm_protocol::{Owner, PastLock, PastState};
 use tokio::sync::Mutex;
 
 use super::access::{View, names_in_sight};
@@ -85,7 +85,7 @@ impl Past<'_> {
         let (reader, decoder) = (self.reader, self.decoder);
         let read =
             Backwards { reader, decoder, wanted: &wanted, ends, at, limits: LIMITS }.read(&mut rewind)?;
-        let mut locks = rewind.locks()?;
+        let mut locks = rewind.locks(self.query.owner.as_ref().map(Owner::as_str))?;
         let lock_count = locks.len() as u64;
         locks.truncate(self.query.limit);
         locks.truncate(fitting(&locks));

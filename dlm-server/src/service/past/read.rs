@@ -65,6 +65,7 @@ fn first_event_at(
 /// What was read.
 #[derive(Debug, Default)]
 pub(super) struct Read {
+    /// The events that were asked for: how many others there are is nobody's business who may not see them.
     pub(super) events: u64,
     /// Whether nothing that was there can be missing.
     pub(super) complete: bool,
@@ -87,6 +88,8 @@ struct Place {
     to: i64,
     rows: i64,
     events: u64,
+    /// Those of them that were asked for.
+    wanted: u64,
     last_block: u64,
     earliest: i64,
 }
@@ -98,7 +101,8 @@ impl Backwards<'_> {
     pub(super) fn read(&self, rewind: &mut Rewind) -> Result<Read, StoreError> {
         let began = since_boot();
         let Ends { head, trimmed, .. } = self.ends;
-        let mut place = Place { to: head, rows: FIRST_ROWS, events: 0, last_block: 0, earliest: i64::MAX };
+        let mut place =
+            Place { to: head, rows: FIRST_ROWS, events: 0, wanted: 0, last_block: 0, earliest: i64::MAX };
         let is_past = |place: &Place| place.earliest < self.at.saturating_sub(DISORDER_MICROS);
         let ReadLimits { events, events_after, within, after_within } = self.limits;
         let after = (events_after, began + after_within);
@@ -110,7 +114,7 @@ impl Backwards<'_> {
             while place.to > trimmed && rewind.has_unknown() && place.may_go_on(limits) {
                 self.block(&mut place, rewind)?;
             }
-            return Ok(Read { events: place.events, complete: true });
+            return Ok(Read { events: place.wanted, complete: true });
         }
         rewind.forget_unproved();
         let from = self.position_after(self.at.saturating_add(DISORDER_MICROS))?;
@@ -120,7 +124,7 @@ impl Backwards<'_> {
         }
         rewind.forget_unproved();
         // Before the oldest event there was nothing, unless events were trimmed.
-        Ok(Read { events: place.events, complete: place.to <= trimmed && trimmed == 0 })
+        Ok(Read { events: place.wanted, complete: place.to <= trimmed && trimmed == 0 })
     }
 
     /// Adds the next part of the log.
@@ -137,6 +141,7 @@ impl Backwards<'_> {
                 place.last_block += 1;
                 place.earliest = place.earliest.min(event.at);
                 if (self.wanted)(event) {
+                    place.wanted += 1;
                     rewind.add(event);
                 }
             }

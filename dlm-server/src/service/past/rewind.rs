@@ -115,8 +115,11 @@ impl Rewind {
     }
 
     /// The locks that were held or waited for, in the order of their names.
-    pub(super) fn locks(self) -> Result<Vec<PastLock>, StoreError> {
-        let used = |(_, lock): &(Name, Lock)| !lock.holders.is_empty() || !lock.waiters.is_empty();
+    pub(super) fn locks(self, owner: Option<&str>) -> Result<Vec<PastLock>, StoreError> {
+        let used = |(_, lock): &(Name, Lock)| {
+            let mut of = lock.holders.values().chain(lock.waiters.values());
+            of.any(|known| owner.is_none_or(|owner| *known.owner == *owner))
+        };
         let mut locks: Vec<(Name, Lock)> = self.locks.into_iter().filter(used).collect();
         locks.sort_by(|a, b| a.0.cmp(&b.0));
         locks.into_iter().map(|(name, lock)| lock.wire(&name)).collect()

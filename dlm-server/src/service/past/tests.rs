@@ -162,7 +162,7 @@ fn rewound(rewind: Rewind) -> State {
         let waiters = lock.waiters.iter().map(|row| (number(&row.owner), at(row.enqueued_at)));
         (lock.resource.as_str().to_owned(), (holders.collect(), waiters.collect()))
     };
-    rewind.locks().unwrap().into_iter().map(lock).collect()
+    rewind.locks(None).unwrap().into_iter().map(lock).collect()
 }
 
 const LENGTH: i64 = 60;
