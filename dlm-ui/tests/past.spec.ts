@@ -48,6 +48,24 @@ test('an instant that the log does not cover is unknown, and there is a way back
   await expect(page.getByTestId('past')).toBeVisible()
 })
 
+test('the past of a lock and of an owner is reached from their pages', async ({ page, server }) => {
+  const at = await past(server)
+  await server.lock('other', { owner: 'else' })
+  await page.goto(`${server.url}/locks/migrate`)
+  await page.getByRole('link', { name: 'At an earlier instant' }).click()
+  await expect(page).toHaveURL(/state\?prefix=migrate/)
+  await expect(page.getByTestId('past')).toHaveCount(1)
+  await page.goto(`${server.url}/owners/api-7`)
+  await page.getByRole('link', { name: 'At an earlier instant' }).click()
+  const rows = page.getByTestId('past')
+  await expect(rows).toHaveCount(1)
+  await expect(rows).toContainText('api-7, token 2')
+  await page.getByTestId('owner').click()
+  await expect(rows).toHaveCount(2)
+  await page.goto(`${server.url}/state?owner=api-7&at=${at}`)
+  await expect(rows).toContainText('deploy, token 1')
+})
+
 for (const theme of ['light', 'dark'] as const) {
   test(`time travel has no axe violations in the ${theme} theme, and fits 360 px`, async ({
     page,

@@ -224,8 +224,8 @@ export const api = {
     call(`/v1/owners/${encodeURIComponent(owner)}${query({ principal })}`, answers.OwnerDetails, { signal }),
 
   /** The locks as they were at an instant; now if it is empty. */
-  stateAt: (at: string, prefix: string, limit: number, signal?: AbortSignal) =>
-    call(`/v1/state${query({ at, prefix, limit })}`, answers.PastState, { signal }),
+  stateAt: (at: string, prefix: string, owner: string, limit: number, signal?: AbortSignal) =>
+    call(`/v1/state${query({ at, prefix, owner, limit })}`, answers.PastState, { signal }),
 
   forceRelease: (name: string, fencingToken: number, reason: string) =>
     call(`${lockPath(name)}/force-release`, answers.ForceReleased, {

@@ -33,6 +33,7 @@ async function find(text: string) {
   await settle(1_000)
   const found = {
     locks: result.locks.value.map(({ row, token }) => [row.resource, token]),
+    metadata: result.locks.value.flatMap(({ metadata }) => metadata ?? []),
     owners: result.owners.value.map(({ owner }) => owner),
   }
   dispose()
@@ -40,15 +41,26 @@ async function find(text: string) {
 }
 
 test('a lock is found by a part of its name, and owners beside it', async () => {
-  expect(await find('night')).toEqual({ locks: [['jobs/nightly', null]], owners: ['night-worker'] })
+  expect(await find('night')).toEqual({ locks: [['jobs/nightly', null]], metadata: [], owners: ['night-worker'] })
 })
 
 test('a lock is found by the token of a holder', async () => {
   expect((await find('42')).locks).toEqual([['orders/1', 42]])
 })
 
+test('a lock is found by the metadata of a holder', async () => {
+  const row = held('orders/1', 1)
+  const holders = row.holders.map((holder) => ({ ...holder, metadata: { build: 'Release-77' } }))
+  serve(({ path }) =>
+    path.startsWith('/v1/owners')
+      ? [200, { at: '2026-01-01T00:00:00Z', complete: true, owners: [], next: null }]
+      : [200, { locks: path.includes('prefix=release') ? [] : [{ ...row, holders }], next: null, cursor: 'c' }],
+  )
+  expect((await find('release-7')).metadata).toEqual(['build=Release-77'])
+})
+
 test('nothing is found before something is typed', async () => {
-  expect(await find('')).toEqual({ locks: [], owners: [] })
+  expect(await find('')).toEqual({ locks: [], metadata: [], owners: [] })
 })
 
 test('who may not see owners still finds locks', async () => {
@@ -57,5 +69,5 @@ test('who may not see owners still finds locks', async () => {
       ? problem(403, 'forbidden', { required: 'observe' })
       : [200, { locks: [held('orders/1', 1)], next: null, cursor: 'c' }],
   )
-  expect(await find('ord')).toEqual({ locks: [['orders/1', null]], owners: [] })
+  expect(await find('ord')).toEqual({ locks: [['orders/1', null]], metadata: [], owners: [] })
 })

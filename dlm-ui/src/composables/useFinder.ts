@@ -1,4 +1,5 @@
-// Finds locks by a part of their name or by a fencing token, and owners, for what was typed.
+// Finds locks by a part of their name or of their metadata, or by a fencing token, and owners, for what was
+// typed.
 import { computed, onScopeDispose, shallowRef, watch, type Ref } from 'vue'
 import { api, ApiError, UnreachableError } from '../api/client'
 import { MAX_PAGE } from '../api/limits'
@@ -14,6 +15,8 @@ export interface FoundLock {
   row: LockStatus
   /** The fencing token that was typed, if a holder has it. */
   token: number | null
+  /** The entry of a holder's metadata that was typed, as `key=value`. */
+  metadata: string | null
 }
 
 export function useFinder(typed: Readonly<Ref<string>>) {
@@ -74,14 +77,32 @@ export function useFinder(typed: Readonly<Ref<string>>) {
     )
     const named = bestMatches(typed.value, rows.value, ({ resource }) => resource, MAX_FOUND)
     const found = new Map<string, FoundLock>()
-    for (const row of holding.slice(0, MAX_FOUND)) found.set(row.resource, { row, token })
-    for (const row of [...named, ...byPrefix.value]) {
-      if (!found.has(row.resource)) found.set(row.resource, { row, token: null })
+    const add = (lock: FoundLock) => {
+      if (found.size < MAX_FOUND && !found.has(lock.row.resource)) found.set(lock.row.resource, lock)
     }
-    return [...found.values()].slice(0, MAX_FOUND)
+    for (const row of holding.slice(0, MAX_FOUND)) add({ row, token, metadata: null })
+    for (const row of [...named, ...byPrefix.value]) add({ row, token: null, metadata: null })
+    for (const row of rows.value) {
+      if (found.size === MAX_FOUND) break
+      const metadata = typedMetadata(typed.value, row)
+      if (metadata !== null) add({ row, token: null, metadata })
+    }
+    return [...found.values()]
   })
 
   return { locks, owners, truncated }
+}
+
+/** The first entry of a holder's metadata, as `key=value`, that contains what was typed. */
+function typedMetadata(typed: string, { holders }: LockStatus): string | null {
+  const part = typed.toLowerCase()
+  for (const { metadata } of holders) {
+    for (const [key, value] of Object.entries(metadata)) {
+      const entry = `${key}=${value}`
+      if (entry.toLowerCase().includes(part)) return entry
+    }
+  }
+  return null
 }
 
 /** What can't be found is not offered; the page itself says what is wrong. */

@@ -4,14 +4,15 @@ import type { Zone } from '../lib/format'
 
 export type Theme = 'system' | 'light' | 'dark'
 export type TimeStyle = 'relative' | 'absolute'
-export type TroubleWait = '30s' | '1m' | '5m' | '15m'
-export type TroubleHold = 'off' | '1m' | '10m' | '1h'
+/** `server`: what the server calls a trouble. */
+export type TroubleWait = 'server' | '30s' | '1m' | '5m' | '15m'
+export type TroubleHold = 'server' | 'off' | '1m' | '10m' | '1h'
 
 const THEMES: readonly Theme[] = ['system', 'light', 'dark']
 const TIME_STYLES: readonly TimeStyle[] = ['relative', 'absolute']
 const ZONES: readonly Zone[] = ['utc', 'local']
-const TROUBLE_WAITS: readonly TroubleWait[] = ['30s', '1m', '5m', '15m']
-const TROUBLE_HOLDS: readonly TroubleHold[] = ['off', '1m', '10m', '1h']
+const TROUBLE_WAITS: readonly TroubleWait[] = ['server', '30s', '1m', '5m', '15m']
+const TROUBLE_HOLDS: readonly TroubleHold[] = ['server', 'off', '1m', '10m', '1h']
 const SWITCH = ['on', 'off'] as const
 
 /** Display preferences, stored in the browser. */
@@ -22,8 +23,8 @@ export const useSettings = defineStore('settings', () => {
   /** Single-key shortcuts interfere with speech input and are easy to hit by accident, so they can be turned off. */
   const keys = ref<(typeof SWITCH)[number]>(load('keys', SWITCH, 'on'))
   /** From when on a wait, and a hold while others wait, is a trouble that the title counts. */
-  const troubleWait = ref(load('trouble-wait', TROUBLE_WAITS, '30s'))
-  const troubleHold = ref(load('trouble-hold', TROUBLE_HOLDS, 'off'))
+  const troubleWait = ref(load('trouble-wait', TROUBLE_WAITS, 'server'))
+  const troubleHold = ref(load('trouble-hold', TROUBLE_HOLDS, 'server'))
   /** Whether the browser notifies of troubles that begin. */
   const notify = ref<(typeof SWITCH)[number]>(load('notify', SWITCH, 'off'))
 

@@ -2,7 +2,7 @@ import { defineStore } from 'pinia'
 import { computed, ref, shallowRef, watch } from 'vue'
 import { api, ApiError, UnreachableError } from '../api/client'
 import type { Overview, WaitGraph } from '../api/types'
-import { findTroubles, type Trouble } from '../lib/troubles'
+import { findTroubles, type Thresholds, type Trouble } from '../lib/troubles'
 import { useSettings, type TroubleHold, type TroubleWait } from './settings'
 import { useSignIn } from './signIn'
 
@@ -14,8 +14,13 @@ const SECONDS = 60
 const LOCKS = 200
 /** More notifications at once than this say less than their number. */
 const MAX_NOTIFICATIONS = 3
-const WAIT_MS: Record<TroubleWait, number> = { '30s': 30_000, '1m': 60_000, '5m': 300_000, '15m': 900_000 }
-const HOLD_MS: Record<TroubleHold, number | null> = {
+const WAIT_MS: Record<Exclude<TroubleWait, 'server'>, number> = {
+  '30s': 30_000,
+  '1m': 60_000,
+  '5m': 300_000,
+  '15m': 900_000,
+}
+const HOLD_MS: Record<Exclude<TroubleHold, 'server'>, number | null> = {
   off: null,
   '1m': 60_000,
   '10m': 600_000,
@@ -37,11 +42,16 @@ export const useTroubles = defineStore('troubles', () => {
   const troubles = computed<Trouble[]>(() =>
     overview.value === null
       ? []
-      : findTroubles(overview.value, graph.value, {
-          waitMs: WAIT_MS[settings.troubleWait],
-          holdMs: HOLD_MS[settings.troubleHold],
-        }),
+      : findTroubles(overview.value, graph.value, thresholds(overview.value)),
   )
+
+  function thresholds({ trouble_wait_ms, trouble_hold_ms }: Overview): Thresholds {
+    const { troubleWait: wait, troubleHold: hold } = settings
+    return {
+      waitMs: wait === 'server' ? (trouble_wait_ms ?? WAIT_MS['30s']) : WAIT_MS[wait],
+      holdMs: hold === 'server' ? (trouble_hold_ms ?? null) : HOLD_MS[hold],
+    }
+  }
 
   async function read(): Promise<void> {
     if (denied) return
