@@ -12,7 +12,8 @@ use dlm_pq::PqConnection;
 
 use super::bulk::{self, Param};
 use super::connection::{CommitDurability, ConnectOptions, Reconnecting};
-use super::{log, now, peer_wire};
+use super::log::{self, UNPLACED};
+use super::{now, peer_wire};
 use crate::clock::since_boot;
 use crate::store::statement::statements;
 use crate::store::{Cluster, Heartbeat, Name, PeerMessage, StoreError, new_replica_id};
@@ -36,10 +37,9 @@ statements! {
     DeclareDead -> () = "UPDATE replicas SET gone_since = ? WHERE gone_since IS NULL AND seen_at < ?";
     /// This deletes the markers of their writers, and which of their batches have a position: all
     /// must have one.
-    DeleteDead -> () = "DELETE FROM replicas WHERE gone_since < ? AND NOT EXISTS (SELECT FROM writers \
-        JOIN placed ON placed.writer = writers.id CROSS JOIN LATERAL (SELECT FROM batch_events \
-            WHERE batch_events.writer = placed.writer AND batch_events.writer <> 0 \
-                AND batch_events.batch > placed.batch LIMIT 1) AS later WHERE writers.replica = replicas.id)";
+    DeleteDead -> () = &format!("DELETE FROM replicas WHERE gone_since < ? AND NOT EXISTS (SELECT FROM writers \
+        JOIN placed ON placed.writer = writers.id \
+        CROSS JOIN LATERAL (SELECT writer, batch {UNPLACED} 1) AS later WHERE writers.replica = replicas.id)");
     ReadReplicas -> (BigInt, Nullable<BigInt>, Bool) = "SELECT id, gone_since, is_open FROM replicas";
     CountLive -> BigInt = "SELECT count(*) FROM replicas WHERE gone_since IS NULL AND seen_at > ?";
     /// The time that waiters had to return while no replica was up does not

@@ -31,7 +31,7 @@ const ASSIGN_WITHIN: Duration = Duration::from_secs(2);
 
 /// The batches of a writer that have no position. Written so that only the index of writers and batches
 /// has them: for a writer that has none, the primary key would lead through all batches.
-const UNPLACED: &str = "FROM batch_events WHERE writer <> 0 AND (writer, batch) > (placed.writer, placed.batch) \
+pub(super) const UNPLACED: &str = "FROM batch_events WHERE writer <> 0 AND (writer, batch) > (placed.writer, placed.batch) \
     AND (writer, batch) <= (placed.writer, 9223372036854775807) ORDER BY writer, batch LIMIT";
 
 statements! {
