@@ -81,7 +81,7 @@ test('columns are chosen and views saved, and both outlast a reload', async ({ p
   await page.getByLabel('Name of the view').fill('Jobs')
   await page.getByRole('button', { name: 'Save' }).click()
   await expect(page.getByRole('columnheader', { name: 'Token', includeHidden: true })).toHaveCount(0)
-  await page.goto(`${server.url}/events`)
+  await open(page, server, '/events')
   await page.keyboard.press('Control+k')
   await palette(page).getByRole('combobox').fill('view: jobs')
   await page.keyboard.press('Enter')

@@ -365,7 +365,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get the locks that were held or waited for at an instant, as far as the event log tells; without `at`, now */
+        /** Get the locks that were held or waited for at an instant, with `owner` by that owner, as far as the event log tells; without `at`, now */
         get: operations["state"];
         put?: never;
         post?: never;
@@ -1009,6 +1009,18 @@ export interface components {
             seconds: components["schemas"]["OverviewSecond"][];
             /**
              * Format: int64
+             * @description The server calls it a trouble if a lock that others wait for is held for this long, in
+             *     milliseconds; absent if it doesn't.
+             */
+            trouble_hold_ms?: number | null;
+            /**
+             * Format: int64
+             * @description The server calls a wait of this length a trouble, in milliseconds; absent from servers
+             *     that don't tell.
+             */
+            trouble_wait_ms?: number | null;
+            /**
+             * Format: int64
              * @description Median length of the waits that ended in a grant within the last minute,
              *     in milliseconds; null if there were none.
              */
@@ -1235,7 +1247,7 @@ export interface components {
             complete: boolean;
             /**
              * Format: int64
-             * @description Number of events that were read.
+             * @description Number of events that were read, of those in sight that were asked for.
              */
             events_read: number;
             known_since?: components["schemas"]["Timestamp"] | null;
@@ -4730,6 +4742,7 @@ export interface operations {
             query?: {
                 at?: components["schemas"]["Timestamp"];
                 prefix?: string;
+                owner?: string;
                 limit?: number;
             };
             header?: never;

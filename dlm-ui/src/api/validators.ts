@@ -276,6 +276,8 @@ export const Overview = v.object({
   long_waits: v.array(LongWait),
   oldest_wait: v.optional(v.nullable(LongWait)),
   seconds: v.array(OverviewSecond),
+  trouble_hold_ms: v.optional(v.nullable(v.number())),
+  trouble_wait_ms: v.optional(v.nullable(v.number())),
   wait_p50_ms: v.optional(v.nullable(v.number())),
   wait_p95_ms: v.optional(v.nullable(v.number())),
   waiting: v.number(),

@@ -41,7 +41,11 @@ async function find(text: string) {
 }
 
 test('a lock is found by a part of its name, and owners beside it', async () => {
-  expect(await find('night')).toEqual({ locks: [['jobs/nightly', null]], metadata: [], owners: ['night-worker'] })
+  expect(await find('night')).toEqual({
+    locks: [['jobs/nightly', null]],
+    metadata: [],
+    owners: ['night-worker'],
+  })
 })
 
 test('a lock is found by the token of a holder', async () => {
@@ -54,7 +58,10 @@ test('a lock is found by the metadata of a holder', async () => {
   serve(({ path }) =>
     path.startsWith('/v1/owners')
       ? [200, { at: '2026-01-01T00:00:00Z', complete: true, owners: [], next: null }]
-      : [200, { locks: path.includes('prefix=release') ? [] : [{ ...row, holders }], next: null, cursor: 'c' }],
+      : [
+          200,
+          { locks: path.includes('prefix=release') ? [] : [{ ...row, holders }], next: null, cursor: 'c' },
+        ],
   )
   expect((await find('release-7')).metadata).toEqual(['build=Release-77'])
 })

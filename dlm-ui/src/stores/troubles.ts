@@ -40,9 +40,7 @@ export const useTroubles = defineStore('troubles', () => {
   const opened = ref<string | null>(null)
 
   const troubles = computed<Trouble[]>(() =>
-    overview.value === null
-      ? []
-      : findTroubles(overview.value, graph.value, thresholds(overview.value)),
+    overview.value === null ? [] : findTroubles(overview.value, graph.value, thresholds(overview.value)),
   )
 
   function thresholds({ trouble_wait_ms, trouble_hold_ms }: Overview): Thresholds {
