@@ -20,7 +20,7 @@ use super::exchange::Exchanges;
 use super::peer::Peer;
 use super::places::Place;
 use super::reply_body::UnsentReplies;
-use super::stream::{Connection, HeadDeadlines, Http1Stream, SharedTcp, Transport};
+use super::stream::{Connection, HeadDeadlines, Http1Stream, SharedStream, Transport};
 use crate::tls::{ClientCertificate, Tls, client_certificate};
 
 /// Time from accepting a connection until its TLS handshake is complete.
@@ -76,10 +76,10 @@ impl Endpoint {
         let refused = place.refused();
         let access = refused.map_or(self.access, |why| self.access.refused(why));
         let served = async {
-            let tcp = SharedTcp::new(Arc::new(Connection::new(stream, place)), STALL_TIMEOUT);
-            let peer = tcp.peer();
+            let shared = SharedStream::new(Arc::new(Connection::new(stream, place)), STALL_TIMEOUT);
+            let peer = shared.peer();
             let opened = tokio::select! {
-                opened = self.open(tcp, &peer) => opened,
+                opened = self.open(shared, &peer) => opened,
                 () = stop.cancelled() => return,
             };
             let Some(Opened { transport, protocol, certificate }) = opened else { return };
@@ -101,13 +101,13 @@ impl Endpoint {
 
     /// Completes the TLS handshake, if the listener encrypts, and waits until the protocol
     /// is known. `None` if the client is too slow, gone, or not acceptable.
-    async fn open(&self, tcp: SharedTcp, peer: &Peer) -> Option<Opened> {
+    async fn open(&self, stream: SharedStream, peer: &Peer) -> Option<Opened> {
         let Some(tls) = &self.tls else {
             let protocol =
-                tokio::time::timeout(FIRST_BYTES_TIMEOUT, first_bytes(tcp.as_tcp())).await.ok()?.ok()?;
-            return Some(Opened { transport: Transport::Plain(tcp), protocol, certificate: None });
+                tokio::time::timeout(FIRST_BYTES_TIMEOUT, first_bytes(stream.as_stream())).await.ok()?.ok()?;
+            return Some(Opened { transport: Transport::Plain(stream), protocol, certificate: None });
         };
-        let mut stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.acceptor().accept(tcp)).await {
+        let mut stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.acceptor().accept(stream)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 tracing::debug!(%error, "TLS handshake failed");

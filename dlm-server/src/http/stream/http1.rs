@@ -165,11 +165,11 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
-    use super::super::tcp::SharedTcp;
-    use super::super::tcp::tests::{LONG, SHORT, connected};
+    use super::super::shared::SharedStream;
+    use super::super::shared::tests::{LONG, SHORT, connected};
     use super::*;
 
-    async fn http1(deadlines: HeadDeadlines, exchanges: &Exchanges) -> (Http1Stream<SharedTcp>, TcpStream) {
+    async fn http1(deadlines: HeadDeadlines, exchanges: &Exchanges) -> (Http1Stream<SharedStream>, TcpStream) {
         let (stream, client) = connected(LONG).await;
         (Http1Stream::new(stream, deadlines, exchanges.clone()), client)
     }

@@ -7,13 +7,13 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
-use super::tcp::SharedTcp;
+use super::shared::SharedStream;
 
 /// A stream of plain bytes.
 #[derive(Debug)]
 pub(in crate::http) enum Transport {
-    Plain(SharedTcp),
-    Tls(Box<TlsStream<SharedTcp>>),
+    Plain(SharedStream),
+    Tls(Box<TlsStream<SharedStream>>),
 }
 
 impl AsyncRead for Transport {

@@ -33,14 +33,14 @@ impl Connection {
 
 /// A TCP stream that can be watched while it is used.
 #[derive(Debug)]
-pub(in crate::http) struct SharedTcp {
+pub(in crate::http) struct SharedStream {
     connection: Arc<Connection>,
     broken: CancellationToken,
     stall: Duration,
     stalled: Timeout,
 }
 
-impl SharedTcp {
+impl SharedStream {
     /// `stall` is how long the client may take no bytes that are sent to it.
     pub(in crate::http) fn new(connection: Arc<Connection>, stall: Duration) -> Self {
         Self { connection, broken: CancellationToken::new(), stall, stalled: Timeout::default() }
@@ -52,7 +52,7 @@ impl SharedTcp {
     }
 
     /// The stream itself.
-    pub(in crate::http) fn as_tcp(&self) -> &TcpStream {
+    pub(in crate::http) fn as_stream(&self) -> &TcpStream {
         &self.connection.stream
     }
 
@@ -62,7 +62,7 @@ impl SharedTcp {
     }
 }
 
-impl AsyncRead for SharedTcp {
+impl AsyncRead for SharedStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -78,7 +78,7 @@ impl AsyncRead for SharedTcp {
     }
 }
 
-impl AsyncWrite for SharedTcp {
+impl AsyncWrite for SharedStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
@@ -136,13 +136,13 @@ pub(super) mod tests {
     pub(in crate::http::stream) const SHORT: Duration = Duration::from_millis(100);
 
     /// A stream with this limit of stalls, and its client.
-    pub(in crate::http::stream) async fn connected(stall: Duration) -> (SharedTcp, TcpStream) {
+    pub(in crate::http::stream) async fn connected(stall: Duration) -> (SharedStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let places = Places::new(ConnectionLimits::new(1, None, None), Metrics::new());
         let place = places.take(IpAddr::from([127, 0, 0, 1]), false).await.unwrap();
-        (SharedTcp::new(Arc::new(Connection::new(stream, place)), stall), client)
+        (SharedStream::new(Arc::new(Connection::new(stream, place)), stall), client)
     }
 
     #[tokio::test]
