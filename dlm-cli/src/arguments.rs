@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 /// before the login file.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct GlobalOptions {
-    /// URL of the server, or several separated by commas (DLM_URL)
+    /// URL of the server, or unix:/path; or several separated by commas (DLM_URL)
     #[arg(long, global = true, value_name = "URL", help_heading = "Server")]
     pub(crate) url: Option<String>,
     /// File with the bearer token. A token itself is no argument, since all users of a machine

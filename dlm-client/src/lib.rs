@@ -151,7 +151,7 @@
 //! with [`LossReason::AccessDenied`]. The same holds when the principal loses the right to
 //! its locks; calls fail with [`is_forbidden`](Error::is_forbidden) then.
 //!
-//! A token is sent over `https` or to loopback only, unless
+//! A token is sent over `https`, to loopback or to a Unix socket only, unless
 //! [allowed](ClientBuilder::allow_plaintext_token), and never in a URL or after a redirect.
 //! For certificates see [`ClientBuilder::client_identity`].
 //!

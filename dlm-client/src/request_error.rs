@@ -201,7 +201,7 @@ fn is_transient_status(status: u16) -> bool {
 }
 
 /// The innermost cause. The errors around it only say where it happened.
-fn root<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a dyn std::error::Error {
+pub(crate) fn root<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a dyn std::error::Error {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;

@@ -44,7 +44,7 @@ impl ClientBuilder {
     ///
     /// | Variable | Means |
     /// |---|---|
-    /// | `DLM_URL` | [`address`](Self::address): one URL, or several separated by commas |
+    /// | `DLM_URL` | [`address`](Self::address): one URL (`unix:` and a path too), or several separated by commas |
     /// | `DLM_TOKEN` | [`bearer_token`](Self::bearer_token) |
     /// | `DLM_TOKEN_FILE` | [`bearer_token_file`](Self::bearer_token_file), instead of `DLM_TOKEN` |
     /// | `DLM_CA` | [`root_certificate`](Self::root_certificate): the path of a file in PEM format |
@@ -174,7 +174,8 @@ mod tests {
             (&[("DLM_URL", "")], "the environment variable DLM_URL is empty".into()),
             (
                 &[("DLM_URL", "https://a,s3cret")],
-                "the environment variable DLM_URL has an invalid URL: it must start with http:// or https://"
+                "the environment variable DLM_URL has an invalid URL: it must start with http://, https:// or \
+                 unix:/"
                     .into(),
             ),
             (

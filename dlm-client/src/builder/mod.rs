@@ -29,8 +29,9 @@ const DEFAULT_ADDRESS: &str = "http://127.0.0.1:7420";
 const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Client {
-    /// Connects to the server at `url`, such as `http://127.0.0.1:7420`. Several
-    /// URLs, separated by commas, name servers that share one database.
+    /// Connects to the server at `url`, such as `http://127.0.0.1:7420` or
+    /// `unix:/run/dlm/dlm.sock`. Several URLs, separated by commas, name servers that share one
+    /// database. See [`ClientBuilder::address`].
     ///
     /// # Errors
     ///
@@ -197,7 +198,7 @@ impl ClientBuilder {
             .iter()
             .map(|address| ServerAddress::parse(address))
             .collect::<Result<Vec<_>, _>>()?;
-        let in_plaintext = |address: &ServerAddress| !address.is_tls() && !address.is_loopback();
+        let in_plaintext = |address: &ServerAddress| !address.is_tls() && !address.is_local();
         if !matches!(credentials.token, TokenSource::None)
             && !allow_plaintext_token
             && addresses.iter().any(in_plaintext)

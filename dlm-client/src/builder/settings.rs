@@ -16,8 +16,14 @@ impl ClientBuilder {
     /// and a path, as behind a reverse proxy. The default is
     /// `http://127.0.0.1:7420`.
     ///
+    /// Or it is `unix:` and the absolute path of a Unix socket on which a server listens, such as
+    /// `unix:/run/dlm/dlm.sock`. The path is taken as it is: it may have spaces, and nothing in it
+    /// is percent-encoded. Nothing is encrypted on a Unix socket, and nothing leaves the machine, so
+    /// tokens are sent over it, and certificates are not used. On other systems than Unix such an
+    /// address is [invalid](Error::is_invalid).
+    ///
     /// Several URLs can be given, separated by commas; see
-    /// [`addresses`](Self::addresses).
+    /// [`addresses`](Self::addresses), which also takes a path with a comma.
     ///
     /// For `https` the server's certificate is verified with the platform's trust
     /// store, or with the certificates given to
@@ -29,6 +35,9 @@ impl ClientBuilder {
     /// ```no_run
     /// # async fn example() -> Result<(), dlm_client::Error> {
     /// let client = dlm_client::Client::builder().address("https://locks.example.org").connect().await?;
+    ///
+    /// // A server on the same machine, without a network.
+    /// let client = dlm_client::Client::builder().address("unix:/run/dlm/dlm.sock").connect().await?;
     /// # Ok(())
     /// # }
     /// ```

@@ -1,6 +1,7 @@
 //! Server addresses and the URLs built from them.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use dlm_protocol::{Owner, ResourceName};
@@ -8,16 +9,24 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 
 use crate::error::Error;
+use crate::request_error::{Cause, root};
 
 /// The characters to percent-encode: all but the unreserved ones of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
+/// What the address of a Unix socket begins with. The rest is the path, as it is.
+const UNIX: &str = "unix:";
+/// The base URL of a server that listens on a Unix socket.
+#[cfg(unix)]
+const UNIX_ROOT: &str = "http://localhost/";
+
 /// The base URL of a server: `http://host:port`, optionally with a path that a
-/// reverse proxy strips.
+/// reverse proxy strips. Or the path of a Unix socket.
 #[derive(Debug, Clone)]
 pub(crate) struct ServerAddress {
     root: Url,
     text: Arc<str>,
+    socket: Option<Arc<Path>>,
 }
 
 impl ServerAddress {
@@ -30,8 +39,11 @@ impl ServerAddress {
 
     /// Like [`parse`](Self::parse). The error says only why the address is invalid.
     pub(crate) fn check(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix(UNIX) {
+            return Self::of_socket(path);
+        }
         if !text.starts_with("http://") && !text.starts_with("https://") {
-            return Err("it must start with http:// or https://".into());
+            return Err("it must start with http://, https:// or unix:/".into());
         }
         if cfg!(not(feature = "tls")) && text.starts_with("https://") {
             return Err("https needs the feature `tls` of dlm-client".into());
@@ -46,7 +58,34 @@ impl ServerAddress {
         if url.query().is_some() || url.fragment().is_some() {
             return Err("it must not contain a query or a fragment".into());
         }
-        Ok(Self { text: url.as_str().trim_end_matches('/').into(), root: url })
+        Ok(Self { text: url.as_str().trim_end_matches('/').into(), root: url, socket: None })
+    }
+
+    /// The path is not percent-encoded: it may have spaces, and a `%` is a `%`.
+    #[cfg(unix)]
+    fn of_socket(path: &str) -> Result<Self, String> {
+        // `unix:///path` is a URL with an empty host.
+        let path = path.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(path);
+        if !path.starts_with('/') || path.starts_with("//") {
+            return Err(
+                "unix: must be followed by the absolute path of a socket, as in unix:/run/dlm.sock".into()
+            );
+        }
+        if path.ends_with('/') {
+            return Err("the path of its socket must not end with a slash".into());
+        }
+        std::os::unix::net::SocketAddr::from_pathname(path)
+            .map_err(|why| format!("the path of its socket can't be used: {why}"))?;
+        Ok(Self {
+            root: Url::parse(UNIX_ROOT).map_err(|why| why.to_string())?,
+            text: format!("{UNIX}{path}").into(),
+            socket: Some(Path::new(path).into()),
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn of_socket(_: &str) -> Result<Self, String> {
+        Err("unix: addresses need a Unix system".into())
     }
 
     /// The normalized address, without a trailing slash.
@@ -58,8 +97,25 @@ impl ServerAddress {
         self.root.scheme() == "https"
     }
 
+    /// The path of the Unix socket, if the server listens on one.
+    #[cfg(unix)]
+    pub(crate) fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
+    }
+
+    /// Why a connection failed, with the path of the Unix socket.
+    pub(crate) fn connect_failed(&self, cause: Cause) -> Cause {
+        match &self.socket {
+            None => cause,
+            Some(path) => format!("the socket `{}`: {}", path.display(), root(&*cause)).into(),
+        }
+    }
+
     /// Whether what is sent stays on this machine.
-    pub(crate) fn is_loopback(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
+        if self.socket.is_some() {
+            return true;
+        }
         let (host, _) = self.host_and_port();
         match host.parse::<IpAddr>() {
             Ok(address) => address.to_canonical().is_loopback(),
@@ -197,12 +253,56 @@ mod tests {
             "[::1]",
             "[::ffff:127.0.0.1]",
         ] {
-            assert!(ServerAddress::parse(&format!("http://{host}")).unwrap().is_loopback(), "{host}");
+            assert!(ServerAddress::parse(&format!("http://{host}")).unwrap().is_local(), "{host}");
         }
         for host in
             ["localhost.example.org", "127.0.0.1.example.org", "10.0.0.1", "0.0.0.0", "[::]", "[fe80::1]"]
         {
-            assert!(!ServerAddress::parse(&format!("http://{host}")).unwrap().is_loopback(), "{host}");
+            assert!(!ServerAddress::parse(&format!("http://{host}")).unwrap().is_local(), "{host}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn address_of_a_unix_socket_is_its_path_as_it_is() {
+        for (text, path) in [
+            ("unix:/run/dlm.sock", "/run/dlm.sock"),
+            ("unix:///run/dlm.sock", "/run/dlm.sock"),
+            ("unix:/tmp/my dlm%20/\u{e9}?#.sock", "/tmp/my dlm%20/\u{e9}?#.sock"),
+        ] {
+            let address = ServerAddress::parse(text).unwrap();
+            assert_eq!(address.socket(), Some(Path::new(path)), "{text}");
+            assert_eq!(**address.text(), format!("unix:{path}"));
+            assert_eq!((address.is_local(), address.is_tls()), (true, false));
+            assert_eq!(
+                (&*address.authority(), &*address.path_and_query("/readyz")),
+                ("localhost", "/readyz")
+            );
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn address_of_a_unix_socket_must_be_an_absolute_path() {
+        let absolute = "unix: must be followed by the absolute path of a socket, as in unix:/run/dlm.sock";
+        let directory = "the path of its socket must not end with a slash";
+        let long = format!("unix:/{}", "x".repeat(200));
+        for (text, why) in [
+            ("unix:", absolute),
+            ("unix:dlm.sock", absolute),
+            ("unix:./dlm.sock", absolute),
+            ("unix://run/dlm.sock", absolute),
+            ("unix://", absolute),
+            ("unix:/run/dlm/", directory),
+            ("unix:/", directory),
+            (
+                "unix:/run/\0",
+                "the path of its socket can't be used: paths must not contain interior null bytes",
+            ),
+            (&long, "the path of its socket can't be used: path must be shorter than SUN_LEN"),
+        ] {
+            assert_eq!(ServerAddress::check(text).unwrap_err(), why, "{text}");
+            assert!(ServerAddress::parse(text).unwrap_err().is_invalid());
         }
     }
 

@@ -66,7 +66,7 @@ impl HttpClient {
         clock: Clock,
     ) -> Result<Self, Error> {
         let tls = tls.config(&address).map_err(|why| Error::setup("could not set up TLS", why))?;
-        let pool = || ConnectionPool::new(tls.clone(), headers.clone());
+        let pool = || ConnectionPool::new(&address, tls.clone(), headers.clone());
         Ok(Self {
             pool: pool()?,
             renewal_pool: pool()?,
@@ -111,10 +111,13 @@ impl HttpClient {
                 Err(RequestError::ConnectionLost("the server stopped responding".into()))
             }
         };
-        let response = response.inspect_err(|error| {
-            if matches!(error, RequestError::TimedOut(_)) {
+        let response = response.map_err(|error| match error {
+            RequestError::TimedOut(_) => {
                 pool.replace(&pooled);
+                error
             }
+            RequestError::Connect(cause) => RequestError::Connect(self.address.connect_failed(cause)),
+            error => error,
         });
         Ok((response?, sent_at))
     }

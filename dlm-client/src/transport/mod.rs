@@ -7,7 +7,7 @@
 //! - `submission`: calls whose first request is submitted without a task
 //! - `session`: one WebSocket for all operations
 //! - `servers`: the servers, and failover between them
-//! - `socket`, `handshake`, `dial`: opens WebSockets and their TCP connections
+//! - `socket`, `handshake`, `dial`: opens WebSockets and their connections
 //! - `http`, `pool`, `response`: HTTP requests, connections and responses
 //! - `tls`: which certificates are trusted, and which one the client has
 //! - `answer`: a reply, and when its request was sent

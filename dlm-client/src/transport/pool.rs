@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use reqwest::redirect;
 
+use super::address::ServerAddress;
 use super::tls::TlsConfig;
 use crate::error::Error;
 
@@ -24,6 +25,7 @@ const KEEPALIVE_PROBES: u32 = 3;
 /// pool.
 #[derive(Debug)]
 pub(crate) struct ConnectionPool {
+    address: ServerAddress,
     tls: TlsConfig,
     /// Sent with every request.
     headers: HeaderMap,
@@ -43,10 +45,11 @@ pub(crate) struct PooledClient {
 }
 
 impl ConnectionPool {
-    pub(crate) fn new(tls: TlsConfig, headers: HeaderMap) -> Result<Self, Error> {
-        let connections =
-            connect(&tls, headers.clone()).map_err(|why| Error::setup("could not set up HTTP", why))?;
-        Ok(Self { tls, headers, current: Mutex::new(Generation { number: 0, connections }) })
+    pub(crate) fn new(address: &ServerAddress, tls: TlsConfig, headers: HeaderMap) -> Result<Self, Error> {
+        let connections = connect(address, &tls, headers.clone())
+            .map_err(|why| Error::setup("could not set up HTTP", why))?;
+        let current = Mutex::new(Generation { number: 0, connections });
+        Ok(Self { address: address.clone(), tls, headers, current })
     }
 
     /// The TLS configuration, for WebSockets.
@@ -71,7 +74,7 @@ impl ConnectionPool {
         if current.number != dead.generation {
             return;
         }
-        match connect(&self.tls, self.headers.clone()) {
+        match connect(&self.address, &self.tls, self.headers.clone()) {
             Ok(connections) => *current = Generation { number: current.number + 1, connections },
             Err(why) => tracing::warn!(%why, "connection pool replacement failed"),
         }
@@ -90,8 +93,12 @@ impl ConnectionPool {
 /// - No HTTP/2: each waiting acquire occupies a stream, and a connection has few.
 ///   Renewals would queue behind acquires that wait for locks. Other crates of the program may
 ///   have turned it on in the library.
-fn connect(tls: &TlsConfig, headers: HeaderMap) -> Result<reqwest::Client, reqwest::Error> {
-    tls.apply_to(reqwest::Client::builder())
+fn connect(
+    address: &ServerAddress,
+    tls: &TlsConfig,
+    headers: HeaderMap,
+) -> Result<reqwest::Client, reqwest::Error> {
+    over_socket(address, tls.apply_to(reqwest::Client::builder()))
         .default_headers(headers)
         .no_proxy()
         .http1_only()
@@ -101,6 +108,20 @@ fn connect(tls: &TlsConfig, headers: HeaderMap) -> Result<reqwest::Client, reqwe
         .tcp_keepalive_interval(KEEPALIVE)
         .tcp_keepalive_retries(KEEPALIVE_PROBES)
         .build()
+}
+
+/// Connects to the Unix socket of the server, if it has one.
+#[cfg(unix)]
+fn over_socket(address: &ServerAddress, http: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+    match address.socket() {
+        Some(path) => http.unix_socket(path),
+        None => http,
+    }
+}
+
+#[cfg(not(unix))]
+fn over_socket(_: &ServerAddress, http: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+    http
 }
 
 #[cfg(test)]
@@ -130,7 +151,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let to = listener.local_addr().unwrap().port();
         let url = format!("http://127.0.0.1:{to}/");
-        let pool = ConnectionPool::new(unused_config().unwrap(), HeaderMap::new()).unwrap();
+        let address = ServerAddress::parse(&url).unwrap();
+        let pool = ConnectionPool::new(&address, unused_config().unwrap(), HeaderMap::new()).unwrap();
         let request = pool.client().client.get(url).send();
         let accepted = async {
             let (_connection, peer) = listener.accept().await.unwrap();

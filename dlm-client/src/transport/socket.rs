@@ -5,6 +5,8 @@ use std::time::Duration;
 use dlm_protocol::{Problem, ProblemCode};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use tokio::io::{AsyncRead, AsyncWrite};
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
@@ -19,7 +21,7 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest message to accept. The reply to a renewal of a thousand leases fits.
 const MAX_MESSAGE_SIZE: usize = 16 * 1024 * 1024;
 
-/// A TCP connection, with or without TLS.
+/// A connection: TCP with or without TLS, or a Unix socket.
 pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
@@ -83,15 +85,7 @@ async fn try_open(
     protocol: &'static str,
 ) -> Result<WebSocketConnection, UpgradeError> {
     let address = server.address();
-    let (host, port) = address.host_and_port();
-    let tcp = dial::connect(&host, port).await.map_err(failed)?;
-    // Frames are small and latency matters.
-    tcp.set_nodelay(true).map_err(failed)?;
-    let connection: Box<dyn ByteStream> = if address.is_tls() {
-        Box::new(server.tls().connect(host, tcp).await.map_err(failed)?)
-    } else {
-        Box::new(tcp)
-    };
+    let connection = connect(server).await.map_err(|cause| failed(address.connect_failed(cause)))?;
     let mut headers = server.headers().clone();
     if let Some(credential) = credential {
         headers.insert(AUTHORIZATION, credential.header().clone());
@@ -107,6 +101,19 @@ async fn try_open(
         HandshakeError::Invalid => UpgradeError::Rejected(None),
         HandshakeError::Failed(cause) => failed(cause),
     })
+}
+
+async fn connect(server: &HttpClient) -> Result<Box<dyn ByteStream>, Cause> {
+    let address = server.address();
+    #[cfg(unix)]
+    if let Some(path) = address.socket() {
+        return Ok(Box::new(UnixStream::connect(path).await?));
+    }
+    let (host, port) = address.host_and_port();
+    let tcp = dial::connect(&host, port).await?;
+    // Frames are small and latency matters.
+    tcp.set_nodelay(true)?;
+    Ok(if address.is_tls() { Box::new(server.tls().connect(host, tcp).await?) } else { Box::new(tcp) })
 }
 
 /// A proxy may reject upgrades with any status. So only a 401, which is about the
@@ -125,4 +132,30 @@ fn rejected(status: u16, error: RequestError) -> UpgradeError {
 
 fn failed(cause: impl Into<Cause>) -> UpgradeError {
     UpgradeError::Failed(cause.into())
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use reqwest::header::HeaderMap;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::credentials::TokenSource;
+    use crate::transport::address::ServerAddress;
+    use crate::transport::tls::TlsOptions;
+
+    #[tokio::test]
+    async fn error_names_the_unix_socket() {
+        let address = ServerAddress::parse("unix:/nowhere/dlm.sock").unwrap();
+        let server = HttpClient::new(address, &TlsOptions::default(), &HeaderMap::new(), Clock::System);
+        let authenticator = Authenticator::new(TokenSource::None, Clock::System);
+        match open(&server.unwrap(), &authenticator, "/v1/session", "dlm.session.v1").await {
+            Err(UpgradeError::Failed(cause)) => {
+                let expected = "the socket `/nowhere/dlm.sock`: No such file or directory (os error 2)";
+                assert_eq!(cause.to_string(), expected);
+            }
+            _ => panic!("nobody listens there"),
+        }
+    }
 }

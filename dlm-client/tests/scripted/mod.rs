@@ -29,3 +29,5 @@ mod socket;
 mod spans;
 mod time;
 mod tls;
+#[cfg(unix)]
+mod unix;

@@ -138,6 +138,40 @@ impl ScriptedServer {
         listener.set_nonblocking(true).unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}", listener.local_addr().unwrap());
+        Self::run(url, session, script, async move |connections, state| {
+            let listener = TcpListener::from_std(listener).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.spawn(accept(stream, tls.clone(), Arc::clone(&state)));
+            }
+        })
+    }
+
+    /// Starts a server that listens on a Unix socket.
+    #[cfg(unix)]
+    pub(crate) fn on_socket(
+        path: &std::path::Path,
+        session: SessionMode,
+        script: impl FnMut(&ReceivedRequest) -> ScriptedReply + Send + 'static,
+    ) -> Self {
+        let listener = std::os::unix::net::UnixListener::bind(path).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("unix:{}", path.display());
+        Self::run(url, session, script, async move |connections, state| {
+            let listener = tokio::net::UnixListener::from_std(listener).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                let stream: Box<dyn ByteStream> = Box::new(stream);
+                connections.spawn(serve(BufReader::new(stream), Arc::clone(&state)));
+            }
+        })
+    }
+
+    /// Runs a server whose connections are accepted by `accept_all`.
+    fn run(
+        url: String,
+        session: SessionMode,
+        script: impl FnMut(&ReceivedRequest) -> ScriptedReply + Send + 'static,
+        accept_all: impl AsyncFnOnce(&TaskTracker, Arc<ScriptState>) + Send + 'static,
+    ) -> Self {
         let (seen_by, seen) = watch::channel(Vec::new());
         let (stop, stopped) = oneshot::channel();
         let state = Arc::new(ScriptState {
@@ -154,15 +188,10 @@ impl ScriptedServer {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let listener = TcpListener::from_std(listener).unwrap();
                 let connections = TaskTracker::new();
                 tokio::select! {
                     _ = stopped => {}
-                    () = async {
-                        while let Ok((stream, _)) = listener.accept().await {
-                            connections.spawn(accept(stream, tls.clone(), Arc::clone(&state)));
-                        }
-                    } => {}
+                    () = accept_all(&connections, state) => {}
                 }
             });
         });
