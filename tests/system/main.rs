@@ -38,6 +38,7 @@
 //! - `stale_cache`: cached state that another server has changed
 //! - `tls`: TLS, its certificates, several listeners, trusted proxies
 //! - `transports`: many pending operations, unresponsive peers, shutdown
+//! - `unix_socket`: a server that listens on a Unix socket
 //! - `unwritable_log`: log lines that can't be written
 //! - `webhook`: troubles that are reported to a URL
 //!
@@ -77,6 +78,7 @@ mod sqlite_show;
 mod stale_cache;
 mod tls;
 mod transports;
+mod unix_socket;
 mod unwritable_log;
 mod webhook;
 

@@ -11,7 +11,6 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncBufReadExt, Interest};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::app::App;
@@ -20,7 +19,7 @@ use super::exchange::Exchanges;
 use super::peer::Peer;
 use super::places::Place;
 use super::reply_body::UnsentReplies;
-use super::stream::{Connection, HeadDeadlines, Http1Stream, SharedStream, Transport};
+use super::stream::{Connection, HeadDeadlines, Http1Stream, SharedStream, SocketStream, Transport};
 use crate::tls::{ClientCertificate, Tls, client_certificate};
 
 /// Time from accepting a connection until its TLS handshake is complete.
@@ -65,12 +64,12 @@ impl Endpoint {
     /// are answered.
     pub(super) async fn serve(
         self,
-        stream: TcpStream,
+        stream: SocketStream,
         address: IpAddr,
         place: Place,
         stop: CancellationToken,
     ) {
-        if let Err(error) = stream.set_nodelay(true) {
+        if let Err(error) = stream.set_nodelay() {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
         let refused = place.refused();
@@ -103,8 +102,10 @@ impl Endpoint {
     /// is known. `None` if the client is too slow, gone, or not acceptable.
     async fn open(&self, stream: SharedStream, peer: &Peer) -> Option<Opened> {
         let Some(tls) = &self.tls else {
-            let protocol =
-                tokio::time::timeout(FIRST_BYTES_TIMEOUT, first_bytes(stream.as_stream())).await.ok()?.ok()?;
+            let protocol = tokio::time::timeout(FIRST_BYTES_TIMEOUT, first_bytes(stream.as_stream()))
+                .await
+                .ok()?
+                .ok()?;
             return Some(Opened { transport: Transport::Plain(stream), protocol, certificate: None });
         };
         let mut stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.acceptor().accept(stream)).await {
@@ -263,7 +264,7 @@ enum Protocol {
 }
 
 /// Waits until enough bytes have arrived to tell the protocol.
-async fn first_bytes(stream: &TcpStream) -> io::Result<Protocol> {
+async fn first_bytes(stream: &SocketStream) -> io::Result<Protocol> {
     let mut bytes = [0; PREFACE.len()];
     loop {
         let read = stream.peek(&mut bytes).await?;
@@ -286,21 +287,46 @@ async fn first_bytes(stream: &TcpStream) -> io::Result<Protocol> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
+    use tokio::io::{AsyncWrite, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream, UnixStream};
 
     use super::*;
 
+    /// A connection of each kind, and its client.
+    async fn connections() -> [(SocketStream, Box<dyn AsyncWrite + Unpin>); 2] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (unix_stream, unix_client) = UnixStream::pair().unwrap();
+        [
+            (SocketStream::Tcp(stream), Box::new(client)),
+            (SocketStream::Unix(unix_stream), Box::new(unix_client)),
+        ]
+    }
+
     #[tokio::test]
     async fn client_that_ends_within_the_preface_is_not_waited_for() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        client.write_all(&PREFACE[..5]).await.unwrap();
-        let waiting = tokio::time::timeout(Duration::from_millis(50), first_bytes(&stream)).await;
-        assert!(waiting.is_err(), "the rest can still come");
-        client.shutdown().await.unwrap();
-        let ended = tokio::time::timeout(Duration::from_secs(60), first_bytes(&stream)).await;
-        assert_eq!(ended.expect("it is noticed").unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        for (stream, mut client) in connections().await {
+            client.write_all(&PREFACE[..5]).await.unwrap();
+            let waiting = tokio::time::timeout(Duration::from_millis(50), first_bytes(&stream)).await;
+            assert!(waiting.is_err(), "the rest can still come");
+            client.shutdown().await.unwrap();
+            let ended = tokio::time::timeout(Duration::from_secs(60), first_bytes(&stream)).await;
+            assert_eq!(ended.expect("it is noticed").unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        }
+    }
+
+    #[tokio::test]
+    async fn protocol_is_told_by_bytes_that_are_left_unread() {
+        for (first, expected) in [(&b"GET / HTTP/1.1"[..], Protocol::Http1), (PREFACE, Protocol::Http2)] {
+            for (stream, mut client) in connections().await {
+                client.write_all(first).await.unwrap();
+                assert_eq!(first_bytes(&stream).await.unwrap(), expected);
+                let mut bytes = Vec::new();
+                stream.ready(Interest::READABLE).await.unwrap();
+                stream.try_read_buf(&mut bytes).unwrap();
+                assert_eq!(bytes, first);
+            }
+        }
     }
 }

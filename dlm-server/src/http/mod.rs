@@ -2,6 +2,7 @@
 //! else.
 //!
 //! - `serve`: accepts connections, and ends them at the shutdown
+//! - `listener`: what is listened on; `unix_socket`: a Unix socket and its file
 //! - `places`: how many connections may be open
 //! - `connection`: one connection; `stream`: its stream in layers, and their
 //!   deadlines; `peer`: notices a client that is gone or done sending; `exchange`:
@@ -33,6 +34,7 @@ mod exchange;
 pub(crate) mod fuzz;
 mod host;
 mod hosts;
+mod listener;
 mod openapi;
 mod peer;
 mod percent;
@@ -51,11 +53,14 @@ mod serve;
 mod stream;
 mod tickets;
 mod ui;
+mod unix_socket;
 mod upgrade;
 
 pub(crate) use app::App;
 pub(crate) use hosts::Hosts;
+pub(crate) use listener::{ListenSocket, Listener};
 pub use openapi::document as openapi_document;
 pub(crate) use places::ConnectionLimits;
 pub(crate) use proxies::{Scheme, TrustedProxies};
-pub(crate) use serve::{Listener, ServeOptions, serve};
+pub(crate) use serve::{ServeOptions, serve};
+pub(crate) use unix_socket::BoundUnixSocket;

@@ -67,8 +67,8 @@ impl Peer {
         rustix::net::shutdown(stream, Shutdown::Write).ok();
         let reading = async {
             let mut buffer = [0; 4096];
-            while stream.readable().await.is_ok() {
-                match stream.try_read(&mut buffer) {
+            while stream.ready(Interest::READABLE).await.is_ok() {
+                match stream.try_read_buf(&mut &mut buffer[..]) {
                     Ok(0) => return,
                     Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
                     _ => {}

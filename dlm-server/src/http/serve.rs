@@ -5,15 +5,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::app::App;
 use super::caller::Access;
 use super::connection::Endpoint;
+use super::listener::{ListenSocket, Listener};
 use super::places::{ConnectionLimits, Place, Places};
-use crate::tls::Tls;
+use super::stream::SocketStream;
 
 /// How long requests in flight and WebSockets may take to end at shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
@@ -28,16 +28,6 @@ pub(crate) struct ServeOptions {
     pub(crate) limits: ConnectionLimits,
     /// How long an HTTP/1 connection may be idle between two requests.
     pub(crate) keep_alive: Duration,
-}
-
-/// An address that is listened on.
-#[derive(Debug)]
-pub(crate) struct Listener {
-    pub(crate) listener: TcpListener,
-    /// What encrypts its connections; without it they are plain HTTP.
-    pub(crate) tls: Option<Tls>,
-    /// Whether it serves probes alone.
-    pub(crate) probes_only: bool,
 }
 
 /// Serves connections until `stop` is cancelled, calls `draining`, and waits for
@@ -93,12 +83,12 @@ impl Connections {
 
     /// Accepts connections until `stop` is cancelled, and closes the listener.
     async fn accept(&self, listener: Listener, app: &App, options: ServeOptions) {
-        let Listener { listener, tls, probes_only } = listener;
+        let Listener { socket, tls, probes_only } = listener;
         let access = if probes_only { Access::Probes } else { Access::Everything };
         let endpoint = Endpoint { app: app.clone(), tls, access, keep_alive: options.keep_alive };
         loop {
             let accepted = tokio::select! {
-                accepted = self.accept_one(&listener, app) => accepted,
+                accepted = self.accept_one(&socket, app) => accepted,
                 () = self.stop.cancelled() => return,
             };
             match accepted {
@@ -124,11 +114,10 @@ impl Connections {
     /// Accepts a connection; `None` if there is no place for it.
     async fn accept_one(
         &self,
-        listener: &TcpListener,
+        socket: &ListenSocket,
         app: &App,
-    ) -> io::Result<Option<(TcpStream, IpAddr, Place)>> {
-        let (stream, address) = listener.accept().await?;
-        let address = address.ip();
+    ) -> io::Result<Option<(SocketStream, IpAddr, Place)>> {
+        let (stream, address) = socket.accept().await?;
         let place = self.places.take(address, app.proxies().contains(address)).await;
         Ok(place.map(|place| (stream, address, place)))
     }

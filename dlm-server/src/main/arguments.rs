@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
 
     /// The address to listen on, `host:port`; port 0 picks a free port. May be
     /// repeated, or a comma-separated list. With `--tls-cert` it is TLS; `http://` or
-    /// `https://` before an address chooses.
+    /// `https://` before an address chooses. `unix:/path` is a Unix socket.
     #[arg(
         long,
         env = "DLM_LISTEN",

@@ -58,6 +58,11 @@ impl ServerBuilder {
     /// `https://host:port`. Without a scheme it is `https` if there is a certificate
     /// ([`tls`](Self::tls)), otherwise `http`. Port 0 picks a free port. The default is
     /// `127.0.0.1:7420` alone.
+    ///
+    /// Or it is `unix:` and the absolute path of a Unix socket, such as `unix:/run/dlm/dlm.sock`.
+    /// Its user and group may connect (mode 0660). It replaces the socket of a server that has died,
+    /// and is removed when the server stops. Its clients count as clients on loopback, and
+    /// connections are not encrypted.
     pub fn listen(mut self, listen: impl Into<String>) -> Self {
         self.listen.push(listen.into());
         self

@@ -12,7 +12,9 @@ use crate::webhook::WebhookError;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The listen address is not valid.
-    #[error("the listen address {0} is not valid: give host:port, http://host:port or https://host:port")]
+    #[error(
+        "the listen address {0} is not valid: give host:port, http://host:port, https://host:port or unix:/path"
+    )]
     Address(String),
     /// The address is reachable from other machines, and no authentication is
     /// configured.

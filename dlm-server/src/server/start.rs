@@ -54,20 +54,20 @@ impl ServerBuilder {
         self.warn_of_exposure(&addresses, &metrics);
         let probes = self.probe_listen.as_deref().map(ListenAddress::for_probes).transpose()?;
         let listened = addresses.iter().chain(&probes);
-        let listened = listened.map(|address| (address.authority.as_str(), address.resolved.ip()));
+        let listened = listened.filter_map(ListenAddress::host);
         let hosts = Hosts::new(listened, &self.allowed_hosts).map_err(StartError::AllowedHost)?;
         let proxies = TrustedProxies::parse(&self.trusted_proxies).map_err(StartError::TrustedProxy)?;
 
         let (mut listeners, mut urls, mut probe_url) = (Vec::new(), Vec::new(), None);
         for address in addresses {
-            let (listener, address) = address.bind().await?;
-            let tls = tls.as_ref().filter(|_| address.scheme == Scheme::Https).map(TlsReloader::tls);
-            listeners.push(Listener { listener, tls, probes_only: false });
+            let (socket, address) = address.bind().await?;
+            let tls = tls.as_ref().filter(|_| address.is_encrypted()).map(TlsReloader::tls);
+            listeners.push(Listener { socket, tls, probes_only: false });
             urls.push(address.to_string());
         }
         if let Some(address) = probes {
-            let (listener, address) = address.bind().await?;
-            listeners.push(Listener { listener, tls: None, probes_only: true });
+            let (socket, address) = address.bind().await?;
+            listeners.push(Listener { socket, tls: None, probes_only: true });
             probe_url = Some(address.to_string());
         }
 
@@ -126,7 +126,7 @@ impl ServerBuilder {
         let parse = |listen: &String| {
             let address = ListenAddress::parse(listen, scheme)?;
             address.check(allowed)?;
-            if address.scheme == Scheme::Https && self.tls.is_none() {
+            if address.is_encrypted() && self.tls.is_none() {
                 return Err(StartError::NoCertificate(listen.clone()));
             }
             Ok(address)

@@ -169,7 +169,10 @@ mod tests {
     use super::super::shared::tests::{LONG, SHORT, connected};
     use super::*;
 
-    async fn http1(deadlines: HeadDeadlines, exchanges: &Exchanges) -> (Http1Stream<SharedStream>, TcpStream) {
+    async fn http1(
+        deadlines: HeadDeadlines,
+        exchanges: &Exchanges,
+    ) -> (Http1Stream<SharedStream>, TcpStream) {
         let (stream, client) = connected(LONG).await;
         (Http1Stream::new(stream, deadlines, exchanges.clone()), client)
     }

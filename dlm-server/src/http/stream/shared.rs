@@ -1,4 +1,4 @@
-//! The TCP stream of a connection.
+//! The stream of a connection, without TLS.
 //!
 //! hyper, or TLS below it, owns the stream, and [`Peer`] watches it meanwhile. A
 //! client that takes no bytes is disconnected.
@@ -11,27 +11,27 @@ use std::time::Duration;
 
 use rustix::net::Shutdown;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::super::peer::Peer;
 use super::super::places::Place;
+use super::socket::SocketStream;
 use super::timeout::Timeout;
 
 /// An open connection. The place is free again once the stream is closed.
 #[derive(Debug)]
 pub(in crate::http) struct Connection {
-    pub(in crate::http) stream: TcpStream,
+    pub(in crate::http) stream: SocketStream,
     _place: Place,
 }
 
 impl Connection {
-    pub(in crate::http) fn new(stream: TcpStream, place: Place) -> Self {
+    pub(in crate::http) fn new(stream: SocketStream, place: Place) -> Self {
         Self { stream, _place: place }
     }
 }
 
-/// A TCP stream that can be watched while it is used.
+/// A stream that can be watched while it is used.
 #[derive(Debug)]
 pub(in crate::http) struct SharedStream {
     connection: Arc<Connection>,
@@ -52,7 +52,7 @@ impl SharedStream {
     }
 
     /// The stream itself.
-    pub(in crate::http) fn as_stream(&self) -> &TcpStream {
+    pub(in crate::http) fn as_stream(&self) -> &SocketStream {
         &self.connection.stream
     }
 
@@ -126,7 +126,7 @@ pub(super) mod tests {
     use std::net::IpAddr;
 
     use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
     use crate::http::places::{ConnectionLimits, Places};
@@ -142,7 +142,7 @@ pub(super) mod tests {
         let (stream, _) = listener.accept().await.unwrap();
         let places = Places::new(ConnectionLimits::new(1, None, None), Metrics::new());
         let place = places.take(IpAddr::from([127, 0, 0, 1]), false).await.unwrap();
-        (SharedStream::new(Arc::new(Connection::new(stream, place)), stall), client)
+        (SharedStream::new(Arc::new(Connection::new(SocketStream::Tcp(stream), place)), stall), client)
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! What carries HTTP: TCP, or TLS over TCP.
+//! What carries HTTP: a stream, or TLS over it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
