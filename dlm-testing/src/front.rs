@@ -15,7 +15,6 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Error as WsError;
@@ -24,6 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::bridge;
 use crate::faults::{Faults, Verdict};
+use crate::transport::{ByteStream, FrontListener, ServerAddress};
 
 type Reply = Response<Full<Bytes>>;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -31,8 +31,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Front {
-    /// The server behind, as `host:port`.
-    pub(crate) server: String,
+    /// The server behind.
+    pub(crate) server: ServerAddress,
     pub(crate) faults: Faults,
     /// Whether the server is away.
     pub(crate) away: watch::Sender<bool>,
@@ -43,8 +43,8 @@ pub(crate) struct Front {
 
 impl Front {
     /// Accepts connections. While the server is away, they are closed at once.
-    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) {
-        while let Ok((stream, _)) = listener.accept().await {
+    pub(crate) async fn serve(self: Arc<Self>, listener: FrontListener) {
+        while let Ok(stream) = listener.accept().await {
             let front = Arc::clone(&self);
             self.tasks.spawn(async move { front.until_away(front.connection(stream)).await });
         }
@@ -67,9 +67,7 @@ impl Front {
         self.moving.subscribe().wait_for(|moving| !moving).await.ok();
     }
 
-    async fn connection(self: &Arc<Self>, stream: TcpStream) {
-        // Frames are small and latency matters. A connection that has ended shows below.
-        stream.set_nodelay(true).ok();
+    async fn connection(self: &Arc<Self>, stream: Box<dyn ByteStream>) {
         let service = service_fn(|request| async move {
             Ok::<_, Infallible>(self.reply(request).await.unwrap_or_else(|failure| failed(&*failure)))
         });
@@ -98,7 +96,7 @@ impl Front {
                 }
             }
         }
-        let stream = TcpStream::connect(&self.server).await?;
+        let stream = self.server.connect().await?;
         let (mut sender, connection) = client::handshake(TokioIo::new(stream)).await?;
         let exchange = async {
             let response = sender.send_request(Request::from_parts(head, Full::new(body))).await?;
@@ -114,13 +112,12 @@ impl Front {
     /// Opens a WebSocket at the server, and then the client's.
     async fn upgrade(self: &Arc<Self>, mut request: Request<Incoming>) -> Result<Reply, Failure> {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        let mut to_server = format!("ws://{}{path}", self.server).into_client_request()?;
+        let mut to_server = format!("ws://localhost{path}").into_client_request()?;
         let protocol = request.headers().get(SEC_WEBSOCKET_PROTOCOL).cloned();
         if let Some(protocol) = &protocol {
             to_server.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocol.clone());
         }
-        let stream = TcpStream::connect(&self.server).await?;
-        stream.set_nodelay(true)?;
+        let stream = self.server.connect().await?;
         let server = match client_async(to_server, stream).await {
             Ok((server, _)) => server,
             Err(WsError::Http(rejection)) => {

@@ -1,7 +1,7 @@
 //! A dlm server for the tests of programs that use locks.
 //!
-//! [`TestServer`] is a real server, with the real rules, that runs in the process of the test on
-//! a free port. The test makes happen what takes time or bad luck otherwise: a lock is lost, a
+//! [`TestServer`] is a real server, with the real rules, that runs in the process of the test, on
+//! a free port or without a network. The test makes happen what takes time or bad luck otherwise: a lock is lost, a
 //! request times out, fails or hangs, the server is away.
 //!
 //! ```
@@ -31,28 +31,32 @@
 //! Time passes when the test says so: [`advance`](TestServer::advance) makes leases expire and waits
 //! time out, in milliseconds. [`lose`](TestServer::lose) needs no time at all.
 //!
-//! The server listens on `127.0.0.1`, and its clients connect to it as they connect to any other: a
-//! client has no transport but TCP. Nothing leaves the machine. A sandbox without even a loopback
-//! interface can't run it.
+//! [`TestServer::start`] listens on a free port of `127.0.0.1`. Nothing leaves the machine.
+//! [`TestServer::start_without_network`] listens on a Unix socket, and nothing in it uses TCP: it is
+//! for sandboxes that have not even a loopback interface. Either way clients connect as they connect
+//! to any other server, and both are tested with the same tests.
 //!
 //! The functions of the server block for as long as it takes to answer, some milliseconds, and may be
 //! called in async tests and others. They panic where a test would only unwrap.
 //!
 //! # Layout
 //!
-//! - `server`: the [`TestServer`]; `waits`: waits for what the program under test does
+//! - `server`: the [`TestServer`]; `clients`: its clients; `waits`: waits for what the program under test does
 //! - `thread`: the thread that it runs on
 //! - `front`: accepts the connections of clients and passes their requests on
+//! - `transport`: loopback, or Unix sockets
 //! - `bridge`: passes the messages of WebSockets on
 //! - `faults`: the acquires that go wrong; `away`: a server that can't be reached
 #![deny(missing_docs)]
 
 mod away;
 mod bridge;
+mod clients;
 mod faults;
 mod front;
 mod server;
 mod thread;
+mod transport;
 mod waits;
 
 pub use away::Away;

@@ -1,10 +1,12 @@
 //! The test server.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use dlm_client::{Client, ClientBuilder, LockGuard, LockStatus, TestTime, TransportKind};
+use dlm_client::{Client, LockGuard, LockStatus, TestTime, TransportKind};
 use dlm_server::Service;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
@@ -14,6 +16,7 @@ use crate::away::Away;
 use crate::faults::AcquireFault;
 use crate::front::Front;
 use crate::thread::{self, Started};
+use crate::transport::Transport;
 
 /// The longest term there is.
 const DAY: Duration = Duration::from_secs(86_400);
@@ -37,17 +40,18 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// ```
 #[derive(Debug)]
 pub struct TestServer {
-    url: String,
+    pub(crate) url: String,
     front: Arc<Front>,
     service: Service,
     /// Of its clients.
-    time: Mutex<TestTime>,
+    pub(crate) time: Mutex<TestTime>,
     /// Of the test itself: it goes past the front, and its time is not moved.
     pub(crate) operator: Client,
     pub(crate) runtime: Handle,
     stop: CancellationToken,
     thread: Option<JoinHandle<()>>,
-    _database: TempDir,
+    /// Of the database and the sockets; private.
+    _directory: TempDir,
 }
 
 impl TestServer {
@@ -59,18 +63,50 @@ impl TestServer {
     #[must_use]
     #[track_caller]
     pub fn start() -> Self {
-        let database = tempfile::tempdir().expect("a temporary directory");
-        let url = format!("sqlite://{}", database.path().join("dlm.db").display());
+        Self::start_over(Transport::Loopback)
+    }
+
+    /// Starts a server that uses no network: it listens on a Unix socket in a private temporary
+    /// directory, which is removed when the server is dropped. So it runs in a sandbox that has no
+    /// loopback interface.
+    ///
+    /// The faults and the time work in the same way. The program under test must take its server's
+    /// address from [`url`](Self::url), which begins with `unix:`.
+    ///
+    /// # Panics
+    ///
+    /// If the server can't be started, for example because the path of the temporary directory
+    /// (`TMPDIR`) is longer than about 80 bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let server = dlm_testing::TestServer::start_without_network();
+    /// let client = server.client_blocking();
+    /// let guard = client.lock_blocking("orders/42").unwrap();
+    /// server.lose("orders/42");
+    /// assert!(guard.release_blocking().unwrap_err().is_lost());
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn start_without_network() -> Self {
+        Self::start_over(Transport::UnixSockets)
+    }
+
+    #[track_caller]
+    fn start_over(transport: Transport) -> Self {
+        let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir();
+        let directory = directory.expect("a temporary directory");
         let stop = CancellationToken::new();
         let (started, start) = mpsc::channel();
         let thread = std::thread::Builder::new().name("dlm-testing".into()).spawn({
-            let stop = stop.clone();
-            move || thread::run(url, &stop, &started)
+            let (path, stop) = (directory.path().to_owned(), stop.clone());
+            move || thread::run(&path, transport, &stop, &started)
         });
         let thread = thread.expect("a thread");
-        let Started { url, front, service, runtime } =
+        let Started { url, server_url, front, service, runtime } =
             start.recv().expect("the thread starts the server").expect("the server starts");
-        let operator = Client::builder().address(format!("http://{}", front.server)).owner("the test");
+        let operator = Client::builder().addresses([server_url]).owner("the test");
         let operator = operator.transport(TransportKind::Http).connect_lazy().expect("a valid address");
         Self {
             url,
@@ -81,61 +117,24 @@ impl TestServer {
             runtime,
             stop,
             thread: Some(thread),
-            _database: database,
+            _directory: directory,
         }
     }
 
-    /// The address to give to the program under test, such as `http://127.0.0.1:43121`.
+    /// The address to give to the program under test, such as `http://127.0.0.1:43121`, or
+    /// `unix:/tmp/…` without a network.
     ///
     /// # Examples
     ///
     /// ```
     /// let server = dlm_testing::TestServer::start();
     /// assert!(server.url().starts_with("http://127.0.0.1:"));
+    /// let server = dlm_testing::TestServer::start_without_network();
+    /// assert!(server.url().starts_with("unix:/"));
     /// ```
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
-    }
-
-    /// A builder of clients of this server. They use the session only, so that a loss is known at
-    /// once, and their time is moved by [`advance`](Self::advance).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// let server = dlm_testing::TestServer::start();
-    /// let client = server.client_builder().default_ttl(Duration::from_secs(5)).connect_blocking();
-    /// client.unwrap().lock_blocking("orders/42").unwrap();
-    /// ```
-    pub fn client_builder(&self) -> ClientBuilder {
-        let time = self.time.lock().unwrap_or_else(PoisonError::into_inner);
-        Client::builder().address(&self.url).transport(TransportKind::Session).test_time(&time)
-    }
-
-    /// A client of this server.
-    ///
-    /// # Panics
-    ///
-    /// If the client can't connect.
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped, no connection remains.
-    pub async fn client(&self) -> Client {
-        self.client_builder().connect().await.expect("the test server is ready")
-    }
-
-    /// A client of this server, for tests without async.
-    ///
-    /// # Panics
-    ///
-    /// If the client can't connect, and in async tasks.
-    #[must_use]
-    #[track_caller]
-    pub fn client_blocking(&self) -> Client {
-        self.client_builder().connect_blocking().expect("the test server is ready")
     }
 
     /// Ends all leases on `name`, as an operator would: their holders lose the lock.

@@ -1,9 +1,9 @@
 //! The thread of the server and its front.
 
+use std::path::Path;
 use std::sync::{Arc, mpsc};
 
 use dlm_server::{Server, Service};
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -11,10 +11,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::faults::Faults;
 use crate::front::Front;
+use crate::transport::{FrontListener, ServerAddress, Transport};
 
 /// What the thread of the server tells the test.
 pub(crate) struct Started {
     pub(crate) url: String,
+    /// The address of the server behind the front.
+    pub(crate) server_url: String,
     pub(crate) front: Arc<Front>,
     pub(crate) service: Service,
     pub(crate) runtime: Handle,
@@ -22,8 +25,13 @@ pub(crate) struct Started {
 
 pub(crate) type StartResult = Result<Started, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Runs the server and its front until `stop` is cancelled.
-pub(crate) fn run(database_url: String, stop: &CancellationToken, started: &mpsc::Sender<StartResult>) {
+/// Runs the server and its front until `stop` is cancelled. Their files are in `directory`.
+pub(crate) fn run(
+    directory: &Path,
+    transport: Transport,
+    stop: &CancellationToken,
+    started: &mpsc::Sender<StartResult>,
+) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -33,16 +41,14 @@ pub(crate) fn run(database_url: String, stop: &CancellationToken, started: &mpsc
         }
     };
     runtime.block_on(async {
-        match start(database_url).await {
+        match start(directory, transport).await {
             Err(error) => {
                 started.send(Err(error)).ok();
             }
-            Ok((server, listener, front)) => {
-                let runtime = Handle::current();
-                let url =
-                    format!("http://{}", listener.local_addr().map(|at| at.to_string()).unwrap_or_default());
-                let service = server.service().clone();
-                started.send(Ok(Started { url, front: Arc::clone(&front), service, runtime })).ok();
+            Ok(Parts { server, url, listener, front }) => {
+                let (runtime, service) = (Handle::current(), server.service().clone());
+                let (front_of_test, server_url) = (Arc::clone(&front), server.urls()[0].clone());
+                started.send(Ok(Started { url, server_url, front: front_of_test, service, runtime })).ok();
                 let serving = stop.run_until_cancelled(front.serve(listener));
                 let (_, ran) = tokio::join!(serving, server.run(stop.clone()));
                 if let Err(error) = ran {
@@ -55,18 +61,29 @@ pub(crate) fn run(database_url: String, stop: &CancellationToken, started: &mpsc
     runtime.shutdown_background();
 }
 
+/// What runs on the thread.
+struct Parts {
+    server: Server,
+    /// The address of the front.
+    url: String,
+    listener: FrontListener,
+    front: Arc<Front>,
+}
+
 async fn start(
-    database_url: String,
-) -> Result<(Server, TcpListener, Arc<Front>), Box<dyn std::error::Error + Send + Sync>> {
-    let server = Server::builder().listen("127.0.0.1:0").database_url(database_url).bind().await?;
-    let address = server.urls()[0].trim_start_matches("http://").to_owned();
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    directory: &Path,
+    transport: Transport,
+) -> Result<Parts, Box<dyn std::error::Error + Send + Sync>> {
+    let database_url = format!("sqlite://{}", directory.join("dlm.db").display());
+    let server = Server::builder().listen(transport.listen(directory)).database_url(database_url);
+    let server = server.bind().await?;
+    let listener = transport.bind_front(directory).await?;
     let front = Front {
-        server: address,
+        server: ServerAddress::parse(&server.urls()[0])?,
         faults: Faults::default(),
         away: watch::Sender::new(false),
         moving: watch::Sender::new(false),
         tasks: TaskTracker::new(),
     };
-    Ok((server, listener, Arc::new(front)))
+    Ok(Parts { server, url: listener.url()?, listener, front: Arc::new(front) })
 }

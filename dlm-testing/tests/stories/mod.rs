@@ -1,4 +1,4 @@
-//! What a test can make happen with the test server.
+//! What a test can make happen with the test server, whatever its transport.
 #![expect(clippy::disallowed_methods, reason = "the tests measure and spawn as a user's tests would")]
 
 use std::future::IntoFuture;
@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use dlm_client::{Client, EventItem, EventKind, LossReason, ProblemCode, TransportKind};
 use dlm_testing::{AcquireFault, TestServer};
+
+use crate::start;
 
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -17,7 +19,7 @@ async fn clients(server: &TestServer) -> [Client; 2] {
 
 #[tokio::test]
 async fn lock_is_lost_within_milliseconds() {
-    let server = TestServer::start();
+    let server = start();
     let client = server.client().await;
     let guard = client.lock("a").ttl(LONG).await.unwrap();
     let begun = std::time::Instant::now();
@@ -32,12 +34,12 @@ async fn lock_is_lost_within_milliseconds() {
 #[test]
 #[should_panic(expected = "nobody holds `a`")]
 fn lock_that_nobody_holds_can_not_be_lost() {
-    TestServer::start().lose("a");
+    start().lose("a");
 }
 
 #[tokio::test]
 async fn next_acquire_times_out_and_the_one_after_it_does_not() {
-    let server = TestServer::start();
+    let server = start();
     for client in clients(&server).await {
         server.next_acquire("a/b", AcquireFault::TimesOut);
         let error = client.lock("a/b").wait(LONG).await.unwrap_err();
@@ -50,7 +52,7 @@ async fn next_acquire_times_out_and_the_one_after_it_does_not() {
 
 #[tokio::test]
 async fn next_acquire_fails_and_other_names_are_not_affected() {
-    let server = TestServer::start();
+    let server = start();
     for client in clients(&server).await {
         server.next_acquire("a", AcquireFault::Fails);
         drop(client.lock("b").await.unwrap());
@@ -62,7 +64,7 @@ async fn next_acquire_fails_and_other_names_are_not_affected() {
 
 #[tokio::test]
 async fn next_acquire_hangs_until_the_caller_gives_up() {
-    let server = TestServer::start();
+    let server = start();
     for client in clients(&server).await {
         server.next_acquire("a", AcquireFault::Hangs);
         let hanging = tokio::time::timeout(Duration::from_secs(1), client.lock("a").into_future());
@@ -74,14 +76,15 @@ async fn next_acquire_hangs_until_the_caller_gives_up() {
 
 #[tokio::test]
 async fn server_is_away_and_comes_back() {
-    let server = TestServer::start();
+    let server = start();
     let client = server.client().await;
     let short = client.lock("short").await.unwrap();
     let long = client.lock("long").ttl(LONG).await.unwrap();
     let away = server.away();
     server.advance(LONG / 2);
     assert_eq!(short.lost().await, LossReason::Deadline);
-    let http = Client::builder().address(server.url()).transport(TransportKind::Http).connect_lazy().unwrap();
+    let http =
+        Client::builder().addresses([server.url()]).transport(TransportKind::Http).connect_lazy().unwrap();
     assert!(http.try_lock("a").await.unwrap_err().is_connect());
     drop(away);
     drop(client.lock("a").await.unwrap());
@@ -90,7 +93,7 @@ async fn server_is_away_and_comes_back() {
 
 #[tokio::test]
 async fn lease_that_is_not_renewed_expires_when_its_time_has_passed() {
-    let server = TestServer::start();
+    let server = start();
     for client in clients(&server).await {
         let stale = client.lock("a").ttl(LONG).auto_renew(false).await.unwrap();
         let waiting = tokio::spawn(client.lock("a").into_future());
@@ -108,7 +111,7 @@ async fn lease_that_is_not_renewed_expires_when_its_time_has_passed() {
 
 #[tokio::test]
 async fn lease_is_renewed_when_less_than_its_term_has_passed() {
-    let server = TestServer::start();
+    let server = start();
     let client = server.client().await;
     let guard = client.lock("a").ttl(LONG).await.unwrap();
     let expires_at = || server.status("a").holders[0].expires_at;
@@ -125,7 +128,7 @@ async fn lease_is_renewed_when_less_than_its_term_has_passed() {
 
 #[tokio::test]
 async fn wait_times_out_when_its_time_has_passed() {
-    let server = TestServer::start();
+    let server = start();
     for client in clients(&server).await {
         let _other = server.hold("a");
         let waiting = tokio::spawn(client.lock("a").wait(LONG).into_future());
@@ -138,7 +141,7 @@ async fn wait_times_out_when_its_time_has_passed() {
 
 #[tokio::test]
 async fn others_hold_and_wait() {
-    let server = TestServer::start();
+    let server = start();
     let client = server.client().await;
     let other = server.hold("a");
     let waiting = tokio::spawn(client.lock("a").into_future());
@@ -152,7 +155,7 @@ async fn others_hold_and_wait() {
 
 #[tokio::test]
 async fn events_pass_the_front() {
-    let server = TestServer::start();
+    let server = start();
     let client = server.client().await;
     let mut events = client.events();
     assert_eq!(events.next().await.unwrap().unwrap(), EventItem::Synced);
@@ -163,7 +166,7 @@ async fn events_pass_the_front() {
 
 #[test]
 fn program_without_async_is_tested_without_async() {
-    let server = TestServer::start();
+    let server = start();
     let client = server.client_blocking();
     let guard = client.lock_blocking("a").unwrap();
     server.lose("a");
