@@ -26,6 +26,41 @@ test('the list of locks is taken away as CSV and JSON, as it is filtered', async
   expect(names).toEqual(['=cmd()'])
 })
 
+test('each table is taken away as it is shown', async ({ page, server }) => {
+  await server.lock('jobs/1', { owner: 'one' })
+  await server.lock('jobs/2', { owner: 'two' })
+  await server.wait('jobs/1', 'two')
+  for (const [path, menu, row] of [
+    ['/', 'Export contended locks', 'jobs/1,1,'],
+    ['/locks', 'Export locks', 'jobs/1,held,exclusive,one,1,1,'],
+    ['/locks?group=1', 'Export groups', 'jobs/,2,2,1,'],
+    ['/locks/jobs%2F1', 'Export holders', 'one,,exclusive,1,'],
+    ['/locks/jobs%2F1', 'Export queue', '1,two,exclusive,'],
+    ['/locks/jobs%2F1', 'Export events', ',queued,jobs/1,two,'],
+    ['/events', 'Export events', ',granted,jobs/2,two,'],
+    ['/owners', 'Export owners', 'one,,1,1,0,'],
+    ['/owners/two', 'Export holds', 'jobs/2,,exclusive,1,'],
+    ['/owners/two', 'Export waits', 'jobs/1,,exclusive,1,'],
+    ['/owners/two', 'Export history', ',granted,jobs/2,two,'],
+    ['/playground?name=jobs/1', 'Export events', ',granted,jobs/1,one,'],
+  ] as const) {
+    await open(page, server, path)
+    await expect(page.getByRole('button', { name: menu, exact: true })).toBeEnabled()
+    const table = await saved(page, menu, 'CSV')
+    expect(table.text, `${path} ${menu}`).toContain(row)
+    const list = await saved(page, menu, 'JSON')
+    expect((JSON.parse(list.text) as unknown[]).length).toBe(table.text.trim().split('\r\n').length - 1)
+  }
+  for (const [path, menu, row] of [
+    ['/state', 'Export locks', 'jobs/1,one,1,'],
+    ['/release?prefix=jobs/', 'Export leases', 'jobs/1,one,,1,'],
+  ] as const) {
+    await page.goto(`${server.url}${path}`)
+    const table = await saved(page, menu, 'CSV')
+    expect(table.text, path).toContain(row)
+  }
+})
+
 test('an incident is copied as Markdown with its timeline', async ({ page, server }) => {
   await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
   await server.lock('job', { owner: '<b>api</b>' })

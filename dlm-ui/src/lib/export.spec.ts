@@ -14,8 +14,30 @@ test('a text with a separator, a quote or a line break is one cell', () => {
   expect(csv(columns, [{ name: 'a,"b"\n' }])).toBe('Name,Length\r\n"a,""b""\n",6\r\n')
 })
 
-test.each(['=1+1', '+1', '-1', '@SUM(A1)', '\t=1'])('%j is not run as a formula', (name) => {
+test.each(['=1+1', '+1', '-1', '@SUM(A1)', '＝1', '\ta'])('%j is not run as a formula', (name) => {
   expect(csv(columns.slice(0, 1), [{ name }])).toBe(`Name\r\n"'${name}"\r\n`)
+})
+
+/** The cells of a line as a program reads them that separates by something else, and knows quotes only around a cell. */
+const cells = (line: string, separator: string) =>
+  line.split(separator).map((cell) => cell.replace(/^"+/, '').trimStart())
+
+test.each([';', '\t', '\n'])('nothing is run as a formula by a program that separates by %j', (separator) => {
+  for (const formula of ['=1+1', ' =1', '"=1', '-1', '@A1']) {
+    const name = `a${separator}${formula}${separator}b`
+    const table = csv(
+      [
+        { header: 'N', value: () => 1 },
+        { header: 'Name', value: () => name },
+      ],
+      [null],
+    )
+    for (const cell of cells(table, separator)) expect(cell).not.toMatch(/^[=+\-@]/)
+  }
+})
+
+test('a text with a semicolon or a tab is in quotes', () => {
+  expect(csv(columns.slice(0, 1), [{ name: 'a;b' }, { name: 'a\tb' }])).toBe('Name\r\n"a;b"\r\n"a\tb"\r\n')
 })
 
 test('numbers stay numbers, and what is missing is empty', () => {

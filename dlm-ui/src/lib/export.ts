@@ -31,11 +31,16 @@ export function csv<T>(columns: readonly ExportColumn<T>[], rows: readonly T[]):
   return lines.map((cells) => `${cells.join(',')}\r\n`).join('')
 }
 
-/** A spreadsheet runs a text that begins so as a formula. Names and owners come from anyone. */
-const FORMULA = /^[=+\-@\t\r]/
+/**
+ * Where a spreadsheet would read a formula: at the start, and after whatever it may take for the end of a cell. If it
+ * separates by semicolons or tabs, quotes inside of a line mean nothing to it. Names and owners come from anyone.
+ */
+const FORMULA = /(^|[;\t\r\n])(?=[\s"]*[=+\-@＝＋－＠])/g
+/** What a cell in quotes may contain, and one without may not. */
+const SPECIAL = /[",;\t\r\n']|^\s|\s$/
 
 function csvCell(value: string | number | boolean | null | undefined): string {
   if (typeof value !== 'string') return value === null || value === undefined ? '' : String(value)
-  const text = FORMULA.test(value) ? `'${value}` : value
-  return /[",\r\n']|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+  const text = value.replace(FORMULA, "$1'").replace(/^(?=[\t\r])/, "'")
+  return SPECIAL.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }

@@ -1,5 +1,17 @@
 // The columns of exported tables.
-import type { Holder, LockEvent, LockStatus, OwnerSummary, Waiter } from '../api/types'
+import type {
+  ContendedLock,
+  Holder,
+  LockEvent,
+  LockStatus,
+  OwnedLease,
+  OwnedWait,
+  OwnerSummary,
+  PastLock,
+  Waiter,
+} from '../api/types'
+import type { Outcome, Target } from '../state/bulkRelease'
+import type { NameGroup } from '../state/nameGroups'
 import type { ExportColumn } from './export'
 
 export const LOCK_COLUMNS: ExportColumn<LockStatus>[] = [
@@ -57,4 +69,69 @@ export const WAITER_COLUMNS: ExportColumn<Waiter>[] = [
   { header: 'enqueued_at', value: (waiter) => waiter.enqueued_at },
   { header: 'deadline', value: (waiter) => waiter.deadline },
   { header: 'away', value: (waiter) => waiter.away },
+]
+
+export const CONTENDED_COLUMNS: ExportColumn<ContendedLock>[] = [
+  { header: 'name', value: (row) => row.resource },
+  { header: 'waiters', value: (row) => row.queue_len },
+  { header: 'oldest_enqueued_at', value: (row) => row.oldest_enqueued_at },
+  { header: 'mode', value: (row) => row.mode },
+  { header: 'owner', value: (row) => row.owner },
+  { header: 'holders', value: (row) => row.holder_count },
+  { header: 'acquired_at', value: (row) => row.acquired_at },
+]
+
+export const GROUP_COLUMNS: ExportColumn<NameGroup>[] = [
+  { header: 'name', value: (group) => group.prefix },
+  { header: 'locks', value: (group) => group.locks },
+  { header: 'held', value: (group) => group.held },
+  { header: 'waiters', value: (group) => group.waiting },
+  { header: 'oldest_enqueued_at', value: (group) => group.oldest },
+]
+
+export const HOLD_COLUMNS: ExportColumn<OwnedLease>[] = [
+  { header: 'name', value: (hold) => hold.resource },
+  { header: 'principal', value: (hold) => hold.principal },
+  { header: 'mode', value: (hold) => hold.mode },
+  { header: 'fencing_token', value: (hold) => hold.fencing_token },
+  { header: 'acquired_at', value: (hold) => hold.acquired_at },
+  { header: 'expires_at', value: (hold) => hold.expires_at },
+  { header: 'blocks', value: (hold) => hold.blocked },
+  { header: 'waits_for', value: (hold) => hold.waits_for },
+]
+
+export const WAIT_COLUMNS: ExportColumn<OwnedWait>[] = [
+  { header: 'name', value: (wait) => wait.resource },
+  { header: 'principal', value: (wait) => wait.principal },
+  { header: 'mode', value: (wait) => wait.mode },
+  { header: 'position', value: (wait) => wait.position },
+  { header: 'enqueued_at', value: (wait) => wait.enqueued_at },
+  { header: 'blocked_by', value: (wait) => wait.holders[0]?.owner },
+  { header: 'holders', value: (wait) => wait.holder_count },
+]
+
+export const PAST_COLUMNS: ExportColumn<PastLock>[] = [
+  { header: 'name', value: (lock) => lock.resource },
+  { header: 'owner', value: (lock) => lock.holders[0]?.owner },
+  { header: 'fencing_token', value: (lock) => lock.holders[0]?.fencing_token },
+  { header: 'acquired_at', value: (lock) => lock.holders[0]?.acquired_at },
+  { header: 'holders', value: (lock) => lock.holder_count },
+  { header: 'waiters', value: (lock) => lock.queue_len },
+  { header: 'first_waiter', value: (lock) => lock.waiters[0]?.owner },
+  { header: 'enqueued_at', value: (lock) => lock.waiters[0]?.enqueued_at },
+]
+
+/** A lease of a bulk release, with what became of it. */
+export interface ExportedTarget extends Target {
+  outcome: Outcome | null
+}
+
+export const TARGET_COLUMNS: ExportColumn<ExportedTarget>[] = [
+  { header: 'name', value: (target) => target.resource },
+  { header: 'owner', value: (target) => target.owner },
+  { header: 'principal', value: (target) => target.principal },
+  { header: 'fencing_token', value: (target) => target.token },
+  { header: 'acquired_at', value: (target) => target.acquiredAt },
+  { header: 'waiters', value: (target) => target.queueLen },
+  { header: 'outcome', value: (target) => target.outcome },
 ]
