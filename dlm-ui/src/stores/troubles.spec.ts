@@ -1,7 +1,9 @@
 import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { problem, serve } from '../api/testing'
+import { deferred } from '../composables/testing'
 import { useSettings } from './settings'
+import { useSignIn } from './signIn'
 import { useTroubles } from './troubles'
 
 const at = '2026-01-01T01:00:00.000Z'
@@ -91,4 +93,37 @@ test('who may see nothing is not denied again and again', async () => {
   await troubles.read()
   await troubles.read()
   expect(requests).toHaveBeenCalledTimes(1)
+})
+
+/** Holds the next answer back until it is told to send it. */
+function holdAnswer(): () => void {
+  const { promise, resolve } = deferred<Response>()
+  const answer = vi.fn<typeof fetch>(async () => new Response(JSON.stringify(overview()), { status: 200 }))
+  answer.mockReturnValueOnce(promise)
+  vi.stubGlobal('fetch', answer)
+  return () => resolve(new Response(JSON.stringify(overview()), { status: 200 }))
+}
+
+test('an answer that arrives after the sign-out brings nothing back', async () => {
+  const send = holdAnswer()
+  const troubles = useTroubles()
+  const stop = troubles.run()
+  stop()
+  send()
+  await new Promise((resolve) => setTimeout(resolve))
+  expect(troubles.troubles).toEqual([])
+})
+
+test('an answer to a request from before the rights changed is dropped', async () => {
+  const send = holdAnswer()
+  const troubles = useTroubles()
+  const stop = troubles.run()
+  locks = []
+  useSignIn().rules = [{ role: 'observe', prefix: 'mine/' }]
+  await vi.waitFor(() => expect(fetch).toHaveBeenCalledTimes(2))
+  locks = ['job']
+  send()
+  await new Promise((resolve) => setTimeout(resolve))
+  expect(troubles.troubles).toEqual([])
+  stop()
 })

@@ -38,6 +38,8 @@ export const useTroubles = defineStore('troubles', () => {
   /** Another request would be denied, and recorded, as well. */
   let denied = false
   const opened = ref<string | null>(null)
+  /** Aborted when what is read may no longer be seen: an answer that is under way must not bring it back. */
+  let reading = new AbortController()
 
   const troubles = computed<Trouble[]>(() =>
     overview.value === null ? [] : findTroubles(overview.value, graph.value, thresholds(overview.value)),
@@ -53,13 +55,16 @@ export const useTroubles = defineStore('troubles', () => {
 
   async function read(): Promise<void> {
     if (denied) return
+    const { signal } = reading
     try {
-      const fresh = await api.overview(SECONDS)
-      const links = fresh.waiting > 0 ? await api.waitGraph(LOCKS) : null
+      const fresh = await api.overview(SECONDS, signal)
+      const links = fresh.waiting > 0 ? await api.waitGraph(LOCKS, signal) : null
+      if (signal.aborted) return
       overview.value = fresh
       graph.value = links
       tell()
     } catch (failure) {
+      if (signal.aborted) return
       // The views say what is wrong. What is not known is not counted.
       if (!(failure instanceof ApiError) && !(failure instanceof UnreachableError)) throw failure
       if (!(failure instanceof ApiError) || failure.missingRole === null) return
@@ -69,6 +74,8 @@ export const useTroubles = defineStore('troubles', () => {
   }
 
   function forget(): void {
+    reading.abort()
+    reading = new AbortController()
     overview.value = null
     graph.value = null
     known = null
