@@ -1,6 +1,5 @@
 // The columns of the lock table.
-import { rowSortingFeature, tableFeatures, type ColumnDef } from '@tanstack/vue-table'
-import { h, type VNodeChild } from 'vue'
+import { h, type FunctionalComponent, type VNodeChild } from 'vue'
 import { RouterLink } from 'vue-router'
 import type { Holder, LockStatus } from '../../api/types'
 import ElapsedTime from '../../components/ElapsedTime.vue'
@@ -12,10 +11,7 @@ import TtlBar from '../../components/TtlBar.vue'
 import { count } from '../../lib/format'
 import UsualHold from './UsualHold.vue'
 import type { SortKey } from '../../state/sort'
-
-export const features = tableFeatures({ rowSortingFeature })
-
-export type LockColumn = ColumnDef<typeof features, LockStatus>
+import type { TableLayout } from './useTableLayout'
 
 const none = () => h('span', { class: 'muted' }, '–')
 
@@ -35,16 +31,17 @@ function holderCell(row: LockStatus): VNodeChild {
 }
 
 /** The id of a sortable column is its sort key. */
-interface Column {
+export interface LockColumn {
   id: SortKey | 'state' | 'mode' | 'holder'
   header: string
-  /** In a wide table. */
   width: string
   cell: (row: LockStatus) => VNodeChild
   alignEnd?: boolean
+  /** The narrowest layout that has room for it; any if absent. */
+  from?: 'wide' | 'medium'
 }
 
-const COLUMNS: Column[] = [
+const COLUMNS: readonly LockColumn[] = [
   { id: 'state', header: 'State', width: '7.25rem', cell: (row) => h(StateBadge, { row }) },
   {
     id: 'name',
@@ -64,6 +61,7 @@ const COLUMNS: Column[] = [
   },
   {
     id: 'mode',
+    from: 'wide',
     header: 'Mode',
     width: '5.75rem',
     cell: (row) =>
@@ -74,6 +72,7 @@ const COLUMNS: Column[] = [
   { id: 'holder', header: 'Holder', width: 'minmax(6.875rem, 1fr)', cell: holderCell },
   {
     id: 'token',
+    from: 'wide',
     header: 'Token',
     width: '5.25rem',
     cell: (row) => h('span', { class: 'number' }, String(row.current_token)),
@@ -81,18 +80,27 @@ const COLUMNS: Column[] = [
   },
   {
     id: 'held',
+    from: 'medium',
     header: 'Held for',
     width: '6rem',
     cell: (row) => firstHolder(row, ({ acquired_at }) => h(ElapsedTime, { at: acquired_at })),
     alignEnd: true,
   },
-  { id: 'usual', header: 'Usual hold', width: '9.5rem', cell: (row) => h(UsualHold, { row }) },
+  {
+    id: 'usual',
+    from: 'wide',
+    header: 'Usual hold',
+    width: '9.5rem',
+    cell: (row) => h(UsualHold, { row }),
+    alignEnd: true,
+  },
   {
     id: 'left',
     header: 'Time left',
     width: '9.25rem',
     cell: (row) =>
       firstHolder(row, ({ expires_at, ttl_ms }) => h(TtlBar, { expiresAt: expires_at, ttlMs: ttl_ms })),
+    alignEnd: true,
   },
   {
     id: 'waiters',
@@ -103,6 +111,7 @@ const COLUMNS: Column[] = [
   },
   {
     id: 'oldest',
+    from: 'wide',
     header: 'Oldest wait',
     width: '6.25rem',
     cell: (row) => (row.oldest_enqueued_at ? h(ElapsedTime, { at: row.oldest_enqueued_at }) : none()),
@@ -110,16 +119,18 @@ const COLUMNS: Column[] = [
   },
 ]
 
-export const columns: LockColumn[] = COLUMNS.map(({ id, header, cell }) => ({
-  id,
-  header,
-  enableSorting: !['state', 'mode', 'holder'].includes(id),
-  cell: ({ row }) => cell(row.original),
-}))
+/** What a column shows of a row. Rendered anew only for another row object. */
+export const LockCell: FunctionalComponent<{ column: LockColumn; row: LockStatus }> = ({ column, row }) =>
+  column.cell(row)
+LockCell.props = ['column', 'row']
 
-export const END_ALIGNED_COLUMNS: ReadonlySet<string> = new Set(
-  COLUMNS.filter(({ alignEnd }) => alignEnd).map(({ id }) => id),
-)
+/** The columns that a layout has room for, without the hidden ones. */
+export function shownColumns(layout: TableLayout, hidden: readonly string[]): readonly LockColumn[] {
+  return COLUMNS.filter(
+    ({ id, from }) =>
+      !hidden.includes(id) && (layout === 'wide' || (layout === 'medium' ? from !== 'wide' : !from)),
+  )
+}
 
 /** The columns that may be left out: without its name a row says nothing. */
 export const OPTIONAL_COLUMNS = COLUMNS.filter(({ id }) => id !== 'name').map(({ id, header }) => ({
@@ -127,9 +138,7 @@ export const OPTIONAL_COLUMNS = COLUMNS.filter(({ id }) => id !== 'name').map(({
   header,
 }))
 
-/** The `grid-template-columns` of a wide table without the hidden columns. */
-export function columnTemplate(hidden: readonly string[]): string {
-  return COLUMNS.filter(({ id }) => !hidden.includes(id))
-    .map(({ width }) => width)
-    .join(' ')
+/** Their `grid-template-columns`, unless a row has two lines. */
+export function columnTemplate(columns: readonly LockColumn[]): string {
+  return columns.map(({ width }) => width).join(' ')
 }

@@ -7,7 +7,7 @@ export type TableLayout = 'wide' | 'medium' | 'narrow'
 const ROW_REM: Record<TableLayout, number> = { wide: 2.25, medium: 2.25, narrow: 3.75 }
 /** The least widths of the layouts, in rem. */
 const WIDE_REM = 77
-const MEDIUM_REM = 47
+const MEDIUM_REM = 50
 
 /** The layout that the width and the size of the text leave, and the heights that follow, in pixels. */
 export function useTableLayout(
