@@ -86,9 +86,10 @@ test('times use the server’s clock and are shown as relative or absolute, UTC 
   await page.getByRole('button', { name: 'Settings' }).click()
   await page.getByRole('radio', { name: 'Absolute' }).click()
   const at = new Date((await time.getAttribute('datetime')) ?? '')
-  await expect(time).toHaveText(at.toISOString().slice(11, 19))
+  await expect(time).toHaveText(`${at.toISOString().slice(11, 23)} UTC`)
   await page.getByRole('radio', { name: 'Local' }).click()
-  await expect(time).toHaveText(at.toLocaleTimeString('sv-SE', { timeZone: 'Europe/Zurich' }))
+  const local = at.toLocaleTimeString('sv-SE', { timeZone: 'Europe/Zurich' })
+  await expect(time).toHaveText(`${local}.${at.toISOString().slice(20, 23)} local`)
 })
 
 test('a hidden page renders nothing and catches up once visible', async ({ page, server }) => {

@@ -1,5 +1,14 @@
 import { expect, test } from 'vitest'
-import { clockTime, countdown, duration, fullTime, inputTime, parseInputTime, rate } from './format'
+import {
+  clockTime,
+  countdown,
+  duration,
+  fullTime,
+  inputTime,
+  parseInputTime,
+  rate,
+  shortTime,
+} from './format'
 
 test.each([
   [-5, '0 ms'],
@@ -24,9 +33,16 @@ test('a countdown shows zero only at zero', () => {
 
 test('a time of day includes the date unless it is today', () => {
   const noon = Date.UTC(2026, 0, 2, 12, 0, 5, 7)
-  expect(clockTime(noon, 'utc', noon + 1)).toBe('12:00:05')
-  expect(clockTime(noon, 'utc', noon + 86_400_000)).toBe('2026-01-02 12:00:05')
+  expect(shortTime(noon, 'utc', noon + 1)).toBe('12:00:05')
+  expect(shortTime(noon, 'utc', noon + 86_400_000)).toBe('2026-01-02 12:00:05')
   expect(fullTime(noon, 'utc')).toBe('2026-01-02 12:00:05.007 UTC')
+})
+
+test.each(['utc', 'local'] as const)('a clock time in %s has milliseconds and names its zone', (zone) => {
+  const at = new Date(2026, 0, 2, 12, 0, 5, 7)
+  const shown = clockTime(at.getTime(), zone, at.getTime())
+  const hours = zone === 'utc' ? at.getUTCHours() : at.getHours()
+  expect(shown).toBe(`${String(hours).padStart(2, '0')}:00:05.007 ${zone === 'utc' ? 'UTC' : 'local'}`)
 })
 
 test('rates have one decimal below ten and none above', () => {

@@ -33,19 +33,25 @@ export function rate(value: number): string {
 
 export type Zone = 'utc' | 'local'
 
-/** A time of day, preceded by the date unless that is today. */
-export function clockTime(ms: number, zone: Zone, now: number): string {
+export function zoneName(zone: Zone): string {
+  return zone === 'utc' ? 'UTC' : 'local'
+}
+
+/** A time of day to the second, preceded by the date unless that is today. What it is part of names the zone. */
+export function shortTime(ms: number, zone: Zone, now: number): string {
   const date = dateOf(ms, zone)
   const time = timeOf(ms, zone)
   return date === dateOf(now, zone) ? time : `${date} ${time}`
 }
 
+/** A time of day with milliseconds and time zone, preceded by the date unless that is today. */
+export function clockTime(ms: number, zone: Zone, now: number): string {
+  return `${shortTime(ms, zone, now)}.${fraction(ms)} ${zoneName(zone)}`
+}
+
 /** A timestamp with milliseconds and time zone. */
 export function fullTime(ms: number, zone: Zone): string {
-  if (zone === 'utc') return new Date(ms).toISOString().replace('T', ' ').replace('Z', ' UTC')
-  const fraction = String(((ms % 1000) + 1000) % 1000).padStart(3, '0')
-  const time = timeOf(ms, zone)
-  return `${dateOf(ms, zone)} ${time}.${fraction} local`
+  return `${dateOf(ms, zone)} ${timeOf(ms, zone)}.${fraction(ms)} ${zoneName(zone)}`
 }
 
 /** A timestamp for a `datetime-local` field, to the second. */
@@ -60,13 +66,21 @@ export function parseInputTime(value: string, zone: Zone): number | null {
 }
 
 function dateOf(ms: number, zone: Zone): string {
-  // The Swedish locale formats dates as ISO 8601.
-  return new Date(ms).toLocaleDateString('sv-SE', zone === 'utc' ? { timeZone: 'UTC' } : {})
+  return wallClock(ms, zone).slice(0, 10)
 }
 
 function timeOf(ms: number, zone: Zone): string {
-  const options = { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' } as const
-  return new Date(ms).toLocaleTimeString('sv-SE', zone === 'utc' ? { ...options, timeZone: 'UTC' } : options)
+  return wallClock(ms, zone).slice(11, 19)
+}
+
+function fraction(ms: number): string {
+  return wallClock(ms, 'utc').slice(20, 23)
+}
+
+/** What a clock in the zone shows, in ISO 8601. */
+function wallClock(ms: number, zone: Zone): string {
+  const offsetMs = zone === 'utc' ? 0 : new Date(ms).getTimezoneOffset() * 60_000
+  return new Date(ms - offsetMs).toISOString()
 }
 
 /** The display name of an owner, which may be empty. */
