@@ -1,4 +1,4 @@
-// Narrow screens, large text, the keyboard and forced colors.
+// Narrow screens, large text and the keyboard.
 import { expect, open, test } from './fixtures'
 
 test('a narrow screen shows holder, waiters and the force-release', async ({ page, server }) => {
@@ -64,20 +64,30 @@ test('the arrow keys keep the active row in sight', async ({ page, server }) => 
   }
 })
 
-test('forced colors keep what is selected apart from what is not', async ({ page, server }) => {
-  await server.lock('a', { owner: 'api-7' })
-  await page.emulateMedia({ forcedColors: 'active' })
-  await open(page, server, '/locks')
-  const style = (selector: string, property: string) =>
-    page
-      .locator(selector)
-      .first()
-      .evaluate((element, name) => getComputedStyle(element).getPropertyValue(name), property)
-  const background = 'background-color'
-  expect(await style('.choice[data-state=checked]', background)).not.toBe(
-    await style('.choice[data-state=unchecked]', background),
-  )
-  expect(await style('.ttl .fill', background)).not.toBe(await style('.ttl .track', background))
-  const border = 'border-bottom-color'
-  expect(await style('nav a.active', border)).not.toBe(await style('nav a:not(.active)', border))
+test('a long name breaks at its segments on a narrow screen', async ({ page, server }) => {
+  const name = 'billing/invoices-of-europe/monthly-reports/customer-number-4711'
+  await server.lock(name, { owner: 'api-7' })
+  await page.setViewportSize({ width: 360, height: 740 })
+  await open(page, server, `/locks/${encodeURIComponent(name)}`)
+  const lines = await page.getByTestId('name').evaluate((element) => {
+    const found: string[] = []
+    let bottom = -1
+    const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT)
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      const text = node.textContent ?? ''
+      for (let index = 0; index < text.length; index += 1) {
+        const range = document.createRange()
+        range.setStart(node, index)
+        range.setEnd(node, index + 1)
+        const box = range.getBoundingClientRect()
+        if (box.bottom > bottom + 2) found.push('')
+        bottom = Math.max(bottom, box.bottom)
+        found.push((found.pop() ?? '') + text[index])
+      }
+    }
+    return found
+  })
+  expect(lines.length).toBeGreaterThan(1)
+  expect(lines.join('')).toBe(name)
+  for (const line of lines.slice(0, -1)) expect(line).toMatch(/[/-]$/)
 })
