@@ -21,3 +21,31 @@ test('a printed lock has all holders and its whole queue, and nothing to press',
     'rgb(246, 247, 248)',
   )
 })
+
+test('a printed list has the rows that a window has no room for, and a sheet keeps its tables', async ({
+  page,
+  server,
+}) => {
+  for (let number = 100; number < 180; number += 1) await server.lock(`job/${number}`)
+  await server.wait('job/100', 'next')
+  await open(page, server, '/locks')
+  await expect(page.getByTestId('count')).toHaveText('80 locks')
+  await page.getByRole('grid').evaluate((element) => (element.scrollTop = 1_000))
+  await page.emulateMedia({ media: 'print' })
+  // A4 with the usual margins.
+  await page.setViewportSize({ width: 718, height: 1_000 })
+  const rows = page.getByRole('grid').getByRole('row')
+  await expect(rows).toHaveCount(81)
+  const grid = await page.getByRole('grid').boundingBox()
+  for (const index of [1, 80]) {
+    const row = await rows.nth(index).boundingBox()
+    expect(row?.y ?? 0).toBeGreaterThan(grid?.y ?? 0)
+    expect((row?.y ?? 0) + (row?.height ?? 0)).toBeLessThanOrEqual((grid?.y ?? 0) + (grid?.height ?? 0) + 1)
+  }
+  await expect(page.getByRole('radio', { name: 'All', exact: true })).toBeHidden()
+  await page.emulateMedia({ media: 'screen' })
+  await open(page, server, '/')
+  await page.emulateMedia({ media: 'print' })
+  const row = page.getByRole('region', { name: 'Most contended locks' }).getByRole('row').nth(1)
+  expect(await row.evaluate((element) => getComputedStyle(element).display)).toBe('table-row')
+})

@@ -1,4 +1,4 @@
-import { nextTick, onBeforeUnmount, onMounted, ref, type ShallowRef } from 'vue'
+import { nextTick, onBeforeUnmount, onMounted, ref, watch, type Ref, type ShallowRef } from 'vue'
 
 /** `wide` has all columns, `medium` most, `narrow` two lines a row. */
 export type TableLayout = 'wide' | 'medium' | 'narrow'
@@ -13,6 +13,7 @@ const MEDIUM_REM = 50
 export function useTableLayout(
   scroller: Readonly<ShallowRef<HTMLElement | null>>,
   head: Readonly<ShallowRef<HTMLElement | null>>,
+  printing: Readonly<Ref<boolean>>,
   onChange: () => void,
 ) {
   const layout = ref<TableLayout>('wide')
@@ -22,7 +23,9 @@ export function useTableLayout(
   function measure(): void {
     const rem = parseFloat(getComputedStyle(document.documentElement).fontSize)
     const width = (scroller.value?.clientWidth ?? 0) / rem
-    layout.value = width >= WIDE_REM ? 'wide' : width >= MEDIUM_REM ? 'medium' : 'narrow'
+    const fitting = width >= WIDE_REM ? 'wide' : width >= MEDIUM_REM ? 'medium' : 'narrow'
+    // A sheet of paper is narrower than most windows.
+    layout.value = printing.value ? 'medium' : fitting
     rowHeight.value = ROW_REM[layout.value] * rem
     void nextTick(() => {
       headHeight.value = head.value?.offsetHeight ?? 0
@@ -30,6 +33,7 @@ export function useTableLayout(
     })
   }
 
+  watch(printing, measure)
   const resizeObserver = new ResizeObserver(measure)
   onMounted(() => {
     measure()
