@@ -63,6 +63,12 @@ test('the turn of the owner that was asked for is estimated', () => {
   expect(setup({ waiter: { ...waiter, estimated_wait_ms: null } })('turn')).toContain('can’t be estimated')
 })
 
+test('an estimate runs down between two answers', () => {
+  const shown = setup({ at: ago(4_000), estimated_release_in_ms: 10_000 })
+  expect(shown('release')).toMatch(/^In about 6\.0 s/)
+  expect(setup({ at: ago(4_000), estimated_release_in_ms: 3_000 })('release')).toMatch(/^Overdue/)
+})
+
 test('a queue of which all are away has no next holder', () => {
   expect(setup({ next: [] })('next')).toBe('nobody: all who wait are away – 3 more behind')
 })
