@@ -3,6 +3,7 @@
 //!
 //! - `run`: one run, from warm-up to report
 //! - `worker`: what the workers do: cycles, handoff, renewals, event subscriptions
+//! - `world`: a busy world to look at, which measures nothing
 //! - `sessions`: sessions that only exist
 //! - `watchers`: event subscriptions that only count
 //! - `sockets`: their connections
@@ -24,13 +25,15 @@ mod sessions;
 mod sockets;
 mod watchers;
 mod worker;
+mod world;
 
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use dlm_client::TransportKind;
 use serde::Serialize;
 
@@ -38,6 +41,7 @@ use crate::access::Access;
 use crate::protection::Protection;
 use crate::run::RunConfig;
 use crate::servers::{ServerOptions, Servers};
+use crate::world::WorldOptions;
 
 type BoxError = Box<dyn std::error::Error>;
 
@@ -45,10 +49,23 @@ type BoxError = Box<dyn std::error::Error>;
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
-    workload: Workload,
+    command: Command,
     #[command(flatten)]
     options: RunOptions,
 }
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Measure(Workload),
+    /// A busy world to look at: a hot lock, a long queue, many readers, a deadlock, leases that
+    /// expire. Prints `ready`, and runs until it is stopped.
+    World(WorldOptions),
+}
+
+/// The options of a measurement.
+const MEASUREMENT_ONLY: [&str; 7] =
+    ["workers", "clients", "seconds", "warm_up", "windows", "json", "compare"];
 
 /// What each worker does.
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -167,9 +184,10 @@ struct RunOptions {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let matches = Arguments::command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    match runtime.map_err(BoxError::from).and_then(|runtime| runtime.block_on(run(&arguments))) {
+    match runtime.map_err(BoxError::from).and_then(|runtime| runtime.block_on(run(&arguments, &matches))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("dlm-load: {error:#}");
@@ -178,7 +196,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: &Arguments) -> Result<(), BoxError> {
+async fn run(arguments: &Arguments, matches: &ArgMatches) -> Result<(), BoxError> {
     let options = &arguments.options;
     if options.servers > 1 && options.database_url.is_none() {
         return Err("several servers require Postgres: set --database-url".into());
@@ -189,8 +207,25 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
     if options.workers == 0 || options.clients == 0 || options.seconds == 0 || options.servers == 0 {
         return Err("workers, clients, servers and seconds must be at least 1".into());
     }
+    let started = ServerOptions {
+        directory: &options.database_dir,
+        postgres: options.database_url.as_deref(),
+        count: options.servers,
+        protection: Protection { auth: options.auth, tls: options.tls },
+    };
+    let servers = || match &options.server {
+        Some(urls) => Ok(Servers::running(urls, options.access()?)),
+        None => Servers::start(&started),
+    };
+    let workload = match &arguments.command {
+        Command::Measure(workload) => *workload,
+        Command::World(world) => {
+            reject_measurement_options(matches)?;
+            return world::run(world, &servers()?, options.transport.into()).await;
+        }
+    };
     let config = RunConfig {
-        workload: arguments.workload,
+        workload,
         workers: options.workers,
         clients: options.clients,
         transport: options.transport.into(),
@@ -198,20 +233,22 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
         measurement: Duration::from_secs(options.seconds),
         windows: options.windows,
     };
-    let started = ServerOptions {
-        directory: &options.database_dir,
-        postgres: options.database_url.as_deref(),
-        count: options.servers,
-        protection: Protection { auth: options.auth, tls: options.tls },
-    };
     if let Some(rounds) = options.compare {
         return publish(options, &compare::compare(&config, &started, rounds).await?);
     }
-    let servers = match &options.server {
-        Some(urls) => Servers::running(urls, options.access()?),
-        None => Servers::start(&started)?,
-    };
-    publish(options, &run::run(&config, &servers).await?)
+    publish(options, &run::run(&config, &servers()?).await?)
+}
+
+/// Fails if an option was given that has no effect on `world`.
+fn reject_measurement_options(matches: &ArgMatches) -> Result<(), BoxError> {
+    let given = |option: &&str| matches.value_source(option) == Some(ValueSource::CommandLine);
+    match MEASUREMENT_ONLY.iter().find(|option| given(option)) {
+        None => Ok(()),
+        Some(option) => {
+            Err(format!("--{} is for measurements, and `world` measures nothing", option.replace('_', "-"))
+                .into())
+        }
+    }
 }
 
 impl RunOptions {

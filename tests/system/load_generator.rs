@@ -1,10 +1,14 @@
 //! The load generator `dlm-load`.
 
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{AuthFile, Authority, ServerProcess, Sqlite, binary, principal};
+use crate::harness::{
+    AuthFile, Authority, KillOnDrop, ServerProcess, Sqlite, binary, eventually, principal, send_signal,
+};
 
 /// Runs the load generator for a second. Returns its output, and its report if it has
 /// written one.
@@ -72,5 +76,61 @@ async fn protection_is_compared_with_an_open_server_in_every_round() {
     for variant in variants {
         let ratio = variant["ratio"]["median"].as_f64().unwrap();
         assert!((ratio - cycles(variant) / cycles(&variants[0])).abs() < 1e-6, "{report}");
+    }
+}
+
+/// A busy world on a server, and the lines that it prints.
+fn start_world(url: &str, options: &[&str]) -> (KillOnDrop, impl Iterator<Item = String> + use<>) {
+    let mut command = Command::new(binary("dlm-load"));
+    command.args(["world", "--server", url]).args(options);
+    command.env_remove("DLM_TOKEN").env_remove("DLM_TOKEN_FILE").env_remove("DLM_CA");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    (KillOnDrop(child), output.lines().map(Result::unwrap))
+}
+
+#[tokio::test]
+async fn a_busy_world_stands_when_it_is_ready_and_is_released_when_it_is_stopped() {
+    let server = ServerProcess::<Sqlite>::start();
+    let api = server.api();
+    let options =
+        "--hot-rate 50 --queue 12 --readers 7 --deadlock 3 --chain 3 --locks 30 --expiring 2 --passing 2";
+    let (mut world, mut lines) = start_world(server.url(), &options.split(' ').collect::<Vec<_>>());
+    assert_eq!(lines.next(), Some(format!("server: {}", server.url())));
+    assert_eq!(lines.next().as_deref(), Some("ready"));
+
+    let inventory = api.get("/v1/locks?prefix=inventory%2F&limit=1000").await.ok();
+    assert_eq!(inventory["locks"].as_array().unwrap().len(), 30);
+    assert!(api.queue_len("migrate/db/main").await >= 12);
+    assert_eq!(api.status("config/feature-flags").await["holder_count"], 7);
+    // The graph is computed once a second at most.
+    let deadlocked = || async {
+        api.get("/v1/wait-graph").await.ok()["possible_deadlocks"].as_array().unwrap().len() == 1
+    };
+    eventually("a deadlock", deadlocked).await;
+    assert_eq!(api.queue_len("pipeline/stage-1").await, 1);
+    assert_eq!(api.status("payments/settle ").await["state"], "held");
+    for (lock, kind) in [("uploads/part-0", "expired"), ("billing/invoice-number", "released")] {
+        let happened = || async { api.event_kinds(lock).await.iter().any(|event| event == kind) };
+        eventually(kind, happened).await;
+    }
+
+    send_signal(&world.0, Signal::TERM);
+    assert!(world.ended().await.success());
+    let left = api.get("/v1/locks?prefix=inventory%2F").await.ok();
+    assert_eq!(left["locks"], Value::Array(Vec::new()));
+    assert_eq!(api.queue_len("migrate/db/main").await, 0);
+}
+
+#[tokio::test]
+async fn a_busy_world_refuses_what_has_no_effect_on_it() {
+    for (option, message) in
+        [("--seconds=5", "--seconds is for measurements"), ("--chain=1", "at least 2 owners")]
+    {
+        let (mut world, lines) = start_world("http://127.0.0.1:1", &[option]);
+        assert!(!world.ended().await.success());
+        let error = std::io::read_to_string(world.0.stderr.take().unwrap()).unwrap();
+        assert!(error.contains(message), "{error}");
+        assert_eq!(lines.count(), 0);
     }
 }
