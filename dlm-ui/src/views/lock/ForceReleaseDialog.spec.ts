@@ -83,3 +83,33 @@ test('a lease that the server found ended is not offered again', async () => {
   expect(dialog()?.querySelector('[data-testid=changed]')).not.toBeNull()
   expect(confirm()).toBeNull()
 })
+
+test('it names the holder that was chosen, also when others hold the lock too', async () => {
+  const [chosen] = held('a', 7).holders as [Holder]
+  const other = { ...chosen, fencing_token: 8, owner: 'other' }
+  await wrapper.setProps({
+    target: { ...chosen, owner: 'chosen' },
+    status: held('a', 8, {
+      mode: 'shared',
+      holders: [other, { ...chosen, owner: 'chosen' }],
+      holder_count: 2,
+    }),
+  })
+  const facts = [...(dialog()?.querySelectorAll('dd') ?? [])].map(({ textContent }) => textContent)
+  expect(facts.slice(0, 2)).toEqual(['chosen', '7'])
+  expect(confirm()?.textContent?.trim()).toBe('Force-release token 7')
+})
+
+test('after a change the new holder is reviewed, and released only once it was chosen', async () => {
+  const next = held('a', 8)
+  await wrapper.setProps({ status: next })
+  const review = [...(dialog()?.querySelectorAll('button') ?? [])].find(
+    ({ textContent }) => textContent?.trim() === 'Review new holder',
+  )
+  review?.click()
+  expect(wrapper.emitted<[Holder]>('review')?.map(([holder]) => holder.fencing_token)).toEqual([8])
+  expect(forceRelease).not.toHaveBeenCalled()
+  await wrapper.setProps({ target: next.holders[0] as Holder })
+  expect(dialog()?.querySelector('[data-testid=changed]')).toBeNull()
+  expect(confirm()?.textContent?.trim()).toBe('Force-release token 8')
+})

@@ -2,7 +2,7 @@ import { mount, RouterLinkStub } from '@vue/test-utils'
 import { createPinia } from 'pinia'
 import { expect, test } from 'vitest'
 import type { Holder, LockStatus } from '../../api/types'
-import { held } from '../../state/testData'
+import { held, row } from '../../state/testData'
 import HolderTable from './HolderTable.vue'
 
 function shared(...tokens: number[]): LockStatus {
@@ -15,9 +15,9 @@ function shared(...tokens: number[]): LockStatus {
   return held('a', 1, { mode: 'shared', holders, holder_count: holders.length })
 }
 
-function setup(status: LockStatus) {
+function setup(status: LockStatus, mayForceRelease = true) {
   const wrapper = mount(HolderTable, {
-    props: { status, mayForceRelease: true },
+    props: { status, mayForceRelease },
     global: { plugins: [createPinia()], stubs: { RouterLink: RouterLinkStub } },
   })
   const owners = () => wrapper.findAll('[data-testid=holder] td:first-child').map((cell) => cell.text())
@@ -47,4 +47,21 @@ test('a holder whose lease ended under the pointer can not be force-released, no
   expect(button?.attributes('aria-disabled')).toBe('true')
   await button?.trigger('click')
   expect(wrapper.emitted('forceRelease')).toBeUndefined()
+})
+
+test('without a holder it says whether the lock is free or handed over', () => {
+  expect(setup(row()).wrapper.text()).toContain('No holder.')
+  expect(setup(row({ queue_len: 2 })).wrapper.text()).toContain('Handing over to the next in the queue…')
+})
+
+test('of more holders than are listed the number is said', () => {
+  const { wrapper } = setup({ ...shared(1, 2), holder_count: 120 })
+  expect(wrapper.get('header').text()).toContain('showing 2 of 120')
+})
+
+test('without the role to force-release there are no buttons, and the role is named', () => {
+  const { wrapper, releases } = setup(shared(1, 2), false)
+  expect(releases()).toEqual([])
+  expect(wrapper.text()).toContain('A force-release requires the role admin')
+  expect(wrapper.findAll('[data-testid=holder]')).toHaveLength(2)
 })

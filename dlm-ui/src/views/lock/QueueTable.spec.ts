@@ -1,4 +1,4 @@
-import { mount } from '@vue/test-utils'
+import { mount, RouterLinkStub } from '@vue/test-utils'
 import { createPinia } from 'pinia'
 import { expect, test } from 'vitest'
 import type { LockStatus, Waiter } from '../../api/types'
@@ -23,7 +23,8 @@ function queued(...waiters: Waiter[]): LockStatus {
 }
 
 function setup(status: LockStatus) {
-  return mount(QueueTable, { props: { status }, global: { plugins: [createPinia()] } })
+  const global = { plugins: [createPinia()], stubs: { RouterLink: RouterLinkStub } }
+  return mount(QueueTable, { props: { status }, global })
 }
 
 test('waiters are shown in their order, and those that are away marked', () => {
@@ -50,4 +51,10 @@ test('waiters keep their places under the pointer, and those that left are marke
   expect(rows[0]?.text()).toContain('gone')
   await region.trigger('pointerleave', { pointerType: 'mouse' })
   expect(table.findAll('[data-testid=waiter]')).toHaveLength(1)
+})
+
+test('an empty queue says so', () => {
+  const table = setup(queued())
+  expect(table.text()).toContain('No waiters.')
+  expect(table.find('table').exists()).toBe(false)
 })

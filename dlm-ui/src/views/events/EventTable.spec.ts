@@ -1,0 +1,48 @@
+import { mount, RouterLinkStub } from '@vue/test-utils'
+import { createPinia } from 'pinia'
+import { expect, test } from 'vitest'
+import type { LockEvent } from '../../api/types'
+import { event, granted } from '../../state/testData'
+import EventTable from './EventTable.vue'
+
+function setup(events: LockEvent[], hideName = false) {
+  const wrapper = mount(EventTable, {
+    props: { events, hideName },
+    global: { plugins: [createPinia()], stubs: { RouterLink: RouterLinkStub } },
+  })
+  const rows = () => wrapper.findAll('[data-testid=event]').map((row) => row.text())
+  const hover = () => wrapper.get('[role=region]').trigger('pointerenter', { pointerType: 'mouse' })
+  const leave = () => wrapper.get('[role=region]').trigger('pointerleave', { pointerType: 'mouse' })
+  return { wrapper, rows, hover, leave }
+}
+
+const of = (owner: string, version: number) => granted(version, version, { owner })
+
+test('events keep their places under the pointer, and those that arrived are counted', async () => {
+  const { wrapper, rows, hover, leave } = setup([of('two', 2), of('one', 1)])
+  await hover()
+  await wrapper.setProps({ events: [of('three', 3), of('two', 2), of('one', 1)] })
+  expect(rows()).toHaveLength(2)
+  expect(rows()[0]).toContain('two')
+  expect(wrapper.get('[data-testid=held-back]').text()).toBe('Rows held still: 1 new')
+  await leave()
+  expect(rows()).toHaveLength(3)
+  expect(rows()[0]).toContain('three')
+  expect(wrapper.find('[data-testid=held-back]').exists()).toBe(false)
+})
+
+test('on the page of a lock, where no row has a link, a new event is shown under the pointer too', async () => {
+  const { wrapper, rows, hover } = setup([of('one', 1)], true)
+  expect(wrapper.findComponent(RouterLinkStub).exists()).toBe(false)
+  await hover()
+  await wrapper.setProps({ events: [of('two', 2), of('one', 1)] })
+  expect(rows()).toHaveLength(2)
+})
+
+test('a row says why a lease or a wait ended', () => {
+  const forced = event('force_released', 3, { fencing_token: 1, by: 'ops', reason: 'host <b>gone</b>' })
+  const left = event('cancelled', 4, { waited_ms: 1_500, reason: 'away' })
+  const { rows } = setup([left, forced])
+  expect(rows()[0]).toContain('waited 1.5 s, away too long')
+  expect(rows()[1]).toContain('by ops, “host <b>gone</b>”')
+})

@@ -1,0 +1,94 @@
+import { flushPromises } from '@vue/test-utils'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { api, ApiError } from '../../api/client'
+import { denial, problem } from '../../api/testing'
+import type { LockStatus, Problem } from '../../api/types'
+import { FakeStream, stream } from '../../composables/testing'
+import { event, granted, held } from '../../state/testData'
+import { mountView } from '../testing'
+import LocksView from './LocksView.vue'
+
+vi.mock('../../api/eventSocket', async () => ({
+  EventSocket: (await import('../../composables/testing')).FakeStream,
+}))
+
+const list = vi.spyOn(api, 'list')
+const status = vi.spyOn(api, 'status')
+vi.spyOn(api, 'holdStatistics').mockResolvedValue({ at: '2030-01-01T00:00:00.000Z', locks: [] })
+// The test's document has no layout, and only rows in sight are rendered.
+for (const size of ['offsetHeight', 'offsetWidth', 'clientHeight', 'clientWidth'] as const)
+  vi.spyOn(HTMLElement.prototype, size, 'get').mockReturnValue(1_200)
+let unmount = () => {}
+
+const page = (...locks: LockStatus[]) => ({ locks, next: null, cursor: 'c0' })
+
+async function setup(path = '/locks') {
+  const { wrapper, router } = await mountView(LocksView, path)
+  unmount = () => wrapper.unmount()
+  const names = () => wrapper.findAll('[role=gridcell].name').map((cell) => cell.text())
+  return { wrapper, router, names }
+}
+
+/** Waits until a change of the list has been drawn. */
+const drawn = (condition: () => void) => vi.waitFor(condition, { timeout: 5_000 })
+
+beforeEach(() => {
+  list.mockReset()
+  status.mockReset()
+})
+afterEach(() => {
+  unmount()
+  FakeStream.current = null
+})
+
+test('rows keep their places under the pointer, and change when it leaves', async () => {
+  list.mockResolvedValue(page(held('b', 1), held('c', 1)))
+  const { wrapper, names } = await setup()
+  await drawn(() => expect(names()).toEqual(['b', 'c']))
+  const grid = wrapper.get('[role=grid]')
+  await grid.trigger('pointerenter', { pointerType: 'mouse' })
+  stream().emit(granted(1, 1, { resource: 'a' }), event('released', 2, { resource: 'b', fencing_token: 1 }))
+  await drawn(() =>
+    expect(wrapper.get('[data-testid=held-back]').text()).toBe('Rows held still: 1 new, 1 gone'),
+  )
+  expect(names()).toEqual(['b', 'c'])
+  expect(wrapper.get('[data-testid=count]').text()).toBe('2 locks')
+  await grid.trigger('pointerleave', { pointerType: 'mouse' })
+  await drawn(() => expect(names()).toEqual(['a', 'c']))
+  expect(wrapper.find('[data-testid=held-back]').exists()).toBe(false)
+})
+
+test('an empty list says how a lock is acquired', async () => {
+  list.mockResolvedValue(page())
+  const { wrapper } = await setup()
+  expect(wrapper.text()).toContain('No locks held')
+  expect(wrapper.text()).toContain('/acquire')
+})
+
+test('if nothing matches, the filter is cleared with one click', async () => {
+  list.mockResolvedValueOnce(page())
+  list.mockResolvedValue(page(held('a', 1)))
+  const { wrapper, names } = await setup('/locks?prefix=none')
+  expect(wrapper.text()).toContain('No locks match this filter')
+  await wrapper
+    .findAll('button')
+    .find((button) => button.text() === 'Clear filters')
+    ?.trigger('click')
+  await flushPromises()
+  await drawn(() => expect(names()).toEqual(['a']))
+})
+
+test('a refusal of the server is shown, and nothing else', async () => {
+  const [code, body] = problem(400, 'invalid-request')
+  list.mockRejectedValue(new ApiError(code, body as Problem, 'refused'))
+  const { wrapper } = await setup()
+  expect(wrapper.get('.notice').text()).toBe('refused')
+  expect(wrapper.text()).not.toContain('No locks')
+})
+
+test('without the role to observe, the list says which role is missing', async () => {
+  list.mockRejectedValue(denial('observe'))
+  const { wrapper } = await setup()
+  expect(wrapper.text()).toContain('You may not see any locks')
+  expect(wrapper.text()).not.toContain('No locks held')
+})
