@@ -1,7 +1,7 @@
 import { defineConfig } from '@playwright/test'
 
 /** Measure how soon a page shows something, or need most of the machine. */
-const ALONE = ['load', 'overload', 'scale', 'screenshots', 'views', 'workers'].map(
+const ALONE = ['load', 'overload', 'scale', 'screenshots', 'views', 'workers', 'world', 'world-load'].map(
   (name) => `**/${name}.spec.ts`,
 )
 

@@ -1,7 +1,7 @@
 // Accessibility in both themes, keyboard operation, narrow screens, screen readers, and malicious names.
-import AxeBuilder from '@axe-core/playwright'
-import type { Locator, Page } from '@playwright/test'
+import { violations } from './axe'
 import { expect, open, test } from './fixtures'
+import { tabTo } from './keyboard'
 import type { TestServer } from './server'
 
 const MALICIOUS = '<img src=x onerror=alert(1)>'
@@ -19,13 +19,6 @@ async function populate(server: TestServer): Promise<void> {
   await server.wait('orders/42', 'api-8')
   await server.lock('lost', { owner: 'crashed', ttl_ms: 100 })
   await server.lock('report', { owner: 'reader', mode: 'shared' })
-}
-
-async function violations(page: Page): Promise<string[]> {
-  const { violations } = await new AxeBuilder({ page }).analyze()
-  return violations.flatMap(({ id, nodes }) =>
-    nodes.map((node) => `${id}: ${node.html} ${node.failureSummary}`),
-  )
 }
 
 for (const theme of ['light', 'dark'] as const) {
@@ -99,15 +92,6 @@ test('the theme follows the system until one is selected', async ({ page, server
 
 /** A radio group selects on keydown only while the key is held, as it is when a person presses it. */
 const KEY_PRESS = { delay: 80 }
-
-/** Moves the focus to the target by keyboard. */
-async function tabTo(page: Page, target: Locator, key = 'Tab'): Promise<void> {
-  for (let steps = 0; steps < 60; steps += 1) {
-    if (await target.evaluate((element) => element === document.activeElement)) return
-    await page.keyboard.press(key)
-  }
-  await expect(target).toBeFocused()
-}
 
 test('every operation is available by keyboard', async ({ page, server }) => {
   await server.lock('jobs/1', { owner: 'one' })

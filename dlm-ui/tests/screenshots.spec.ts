@@ -1,76 +1,82 @@
-// Takes screenshots of each view for visual review. The output folder is ignored by git.
+// Takes screenshots of each view of a busy world for visual review. The output folder is ignored by git.
 import { resolve } from 'node:path'
-import { expect, open, test } from './fixtures'
 import type { TestServer } from './server'
+import { expect, openView, test, VIEWS, type View } from './world'
 
 const FOLDER = resolve(import.meta.dirname, '../screenshots')
+const WIDTHS = [1360, 768, 360] as const
+/** For a minute's worth of figures in the charts. */
+const BEFORE_FIRST_MS = 20_000
 
-/** Creates locks in every state. */
-async function populate(server: TestServer): Promise<void> {
-  server.spawn('dlm-load', 'handoff', '--workers', '4', '--seconds', '600')
-  for (const [name, owner, mode] of [
-    ['billing/invoices/2026-11', 'billing-worker-3', 'exclusive'],
-    ['orders/42', 'api-7', 'exclusive'],
-    ['orders/43', 'api-2', 'exclusive'],
-    ['reports/daily', 'reader-1', 'shared'],
-    ['reports/daily', 'reader-2', 'shared'],
-    ['reports/daily', 'reader-3', 'shared'],
-    ['device/printer-4', 'print-spooler', 'exclusive'],
-  ] as const) {
-    await server.lock(name, { owner, mode, ttl_ms: 90_000, metadata: { host: `${owner}.internal` } })
-  }
-  for (let number = 1; number <= 6; number += 1) await server.wait('orders/42', `api-${10 + number}`)
-  await server.wait('billing/invoices/2026-11', 'billing-worker-5')
-  await server.wait('reports/daily', 'nightly-writer')
-  await server.lock('jobs/cleanup', { owner: 'cron-1', ttl_ms: 400 })
-  for (const [owner, ttl_ms] of [
-    ['deploy-1', 60_000],
-    ['deploy-2', 700],
-    ['deploy-3', 60_000],
-    ['deploy-4', 60_000],
-  ] as const) {
-    const lease = await server.lock('deploy/production', { owner, ttl_ms, wait_ms: 10_000 })
-    if (ttl_ms < 1_000) continue
-    await new Promise((resolve) => setTimeout(resolve, 900))
-    if (owner === 'deploy-3') {
-      await server.call('/v1/locks/deploy%2Fproduction/force-release', {
-        fencing_token: lease.fencing_token,
-        reason: 'host was replaced',
-      })
-    } else if (owner !== 'deploy-4') await server.release(lease)
-  }
+/** A lock whose leases ended in each way. */
+async function tellStory(server: TestServer): Promise<void> {
+  const deploy = (owner: string, ttl_ms: number) =>
+    server.lock('deploy/production', { owner, ttl_ms, wait_ms: 10_000, metadata: { ticket: 'OPS-7' } })
+  const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+  const first = await deploy('deploy-1', 60_000)
+  await pause(4_000)
+  await server.release(first)
+  await deploy('deploy-2', 3_000)
+  const third = await deploy('deploy-3', 60_000)
+  await pause(6_000)
+  await server.call('/v1/locks/deploy%2Fproduction/force-release', {
+    fencing_token: third.fencing_token,
+    reason: 'host was replaced',
+  })
+  await deploy('deploy-4', 600_000)
   await server.wait('deploy/production', 'deploy-5')
 }
 
-test('screenshots of each view', { tag: '@screenshots' }, async ({ page, server }) => {
-  test.setTimeout(180_000)
-  await populate(server)
-  for (const theme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme: theme })
-    for (const [name, path] of [
-      ['overview', '/'],
-      ['locks', '/locks'],
-      ['lock', '/locks/deploy%2Fproduction?span=1m'],
-      ['events', '/events'],
-      ['playground', '/playground?b-mode=shared'],
-    ] as const) {
-      await open(page, server, path)
-      if (name === 'playground') {
-        await page.getByTestId('client-a').getByRole('button', { name: 'Acquire' }).click()
-        await expect(page.getByTestId('client-a').getByTestId('phase')).toContainText('holding')
-        await page.getByTestId('client-b').getByRole('button', { name: 'Acquire' }).click()
+const STORY: View = {
+  name: 'lock',
+  path: () => '/locks/deploy%2Fproduction?span=1m',
+  shown: (page) => page.getByTestId('waiter'),
+  action: (page) => page.getByRole('button', { name: 'Force-release…' }),
+}
+
+for (const theme of ['light', 'dark'] as const) {
+  test(
+    `screenshots of each view in the ${theme} theme`,
+    { tag: '@screenshots' },
+    async ({ page, server }) => {
+      test.setTimeout(600_000)
+      await tellStory(server)
+      await page.waitForTimeout(BEFORE_FIRST_MS)
+      await page.emulateMedia({ colorScheme: theme })
+      for (const view of [STORY, ...VIEWS]) {
+        for (const width of WIDTHS) {
+          await page.setViewportSize({ width, height: width < 500 ? 780 : 900 })
+          await openView(page, server, view)
+          // Wait for the first per-second figures.
+          await page.waitForTimeout(1_200)
+          await page.screenshot({ path: resolve(FOLDER, `${view.name}-${width}-${theme}.png`) })
+        }
       }
-      // Wait for the first per-second figures.
-      await page.waitForTimeout(1_200)
-      await page.screenshot({ path: resolve(FOLDER, `${name}-${theme}.png`) })
-      await page.setViewportSize({ width: 360, height: 780 })
-      await page.screenshot({ path: resolve(FOLDER, `${name}-${theme}-narrow.png`) })
       await page.setViewportSize({ width: 1360, height: 900 })
+      await openView(page, server, STORY)
+      await STORY.action(page).click()
+      await page.getByLabel(/Reason/).fill('host is gone')
+      await expect(page.getByRole('alertdialog')).toBeVisible()
+      await page.screenshot({ path: resolve(FOLDER, `force-release-${theme}.png`) })
+    },
+  )
+}
+
+test(
+  'screenshots in forced colors and with large text',
+  { tag: '@screenshots' },
+  async ({ page, server }) => {
+    test.setTimeout(600_000)
+    await page.emulateMedia({ reducedMotion: 'reduce' })
+    for (const view of VIEWS) {
+      await page.setViewportSize({ width: 1360, height: 900 })
+      await page.emulateMedia({ forcedColors: 'active' })
+      await openView(page, server, view)
+      await page.screenshot({ path: resolve(FOLDER, `${view.name}-forced-colors.png`) })
+      await page.emulateMedia({ forcedColors: 'none' })
+      await page.evaluate(() => (document.documentElement.style.fontSize = '200%'))
+      await page.waitForTimeout(500)
+      await page.screenshot({ path: resolve(FOLDER, `${view.name}-large-text.png`) })
     }
-    await open(page, server, '/locks/orders%2F42')
-    await page.getByRole('button', { name: 'Force-release…' }).click()
-    await page.getByLabel(/Reason/).fill('host is gone')
-    await page.screenshot({ path: resolve(FOLDER, `force-release-${theme}.png`) })
-    await page.keyboard.press('Escape')
-  }
-})
+  },
+)

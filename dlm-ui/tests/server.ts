@@ -14,6 +14,12 @@ export interface Lease {
   fencing_token: number
 }
 
+/** A busy world that runs. */
+export interface World {
+  /** What its workers failed at so far. */
+  failures: () => string[]
+}
+
 export class TestServer {
   readonly #folder = mkdtempSync(join(tmpdir(), 'dlm-ui-'))
   #process: ChildProcess | null = null
@@ -71,6 +77,25 @@ export class TestServer {
     const child = spawn(binary(name), [...flags, '--server', this.url], { stdio: 'ignore' })
     this.#programs.push(child)
     return child
+  }
+
+  /** Runs a busy world against the server until the test ends. Returns once it stands. */
+  async startWorld(...flags: string[]): Promise<World> {
+    const child = spawn(binary('dlm-load'), ['world', ...flags, '--server', this.url], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    this.#programs.push(child)
+    const failures: string[] = []
+    createInterface({ input: child.stderr }).on('line', (line) => failures.push(line))
+    await new Promise<void>((resolve, reject) => {
+      child.once('error', reject)
+      child.once('exit', (code) => reject(new Error(`the world ended with ${code}: ${failures.join('\n')}`)))
+      createInterface({ input: child.stdout }).on('line', (line) => {
+        if (line === 'ready') resolve()
+      })
+    })
+    child.removeAllListeners('exit')
+    return { failures: () => (child.exitCode === null ? failures : [...failures, 'the world has ended']) }
   }
 
   async call<T>(path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {

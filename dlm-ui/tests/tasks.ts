@@ -44,3 +44,27 @@ export async function processorShare(page: Page, ms: number): Promise<number> {
   await session.detach()
   return share
 }
+
+/** What `slowness` runs took on the machine that the limits were set on, in milliseconds. */
+const REFERENCE_MS = 30
+
+/** How many times slower this machine runs a page than the one that limits were set on; 1 at least. */
+export async function slowness(page: Page): Promise<number> {
+  await page.goto('about:blank')
+  const best = await page.evaluate(() => {
+    const run = () => {
+      const start = performance.now()
+      const table = document.createElement('table')
+      for (let number = 0; number < 1_000; number += 1) {
+        const row = table.insertRow()
+        for (let column = 0; column < 5; column += 1) row.insertCell().textContent = `cell ${number * column}`
+      }
+      document.body.replaceChildren(table)
+      // Reading the height makes the browser lay the table out.
+      const { offsetHeight } = table
+      return offsetHeight > 0 ? performance.now() - start : Number.NaN
+    }
+    return Math.min(...Array.from({ length: 10 }, run))
+  })
+  return Math.max(1, best / REFERENCE_MS)
+}
