@@ -2,10 +2,10 @@
 //! statements of a stale holder change nothing.
 //!
 //! The slow writer is paused past its TTL between its read and its write. Meanwhile the fast writer
-//! gets the lock, reads and writes. The late write is refused, and no update is lost.
+//! gets the lock and reads. The slow one resumes before the fast one writes: the late write is refused,
+//! and no update is lost.
 //!
-//! Every statement has the fence, also that which reads: otherwise a stale holder could write between
-//! the read and the write of its successor.
+//! Every statement has the fence, also that which reads: otherwise the late write would be accepted.
 
 use std::error::Error;
 use std::time::Duration;
@@ -52,12 +52,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let fast = client.lock("accounts/1").await?;
     let now = read(&mut database, fast.fencing_token())?.map_err(|Stale| "the live holder is stale")?;
-    write(&mut database, fast.fencing_token(), now + 10)?.map_err(|Stale| "the live holder is stale")?;
-    say!("fast: token {}, reads {now}, writes {}", fast.fencing_token(), now + 10);
+    say!("fast: token {}, reads {now}", fast.fencing_token());
 
     // It does not check its guard: a process can be stopped right after the check.
     let late = write(&mut database, slow.fencing_token(), seen + 1)?;
     say!("slow: resumes and writes {}: {}", seen + 1, if late.is_ok() { "accepted" } else { "refused" });
+
+    write(&mut database, fast.fencing_token(), now + 10)?.map_err(|Stale| "the live holder is stale")?;
+    say!("fast: writes {}", now + 10);
     fast.release().await?;
     client.close(Duration::from_secs(5)).await?;
     if late.is_ok() { Err("an update is lost".into()) } else { Ok(()) }
