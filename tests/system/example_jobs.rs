@@ -128,17 +128,28 @@ async fn hand_over_keeps_the_lock_from_one_process_to_the_next() {
     assert!(!Path::new(&lease).exists());
 }
 
-#[tokio::test]
-async fn postgres_fence_refuses_the_write_of_a_stale_holder() {
+/// Runs the program twice: the second time the row has a fence already.
+fn refuses_the_write_of_a_stale_holder(program: &str) {
     let server = TestServer::start();
     let database = Postgres::new();
     // A lease that expires raises the counter once more.
     for (fast, balance) in [(3, 110), (6, 120)] {
-        let said = output_of(start("postgres_fence", &server, &["--database-url", &database.url()]));
+        let said = output_of(start(program, &server, &["--database-url", &database.url()]));
         assert!(said.contains(&format!("fast: token {fast},")), "{said}");
         assert!(said.contains(": refused"), "{said}");
         assert_eq!(database.query_i64("SELECT balance FROM accounts WHERE id = 1"), balance);
+        assert_eq!(database.query_i64("SELECT fence FROM accounts WHERE id = 1"), fast);
     }
+}
+
+#[tokio::test]
+async fn postgres_fence_refuses_the_write_of_a_stale_holder() {
+    refuses_the_write_of_a_stale_holder("postgres_fence");
+}
+
+#[tokio::test]
+async fn postgres_fence_sqlx_refuses_the_write_of_a_stale_holder() {
+    refuses_the_write_of_a_stale_holder("postgres_fence_sqlx");
 }
 
 #[tokio::test]
