@@ -2,9 +2,11 @@
 import { computed, onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
 import { api, ApiError, UnreachableError, type EventsFilter } from '../api/client'
 import type { Gap } from '../api/eventSocket'
+import { MAX_PAGE } from '../api/limits'
 import type { EventKind, EventPage, LockEvent, StreamMessage } from '../api/types'
 import { renderCost } from '../lib/renderCost'
 import { useConnection } from '../stores/connection'
+import { usePageMemory } from '../stores/pageMemory'
 import { useEventStream } from './useEventStream'
 import { useRetry } from './useRetry'
 
@@ -60,6 +62,8 @@ export function useEventTail({ prefix, resource, kinds, owner, from, to, paused 
   /** The instant down to which the log was searched, if there may be older events. */
   const searchedFrom = ref<string | null>(null)
   const loadingOlder = ref(false)
+  /** As many as there were, if the page is shown again. Later loads begin anew. */
+  let firstPage = Math.max(PAGE, usePageMemory().part('events', () => events.value.length) ?? 0)
   let maxShown = MAX_SHOWN
   let isLive = false
   /** What arrived during a pause is shown, however much it is. */
@@ -96,9 +100,10 @@ export function useEventTail({ prefix, resource, kinds, owner, from, to, paused 
     gapWhilePaused = false
     generation += 1
     void load(async (signal) => {
-      const page = await api.newestEvents(filter(), PAGE, signal)
+      const page = await api.newestEvents(filter(), Math.min(MAX_PAGE, firstPage), signal)
+      firstPage = PAGE
       events.value = page.events.reverse()
-      maxShown = MAX_SHOWN
+      maxShown = Math.max(MAX_SHOWN, events.value.length)
       reachBack(page)
       receivedCount.value = 0
       resumeCursor = page.cursor

@@ -1,11 +1,14 @@
 // The first lines of a list; the others are shown when asked for.
 import { computed, ref, type Ref } from 'vue'
+import { usePageMemory } from '../stores/pageMemory'
 
 /** More lines would push what is below out of sight. */
 const MAX_LINES = 5
 
-export function useFirstLines<T>(all: Readonly<Ref<readonly T[]>>) {
+/** Under its name the page remembers whether all are shown. */
+export function useFirstLines<T>(name: string, all: Readonly<Ref<readonly T[]>>) {
   const expanded = ref(false)
+  expanded.value = usePageMemory().part(name, () => expanded.value) ?? false
   const lines = computed(() => (expanded.value ? all.value : all.value.slice(0, MAX_LINES)))
   /** How many lines there are beyond the first ones. */
   const further = computed(() => Math.max(0, all.value.length - MAX_LINES))
