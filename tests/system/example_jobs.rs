@@ -8,15 +8,20 @@ use std::process::{Child, Command, Output, Stdio};
 use rustix::process::Signal;
 
 use crate::harness::{
-    Backend, KillOnDrop, Postgres, ServerProcess, Sqlite, binary, eventually, send_signal, spawn,
+    Backend, KillOnDrop, Postgres, S3Storage, ServerProcess, Sqlite, binary, eventually, send_signal, spawn,
 };
 
 type TestServer = ServerProcess<Sqlite>;
 
-fn start(program: &str, server: &TestServer, arguments: &[&str]) -> Child {
+fn command(program: &str, server: &TestServer, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary(program));
     command.args(["--server", server.url()]).args(arguments);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn start(program: &str, server: &TestServer, arguments: &[&str]) -> Child {
+    command(program, server, arguments).spawn().unwrap()
 }
 
 /// Waits for a program, which must succeed, and returns its output.
@@ -150,6 +155,23 @@ async fn postgres_fence_refuses_the_write_of_a_stale_holder() {
 #[tokio::test]
 async fn postgres_fence_sqlx_refuses_the_write_of_a_stale_holder() {
     refuses_the_write_of_a_stale_holder("postgres_fence_sqlx");
+}
+
+/// The program blocks a thread; the storage needs another one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn s3_fence_refuses_the_write_of_a_stale_holder() {
+    let server = TestServer::start();
+    let storage = S3Storage::start().await;
+    for (fast, balance) in [(3, 110), (6, 120)] {
+        let arguments = ["--endpoint", storage.url(), "--bucket", S3Storage::BUCKET];
+        let mut command = command("s3_fence", &server, &arguments);
+        S3Storage::set_credentials(&mut command);
+        let said = output_of(command.spawn().unwrap());
+        assert!(said.contains(&format!("fast: token {fast},")), "{said}");
+        assert!(said.contains(": refused"), "{said}");
+        let expected = format!(r#"{{"balance":{balance},"fence":{fast}}}"#);
+        assert_eq!(storage.content("accounts/1.json"), expected);
+    }
 }
 
 #[tokio::test]
