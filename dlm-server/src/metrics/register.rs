@@ -24,7 +24,7 @@ impl Metrics {
         );
         registry.register(
             "connections",
-            "Open TCP connections, including those of WebSockets",
+            "Open connections, including those of WebSockets",
             self.connections.clone(),
         );
         registry.register(
