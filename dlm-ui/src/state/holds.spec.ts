@@ -14,7 +14,8 @@ const hold: HoldStatistics = {
 
 test('a long hold is compared with the usual one', () => {
   expect(remark(hold, 3_810)).toBe('38 × the usual')
-  expect(remark(hold, 250)).toBe('2.5 × the usual')
+  expect(remark({ ...hold, p50_ms: 1_000 }, 2_500)).toBe('2.5 × the usual')
+  expect(remark(hold, 999)).toBeNull()
   expect(remark(hold, 500_000)).toBe('5,000 × the usual')
 })
 

@@ -3,6 +3,8 @@ import type { HoldStatistics, LockStatus } from '../api/types'
 
 /** A hold that takes this many times as long as the usual one is worth a word. */
 const REMARKABLE = 2
+/** A shorter hold is not: what usually takes a millisecond varies by more. */
+const REMARKABLE_MS = 1_000
 
 /** How many times as long as half of the past holds; `null` if nothing is known of them. */
 export function timesTheUsual(hold: HoldStatistics | null, heldMs: number): number | null {
@@ -14,7 +16,7 @@ export function timesTheUsual(hold: HoldStatistics | null, heldMs: number): numb
 /** Such as `38 ×`; `null` if there is nothing remarkable about it. */
 export function remarkableTimes(hold: HoldStatistics | null, heldMs: number): string | null {
   const times = timesTheUsual(hold, heldMs)
-  if (times === null || times < REMARKABLE) return null
+  if (times === null || times < REMARKABLE || heldMs < REMARKABLE_MS) return null
   return `${times < 10 ? times.toFixed(1) : Math.round(times).toLocaleString('en')} ×`
 }
 
