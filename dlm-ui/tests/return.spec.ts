@@ -124,7 +124,7 @@ test('Back leads to where the overview was scrolled to, and Forward to where the
   await expect.poll(() => page.evaluate(() => window.scrollY)).toBe(600)
 })
 
-test('a page that is opened anew begins at its top', async ({ page, server }) => {
+test('a page that is opened by a link begins at its top', async ({ page, server }) => {
   await lockMany(server, 60)
   await open(page, server, '/events')
   await expect(page.getByTestId('event')).toHaveCount(60)

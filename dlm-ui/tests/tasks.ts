@@ -46,7 +46,7 @@ export async function processorShare(page: Page, ms: number): Promise<number> {
 }
 
 /** What `slowness` runs took on the machine that the limits were set on, in milliseconds. */
-const REFERENCE_MS = 30
+const REFERENCE_MS = 48
 
 /** How many times slower this machine runs a page than the one that limits were set on; 1 at least. */
 export async function slowness(page: Page): Promise<number> {

@@ -62,7 +62,7 @@ export function useEventTail({ prefix, resource, kinds, owner, from, to, paused 
   /** The instant down to which the log was searched, if there may be older events. */
   const searchedFrom = ref<string | null>(null)
   const loadingOlder = ref(false)
-  /** As many as there were, if the page is shown again. Later loads begin anew. */
+  /** As many as there were, if the page is shown again. Later loads start with one page. */
   let firstPage = Math.max(PAGE, usePageMemory().part('events', () => events.value.length) ?? 0)
   let maxShown = MAX_SHOWN
   let isLive = false

@@ -121,7 +121,7 @@ export const PAST_COLUMNS: ExportColumn<PastLock>[] = [
   { header: 'enqueued_at', value: (lock) => lock.waiters[0]?.enqueued_at },
 ]
 
-/** A lease of a bulk release, with what became of it. */
+/** A lease of a bulk release, with its outcome. */
 export interface ExportedTarget extends Target {
   outcome: Outcome | null
 }

@@ -1,4 +1,4 @@
-// Finds an element again on a page that was rendered anew.
+// Finds an element again on a page that was rendered again.
 
 /** What tells an element apart from the others of its page. */
 export interface FocusMark {

@@ -74,7 +74,7 @@ export const usePageMemory = defineStore('pageMemory', () => {
 
   /**
    * Remembers a part of the page under a name while the scope lasts. Returns what it was when the page was left, if that
-   * page is shown again; once, so that what is rendered anew later starts anew.
+   * page is shown again; once, so that what is rendered again later starts at the top.
    */
   function part<T>(name: string, read: () => T): T | undefined {
     readers.set(name, read)

@@ -95,7 +95,7 @@ test('who may see nothing is not denied again and again', async () => {
   expect(requests).toHaveBeenCalledTimes(1)
 })
 
-/** Holds the next answer back until it is told to send it. */
+/** Delays the next response until it is released. */
 function holdAnswer(): () => void {
   const { promise, resolve } = deferred<Response>()
   const answer = vi.fn<typeof fetch>(async () => new Response(JSON.stringify(overview()), { status: 200 }))

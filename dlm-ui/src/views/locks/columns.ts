@@ -119,7 +119,7 @@ const COLUMNS: readonly LockColumn[] = [
   },
 ]
 
-/** What a column shows of a row. Rendered anew only for another row object. */
+/** What a column shows of a row. Rendered again only for another row object. */
 export const LockCell: FunctionalComponent<{ column: LockColumn; row: LockStatus }> = ({ column, row }) =>
   column.cell(row)
 LockCell.props = ['column', 'row']
