@@ -154,7 +154,9 @@ impl StoreError {
     fn from_sqlstate(code: &str, text: String) -> Self {
         match code {
             // serialization_failure, deadlock_detected, lock_not_available.
-            "40001" | "40P01" | LOCK_NOT_AVAILABLE | CALL_REFUSED => Self::NotCommitted(NOT_AVAILABLE),
+            "40001" | "40P01" | LOCK_NOT_AVAILABLE | CALL_REFUSED | RESOURCE_CHANGED => {
+                Self::NotCommitted(NOT_AVAILABLE)
+            }
             // query_canceled: `statement_timeout`, or an administrator.
             // read_only_sql_transaction: the primary was demoted; a reconnect may
             // reach its successor.
@@ -173,11 +175,19 @@ impl StoreError {
     }
 }
 
-/// What an optimistic batch assumed does not hold. The migration `optimistic_batches` has it, too.
+/// What an optimistic batch assumed does not hold: of one of its resources, or anything else. The migration
+/// `places_and_links` has both, too.
+const RESOURCE_CHANGED: &str = "DLM03";
 const CALL_REFUSED: &str = "DLM02";
 
 /// A lock was not granted within `lock_timeout`.
 pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// Whether an error of Postgres means that another server changes the same resources.
+pub(crate) fn is_conflict(sqlstate: &str) -> bool {
+    // deadlock_detected
+    matches!(sqlstate, RESOURCE_CHANGED | LOCK_NOT_AVAILABLE | "40P01")
+}
 
 #[cfg(test)]
 mod tests {
@@ -195,7 +205,7 @@ mod tests {
             let error = database_error(&format!("{code}: Verbindung wird abgebrochen"));
             assert!(matches!(error, StoreError::Unavailable(_)), "{code}: {error:?}");
         }
-        for code in ["40001", "40P01", "55P03", "DLM02"] {
+        for code in ["40001", "40P01", "55P03", "DLM02", "DLM03"] {
             let error = database_error(&format!("{code}: Sperre"));
             assert!(matches!(error, StoreError::NotCommitted(_)), "{code}: {error:?}");
         }

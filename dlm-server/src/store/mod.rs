@@ -51,7 +51,7 @@ use dlm_engine::{Claim, ClaimChange, ClaimKey, Event, Micros, Need, ReplicaId, R
 
 pub(crate) use cluster::{Cluster, Heartbeat, PeerMessage, WaitId};
 pub use error::OpenError;
-pub(crate) use error::{NOT_AVAILABLE, StoreError};
+pub(crate) use error::{NOT_AVAILABLE, StoreError, is_conflict};
 pub(crate) use event::{LoggedEvent, RowEvents, event_kind};
 use floors::FLOOR_BUCKETS;
 pub(crate) use floors::{StoredFloor, floor_bucket};

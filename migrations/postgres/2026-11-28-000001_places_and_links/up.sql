@@ -62,7 +62,7 @@ END $$;
 -- Replaces the function that writes the batches which a writer decides on what it has in memory.
 --
 -- Writes what a batch has decided, if it still holds. Each resource is written whole or left
--- out; if `is_alone`, all are written or none. The order of the statements is what makes that
+-- out; with `all_or_nothing`, all are written or none. The order of the statements is what makes that
 -- safe, so each is a statement of its own, with a snapshot of its own: see
 -- docs/decisions/0021-optimistic-batches.md.
 --
@@ -94,7 +94,7 @@ END $$;
 -- `rechecked`: position, check_at, in_use.
 DROP FUNCTION commit_batch_2;
 CREATE FUNCTION commit_batch_3(
-    decided_at BIGINT, writer BIGINT, last_batch BIGINT, marker_place TEXT, must_mark BIGINT, is_alone BIGINT,
+    decided_at BIGINT, writer BIGINT, last_batch BIGINT, marker_place TEXT, must_mark BIGINT, all_or_nothing BIGINT,
     names TEXT[], basis BIGINT[], places TEXT[], crowded BIGINT[], floors BIGINT[],
     written BIGINT[], holders TEXT[], touched BIGINT[], seen BIGINT[], rechecked BIGINT[],
     inserted BIGINT[], inserted_texts TEXT[], updated BIGINT[], updated_texts TEXT[],
@@ -105,7 +105,7 @@ CREATE FUNCTION commit_batch_3(
 DECLARE
     writes CONSTANT BOOLEAN := cardinality(written) > 0 OR cardinality(touched) > 0;
     creates CONSTANT BOOLEAN := cardinality(floors) > 0;
-    locks_by_writing CONSTANT BOOLEAN := is_alone <> 0 AND writes;
+    locks_by_writing CONSTANT BOOLEAN := all_or_nothing <> 0 AND writes;
     held BIGINT[] := '{}';
     touched_items BIGINT[];
     touched_places TEXT[];
@@ -124,7 +124,7 @@ BEGIN
         PERFORM prune_pages(crowded);
     END IF;
     -- Lock the rows that are as the batch knows them. A row that another server has locked is
-    -- not waited for. A lone server locks those that it changes by that. What changes nothing
+    -- not waited for. With `all_or_nothing` those that change are locked by that. What changes nothing
     -- holds if it does now, so that it needs no lock, nor a commit that is synced.
     IF NOT writes THEN
         SELECT coalesce(array_agg(asked.item), '{}') INTO held
@@ -242,7 +242,7 @@ BEGIN
             AND (is_complete OR is_held[rechecked[i]]);
     END IF;
     IF locks_by_writing AND changes <> cardinality(names) THEN
-        RAISE EXCEPTION 'a resource is not as assumed' USING ERRCODE = 'DLM02';
+        RAISE EXCEPTION 'a resource is not as assumed' USING ERRCODE = 'DLM03';
     END IF;
     -- Again, if a statement may have waited.
     IF locks_by_writing OR creates THEN

@@ -26,7 +26,7 @@ async fn call_writes_no_row_that_has_moved_since() {
         // As a maintenance of the database does: without a write by a server.
         database.execute("UPDATE resources SET queue_len = queue_len");
         // All is refused, or both are left out.
-        let expected = if caller == Caller::Alone { -1 } else { 0 };
+        let expected = if caller == Caller::AllOrNothing { -1 } else { 0 };
         assert_eq!(release_at(&database, caller, &clock(-100), 7, places), expected);
         assert_eq!(written(&database), 0);
     }
@@ -40,7 +40,7 @@ async fn call_does_not_write_the_row_of_another_lock_at_a_place() {
         database.execute("UPDATE resources SET holder_key = name");
         let swapped = "ARRAY[(SELECT ctid::text FROM resources WHERE name = 'b'), \
             (SELECT ctid::text FROM resources WHERE name = 'a')]";
-        let expected = if caller == Caller::Alone { -1 } else { 0 };
+        let expected = if caller == Caller::AllOrNothing { -1 } else { 0 };
         assert_eq!(release_at(&database, caller, &clock(-100), 7, swapped), expected);
         assert_eq!(written(&database), 0);
         // Otherwise each lock gets the state of the other.

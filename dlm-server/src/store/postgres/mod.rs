@@ -18,6 +18,7 @@ mod clock_estimate;
 mod cluster;
 mod columns;
 mod connection;
+mod contention;
 pub(super) mod due;
 mod history;
 mod housekeeping;

@@ -32,8 +32,9 @@ pub(super) struct Caller<'a> {
     /// The place of this row; empty if it is not known.
     pub(super) marker_place: &'a str,
     pub(super) places: &'a Places,
-    /// Whether no other server is up. If it is wrong, a call may wait, or write nothing.
-    pub(super) is_alone: bool,
+    /// Whether nothing is written if a resource is not as assumed, so that the call locks rows by changing
+    /// them. If another server changes them, too, the call may wait, or write nothing.
+    pub(super) all_or_nothing: bool,
 }
 
 /// What a call returns.
@@ -113,7 +114,7 @@ pub(super) fn params<'a>(
         caller.last_batch.into(),
         caller.marker_place.into(),
         i64::from(batch.must_mark).into(),
-        i64::from(caller.is_alone).into(),
+        i64::from(caller.all_or_nothing).into(),
         Param::texts(batch.resources.iter().map(|(name, _)| &**name)),
         Param::ints(basis),
         Param::Texts(batch.resources.iter().map(|(name, _)| caller.places.get(name)).collect()),

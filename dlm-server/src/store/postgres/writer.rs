@@ -26,6 +26,7 @@ use super::bulk;
 use super::clock_estimate::{ClockEstimate, Lateness};
 use super::cluster::Peers;
 use super::connection::{CommitDurability, ConnectOptions, REPLY_TIMEOUT};
+use super::contention::Contention;
 use super::loading::{self, Floors};
 use super::marker::{self, AddMarker, AddPlaced, Marker};
 use super::places::Places;
@@ -80,6 +81,7 @@ pub(super) struct PostgresStore {
     expected_mark: Option<i64>,
     clock: ClockEstimate,
     lateness: Lateness,
+    contention: Contention,
     /// Whether commits wait for a synchronous standby.
     replicated: bool,
 }
@@ -112,6 +114,7 @@ impl PostgresStore {
             expected_mark: None,
             clock: ClockEstimate::default(),
             lateness: Lateness::default(),
+            contention: Contention::default(),
             replicated: false,
         };
         store.prepare()?;

@@ -10,7 +10,7 @@ use crate::store::postgres::bulk;
 use crate::store::postgres::columns::Rows;
 use crate::store::postgres::connection::REPLY_TIMEOUT;
 use crate::store::postgres::optimistic::{self, Caller, CommitBatch, MAX_LAG};
-use crate::store::{StoreError, event};
+use crate::store::{StoreError, event, is_conflict};
 
 impl PostgresStore {
     /// See [`Store::commit_optimistic`](crate::store::Store::commit_optimistic).
@@ -27,7 +27,7 @@ impl PostgresStore {
             last_batch: expected,
             marker_place: &marker_place,
             places: &self.places,
-            is_alone: self.peers.are_absent(),
+            all_or_nothing: self.peers.are_absent() || !self.contention.is_likely(since_boot()),
         };
         let params = optimistic::params(batch, &rows, &events, &caller);
         self.connection.take_notices();
@@ -39,6 +39,9 @@ impl PostgresStore {
             Ok(Some(reply)) => reply,
             Err(error) if was_refused(&error) => {
                 self.marked = Some(expected);
+                if dlm_pq::sqlstate(&error).is_some_and(is_conflict) {
+                    self.contention.conflict(since_boot());
+                }
                 // Perhaps because it was estimated wrong.
                 self.clock.reset();
                 self.lateness.late(since_boot());
@@ -51,6 +54,9 @@ impl PostgresStore {
             Ok(None) => return Err(StoreError::CommitOutcomeUnknown),
         };
         self.require_replicated()?;
+        if reply.omitted.as_ref().is_some_and(|omitted| !omitted.is_empty()) {
+            self.contention.conflict(since_boot());
+        }
         reply.update(&mut self.places, batch.resources, &rows);
         let optimistic::Reply { clock, number, is_valid, is_replicated, ref marked_place, .. } = reply;
         self.marker_place = match (number, marked_place) {
