@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "openapi")]
 use crate::value::string_schema;
-use crate::{FencingToken, Mode, Owner, ResourceName, Timestamp, Ttl, lenient};
+use crate::{FencingToken, LiveWaitGraph, Mode, Owner, ResourceName, Timestamp, Ttl, lenient};
 
 /// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -169,6 +169,9 @@ pub enum EventMessage {
     /// A lease was renewed. Sent only on request (`renewals=true`); not in the
     /// log.
     Renewed(Renewal),
+    /// Who blocks whom has changed. Sent only on request (`wait_graph=true`), once a second at
+    /// most; not in the log.
+    WaitGraph(Box<LiveWaitGraph>),
     /// A message that this version does not know. It is deserialized, never sent.
     #[serde(other)]
     Unknown,
@@ -201,6 +204,7 @@ impl Serialize for EventMessage {
         match self {
             Self::Event(event) => event.serialize(serializer),
             Self::Renewed(renewal) => renewal.serialize(serializer),
+            Self::WaitGraph(graph) => graph.serialize(serializer),
             Self::Synced { cursor } => CursorMessage { kind: "synced", cursor }.serialize(serializer),
             Self::Bookmark { cursor } => CursorMessage { kind: "bookmark", cursor }.serialize(serializer),
             Self::Unknown => CursorMessage { kind: "unknown", cursor: "" }.serialize(serializer),
@@ -211,6 +215,7 @@ impl Serialize for EventMessage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::WaitGraph;
 
     #[test]
     fn event_kind_of_a_newer_server_is_read_as_other() {
@@ -258,11 +263,14 @@ mod tests {
             principal: Some("api".into()),
             by: None,
         };
+        let at = Timestamp::from_micros(0);
+        let wait_graph = WaitGraph { at, complete: true, locks: Vec::new(), possible_deadlocks: Vec::new() };
         for message in [
             EventMessage::Event(Box::new(event)),
             EventMessage::Synced { cursor: "c".into() },
             EventMessage::Bookmark { cursor: "c".into() },
             EventMessage::Renewed(renewal),
+            EventMessage::WaitGraph(Box::new(LiveWaitGraph { wait_graph })),
         ] {
             let text = serde_json::to_string(&message).unwrap();
             assert_eq!(text.matches("\"type\"").count(), 1, "{text}");

@@ -76,4 +76,4 @@ pub use text::{Metadata, Owner, Reason};
 pub use time::Timestamp;
 pub use token::FencingToken;
 pub use value::InvalidValue;
-pub use wait_graph::{BlockedLock, Blocker, DeadlockedHolder, PossibleDeadlock, WaitGraph};
+pub use wait_graph::{BlockedLock, Blocker, DeadlockedHolder, LiveWaitGraph, PossibleDeadlock, WaitGraph};

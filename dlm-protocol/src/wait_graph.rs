@@ -23,6 +23,16 @@ pub struct WaitGraph {
     pub possible_deadlocks: Vec<PossibleDeadlock>,
 }
 
+/// A wait-for graph in the event stream. Sent live only: it has no cursor and is not in the event
+/// log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "type", rename = "wait_graph")]
+pub struct LiveWaitGraph {
+    /// The graph of all locks in sight, with the locks that block the most waiters.
+    pub wait_graph: WaitGraph,
+}
+
 /// A lock with waiters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

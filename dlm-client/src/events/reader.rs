@@ -169,8 +169,8 @@ impl EventReader {
             Ok(EventMessage::Synced { cursor }) => self.send(Some(EventItem::Synced), Some(cursor)).await,
             Ok(EventMessage::Bookmark { cursor }) => self.send(None, Some(cursor)).await,
             Ok(EventMessage::Renewed(renewal)) => self.send(Some(EventItem::Renewed(renewal)), None).await,
-            Ok(EventMessage::Unknown) => {
-                debug!("unknown event message ignored");
+            Ok(EventMessage::WaitGraph(_) | EventMessage::Unknown) => {
+                debug!("event message that was not asked for ignored");
                 Ok(())
             }
             // To go on would drop an event silently.

@@ -26,7 +26,8 @@ pub fn names(input: &[u8]) {
             }
         }
     }
-    let known = ["after", "prefix", "resource", "limit", "newest", "renewals", "kind", "owner", "from"];
+    let known =
+        ["after", "prefix", "resource", "limit", "newest", "renewals", "wait_graph", "kind", "owner", "from"];
     if let Ok(mut query) = Query::parse(Some(&text), &known) {
         for value in known.into_iter().filter_map(|name| query.take(name)) {
             assert!(!value.contains('\0'));

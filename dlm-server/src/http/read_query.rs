@@ -147,15 +147,17 @@ pub(super) struct EventStream {
     pub(super) after: Option<String>,
     pub(super) filter: EventFilter,
     pub(super) renewals: bool,
+    pub(super) wait_graph: bool,
 }
 
 /// Decodes the query of an event socket.
 pub(super) fn event_stream(query: Option<&str>) -> Result<EventStream, Rejection> {
-    let mut query = Query::parse(query, &["after", "prefix", "resource", "renewals"])?;
+    let mut query = Query::parse(query, &["after", "prefix", "resource", "renewals", "wait_graph"])?;
     let renewals = flag(&mut query, "renewals")?;
+    let wait_graph = flag(&mut query, "wait_graph")?;
     let prefix = query.take("prefix").unwrap_or_default();
     let filter = EventFilter { prefix, resource: resource_filter(&mut query)? };
-    Ok(EventStream { after: query.take("after"), filter, renewals })
+    Ok(EventStream { after: query.take("after"), filter, renewals, wait_graph })
 }
 
 fn resource_filter(query: &mut Query) -> Result<Option<ResourceName>, Rejection> {
@@ -181,7 +183,7 @@ mod tests {
 
     #[test]
     fn parameters_of_an_event_stream_are_percent_encoded() {
-        for parameter in ["after", "prefix", "resource", "renewals"] {
+        for parameter in ["after", "prefix", "resource", "renewals", "wait_graph"] {
             let rejection = event_stream(Some(&format!("{parameter}=%"))).err();
             assert_eq!(rejection.map(|rejection| rejection.status()), Some(400), "{parameter}");
         }

@@ -88,9 +88,19 @@ pub(super) async fn handle(
             {
                 return Err(error.into());
             }
-            let renewals = subscription.as_ref().ok().filter(|_| query.renewals).map(Subscription::renewals);
+            let subscribed = subscription.as_ref().ok();
+            let renewals = subscribed.filter(|_| query.renewals).map(Subscription::renewals);
+            let wait_graph_updates =
+                subscribed.filter(|_| query.wait_graph).map(Subscription::wait_graph_updates);
             let revoked = access.revoked(sight_lost);
-            let socket = EventSocket { subscription, renewals, metrics: sockets.metrics(), place, revoked };
+            let socket = EventSocket {
+                subscription,
+                renewals,
+                wait_graph_updates,
+                metrics: sockets.metrics(),
+                place,
+                revoked,
+            };
             upgrade_to(&mut request, EVENTS_PROTOCOL, subscriber_config(), sockets, socket)
         }
     }

@@ -59,6 +59,7 @@ mod test_time;
 mod tickets;
 mod troubles;
 mod wait_graph;
+mod wait_graph_updates;
 mod wire;
 
 use std::fmt;
@@ -101,6 +102,7 @@ pub use restore::{Restored, restore};
 pub use show::{ShowError, Shown, show};
 pub(crate) use started::Started;
 pub(crate) use subscribe::{EventBatch, EventFilter, Subscription, SubscriptionEnd, SubscriptionItem};
+pub(crate) use wait_graph_updates::WaitGraphUpdates;
 
 /// The lock service over one store. Clones share it.
 ///

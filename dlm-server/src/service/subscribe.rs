@@ -10,6 +10,7 @@ use tokio::sync::broadcast;
 
 use super::access::View;
 use super::replay::{self, Replay, Wanted};
+use super::wait_graph_updates::WaitGraphUpdates;
 use super::{Error, Service};
 use crate::auth::Principal;
 use crate::feed::{LogEnd, Part, Segment, Subscriber};
@@ -132,6 +133,11 @@ impl Subscription {
     /// Subscribes to renewals from now on.
     pub(crate) fn renewals(&self) -> broadcast::Receiver<Arc<Segment>> {
         self.service.0.access.feed(&self.view).subscribe_to_renewals()
+    }
+
+    /// Subscribes to the wait-for graph of what is in sight, whatever events are filtered.
+    pub(crate) fn wait_graph_updates(&self) -> WaitGraphUpdates {
+        self.service.clone().wait_graph_updates(self.view.clone())
     }
 
     /// The frames of the renewals to deliver.

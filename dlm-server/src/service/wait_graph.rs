@@ -52,6 +52,15 @@ impl Waits {
 
 impl Service {
     pub(super) async fn wait_graph(&self, view: View, limit: usize) -> Result<Outcome, Error> {
+        self.first_of_wait_graph(view, limit).await.map(Outcome::WaitGraph)
+    }
+
+    /// The graph with the first `limit` locks.
+    pub(super) async fn first_of_wait_graph(
+        &self,
+        view: View,
+        limit: usize,
+    ) -> Result<dlm_protocol::WaitGraph, Error> {
         let take = move |graph: &ComputedGraph| {
             let dlm_protocol::WaitGraph { at, complete, locks, possible_deadlocks } = &graph.answer;
             dlm_protocol::WaitGraph {
@@ -61,7 +70,7 @@ impl Service {
                 possible_deadlocks: possible_deadlocks.clone(),
             }
         };
-        self.with_wait_graph(view, take).await.map(Outcome::WaitGraph)
+        self.with_wait_graph(view, take).await
     }
 
     /// Finds out which locks the holders of these leases wait for themselves, as far as these locks

@@ -20,7 +20,9 @@ use super::frame_stream::FrameStream;
 use super::{CloseReason, PING_INTERVAL, PeerLiveness, Revocation, SendError, Socket, close, flush, write};
 use crate::feed::Segment;
 use crate::metrics::{Metrics, SocketProtocol};
-use crate::service::{Error, EventBatch, SocketPlace, Subscription, SubscriptionEnd, SubscriptionItem};
+use crate::service::{
+    Error, EventBatch, SocketPlace, Subscription, SubscriptionEnd, SubscriptionItem, WaitGraphUpdates,
+};
 
 /// A peer that has been silent for this long is dead.
 const LIVENESS_TIMEOUT: Duration = Duration::from_secs(15);
@@ -32,6 +34,7 @@ pub(crate) struct EventSocket {
     /// An error is reported by the close code.
     pub(crate) subscription: Result<Subscription, Error>,
     pub(crate) renewals: Option<Receiver<Arc<Segment>>>,
+    pub(crate) wait_graph_updates: Option<WaitGraphUpdates>,
     pub(crate) metrics: Arc<Metrics>,
     /// Free again when the socket is closed.
     pub(crate) place: SocketPlace,
@@ -50,7 +53,8 @@ impl Socket for EventSocket {
         let mut stream = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
         let reason = match &mut self.subscription {
             Ok(subscription) => {
-                serve(&mut stream, subscription, &mut self.renewals, &mut self.revoked, &stop).await
+                let mut live = Live { renewals: self.renewals, wait_graph_updates: self.wait_graph_updates };
+                serve(&mut stream, subscription, &mut live, &mut self.revoked, &stop).await
             }
             Err(error) => SubscriptionEnd::from(error.clone()).into(),
         };
@@ -68,7 +72,7 @@ impl Socket for EventSocket {
 async fn serve(
     stream: &mut Stream,
     subscription: &mut Subscription,
-    renewals: &mut Option<Receiver<Arc<Segment>>>,
+    live: &mut Live,
     revoked: &mut Revocation,
     stop: &CancellationToken,
 ) -> CloseReason {
@@ -91,12 +95,14 @@ async fn serve(
                     Err(end) => return end.into(),
                 }
             }
-            // Renewals are live only. A subscriber that still reads stored events
-            // gets none.
-            renewed = next_renewal(renewals), if synced => {
-                let frames = subscription.renewed(&renewed);
-                send_frames(stream, frames).await
-            }
+            // A subscriber that still reads stored events gets nothing that is live only.
+            next = live.next(), if synced => match next {
+                LiveItem::Renewed(renewed) => {
+                    let frames = subscription.renewed(&renewed);
+                    send_frames(stream, frames).await
+                }
+                LiveItem::WaitGraph(message) => send(stream, Message::Text(message.into())).await,
+            },
             message = stream.next() => {
                 if let Some(reason) = end(message) {
                     return reason;
@@ -166,8 +172,31 @@ fn text(message: &EventMessage) -> Utf8Bytes {
     serde_json::to_string(message).unwrap_or_default().into()
 }
 
-/// Waits for the next renewal; forever without a subscription to renewals. A
-/// subscriber that can't keep up misses some.
+/// What is sent live only, as far as it was asked for.
+struct Live {
+    renewals: Option<Receiver<Arc<Segment>>>,
+    wait_graph_updates: Option<WaitGraphUpdates>,
+}
+
+enum LiveItem {
+    Renewed(Arc<Segment>),
+    WaitGraph(String),
+}
+
+impl Live {
+    /// Waits for the next item; forever if there is none. A subscriber that can't keep up misses some.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    async fn next(&mut self) -> LiveItem {
+        tokio::select! {
+            renewed = next_renewal(&mut self.renewals) => LiveItem::Renewed(renewed),
+            message = next_wait_graph(&mut self.wait_graph_updates) => LiveItem::WaitGraph(message),
+        }
+    }
+}
+
 async fn next_renewal(renewals: &mut Option<Receiver<Arc<Segment>>>) -> Arc<Segment> {
     let Some(receiver) = renewals else { return std::future::pending().await };
     loop {
@@ -176,6 +205,14 @@ async fn next_renewal(renewals: &mut Option<Receiver<Arc<Segment>>>) -> Arc<Segm
             Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => return std::future::pending().await,
         }
+    }
+}
+
+async fn next_wait_graph(wait_graph_updates: &mut Option<WaitGraphUpdates>) -> String {
+    let Some(messages) = wait_graph_updates else { return std::future::pending().await };
+    match messages.next().await {
+        Some(message) => message,
+        None => std::future::pending().await,
     }
 }
 

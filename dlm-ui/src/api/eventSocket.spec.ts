@@ -108,9 +108,14 @@ beforeEach(() => {
 afterEach(() => vi.useRealTimers())
 
 test('the URL carries the cursor and the filter', async () => {
-  await connect('c 1', { prefix: 'orders/', renewals: true })
+  await connect('c 1', { prefix: 'orders/', renewals: true, waitGraph: true })
   const query = newestSocket().url.searchParams
-  expect(Object.fromEntries(query)).toEqual({ prefix: 'orders/', renewals: 'true', after: 'c 1' })
+  expect(Object.fromEntries(query)).toEqual({
+    prefix: 'orders/',
+    renewals: 'true',
+    wait_graph: 'true',
+    after: 'c 1',
+  })
 })
 
 test('messages between two frames are delivered as one batch', async () => {

@@ -18,6 +18,8 @@ export interface StreamFilter {
   prefix?: string
   resource?: string
   renewals?: boolean
+  /** Whether to get the wait-for graph, which no prefix or resource restricts. */
+  waitGraph?: boolean
 }
 
 export interface StreamHandlers {
@@ -182,11 +184,12 @@ export class EventSocket {
   }
 
   #url(): string {
-    const { prefix, resource, renewals } = this.filter
+    const { prefix, resource, renewals, waitGraph } = this.filter
     const query = new URLSearchParams()
     if (prefix) query.set('prefix', prefix)
     if (resource) query.set('resource', resource)
     if (renewals) query.set('renewals', 'true')
+    if (waitGraph) query.set('wait_graph', 'true')
     if (this.#cursor !== null) query.set('after', this.#cursor)
     return `${this.environment.baseUrl()}/v1/events?${query}`
   }

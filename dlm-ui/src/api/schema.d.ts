@@ -76,7 +76,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read the event log: a page, or a WebSocket (`dlm.events.v1`) that continues with live events. `after`, `prefix` and `resource` apply to both, `renewals` to the WebSocket, and the others to the page. `newest` reads backwards, from the end or from `before`. `kind` takes several, separated by commas; `from` is inclusive, `to` exclusive */
+        /** Read the event log: a page, or a WebSocket (`dlm.events.v1`) that continues with live events. `after`, `prefix` and `resource` apply to both, `renewals` and `wait_graph` to the WebSocket, and the others to the page. `newest` reads backwards, from the end or from `before`. `kind` takes several, separated by commas; `from` is inclusive, `to` exclusive */
         get: operations["events"];
         put?: never;
         post?: never;
@@ -892,6 +892,16 @@ export interface components {
          *     holder receives it: its `Debug` is redacted and it has no `Display`.
          */
         LeaseId: string;
+        /**
+         * @description A wait-for graph in the event stream. Sent live only: it has no cursor and is not in the event
+         *     log.
+         */
+        LiveWaitGraph: {
+            /** @enum {string} */
+            type: "wait_graph";
+            /** @description The graph of all locks in sight, with the locks that block the most waiters. */
+            wait_graph: components["schemas"]["WaitGraph"];
+        };
         /** @description How long a lock was held. */
         LockHolds: {
             hold?: components["schemas"]["HoldStatistics"] | null;
@@ -2166,6 +2176,7 @@ export interface operations {
                 from?: components["schemas"]["Timestamp"];
                 to?: components["schemas"]["Timestamp"];
                 renewals?: boolean;
+                wait_graph?: boolean;
             };
             header?: never;
             path?: never;
@@ -2173,7 +2184,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The event stream: each message is an `Event`, an `EventMark` or a `Renewal` */
+            /** @description The event stream: each message is an `Event`, an `EventMark`, a `Renewal` or a `LiveWaitGraph` */
             101: {
                 headers: {
                     /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */

@@ -1,11 +1,12 @@
 // Reads the messages of the event stream.
 import * as v from 'valibot'
 import type { StreamMessage } from './types'
-import { Event, EventMark, Renewal } from './validators'
+import { Event, EventMark, LiveWaitGraph, Renewal } from './validators'
 
 const VALIDATORS = new Map<unknown, v.GenericSchema<unknown, StreamMessage>>([
   ['event', Event],
   ['renewed', Renewal],
+  ['wait_graph', LiveWaitGraph],
   ['synced', EventMark],
   ['bookmark', EventMark],
 ])

@@ -46,4 +46,4 @@ export type WaitGraph = Schemas['WaitGraph']
 export type WhoAmI = Schemas['WhoAmI']
 
 /** A message of the event stream. */
-export type StreamMessage = LockEvent | Renewal | Schemas['EventMark']
+export type StreamMessage = LockEvent | Renewal | Schemas['LiveWaitGraph'] | Schemas['EventMark']

@@ -219,6 +219,17 @@ export const Lease = v.object({
 
 export const LeaseEnded = v.object({ fencing_token: FencingToken, reason: EndReason, resource: ResourceName })
 
+export const PossibleDeadlock = v.object({ holders: v.array(DeadlockedHolder) })
+
+export const WaitGraph = v.object({
+  at: Timestamp,
+  complete: v.boolean(),
+  locks: v.array(BlockedLock),
+  possible_deadlocks: v.array(PossibleDeadlock),
+})
+
+export const LiveWaitGraph = v.object({ type: v.picklist(['wait_graph']), wait_graph: WaitGraph })
+
 export const LockState = v.picklist(['free', 'held'])
 
 export const Waiter = v.object({
@@ -356,8 +367,6 @@ export const PastState = v.object({
   locks: v.array(PastLock),
   now: Timestamp,
 })
-
-export const PossibleDeadlock = v.object({ holders: v.array(DeadlockedHolder) })
 
 export const ProblemCode = v.picklist([
   'invalid-request',
@@ -502,13 +511,6 @@ export const Ticket = v.object({ expires_at: Timestamp, ticket: v.string() })
 export const TicketPurpose = v.picklist(['session', 'events'])
 
 export const TicketRequest = v.object({ purpose: TicketPurpose })
-
-export const WaitGraph = v.object({
-  at: Timestamp,
-  complete: v.boolean(),
-  locks: v.array(BlockedLock),
-  possible_deadlocks: v.array(PossibleDeadlock),
-})
 
 export const WhoAmI = v.object({
   expires_at: v.optional(v.nullable(Timestamp)),

@@ -25,6 +25,7 @@ export class FakeStream {
 
   stop(): void {
     if (FakeStream.current === this) FakeStream.current = null
+    this.handlers.state('stopped')
   }
 
   emit(...messages: StreamMessage[]): void {

@@ -111,6 +111,21 @@ test('events that arrive too fast pause the stream, while the overview is still 
   expect(FakeStream.current).not.toBeNull()
 })
 
+test('the wait-for graph that the stream brings is forgotten when the stream ends', async () => {
+  request.mockImplementation(() => Promise.resolve(overview(2)))
+  const { liveGraph } = setup()
+  await settle()
+  expect(stream().filter).toEqual({ waitGraph: true })
+  const graph = (at: string) => ({ at, complete: true, locks: [], possible_deadlocks: [] })
+  stream().emit(
+    { type: 'wait_graph', wait_graph: graph('first') },
+    { type: 'wait_graph', wait_graph: graph('second') },
+  )
+  expect(liveGraph.value?.at).toBe('second')
+  stream().emitGap('overflow')
+  expect(liveGraph.value).toBeNull()
+})
+
 test('data is stale since the last response, not since the failure', async () => {
   request.mockResolvedValueOnce(overview(1))
   const { overview: shown } = setup()

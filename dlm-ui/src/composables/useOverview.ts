@@ -4,7 +4,7 @@ import { onScopeDispose, shallowRef, watch } from 'vue'
 import { api, ApiError, UnreachableError } from '../api/client'
 import type { Gap } from '../api/eventSocket'
 import { OVERVIEW_SECONDS } from '../api/limits'
-import type { LockEvent, Overview, StreamMessage } from '../api/types'
+import type { LockEvent, Overview, StreamMessage, WaitGraph } from '../api/types'
 import { withEvents } from '../state/overviewEvents'
 import { mergeSeconds } from '../state/seconds'
 import { useClock } from '../stores/clock'
@@ -25,6 +25,8 @@ export function useOverview() {
   const signIn = useSignIn()
   const overview = shallowRef<Overview | null>(null)
   const error = shallowRef<ApiError | null>(null)
+  /** The last graph that the stream has brought; `null` while there is no stream. */
+  const liveGraph = shallowRef<WaitGraph | null>(null)
   let timer: ReturnType<typeof setTimeout> | undefined
   let streamTimer: ReturnType<typeof setTimeout> | undefined
   let disposed = false
@@ -36,7 +38,13 @@ export function useOverview() {
   let undrawn: LockEvent[] = []
 
   const scheduler = useDrawScheduler(draw)
-  const stream = useEventStream(() => ({}), { messages: handleMessages, gap: handleGap })
+  const stream = useEventStream(() => ({ waitGraph: true }), {
+    messages: handleMessages,
+    gap: handleGap,
+    state: (state) => {
+      if (state !== 'live') liveGraph.value = null
+    },
+  })
 
   async function fetchOverview(): Promise<void> {
     if (inFlight) return
@@ -98,6 +106,8 @@ export function useOverview() {
   }
 
   function handleMessages(batch: StreamMessage[]): void {
+    const graph = batch.findLast((message) => message.type === 'wait_graph')
+    if (graph) liveGraph.value = graph.wait_graph
     const events = batch.filter((message) => message.type === 'event')
     if (events.length === 0) return
     recent.push(...events)
@@ -147,5 +157,5 @@ export function useOverview() {
   )
   void fetchOverview()
 
-  return { overview, error }
+  return { overview, error, liveGraph }
 }

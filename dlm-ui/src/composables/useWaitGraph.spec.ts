@@ -13,13 +13,14 @@ let dispose: () => void
 function setup(waiting: number) {
   const overviewOf = (waiters: number) => ({ waiting: waiters }) as Overview
   const overview = shallowRef<Overview | null>(overviewOf(waiting))
-  const scope = inScope(() => useWaitGraph(overview))
+  const live = shallowRef<WaitGraph | null>(null)
+  const scope = inScope(() => useWaitGraph(overview, live))
   dispose = scope.dispose
   const update = async (waiters: number | null) => {
     overview.value = waiters === null ? null : overviewOf(waiters)
     await settle()
   }
-  return { graph: scope.result.graph, update }
+  return { graph: scope.result.graph, live, update }
 }
 
 beforeEach(() => {
@@ -77,4 +78,21 @@ test('what was read stays while the server is away', async () => {
   request.mockImplementation(() => Promise.reject(new UnreachableError()))
   await update(2)
   expect(graph.value).not.toBeNull()
+})
+
+test('while the stream brings it, nothing is read, and an answer from before is not shown', async () => {
+  const slow = deferred<WaitGraph>()
+  request.mockReturnValueOnce(slow.promise)
+  const { graph, live, update } = setup(1)
+  const brought = graphOf(true)
+  live.value = brought
+  slow.resolve(graphOf(false))
+  await settle(2_000)
+  await update(2)
+  expect(graph.value).toBe(brought)
+  expect(request).toHaveBeenCalledTimes(1)
+  live.value = null
+  await update(2)
+  expect(request).toHaveBeenCalledTimes(2)
+  expect(graph.value).not.toBe(brought)
 })

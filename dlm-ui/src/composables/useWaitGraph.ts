@@ -1,4 +1,5 @@
-// The wait-for graph, which is read while the overview shows that someone waits.
+// The wait-for graph while the overview shows that someone waits. The event stream brings it; while there is none, it is
+// read.
 import { onScopeDispose, shallowRef, watch, type Ref } from 'vue'
 import { api, ApiError, UnreachableError } from '../api/client'
 import type { Overview, WaitGraph } from '../api/types'
@@ -7,7 +8,10 @@ const INTERVAL_MS = 1_000
 /** Enough for the chains that are shown. */
 const LOCKS = 200
 
-export function useWaitGraph(overview: Readonly<Ref<Overview | null>>) {
+export function useWaitGraph(
+  overview: Readonly<Ref<Overview | null>>,
+  live: Readonly<Ref<WaitGraph | null>>,
+) {
   const graph = shallowRef<WaitGraph | null>(null)
   let inFlight = false
   let sentAt = Number.NEGATIVE_INFINITY
@@ -19,7 +23,7 @@ export function useWaitGraph(overview: Readonly<Ref<Overview | null>>) {
     sentAt = performance.now()
     try {
       const fresh = await api.waitGraph(LOCKS)
-      if (isNeeded()) graph.value = fresh
+      if (isNeeded() && live.value === null) graph.value = fresh
     } catch (failure) {
       // The overview says what is wrong with the connection.
       if (!(failure instanceof ApiError) && !(failure instanceof UnreachableError)) throw failure
@@ -29,9 +33,10 @@ export function useWaitGraph(overview: Readonly<Ref<Overview | null>>) {
   }
 
   watch(
-    overview,
+    [overview, live],
     () => {
       if (!isNeeded()) graph.value = null
+      else if (live.value !== null) graph.value = live.value
       else if (!inFlight && performance.now() - sentAt >= INTERVAL_MS) void refresh()
     },
     { immediate: true },

@@ -1,9 +1,11 @@
 //! Who blocks whom.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::super::TestServer;
-use crate::harness::{Acquire, Api, AuthFile, eventually, principal, spawn};
+use crate::harness::{Acquire, Api, AuthFile, WebSocket, eventually, principal, spawn};
 
 async fn wait_graph(api: &Api) -> Value {
     api.get("/v1/wait-graph").await.ok()
@@ -164,6 +166,10 @@ async fn what_a_principal_may_not_observe_is_no_link() {
     assert_eq!(names(&seen["locks"]), ["team/a"]);
     assert_eq!((&seen["locks"][0]["blocked"], &seen["possible_deadlocks"]), (&json!(1), &json!([])));
     assert!(!seen.to_string().contains("secret"));
+    let path = "/v1/events?wait_graph=true&resource=team/unused";
+    let mut stream = WebSocket::with_token(server.url(), path, "dlm.events.v1", "team-token").await.unwrap();
+    let brought = next_graph(&mut stream).await;
+    assert_eq!((&brought["locks"], &brought["possible_deadlocks"]), (&seen["locks"], &json!([])));
 }
 
 #[tokio::test]
@@ -180,4 +186,43 @@ async fn waiter_that_is_away_makes_no_link() {
         wait_graph(&api).await["possible_deadlocks"] == json!([])
     })
     .await;
+}
+
+#[tokio::test]
+async fn stream_brings_the_graph_when_it_changes_and_without_a_cursor() {
+    let server = TestServer::start();
+    let api = server.api();
+    // Events are filtered, the graph is not.
+    let mut stream = WebSocket::events(server.url(), "?wait_graph=true&resource=unused").await;
+    assert_eq!(next_graph(&mut stream).await["locks"], json!([]));
+    let lease = hold(&api, "a", "first").await;
+    let waiting = enqueue(&api, "a", "second").await;
+    let graph = next_graph(&mut stream).await;
+    assert_eq!(names(&graph["locks"]), ["a"]);
+    assert_eq!(graph["locks"][0]["holders"][0]["owner"], "first");
+    api.release("a", &lease).await.ok();
+    waiting.await.unwrap();
+    assert_eq!(next_graph(&mut stream).await["locks"], json!([]));
+    // Nothing changes.
+    let silence = Duration::from_millis(2_500);
+    assert!(tokio::time::timeout(silence, next_graph(&mut stream)).await.is_err());
+    api.get("/v1/events?wait_graph=true").await.problem(400, "invalid-request");
+    // To the others it is not sent.
+    let mut plain = WebSocket::events(server.url(), "").await;
+    assert!(tokio::time::timeout(silence, next_graph(&mut plain)).await.is_err());
+}
+
+/// Waits for the next graph on a stream without events.
+async fn next_graph(stream: &mut WebSocket) -> Value {
+    loop {
+        let message = stream.next().await;
+        match message["type"].as_str() {
+            Some("wait_graph") => {
+                assert!(message.get("cursor").is_none());
+                return message["wait_graph"].clone();
+            }
+            Some("synced" | "bookmark") => {}
+            _ => panic!("{message}"),
+        }
+    }
 }

@@ -96,7 +96,7 @@ fn operation(path: &str, route: Route, description: &RouteDescription) -> Value 
                 "type": "array", "items": schema("ResourceName"), "minItems": 1,
                 "maxItems": wire::limits::MAX_HOLD_STATISTICS,
             }),
-            "newest" | "renewals" => json!({"type": "boolean", "default": false}),
+            "newest" | "renewals" | "wait_graph" => json!({"type": "boolean", "default": false}),
             "state" => schema("StateFilter"),
             _ => json!({"type": "string"}),
         };
@@ -144,7 +144,12 @@ mod tests {
     fn the_messages_of_the_event_stream_have_a_type_tag() {
         let document: Value = serde_json::from_str(&document()).unwrap();
         let schemas = &document["components"]["schemas"];
-        for (name, tag) in [("Event", "event"), ("Renewal", "renewed"), ("EventMark", "synced")] {
+        for (name, tag) in [
+            ("Event", "event"),
+            ("Renewal", "renewed"),
+            ("LiveWaitGraph", "wait_graph"),
+            ("EventMark", "synced"),
+        ] {
             assert_eq!(schemas[name]["properties"]["type"]["enum"][0], tag);
             assert!(schemas[name]["required"].as_array().unwrap().contains(&json!("type")), "{name}");
         }

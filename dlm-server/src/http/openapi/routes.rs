@@ -106,20 +106,30 @@ pub(super) fn describe(route: Route) -> RouteDescription {
         },
         Route::Events => RouteDescription {
             query: &[
-                "after", "prefix", "resource", "limit", "newest", "before", "kind", "owner", "from", "to",
+                "after",
+                "prefix",
+                "resource",
+                "limit",
+                "newest",
+                "before",
+                "kind",
+                "owner",
+                "from",
+                "to",
                 "renewals",
+                "wait_graph",
             ],
             ..of(
                 "Read the event log: a page, or a WebSocket (`dlm.events.v1`) that continues with live events. \
-                 `after`, `prefix` and `resource` apply to both, `renewals` to the WebSocket, and the others to \
-                 the page. `newest` reads backwards, from the end or from `before`. `kind` takes several, \
+                 `after`, `prefix` and `resource` apply to both, `renewals` and `wait_graph` to the WebSocket, \
+                 and the others to the page. `newest` reads backwards, from the end or from `before`. `kind` takes several, \
                  separated by commas; `from` is inclusive, `to` exclusive",
                 None,
                 &[
                     ("200", "A page", "EventPage"),
                     (
                         "101",
-                        "The event stream: each message is an `Event`, an `EventMark` or a `Renewal`",
+                        "The event stream: each message is an `Event`, an `EventMark`, a `Renewal` or a `LiveWaitGraph`",
                         "",
                     ),
                     ("400", "The cursor was not issued for this log", "Problem"),

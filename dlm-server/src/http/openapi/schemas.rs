@@ -47,6 +47,7 @@ use utoipa::OpenApi;
         wire::Lease,
         wire::LeaseEnded,
         wire::LeaseId,
+        wire::LiveWaitGraph,
         wire::LockPage,
         wire::LockState,
         wire::LockStatus,
@@ -107,7 +108,7 @@ pub(super) fn document() -> Value {
 /// Adds what the derived schemas lack: the `type` tag of the messages of the event
 /// stream, and that all fields of an acquire are optional.
 fn complete(schemas: &mut Value) {
-    for (name, tag) in [("Event", "event"), ("Renewal", "renewed")] {
+    for (name, tag) in [("Event", "event"), ("Renewal", "renewed"), ("LiveWaitGraph", "wait_graph")] {
         schemas[name]["properties"]["type"] = json!({"type": "string", "enum": [tag]});
         if let Some(required) = schemas[name]["required"].as_array_mut() {
             required.insert(0, json!("type"));

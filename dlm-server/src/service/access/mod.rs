@@ -37,6 +37,7 @@ pub(super) struct Access {
 
 /// The right of a principal to see resources: at any time those that the policy in
 /// force lets it observe.
+#[derive(Clone)]
 pub(super) struct View {
     principal: Principal,
     policies: watch::Receiver<Arc<Policy>>,
