@@ -17,6 +17,8 @@ pub(crate) enum Basis {
 pub(crate) struct OptimisticBatch<'a> {
     /// What [`Store::estimate_now`](super::Store::estimate_now) returned.
     pub(crate) decided_at: Micros,
+    /// Before this instant no lease expires on any resource that it depends on.
+    pub(crate) valid_until: Micros,
     /// The resources that it depends on.
     pub(crate) resources: &'a [(Name, Basis)],
     pub(crate) writes: &'a [ResourceWrite<'a>],

@@ -149,18 +149,22 @@ impl Cache {
         Ok(())
     }
 
-    /// Opens an optimistic batch on these resources. Returns what it is based on; `None` if
-    /// that is not known, and nothing is open then. A resource that is not in memory may be
+    /// Opens an optimistic batch on these resources. Returns what it is based on, and an instant before
+    /// which no lease on them expires; `None` if that is not known, and nothing is open then. A resource that is not in memory may be
     /// assumed to be new, with a floor.
     pub(super) fn assume<'a>(
         &mut self,
         resources: impl Iterator<Item = (&'a Name, Option<StoredFloor>)>,
-    ) -> Option<Vec<(Name, Basis)>> {
+    ) -> Option<(Vec<(Name, Basis)>, Micros)> {
         let mut seen = HashSet::new();
         let mut bases = Vec::new();
+        let mut valid_until = Micros::MAX;
         for (name, floor) in resources.filter(|(name, _)| seen.insert(Name::clone(name))) {
             let basis = match self.entries.get(name) {
-                Some(entry) => Basis::Stored(entry.cached_version()),
+                Some(entry) => {
+                    valid_until = valid_until.min(entry.resource.check_at());
+                    Basis::Stored(entry.cached_version())
+                }
                 None => Basis::Absent(floor?),
             };
             bases.push((Name::clone(name), basis));
@@ -174,7 +178,7 @@ impl Cache {
             self.locked.push(Name::clone(name));
         }
         self.is_optimistic = true;
-        Some(bases)
+        Some((bases, valid_until))
     }
 
     /// Whether the open batch is optimistic.

@@ -34,7 +34,9 @@ impl WriterState {
         let Some(now) = self.store.estimate_now() else { return Ok(None) };
         let store = &self.store;
         let assumed = |task| (Task::name(task), acquires(task).then(|| store.assumed_floor(task.name())));
-        let Some(mut resources) = self.cache.assume(tasks.iter().map(assumed)) else { return Ok(None) };
+        let Some((mut resources, valid_until)) = self.cache.assume(tasks.iter().map(assumed)) else {
+            return Ok(None);
+        };
         let mut committed = match self.execute(tasks, Lookup::OnDemand, now) {
             Ok(committed) => committed,
             Err(error) => {
@@ -55,6 +57,7 @@ impl WriterState {
             self.store.confirms_reads() && committed.outcomes.iter().any(TaskOutcome::acknowledges);
         let batch = OptimisticBatch {
             decided_at: now,
+            valid_until,
             resources: &resources,
             writes: &writes,
             events: &committed.events,

@@ -71,6 +71,7 @@ END $$;
 -- the pages of these that may have many old versions of rows. A revision
 -- of 0 is that of a resource that must not exist yet; `floors` has the bucket, token, version and
 -- last events of the floor that was assumed for each of these.
+-- Before `valid_until` no lease on any of them expires.
 -- Everything else names its resource by the position in `names`. Rows are written of the
 -- resources in `written`; of those in `touched` only claims have changed; those in `seen` do
 -- not change.
@@ -94,7 +95,8 @@ END $$;
 -- `rechecked`: position, check_at, in_use.
 DROP FUNCTION commit_batch_2;
 CREATE FUNCTION commit_batch_3(
-    decided_at BIGINT, writer BIGINT, last_batch BIGINT, marker_place TEXT, must_mark BIGINT, all_or_nothing BIGINT,
+    decided_at BIGINT, valid_until BIGINT, writer BIGINT, last_batch BIGINT, marker_place TEXT, must_mark BIGINT,
+    all_or_nothing BIGINT,
     names TEXT[], basis BIGINT[], places TEXT[], crowded BIGINT[], floors BIGINT[],
     written BIGINT[], holders TEXT[], touched BIGINT[], seen BIGINT[], rechecked BIGINT[],
     inserted BIGINT[], inserted_texts TEXT[], updated BIGINT[], updated_texts TEXT[],
@@ -151,9 +153,9 @@ BEGIN
         GET DIAGNOSTICS changes = ROW_COUNT;
     END IF;
     -- The decisions must not be from the future, so that nothing has expired early, and not from
-    -- the past, so that nothing is revived.
+    -- the past, so that nothing is revived. While no lease has expired since, they may be older.
     clock := extract(epoch FROM clock_timestamp()) * 1000000;
-    IF decided_at > clock OR decided_at < clock - 2000 THEN
+    IF decided_at > clock OR decided_at < clock - 2000 AND (clock >= valid_until OR decided_at < clock - 50000) THEN
         RETURN;
     END IF;
     -- The number grows with each commit on a resource: what a row was when it was read has been
@@ -247,7 +249,7 @@ BEGIN
     -- Again, if a statement may have waited.
     IF locks_by_writing OR creates THEN
         clock := extract(epoch FROM clock_timestamp()) * 1000000;
-        IF decided_at > clock OR decided_at < clock - 2000 THEN
+        IF decided_at > clock OR decided_at < clock - 2000 AND (clock >= valid_until OR decided_at < clock - 50000) THEN
             RAISE EXCEPTION 'the batch was decided too long ago' USING ERRCODE = 'DLM02';
         END IF;
     END IF;

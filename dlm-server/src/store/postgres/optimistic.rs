@@ -17,8 +17,17 @@ use crate::store::statement::{Sql, Statement};
 use crate::store::{Name, StoredFloor, floor_bucket};
 
 /// How far the estimate of the clock may lie behind it, in microseconds. The function has the
-/// same number.
-pub(super) const MAX_LAG: i64 = 2_000;
+/// same numbers.
+const MAX_LAG: i64 = 2_000;
+/// The same, if no lease has expired since. Less than the shortest TTL, so that no lease is over when it is granted.
+pub(super) const MAX_LAG_WITHOUT_EXPIRY: i64 = 50_000;
+
+/// Whether a batch is recent enough to be written at this instant.
+pub(super) fn is_in_time(batch: &OptimisticBatch<'_>, clock: i64) -> bool {
+    let lag = clock - batch.decided_at.0;
+    let allowed = if clock < batch.valid_until.0 { MAX_LAG_WITHOUT_EXPIRY } else { MAX_LAG };
+    (0..=allowed).contains(&lag)
+}
 
 /// A call of the function of the migration `places_and_links`.
 pub(super) struct CommitBatch;
@@ -77,7 +86,7 @@ impl Statement for CommitBatch {
         static SQL: LazyLock<Sql> = LazyLock::new(|| {
             Sql::new(
                 "SELECT clock, number, is_valid, omitted, is_replicated, marked_place, moved, moved_to, created, \
-                 created_at FROM commit_batch_3(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 created_at FROM commit_batch_3(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )
         });
         &SQL
@@ -110,6 +119,7 @@ pub(super) fn params<'a>(
     let seen = batch.resources.iter().filter(|(name, _)| !changing.contains(&**name));
     vec![
         batch.decided_at.0.into(),
+        batch.valid_until.0.into(),
         caller.writer.into(),
         caller.last_batch.into(),
         caller.marker_place.into(),
@@ -262,6 +272,29 @@ mod tests {
 
     #[test]
     fn function_accepts_the_same_lag() {
-        assert_eq!(MIGRATION.matches(&format!("decided_at < clock - {MAX_LAG} ")).count(), 2);
+        let late = format!(
+            "IF decided_at > clock OR decided_at < clock - {MAX_LAG} \
+             AND (clock >= valid_until OR decided_at < clock - {MAX_LAG_WITHOUT_EXPIRY}) THEN"
+        );
+        assert_eq!(definition().matches(&late).count(), 2);
+        let is_in_time = |lag: i64, valid_until: i64| {
+            let (decided_at, valid_until) = (Micros(1_000_000), Micros(valid_until));
+            let batch = OptimisticBatch {
+                decided_at,
+                valid_until,
+                resources: &[],
+                writes: &[],
+                events: &[],
+                must_mark: false,
+            };
+            super::is_in_time(&batch, decided_at.0 + lag)
+        };
+        assert!(!is_in_time(-1, i64::MAX));
+        for (lag, without_expiry, with_expiry) in
+            [(0, true, true), (2_000, true, true), (2_001, true, false), (50_001, false, false)]
+        {
+            assert_eq!(is_in_time(lag, 1_000_000 + lag + 1), without_expiry, "{lag}");
+            assert_eq!(is_in_time(lag, 1_000_000 + lag), with_expiry, "{lag}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::store::optimistic::{Applied, OptimisticBatch};
 use crate::store::postgres::bulk;
 use crate::store::postgres::columns::Rows;
 use crate::store::postgres::connection::REPLY_TIMEOUT;
-use crate::store::postgres::optimistic::{self, Caller, CommitBatch, MAX_LAG};
+use crate::store::postgres::optimistic::{self, Caller, CommitBatch, MAX_LAG_WITHOUT_EXPIRY};
 use crate::store::{StoreError, event, is_conflict};
 
 impl PostgresStore {
@@ -67,7 +67,7 @@ impl PostgresStore {
             self.clock.reset();
         }
         self.clock.observe(Micros(clock), since_boot());
-        let was_in_time = (0..=MAX_LAG).contains(&(clock - batch.decided_at.0));
+        let was_in_time = optimistic::is_in_time(batch, clock);
         match was_in_time {
             true => self.lateness.in_time(),
             false => self.lateness.late(since_boot()),
@@ -89,7 +89,7 @@ impl PostgresStore {
         let is_applied = expected.is_some_and(|expected| marker.batch > expected);
         Ok(is_applied.then(|| Applied {
             number: Some(marker.batch),
-            clock: Micros(decided_at.0 + MAX_LAG),
+            clock: Micros(decided_at.0 + MAX_LAG_WITHOUT_EXPIRY),
             omitted: optimistic::indexes(marker.left_out),
         }))
     }
