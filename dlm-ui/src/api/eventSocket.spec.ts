@@ -40,6 +40,9 @@ let states: StreamState[]
 let gaps: Gap[]
 let frames: (() => void)[]
 let hidden: boolean
+/** Added to the time with each look at the clock. */
+let slowness: number
+let lost: number
 const authenticate = vi.fn<Authenticate>()
 
 const environment: BrowserEnvironment = {
@@ -53,7 +56,7 @@ const environment: BrowserEnvironment = {
     return () => (frames = frames.filter((other) => other !== task))
   },
   isHidden: () => hidden,
-  now: () => 0,
+  now: () => performance.now() + (lost += slowness),
   random: () => 1,
   baseUrl: () => 'ws://server',
 }
@@ -104,6 +107,8 @@ beforeEach(() => {
   gaps = []
   frames = []
   hidden = false
+  slowness = 0
+  lost = 0
 })
 afterEach(() => vi.useRealTimers())
 
@@ -128,11 +133,47 @@ test('messages between two frames are delivered as one batch', async () => {
   expect(states).toEqual(['connecting', 'live'])
 })
 
+test('the first message is delivered with the next frame, and those of a steady stream ten times a second', async () => {
+  await connect(null)
+  newestSocket().emit(event('c1'))
+  runFrame()
+  expect(batches).toHaveLength(1)
+  newestSocket().emit(event('c2'))
+  await vi.advanceTimersByTimeAsync(99)
+  newestSocket().emit(event('c3'))
+  runFrame()
+  expect(batches).toHaveLength(1)
+  await vi.advanceTimersByTimeAsync(1)
+  runFrame()
+  expect(batches.map((batch) => batch.length)).toEqual([1, 2])
+})
+
+test('what takes longer to read than a frame may last is delivered with the frames that follow', async () => {
+  await connect(null)
+  for (let number = 1; number <= 130; number += 1) newestSocket().emit(event(`c${number}`))
+  slowness = 10
+  runFrame()
+  runFrame()
+  runFrame()
+  expect(batches.map((batch) => batch.length)).toEqual([64, 64, 2])
+})
+
+test('a stream that was stopped during a pause delivers nothing', async () => {
+  const stream = await connect(null)
+  newestSocket().emit(event('c1'))
+  runFrame()
+  newestSocket().emit(event('c2'))
+  stream.stop()
+  await vi.advanceTimersByTimeAsync(200)
+  expect(frames).toEqual([])
+})
+
 test('the state is replaying until the synced message, then live', async () => {
   await connect('c0')
   newestSocket().emit(event('c1'))
   runFrame()
   expect(states.at(-1)).toBe('replaying')
+  await vi.advanceTimersByTimeAsync(100)
   newestSocket().emit({ type: 'synced', cursor: 'c1' })
   runFrame()
   expect(states.at(-1)).toBe('live')
