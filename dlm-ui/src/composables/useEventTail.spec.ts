@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { nextTick, ref } from 'vue'
+import { nextTick, ref, watch } from 'vue'
 import { api } from '../api/client'
 import type { EventKind, EventPage } from '../api/types'
 import { event, granted } from '../state/testData'
@@ -107,6 +107,18 @@ test('a burst shows the newest events, and the rest can be loaded', async () => 
   await settle(500)
   expect([versions().length, versions().at(0), versions().at(-1)]).toEqual([50, 600, 551])
   expect([start.value, receivedCount.value]).toEqual(['c551', 600])
+})
+
+test('events that come too fast to read are drawn twice a second', async () => {
+  const { events } = await setup()
+  let draws = 0
+  watch(events, () => (draws += 1))
+  for (let step = 0; step < 50; step += 1) {
+    for (let number = 0; number < 100; number += 1) stream().emit(granted(number, number))
+    await settle(100)
+  }
+  expect(draws).toBeGreaterThanOrEqual(8)
+  expect(draws).toBeLessThanOrEqual(12)
 })
 
 test('older events of a filter that is no longer set are dropped', async () => {

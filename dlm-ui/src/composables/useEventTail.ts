@@ -18,6 +18,8 @@ const MAX_SHOWN_WITH_OLDER = 2_000
 /** Beyond this many events, a paused list stops buffering; on resume the stream restarts from the cursor instead. */
 const MAX_BUFFERED = 1_000
 const DRAW_INTERVAL_MS = 150
+/** The interval while events arrive so fast that each draw replaces the list. */
+const REPLACE_INTERVAL_MS = 500
 /** The pause after a draw, as a multiple of its duration, so that incoming events are still processed. */
 const DRAW_COST_FACTOR = 8
 /** More new events in one draw replace the list: nobody reads them in passing, and to render all would take long. */
@@ -52,6 +54,7 @@ export function useEventTail({ prefix, resource, kinds, owner, from, to, paused 
   let undrawn: LockEvent[] = []
   let drawTimer: ReturnType<typeof setTimeout> | undefined
   let reloadTimer: ReturnType<typeof setTimeout> | undefined
+  let drawnAt = Number.NEGATIVE_INFINITY
   let nextDrawAt = Number.NEGATIVE_INFINITY
   let resumeCursor: string | null = null
   /** The stream ended with a gap while paused. */
@@ -183,7 +186,9 @@ export function useEventTail({ prefix, resource, kinds, owner, from, to, paused 
   async function draw(): Promise<void> {
     drawTimer = undefined
     const startedAt = performance.now()
-    nextDrawAt = startedAt + DRAW_INTERVAL_MS
+    const tooFast = undrawn.length / (startedAt - drawnAt) > MAX_DRAWN / REPLACE_INTERVAL_MS
+    nextDrawAt = startedAt + (tooFast ? REPLACE_INTERVAL_MS : DRAW_INTERVAL_MS)
+    drawnAt = startedAt
     const cost = await renderCost(showUndrawn)
     nextDrawAt = Math.max(nextDrawAt, performance.now() + DRAW_COST_FACTOR * cost)
   }
