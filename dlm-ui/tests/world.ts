@@ -132,6 +132,30 @@ export const VIEWS: readonly View[] = [
   ),
   state('state', () => '/state'),
   state('instant', () => `/state?at=${new Date(Date.now() - 2_000).toISOString()}`),
+  {
+    name: 'groups',
+    path: () => '/locks?group=1',
+    shown: (page) => page.getByTestId('group').first(),
+    action: (page) => page.getByTestId('group').first().locator('a, button'),
+  },
+  {
+    name: 'force-release',
+    path: () => '/locks/migrate%2Fdb%2Fmain',
+    prepare: (page) => force(page).click(),
+    shown: (page) => page.getByRole('alertdialog'),
+    action: (page) => page.getByLabel(/Reason/),
+  },
+]
+
+/** The views whose cost is measured: also the page of an owner that gets the hot lock all the time. */
+export const MEASURED: readonly View[] = [
+  ...VIEWS,
+  {
+    name: 'owner-hot',
+    path: () => '/owners/billing-01%40worker-1',
+    shown: (page) => page.getByTestId('event').first(),
+    action: (page) => page.getByRole('link', { name: 'As events' }),
+  },
 ]
 
 /** Opens a view and waits until it has its data. */
