@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { ContendedLock, LongWait, Overview, OverviewSecond } from '../api/types'
-import { findAlerts, MASS_EXPIRATION_COUNT, unlistedWaits } from './alerts'
+import { alertsBeside, findAlerts, MASS_EXPIRATION_COUNT, unlistedWaits } from './alerts'
 
 const at = '2026-01-01T00:00:00.000Z'
 
@@ -82,6 +82,19 @@ test('a lock with a short queue that waits for long is listed too', () => {
   expect(alerts).toMatchObject([
     { resource: 'free', blocker: null, waiterCount: 3 },
     { resource: 'quiet', blocker: null, waiterCount: 2, since: minutesAgo(9) },
+  ])
+})
+
+test('of a lock that a wait chain names, only what the chain does not say is left', () => {
+  const alerts = findAlerts(
+    overview({
+      contended: [contended('accounts/1', 2, 5), contended('orders', 1, 5)],
+      expired: [{ resource: 'accounts/1', owner: 'crashed', fencing_token: 1, at }],
+    }),
+  )
+  expect(alertsBeside(new Set(['accounts/1']), alerts)).toMatchObject([
+    { kind: 'blocked', resource: 'orders' },
+    { kind: 'expired', resource: 'accounts/1' },
   ])
 })
 

@@ -80,6 +80,11 @@ function blocked({ at, contended, long_waits }: Overview): BlockedAlert[] {
   return [...alerts.values()].sort((a, b) => b.waiterCount - a.waiterCount || (a.since < b.since ? -1 : 1))
 }
 
+/** The alerts that say more than the wait chains do, which name these locks. */
+export function alertsBeside(chained: ReadonlySet<string>, alerts: readonly Alert[]): Alert[] {
+  return alerts.filter((alert) => alert.kind !== 'blocked' || !chained.has(alert.resource))
+}
+
 /** How many long waits are behind locks without an alert, at least. */
 export function unlistedWaits({ long_wait_count }: Overview, alerts: readonly Alert[]): number {
   const listed = alerts.reduce((sum, alert) => sum + (alert.kind === 'blocked' ? alert.waiterCount : 0), 0)

@@ -46,22 +46,24 @@ test('a long hold is a trouble if a threshold is set and others wait', () => {
   expect(texts({ waitMs: 300_000, holdMs: 3_600_000 })).toEqual([])
 })
 
+/** Two owners, each of which holds one of the locks and waits for the other. */
+function deadlock(...[first, second]: [string, string]): WaitGraph {
+  const holders = [
+    { resource: first, owner: 'one', fencing_token: 1 },
+    { resource: second, owner: 'two', fencing_token: 2 },
+  ]
+  return { at, complete: true, locks: [], possible_deadlocks: [{ holders }] }
+}
+
 test('a possible deadlock comes first', () => {
-  const holder = { mode: 'exclusive', acquired_at: at, expires_at: at } as const
-  const graph = {
-    at,
-    complete: true,
-    locks: [],
-    possible_deadlocks: [
-      {
-        holders: [
-          { ...holder, resource: 'a', owner: 'one', fencing_token: 1 },
-          { ...holder, resource: 'b', owner: 'two', fencing_token: 2 },
-        ],
-      },
-    ],
-  } as unknown as WaitGraph
-  expect(texts({ waitMs: 0, holdMs: null }, graph)[0]).toBe('Possible deadlock of one, two')
+  expect(texts({ waitMs: 0, holdMs: null }, deadlock('a', 'b'))).toEqual([
+    'Possible deadlock of one, two',
+    '3 waiting for job for 1 min 30 s, held by deploy',
+  ])
+})
+
+test('the waits and holds of a possible deadlock are no troubles of their own', () => {
+  expect(texts({ waitMs: 0, holdMs: 0 }, deadlock('job', 'b'))).toEqual(['Possible deadlock of one, two'])
 })
 
 test('the title counts troubles', () => {

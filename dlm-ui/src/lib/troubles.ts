@@ -1,7 +1,7 @@
 // What an operator wants to be told of, even when looking elsewhere.
 import type { Overview, WaitGraph } from '../api/types'
-import { findChains, chainKey } from '../state/waitChains'
-import { alertKey, findAlerts } from './alerts'
+import { chainedLocks, chainKey, findChains, type WaitChain } from '../state/waitChains'
+import { alertKey, alertsBeside, findAlerts } from './alerts'
 import { count, duration, ownerName } from './format'
 
 export interface Trouble {
@@ -21,11 +21,17 @@ export interface Thresholds {
 
 /** All current troubles, the most severe first. Of the wait-for graph only what is known. */
 export function findTroubles(overview: Overview, graph: WaitGraph | null, thresholds: Thresholds): Trouble[] {
-  return [...deadlocks(graph), ...alerts(overview, thresholds), ...longHolds(overview, thresholds)]
+  const chains = graph ? findChains(graph).filter(({ kind }) => kind === 'deadlock') : []
+  // That one waits for its locks, and for how long they are held, is no other trouble.
+  const deadlocked = chainedLocks(chains)
+  return [
+    ...deadlocks(chains),
+    ...alerts(overview, deadlocked, thresholds),
+    ...longHolds(overview, deadlocked, thresholds),
+  ]
 }
 
-function deadlocks(graph: WaitGraph | null): Trouble[] {
-  const chains = graph ? findChains(graph).filter(({ kind }) => kind === 'deadlock') : []
+function deadlocks(chains: readonly WaitChain[]): Trouble[] {
   return chains.map((chain) => ({
     key: chainKey(chain),
     text: `Possible deadlock of ${chain.links.map(({ owner }) => ownerName(owner)).join(', ')}`,
@@ -33,8 +39,8 @@ function deadlocks(graph: WaitGraph | null): Trouble[] {
   }))
 }
 
-function alerts(overview: Overview, { waitMs }: Thresholds): Trouble[] {
-  return findAlerts(overview).flatMap((alert): Trouble[] => {
+function alerts(overview: Overview, deadlocked: ReadonlySet<string>, { waitMs }: Thresholds): Trouble[] {
+  return alertsBeside(deadlocked, findAlerts(overview)).flatMap((alert): Trouble[] => {
     switch (alert.kind) {
       case 'blocked': {
         const waited = Date.parse(overview.at) - Date.parse(alert.since)
@@ -60,11 +66,15 @@ function alerts(overview: Overview, { waitMs }: Thresholds): Trouble[] {
   })
 }
 
-function longHolds({ at, contended }: Overview, { holdMs }: Thresholds): Trouble[] {
+function longHolds(
+  { at, contended }: Overview,
+  deadlocked: ReadonlySet<string>,
+  { holdMs }: Thresholds,
+): Trouble[] {
   if (holdMs === null) return []
   return contended.flatMap(({ resource, owner, acquired_at }) => {
     const held = acquired_at ? Date.parse(at) - Date.parse(acquired_at) : 0
-    if (held < holdMs) return []
+    if (held < holdMs || deadlocked.has(resource)) return []
     const text = `${resource} held for ${duration(held)} by ${ownerName(owner)} while others wait`
     return [{ key: JSON.stringify(['hold', resource, acquired_at]), text, resource }]
   })

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { BlockedLock, WaitGraph } from '../api/types'
-import { chainKey, findChains } from './waitChains'
+import { chainedLocks, chainKey, findChains } from './waitChains'
 
 const AT = '2026-01-01T00:00:00.000Z'
 
@@ -68,6 +68,19 @@ test('nothing is said of how many wait for a deadlock whose locks were not read'
   expect(findChains(graph([], cycle)).map(({ blocked }) => blocked)).toEqual([null])
 })
 
+test('a chain knows the oldest wait for its locks, and which these are', () => {
+  const early = '2025-12-31T23:00:00.000Z'
+  const locks = [
+    lock('a', 'x', null),
+    { ...lock('b', 'y', 'a'), oldest_enqueued_at: early },
+    lock('c', 'z', null),
+  ]
+  const chains = findChains(graph(locks))
+  expect(chains.map(({ since }) => since)).toEqual([early])
+  expect([...chainedLocks(chains)]).toEqual(['b', 'a'])
+  expect(findChains(graph([], locks.slice(0, 2))).map(({ since }) => since)).toEqual([null])
+})
+
 test('a lock that is not in the answer ends a chain', () => {
   expect(findChains(graph([lock('a', 'x', 'not in sight')]))).toEqual([])
 })
@@ -79,6 +92,20 @@ test('a cycle that the server does not call a deadlock does not hang the page', 
 
 test('a chain keeps its key while it grows', () => {
   const [short] = findChains(graph([lock('a', 'x', null), lock('b', 'y', 'a')]))
-  const [long] = findChains(graph([lock('a', 'x', null), lock('b', 'y', 'a'), lock('c', 'z', 'b')]))
+  const [long] = findChains(graph([lock('a', 'x', null, 3), lock('b', 'y', 'a', 2), lock('c', 'z', 'b')]))
   expect(short && long && chainKey(short) === chainKey(long)).toBe(true)
+})
+
+test('a deadlock keeps its key while more wait for it', () => {
+  const cycle = (blocked: number) => [lock('a', 'x', 'b', blocked), lock('b', 'y', 'a', blocked)]
+  const [few, many] = [2, 5].map((blocked) => findChains(graph(cycle(blocked), cycle(blocked)))[0])
+  expect(few && many && chainKey(few) === chainKey(many)).toBe(true)
+})
+
+test('each lock of a chain says how many it blocks', () => {
+  const [chain] = findChains(graph([lock('a', 'x', null, 9), lock('b', 'y', 'a', 4)]))
+  expect(chain?.links.map(({ resource, blocked }) => [resource, blocked])).toEqual([
+    ['b', 4],
+    ['a', 9],
+  ])
 })

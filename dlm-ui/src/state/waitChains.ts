@@ -6,6 +6,8 @@ export interface ChainLink {
   resource: string
   owner: string
   fencingToken: number
+  /** How many waiters can't go on before the lock is released, or `null` if it is not among those that were read. */
+  blocked: number | null
 }
 
 /** Each holder waits for the lock of the next one. */
@@ -16,11 +18,23 @@ export interface WaitChain {
   /** How many waiters the last lock of a chain blocks; of a deadlock, how many wait for it, or `null` if its locks are
    * not among those that were read. */
   blocked: number | null
+  /** When the oldest wait for one of its locks began; `null` if they are not among those that were read. */
+  since: string | null
 }
 
-/** Identifies a chain across updates. */
+/** The locks that chains name. */
+export function chainedLocks(chains: readonly WaitChain[]): Set<string> {
+  return new Set(chains.flatMap(({ links }) => links.map(({ resource }) => resource)))
+}
+
+/** Identifies a chain across updates, whatever waits for it. */
 export function chainKey({ kind, links }: WaitChain): string {
-  return JSON.stringify([kind, kind === 'chain' ? links.at(-1) : links])
+  const leases = (kind === 'chain' ? links.slice(-1) : links).map(({ resource, owner, fencingToken }) => [
+    resource,
+    owner,
+    fencingToken,
+  ])
+  return JSON.stringify([kind, leases])
 }
 
 /** Possible deadlocks first, then one chain for each lock that blocks others through a holder. */
@@ -31,11 +45,12 @@ export function findChains({ locks, possible_deadlocks }: WaitGraph): WaitChain[
       resource,
       owner,
       fencingToken: fencing_token,
+      blocked: known.get(resource)?.blocked ?? null,
     }))
-    const blocked = Math.max(0, ...links.map(({ resource }) => known.get(resource)?.blocked ?? 0))
-    return { kind: 'deadlock', links, blocked: blocked || null }
+    const blocked = Math.max(0, ...links.map((link) => link.blocked ?? 0))
+    return { kind: 'deadlock', links, blocked: blocked || null, since: oldestWait(links, known) }
   })
-  const deadlocked = new Set(deadlocks.flatMap(({ links }) => links.map(({ resource }) => resource)))
+  const deadlocked = chainedLocks(deadlocks)
   const chains = new Map<string, WaitChain>()
   for (const lock of locks) {
     const links = follow(lock, known, deadlocked)
@@ -43,9 +58,22 @@ export function findChains({ locks, possible_deadlocks }: WaitGraph): WaitChain[
     if (!root || links.length < 2) continue
     const longest = chains.get(root.resource)
     if (!longest || links.length > longest.links.length)
-      chains.set(root.resource, { kind: 'chain', links, blocked: root.blocked })
+      chains.set(root.resource, {
+        kind: 'chain',
+        links,
+        blocked: root.blocked,
+        since: oldestWait(links, known),
+      })
   }
   return [...deadlocks, ...[...chains.values()].sort((a, b) => (b.blocked ?? 0) - (a.blocked ?? 0))]
+}
+
+function oldestWait(links: readonly ChainLink[], known: ReadonlyMap<string, BlockedLock>): string | null {
+  const waits = links.flatMap(({ resource }) => known.get(resource)?.oldest_enqueued_at ?? [])
+  return waits.reduce<string | null>(
+    (oldest, at) => (oldest === null || Date.parse(at) < Date.parse(oldest) ? at : oldest),
+    null,
+  )
 }
 
 /** From a lock to what blocks it, up to a lock whose holders go on or are in a deadlock. */
@@ -62,7 +90,8 @@ function follow(
     const waiting: Blocker | undefined = lock.holders.find(({ waits_for }) => typeof waits_for === 'string')
     const holder = waiting ?? lock.holders[0]
     if (!holder) break
-    links.push({ resource: lock.resource, owner: holder.owner, fencingToken: holder.fencing_token })
+    const { resource, blocked } = lock
+    links.push({ resource, owner: holder.owner, fencingToken: holder.fencing_token, blocked })
     if (deadlocked.has(lock.resource)) break
     lock = waiting?.waits_for ? known.get(waiting.waits_for) : undefined
   }
