@@ -43,7 +43,7 @@ test('the overview shows who waits for whom, and a possible deadlock', async ({ 
   await expect(chains).toHaveCount(0)
   await server.wait('schema', 'importer')
   await expect(chains).toContainText(
-    /importer, holding\s+orders, waits for migration, holding\s+schema\s+– 2\s+wait behind/,
+    /importer, holding\s+orders\s+\(blocks 1\), waits for migration, holding\s+schema\s+– 2\s+wait behind it, oldest \d/,
   )
   await server.wait('orders', 'migration')
   await expect(chains).toContainText(/Possible deadlock: .*, waits for/)
