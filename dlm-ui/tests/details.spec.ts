@@ -24,11 +24,23 @@ test('a lock shows its oldest wait, its median hold and its last expiry', async 
   await expect(page.getByTestId('last-expiry')).toHaveText(/ago$/)
 })
 
+test('a chart shows the time and the values under the crosshair', async ({ page, server }) => {
+  await server.lock('job')
+  await open(page, server, '/')
+  const chart = page.locator('.chart', { hasText: 'Grants and expirations per second' })
+  const legend = chart.locator('.legend')
+  await expect(legend).toHaveText(/^UTC\s*grants\s*expirations\s*$/)
+  await chart.locator('.u-over').hover()
+  await expect(legend).toHaveText(/^\d\d:\d\d:\d\d\s*UTC\s*grants\s*\d+\s*expirations\s*\d+$/)
+  await page.getByTestId('held').hover()
+  await expect(legend).toHaveText(/^UTC\s*grants\s*expirations\s*$/)
+})
+
 test('no content moves a column', async ({ page, server }) => {
   await server.lock('job', { owner: 'a' })
   await server.wait('job', 'b')
   for (const [path, region] of [
-    ['/', 'Most contended locks'],
+    ['/', 'Table of locks with waiters'],
     ['/locks/job', 'Waiters table'],
     ['/events', 'Events table'],
     ['/owners', 'Owners table'],

@@ -118,7 +118,7 @@ test('Back leads to where the overview was scrolled to, and Forward to where the
   await page.mouse.wheel(0, 600)
   await expect.poll(() => page.evaluate(() => window.scrollY)).toBe(600)
   await page.goBack()
-  await expect(page.getByRole('region', { name: 'Most contended locks' })).toBeVisible()
+  await expect(page.getByRole('region', { name: 'Contended locks' })).toBeVisible()
   await page.goForward()
   await expect(page.getByTestId('event').first()).toBeVisible()
   await expect.poll(() => page.evaluate(() => window.scrollY)).toBe(600)

@@ -12,7 +12,7 @@ test('the overview shows statistics, alerts and the most contended locks', async
   const alerts = page.getByRole('region', { name: 'Needs attention' })
   await expect(alerts).toContainText('orders/2')
   await expect(alerts).toContainText('the lease of crashed expired')
-  const contended = page.getByRole('region', { name: 'Most contended locks' })
+  const contended = page.getByRole('region', { name: 'Contended locks' })
   await expect(contended.getByRole('row').nth(1)).toContainText(/orders\/1\s*2.*api-1/)
 
   await expectSoon(page, server, (number) => ({

@@ -22,7 +22,7 @@ async function join(server: TestServer, name: string): Promise<ChildProcess> {
 }
 
 for (const [path, selector, pattern] of [
-  ['/', '[aria-label="Most contended locks"] tr', (name: string) => `${LOCK}.*${name}`],
+  ['/', '[aria-label="Table of locks with waiters"] tr', (name: string) => `${LOCK}.*${name}`],
   ['/locks', '[role=grid] [role=row]', (name: string) => `${LOCK}.*${name}`],
   ['/locks/jobs%2Fleader', '[data-testid=holder]', (name: string) => `^${name}`],
   ['/events', '[data-testid=event]', (name: string) => `granted.*${name}`],
