@@ -45,6 +45,15 @@ test('a hold of many times the usual length is remarked on', () => {
   expect(shown('release')).toMatch(/^Overdue/)
 })
 
+test('a holder that waits for another lock is said to, and one that waits for this lock to be in its queue', () => {
+  const waiting = (waits_for: string) => {
+    const holders = explanation.holders.map((holder) => ({ ...holder, waits_for }))
+    return setup({ holders })('blocked-by')
+  }
+  expect(waiting('schema')).toContain('deploy, for 38 s, itself waiting for schema')
+  expect(waiting('job')).toContain('deploy, for 38 s, and also in the queue of this lock')
+})
+
 test('it names who would be next, and how many are behind', () => {
   expect(setup()('next')).toBe('next (exclusive), waiting for 20 s – 2 more behind')
 })
@@ -61,6 +70,10 @@ test('the turn of the owner that was asked for is estimated', () => {
     'is at position 3, with about 1 min 1 s to wait, by past holds',
   )
   expect(setup({ waiter: { ...waiter, estimated_wait_ms: null } })('turn')).toContain('can’t be estimated')
+})
+
+test('what is overdue stays so though the page’s clock is behind', () => {
+  expect(setup({ at: ago(-30), estimated_release_in_ms: 0 })('release')).toMatch(/^Overdue/)
 })
 
 test('an estimate runs down between two answers', () => {
