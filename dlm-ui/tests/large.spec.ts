@@ -1,5 +1,5 @@
 // Zoom and text of twice the size: nothing overlaps, nothing is cut off, and nothing has to be scrolled to sideways.
-import type { Page } from '@playwright/test'
+import type { Locator, Page } from '@playwright/test'
 import { expect, open, test } from './fixtures'
 import type { TestServer } from './server'
 
@@ -13,16 +13,25 @@ async function populate(server: TestServer): Promise<void> {
   await server.lock('lost', { owner: 'crashed', ttl_ms: 100 })
 }
 
-const VIEWS = [
-  '/',
-  '/locks',
-  '/locks?group=1',
-  `/locks/${encodeURIComponent(NAME)}`,
-  '/events',
-  '/owners',
-  '/owners/billing-worker-5',
-  '/playground',
-]
+/** Each view, and what is last to be shown on it. */
+const VIEWS: Record<string, (page: Page) => Locator> = {
+  '/': (page) => page.getByRole('region', { name: 'Contended locks' }).getByText('billing-worker-3'),
+  '/locks': (page) => page.getByRole('row').nth(1),
+  '/locks?group=1': (page) => page.getByRole('cell').getByText('billing/'),
+  [`/locks/${encodeURIComponent(NAME)}`]: (page) => page.getByTestId('blocked-by'),
+  '/events': (page) => page.getByTestId('event').getByText('lost'),
+  '/owners': (page) => page.getByTestId('owner').getByText('billing-worker-6'),
+  '/owners/billing-worker-5': (page) => page.getByRole('region', { name: 'History' }).getByText('granted'),
+  '/playground': (page) => page.getByTestId('client-b'),
+}
+
+/** Resolves once what has just been measured is drawn, too. */
+function drawn(page: Page): Promise<void> {
+  return page.evaluate(async () => {
+    await document.fonts.ready
+    for (let frame = 0; frame < 3; frame += 1) await new Promise((resolve) => requestAnimationFrame(resolve))
+  })
+}
 
 /** What is wrong with how the page is laid out: texts over each other, and texts that are cut off. */
 function faults(page: Page): Promise<string[]> {
@@ -118,12 +127,13 @@ for (const [name, width, size] of [
       document.addEventListener('DOMContentLoaded', () => (document.documentElement.style.fontSize = size))
     }, size)
     const all: Record<string, string[]> = {}
-    for (const path of VIEWS) {
+    for (const [path, last] of Object.entries(VIEWS)) {
       await open(page, server, path)
-      await expect(page.getByText('Loading…', { exact: true })).toBeHidden()
-      await page.waitForTimeout(300)
+      await expect(last(page).first()).toBeVisible()
+      await expect(page.getByText('Loading…', { exact: true })).toHaveCount(0)
+      await drawn(page)
       all[path] = await faults(page)
     }
-    expect(all).toEqual(Object.fromEntries(VIEWS.map((path) => [path, []])))
+    expect(all).toEqual(Object.fromEntries(Object.keys(VIEWS).map((path) => [path, []])))
   })
 }
