@@ -150,8 +150,8 @@ impl Cache {
     }
 
     /// Opens an optimistic batch on these resources. Returns what it is based on, and an instant before
-    /// which no lease on them expires; `None` if that is not known, and nothing is open then. A resource that is not in memory may be
-    /// assumed to be new, with a floor.
+    /// which no lease on them expires; `None` if that is not known, and nothing is open then. A
+    /// resource that is not in memory may be assumed to be new, with a floor.
     pub(super) fn assume<'a>(
         &mut self,
         resources: impl Iterator<Item = (&'a Name, Option<StoredFloor>)>,
