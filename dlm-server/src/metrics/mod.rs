@@ -46,6 +46,7 @@ pub struct Metrics {
     batches_retried: Counter,
     log_rows_skipped: Counter,
     writer_busy: Seconds,
+    writers: Gauge<i64, AtomicI64>,
     writer_queue_depth: Family<QueueLabels, Gauge<i64, AtomicI64>>,
     operations_refused: Counter,
     quota_exceeded: Family<QuotaLabels, Counter>,
@@ -90,6 +91,7 @@ impl Metrics {
             batches_retried: Counter::default(),
             log_rows_skipped: Counter::default(),
             writer_busy: Counter::default(),
+            writers: Gauge::default(),
             writer_queue_depth: Family::default(),
             operations_refused: Counter::default(),
             quota_exceeded: Family::default(),
@@ -200,6 +202,11 @@ impl Metrics {
             }
             kept
         });
+    }
+
+    /// How many writers execute operations.
+    pub(crate) fn writers(&self, count: usize) {
+        self.writers.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// How many operations a writer has left in its lanes.

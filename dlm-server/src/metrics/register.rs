@@ -61,6 +61,11 @@ impl Metrics {
             self.writer_busy.clone(),
         );
         registry.register(
+            "writers",
+            "Writers that execute operations: all, or one for all of them",
+            self.writers.clone(),
+        );
+        registry.register(
             "writer_queue_depth",
             "Operations waiting for a writer, by writer and lane",
             self.writer_queue_depth.clone(),

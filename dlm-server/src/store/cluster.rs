@@ -48,6 +48,8 @@ pub(crate) struct Heartbeat {
     pub(crate) declared_dead: bool,
     /// Whether a live peer has no authentication.
     pub(crate) open_peers: bool,
+    /// Whether other replicas are up.
+    pub(crate) has_peers: bool,
 }
 
 /// Identifies a wait to the replicas of one database. Every role that can connect

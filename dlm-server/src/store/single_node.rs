@@ -15,7 +15,7 @@ impl SingleNode {
 
 impl Cluster for SingleNode {
     fn heartbeat(&self) -> Result<Heartbeat, StoreError> {
-        Ok(Heartbeat { replicas: self.0.clone(), declared_dead: false, open_peers: false })
+        Ok(Heartbeat { replicas: self.0.clone(), declared_dead: false, open_peers: false, has_peers: false })
     }
 
     fn assign_positions(&self) -> Result<(), StoreError> {

@@ -31,6 +31,7 @@ pub(super) async fn run(
                 attempts.succeeded();
                 membership.set(heartbeat.replicas);
                 anonymous_claims.record_peers(heartbeat.open_peers);
+                writers.set_has_peers(heartbeat.has_peers);
                 if heartbeat.declared_dead {
                     tracing::warn!("peers declared this server dead");
                     // A lock that was freed meanwhile passed over the waiters

@@ -42,6 +42,16 @@ pub(crate) enum Job {
 }
 
 impl Job {
+    /// The resource; `None` if it concerns all.
+    pub(super) fn name(&self) -> Option<&Name> {
+        match self {
+            Self::Execute(execute) => Some(&execute.name),
+            Self::Leave(leave) => Some(&leave.name),
+            Self::Recheck(name, _) => Some(name),
+            Self::Maintenance(_) => None,
+        }
+    }
+
     /// The principal that sent it; `None` for the server itself.
     pub(super) fn sender(&self) -> Option<&Arc<str>> {
         match self {

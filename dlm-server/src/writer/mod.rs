@@ -17,6 +17,7 @@
 //! - `parked`: the requests that wait here for a lock
 //! - `open_requests`: which requests remain open, as a batch in progress sees it
 //! - `deferred`: tasks that a batch leaves to a later one
+//! - `joining`: when one writer executes the operations of all
 //! - `pace`: how long a writer stays awake for jobs that are likely to come soon
 //! - `cache`: the resources kept in memory between batches
 //! - `claim_lookup`: which claims a batch loads, in one statement
@@ -34,6 +35,7 @@ mod delivery;
 mod inbox;
 mod inherited;
 mod job;
+mod joining;
 mod next_check;
 mod open_requests;
 mod optimistic;
@@ -69,6 +71,7 @@ use cache::Cache;
 use deferred::DeferredTasks;
 use inbox::{Inbox, InboxReceiver};
 use job::Job;
+use joining::Joining;
 use pace::Pace;
 use progress::Progress;
 use recovery::Recovery;
@@ -96,6 +99,15 @@ struct Writer {
 }
 
 impl Writer {
+    fn first() -> Self {
+        Self { inbox: Arc::default(), progress: Arc::default() }
+    }
+
+    /// A writer that may lend its inbox to the first one.
+    fn behind(first: &Self) -> Self {
+        Self { inbox: Arc::default(), progress: Arc::new(Progress::behind(Arc::clone(&first.progress))) }
+    }
+
     /// Enqueues a job, unless the writer is known to hang. See [`Inbox::push`].
     fn push(&self, job: Job) -> Result<(), EnqueueError> {
         match self.progress.is_stalled() {
@@ -105,13 +117,14 @@ impl Writer {
     }
 }
 
-/// All writers. Jobs on one resource always go to the same one.
+/// All writers. Jobs on one resource go to the same one, until the writers join or part.
 #[derive(Debug, Clone)]
 pub(crate) struct Writers(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     writers: Box<[Writer]>,
+    joining: Arc<Joining>,
     next_request: AtomicU64,
     next_session: AtomicU64,
     parked: Arc<Parked>,
@@ -236,6 +249,11 @@ impl Writers {
         writer.progress.answer(&mut result, since_boot(), || None).await?
     }
 
+    /// Records whether other servers use the database.
+    pub(crate) fn set_has_peers(&self, has_peers: bool) {
+        self.0.joining.set_has_peers(has_peers);
+    }
+
     /// Stops all writers once they have finished the jobs enqueued so far.
     pub(crate) fn stop(&self) {
         self.0.writers.iter().for_each(|writer| writer.inbox.close());
@@ -278,18 +296,18 @@ pub(crate) fn start(
     dependencies: &Dependencies,
     background: &Background,
 ) -> std::io::Result<Writers> {
-    let count = stores.len();
-    let mut writers = Vec::new();
-    for (number, store) in stores.into_iter().enumerate() {
-        let writer = Writer { inbox: Arc::default(), progress: Arc::default() };
+    let mut writers = vec![Writer::first()];
+    writers.extend((1..stores.len()).map(|_| Writer::behind(&writers[0])).collect::<Vec<_>>());
+    dependencies.metrics.writers(writers.len());
+    let joining = Arc::new(Joining::new(&writers));
+    for (number, (store, writer)) in stores.into_iter().zip(&writers).enumerate() {
         let receiver = InboxReceiver::new(Arc::clone(&writer.inbox));
-        let share = Share { number, writers: count };
-        let state = WriterState::new(store, share, Arc::clone(&writer.progress), dependencies);
+        let state = WriterState::new(store, number, Arc::clone(&joining), dependencies);
         background.spawn_writer(format!("writer-{number}"), move || state.serve(&receiver))?;
-        writers.push(writer);
     }
     Ok(Writers(Arc::new(Shared {
         writers: writers.into(),
+        joining,
         next_request: AtomicU64::new(0),
         next_session: AtomicU64::new(0),
         parked: Arc::clone(&dependencies.parked),
@@ -302,31 +320,14 @@ fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// The resources of one writer.
-#[derive(Debug, Clone, Copy)]
-struct Share {
-    number: usize,
-    writers: usize,
-}
-
-impl Share {
-    fn contains(self, name: &Name) -> bool {
-        writer_of(name, self.writers) == self.number
-    }
-}
-
 impl WriterState {
-    fn new(
-        store: Box<dyn Store>,
-        share: Share,
-        progress: Arc<Progress>,
-        dependencies: &Dependencies,
-    ) -> Self {
+    fn new(store: Box<dyn Store>, number: usize, joining: Arc<Joining>, dependencies: &Dependencies) -> Self {
         Self {
             store,
-            progress,
-            share,
-            pace: Pace::new(processors(), share.writers),
+            progress: joining.progress(number),
+            number,
+            pace: Pace::new(processors(), joining.writers()),
+            joining,
             cache: Cache::new(!dependencies.cluster.is_shared()),
             deferred: DeferredTasks::default(),
             kept: DeferredTasks::default(),

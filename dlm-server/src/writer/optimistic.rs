@@ -17,7 +17,7 @@ use crate::store::{Applied, Name, OptimisticBatch, StoreError};
 
 /// Most tasks of an optimistic batch. So many share the round trips of one that locks, and to decide
 /// more takes too long for the estimate.
-const MAX_TASKS: usize = 128;
+pub(super) const MAX_TASKS: usize = 128;
 
 impl WriterState {
     /// Executes tasks on what is in memory and has the result written as far as that is

@@ -48,15 +48,18 @@ pub(super) struct Gathering {
 impl Pace {
     /// For one of so many writers.
     pub(super) fn new(processors: usize, writers: usize) -> Self {
-        let writers = u32::try_from(writers.max(1)).unwrap_or(u32::MAX);
-        let spare = u32::try_from(processors.saturating_sub(1)).unwrap_or(u32::MAX);
         Self {
-            max_poll: POLL * spare.min(writers.saturating_mul(MAX_SPARE)) / writers,
+            max_poll: max_poll(processors, writers),
             pause: Duration::ZERO,
             commit: Duration::ZERO,
             replied: 0,
             replied_at: Duration::ZERO,
         }
+    }
+
+    /// The processors are shared by so many writers from now on.
+    pub(super) fn share(&mut self, processors: usize, writers: usize) {
+        self.max_poll = max_poll(processors, writers);
     }
 
     /// How long to poll for a job before the thread sleeps. Nothing if the pauses are
@@ -92,6 +95,13 @@ impl Pace {
         let longest = (GATHER_COMMITS * self.commit).min(MAX_GATHER);
         Gathering { expected, until: self.replied_at + longest, pause: longest / 4 }
     }
+}
+
+/// The longest polling of one of so many writers.
+fn max_poll(processors: usize, writers: usize) -> Duration {
+    let writers = u32::try_from(writers.max(1)).unwrap_or(u32::MAX);
+    let spare = u32::try_from(processors.saturating_sub(1)).unwrap_or(u32::MAX);
+    POLL * spare.min(writers.saturating_mul(MAX_SPARE)) / writers
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Whether a writer makes progress. A database may not respond at all, for example
 //! on a disk that hangs. The writer's thread then waits for it, but callers must not.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use dlm_protocol::limits::MAX_HOLD_MS;
@@ -21,7 +22,7 @@ const GRACE: Duration = Duration::from_millis(500);
 /// overload they leave before.
 const ANSWER_WITHIN: Duration = Duration::from_millis(MAX_HOLD_MS + 1000);
 
-/// What the callers of a writer see of its thread.
+/// What the callers of a writer see of its thread, or of that of the writer that executes its jobs.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// The number of the current step.
@@ -30,9 +31,36 @@ pub(super) struct Progress {
     began: AtomicU64,
     /// The last step that was found to take too long.
     stalled: AtomicU64,
+    /// The writer that may execute the jobs of this one.
+    first: Option<Arc<Self>>,
+    /// Whether it does.
+    is_lent: AtomicBool,
 }
 
 impl Progress {
+    /// For a writer whose jobs another one may execute.
+    pub(super) fn behind(first: Arc<Self>) -> Self {
+        Self { first: Some(first), ..Self::default() }
+    }
+
+    /// Records whether the other writer executes the jobs of this one.
+    pub(super) fn set_lent(&self, is_lent: bool) {
+        self.is_lent.store(is_lent, Ordering::Release);
+    }
+
+    /// Whether the other writer executes the jobs of this one.
+    pub(super) fn is_lent(&self) -> bool {
+        self.is_lent.load(Ordering::Acquire)
+    }
+
+    /// The progress of the writer that executes the jobs.
+    fn serving(&self) -> &Self {
+        match &self.first {
+            Some(first) if self.is_lent() => first,
+            _ => self,
+        }
+    }
+
     /// The writer begins a step, such as a batch.
     pub(super) fn begin_step(&self) {
         // First the number: the new step must never look as if it had begun with the
@@ -52,8 +80,9 @@ impl Progress {
 
     /// Whether the writer is known to be stalled. A new job would only wait.
     pub(super) fn is_stalled(&self) -> bool {
-        let stalled = self.stalled.load(Ordering::Relaxed);
-        stalled > 0 && stalled == self.step.load(Ordering::Acquire) && self.began.load(Ordering::Acquire) > 0
+        let Self { step, began, stalled, .. } = self.serving();
+        let stalled = stalled.load(Ordering::Relaxed);
+        stalled > 0 && stalled == step.load(Ordering::Acquire) && began.load(Ordering::Acquire) > 0
     }
 
     /// Waits for the result of a job that was enqueued at `since`. `parked_until` is the
@@ -96,20 +125,21 @@ impl Progress {
     /// it, and the step takes too long, the writer is stalled.
     async fn look_after(&self, pause: Duration) {
         tokio::time::sleep(pause).await;
-        let step = self.step.load(Ordering::Acquire);
-        if !self.time_left().is_zero() || self.is_stalled() {
+        let serving = self.serving();
+        let step = serving.step.load(Ordering::Acquire);
+        if !serving.time_left().is_zero() || serving.is_stalled() {
             return;
         }
         tokio::time::sleep(GRACE).await;
-        let same = self.step.load(Ordering::Acquire) == step && self.time_left().is_zero();
-        if same && self.stalled.swap(step, Ordering::Relaxed) != step {
+        let same = serving.step.load(Ordering::Acquire) == step && serving.time_left().is_zero();
+        if same && serving.stalled.swap(step, Ordering::Relaxed) != step {
             tracing::error!("writer stalled: the database does not respond");
         }
     }
 
     /// How much longer the current step may take.
     fn time_left(&self) -> Duration {
-        match self.began.load(Ordering::Acquire) {
+        match self.serving().began.load(Ordering::Acquire) {
             0 => STEP_WITHIN,
             began => (Duration::from_micros(began) + STEP_WITHIN).saturating_sub(since_boot()),
         }
@@ -118,8 +148,6 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     const NOT_PARKED: fn() -> Option<Duration> = || None;
@@ -152,6 +180,18 @@ mod tests {
         let since = since_boot() - ANSWER_WITHIN;
         let answer = progress.answer(&mut result, since, NOT_PARKED).await;
         assert!(matches!(answer, Err(EnqueueError::NoAnswer)));
+        assert!(!progress.is_stalled());
+    }
+
+    #[tokio::test]
+    async fn callers_of_a_writer_whose_jobs_another_one_executes_learn_that_this_one_hangs() {
+        let progress = Progress::behind(late());
+        progress.set_lent(true);
+        let (_reply, mut result) = oneshot::channel::<()>();
+        let answer = progress.answer(&mut result, since_boot(), NOT_PARKED).await;
+        assert!(matches!(answer, Err(EnqueueError::NoAnswer)));
+        assert!(progress.is_stalled());
+        progress.set_lent(false);
         assert!(!progress.is_stalled());
     }
 

@@ -48,6 +48,11 @@ impl Recovery {
         }
     }
 
+    /// Whether nothing is left to do.
+    pub(super) fn is_done(&self) -> bool {
+        !self.failing && !self.recheck_all && self.rechecks.is_empty() && self.leaves.is_empty()
+    }
+
     /// Repeats a leave as soon as the database works.
     pub(super) fn repeat(&mut self, leave: Leave) {
         self.leaves.push((Duration::ZERO, leave));
@@ -86,8 +91,8 @@ impl WriterState {
     /// The next part of the parked claims that have to be re-evaluated.
     pub(super) fn recovery_rechecks(&mut self) -> Vec<Task> {
         if std::mem::take(&mut self.recovery.recheck_all) {
-            self.recovery.rechecks = self.parked.all();
-            self.recovery.rechecks.retain(|(name, _)| self.share.contains(name));
+            let all = self.parked.all().into_iter();
+            self.recovery.rechecks = all.filter(|(name, _)| self.joining.serves(self.number, name)).collect();
         }
         let rechecks = &mut self.recovery.rechecks;
         let part = rechecks.split_off(rechecks.len().saturating_sub(MAX_RECHECKS));

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use dlm_engine::Limits;
 
-use super::Share;
 use super::batch::Task;
 use super::cache::Cache;
 use super::deferred::DeferredTasks;
 use super::inbox::Inbox;
 use super::job::Job;
+use super::joining::Joining;
 use super::next_check::NextCheck;
 use super::pace::{Gathering, Pace};
 use super::parked::Parked;
@@ -33,7 +33,9 @@ const MAX_BATCH: usize = 512;
 pub(super) struct WriterState {
     pub(super) store: Box<dyn Store>,
     pub(super) progress: Arc<Progress>,
-    pub(super) share: Share,
+    /// The number of this writer.
+    pub(super) number: usize,
+    pub(super) joining: Arc<Joining>,
     pub(super) pace: Pace,
     pub(super) cache: Cache,
     /// Tasks on resources that another replica has locked. Each resource gets a
@@ -67,6 +69,7 @@ impl WriterState {
             self.turn(inbox);
             self.pace.delivered(since_boot());
             self.settle();
+            self.rearrange();
         }
         if !self.must_stop
             && let Err(error) = self.store.finish()
@@ -133,6 +136,7 @@ impl WriterState {
                 }
             }
         }
+        self.joining.record(self.number, batch.len());
         self.run(batch, LockWait::Skip);
         if let Some(tasks) = self.deferred.next() {
             self.run(tasks, LockWait::Wait);
@@ -173,7 +177,7 @@ impl WriterState {
                 deadline = until.min(now + pause);
             }
         }
-        self.metrics.queue_depth(self.share.number, left.urgent, left.acquires);
+        self.metrics.queue_depth(self.number, left.urgent, left.acquires);
         jobs
     }
 

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use rustix::process::Signal;
 
-use super::{TestServer, api, metric, server, three_principals};
+use super::{TestServer, api, server, three_principals};
 use crate::harness::{
     Acquire, Api, AuthFile, binary, eventually, send_signal, server_command, startup_error,
 };
@@ -107,7 +107,7 @@ async fn off_loopback_an_auth_file_suffices_and_the_missing_encryption_is_logged
     api.get("/v1/locks").await.problem(401, "unauthenticated");
     let api = api.with_token("ops-token");
     api.get("/v1/locks").await.ok();
-    assert_eq!(metric(&api, "dlm_insecure_no_auth").await, Some(0.0));
+    assert_eq!(api.metric("dlm_insecure_no_auth").await, Some(0.0));
     send_signal(&child, Signal::TERM);
     let output = child.wait_with_output().unwrap();
     let log = text(&output.stderr);
@@ -122,7 +122,7 @@ async fn insecure_no_auth_is_logged_at_every_start_and_in_the_metrics() {
         let warned = server.logs().matches("WARN").count();
         assert_eq!(server.logs().matches("no authentication: everyone").count(), starts);
         assert!(warned >= starts, "{}", server.logs());
-        assert_eq!(metric(&server.api(), "dlm_insecure_no_auth").await, Some(1.0));
+        assert_eq!(server.api().metric("dlm_insecure_no_auth").await, Some(1.0));
         server.kill9_and_restart();
     }
 }

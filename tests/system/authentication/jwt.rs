@@ -13,7 +13,7 @@ use ring::signature::{
 };
 use serde_json::{Value, json};
 
-use super::{TestServer, api, metric};
+use super::{TestServer, api};
 use crate::harness::{AuthFile, WebSocket, eventually, principal, wall_clock_micros};
 
 pub(super) const TABLE: &str =
@@ -229,9 +229,9 @@ async fn every_other_jwt_is_refused() {
     assert_eq!(status(&server, &valid()).await, 200);
     let ops = api(&server, "ops-token");
     let refused = |reason| format!("dlm_authentication_failures_total{{reason=\"{reason}\"}}");
-    assert_eq!(metric(&ops, &refused("unknown_principal")).await, Some(4.0));
-    assert_eq!(metric(&ops, &refused("malformed")).await, Some(1.0));
-    assert_eq!(metric(&ops, &refused("invalid_jwt")).await, Some(18.0));
+    assert_eq!(ops.metric(&refused("unknown_principal")).await, Some(4.0));
+    assert_eq!(ops.metric(&refused("malformed")).await, Some(1.0));
+    assert_eq!(ops.metric(&refused("invalid_jwt")).await, Some(18.0));
 }
 
 #[tokio::test]

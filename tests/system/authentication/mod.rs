@@ -47,13 +47,6 @@ fn three_principals() -> String {
     .concat()
 }
 
-/// The value of a metric, with its labels.
-async fn metric(api: &Api, name: &str) -> Option<f64> {
-    let text = api.get("/metrics").await.text;
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.map(|value| value.parse().expect("a number"))
-}
-
 /// The instant this many seconds from now, as TOML writes it.
 fn in_seconds(seconds: i64) -> String {
     let micros = crate::harness::wall_clock_micros() + seconds * 1_000_000;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::{TestServer, api, metric, server, three_principals};
+use super::{TestServer, api, server, three_principals};
 use crate::harness::{Acquire, Api, AuthFile, MachineDelay, WebSocket, eventually, now, principal};
 
 /// How long a change on disk may take to be in force.
@@ -24,7 +24,7 @@ async fn open_session(server: &TestServer, token: &str) -> WebSocket {
 }
 
 async fn count(api: &Api, name: &str) -> f64 {
-    metric(api, name).await.unwrap_or(0.0)
+    api.metric(name).await.unwrap_or(0.0)
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
-use super::{api, in_seconds, metric, server, three_principals};
+use super::{api, in_seconds, server, three_principals};
 use crate::harness::{Acquire, AuthFile, MachineDelay, WebSocket, new_key, principal, quiet_test_lock};
 
 const SESSION: (&str, &str) = ("/v1/session", "dlm.session.v1");
@@ -241,7 +241,7 @@ async fn a_token_is_refused_from_its_expiry_on_and_its_sockets_are_closed() {
     let status = lasting.request("status", json!({"resource": "a"})).await;
     assert_eq!(status["status"]["state"], "free", "{status}");
     let failures = "dlm_authentication_failures_total{reason=\"expired_token\"}";
-    assert_eq!(metric(&api(&server, "long"), failures).await, Some(1.0));
+    assert_eq!(api(&server, "long").metric(failures).await, Some(1.0));
 }
 
 #[tokio::test]

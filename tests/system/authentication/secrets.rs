@@ -10,7 +10,7 @@ use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::{TestServer, jwt, metric};
+use super::{TestServer, jwt};
 use crate::harness::{
     Acquire, Api, AuthFile, Backend, Postgres, ServerProcess, Sqlite, WebSocket, eventually, principal,
 };
@@ -57,7 +57,7 @@ async fn no_token_is_in_a_log_line_a_reply_a_metric_or_the_database() {
         server.signal(Signal::HUP);
         eventually("the file is refused", || async { refused(server.logs()) > before }).await;
     }
-    assert!(metric(&api, "dlm_auth_file_loads_total{result=\"failed\"}").await.unwrap() >= 4.0);
+    assert!(api.metric("dlm_auth_file_loads_total{result=\"failed\"}").await.unwrap() >= 4.0);
     assert!(!is_in_files(&server.database().url(), b"CANARY"), "in the database");
     assert!(!server.logs().contains("CANARY"), "in the log");
     for reply in replies {

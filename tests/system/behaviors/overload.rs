@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::super::{Database, TestServer};
-use crate::harness::{Acquire, Api, Backend, MachineDelay, ServerProcess, WebSocket, WritesBlocked, eventually, exclusive_test_lock, new_key, now};
+use crate::harness::{Acquire, Backend, MachineDelay, ServerProcess, WebSocket, WritesBlocked, eventually, exclusive_test_lock, new_key, now};
 
 const SESSIONS: usize = 5;
 const ACQUIRES: usize = 50_000;
@@ -98,11 +98,6 @@ async fn send_texts(session: &mut WebSocket, texts: &[String]) {
     enqueued(session).await;
 }
 
-async fn metric(api: &Api, name: &str) -> u64 {
-    let metrics = api.get("/metrics").await.text;
-    metrics.lines().find_map(|line| line.strip_prefix(name)).map_or(0, |value| value.parse().unwrap())
-}
-
 /// Receives the answers that are missing. Returns how many acquires were granted.
 async fn granted(session: &mut WebSocket, mut answers: Vec<Value>) -> usize {
     while answers.len() < ACQUIRES / SESSIONS {
@@ -181,7 +176,7 @@ async fn acquires_beyond_the_bound_are_refused_at_once() {
     let acquire =
         || json!({"id": 1, "op": "acquire", "resource": "hot", "idempotency_key": new_key(), "ttl_ms": 100, "wait_ms": 120_000});
     let acquires: Vec<String> = (0..BEYOND_THE_BOUND).map(|_| acquire().to_string()).collect();
-    let refusals = async || metric(&api, "dlm_operations_refused_total ").await;
+    let refusals = async || api.metric("dlm_operations_refused_total").await.unwrap_or(0.0);
     for round in 0.. {
         assert!(round < 5, "nothing is refused");
         let mut sessions = Vec::new();
@@ -195,7 +190,7 @@ async fn acquires_beyond_the_bound_are_refused_at_once() {
         let sent = now();
         let refused = api.acquire("hot", &Acquire::exclusive().wait(10_000)).await;
         let took = sent.elapsed();
-        let refused_at_the_bound = before > 0 && refusals().await > before;
+        let refused_at_the_bound = before > 0.0 && refusals().await > before;
         drop((sessions, blocked));
         // On a slow machine the acquires may have been answered before there were enough.
         if refused_at_the_bound {

@@ -281,6 +281,13 @@ impl Api {
         self.status(name).await["queue_len"].as_u64().expect("a number")
     }
 
+    /// The value of a metric, with its labels.
+    pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
+        let text = self.get("/metrics").await.text;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map(|value| value.parse().expect("a number"))
+    }
+
     /// All events of one resource.
     pub(crate) async fn events(&self, name: &str) -> Vec<Value> {
         let mut events = Vec::new();

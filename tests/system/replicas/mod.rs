@@ -3,6 +3,7 @@
 mod authentication_turned_on;
 mod failures;
 mod grants;
+mod joined_writers;
 mod quotas;
 mod release_requests;
 

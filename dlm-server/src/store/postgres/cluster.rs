@@ -211,13 +211,14 @@ impl Cluster for PostgresCluster {
         let open_peers =
             replicas.iter().any(|(id, dead, is_open)| dead.is_none() && *is_open && *id != self.me.0);
         let live = replicas.iter().filter(|(_, dead, _)| dead.is_none()).count();
-        self.peers.0.store(live <= 1, Ordering::Relaxed);
+        let has_peers = live > 1;
+        self.peers.0.store(!has_peers, Ordering::Relaxed);
         self.rank.store(u32::try_from(older).unwrap_or(u32::MAX), Ordering::Relaxed);
         let dead: HashMap<_, _> =
             replicas.into_iter().filter_map(|(id, dead, _)| Some((ReplicaId(id), Micros(dead?)))).collect();
         let up_since = Micros(up_since.first().copied().unwrap_or(0));
         let replicas = Replicas::cluster(self.me, dead, up_since);
-        Ok(Heartbeat { replicas, declared_dead, open_peers })
+        Ok(Heartbeat { replicas, declared_dead, open_peers, has_peers })
     }
 
     fn assign_positions(&self) -> Result<(), StoreError> {

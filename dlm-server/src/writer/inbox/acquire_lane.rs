@@ -66,6 +66,11 @@ impl AcquireLane {
         None
     }
 
+    /// All jobs, in no order.
+    pub(super) fn into_jobs(self) -> impl Iterator<Item = Numbered> {
+        self.jobs.into_iter().map(|(number, job)| Numbered { number, job })
+    }
+
     /// Takes the acquire that a leave withdraws.
     pub(super) fn withdraw(&mut self, leave: &Leave) -> Option<Execute> {
         let request = leave.request.filter(|_| leave.unexecuted == Unexecuted::Withdraw)?;

@@ -19,10 +19,12 @@
 //! its own acquire, and a cancel puts acquires with its key behind itself, where its
 //! tombstone refuses them.
 //!
-//! While the writer keeps up, jobs are not put into the lanes at all; see `arrivals`.
+//! While the writer keeps up, jobs are not put into the lanes at all; see `arrivals`. While another
+//! writer executes the jobs of this one, they go to its inbox; see `lending`.
 
 mod acquire_lane;
 mod arrivals;
+mod lending;
 mod order_tag;
 #[cfg(test)]
 mod tests;
@@ -100,28 +102,41 @@ struct Lanes {
     closed: bool,
     /// The writer sleeps until it is notified.
     sleeping: bool,
+    /// The inbox that jobs go to instead.
+    lent_to: Option<Arc<Inbox>>,
 }
 
 impl Inbox {
     /// Enqueues a job. Only operations are refused when their lane is full, and only if
     /// their sender has its share of the lane.
     pub(super) fn push(&self, job: Job) -> Result<(), EnqueueError> {
+        self.accept(job)?.into_iter().for_each(refuse);
+        Ok(())
+    }
+
+    /// Enqueues a job. Returns the acquire that it withdraws.
+    fn accept(&self, job: Job) -> Result<Option<Execute>, EnqueueError> {
         let mut lanes = self.lock();
         if lanes.closed {
             return Err(EnqueueError::Stopped);
         }
+        if let Some(other) = &lanes.lent_to {
+            // Under the mutex, so that jobs stay in order.
+            return other.accept(job);
+        }
         let withdrawn = lanes.push(job)?;
+        self.filled(lanes);
+        Ok(withdrawn)
+    }
+
+    /// Lets the writer know of new jobs.
+    fn filled(&self, mut lanes: MutexGuard<'_, Lanes>) {
         let wake = std::mem::take(&mut lanes.sleeping);
         self.len.store(lanes.len(), Ordering::Release);
         drop(lanes);
         if wake {
             self.arrived.notify_one();
         }
-        // Wakes a task, so not under the mutex.
-        if let Some(execute) = withdrawn {
-            execute.reply(Err(OperationError::Overloaded), Micros::MAX, &mut Outgoing::default());
-        }
-        Ok(())
     }
 
     /// Refuses all further jobs. Those already enqueued are still taken.
@@ -171,6 +186,11 @@ impl Inbox {
     }
 }
 
+/// Answers an acquire that was withdrawn. It wakes a task, so not under a mutex.
+fn refuse(withdrawn: Execute) {
+    withdrawn.reply(Err(OperationError::Overloaded), Micros::MAX, &mut Outgoing::default());
+}
+
 impl Lanes {
     fn len(&self) -> usize {
         self.arrivals.len() + self.urgent.len() + self.acquires.len()
@@ -178,50 +198,61 @@ impl Lanes {
 
     /// Returns the acquire that the job withdraws.
     fn push(&mut self, job: Job) -> Result<Option<Execute>, EnqueueError> {
-        self.last_number += 1;
-        let numbered = Numbered { number: self.last_number, job };
         let lanes_are_empty = self.urgent.len() + self.acquires.len() == 0;
-        if lanes_are_empty && self.arrivals.accept(&numbered.job) {
+        if lanes_are_empty && self.arrivals.accept(&job) {
+            let numbered = self.number(job);
             self.arrivals.push(numbered);
             return Ok(None);
         }
         self.fill();
-        self.push_to_lanes(numbered)
+        if self.is_full_for(&job) {
+            return Err(EnqueueError::QueueFull);
+        }
+        let numbered = self.number(job);
+        Ok(self.push_to_lanes(numbered))
+    }
+
+    fn number(&mut self, job: Job) -> Numbered {
+        self.last_number += 1;
+        Numbered { number: self.last_number, job }
+    }
+
+    fn is_full_for(&self, job: &Job) -> bool {
+        match job {
+            Job::Execute(Execute { op: Op::Acquire { .. }, sender, .. }) => {
+                self.acquires.is_full_for(sender, MAX_ACQUIRES)
+            }
+            Job::Execute(Execute { sender, .. }) => self.urgent.is_full_for(sender, MAX_URGENT),
+            Job::Leave(_) | Job::Recheck(..) | Job::Maintenance(_) => false,
+        }
     }
 
     /// Moves what has arrived into the lanes.
     fn fill(&mut self) {
         for numbered in std::mem::take(&mut self.arrivals).drain() {
-            // The lanes have room: there are few arrivals, and no leave withdraws any of them.
-            self.push_to_lanes(numbered).ok();
+            // No leave withdraws any of them.
+            self.push_to_lanes(numbered);
         }
     }
 
-    fn push_to_lanes(&mut self, Numbered { number, job }: Numbered) -> Result<Option<Execute>, EnqueueError> {
+    /// Returns the acquire that the job withdraws.
+    fn push_to_lanes(&mut self, Numbered { number, job }: Numbered) -> Option<Execute> {
         match &job {
-            Job::Execute(Execute { op: Op::Acquire { .. }, sender, .. })
-                if self.acquires.is_full_for(sender, MAX_ACQUIRES) =>
-            {
-                return Err(EnqueueError::QueueFull);
-            }
             // Maintenance comes behind everything that was enqueued before it.
             Job::Execute(Execute { op: Op::Acquire { .. }, .. }) | Job::Maintenance(_) => {
                 self.acquires.push(number, job);
-                return Ok(None);
-            }
-            Job::Execute(Execute { sender, .. }) if self.urgent.is_full_for(sender, MAX_URGENT) => {
-                return Err(EnqueueError::QueueFull);
+                return None;
             }
             Job::Leave(leave) => {
                 if let Some(withdrawn) = self.acquires.withdraw(leave) {
-                    return Ok(Some(withdrawn));
+                    return Some(withdrawn);
                 }
             }
             Job::Execute(_) | Job::Recheck(..) => {}
         }
         if self.acquires.is_empty() {
             self.urgent.push(Numbered { number, job });
-            return Ok(None);
+            return None;
         }
         let is_cancel = matches!(&job, Job::Execute(Execute { op: Op::Cancel { .. }, .. }));
         let (ahead, behind): (Vec<_>, Vec<_>) =
@@ -231,7 +262,7 @@ impl Lanes {
         for tag in &behind {
             self.acquires.take_tagged(tag).into_iter().for_each(|behind| self.urgent.push(behind));
         }
-        Ok(None)
+        None
     }
 
     fn take(&mut self, room: usize, jobs: &mut Vec<Job>) {

@@ -51,6 +51,11 @@ impl UrgentLane {
         Some(numbered.job)
     }
 
+    /// All jobs, in no order.
+    pub(super) fn into_jobs(self) -> impl Iterator<Item = Numbered> {
+        self.of_server.into_iter().chain(self.queues.into_values().flatten())
+    }
+
     fn pop_in_turn(&mut self) -> Option<Numbered> {
         let principal = self.turns.pop_front()?;
         let queue = self.queues.get_mut(&principal)?;

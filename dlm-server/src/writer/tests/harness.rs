@@ -22,8 +22,9 @@ use crate::writer::job::{
     Admission, Caller, Completion, Execute, Job, Leave, OperationError, OperationResult, RequestId,
     SessionId, Unexecuted,
 };
+use crate::writer::joining::Joining;
 use crate::writer::thread::WriterState;
-use crate::writer::{Dependencies, NextCheck, Parked, ReplyTo, Share};
+use crate::writer::{Dependencies, NextCheck, Parked, ReplyTo, Writer};
 
 pub(super) type Answer = oneshot::Receiver<OperationResult>;
 
@@ -109,7 +110,8 @@ impl TestWriter {
             metrics: Metrics::new(),
             next_check: Arc::clone(&next_check),
         };
-        let state = WriterState::new(store, Share { number: 0, writers: 1 }, Arc::default(), &dependencies);
+        let joining = Arc::new(Joining::new(&[Writer::first()]));
+        let state = WriterState::new(store, 0, joining, &dependencies);
         let (inbox, reader) = (Inbox::default(), opened.reader);
         Self {
             state,

@@ -208,12 +208,46 @@ fn callers_learn_that_the_writer_is_gone() {
 }
 
 #[test]
+fn a_lent_inbox_passes_jobs_on_until_it_is_taken_back() {
+    let inboxes: [Arc<Inbox>; 2] = Default::default();
+    let [own, other] = &inboxes;
+    let push = |number, name| own.push(execute(number, name, None, renew("k1")).0).unwrap();
+    push(1, "a");
+    assert!(own.lend(other));
+    push(2, "a");
+    assert_eq!((take_numbers(own, 100), take_numbers(other, 100)), (vec![], vec![1, 2]));
+    push(3, "a");
+    other.push(execute(4, "b", None, renew("k1")).0).unwrap();
+    assert!(own.take_back(|job| job.name().is_some_and(|name| **name == *"a")));
+    push(5, "a");
+    assert_eq!((take_numbers(own, 100), take_numbers(other, 100)), (vec![3, 5], vec![4]));
+}
+
+#[test]
+fn a_closed_inbox_is_neither_lent_nor_taken_back() {
+    let inboxes: [Arc<Inbox>; 2] = Default::default();
+    let [own, other] = &inboxes;
+    assert!(own.lend(other));
+    own.push(execute(1, "a", None, renew("k1")).0).unwrap();
+    other.close();
+    assert!(!own.take_back(|_| true));
+    assert_eq!(own.push(execute(2, "a", None, renew("k1")).0), Err(EnqueueError::Stopped));
+    assert_eq!(take_numbers(other, 100), [1], "what was accepted is executed");
+    assert!(!Inbox::default().lend(other));
+}
+
+#[test]
 fn a_sleeping_writer_is_woken_by_a_job_and_by_the_end() {
-    let inbox = Inbox::default();
+    let (inbox, lent) = (Arc::<Inbox>::default(), Inbox::default());
+    assert!(lent.lend(&inbox));
     let began = since_boot();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| inbox.wait(Duration::from_secs(60), Duration::ZERO));
         inbox.push(execute(1, "a", None, renew("k1")).0).unwrap();
+        waiting.join().unwrap();
+        take(&inbox, 1);
+        let waiting = scope.spawn(|| inbox.wait(Duration::from_secs(60), Duration::ZERO));
+        lent.push(execute(2, "a", None, renew("k1")).0).unwrap();
         waiting.join().unwrap();
         take(&inbox, 1);
         let waiting = scope.spawn(|| inbox.wait(Duration::from_secs(60), Duration::ZERO));
@@ -264,12 +298,14 @@ fn random_job(random: &mut Random, number: u64, name: &str) -> (Job, Answer) {
 
 /// The naive model: all jobs in the order of their arrival. Jobs that share a tag must
 /// come out in that order, each of them once, unless a leave withdraws its acquire or a
-/// cancel passes an acquire with its key of another session.
+/// cancel passes an acquire with its key of another session. Each of two resources has an inbox, of which
+/// one is lent to the other from time to time.
 #[test]
 fn jobs_with_a_tag_in_common_stay_in_order() {
     let mut random = Random::from_environment();
     for _ in 0..rounds(300) {
-        let inbox = Inbox::default();
+        let inboxes: [Arc<Inbox>; 2] = Default::default();
+        let mut is_lent = false;
         let mut sent: HashMap<u64, Sent> = HashMap::new();
         let mut answers: HashMap<u64, Answer> = HashMap::new();
         let mut taken: Vec<u64> = Vec::new();
@@ -279,10 +315,18 @@ fn jobs_with_a_tag_in_common_stay_in_order() {
             taken.extend(jobs.iter().filter(|job| matches!(job, Job::Execute(_))).map(number));
         };
         for number in 1..=random.below(60) {
-            let name = ["a", "b"][random.below(2) as usize];
-            match random.below(10) {
-                0 => take_some(&inbox, random.below(12) as usize),
+            let index = random.below(2) as usize;
+            let (name, inbox) = (["a", "b"][index], &inboxes[index]);
+            match random.below(11) {
+                0 => take_some(&inboxes[random.below(2) as usize], random.below(12) as usize),
                 1 => {
+                    assert!(match is_lent {
+                        true => inboxes[1].take_back(|job| job.name().is_some_and(|name| **name == *"b")),
+                        false => inboxes[1].lend(&inboxes[0]),
+                    });
+                    is_lent = !is_lent;
+                }
+                2 => {
                     let (request, key) = (random.below(number), format!("k{}", random.below(4)));
                     let unexecuted = random.pick(&[Unexecuted::Withdraw, Unexecuted::Execute]);
                     let mut job = leave(name, &key, Some(request), unexecuted);
@@ -305,7 +349,9 @@ fn jobs_with_a_tag_in_common_stay_in_order() {
                 }
             }
         }
-        take_some(&inbox, 1000);
+        take_some(&inboxes[0], 1000);
+        assert!(!is_lent || take(&inboxes[1], 1).is_empty());
+        take_some(&inboxes[1], 1000);
         let mut left: Vec<u64> = sent.keys().copied().filter(|number| !taken.contains(number)).collect();
         assert_eq!(taken.len() + left.len(), sent.len());
         left.retain(|number| {
