@@ -1,13 +1,21 @@
 import { nextTick, onBeforeUnmount, onMounted, ref, watch, type Ref, type ShallowRef } from 'vue'
 
-/** `wide` has all columns, `medium` most, `narrow` two lines a row. */
-export type TableLayout = 'wide' | 'medium' | 'narrow'
+/** `wide` has all columns, `medium` most, `narrow` two lines a row, `tight` three. */
+export type TableLayout = 'wide' | 'medium' | 'narrow' | 'tight'
 
 /** In rem, so that large text has its place. */
-const ROW_REM: Record<TableLayout, number> = { wide: 2.25, medium: 2.25, narrow: 3.75 }
+const ROW_REM: Record<TableLayout, number> = { wide: 2.25, medium: 2.25, narrow: 3.75, tight: 5.25 }
 /** The least widths of the layouts, in rem. */
 const WIDE_REM = 77
 const MEDIUM_REM = 50
+const NARROW_REM = 19
+
+/** The layout for a width in rem. */
+function fitting(width: number): TableLayout {
+  if (width >= WIDE_REM) return 'wide'
+  if (width >= MEDIUM_REM) return 'medium'
+  return width >= NARROW_REM ? 'narrow' : 'tight'
+}
 
 /** The layout that the width and the size of the text leave, and the heights that follow, in pixels. */
 export function useTableLayout(
@@ -23,9 +31,8 @@ export function useTableLayout(
   function measure(): void {
     const rem = parseFloat(getComputedStyle(document.documentElement).fontSize)
     const width = (scroller.value?.clientWidth ?? 0) / rem
-    const fitting = width >= WIDE_REM ? 'wide' : width >= MEDIUM_REM ? 'medium' : 'narrow'
     // A sheet of paper is narrower than most windows.
-    layout.value = printing.value ? 'medium' : fitting
+    layout.value = printing.value ? 'medium' : fitting(width)
     rowHeight.value = ROW_REM[layout.value] * rem
     void nextTick(() => {
       headHeight.value = head.value?.offsetHeight ?? 0
