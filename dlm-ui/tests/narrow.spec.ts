@@ -42,18 +42,29 @@ test('rows of the list do not overlap with text of twice the size', async ({ pag
 })
 
 test('a telephone shows all with text of twice the size', async ({ page, server }) => {
-  for (let number = 0; number < 250; number += 1)
-    await server.lock(`z/${number}`, { owner: `o-${number}` })
-  const held = await server.lock('orders/42', { owner: 'a-worker-with-a-long-name@some-host-17' })
+  for (let number = 0; number < 250; number += 1) await server.lock(`z/${number}`, { owner: `o-${number}` })
+  const owner = 'a-worker-with-a-long-name@some-host-17'
+  await server.lock('orders/42', { owner })
   await server.wait('orders/42', 'api-8')
   await page.setViewportSize({ width: 360, height: 740 })
   await page.addInitScript(() => {
     document.addEventListener('DOMContentLoaded', () => (document.documentElement.style.fontSize = '200%'))
   })
-  const owner = encodeURIComponent(held.owner)
-  for (const path of ['/', '/locks', '/locks/orders%2F42', '/owners', `/owners/${owner}`, '/events']) {
+  for (const path of [
+    '/',
+    '/locks',
+    '/locks/orders%2F42',
+    '/owners',
+    `/owners/${encodeURIComponent(owner)}`,
+    '/events',
+  ]) {
     await open(page, server, path)
-    await expect(page.locator('main').getByText(/orders|a-worker/).first()).toBeVisible()
+    await expect(
+      page
+        .locator('main')
+        .getByText(/orders|a-worker/)
+        .first(),
+    ).toBeVisible()
     // What is left out for eyes, or scrolls or is cut off by itself.
     const hidden = '.visually-hidden, thead, pre, .clip, .chart, .axis'
     const cut = () =>
