@@ -18,6 +18,8 @@ test('a force-release ends the selected lease and records the reason', async ({ 
   await expect(dialog).toBeHidden()
   await expect(page.getByTestId('holder')).toContainText('next-in-line')
   await expect(page.getByTestId('token')).toHaveText('3')
+  // The button was over the events, which hold still under the pointer.
+  await page.mouse.move(0, 0)
   await expect(page.getByTestId('event').filter({ hasText: 'force-released' })).toContainText('host is gone')
 })
 

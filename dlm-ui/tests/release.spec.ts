@@ -70,6 +70,81 @@ test('several leases of an owner are released after a dry run, but not one that 
   ])
 })
 
+test('locks selected in the list by keys and with Shift are released, and no others', async ({
+  page,
+  server,
+}) => {
+  for (const name of ['a', 'b', 'c', 'd', 'e']) await server.lock(name, { owner: `owner-of-${name}` })
+  await open(page, server, '/locks')
+  const rows = page.getByRole('grid').getByRole('row')
+  await expect(rows).toHaveCount(6)
+  await page.keyboard.press('j')
+  await page.keyboard.press('j')
+  await page.keyboard.press('x')
+  const bar = page.getByRole('group', { name: 'Selected locks' })
+  await expect(bar).toContainText('1 lock selected')
+  await rows
+    .nth(4)
+    .locator('.name')
+    .click({ modifiers: ['Shift'] })
+  await expect(bar).toContainText('3 locks selected')
+  await rows.nth(3).getByTestId('select').click()
+  await expect(bar).toContainText('2 locks selected')
+  // Another order moves the rows, not the selection.
+  await page.getByRole('button', { name: 'Name' }).click()
+  await expect(rows.nth(1)).toContainText('owner-of-e')
+  await expect(rows.nth(2).getByRole('checkbox')).toBeChecked()
+  await expect(rows.nth(3).getByRole('checkbox')).not.toBeChecked()
+  await bar.getByRole('button', { name: 'Force-release…' }).click()
+  const targets = page.getByTestId('target')
+  await expect(targets).toHaveCount(2)
+  await page.reload()
+  await expect(page.getByTestId('selection')).toHaveText('2 locks selected in the list')
+  await expect(targets).toHaveCount(2)
+  await page.getByLabel(/Reason/).fill('host is gone')
+  await page.getByRole('button', { name: 'Force-release 2' }).click()
+  await expect(page.getByTestId('result')).toContainText('2 released')
+  const { locks } = await server.call<{ locks: { resource: string }[] }>('/v1/locks')
+  expect(locks.map(({ resource }) => resource)).toEqual(['a', 'c', 'e'])
+})
+
+test('an address without its selection releases nothing', async ({ page, server }) => {
+  await server.lock('a', { owner: 'alive' })
+  await page.goto(`${server.url}/release?selected=1`)
+  await expect(page.getByText('The selection is not part of the address.')).toBeVisible()
+  await expect(page.getByTestId('target')).toHaveCount(0)
+})
+
+for (const width of [360, 1360]) {
+  test(`the columns of a list with a selection are aligned, and axe is content, at ${width} px`, async ({
+    page,
+    server,
+  }) => {
+    for (const name of ['a', 'b']) await server.lock(name, { owner: 'api-7' })
+    await page.setViewportSize({ width, height: 740 })
+    await page.emulateMedia({ reducedMotion: 'reduce' })
+    await open(page, server, '/locks')
+    await page.keyboard.press('x')
+    await expect(page.getByTestId('selected')).toHaveText('1 lock selected')
+    const lefts = await page
+      .getByRole('grid')
+      .getByRole('row')
+      .evaluateAll((rows) =>
+        rows.map((row) =>
+          // In two lines the width of the last column depends on what it has.
+          [...row.querySelectorAll(':scope > :is(.selected, .state, .name, .holder, .token)')].map((cell) =>
+            Math.round(cell.getBoundingClientRect().left),
+          ),
+        ),
+      )
+    expect(lefts[0]).toHaveLength(width === 360 ? 4 : 5)
+    expect(lefts[1]).toEqual(lefts[0])
+    expect(lefts[2]).toEqual(lefts[0])
+    const { violations } = await new AxeBuilder({ page }).analyze()
+    expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([])
+  })
+}
+
 test('a release without an answer is repeated safely', async ({ page, server }) => {
   await server.lock('jobs/1', { owner: 'dead' })
   await page.goto(`${server.url}/release?prefix=jobs`)

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest'
 import { problem, serve, type SentRequest } from '../api/testing'
-import { held } from '../state/testData'
+import { held, row } from '../state/testData'
 import { inScope } from './testing'
 import { useBulkRelease } from './useBulkRelease'
 
@@ -70,6 +70,22 @@ test('another search stops what is still released', async () => {
   expect(releases(sent)).toHaveLength(4)
   expect(result.outcomes.value.size).toBe(0)
   expect(result.running.value).toBe(false)
+  dispose()
+})
+
+test('of a selection exactly these locks are found, and those that are free are counted', async () => {
+  const sent = serve(({ path }) => {
+    const name = decodeURIComponent(path.replace('/v1/locks/', ''))
+    return [200, name === 'jobs/2' ? row({ resource: name }) : held(name, 7)]
+  })
+  const { result, dispose } = inScope(() => useBulkRelease((name) => name !== 'other'))
+  await result.find({ names: [...NAMES, 'other'] })
+  expect(sent.map(({ path }) => path)).toEqual(NAMES.map((name) => `/v1/locks/${encodeURIComponent(name)}`))
+  expect(result.targets.value.map(({ resource, token }) => [resource, token])).toEqual([
+    ['jobs/1', 7],
+    ['jobs/3', 7],
+  ])
+  expect([result.notHeld.value, result.notAllowed.value, result.truncated.value]).toEqual([1, 1, false])
   dispose()
 })
 

@@ -18,6 +18,9 @@ export const MAX_TARGETS = 1_000
 const MAX_PAGES = 20
 const CONCURRENCY = 4
 
+/** Which leases to find: those of these locks, or those that match. */
+export type BulkSearch = { names: readonly string[] } | BulkFilter
+
 export interface BulkFilter {
   prefix: string
   /** `null` for any owner. */
@@ -26,12 +29,21 @@ export interface BulkFilter {
   principal?: string | null
 }
 
+interface Found {
+  rows: readonly LockStatus[]
+  found: readonly Target[]
+  /** Further rows were not read. */
+  more: boolean
+}
+
 export function useBulkRelease(may: (name: string) => boolean) {
   const targets = shallowRef<readonly Target[]>([])
   /** Leases that match and that the operator may not end. */
   const notAllowed = ref(0)
   /** Holders that the server did not list. */
   const unlisted = ref(0)
+  /** Locks of a search by name that are not held. */
+  const notHeld = ref(0)
   /** There may be more that match. */
   const truncated = ref(false)
   const searching = ref(false)
@@ -44,7 +56,7 @@ export function useBulkRelease(may: (name: string) => boolean) {
   let run = Promise.resolve()
 
   /** The dry run: what would be released now. */
-  async function find({ prefix, owner, principal = null }: BulkFilter): Promise<void> {
+  async function find(wanted: BulkSearch): Promise<void> {
     search?.abort()
     const controller = new AbortController()
     search = controller
@@ -56,20 +68,16 @@ export function useBulkRelease(may: (name: string) => boolean) {
       await run
       if (controller.signal.aborted) return
       outcomes.value = new Map()
-      const rows: LockStatus[] = []
-      let after: string | null = null
-      let found: Target[] = []
-      for (let page = 0; page < MAX_PAGES && found.length <= MAX_TARGETS; page += 1) {
-        const { locks, next } = await api.list(prefix, 'held', MAX_PAGE, after, controller.signal)
-        rows.push(...locks)
-        found = targetsOf(rows, owner, principal)
-        after = next ?? null
-        if (after === null) break
-      }
+      const { rows, found, more } =
+        'names' in wanted
+          ? await lookUp(wanted.names.filter(may), controller.signal)
+          : await list(wanted, controller.signal)
       const allowed = found.filter(({ resource }) => may(resource))
-      notAllowed.value = found.length - allowed.length
+      const refused = 'names' in wanted ? wanted.names.length - rows.length : 0
+      notAllowed.value = found.length - allowed.length + refused
+      notHeld.value = rows.filter(({ holder_count }) => holder_count === 0).length
       unlisted.value = unlistedHolders(rows)
-      truncated.value = after !== null || allowed.length > MAX_TARGETS
+      truncated.value = more || allowed.length > MAX_TARGETS
       targets.value = allowed.slice(0, MAX_TARGETS)
       searched.value = true
     } catch (error) {
@@ -79,6 +87,30 @@ export function useBulkRelease(may: (name: string) => boolean) {
     } finally {
       if (search === controller) searching.value = false
     }
+  }
+
+  async function list({ prefix, owner, principal = null }: BulkFilter, signal: AbortSignal): Promise<Found> {
+    const rows: LockStatus[] = []
+    let after: string | null = null
+    let found: Target[] = []
+    for (let page = 0; page < MAX_PAGES && found.length <= MAX_TARGETS; page += 1) {
+      const { locks, next } = await api.list(prefix, 'held', MAX_PAGE, after, signal)
+      rows.push(...locks)
+      found = targetsOf(rows, owner, principal)
+      after = next ?? null
+      if (after === null) break
+    }
+    return { rows, found, more: after !== null }
+  }
+
+  /** Each lock by its name: the server lists names by their start only. */
+  async function lookUp(names: readonly string[], signal: AbortSignal): Promise<Found> {
+    const rows: LockStatus[] = []
+    for (let at = 0; at < names.length; at += CONCURRENCY) {
+      const some = names.slice(at, at + CONCURRENCY)
+      rows.push(...(await Promise.all(some.map((name) => api.status(name, signal)))))
+    }
+    return { rows, found: targetsOf(rows, null), more: false }
   }
 
   /** Releases these, one after another in each of a few lanes. */
@@ -134,6 +166,7 @@ export function useBulkRelease(may: (name: string) => boolean) {
     targets,
     notAllowed,
     unlisted,
+    notHeld,
     truncated,
     searching,
     searched,

@@ -7,6 +7,7 @@ import { applyRenewal, mergeStatus } from '../state/rows'
 import { useConnection } from '../stores/connection'
 import { useDrawScheduler } from './useDrawScheduler'
 import { useEventStream } from './useEventStream'
+import { useLockHistory } from './useLockHistory'
 import { useOverdueLeases } from './useOverdueLeases'
 import { useRetry } from './useRetry'
 
@@ -30,12 +31,12 @@ export function useLock(name: Ref<string>) {
   let refreshAgain = false
   let disposed = false
   let undrawn: LockEvent[] = []
+  const history = useLockHistory(name)
   const scheduler = useDrawScheduler(draw)
 
   const { load } = useRetry((failure: ApiError) => {
     error.value = failure
-    status.value = null
-    events.value = []
+    forget()
   })
   const stream = useEventStream(() => ({ resource: name.value, renewals: true }), {
     messages: handleMessages,
@@ -46,6 +47,12 @@ export function useLock(name: Ref<string>) {
       reload()
     },
   })
+
+  function forget(): void {
+    status.value = null
+    events.value = []
+    history.clear()
+  }
 
   /** At many events per second, to draw each batch of them would take all of the time. */
   function draw(): void {
@@ -61,6 +68,7 @@ export function useLock(name: Ref<string>) {
       const fetched = await api.status(name.value, signal)
       error.value = null
       events.value = page.events
+      history.restart(page)
       status.value = fetched
       stream.start(page.cursor)
     })
@@ -70,6 +78,7 @@ export function useLock(name: Ref<string>) {
     const received = batch.filter((message) => message.type === 'event')
     if (received.length > 0) {
       undrawn.push(...received)
+      history.append(received)
       scheduler.schedule()
       if (received.some((event) => event.version > (status.value?.version ?? 0))) scheduleRefresh()
     }
@@ -115,8 +124,7 @@ export function useLock(name: Ref<string>) {
 
   useOverdueLeases(() => (status.value ? [status.value] : []), scheduleRefresh)
   watch(name, () => {
-    status.value = null
-    events.value = []
+    forget()
     reload()
   })
   onScopeDispose(() => {
@@ -125,5 +133,5 @@ export function useLock(name: Ref<string>) {
   })
   reload()
 
-  return { status, events, error, refresh }
+  return { status, events, history, error, refresh }
 }

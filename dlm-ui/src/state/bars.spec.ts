@@ -2,11 +2,12 @@ import { expect, test } from 'vitest'
 import { drawBars, type Axis } from './bars'
 import type { Hold } from './timeline'
 
-const AXIS: Axis = { from: 1_000, to: 2_000, knownSince: null, width: 1_000 }
+const AXIS: Axis = { from: 1_000, to: 2_000, knownSince: null, knownUntil: null, width: 1_000 }
 
 function hold(token: number, from: number | null, to: number | null, part: Partial<Hold> = {}): Hold {
   const end = to === null ? null : 'released'
-  return { token, owner: '', shared: false, from, to, end, reason: null, lane: 0, ...part }
+  const current = to === null
+  return { token, owner: '', shared: false, from, to, current, end, reason: null, lane: 0, ...part }
 }
 
 const places = (holds: Hold[], axis = AXIS) => drawBars(holds, axis).map(({ left, width }) => [left, width])
@@ -22,6 +23,12 @@ test('a hold whose start is not known is not drawn over time that is not known',
   expect(places([hold(1, null, 1_700)], { ...AXIS, knownSince: 1_600 })).toEqual([[600, 100]])
   // The holder says since when it holds the lock.
   expect(places([hold(1, 1_100, null)], { ...AXIS, knownSince: 1_600 })).toEqual([[100, 900]])
+})
+
+test('a hold that ended later is drawn up to where its history is known, a current one to the end', () => {
+  const axis = { ...AXIS, knownUntil: 1_600 }
+  expect(places([hold(1, 1_100, null, { current: false })], axis)).toEqual([[100, 500]])
+  expect(places([hold(1, 1_100, null)], axis)).toEqual([[100, 900]])
 })
 
 test('holds below a pixel are merged, and the worst end shows', () => {

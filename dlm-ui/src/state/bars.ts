@@ -7,6 +7,8 @@ export interface Axis {
   to: number
   /** The start of the known history; `null` if all of it is known. */
   knownSince: number | null
+  /** Its end; `null` if it is known up to now. */
+  knownUntil: number | null
   /** In pixels. */
   width: number
 }
@@ -33,7 +35,7 @@ export function drawBars(holds: readonly Hold[], axis: Axis): Bar[] {
   const lastOfLane = new Map<number, Bar>()
   for (const hold of holds) {
     const left = position(start(hold, axis), axis)
-    const right = position(hold.to ?? axis.to, axis)
+    const right = position(hold.to ?? end(hold, axis), axis)
     const last = lastOfLane.get(hold.lane)
     const short = (width: number) => width < MERGE_WIDTH_PX
     if (
@@ -57,6 +59,11 @@ export function drawBars(holds: readonly Hold[], axis: Axis): Bar[] {
 /** A hold that began before the known history is drawn from there on: nothing is known of the time before. */
 function start(hold: Hold, axis: Axis): number {
   return hold.from ?? axis.knownSince ?? axis.from
+}
+
+/** Of a hold that has ended later, nothing is drawn over time that is not known. */
+function end({ current }: Hold, { to, knownUntil }: Axis): number {
+  return current ? to : (knownUntil ?? to)
 }
 
 export function position(at: number, { from, to, width }: Axis): number {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { countOutcomes, targetsOf, unlistedHolders } from './bulkRelease'
+import { countOutcomes, namesIn, targetsOf, unlistedHolders } from './bulkRelease'
 import { held, row } from './testData'
 
 const [holder] = held('x', 1).holders
@@ -36,4 +36,9 @@ test('outcomes are counted', () => {
     unknown: 1,
     changed: 0,
   })
+})
+
+test('names are read from the state of a page, whatever it has', () => {
+  expect(namesIn(['a', 7, 'b', null])).toEqual(['a', 'b'])
+  expect([namesIn(undefined), namesIn('a'), namesIn({})]).toEqual([null, null, null])
 })

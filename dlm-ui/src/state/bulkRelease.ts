@@ -13,6 +13,11 @@ export interface Target {
 /** `unknown`: no answer said whether the lease was released. A repeat ends this lease and no other. */
 export type Outcome = 'waiting' | 'sending' | 'released' | 'changed' | 'refused' | 'unknown'
 
+/** The names of locks in the state of a page; `null` if it has none. */
+export function namesIn(state: unknown): string[] | null {
+  return Array.isArray(state) ? state.filter((name) => typeof name === 'string') : null
+}
+
 export function targetKey({ resource, token }: Target): string {
   return JSON.stringify([resource, token])
 }

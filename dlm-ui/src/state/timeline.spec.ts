@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest'
-import { event, granted, row } from './testData'
-import { buildHolds, historyStart, ticks } from './timeline'
+import type { LockEvent, LockStatus } from '../api/types'
+import { event, granted, held, row } from './testData'
+import * as timeline from './timeline'
+import { ticks } from './timeline'
+
+const block = (events: LockEvent[], until: number | null = null) => ({ events, start: null, until })
+const buildHolds = (events: LockEvent[], status: LockStatus | null, until?: number) =>
+  timeline.buildHolds(block(events, until), status)
+const historyStart = (events: LockEvent[], status: LockStatus | null, now: number, until?: number) =>
+  timeline.historyStart(block(events, until), status, now)
 
 const end = (kind: 'released' | 'expired' | 'force_released', version: number, token: number, part = {}) =>
   event(kind, version, { fencing_token: token, ...part })
@@ -51,6 +59,13 @@ test('a holder whose grant is no longer in the log is taken from the status', ()
   ])
 })
 
+test('a hold without an end is current, unless the events end before now and it is no longer a holder', () => {
+  const current = (...args: Parameters<typeof buildHolds>) => buildHolds(...args).map((hold) => hold.current)
+  expect(current([granted(1, 1), granted(2, 2), end('released', 3, 1)], null)).toEqual([false, true])
+  expect(current([granted(1, 1)], row(), 1_900_000_000_000)).toEqual([false])
+  expect(current([granted(1, 1)], held('a', 1), 1_900_000_000_000)).toEqual([true])
+})
+
 test('overlapping shared holds get different lanes, and lanes are reused', () => {
   const shared = { mode: 'shared' } as const
   const found = buildHolds(
@@ -67,6 +82,7 @@ test('the history starts at the first loaded event, unless that is the first eve
   expect(historyStart([later], row({ version: 5 }), now)).toBe(Date.parse(later.at))
   expect(historyStart([], row({ version: 5 }), now)).toBe(now)
   expect(historyStart([], row(), now)).toBeNull()
+  expect(historyStart([], row(), now, 1_850_000_000_000)).toBe(1_850_000_000_000)
 })
 
 test('an axis has a few ticks at round times', () => {

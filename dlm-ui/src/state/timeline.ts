@@ -1,5 +1,6 @@
 // The holds of a lock over time, derived from its events.
-import type { EventKind, LockEvent, LockStatus } from '../api/types'
+import type { EventKind, LockStatus } from '../api/types'
+import type { EventBlock } from './lockHistory'
 
 export interface Hold {
   token: number
@@ -7,8 +8,10 @@ export interface Hold {
   shared: boolean
   /** Milliseconds since the epoch; `null` if the hold began before the known history. */
   from: number | null
-  /** `null` while the lock is held. */
+  /** `null` while the lock is held, or if the end is not among the events that were loaded. */
   to: number | null
+  /** The lock is still held. */
+  current: boolean
   end: Extract<EventKind, 'released' | 'expired' | 'force_released'> | null
   /** The operator's reason for a force-release. */
   reason: string | null
@@ -17,7 +20,7 @@ export interface Hold {
 }
 
 /** All holds, in the order in which they began. */
-export function buildHolds(events: readonly LockEvent[], status: LockStatus | null): Hold[] {
+export function buildHolds({ events, until }: EventBlock, status: LockStatus | null): Hold[] {
   const byToken = new Map<number, Hold>()
   for (const event of events) {
     const token = event.fencing_token
@@ -41,6 +44,9 @@ export function buildHolds(events: readonly LockEvent[], status: LockStatus | nu
     if (!byToken.has(token))
       byToken.set(token, newHold(token, owner, mode === 'shared', Date.parse(acquired_at)))
   }
+  const holders = new Set(status?.holders.map((holder) => holder.fencing_token))
+  for (const hold of byToken.values())
+    hold.current = hold.end === null && (until === null || holders.has(hold.token))
   const ordered = [...byToken.values()].sort((a, b) => (a.from ?? 0) - (b.from ?? 0) || a.token - b.token)
   return assignLanes(ordered)
 }
@@ -50,17 +56,17 @@ export function buildHolds(events: readonly LockEvent[], status: LockStatus | nu
  * the log, so the lock may have been held before.
  */
 export function historyStart(
-  events: readonly LockEvent[],
+  { events, until }: EventBlock,
   status: LockStatus | null,
   now: number,
 ): number | null {
   const first = events[0]
   if (first) return first.version === 1 ? null : Date.parse(first.at)
-  return (status?.version ?? 0) === 0 ? null : now
+  return until === null && (status?.version ?? 0) === 0 ? null : (until ?? now)
 }
 
 function newHold(token: number, owner: string, shared: boolean, from: number | null): Hold {
-  return { token, owner, shared, from, to: null, end: null, reason: null, lane: 0 }
+  return { token, owner, shared, from, to: null, current: false, end: null, reason: null, lane: 0 }
 }
 
 /** Assigns each hold the first lane that is free when it begins. */

@@ -102,6 +102,23 @@ test('a deadlock keeps its key while more wait for it', () => {
   expect(few && many && chainKey(few) === chainKey(many)).toBe(true)
 })
 
+test('each lock of a deadlock says how many wait for it and how many it frees, if it was read', () => {
+  const cycle = [
+    { ...lock('a', 'x', 'b', 5), queue_len: 3 },
+    { ...lock('b', 'y', 'a', 5), queue_len: 2 },
+  ]
+  const numbers = (locks: BlockedLock[]) =>
+    findChains(graph(locks, cycle))[0]?.links.map(({ waiting, blocked }) => [waiting, blocked])
+  expect(numbers(cycle)).toEqual([
+    [3, 5],
+    [2, 5],
+  ])
+  expect(numbers(cycle.slice(0, 1))).toEqual([
+    [3, 5],
+    [null, null],
+  ])
+})
+
 test('each lock of a chain says how many it blocks', () => {
   const [chain] = findChains(graph([lock('a', 'x', null, 9), lock('b', 'y', 'a', 4)]))
   expect(chain?.links.map(({ resource, blocked }) => [resource, blocked])).toEqual([

@@ -6,6 +6,8 @@ export interface ChainLink {
   resource: string
   owner: string
   fencingToken: number
+  /** The number of waiters in its queue, or `null` if it is not among those that were read. */
+  waiting: number | null
   /** How many waiters can't go on before the lock is released, or `null` if it is not among those that were read. */
   blocked: number | null
 }
@@ -45,6 +47,7 @@ export function findChains({ locks, possible_deadlocks }: WaitGraph): WaitChain[
       resource,
       owner,
       fencingToken: fencing_token,
+      waiting: known.get(resource)?.queue_len ?? null,
       blocked: known.get(resource)?.blocked ?? null,
     }))
     const blocked = Math.max(0, ...links.map((link) => link.blocked ?? 0))
@@ -90,8 +93,9 @@ function follow(
     const waiting: Blocker | undefined = lock.holders.find(({ waits_for }) => typeof waits_for === 'string')
     const holder = waiting ?? lock.holders[0]
     if (!holder) break
-    const { resource, blocked } = lock
-    links.push({ resource, owner: holder.owner, fencingToken: holder.fencing_token, blocked })
+    const { resource, blocked, queue_len } = lock
+    const { owner, fencing_token } = holder
+    links.push({ resource, owner, fencingToken: fencing_token, waiting: queue_len, blocked })
     if (deadlocked.has(lock.resource)) break
     lock = waiting?.waits_for ? known.get(waiting.waits_for) : undefined
   }

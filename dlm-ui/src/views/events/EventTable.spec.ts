@@ -31,11 +31,14 @@ test('events keep their places under the pointer, and those that arrived are cou
   expect(wrapper.find('[data-testid=held-back]').exists()).toBe(false)
 })
 
-test('on the page of a lock, where no row has a link, a new event is shown under the pointer too', async () => {
-  const { wrapper, rows, hover } = setup([of('one', 1)], true)
-  expect(wrapper.findComponent(RouterLinkStub).exists()).toBe(false)
+test('on the page of a lock owners are links too, and its events keep their places under the pointer', async () => {
+  const { wrapper, rows, hover, leave } = setup([of('one', 1)], true)
+  expect(wrapper.findAllComponents(RouterLinkStub).map((link) => link.text())).toEqual(['one'])
   await hover()
   await wrapper.setProps({ events: [of('two', 2), of('one', 1)] })
+  expect(rows()).toHaveLength(1)
+  expect(wrapper.get('[data-testid=held-back]').text()).toBe('Rows held still: 1 new')
+  await leave()
   expect(rows()).toHaveLength(2)
 })
 

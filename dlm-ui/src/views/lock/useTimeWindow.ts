@@ -16,6 +16,8 @@ export interface TimeWindowOptions {
   width: () => number
 }
 
+export type WindowListeners = ReturnType<typeof useTimeWindow>['listeners']
+
 export function useTimeWindow({ live, now, width }: TimeWindowOptions) {
   const parameter = useUrlState('window', text, '')
   /** While it is dragged, the address is left alone. */

@@ -2,9 +2,10 @@ import { flushPromises } from '@vue/test-utils'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { api, ApiError } from '../../api/client'
 import { denial, problem } from '../../api/testing'
-import type { LockStatus, Problem } from '../../api/types'
+import type { AccessRule, LockStatus, Problem } from '../../api/types'
 import { FakeStream, stream } from '../../composables/testing'
 import { event, granted, held } from '../../state/testData'
+import { useSignIn } from '../../stores/signIn'
 import { mountView } from '../testing'
 import LocksView from './LocksView.vue'
 
@@ -22,8 +23,10 @@ let unmount = () => {}
 
 const page = (...locks: LockStatus[]) => ({ locks, next: null, cursor: 'c0' })
 
-async function setup(path = '/locks') {
-  const { wrapper, router } = await mountView(LocksView, path)
+async function setup(path = '/locks', rules?: AccessRule[]) {
+  const { wrapper, router } = await mountView(LocksView, path, () => {
+    if (rules) useSignIn().rules = rules
+  })
   unmount = () => wrapper.unmount()
   const names = () => wrapper.findAll('[role=gridcell].name').map((cell) => cell.text())
   return { wrapper, router, names }
@@ -84,6 +87,75 @@ test('a refusal of the server is shown, and nothing else', async () => {
   const { wrapper } = await setup()
   expect(wrapper.get('.notice').text()).toBe('refused')
   expect(wrapper.text()).not.toContain('No locks')
+})
+
+const three = () => list.mockResolvedValue(page(held('a', 1), held('b', 1), held('c', 1)))
+
+test('locks are selected with x, by a click on their box, and up to one with Shift', async () => {
+  three()
+  const { wrapper, names } = await setup()
+  await drawn(() => expect(names()).toHaveLength(3))
+  const boxes = () =>
+    wrapper.findAll<HTMLInputElement>('[data-testid=select] input').map(({ element }) => element.checked)
+  window.dispatchEvent(new KeyboardEvent('keydown', { key: 'x' }))
+  await flushPromises()
+  expect(boxes()).toEqual([true, false, false])
+  expect(wrapper.get('[data-testid=selected]').text()).toBe('1 lock selected')
+  await wrapper.findAll('[role=gridcell].name')[2]?.trigger('click', { shiftKey: true })
+  expect(boxes()).toEqual([true, true, true])
+  await wrapper.findAll('[data-testid=select]')[1]?.trigger('click')
+  expect(boxes()).toEqual([true, false, true])
+  expect(wrapper.get('[data-testid=selected]').text()).toBe('2 locks selected')
+  await wrapper
+    .findAll('button')
+    .find((button) => button.text() === 'Clear')
+    ?.trigger('click')
+  expect(boxes()).toEqual([false, false, false])
+  expect(wrapper.find('[data-testid=selected]').exists()).toBe(false)
+})
+
+test('a selection is of names: it stays while rows come and go, and leads to exactly these locks', async () => {
+  three()
+  const { wrapper, router, names } = await setup()
+  await drawn(() => expect(names()).toHaveLength(3))
+  await wrapper.findAll('[data-testid=select]')[1]?.trigger('click')
+  stream().emit(granted(1, 1, { resource: 'aa' }), event('released', 2, { resource: 'a', fencing_token: 1 }))
+  await drawn(() => expect(names()).toEqual(['aa', 'b', 'c']))
+  const chosen = wrapper
+    .findAll('[role=row]')
+    .filter((line) => line.find<HTMLInputElement>('input').exists() && line.get('input').element.checked)
+  expect(chosen.map((line) => line.get('.name').text())).toEqual(['b'])
+  await wrapper
+    .findAll('[aria-label="Selected locks"] button')
+    .find((button) => button.text() === 'Force-release…')
+    ?.trigger('click')
+  await vi.waitFor(() => expect(router.currentRoute.value.fullPath).toBe('/release?selected=1'))
+  expect(router.options.history.state['names']).toEqual(['b'])
+})
+
+test('who may not force-release a lock can not select it, and without the role there is no column', async () => {
+  three()
+  const { wrapper, names } = await setup()
+  await drawn(() => expect(names()).toHaveLength(3))
+  expect(wrapper.findAll('[role=columnheader]').map((cell) => cell.text())).toContain('Selected')
+  unmount()
+  const { wrapper: other, names: others } = await setup('/locks', [
+    { role: 'observe', prefix: '' },
+    { role: 'admin', prefix: 'b' },
+  ])
+  await drawn(() => expect(others()).toHaveLength(3))
+  expect(other.findAll('[data-testid=select] input').map((box) => box.attributes('disabled'))).toEqual([
+    '',
+    undefined,
+    '',
+  ])
+  await other.findAll('[data-testid=select]')[0]?.trigger('click')
+  await other.findAll('[role=gridcell].name')[0]?.trigger('click', { shiftKey: true })
+  expect(other.find('[data-testid=selected]').exists()).toBe(false)
+  unmount()
+  const { wrapper: observer } = await setup('/locks', [{ role: 'observe', prefix: '' }])
+  await drawn(() => expect(observer.findAll('[role=columnheader]').length).toBeGreaterThan(0))
+  expect(observer.find('[data-testid=select]').exists()).toBe(false)
 })
 
 test('without the role to observe, the list says which role is missing', async () => {

@@ -4,9 +4,9 @@ import { columnTemplate, shownColumns } from './columns'
 const ids = (...args: Parameters<typeof shownColumns>) => shownColumns(...args).map(({ id }) => id)
 
 test('a layout has the columns that it has room for', () => {
-  expect(ids('wide', [])).toHaveLength(10)
-  expect(ids('medium', [])).toEqual(['state', 'name', 'holder', 'held', 'left', 'waiters'])
-  expect(ids('narrow', [])).toEqual(['state', 'name', 'holder', 'left', 'waiters'])
+  expect(ids('wide', [])).toHaveLength(11)
+  expect(ids('medium', [])).toEqual(['selected', 'state', 'name', 'holder', 'held', 'left', 'waiters'])
+  expect(ids('narrow', [])).toEqual(['selected', 'state', 'name', 'holder', 'left', 'waiters'])
 })
 
 test('a hidden column leaves no place behind in any layout', () => {

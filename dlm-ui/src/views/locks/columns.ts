@@ -9,6 +9,7 @@ import OwnerLink from '../../components/OwnerLink.vue'
 import StateBadge from '../../components/StateBadge.vue'
 import TtlBar from '../../components/TtlBar.vue'
 import { count } from '../../lib/format'
+import SelectCell from './SelectCell.vue'
 import UsualHold from './UsualHold.vue'
 import type { SortKey } from '../../state/sort'
 import type { TableLayout } from './useTableLayout'
@@ -32,7 +33,7 @@ function holderCell(row: LockStatus): VNodeChild {
 
 /** The id of a sortable column is its sort key. */
 export interface LockColumn {
-  id: SortKey | 'state' | 'mode' | 'holder'
+  id: SortKey | 'selected' | 'state' | 'mode' | 'holder'
   header: string
   width: string
   cell: (row: LockStatus) => VNodeChild
@@ -42,6 +43,12 @@ export interface LockColumn {
 }
 
 const COLUMNS: readonly LockColumn[] = [
+  {
+    id: 'selected',
+    header: 'Selected',
+    width: '1.75rem',
+    cell: (row) => h(SelectCell, { name: row.resource }),
+  },
   { id: 'state', header: 'State', width: '7.25rem', cell: (row) => h(StateBadge, { row }) },
   {
     id: 'name',
@@ -132,11 +139,13 @@ export function shownColumns(layout: TableLayout, hidden: readonly string[]): re
   )
 }
 
-/** The columns that may be left out: without its name a row says nothing. */
-export const OPTIONAL_COLUMNS = COLUMNS.filter(({ id }) => id !== 'name').map(({ id, header }) => ({
-  id,
-  header,
-}))
+/** The columns that may be left out: without its name a row says nothing. Who may select rows always can. */
+export const OPTIONAL_COLUMNS = COLUMNS.filter(({ id }) => id !== 'name' && id !== 'selected').map(
+  ({ id, header }) => ({
+    id,
+    header,
+  }),
+)
 
 /** Their `grid-template-columns`, unless a row has two lines. */
 export function columnTemplate(columns: readonly LockColumn[]): string {

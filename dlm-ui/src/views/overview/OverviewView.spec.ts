@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { api } from '../../api/client'
-import type { ContendedLock, Overview, WaitGraph } from '../../api/types'
+import type { BlockedLock, ContendedLock, Overview, WaitGraph } from '../../api/types'
 import { FakeStream } from '../../composables/testing'
 import { mountView } from '../testing'
 import OverviewView from './OverviewView.vue'
@@ -23,6 +23,19 @@ function contended(resource: string, owner: string): ContendedLock {
     holder_count: 1,
     oldest_enqueued_at: tenMinutesAgo,
     acquired_at: at,
+  }
+}
+
+/** A lock of a deadlock of five waiters. */
+function blocked(resource: string, owner: string, waitsFor: string, queueLen: number): BlockedLock {
+  const holder = { mode: 'exclusive', owner, fencing_token: 1, acquired_at: at, expires_at: at } as const
+  return {
+    resource,
+    queue_len: queueLen,
+    blocked: 5,
+    oldest_enqueued_at: tenMinutesAgo,
+    holder_count: 1,
+    holders: [{ ...holder, waits_for: waitsFor }],
   }
 }
 
@@ -78,6 +91,14 @@ test('the locks of a possible deadlock are not listed again as alerts', async ()
   const { panel, text } = await setup({}, deadlock)
   expect(text('wait-chains')).toContain('Possible deadlock: one, holding a, waits for two, holding b')
   expect(panel('alerts').exists()).toBe(false)
+})
+
+test('each lock of a possible deadlock says how many go on once it is free', async () => {
+  const locks = [blocked('a', 'one', 'b', 3), blocked('b', 'two', 'a', 2)]
+  const { text } = await setup({}, { ...deadlock, locks })
+  expect(text('wait-chains')).toMatch(
+    /one, holding a \(frees 3 directly, 5 in all\), waits for two, holding b \(frees 2 directly, 5 in all\), waits for one – oldest wait 10 min/,
+  )
 })
 
 test('another lock that is waited for is listed beside a possible deadlock', async () => {
