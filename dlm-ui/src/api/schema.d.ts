@@ -535,6 +535,7 @@ export interface components {
         Blocker: {
             /** @description When the lease was granted. */
             acquired_at: components["schemas"]["Timestamp"];
+            checked_at?: components["schemas"]["Timestamp"] | null;
             /** @description When the lease expires unless it is renewed. */
             expires_at: components["schemas"]["Timestamp"];
             /** @description The fencing token of the lease. */

@@ -40,6 +40,7 @@ export const ResourceName = v.string()
 
 export const Blocker = v.object({
   acquired_at: Timestamp,
+  checked_at: v.optional(v.nullable(Timestamp)),
   expires_at: Timestamp,
   fencing_token: FencingToken,
   mode: Mode,
