@@ -204,7 +204,7 @@ async fn contract_query_parameter_that_is_not_percent_encoded_is_refused() {
     let server = TestServer::start();
     let api = server.api();
     for (path, parameters) in [
-        ("/v1/locks", &["prefix", "state", "limit", "after"][..]),
+        ("/v1/locks", &["prefix", "contains", "state", "limit", "after"][..]),
         (
             "/v1/events",
             &["after", "prefix", "resource", "limit", "newest", "before", "kind", "owner", "from", "to"],

@@ -11,6 +11,9 @@ use super::query::Query;
 use super::response::Rejection;
 use crate::service::{EventFilter, EventsQuery, ListQuery, OwnerFilter, OwnersQuery, StateQuery};
 
+/// The parameters of a page of locks.
+pub(super) const LIST_QUERY: [&str; 5] = ["prefix", "contains", "state", "limit", "after"];
+
 /// The parameters of a page of events.
 pub(super) const EVENTS_QUERY: [&str; 10] =
     ["after", "prefix", "resource", "limit", "newest", "before", "kind", "owner", "from", "to"];
@@ -73,6 +76,7 @@ pub(super) fn list(mut query: Query) -> Result<ListQuery, Rejection> {
     };
     Ok(ListQuery {
         prefix: query.take("prefix").unwrap_or_default(),
+        contains: query.take("contains").unwrap_or_default(),
         state,
         limit: limit(&mut query)?,
         after: query.take("after"),

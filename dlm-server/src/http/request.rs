@@ -34,7 +34,7 @@ pub(super) async fn operation(
             query(&[])?;
             Operation::Status { resource: resource()? }
         }
-        Route::List => Operation::List(read_query::list(query(&["prefix", "state", "limit", "after"])?)?),
+        Route::List => Operation::List(read_query::list(query(&read_query::LIST_QUERY)?)?),
         Route::Events => Operation::Events(read_query::events(query(&read_query::EVENTS_QUERY)?)?),
         Route::WaitGraph => Operation::WaitGraph { limit: read_query::limit(&mut query(&["limit"])?)? },
         Route::State => Operation::State(read_query::state(query(&["at", "prefix", "owner", "limit"])?)?),

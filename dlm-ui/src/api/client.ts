@@ -194,6 +194,10 @@ export const api = {
   list: (prefix: string, state: StateFilter, limit: number, after: string | null, signal?: AbortSignal) =>
     call(`/v1/locks${query({ prefix, state, limit, after })}`, answers.LockPage, { signal }),
 
+  /** Locks whose names have this part. A page may have fewer than there are, and `next` to go on. */
+  find: (contains: string, limit: number, after: string | null, signal?: AbortSignal) =>
+    call(`/v1/locks${query({ contains, state: 'all', limit, after })}`, answers.LockPage, { signal }),
+
   status: (name: string, signal?: AbortSignal) => call(lockPath(name), answers.LockStatus, { signal }),
 
   /**

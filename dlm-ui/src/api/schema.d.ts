@@ -110,7 +110,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List locks, ordered by name */
+        /** List locks, ordered by name. `contains` leaves the names with this part, in any case of ASCII letters. A request looks at a bounded number of names, so then a page may have fewer locks than there are, even none, and `next` nevertheless */
         get: operations["list"];
         put?: never;
         post?: never;
@@ -2456,6 +2456,7 @@ export interface operations {
         parameters: {
             query?: {
                 prefix?: string;
+                contains?: string;
                 state?: components["schemas"]["StateFilter"];
                 limit?: number;
                 after?: string;

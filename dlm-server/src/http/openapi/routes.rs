@@ -101,8 +101,14 @@ pub(super) fn describe(route: Route) -> RouteDescription {
         ),
         Route::Status => of("Get the status of a lock", None, &[("200", "The status", "LockStatus")]),
         Route::List => RouteDescription {
-            query: &["prefix", "state", "limit", "after"],
-            ..of("List locks, ordered by name", None, &[("200", "A page", "LockPage")])
+            query: &["prefix", "contains", "state", "limit", "after"],
+            ..of(
+                "List locks, ordered by name. `contains` leaves the names with this part, in any case of ASCII \
+                 letters. A request looks at a bounded number of names, so then a page may have fewer locks than there are, \
+                 even none, and `next` nevertheless",
+                None,
+                &[("200", "A page", "LockPage")],
+            )
         },
         Route::Events => RouteDescription {
             query: &[
