@@ -45,12 +45,14 @@ pub(super) async fn operation(
         Route::HoldStatistics => {
             Operation::HoldStatistics { resources: read_query::resources(parts.uri.query())? }
         }
-        Route::Owners => {
-            Operation::Owners(read_query::owners(query(&["contains", "prefix", "limit", "after"])?)?)
-        }
+        Route::Owners => Operation::Owners(read_query::owners(query(&read_query::OWNERS_QUERY)?)?),
         Route::Owner => {
             let principal = query(&["principal"])?.take("principal");
             Operation::Owner(OwnerFilter { owner: read_query::owner(name)?, principal })
+        }
+        Route::Principal => {
+            query(&[])?;
+            Operation::Principal { name: read_query::principal(name)? }
         }
         Route::Overview => Operation::Overview { seconds: read_query::seconds(query(&["seconds"])?)? },
         Route::RenewMany => {

@@ -74,7 +74,7 @@ export function useFinder(typed: Readonly<Ref<string>>) {
   }
 
   async function findOwners(text: string, signal: AbortSignal): Promise<void> {
-    const page = await api.owners(text, MAX_FOUND, null, signal)
+    const page = await api.owners({ contains: text }, MAX_FOUND, signal)
     signal.throwIfAborted()
     owners.value = page.owners
   }
