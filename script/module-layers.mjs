@@ -67,7 +67,7 @@ const LAYERS = {
     "dlm-client/acquire": [["acquisition"], ["attempt", "cancel"], ["options"]],
     "dlm-client/events": [["reader"], ["item"]],
     "dlm-client/transport": [
-        ["submission"],
+        ["reads", "submission"],
         ["route"],
         ["call", "session"],
         ["servers", "socket"],

@@ -88,6 +88,11 @@ pub(crate) enum Command {
         #[arg(long, short = 'n', default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1000))]
         limit: u64,
     },
+    /// Show what a principal holds, waits for and blocks, whatever owners it gave
+    Principal {
+        /// Name of the principal
+        name: String,
+    },
     /// Print events as they happen
     Watch(WatchArguments),
     /// Print the latest events of a lock

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dlm_protocol::limits::MAX_PAGE;
-use dlm_protocol::{Explanation, Owner, OwnerDetails, OwnerPage, ResourceName};
+use dlm_protocol::{Explanation, Owner, OwnerDetails, OwnerPage, PrincipalDetails, ResourceName};
 use tracing::{Instrument, debug_span};
 
 use crate::client::Client;
@@ -151,6 +151,43 @@ impl Client {
         let context = Arc::clone(self.handle.context());
         let details = async move {
             let request = || context.transport.owner(&owner, context.request_timeout);
+            Ok(context.with_retries(request).await?)
+        };
+        self.handle.call(details).instrument(span).await
+    }
+
+    /// Returns what the principal `name` holds and waits for, whatever owners its acquires gave.
+    ///
+    /// # Errors
+    ///
+    /// [`is_invalid`](Error::is_invalid) if the name is empty, which is that of no principal, or is `.` or
+    /// `..`, which can't be in a URL. The errors of [`owners`](Self::owners), also if the name is longer than
+    /// 128 bytes or is not visible ASCII.
+    ///
+    /// # Cancel safety
+    ///
+    /// This method is cancel safe: it only reads.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(client: dlm_client::Client) -> Result<(), dlm_client::Error> {
+    /// let api = client.principal("api").await?;
+    /// println!("{} owners hold {} locks", api.owner_count, api.hold_count);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn principal(&self, name: impl AsRef<str>) -> Result<PrincipalDetails, Error> {
+        let name = name.as_ref().to_owned();
+        match name.as_str() {
+            "" => return Err(Error::invalid("a principal has a name")),
+            "." | ".." => return Err(Error::invalid(&format!("the principal `{name}` can't be in a URL"))),
+            _ => {}
+        }
+        let span = debug_span!("principal", principal = name);
+        let context = Arc::clone(self.handle.context());
+        let details = async move {
+            let request = || context.transport.principal(&name, context.request_timeout);
             Ok(context.with_retries(request).await?)
         };
         self.handle.call(details).instrument(span).await

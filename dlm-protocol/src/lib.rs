@@ -17,7 +17,8 @@
 //! - `overview`: the overview of all locks
 //! - `wait_graph`: the wait-for graph of all locks
 //! - `past`: the locks at an instant of the past
-//! - `explain`: why a lock is not free; `owners`: what owners hold and wait for
+//! - `explain`: why a lock is not free; `owners`: what owners and principals hold and
+//!   wait for
 //! - `session`: the messages of the session socket
 //! - `access`: who the caller is and what it may do
 //! - `problem`: RFC 9457 problems and their codes
@@ -57,7 +58,7 @@ pub use key::IdempotencyKey;
 pub use lease_id::LeaseId;
 pub use name::ResourceName;
 pub use overview::{ContendedLock, ExpiredLease, LongWait, Overview, OverviewSecond};
-pub use owners::{OwnedLease, OwnedWait, OwnerDetails, OwnerPage, OwnerSummary};
+pub use owners::{OwnedLease, OwnedWait, OwnerDetails, OwnerPage, OwnerSummary, PrincipalDetails};
 pub use past::{PastHolder, PastLock, PastState, PastWaiter};
 pub use problem::{EndReason, Problem, ProblemCode};
 pub use release_request::{PendingRelease, ReleaseNotice, RequestReleaseRequest, RequestedRelease};

@@ -57,6 +57,8 @@ pub const OVERVIEW_SECONDS: usize = 300;
 
 /// Maximum number of holders of a lock in a wait-for graph.
 pub const MAX_BLOCKERS: usize = 10;
+/// Maximum number of owners in [`PrincipalDetails::owners`](crate::PrincipalDetails::owners).
+pub const MAX_OWNERS_SHOWN: usize = 100;
 /// A wait longer than this, in milliseconds, is a long wait in the overview.
 pub const LONG_WAIT_MS: u64 = 30_000;
 /// Maximum number of waiters in [`Explanation::next`](crate::Explanation::next).

@@ -1,4 +1,4 @@
-//! What owners hold and wait for.
+//! What owners and principals hold and wait for.
 
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +68,34 @@ pub struct OwnerDetails {
     pub waits: Vec<OwnedWait>,
 }
 
-/// A lease of an owner.
+/// What a principal holds and waits for, whatever owners its acquires gave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
+pub struct PrincipalDetails {
+    /// The deciding clock's time of this answer.
+    pub at: Timestamp,
+    /// Whether everything in use was looked at, and all of the principal is shown.
+    pub complete: bool,
+    /// The name of the principal.
+    pub principal: String,
+    /// Number of owners with a live lease or a waiter.
+    pub owner_count: u64,
+    /// Number of live leases.
+    pub hold_count: u64,
+    /// Number of waiters.
+    pub wait_count: u64,
+    /// Number of waiters that wait for a lock that it holds, directly or through others.
+    pub blocked: u64,
+    /// Its owners, those that block the most waiters first; at most 100.
+    pub owners: Vec<OwnerSummary>,
+    /// Its leases, those that block the most waiters first; at most 1,000.
+    pub holds: Vec<OwnedLease>,
+    /// Its waiters, the oldest first; at most 1,000.
+    pub waits: Vec<OwnedWait>,
+}
+
+/// A lease of an owner or a principal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(not(feature = "server"), non_exhaustive)]
@@ -83,13 +110,16 @@ pub struct OwnedLease {
     pub blocked: u64,
 }
 
-/// A waiter of an owner.
+/// A waiter of an owner or a principal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct OwnedWait {
     /// The name of the resource.
     pub resource: ResourceName,
+    /// The owner as given in the acquire.
+    #[serde(default, deserialize_with = "lenient::value")]
+    pub owner: Owner,
     /// The principal of the acquire; absent without authentication.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<String>,

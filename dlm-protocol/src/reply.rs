@@ -136,6 +136,9 @@ pub struct Waiter {
     /// The owner as given in the acquire.
     #[serde(deserialize_with = "lenient::value")]
     pub owner: Owner,
+    /// The principal of the acquire; absent without authentication.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
     /// Whether the waiter is away: no server holds a request of it open.
     pub away: bool,
     /// When the waiter was enqueued.

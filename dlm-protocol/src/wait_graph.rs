@@ -74,6 +74,11 @@ pub struct Blocker {
     pub expires_at: Timestamp,
     /// The lock that the holder waits for itself; null if it waits for none.
     pub waits_for: Option<ResourceName>,
+    /// In an explanation: when its fencing token was last checked at the server that answers. Absent if
+    /// it was not since the server started, or before those of thousands of other leases. Each of several
+    /// servers knows its own checks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_at: Option<Timestamp>,
 }
 
 /// A cycle: each of these holders waits for the lock of the next one, and the last one for that

@@ -1,6 +1,6 @@
 //! How long a page of held locks takes among many names that nobody holds, beside the
 //! same page among few, and the same for the page of contended locks, the newest events of one
-//! name, and the overview. And how long the wait-for graph takes at its limit: of a thousand
+//! name, and the overview. How long a search takes for a part of a name that none has. And how long the wait-for graph takes at its limit: of a thousand
 //! locks with twenty waiters each.
 //!
 //! `cargo bench -p dlm-server --bench lists -- [names]`, by default 400,000. The
@@ -47,6 +47,12 @@ fn main() {
                 "{what:?}: {few:.2} ms among {FEW} names, {many:.2} ms among {names}, ratio {:.2}",
                 many / few
             );
+        }
+        for (_, service) in &worlds {
+            let requests = search(service).await;
+            let longest = requests.iter().max().expect("a request").as_secs_f64() * 1e3;
+            let all = requests.iter().sum::<Duration>().as_secs_f64() * 1e3;
+            println!("Search: {} requests, {all:.0} ms, the longest {longest:.0} ms", requests.len());
         }
         for (_, service) in worlds {
             service.close().await;
@@ -98,6 +104,25 @@ async fn wait_graph() -> Duration {
     }
     service.close().await;
     median(times)
+}
+
+/// How long each request takes of a search for a part that no name has.
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+async fn search(service: &Service) -> Vec<Duration> {
+    let (mut times, mut after) = (Vec::new(), None);
+    loop {
+        let (prefix, contains, state) = (String::new(), "lost".to_owned(), StateFilter::All);
+        let query = ListQuery { prefix, contains, state, limit: HELD, after };
+        let began = Instant::now();
+        let reply = service.call(&Principal::anonymous(), Operation::List(query)).await;
+        times.push(began.elapsed());
+        let Ok(Outcome::Locks(page)) = reply else { panic!("no page: {reply:?}") };
+        assert!(page.locks.is_empty(), "no name has it");
+        after = page.next;
+        if after.is_none() {
+            return times;
+        }
+    }
 }
 
 /// A service that has seen this many names.
@@ -172,7 +197,8 @@ impl Read {
     fn operation(self) -> Operation {
         match self {
             Self::Page(state) => {
-                Operation::List(ListQuery { prefix: String::new(), state, limit: HELD, after: None })
+                let (prefix, contains) = (String::new(), String::new());
+                Operation::List(ListQuery { prefix, contains, state, limit: HELD, after: None })
             }
             Self::History => {
                 let resource = Some("orders/0000000".try_into().expect("a name"));

@@ -4,6 +4,7 @@ import LockView from './views/lock/LockView.vue'
 import LocksView from './views/locks/LocksView.vue'
 import OwnersView from './views/owners/OwnersView.vue'
 import OwnerView from './views/owners/OwnerView.vue'
+import PrincipalView from './views/owners/PrincipalView.vue'
 import OverviewView from './views/overview/OverviewView.vue'
 import ReleaseView from './views/release/ReleaseView.vue'
 import StateView from './views/state/StateView.vue'
@@ -37,6 +38,12 @@ export const router = createRouter({
       strict: true,
       meta: { title: 'Owner' },
     },
+    {
+      path: '/principals/:principal',
+      name: 'principal',
+      component: PrincipalView,
+      meta: { title: 'Principal' },
+    },
     { path: '/state', name: 'state', component: StateView, meta: { title: 'Locks at an instant' } },
     { path: '/release', name: 'release', component: ReleaseView, meta: { title: 'Force-release' } },
     { path: '/playground', name: 'playground', component: PlaygroundView, meta: { title: 'Playground' } },
@@ -45,7 +52,7 @@ export const router = createRouter({
 })
 
 export function pageTitle(to: RouteLocationNormalized): string {
-  const subject = to.params['name'] ?? to.params['owner']
+  const subject = to.params['name'] ?? to.params['owner'] ?? to.params['principal']
   const name = subject ? String(subject) : to.meta.title
   return name ? `${name} · dlm` : 'dlm'
 }

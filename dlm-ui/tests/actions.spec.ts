@@ -23,6 +23,19 @@ test('a force-release ends the selected lease and records the reason', async ({ 
   await expect(page.getByTestId('event').filter({ hasText: 'force-released' })).toContainText('host is gone')
 })
 
+test('a force-release says beforehand whether the token of the holder is checked', async ({
+  page,
+  server,
+}) => {
+  const lease = await server.lock('job')
+  await open(page, server, '/locks/job')
+  await page.getByRole('button', { name: 'Force-release…' }).click()
+  const checks = page.getByRole('alertdialog').getByTestId('checks')
+  await expect(checks).toContainText('none known to this server')
+  await server.call('/v1/locks/job/check', { fencing_token: lease.fencing_token })
+  await expect(checks).toContainText(/last checked .* ago/)
+})
+
 test('a force-release does nothing if the holder has changed', async ({ page, server }) => {
   const first = await server.lock('job', { owner: 'first' })
   await open(page, server, '/locks/job')

@@ -29,6 +29,27 @@ test('the palette finds a lock by a part of its name, by its token, and a comman
   await expect(page.locator('html')).toHaveAttribute('data-theme', 'dark')
 })
 
+test('the palette searches all names, and says so while it does', async ({ page, server }) => {
+  for (let index = 0; index < 3; index += 1) await server.release(await server.lock(`free/${index}/needle`))
+  // A server with so many names that a request reaches only some of them.
+  let release = () => {}
+  const held = new Promise<void>((resolve) => (release = resolve))
+  await page.route('**/v1/locks?contains=*', async (route) => {
+    const url = new URL(route.request().url())
+    if (url.searchParams.has('after')) await held
+    url.searchParams.set('limit', '1')
+    await route.continue({ url: url.href })
+  })
+  await open(page, server, '/events')
+  await page.keyboard.press('Control+k')
+  await palette(page).getByRole('combobox').fill('NEEDLE')
+  await expect(palette(page).getByTestId('choice')).toHaveText([/free\/0\/needle/])
+  await expect(palette(page).getByRole('status')).toHaveText('Still searching names…')
+  release()
+  await expect(palette(page).getByTestId('choice')).toHaveCount(3)
+  await expect(palette(page).getByRole('status')).toContainText('Enter to open')
+})
+
 test('the palette does not cover a dialog that asks something', async ({ page, server }) => {
   await server.lock('job')
   await open(page, server, '/locks/job')

@@ -204,17 +204,29 @@ async fn contract_query_parameter_that_is_not_percent_encoded_is_refused() {
     let server = TestServer::start();
     let api = server.api();
     for (path, parameters) in [
-        ("/v1/locks", &["prefix", "state", "limit", "after"][..]),
+        ("/v1/locks", &["prefix", "contains", "state", "limit", "after"][..]),
         (
             "/v1/events",
-            &["after", "prefix", "resource", "limit", "newest", "before", "kind", "owner", "from", "to"],
+            &[
+                "after",
+                "prefix",
+                "resource",
+                "limit",
+                "newest",
+                "before",
+                "kind",
+                "owner",
+                "principal",
+                "from",
+                "to",
+            ],
         ),
         ("/v1/overview", &["seconds"]),
         ("/v1/wait-graph", &["limit"]),
         ("/v1/locks/a/explain", &["owner", "principal"]),
         ("/v1/hold-statistics", &["resource"]),
         ("/v1/state", &["at", "prefix", "limit"]),
-        ("/v1/owners", &["contains", "prefix", "limit", "after"]),
+        ("/v1/owners", &["contains", "prefix", "principal", "limit", "after"]),
         ("/v1/owners/a", &["principal"]),
     ] {
         for parameter in parameters {

@@ -1,6 +1,6 @@
 //! `dlm explain`.
 
-use dlm_client::{Client, Explanation, HoldStatistics, QueuedWaiter};
+use dlm_client::{Blocker, Client, Explanation, HoldStatistics, QueuedWaiter};
 
 use super::holder::{holder, is_held_for};
 use crate::failure::{Failure, name_of};
@@ -27,7 +27,10 @@ fn lines(explanation: &Explanation, style: Style, clock: Clock) -> Vec<String> {
     let state = if explanation.holders.is_empty() { style.good("free") } else { style.warning("held") };
     let name = style.strong(printable(explanation.resource.as_str()));
     let mut lines = vec![format!("{name}: {state}, {} waiting", explanation.queue_len)];
-    let held = |row| format!("  held by {}, {}", holder(row), is_held_for(row, clock));
+    let held = |row: &Blocker| {
+        let checked = row.checked_at.map(|at| format!(", token checked {} ago", clock.since(at)));
+        format!("  held by {}, {}{}", holder(row), is_held_for(row, clock), checked.unwrap_or_default())
+    };
     lines.extend(explanation.holders.iter().map(held));
     let shown = u64::try_from(explanation.holders.len()).unwrap_or(u64::MAX);
     if explanation.holder_count > shown {
@@ -72,7 +75,8 @@ mod tests {
         let explanation: Explanation = serde_json::from_str(
             r#"{"at": "2026-01-01T00:00:10.000Z", "resource": "orders/42", "holders": [
                 {"mode": "exclusive", "owner": "api-7", "principal": "api", "fencing_token": 42,
-                 "acquired_at": "2026-01-01T00:00:00.000Z", "expires_at": "2026-01-01T00:00:30.000Z", "waits_for": "b"}],
+                 "acquired_at": "2026-01-01T00:00:00.000Z", "expires_at": "2026-01-01T00:00:30.000Z", "waits_for": "b",
+                 "checked_at": "2026-01-01T00:00:07.000Z"}],
             "holder_count": 3, "queue_len": 2,
             "next": [{"owner": "", "mode": "exclusive", "position": 1, "enqueued_at": "2026-01-01T00:00:05.000Z"}],
             "hold": {"samples": 7, "p50_ms": 12, "p95_ms": 40, "max_ms": 61000, "recent_ms": [], "since": "2026-01-01T00:00:00.000Z"},
@@ -84,7 +88,7 @@ mod tests {
         let clock = Clock::at(serde_json::from_str(r#""2026-01-01T00:00:10.000Z""#).unwrap());
         let expected = [
             "orders/42: held, 2 waiting",
-            "  held by api-7 as api, token 42, exclusive, for 10s, waits for b",
+            "  held by api-7 as api, token 42, exclusive, for 10s, waits for b, token checked 3s ago",
             "  and 2 more holders",
             "  usually held 12ms (95 % up to 40ms, at most 1m 1s, of 7 leases)",
             "  may be released in 2s",

@@ -1,6 +1,8 @@
-//! `dlm owners`.
+//! `dlm owners` and `dlm principal`.
 
-use dlm_client::{Client, OwnedLease, OwnedWait, OwnerDetails, OwnerPage, Timestamp};
+use dlm_client::{
+    Client, OwnedLease, OwnedWait, Owner, OwnerDetails, OwnerPage, PrincipalDetails, Timestamp,
+};
 
 use super::holder::{holder, is_held_for, name};
 use crate::failure::Failure;
@@ -23,6 +25,18 @@ pub(super) async fn owner(client: &Client, owner: &str, output: &Output) -> Resu
         return Ok(output.object(&details)?);
     }
     lines(&details, output.style(), Clock::now()).iter().try_for_each(|line| output.line(line))?;
+    Ok(())
+}
+
+/// Prints the owners and locks of one principal.
+pub(super) async fn principal(client: &Client, name: &str, output: &Output) -> Result<(), Failure> {
+    let details = client.principal(name).await?;
+    if output.json() {
+        return Ok(output.object(&details)?);
+    }
+    lines_of_principal(&details, output.style(), Clock::now())
+        .iter()
+        .try_for_each(|line| output.line(line))?;
     Ok(())
 }
 
@@ -50,22 +64,36 @@ fn lines(details: &OwnerDetails, style: Style, clock: Clock) -> Vec<String> {
     let owner = style.strong(name(details.owner.as_str(), None));
     let OwnerDetails { hold_count, wait_count, blocked, .. } = details;
     let mut lines = vec![format!("{owner}: holds {hold_count}, waits for {wait_count}, blocks {blocked}")];
-    lines.extend(details.holds.iter().map(|held| hold_line(held, clock)));
-    lines.extend(details.waits.iter().map(|wait| wait_line(wait, clock)));
+    lines.extend(details.holds.iter().map(|held| hold_line(held, "", clock)));
+    lines.extend(details.waits.iter().map(|wait| wait_line(wait, "", clock)));
     lines.extend((!details.complete).then(|| style.warning(INCOMPLETE)));
     lines
 }
 
-fn hold_line(held: &OwnedLease, clock: Clock) -> String {
-    let resource = printable(held.resource.as_str());
-    format!("  holds {resource}, {}, blocks {}", is_held_for(&held.lease, clock), held.blocked)
+fn lines_of_principal(details: &PrincipalDetails, style: Style, clock: Clock) -> Vec<String> {
+    let principal = style.strong(printable(&details.principal));
+    let PrincipalDetails { owner_count, hold_count, wait_count, blocked, .. } = details;
+    let counts = format!("{owner_count} owners hold {hold_count}, wait for {wait_count}, block {blocked}");
+    let mut lines = vec![format!("{principal}: {counts}")];
+    let by = |owner: &Owner| format!(" by {}", name(owner.as_str(), None));
+    lines.extend(details.holds.iter().map(|held| hold_line(held, &by(&held.lease.owner), clock)));
+    lines.extend(details.waits.iter().map(|wait| wait_line(wait, &by(&wait.owner), clock)));
+    lines.extend((!details.complete).then(|| style.warning(INCOMPLETE)));
+    lines
 }
 
-fn wait_line(wait: &OwnedWait, clock: Clock) -> String {
+/// `by`: who holds it, if that is not clear.
+fn hold_line(held: &OwnedLease, by: &str, clock: Clock) -> String {
+    let resource = printable(held.resource.as_str());
+    format!("  holds {resource}{by}, {}, blocks {}", is_held_for(&held.lease, clock), held.blocked)
+}
+
+/// `by`: who waits, if that is not clear.
+fn wait_line(wait: &OwnedWait, by: &str, clock: Clock) -> String {
     let holders: Vec<String> = wait.holders.iter().map(holder).collect();
     let held = if holders.is_empty() { String::new() } else { format!(", held by {}", holders.join(", ")) };
     format!(
-        "  waits for {}, place {}, {}, for {}{held}",
+        "  waits for {}{by}, place {}, {}, for {}{held}",
         printable(wait.resource.as_str()),
         wait.position,
         wait.mode.as_str(),
@@ -114,5 +142,25 @@ mod tests {
             "  waits for b, place 3, shared, for 5s, held by o\u{fffd}",
         ];
         assert_eq!(lines(&details, Style::new(false), clock()), expected);
+    }
+
+    #[test]
+    fn a_principal_is_shown_with_the_locks_of_its_owners() {
+        let details: PrincipalDetails = serde_json::from_str(
+            r#"{"at": "2026-01-01T00:00:10.000Z", "complete": true, "principal": "api", "owner_count": 2, "owners": [],
+                "hold_count": 1, "wait_count": 1, "blocked": 2,
+                "holds": [{"mode": "exclusive", "owner": "api-7", "principal": "api", "fencing_token": 4, "waits_for": null,
+                    "acquired_at": "2026-01-01T00:00:00.000Z", "expires_at": "2026-01-01T00:00:30.000Z",
+                    "resource": "a", "blocked": 2}],
+                "waits": [{"resource": "b", "owner": "", "mode": "shared", "position": 3,
+                    "enqueued_at": "2026-01-01T00:00:05.000Z", "holder_count": 0, "holders": []}]}"#,
+        )
+        .unwrap();
+        let expected = [
+            "api: 2 owners hold 1, wait for 1, block 2",
+            "  holds a by api-7, token 4, exclusive, for 10s, blocks 2",
+            "  waits for b by someone, place 3, shared, for 5s",
+        ];
+        assert_eq!(lines_of_principal(&details, Style::new(false), clock()), expected);
     }
 }

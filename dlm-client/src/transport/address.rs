@@ -181,6 +181,11 @@ impl ServerAddress {
     pub(crate) fn owner_url(&self, owner: &Owner) -> Url {
         self.url(&format!("/v1/owners/{}", encode(owner.as_str())))
     }
+
+    /// The URL of a principal.
+    pub(crate) fn principal_url(&self, name: &str) -> Url {
+        self.url(&format!("/v1/principals/{}", encode(name)))
+    }
 }
 
 /// Percent-encodes one path segment or query value.

@@ -6,7 +6,7 @@ use dlm_protocol::limits::MAX_HOLD_MS;
 use dlm_protocol::{
     AcquireRequest, Cancelled, CheckRequest, Checked, EventPage, Explanation, ForceReleaseRequest,
     ForceReleased, IdempotencyKey, Lease, LeaseId, LockPage, LockStatus, Metadata, Mode, Owner, OwnerDetails,
-    OwnerPage, Queued, ReleaseRequest, Released, RenewManyRequest, RenewRequest, Renewed,
+    OwnerPage, PrincipalDetails, Queued, ReleaseRequest, Released, RenewManyRequest, RenewRequest, Renewed,
     RequestReleaseRequest, RequestedRelease, ResourceName, SessionBody, SessionOp, SessionRequest, Ttl, Wait,
     WhoAmI,
 };
@@ -47,6 +47,7 @@ pub(super) enum Call<'a> {
     Explain { resource: &'a ResourceName, query: &'a str },
     ListOwners { query: &'a str },
     Owner { owner: &'a Owner },
+    Principal { name: &'a str },
     WhoAmI,
     Ready,
 }
@@ -68,6 +69,7 @@ impl Call<'_> {
             | Self::Explain { .. }
             | Self::ListOwners { .. }
             | Self::Owner { .. }
+            | Self::Principal { .. }
             | Self::WhoAmI
             | Self::Ready => None,
         }
@@ -107,6 +109,7 @@ impl Call<'_> {
             | Self::Explain { .. }
             | Self::ListOwners { .. }
             | Self::Owner { .. }
+            | Self::Principal { .. }
             | Self::WhoAmI
             | Self::Ready => frame,
         })
@@ -140,6 +143,7 @@ impl Call<'_> {
             }
             Self::ListOwners { query } => Ok(get(address.url_with_query("/v1/owners", query))),
             Self::Owner { owner } => Ok(get(address.owner_url(owner))),
+            Self::Principal { name } => Ok(get(address.principal_url(name))),
             Self::WhoAmI => Ok(get(address.url("/v1/whoami"))),
             Self::Ready => Ok(get(address.url("/readyz"))),
         }
@@ -193,6 +197,7 @@ impl Call<'_> {
             | Self::ListEvents { .. }
             | Self::ListOwners { .. }
             | Self::Owner { .. }
+            | Self::Principal { .. }
             | Self::WhoAmI
             | Self::Ready => None,
         }
@@ -307,4 +312,5 @@ replies! {
     Explanation;
     OwnerPage;
     OwnerDetails;
+    PrincipalDetails;
 }

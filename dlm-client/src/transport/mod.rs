@@ -2,7 +2,8 @@
 //!
 //! From the top down:
 //!
-//! - `route`: the [`Transport`], which picks the server and the transport
+//! - `route`: the [`Transport`], which picks the server and the transport; `reads`: what only
+//!   HTTP has
 //! - `call`: the operations, with their session and HTTP forms
 //! - `submission`: calls whose first request is submitted without a task
 //! - `session`: one WebSocket for all operations
@@ -22,6 +23,7 @@ mod http;
 mod kind;
 mod options;
 mod pool;
+mod reads;
 mod response;
 mod route;
 mod servers;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dlm_protocol::{
-    Cancelled, CheckRequest, Checked, EventPage, Explanation, ForceReleaseRequest, ForceReleased,
-    IdempotencyKey, Lease, LeaseId, LockPage, LockStatus, Owner, OwnerDetails, OwnerPage, Released,
-    RenewManyRequest, RenewRequest, Renewed, RequestReleaseRequest, RequestedRelease, ResourceName, WhoAmI,
+    Cancelled, CheckRequest, Checked, ForceReleaseRequest, ForceReleased, IdempotencyKey, Lease, LeaseId,
+    LockStatus, Released, RenewManyRequest, RenewRequest, Renewed, RequestReleaseRequest, RequestedRelease,
+    ResourceName,
 };
 use reqwest::header::AUTHORIZATION;
 
@@ -170,41 +170,12 @@ impl Transport {
         self.call(Call::RequestRelease { resource, request }, timeout).await
     }
 
-    /// Fetches a page of the list of locks.
-    pub(crate) async fn locks(&self, query: &str, timeout: Duration) -> Result<LockPage, RequestError> {
-        self.call(Call::ListLocks { query }, timeout).await
-    }
-
-    /// Fetches a page of the event log.
-    pub(crate) async fn events(&self, query: &str, timeout: Duration) -> Result<EventPage, RequestError> {
-        self.call(Call::ListEvents { query }, timeout).await
-    }
-
-    /// Asks why a lock is held.
-    pub(crate) async fn explain(
-        &self,
-        resource: &ResourceName,
-        query: &str,
-        timeout: Duration,
-    ) -> Result<Explanation, RequestError> {
-        self.call(Call::Explain { resource, query }, timeout).await
-    }
-
-    pub(crate) async fn owners(&self, query: &str, timeout: Duration) -> Result<OwnerPage, RequestError> {
-        self.call(Call::ListOwners { query }, timeout).await
-    }
-
-    pub(crate) async fn owner(&self, owner: &Owner, timeout: Duration) -> Result<OwnerDetails, RequestError> {
-        self.call(Call::Owner { owner }, timeout).await
-    }
-
-    /// Asks the server who the client is.
-    pub(crate) async fn who_am_i(&self, timeout: Duration) -> Result<WhoAmI, RequestError> {
-        self.call(Call::WhoAmI, timeout).await
-    }
-
     /// Sends a call whose reply does not depend on when it was sent.
-    async fn call<R: CallReply>(&self, call: Call<'_>, timeout: Duration) -> Result<R, RequestError> {
+    pub(super) async fn call<R: CallReply>(
+        &self,
+        call: Call<'_>,
+        timeout: Duration,
+    ) -> Result<R, RequestError> {
         Ok(self.call_stamped(call, timeout).await?.body)
     }
 

@@ -42,6 +42,7 @@ pub(crate) use file::LoadError;
 pub(crate) use policy::{Policies, Policy};
 pub(crate) use prefix::Prefix;
 pub use principal::Principal;
+pub(crate) use principal::check_principal_name;
 pub(crate) use reloader::PolicyReloader;
 pub(crate) use rules::{Limits, Role, Rule, Rules, Visibility};
 pub(crate) use ticket::TicketContent;

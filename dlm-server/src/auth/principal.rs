@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+/// Maximum length of the name of a principal.
+const MAX_NAME: usize = 128;
+
 /// The identity that an operation is executed for. Idempotency keys and leases
 /// belong to a principal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,4 +30,12 @@ impl Principal {
     pub fn name(&self) -> &Arc<str> {
         &self.name
     }
+}
+
+/// Whether a text can name a principal, and if not, why not.
+pub(crate) fn check_principal_name(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.len() > MAX_NAME || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!("must be 1 to {MAX_NAME} visible ASCII characters"));
+    }
+    Ok(())
 }

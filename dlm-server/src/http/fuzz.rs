@@ -19,7 +19,7 @@ pub fn names(input: &[u8]) {
     }
     let routes = Routes::new();
     for method in [Method::GET, Method::POST] {
-        for path in ["/v1/locks/{}", "/v1/locks/{}/acquire", "/v1/owners/{}", "{}"] {
+        for path in ["/v1/locks/{}", "/v1/locks/{}/acquire", "/v1/owners/{}", "/v1/principals/{}", "{}"] {
             let path = &path.replace("{}", &text);
             if let RouteMatch::Route(_, Some(name)) = routes.find(&method, path) {
                 assert!(!name.is_empty() && !name.contains('/'), "{path}: {name}");

@@ -9,11 +9,18 @@ use serde::de::value::StrDeserializer;
 use super::percent;
 use super::query::Query;
 use super::response::Rejection;
+use crate::auth::check_principal_name;
 use crate::service::{EventFilter, EventsQuery, ListQuery, OwnerFilter, OwnersQuery, StateQuery};
 
+/// The parameters of a page of locks.
+pub(super) const LIST_QUERY: [&str; 5] = ["prefix", "contains", "state", "limit", "after"];
+
 /// The parameters of a page of events.
-pub(super) const EVENTS_QUERY: [&str; 10] =
-    ["after", "prefix", "resource", "limit", "newest", "before", "kind", "owner", "from", "to"];
+pub(super) const EVENTS_QUERY: [&str; 11] =
+    ["after", "prefix", "resource", "limit", "newest", "before", "kind", "owner", "principal", "from", "to"];
+
+/// The parameters of a page of owners.
+pub(super) const OWNERS_QUERY: [&str; 5] = ["contains", "prefix", "principal", "limit", "after"];
 
 /// Decodes an owner, one segment of the path, once. An empty one is that of acquires without one.
 pub(super) fn owner(segment: Option<&str>) -> Result<Owner, Rejection> {
@@ -24,6 +31,14 @@ pub(super) fn owner(segment: Option<&str>) -> Result<Owner, Rejection> {
 
 fn checked_owner(text: &str) -> Result<Owner, Rejection> {
     Owner::try_from(text).map_err(|error| Rejection::invalid(error.to_string()))
+}
+
+/// Decodes the name of a principal, one segment of the path, once.
+pub(super) fn principal(segment: Option<&str>) -> Result<String, Rejection> {
+    let name = percent::decode(segment.unwrap_or(""))
+        .map_err(|error| Rejection::invalid(format!("the principal in the path {error}")))?;
+    check_principal_name(&name).map_err(|why| Rejection::invalid(format!("a principal {why}")))?;
+    Ok(name.into_owned())
 }
 
 /// The owner, and its principal, that a query names.
@@ -40,6 +55,7 @@ pub(super) fn owners(mut query: Query) -> Result<OwnersQuery, Rejection> {
     Ok(OwnersQuery {
         contains: query.take("contains").unwrap_or_default(),
         prefix: query.take("prefix").unwrap_or_default(),
+        principal: query.take("principal"),
         limit: limit(&mut query)?,
         after: query.take("after"),
     })
@@ -73,6 +89,7 @@ pub(super) fn list(mut query: Query) -> Result<ListQuery, Rejection> {
     };
     Ok(ListQuery {
         prefix: query.take("prefix").unwrap_or_default(),
+        contains: query.take("contains").unwrap_or_default(),
         state,
         limit: limit(&mut query)?,
         after: query.take("after"),
@@ -98,6 +115,7 @@ pub(super) fn events(mut query: Query) -> Result<EventsQuery, Rejection> {
         before,
         kinds: kinds(&mut query)?,
         owner: query.take("owner"),
+        principal: query.take("principal"),
         from: instant(&mut query, "from")?,
         to: instant(&mut query, "to")?,
     })
@@ -192,12 +210,14 @@ mod tests {
     #[test]
     fn filters_of_events_are_checked() {
         let page = |text: &str| events(Query::parse(Some(text), &EVENTS_QUERY)?);
-        let query =
-            page("kind=expired,force_released&owner=a&from=2026-01-01T00:00:00Z&newest=true&before=c");
+        let query = page(
+            "kind=expired,force_released&owner=a&principal=p&from=2026-01-01T00:00:00Z&newest=true&before=c",
+        );
         let query = query.unwrap();
         assert_eq!(query.kinds, [EventKind::Expired, EventKind::ForceReleased]);
         assert_eq!(query.from.unwrap().as_micros(), 1_767_225_600_000_000);
-        assert_eq!((query.owner.as_deref(), query.to), (Some("a"), None));
+        assert_eq!((query.owner.as_deref(), query.principal.as_deref()), (Some("a"), Some("p")));
+        assert_eq!(query.to, None);
         assert!(page("kind=").unwrap().kinds.is_empty());
         for text in ["kind=other", "kind=lost", "kind=expired,lost", "from=yesterday", "to=1", "before=c"] {
             assert!(page(text).is_err(), "{text}");

@@ -34,7 +34,7 @@ pub(super) async fn operation(
             query(&[])?;
             Operation::Status { resource: resource()? }
         }
-        Route::List => Operation::List(read_query::list(query(&["prefix", "state", "limit", "after"])?)?),
+        Route::List => Operation::List(read_query::list(query(&read_query::LIST_QUERY)?)?),
         Route::Events => Operation::Events(read_query::events(query(&read_query::EVENTS_QUERY)?)?),
         Route::WaitGraph => Operation::WaitGraph { limit: read_query::limit(&mut query(&["limit"])?)? },
         Route::State => Operation::State(read_query::state(query(&["at", "prefix", "owner", "limit"])?)?),
@@ -45,12 +45,14 @@ pub(super) async fn operation(
         Route::HoldStatistics => {
             Operation::HoldStatistics { resources: read_query::resources(parts.uri.query())? }
         }
-        Route::Owners => {
-            Operation::Owners(read_query::owners(query(&["contains", "prefix", "limit", "after"])?)?)
-        }
+        Route::Owners => Operation::Owners(read_query::owners(query(&read_query::OWNERS_QUERY)?)?),
         Route::Owner => {
             let principal = query(&["principal"])?.take("principal");
             Operation::Owner(OwnerFilter { owner: read_query::owner(name)?, principal })
+        }
+        Route::Principal => {
+            query(&[])?;
+            Operation::Principal { name: read_query::principal(name)? }
         }
         Route::Overview => Operation::Overview { seconds: read_query::seconds(query(&["seconds"])?)? },
         Route::RenewMany => {

@@ -149,6 +149,7 @@ pub(super) fn outcome(outcome: Outcome, request_id: &str) -> HttpResponse {
         Outcome::HoldStatistics(list) => json(200, JSON, &list),
         Outcome::Owners(page) => json(200, JSON, &page),
         Outcome::Owner(details) => json(200, JSON, &details),
+        Outcome::Principal(details) => json(200, JSON, &details),
         Outcome::State(state) => json(200, JSON, &state),
         Outcome::Overview(overview) => json(200, JSON, &overview),
     }

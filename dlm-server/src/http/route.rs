@@ -6,7 +6,7 @@ use hyper::Method;
 use matchit::Router;
 
 /// The variables in paths. A path has one at most.
-const VARIABLES: [&str; 2] = ["name", "owner"];
+const VARIABLES: [&str; 3] = ["name", "owner", "principal"];
 
 /// A path and a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,6 +27,7 @@ pub(super) enum Route {
     HoldStatistics,
     Owners,
     Owner,
+    Principal,
     State,
     Overview,
     Session,
@@ -39,7 +40,7 @@ pub(super) enum Route {
 }
 
 /// All routes.
-pub(super) const ROUTES: [(Method, &str, Route); 25] = [
+pub(super) const ROUTES: [(Method, &str, Route); 26] = [
     (Method::POST, "/v1/locks/{name}/acquire", Route::Acquire),
     (Method::POST, "/v1/locks/{name}/cancel", Route::Cancel),
     (Method::POST, "/v1/locks/{name}/renew", Route::Renew),
@@ -56,6 +57,7 @@ pub(super) const ROUTES: [(Method, &str, Route); 25] = [
     (Method::GET, "/v1/hold-statistics", Route::HoldStatistics),
     (Method::GET, "/v1/owners", Route::Owners),
     (Method::GET, "/v1/owners/{owner}", Route::Owner),
+    (Method::GET, "/v1/principals/{principal}", Route::Principal),
     (Method::GET, "/v1/state", Route::State),
     (Method::GET, "/v1/overview", Route::Overview),
     (Method::GET, "/v1/session", Route::Session),
@@ -97,6 +99,7 @@ impl Route {
             Self::HoldStatistics => "hold_statistics",
             Self::Owners => "owners",
             Self::Owner => "owner",
+            Self::Principal => "principal",
             Self::State => "state",
             Self::Overview => "overview",
             Self::Session => "session",
@@ -119,7 +122,7 @@ struct Endpoint {
 /// The result of a lookup.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum RouteMatch<'a> {
-    /// A route, and the name of the resource or owner in its path, still encoded.
+    /// A route, and the name of the resource, owner or principal in its path, still encoded.
     Route(Route, Option<&'a str>),
     /// The path exists, but allows only these methods.
     MethodNotAllowed(String),
@@ -225,6 +228,9 @@ mod tests {
         assert_eq!(find("/v1/owners/"), RouteMatch::Route(Route::Owner, None));
         assert_eq!(find("/v1/owners/a%2Fb"), RouteMatch::Route(Route::Owner, Some("a%2Fb")));
         assert_eq!(find("/v1/owners/a/b"), RouteMatch::NotFound);
+        assert_eq!(find("/v1/principals/a"), RouteMatch::Route(Route::Principal, Some("a")));
+        assert_eq!(find("/v1/principals/"), RouteMatch::Route(Route::Principal, None));
+        assert_eq!(find("/v1/principals"), RouteMatch::NotFound);
         assert!(Route::Explain.is_on_resource() && !Route::Owner.is_on_resource());
     }
 

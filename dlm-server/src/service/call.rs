@@ -84,6 +84,7 @@ impl Service {
             }
             Operation::Owners(query) => self.owners(self.counted_view(principal, None)?, query).await,
             Operation::Owner(owner) => self.owner(self.counted_view(principal, None)?, owner).await,
+            Operation::Principal { name } => self.principal(self.counted_view(principal, None)?, name).await,
             Operation::State(query) => self.state_at(self.counted_view(principal, None)?, query).await,
             Operation::Overview { seconds } => {
                 self.overview(self.counted_view(principal, None)?, seconds).await

@@ -249,10 +249,13 @@ impl Filter {
     }
 
     fn matches(&self, event: &LoggedEvent<'_>) -> bool {
-        let EventsQuery { resource, kinds, owner, from, to, .. } = &self.query;
+        let EventsQuery { resource, kinds, owner, principal, from, to, .. } = &self.query;
         resource.as_ref().is_none_or(|resource| event.resource == resource.as_str())
             && (kinds.is_empty() || kinds.contains(&event.kind))
             && owner.as_ref().is_none_or(|owner| event.owner == *owner)
+            && principal.as_ref().is_none_or(|principal| {
+                [&event.principal, &event.by].into_iter().flatten().any(|name| name == principal)
+            })
             && from.is_none_or(|from| event.at >= from.as_micros())
             && to.is_none_or(|to| event.at < to.as_micros())
             && self.may_match(&event.resource)

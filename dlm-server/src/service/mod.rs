@@ -20,6 +20,7 @@
 //!   wait for; `scopes`: what is computed once for all who see the same
 //! - `deadlock_counter`: possible deadlocks, for the metrics
 //! - `troubles`: reports long waits, long holds and possible deadlocks to the webhook
+//! - `checks`: when fencing tokens were last checked
 //! - `explain`: why a lock is not free, and for how long; `past`: the locks at an instant
 //! - `quotas`: how much of the server a principal may use
 //! - `restore`: makes a restored backup safe to serve; `show`: shows what a database contains
@@ -30,6 +31,7 @@ mod access;
 mod acquire;
 mod audit;
 mod call;
+mod checks;
 mod close;
 mod deadlock_counter;
 mod error;
@@ -81,6 +83,7 @@ use crate::store::Cluster;
 use crate::tasks::ReadinessProbe;
 use crate::writer::SessionId;
 use access::Access;
+use checks::LastChecks;
 use explain::KeptHolds;
 use lease_id::LeaseIds;
 use overview::Overviews;
@@ -134,6 +137,7 @@ struct Inner {
     wait_graphs: WaitGraphs,
     owners: Owners,
     holds: KeptHolds,
+    checks: LastChecks,
     past_reads: PastReads,
     /// Permits to hold stored events of a subscription in memory.
     replays: Arc<Replays>,

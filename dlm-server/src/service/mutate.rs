@@ -140,12 +140,18 @@ impl Service {
     }
 
     pub(super) async fn check(&self, on: &OnResource, token: FencingToken) -> Result<Outcome, Error> {
-        match self.execute_op(on, Op::Check { token: token.get() }).await? {
-            Reply::Checked { live, current_token } => Ok(Outcome::Checked(Checked {
-                live: live.is_some(),
-                mode: live.map(wire::mode),
-                current_token: FencingToken::new(current_token),
-            })),
+        let answer = on.execute(Op::Check { token: token.get() }, self.1.session).await?;
+        match reply(answer.outcome, answer.first_now)? {
+            Reply::Checked { live, current_token } => {
+                if live.is_some() {
+                    self.0.checks.checked(on.name(), token.get(), answer.first_now);
+                }
+                Ok(Outcome::Checked(Checked {
+                    live: live.is_some(),
+                    mode: live.map(wire::mode),
+                    current_token: FencingToken::new(current_token),
+                }))
+            }
             reply => Err(unexpected(&reply)),
         }
     }

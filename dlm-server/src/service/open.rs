@@ -10,6 +10,7 @@ use dlm_protocol::limits::{AWAY_GRACE_MS, MAX_HOLDERS_SHOWN};
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
+use super::checks::LastChecks;
 use super::deadlock_counter::DeadlockCounter;
 use super::explain::KeptHolds;
 use super::lease_id::LeaseIds;
@@ -233,6 +234,7 @@ impl Service {
             wait_graphs: WaitGraphs::default(),
             owners: Owners::default(),
             holds: KeptHolds::default(),
+            checks: LastChecks::default(),
             past_reads: Arc::default(),
             replays: Arc::default(),
             limits,

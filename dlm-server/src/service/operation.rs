@@ -4,8 +4,8 @@ use dlm_engine::{Actor, Claim};
 use dlm_protocol::{
     AcquireRequest, Cancelled, CheckRequest, Checked, EventKind, EventPage, Explanation, ForceReleaseRequest,
     ForceReleased, HoldStatisticsList, IdempotencyKey, Lease, LockPage, LockStatus, Overview, Owner,
-    OwnerDetails, OwnerPage, PastState, Queued, ReleaseRequest, Released, RenewItem, RenewRequest,
-    RequestReleaseRequest, RequestedRelease, ResourceName, Timestamp, WaitGraph,
+    OwnerDetails, OwnerPage, OwnerSummary, PastState, PrincipalDetails, Queued, ReleaseRequest, Released,
+    RenewItem, RenewRequest, RequestReleaseRequest, RequestedRelease, ResourceName, Timestamp, WaitGraph,
 };
 
 use super::Error;
@@ -62,6 +62,11 @@ pub enum Operation {
     Owners(OwnersQuery),
     /// Reads what one owner holds and waits for.
     Owner(OwnerFilter),
+    /// Reads what one principal holds and waits for.
+    Principal {
+        /// Not empty: the anonymous one has no page.
+        name: String,
+    },
     /// Finds out which locks were held at an instant.
     State(StateQuery),
     /// Summarizes all locks.
@@ -85,6 +90,7 @@ impl Operation {
             | Self::HoldStatistics { .. }
             | Self::Owners(_)
             | Self::Owner(_)
+            | Self::Principal { .. }
             | Self::State(_)
             | Self::Overview { .. } => Role::Observe,
             Self::Acquire { .. }
@@ -116,6 +122,7 @@ impl Operation {
             | Self::HoldStatistics { .. }
             | Self::Owners(_)
             | Self::Owner(_)
+            | Self::Principal { .. }
             | Self::State(_)
             | Self::Overview { .. } => None,
         }
@@ -141,6 +148,7 @@ impl Operation {
             Self::HoldStatistics { .. } => "hold_statistics",
             Self::Owners(_) => "owners",
             Self::Owner(_) => "owner",
+            Self::Principal { .. } => "principal",
             Self::State(_) => "state",
             Self::Overview { .. } => "overview",
         }
@@ -166,6 +174,8 @@ pub struct EventsQuery {
     pub kinds: Vec<EventKind>,
     /// Only events with this owner.
     pub owner: Option<String>,
+    /// Only grants to this principal and force-releases by it: the log has no principal in others.
+    pub principal: Option<String>,
     /// Only events at this instant or later.
     pub from: Option<Timestamp>,
     /// Only events before this instant.
@@ -179,6 +189,8 @@ pub struct OwnersQuery {
     pub contains: String,
     /// Only owners that begin with this text.
     pub prefix: String,
+    /// Only owners of this principal.
+    pub principal: Option<String>,
     /// 1 to [`dlm_protocol::limits::MAX_PAGE`]; the transport checks it.
     pub limit: usize,
     /// `next` of the previous page.
@@ -186,8 +198,11 @@ pub struct OwnersQuery {
 }
 
 impl OwnersQuery {
-    pub(crate) fn matches(&self, owner: &str) -> bool {
+    pub(crate) fn matches(&self, summary: &OwnerSummary) -> bool {
+        let owner = summary.owner.as_str();
+        let principal = summary.principal.as_deref().unwrap_or_default();
         owner.starts_with(&self.prefix)
+            && self.principal.as_ref().is_none_or(|only| principal == only)
             && (self.contains.is_empty() || owner.to_lowercase().contains(&self.contains.to_lowercase()))
     }
 }
@@ -261,6 +276,8 @@ pub enum Outcome {
     Owners(OwnerPage),
     /// Of [`Operation::Owner`].
     Owner(Box<OwnerDetails>),
+    /// Of [`Operation::Principal`].
+    Principal(Box<PrincipalDetails>),
     /// Of [`Operation::State`].
     State(Box<PastState>),
     /// Of [`Operation::Overview`].

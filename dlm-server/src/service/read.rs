@@ -55,7 +55,7 @@ impl Service {
         let reads = self.0.access.reads(&view).permit().await?;
         let state = query.state;
         let names = names_in_sight(view.visibility());
-        let (mut now, ResourcePage { mut views, mut more, head }) =
+        let (mut now, ResourcePage { mut views, mut next, head }) =
             reads.read(move |reader| Ok((reader.now()?, reader.list(&query, &names)?))).await?;
         // On a busy server something is always overdue, so only those rows are
         // read again.
@@ -77,7 +77,7 @@ impl Service {
                 .await?;
             if let Some(left_out) = left_out {
                 views.retain(|view| view.name < left_out);
-                more = true;
+                next = views.last().map(|view| view.name.clone());
             }
             overdue = self.overdue(&reread, now);
             for view in reread {
@@ -94,9 +94,10 @@ impl Service {
             first || bytes <= MAX_PAGE_BYTES
         });
         let fitting = fitting.count();
-        more |= fitting < views.len();
-        views.truncate(fitting);
-        let next = views.last().filter(|_| more).map(|view| view.name.to_string());
+        if fitting < views.len() {
+            views.truncate(fitting);
+            next = views.last().map(|view| view.name.clone());
+        }
         // Of the first read, so that events after the cursor miss no change of
         // any row.
         let cursor = Cursor::after_batch(head.0).encode(self.0.decoder.log_id());
@@ -104,7 +105,7 @@ impl Service {
         let rows = rows.map(|view| wire::status(view, None, Some(cursor.clone())));
         let mut locks = rows.collect::<Result<Vec<_>, _>>()?;
         locks.iter_mut().for_each(|status| self.show_release_requests(status));
-        Ok(Outcome::Locks(LockPage { locks, next, cursor }))
+        Ok(Outcome::Locks(LockPage { locks, next: next.map(|name| name.to_string()), cursor }))
     }
 
     /// The resources with something overdue.

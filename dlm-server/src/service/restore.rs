@@ -58,6 +58,7 @@ impl Service {
         loop {
             let query = ListQuery {
                 prefix: String::new(),
+                contains: String::new(),
                 state: StateFilter::Held,
                 limit: MAX_PAGE,
                 after: after.clone(),

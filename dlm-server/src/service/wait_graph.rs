@@ -230,5 +230,6 @@ pub(super) fn blocker(claim: &Claim, waits_for: Option<ResourceName>) -> Result<
         acquired_at: wire::time(lease.granted_at),
         expires_at: wire::time(lease.expires_at),
         waits_for,
+        checked_at: None,
     })
 }

@@ -99,6 +99,7 @@ pub(super) fn waiter(
         position,
         mode: mode(claim.mode()),
         owner: owner(claim)?,
+        principal: principal(claim),
         away: is_away(entry),
         enqueued_at: time(entry.enqueued_at),
         deadline: time(entry.deadline),

@@ -38,6 +38,7 @@ mod read;
 mod release_requests;
 mod rows;
 mod schema;
+mod search;
 mod single_node;
 mod sqlite;
 mod statement;

@@ -4,7 +4,9 @@
 //! diesel's types of a query that is executed depend on its backend.
 //!
 //! - `declare`: the macro that declares [`Queries`]
+//! - `checks`: what is due
 
+mod checks;
 pub(super) mod declare;
 
 use diesel::dsl::{auto_type, sql};
@@ -19,6 +21,7 @@ use super::postgres::{due, in_use};
 use super::rows::{ClaimRow, ResourceRow};
 use super::schema::{claims, floors, resources, tickets, writers};
 use super::tickets::TicketRow;
+use checks::{DueWaiter, due_resources, due_waiters, next_resource_check, next_waiter_check};
 use declare::queries;
 
 queries! {
@@ -63,6 +66,10 @@ queries! {
     /// Resources by name, in this range and behind `after`.
     fn resource_page(c, names: &NameRange, after: &str, limit: i64) -> Vec<ResourceRow> {
         resource_page(&names.from, after, &names.end, limit).select(ResourceRow::as_select()).load(c)
+    }
+    /// Their names alone.
+    fn name_page(c, names: &NameRange, after: &str, limit: i64) -> Vec<String> {
+        name_page(&names.from, after, &names.end, limit).load(c)
     }
     /// Of these, those that are held.
     fn held_page(c, names: &NameRange, after: &str, limit: i64) -> Vec<ResourceRow> {
@@ -222,6 +229,12 @@ fn resource_page<'a>(from: &'a str, after: &'a str, end: &'a str, limit: i64) ->
 }
 
 #[auto_type]
+fn name_page<'a>(from: &'a str, after: &'a str, end: &'a str, limit: i64) -> _ {
+    let page: resource_page<'a> = resource_page(from, after, end, limit);
+    page.select(resources::name)
+}
+
+#[auto_type]
 fn held_page<'a>(from: &'a str, after: &'a str, end: &'a str, limit: i64) -> _ {
     let held: held<'a> = held(from, end);
     held.filter(resources::name.gt(after)).order(resources::name).limit(limit)
@@ -310,40 +323,6 @@ fn waiters_in<'a>(from: &'a str, end: &'a str) -> _ {
 #[auto_type]
 fn waiters_up_to<'a>(name: &'a str, ticket: i64) -> _ {
     claims::table.filter(claims::resource.eq(name)).filter(claims::ticket.le(ticket))
-}
-
-/// When a waiter is due; and its resource, principal and key.
-type DueWaiter = (Option<i64>, (String, String, String));
-
-#[auto_type]
-fn due_resources(by: i64, limit: i64) -> _ {
-    resources::table
-        .filter(resources::check_at.le(by))
-        .order(resources::check_at)
-        .limit(limit)
-        .select((resources::check_at, resources::name))
-}
-
-#[auto_type]
-fn due_waiters(by: i64, limit: i64) -> _ {
-    claims::table
-        .filter(claims::check_at.le(by))
-        .order(claims::check_at)
-        .limit(limit)
-        .select((claims::check_at, (claims::resource, claims::principal, claims::key)))
-}
-
-#[auto_type]
-fn next_resource_check(after: i64) -> _ {
-    resources::table
-        .filter(resources::check_at.gt(after))
-        .order(resources::check_at)
-        .select(resources::check_at)
-}
-
-#[auto_type]
-fn next_waiter_check(after: i64) -> _ {
-    claims::table.filter(claims::check_at.gt(after)).order(claims::check_at).select(claims::check_at)
 }
 
 #[cfg(test)]

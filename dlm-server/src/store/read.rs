@@ -15,6 +15,9 @@ use super::{ClaimRowKey, Name, ReleaseRequest, StoreError};
 #[derive(Debug, Clone)]
 pub struct ListQuery {
     pub prefix: String,
+    /// Only names with this part, in any case of ASCII letters. Then a page may have fewer resources than
+    /// there are, even none, and `next` nevertheless: one read looks at a bounded number of names.
+    pub contains: String,
     pub state: StateFilter,
     /// 1 to [`dlm_protocol::limits::MAX_PAGE`]; checked by the transport.
     pub limit: usize,
@@ -45,8 +48,8 @@ impl ResourceView {
 #[derive(Debug)]
 pub(crate) struct ResourcePage {
     pub(crate) views: Vec<ResourceView>,
-    /// Whether more may follow.
-    pub(crate) more: bool,
+    /// The name behind which more may follow.
+    pub(crate) next: Option<Name>,
     pub(crate) head: LogHead,
 }
 

@@ -10,6 +10,7 @@ use super::names::Names;
 use super::queries::Queries;
 use super::read::TOP;
 use super::rows::{ClaimRow, ResourceRow};
+use super::search::{self, Found};
 use super::{
     ClaimCount, ClaimTotals, Contended, ListQuery, LockCounts, Name, QueueLimits, ResourceView, StoreError,
     floor_bucket, holders_shown,
@@ -81,15 +82,30 @@ pub(super) fn view(
     }
 }
 
-/// A page of resources, each with its first waiter, and whether more may follow.
+/// A page of resources, each with its first waiter, and the name behind which more may follow.
 pub(super) fn list(
     connection: &mut impl Queries,
     query: &ListQuery,
     names: &Names,
-) -> Result<(Vec<ResourceView>, bool), StoreError> {
+) -> Result<(Vec<ResourceView>, Option<Name>), StoreError> {
+    let Found { rows, next } = match query.contains.is_empty() {
+        true => first_rows(connection, query, names)?,
+        false => search::search(connection, query, names)?,
+    };
+    let found = rows.len();
+    let views = page(rows.into_iter().map(|row| view_of(connection, row, 1)))?;
+    let next = match views.last().filter(|_| views.len() < found) {
+        Some(last) => Some(last.name.clone()),
+        None => next.map(Name::from),
+    };
+    Ok((views, next))
+}
+
+/// The first resources that are asked for, whatever their names contain.
+fn first_rows(connection: &mut impl Queries, query: &ListQuery, names: &Names) -> Result<Found, StoreError> {
     // No name is empty.
     let after = query.after.as_deref().unwrap_or_default();
-    let mut rows = Vec::new();
+    let mut rows: Vec<ResourceRow> = Vec::new();
     for range in names.with_prefix(&query.prefix, after) {
         let limit = query.limit.saturating_sub(rows.len()) as i64;
         rows.extend(match query.state {
@@ -101,10 +117,8 @@ pub(super) fn list(
             break;
         }
     }
-    let found = rows.len();
-    let views = page(rows.into_iter().map(|row| view_of(connection, row, 1)))?;
-    let more = views.len() < found || found == query.limit;
-    Ok((views, more))
+    let next = rows.last().filter(|_| rows.len() == query.limit).map(|row| row.name.clone());
+    Ok(Found { rows, next })
 }
 
 /// The rows of these resources in a list; as many of the first as fit on a page.

@@ -60,6 +60,8 @@ export interface EventsFilter {
   resource?: string
   kinds?: readonly EventKind[]
   owner?: string
+  /** Only grants to this principal and force-releases by it. */
+  principal?: string
   /** Only events at this instant or later. */
   from?: string
   /** Only events before this instant. */
@@ -194,6 +196,10 @@ export const api = {
   list: (prefix: string, state: StateFilter, limit: number, after: string | null, signal?: AbortSignal) =>
     call(`/v1/locks${query({ prefix, state, limit, after })}`, answers.LockPage, { signal }),
 
+  /** Locks whose names have this part. A page may have fewer than there are, and `next` to go on. */
+  find: (contains: string, limit: number, after: string | null, signal?: AbortSignal) =>
+    call(`/v1/locks${query({ contains, state: 'all', limit, after })}`, answers.LockPage, { signal }),
+
   status: (name: string, signal?: AbortSignal) => call(lockPath(name), answers.LockStatus, { signal }),
 
   /**
@@ -216,12 +222,16 @@ export const api = {
   },
 
   /** Those that block most come first. */
-  owners: (contains: string, limit: number, after: string | null, signal?: AbortSignal) =>
-    call(`/v1/owners${query({ contains, limit, after })}`, answers.OwnerPage, { signal }),
+  owners: (filter: { contains?: string; principal?: string }, limit: number, signal?: AbortSignal) =>
+    call(`/v1/owners${query({ ...filter, limit })}`, answers.OwnerPage, { signal }),
 
   /** What an owner holds and waits for. The owner without a name is the empty one. */
   owner: (owner: string, principal: string | null, signal?: AbortSignal) =>
     call(`/v1/owners/${encodeURIComponent(owner)}${query({ principal })}`, answers.OwnerDetails, { signal }),
+
+  /** What a principal holds and waits for, with whatever owners. */
+  principal: (name: string, signal?: AbortSignal) =>
+    call(`/v1/principals/${encodeURIComponent(name)}`, answers.PrincipalDetails, { signal }),
 
   /** The locks as they were at an instant; now if it is empty. */
   stateAt: (at: string, prefix: string, owner: string, limit: number, signal?: AbortSignal) =>

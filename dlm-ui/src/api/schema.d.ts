@@ -76,7 +76,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read the event log: a page, or a WebSocket (`dlm.events.v1`) that continues with live events. `after`, `prefix` and `resource` apply to both, `renewals` and `wait_graph` to the WebSocket, and the others to the page. `newest` reads backwards, from the end or from `before`. `kind` takes several, separated by commas; `from` is inclusive, `to` exclusive */
+        /** Read the event log: a page, or a WebSocket (`dlm.events.v1`) that continues with live events. `after`, `prefix` and `resource` apply to both, `renewals` and `wait_graph` to the WebSocket, and the others to the page. `newest` reads backwards, from the end or from `before`. `kind` takes several, separated by commas; `principal` matches grants to a principal and force-releases by it; `from` is inclusive, `to` exclusive */
         get: operations["events"];
         put?: never;
         post?: never;
@@ -110,7 +110,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List locks, ordered by name */
+        /** List locks, ordered by name. `contains` leaves the names with this part, in any case of ASCII letters. A request looks at a bounded number of names, so then a page may have fewer locks than there are, even none, and `next` nevertheless */
         get: operations["list"];
         put?: never;
         post?: never;
@@ -297,7 +297,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List owners with what they hold, wait for and block. `contains` and `prefix` filter owners; the former in any case */
+        /** List owners with what they hold, wait for and block. `contains` and `prefix` filter owners, the former in any case; `principal` leaves those of that principal */
         get: operations["owners"];
         put?: never;
         post?: never;
@@ -316,6 +316,23 @@ export interface paths {
         };
         /** Get what an owner holds and waits for; with `principal`, of that principal alone. An empty owner is that of all acquires without one */
         get: operations["owner"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/principals/{principal}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get what a principal holds and waits for, whatever owners its acquires gave. The anonymous principal has no name, and can't be asked for */
+        get: operations["principal"];
         put?: never;
         post?: never;
         delete?: never;
@@ -535,6 +552,7 @@ export interface components {
         Blocker: {
             /** @description When the lease was granted. */
             acquired_at: components["schemas"]["Timestamp"];
+            checked_at?: components["schemas"]["Timestamp"] | null;
             /** @description When the lease expires unless it is renewed. */
             expires_at: components["schemas"]["Timestamp"];
             /** @description The fencing token of the lease. */
@@ -1097,7 +1115,7 @@ export interface components {
              */
             wait_timed_out: number;
         };
-        /** @description A lease of an owner. */
+        /** @description A lease of an owner or a principal. */
         OwnedLease: components["schemas"]["Blocker"] & {
             /**
              * Format: int64
@@ -1108,7 +1126,7 @@ export interface components {
             /** @description The name of the resource. */
             resource: components["schemas"]["ResourceName"];
         };
-        /** @description A waiter of an owner. */
+        /** @description A waiter of an owner or a principal. */
         OwnedWait: {
             /** @description When the waiter was enqueued. */
             enqueued_at: components["schemas"]["Timestamp"];
@@ -1121,6 +1139,8 @@ export interface components {
             holders: components["schemas"]["Blocker"][];
             /** @description The requested lock mode. */
             mode: components["schemas"]["Mode"];
+            /** @description The owner as given in the acquire. */
+            owner?: components["schemas"]["Owner"];
             /**
              * Format: int64
              * @description Place in the queue, counted from 1.
@@ -1301,6 +1321,41 @@ export interface components {
         PossibleDeadlock: {
             /** @description The holders. */
             holders: components["schemas"]["DeadlockedHolder"][];
+        };
+        /** @description What a principal holds and waits for, whatever owners its acquires gave. */
+        PrincipalDetails: {
+            /** @description The deciding clock's time of this answer. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description Number of waiters that wait for a lock that it holds, directly or through others.
+             */
+            blocked: number;
+            /** @description Whether everything in use was looked at, and all of the principal is shown. */
+            complete: boolean;
+            /**
+             * Format: int64
+             * @description Number of live leases.
+             */
+            hold_count: number;
+            /** @description Its leases, those that block the most waiters first; at most 1,000. */
+            holds: components["schemas"]["OwnedLease"][];
+            /**
+             * Format: int64
+             * @description Number of owners with a live lease or a waiter.
+             */
+            owner_count: number;
+            /** @description Its owners, those that block the most waiters first; at most 100. */
+            owners: components["schemas"]["OwnerSummary"][];
+            /** @description The name of the principal. */
+            principal: string;
+            /**
+             * Format: int64
+             * @description Number of waiters.
+             */
+            wait_count: number;
+            /** @description Its waiters, the oldest first; at most 1,000. */
+            waits: components["schemas"]["OwnedWait"][];
         };
         /** @description An error as defined by RFC 9457 (`application/problem+json`). */
         Problem: {
@@ -1665,6 +1720,8 @@ export interface components {
              * @description The position in the queue; 1 is the head.
              */
             position: number;
+            /** @description The principal of the acquire; absent without authentication. */
+            principal?: string | null;
             /**
              * @description Identifies the waiter, also in events. It is public and grants no
              *     access.
@@ -2173,6 +2230,7 @@ export interface operations {
                 before?: string;
                 kind?: string;
                 owner?: string;
+                principal?: string;
                 from?: components["schemas"]["Timestamp"];
                 to?: components["schemas"]["Timestamp"];
                 renewals?: boolean;
@@ -2455,6 +2513,7 @@ export interface operations {
         parameters: {
             query?: {
                 prefix?: string;
+                contains?: string;
                 state?: components["schemas"]["StateFilter"];
                 limit?: number;
                 after?: string;
@@ -4202,6 +4261,7 @@ export interface operations {
             query?: {
                 contains?: string;
                 prefix?: string;
+                principal?: string;
                 limit?: number;
                 after?: string;
             };
@@ -4352,6 +4412,136 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OwnerDetails"];
+                };
+            };
+            /** @description The request is malformed, or a value is out of range */
+            400: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The credential is missing, unknown or expired */
+            401: {
+                headers: {
+                    /** @description `Bearer`, with `error` if a token was sent */
+                    "WWW-Authenticate": string;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request comes from a page of another origin, or its caller lacks a right */
+            403: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path and query are too long */
+            414: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server does not accept requests for this host */
+            421: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A quota of the caller or of its address is used up; repeat it after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too many or too long */
+            431: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server failed to process the request */
+            500: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server can't process the request now; repeat it after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds until a repeat can succeed */
+                    "Retry-After": number;
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    principal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the principal as one percent-encoded segment */
+                principal: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The owners, leases and waiters of the principal */
+            200: {
+                headers: {
+                    /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */
+                    "x-request-id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrincipalDetails"];
                 };
             };
             /** @description The request is malformed, or a value is out of range */

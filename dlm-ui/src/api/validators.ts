@@ -40,6 +40,7 @@ export const ResourceName = v.string()
 
 export const Blocker = v.object({
   acquired_at: Timestamp,
+  checked_at: v.optional(v.nullable(Timestamp)),
   expires_at: Timestamp,
   fencing_token: FencingToken,
   mode: Mode,
@@ -239,6 +240,7 @@ export const Waiter = v.object({
   mode: Mode,
   owner: Owner,
   position: v.number(),
+  principal: v.optional(v.nullable(v.string())),
   waiter_id: v.string(),
 })
 
@@ -301,6 +303,7 @@ export const OwnedWait = v.object({
   holder_count: v.number(),
   holders: v.array(Blocker),
   mode: Mode,
+  owner: v.optional(Owner),
   position: v.number(),
   principal: v.optional(v.nullable(v.string())),
   resource: ResourceName,
@@ -366,6 +369,19 @@ export const PastState = v.object({
   lock_count: v.number(),
   locks: v.array(PastLock),
   now: Timestamp,
+})
+
+export const PrincipalDetails = v.object({
+  at: Timestamp,
+  blocked: v.number(),
+  complete: v.boolean(),
+  hold_count: v.number(),
+  holds: v.array(OwnedLease),
+  owner_count: v.number(),
+  owners: v.array(OwnerSummary),
+  principal: v.string(),
+  wait_count: v.number(),
+  waits: v.array(OwnedWait),
 })
 
 export const ProblemCode = v.picklist([

@@ -19,6 +19,7 @@ async function setup() {
     resource: ref(''),
     kinds: ref<EventKind[]>([]),
     owner: ref(''),
+    principal: ref(''),
     from: ref(''),
     to: ref(''),
     paused: ref(false),
@@ -63,6 +64,7 @@ test('the server filters, and older events are loaded from where its search ende
     resource: '',
     kinds: ['expired', 'force_released'],
     owner: 'one',
+    principal: '',
     from: '',
     to: '',
   }
@@ -180,4 +182,19 @@ test('other rights reload the events at once', async () => {
   await settle()
   expect(versions()).toEqual([7])
   expect(stream().cursor).toBe('c7')
+})
+
+test('events of a principal are its grants and its force-releases, of the log and live', async () => {
+  const { principal, versions } = await setup()
+  principal.value = 'api'
+  await settle()
+  expect(newest.mock.lastCall?.[0]).toMatchObject({ principal: 'api' })
+  stream().emit(
+    granted(1, 1, { principal: 'api' }),
+    granted(2, 2, { principal: 'ops' }),
+    event('force_released', 3, { by: 'api' }),
+    event('released', 4),
+  )
+  await settle(1_000)
+  expect(versions()).toEqual([3, 1])
 })

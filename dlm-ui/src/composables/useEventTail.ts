@@ -34,14 +34,26 @@ export interface EventTailOptions {
   kinds: Ref<readonly EventKind[]>
   /** The owner whose events to show; empty for all. */
   owner: Ref<string>
+  /** The principal whose grants and force-releases to show; for all if it is absent or empty. */
+  principal?: Ref<string>
   /** Only events from this instant on, and before the other; empty for no bound. */
   from: Ref<string>
   to: Ref<string>
   paused: Ref<boolean>
 }
 
-export function useEventTail({ prefix, resource, kinds, owner, from, to, paused }: EventTailOptions) {
+export function useEventTail({
+  prefix,
+  resource,
+  kinds,
+  owner,
+  from,
+  to,
+  paused,
+  ...more
+}: EventTailOptions) {
   const connection = useConnection()
+  const principal = more.principal ?? ref('')
   /** Newest first. */
   const events = shallowRef<LockEvent[]>([])
   /** The number of events shown since the list was loaded. */
@@ -78,6 +90,7 @@ export function useEventTail({ prefix, resource, kinds, owner, from, to, paused 
   const matches = (event: LockEvent) =>
     (kinds.value.length === 0 || kinds.value.includes(event.kind)) &&
     (owner.value === '' || event.owner === owner.value) &&
+    (principal.value === '' || [event.principal, event.by].includes(principal.value)) &&
     (from.value === '' || Date.parse(event.at) >= Date.parse(from.value)) &&
     (to.value === '' || Date.parse(event.at) < Date.parse(to.value))
 
@@ -118,7 +131,7 @@ export function useEventTail({ prefix, resource, kinds, owner, from, to, paused 
 
   function filter(): EventsFilter {
     const names = { prefix: prefix.value, resource: resource.value, owner: owner.value }
-    return { ...names, kinds: kinds.value, from: from.value, to: to.value }
+    return { ...names, principal: principal.value, kinds: kinds.value, from: from.value, to: to.value }
   }
 
   function reachBack(page: EventPage): void {
@@ -235,7 +248,7 @@ export function useEventTail({ prefix, resource, kinds, owner, from, to, paused 
   }
 
   watch(paused, (now) => (now ? pause() : resume()))
-  watch([prefix, resource, () => kinds.value.join(), owner, from, to], reload)
+  watch([prefix, resource, () => kinds.value.join(), owner, principal, from, to], reload)
   onScopeDispose(() => {
     clearTimeout(drawTimer)
     clearTimeout(reloadTimer)

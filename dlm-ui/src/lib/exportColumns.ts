@@ -65,6 +65,7 @@ export const HOLDER_COLUMNS: ExportColumn<Holder>[] = [
 export const WAITER_COLUMNS: ExportColumn<Waiter>[] = [
   { header: 'position', value: (waiter) => waiter.position },
   { header: 'owner', value: (waiter) => waiter.owner },
+  { header: 'principal', value: (waiter) => waiter.principal },
   { header: 'mode', value: (waiter) => waiter.mode },
   { header: 'enqueued_at', value: (waiter) => waiter.enqueued_at },
   { header: 'deadline', value: (waiter) => waiter.deadline },
@@ -91,6 +92,7 @@ export const GROUP_COLUMNS: ExportColumn<NameGroup>[] = [
 
 export const HOLD_COLUMNS: ExportColumn<OwnedLease>[] = [
   { header: 'name', value: (hold) => hold.resource },
+  { header: 'owner', value: (hold) => hold.owner },
   { header: 'principal', value: (hold) => hold.principal },
   { header: 'mode', value: (hold) => hold.mode },
   { header: 'fencing_token', value: (hold) => hold.fencing_token },
@@ -102,6 +104,7 @@ export const HOLD_COLUMNS: ExportColumn<OwnedLease>[] = [
 
 export const WAIT_COLUMNS: ExportColumn<OwnedWait>[] = [
   { header: 'name', value: (wait) => wait.resource },
+  { header: 'owner', value: (wait) => wait.owner },
   { header: 'principal', value: (wait) => wait.principal },
   { header: 'mode', value: (wait) => wait.mode },
   { header: 'position', value: (wait) => wait.position },

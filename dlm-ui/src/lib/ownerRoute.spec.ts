@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createMemoryHistory, createRouter } from 'vue-router'
 import { router as pages } from '../router'
-import { ownerRoute } from './ownerRoute'
+import { ownerRoute, principalRoute } from './ownerRoute'
 
 /** The owner that the page at the address is about. */
 function ownerAt(owner: string, principal?: string): { path: string; owner: unknown; principal: unknown } {
@@ -39,4 +39,21 @@ test('a principal is a part of the address', () => {
 test('an owner that a browser takes for a step in the path has no address', () => {
   expect(ownerRoute('.')).toBeNull()
   expect(ownerRoute('..')).toBeNull()
+})
+
+test.each(['api', 'spiffe://example.org/api', 'a%2Fb', 'a?b#c', '...'])(
+  'the address of the principal %s leads to its page',
+  (principal) => {
+    const router = createRouter({ history: createMemoryHistory(), routes: pages.options.routes })
+    const to = principalRoute(principal)
+    if (to === null) throw new Error('no address')
+    const { pathname } = new URL(router.resolve(to).href, 'http://127.0.0.1')
+    expect(router.resolve(pathname)).toMatchObject({ name: 'principal', params: { principal } })
+  },
+)
+
+test('the principal without a name has no page', () => {
+  const router = createRouter({ history: createMemoryHistory(), routes: pages.options.routes })
+  expect(router.resolve('/principals/').name).toBe('not-found')
+  expect(principalRoute('..')).toBeNull()
 })

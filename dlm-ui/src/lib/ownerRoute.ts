@@ -1,6 +1,6 @@
 import type { RouteLocationRaw } from 'vue-router'
 
-/** Where the page of an owner is. A browser takes these for a step in the path, so there is no address with them. */
+/** A browser takes these for a step in the path, so no page has an address with them. */
 const NO_SEGMENT: ReadonlySet<string> = new Set(['.', '..'])
 
 /** The page of an owner; `null` if it can't have an address. */
@@ -9,4 +9,9 @@ export function ownerRoute(owner: string, principal?: string | null): RouteLocat
   const query = principal ? { principal } : {}
   // The router requires a parameter.
   return owner === '' ? { path: '/owners/', query } : { name: 'owner', params: { owner }, query }
+}
+
+/** The page of a principal; `null` if it can't have an address. */
+export function principalRoute(principal: string): RouteLocationRaw | null {
+  return NO_SEGMENT.has(principal) ? null : { name: 'principal', params: { principal } }
 }

@@ -38,6 +38,7 @@ fn routes() -> Vec<(Method, &'static str, Option<&'static str>, Option<&'static 
         (get.clone(), "/v1/owners", None, None),
         (get.clone(), "/v1/state", None, None),
         (get.clone(), "/v1/owners/a", None, None),
+        (get.clone(), "/v1/principals/a", None, None),
         (get.clone(), "/v1/whoami", None, None),
         (get.clone(), "/metrics", None, None),
         (get, "/openapi.json", None, None),
@@ -56,7 +57,12 @@ async fn openapi_document_says_which_operations_need_a_credential() {
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             let refused = server
                 .api()
-                .send(method, &path.replace("{name}", "a").replace("{owner}", "a"), &[], None)
+                .send(
+                    method,
+                    &path.replace("{name}", "a").replace("{owner}", "a").replace("{principal}", "a"),
+                    &[],
+                    None,
+                )
                 .await
                 .status
                 == 401;

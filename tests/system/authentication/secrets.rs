@@ -202,6 +202,7 @@ async fn secrets_are_only_where_they_belong<B: Backend>(is_stored: impl Fn(&B, &
         "/v1/owners",
         "/v1/state",
         "/v1/owners/",
+        "/v1/principals/ops",
         "/v1/whoami",
         "/v1/none",
         "/metrics",

@@ -182,3 +182,40 @@ async fn explanation_and_statistics_have_only_what_the_caller_may_observe() {
     assert_eq!(seen["locks"], json!([{"resource": "team/a", "hold": null}]));
     assert_eq!(ops.get(path).await.ok()["locks"].as_array().unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn explanation_says_when_the_token_of_a_holder_was_last_checked() {
+    let mut server = TestServer::start();
+    for api in [server.api(), Api::over_sessions(server.url())] {
+        let first = api.lock("a", &Acquire::shared()).await;
+        let second = api.lock("a", &Acquire::shared()).await;
+        let checked = async || {
+            let answer = explain(&server.api(), "a", "").await;
+            let holders = answer["holders"].as_array().unwrap().clone();
+            let of = |lease: &Value| {
+                let mut found = holders.iter().filter(|row| row["fencing_token"] == lease["fencing_token"]);
+                found.next().unwrap().get("checked_at").cloned()
+            };
+            (of(&first), of(&second), answer["at"].clone())
+        };
+        let (none, ..) = checked().await;
+        assert_eq!(none, None, "nobody has asked");
+        assert_eq!(api.check("a", &second["fencing_token"]).await["live"], true);
+        let (first_check, second_check, at) = checked().await;
+        let second_check = second_check.expect("it was checked");
+        assert_eq!(first_check, None);
+        assert!(second["acquired_at"].as_str() <= second_check.as_str() && second_check.as_str() <= at.as_str());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        api.check("a", &second["fencing_token"]).await;
+        assert!(checked().await.1.expect("checked again").as_str() > second_check.as_str());
+        api.release("a", &first).await.ok();
+        api.release("a", &second).await.ok();
+    }
+    let lease = server.api().lock("b", &Acquire::exclusive()).await;
+    server.api().check("b", &lease["fencing_token"]).await;
+    assert!(explain(&server.api(), "b", "").await["holders"][0]["checked_at"].is_string());
+    server.kill9_and_restart();
+    let after = explain(&server.api(), "b", "").await;
+    assert_eq!(after["holders"][0]["fencing_token"], lease["fencing_token"]);
+    assert!(after["holders"][0].get("checked_at").is_none(), "a server knows of its own run alone");
+}

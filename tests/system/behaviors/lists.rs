@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::TestServer;
-use crate::harness::{Acquire, encode, eventually, spawn};
+use crate::harness::{Acquire, AuthFile, encode, eventually, principal, spawn};
 
 #[tokio::test]
 async fn lists_of_held_and_of_waited_for_locks_are_paged() {
@@ -48,4 +48,60 @@ async fn lists_of_held_and_of_waited_for_locks_are_paged() {
     let longest: Vec<_> = contended.iter().map(|lock| lock["queue_len"].as_u64().unwrap()).collect();
     assert_eq!((&overview["held"], longest), (&json!(7), vec![3, 2, 1]));
     waiters.iter().for_each(|waiter| waiter.abort());
+}
+
+#[tokio::test]
+async fn locks_are_found_by_a_part_of_their_name_in_any_case() {
+    let server = TestServer::start();
+    let api = server.api();
+    for name in ["jobs/Nightly", "jobs/nightly-2", "other/nightly", "jobs/weekly", "100%/a_b", "Ä"] {
+        api.lock(name, &Acquire::exclusive().ttl(60_000)).await;
+    }
+    let lease = api.lock("jobs/fortnightly", &Acquire::exclusive()).await;
+    api.release("jobs/fortnightly", &lease).await.ok();
+    let (waiting, wait) = (api.clone(), Acquire::exclusive().wait(60_000));
+    let waiter = spawn(async move { waiting.acquire("jobs/nightly-2", &wait).await });
+    eventually("the acquire is queued", || async { api.queue_len("jobs/nightly-2").await == 1 }).await;
+    let find = async |query: &str| {
+        let (mut found, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = api.get(&format!("/v1/locks?{query}{after}")).await.ok();
+            let locks = page["locks"].as_array().unwrap();
+            found.extend(locks.iter().map(|lock| lock["resource"].as_str().unwrap().to_owned()));
+            let Some(next) = page["next"].as_str() else { return found };
+            after = format!("&after={}", encode(next));
+        }
+    };
+    let nightly = ["jobs/Nightly", "jobs/fortnightly", "jobs/nightly-2", "other/nightly"];
+    assert_eq!(find("contains=NIGHTly&state=all").await, nightly);
+    assert_eq!(find("contains=NIGHTly&state=all&limit=1").await, nightly, "page by page");
+    assert_eq!(find("contains=nightly&state=all&prefix=jobs/").await, nightly[..3]);
+    assert_eq!(find("contains=nightly").await, ["jobs/Nightly", "jobs/nightly-2", "other/nightly"], "held");
+    assert_eq!(find("contains=nightly&state=waiting").await, ["jobs/nightly-2"]);
+    // Nothing in it is a pattern, and the case of other letters counts.
+    assert_eq!(find("contains=%25").await, ["100%/a_b"]);
+    assert_eq!(find("contains=s_n&state=all").await, [""; 0]);
+    assert_eq!((find("contains=%C3%84").await.len(), find("contains=%C3%A4").await.len()), (1, 0));
+    assert_eq!(find("contains=&state=all").await.len(), 7);
+    waiter.abort();
+}
+
+#[tokio::test]
+async fn only_names_that_may_be_observed_are_searched() {
+    let file = AuthFile::new(
+        &(principal("ops", &["ops-token"], &[("admin", "")])
+            + &principal("team", &["team-token"], &[("observe", "team/"), ("lock", "x")])),
+    );
+    let server = TestServer::start_with(&["--auth-file", &file.path()]);
+    let (ops, team) = (server.api().with_token("ops-token"), server.api().with_token("team-token"));
+    for name in ["secret/job", "team/a/job", "team/b", "x/job", "xjob"] {
+        ops.lock(name, &Acquire::exclusive()).await;
+    }
+    for limit in ["", "&limit=1"] {
+        let page = team.get(&format!("/v1/locks?state=all&contains=JOB{limit}")).await.ok();
+        assert_eq!(page["locks"][0]["resource"], "team/a/job");
+        assert!(!page.to_string().contains("secret") && !page.to_string().contains("xjob"), "{page}");
+    }
+    let page = team.get("/v1/locks?state=all&contains=job").await.ok();
+    assert_eq!((page["locks"].as_array().unwrap().len(), &page["next"]), (2, &json!(null)));
 }

@@ -22,6 +22,7 @@ mod ownership;
 mod past;
 mod persistence;
 mod places;
+mod principals;
 mod queue;
 mod quotas;
 mod read_load;

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use super::super::TestServer;
 use crate::harness::{Acquire, Api, AuthFile, encode, eventually, principal, spawn};
 
-async fn hold(api: &Api, name: &str, owner: &str) -> Value {
+pub(super) async fn hold(api: &Api, name: &str, owner: &str) -> Value {
     api.lock(name, &Acquire::exclusive().with("owner", owner)).await
 }
 
 /// Spawns an acquire that waits; returns once it is queued.
-async fn enqueue(api: &Api, name: &'static str, owner: &str) -> tokio::task::JoinHandle<Value> {
+pub(super) async fn enqueue(api: &Api, name: &'static str, owner: &str) -> tokio::task::JoinHandle<Value> {
     let before = api.queue_len(name).await;
     let (waiting, acquire) = (api.clone(), Acquire::exclusive().wait(60_000).with("owner", owner));
     let waiting = spawn(async move { waiting.lock(name, &acquire).await });
@@ -166,4 +166,6 @@ async fn owners_of_what_a_principal_may_not_observe_are_hidden() {
     let x = team.get("/v1/owners/x?principal=team").await.ok();
     assert_eq!((&x["hold_count"], &x["holds"][0]["resource"]), (&json!(1), &json!("team/b")));
     assert_eq!(team.get("/v1/owners/z").await.ok()["hold_count"], 0);
+    assert_eq!(names(&ops.get("/v1/owners?principal=team").await.ok()), ["x"]);
+    assert_eq!(names(&ops.get("/v1/owners?principal=ops&contains=Z").await.ok()), ["z"]);
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::TestServer;
 use super::dlm::{Dlm, stderr, stdout};
 use super::pty::Pty;
-use crate::harness::{Acquire, binary, client, eventually};
+use crate::harness::{Acquire, AuthFile, binary, client, eventually, principal};
 
 fn objects(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -83,6 +83,24 @@ async fn explain_and_owners_tell_who_blocks_whom() {
     assert_eq!(objects(&stdout(&dlm.run(&["owners", "api-7", "--json"])))[0]["hold_count"], 2);
     let refused = dlm.run(&["owners", ".."]);
     assert!(!refused.status.success() && stderr(&refused).contains("can't be in a URL"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn principal_is_shown_with_the_locks_of_its_owners() {
+    let token = "dlm_test-token-of-the-api";
+    let file = AuthFile::new(&principal("api", &[token], &[("lock", "")]));
+    let server = TestServer::start_with(&["--auth-file", &file.path()]);
+    let dlm = Dlm::new(server.url());
+    let run = |arguments: &[&str]| dlm.command(arguments).env("DLM_TOKEN", token).output().unwrap();
+    let api = server.api().with_token(token);
+    api.lock("jobs/a", &Acquire::exclusive().with("owner", "api-7")).await;
+    api.lock("jobs/b", &Acquire::exclusive().with("owner", "api-8")).await;
+    let found = stdout(&run(&["principal", "api"]));
+    assert!(found.contains("api: 2 owners hold 2, wait for 0, block 0"), "{found}");
+    assert!(found.contains("holds jobs/b by api-8, token 1, exclusive"), "{found}");
+    assert_eq!(objects(&stdout(&run(&["principal", "api", "--json"])))[0]["owner_count"], 2);
+    let refused = run(&["principal", ""]);
+    assert!(!refused.status.success() && stderr(&refused).contains("a principal has a name"), "{refused:?}");
 }
 
 #[tokio::test]

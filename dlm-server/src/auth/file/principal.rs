@@ -7,10 +7,8 @@ use super::field::{Field, Fields};
 use super::mistake::Mistake;
 use super::rule;
 use crate::auth::credentials::{CertificateName, Credentials};
-use crate::auth::{Digest, Principal, Rules};
+use crate::auth::{Digest, Principal, Rules, check_principal_name};
 
-/// Maximum length of the name of a principal.
-const MAX_NAME: usize = 128;
 /// Restore and internal tasks act as this principal.
 const RESERVED: &str = "system";
 
@@ -84,11 +82,9 @@ impl Principals {
     }
 }
 
-/// Whether a text can name a principal, and if not, why not.
+/// Whether a text can name a principal of the auth file, and if not, why not.
 pub(crate) fn check_name(text: &str) -> Result<(), String> {
-    if text.is_empty() || text.len() > MAX_NAME || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(format!("must be 1 to {MAX_NAME} visible ASCII characters"));
-    }
+    check_principal_name(text)?;
     if text == RESERVED {
         return Err(format!("must not be `{RESERVED}`, which the server acts as"));
     }

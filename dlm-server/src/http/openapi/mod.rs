@@ -77,6 +77,12 @@ fn operation(path: &str, route: Route, description: &RouteDescription) -> Value 
             "description": "The owner as one percent-encoded segment, which may be empty",
         }));
     }
+    if path.contains("{principal}") {
+        parameters.push(json!({
+            "name": "principal", "in": "path", "required": true, "schema": {"type": "string"},
+            "description": "The name of the principal as one percent-encoded segment",
+        }));
+    }
     if let Some(required) = description.key {
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": required, "schema": schema("IdempotencyKey"),

@@ -101,8 +101,14 @@ pub(super) fn describe(route: Route) -> RouteDescription {
         ),
         Route::Status => of("Get the status of a lock", None, &[("200", "The status", "LockStatus")]),
         Route::List => RouteDescription {
-            query: &["prefix", "state", "limit", "after"],
-            ..of("List locks, ordered by name", None, &[("200", "A page", "LockPage")])
+            query: &["prefix", "contains", "state", "limit", "after"],
+            ..of(
+                "List locks, ordered by name. `contains` leaves the names with this part, in any case of ASCII \
+                 letters. A request looks at a bounded number of names, so then a page may have fewer locks than there are, \
+                 even none, and `next` nevertheless",
+                None,
+                &[("200", "A page", "LockPage")],
+            )
         },
         Route::Events => RouteDescription {
             query: &[
@@ -114,6 +120,7 @@ pub(super) fn describe(route: Route) -> RouteDescription {
                 "before",
                 "kind",
                 "owner",
+                "principal",
                 "from",
                 "to",
                 "renewals",
@@ -123,7 +130,7 @@ pub(super) fn describe(route: Route) -> RouteDescription {
                 "Read the event log: a page, or a WebSocket (`dlm.events.v1`) that continues with live events. \
                  `after`, `prefix` and `resource` apply to both, `renewals` and `wait_graph` to the WebSocket, \
                  and the others to the page. `newest` reads backwards, from the end or from `before`. `kind` takes several, \
-                 separated by commas; `from` is inclusive, `to` exclusive",
+                 separated by commas; `principal` matches grants to a principal and force-releases by it; `from` is inclusive, `to` exclusive",
                 None,
                 &[
                     ("200", "A page", "EventPage"),
@@ -165,10 +172,10 @@ pub(super) fn describe(route: Route) -> RouteDescription {
             )
         },
         Route::Owners => RouteDescription {
-            query: &["contains", "prefix", "limit", "after"],
+            query: &["contains", "prefix", "principal", "limit", "after"],
             ..of(
-                "List owners with what they hold, wait for and block. `contains` and `prefix` filter owners; the former \
-                 in any case",
+                "List owners with what they hold, wait for and block. `contains` and `prefix` filter owners, the former \
+                 in any case; `principal` leaves those of that principal",
                 None,
                 &[("200", "The owners that block the most waiters first", "OwnerPage")],
             )
@@ -182,6 +189,12 @@ pub(super) fn describe(route: Route) -> RouteDescription {
                 &[("200", "The leases and waiters of the owner", "OwnerDetails")],
             )
         },
+        Route::Principal => of(
+            "Get what a principal holds and waits for, whatever owners its acquires gave. The anonymous principal \
+             has no name, and can't be asked for",
+            None,
+            &[("200", "The owners, leases and waiters of the principal", "PrincipalDetails")],
+        ),
         Route::State => RouteDescription {
             query: &["at", "prefix", "owner", "limit"],
             ..of(

@@ -60,6 +60,7 @@ use utoipa::OpenApi;
         wire::PastWaiter,
         wire::PendingRelease,
         wire::PossibleDeadlock,
+        wire::PrincipalDetails,
         wire::Problem,
         wire::ProblemCode,
         wire::Queued,

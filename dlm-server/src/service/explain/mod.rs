@@ -9,7 +9,8 @@ mod kept;
 use dlm_engine::{Claim, Context, grant_rounds};
 use dlm_protocol::limits::MAX_NEXT;
 use dlm_protocol::{
-    EstimatedWait, Explanation, HoldStatistics, HoldStatisticsList, LockHolds, QueuedWaiter, ResourceName,
+    Blocker, EstimatedWait, Explanation, HoldStatistics, HoldStatisticsList, LockHolds, QueuedWaiter,
+    ResourceName,
 };
 
 use super::access::{OnResource, View};
@@ -56,7 +57,11 @@ impl Service {
             at: wire::time(now),
             resource: on.resource().clone(),
             holders: holders
-                .map(|(claim, waits_for)| blocker(claim, waits_for))
+                .map(|(claim, waits_for)| {
+                    let holder = blocker(claim, waits_for)?;
+                    let checked_at = self.0.checks.of(on.name(), holder.fencing_token.get());
+                    Ok(Blocker { checked_at: checked_at.map(wire::time), ..holder })
+                })
                 .collect::<Result<_, StoreError>>()?,
             holder_count: lock.row.holder_count,
             queue_len: lock.row.queue_len,

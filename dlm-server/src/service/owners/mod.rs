@@ -1,10 +1,11 @@
-//! What owners hold and wait for, computed once for all callers that may observe the same
+//! What owners and principals hold and wait for, computed once for all callers that may observe the same
 //! resources.
 //!
 //! - `cursor`: where a page ends
-//! - `table`: all owners at one instant
+//! - `table`: all owners at one instant; `details`: all of one owner, or of one principal
 
 mod cursor;
+mod details;
 mod table;
 
 use std::sync::Arc;
@@ -46,6 +47,11 @@ impl Service {
         Ok(Outcome::Owner(Box::new(details)))
     }
 
+    pub(super) async fn principal(&self, view: View, principal: String) -> Result<Outcome, Error> {
+        let details = self.with_owners(view, move |table| table.principal(principal)).await??;
+        Ok(Outcome::Principal(Box::new(details)))
+    }
+
     async fn with_owners<R: Send + 'static>(
         &self,
         view: View,
@@ -68,7 +74,7 @@ impl Service {
 fn page(table: &OwnerTable, query: &OwnersQuery, after: Option<&Place>) -> OwnerPage {
     let mut owners = Vec::new();
     let (mut next, mut bytes) = (None, 0);
-    for owner in table.owners().filter(|owner| query.matches(owner.owner.as_str())) {
+    for owner in table.owners().filter(|owner| query.matches(owner)) {
         let place = Place::of(owner);
         if after.is_some_and(|after| place <= *after) {
             continue;

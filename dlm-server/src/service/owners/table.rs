@@ -4,12 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dlm_engine::{Actor, Blocking, Claim, Micros, Request, WaitGraph, Waiting};
-use dlm_protocol::limits::{MAX_BLOCKERS, MAX_PAGE, MAX_PAGE_BYTES};
-use dlm_protocol::{OwnedLease, OwnedWait, OwnerDetails, OwnerSummary, Timestamp};
-use serde::Serialize;
+use dlm_protocol::limits::MAX_BLOCKERS;
+use dlm_protocol::{OwnedLease, OwnedWait, OwnerSummary, Timestamp};
 
 use crate::log::wire::damaged;
-use crate::service::operation::OwnerFilter;
 use crate::service::wait_graph::{Snapshot, Waits, actor, blocker};
 use crate::service::wire;
 use crate::store::{ResourceView, StoreError};
@@ -28,11 +26,14 @@ pub(in crate::service) struct OwnerTable {
     summaries: Vec<OwnerSummary>,
 }
 
-/// Where an actor holds and waits: each is a resource and a place among its holders or waiters.
+/// A resource, and a place among its holders or waiters.
+pub(super) type Place = (usize, usize);
+
+/// Where an actor holds and waits.
 #[derive(Debug, Default)]
-struct Places {
-    holds: Vec<(usize, usize)>,
-    waits: Vec<(usize, usize)>,
+pub(super) struct Places {
+    pub(super) holds: Vec<Place>,
+    pub(super) waits: Vec<Place>,
 }
 
 impl OwnerTable {
@@ -61,7 +62,7 @@ impl OwnerTable {
             Self { now, complete, views, blocked: graph.blocked, blocking, waits, of, summaries: Vec::new() };
         let summaries = table.of.values().map(|places| table.summary(places));
         table.summaries = summaries.collect::<Result<_, _>>()?;
-        table.summaries.sort_by_cached_key(super::Place::of);
+        table.summaries.sort_by_cached_key(super::cursor::Place::of);
         Ok(table)
     }
 
@@ -77,11 +78,11 @@ impl OwnerTable {
         self.summaries.iter()
     }
 
-    fn holder(&self, (resource, index): (usize, usize)) -> &Claim {
+    fn holder(&self, (resource, index): Place) -> &Claim {
         &self.views[resource].holders[index]
     }
 
-    fn waiter(&self, (resource, index): (usize, usize)) -> &Claim {
+    fn waiter(&self, (resource, index): Place) -> &Claim {
         &self.views[resource].waiters[index]
     }
 
@@ -102,7 +103,8 @@ impl OwnerTable {
         })
     }
 
-    fn blocked_by(&self, holds: &[(usize, usize)]) -> u64 {
+    /// How many waiters wait for a lock among these, directly or through others.
+    pub(super) fn blocked_by(&self, holds: &[Place]) -> u64 {
         match holds {
             [] => 0,
             [(resource, _)] => self.blocked[*resource],
@@ -110,63 +112,28 @@ impl OwnerTable {
         }
     }
 
-    /// What an owner holds and waits for, of one principal or of all.
-    pub(super) fn details(&self, owner: &OwnerFilter) -> Result<OwnerDetails, StoreError> {
-        let matching = self.of.iter().filter(|(actor, _)| owner.is(actor)).map(|(_, places)| places);
-        let (mut holds, mut waits) = (Vec::new(), Vec::new());
-        for places in matching {
-            holds.extend(&places.holds);
-            waits.extend(&places.waits);
+    /// Where the actors hold and wait for which this is true: those holds that block the most first, and
+    /// the oldest waits first.
+    pub(super) fn places_of(&self, is_wanted: impl Fn(&Actor) -> bool) -> Places {
+        let mut found = Places::default();
+        for (_, places) in self.of.iter().filter(|(actor, _)| is_wanted(actor)) {
+            found.holds.extend(&places.holds);
+            found.waits.extend(&places.waits);
         }
-        let blocked = self.blocked_by(&holds);
         let name = |resource: usize| &self.views[resource].name;
-        holds.sort_by(|a, b| {
+        found.holds.sort_by(|a, b| {
             let order = self.blocked[b.0].cmp(&self.blocked[a.0]).then_with(|| name(a.0).cmp(name(b.0)));
             order.then(a.1.cmp(&b.1))
         });
         let enqueued_at = |place| self.waiter(place).queue_entry().map(|entry| entry.enqueued_at);
-        waits.sort_by(|a, b| {
+        found.waits.sort_by(|a, b| {
             let order = enqueued_at(*a).cmp(&enqueued_at(*b)).then_with(|| name(a.0).cmp(name(b.0)));
             order.then(a.1.cmp(&b.1))
         });
-        let (hold_count, wait_count) = (holds.len() as u64, waits.len() as u64);
-        // Half of an answer is for each.
-        let holds = self.within(MAX_PAGE_BYTES / 2, holds, Self::hold)?;
-        let waits = self.within(MAX_PAGE_BYTES / 2, waits, Self::wait)?;
-        Ok(OwnerDetails {
-            at: self.at(),
-            complete: self.complete && (holds.len() as u64, waits.len() as u64) == (hold_count, wait_count),
-            owner: owner.owner.clone(),
-            hold_count,
-            wait_count,
-            blocked,
-            holds,
-            waits,
-        })
+        found
     }
 
-    /// The first of these places, as far as they fit on a page and take so many bytes.
-    fn within<T: Serialize>(
-        &self,
-        bytes: usize,
-        places: Vec<(usize, usize)>,
-        show: impl Fn(&Self, (usize, usize)) -> Result<T, StoreError>,
-    ) -> Result<Vec<T>, StoreError> {
-        let (mut shown, mut left) = (Vec::new(), bytes);
-        for place in places.into_iter().take(MAX_PAGE) {
-            let row = show(self, place)?;
-            // Texts and numbers can always be serialized.
-            let size = serde_json::to_vec(&row).map_or(0, |json| json.len() + 1);
-            match left.checked_sub(size) {
-                Some(rest) => left = rest,
-                None => break,
-            }
-            shown.push(row);
-        }
-        Ok(shown)
-    }
-
-    fn hold(&self, place: (usize, usize)) -> Result<OwnedLease, StoreError> {
+    pub(super) fn hold(&self, place: Place) -> Result<OwnedLease, StoreError> {
         let claim = self.holder(place);
         Ok(OwnedLease {
             resource: self.waits.name(place.0),
@@ -175,12 +142,13 @@ impl OwnerTable {
         })
     }
 
-    fn wait(&self, place: (usize, usize)) -> Result<OwnedWait, StoreError> {
+    pub(super) fn wait(&self, place: Place) -> Result<OwnedWait, StoreError> {
         let (claim, view) = (self.waiter(place), &self.views[place.0]);
         let entry = claim.queue_entry().ok_or_else(|| damaged("waiter"))?;
         let holders = view.holders.iter().take(MAX_BLOCKERS);
         Ok(OwnedWait {
             resource: self.waits.name(place.0),
+            owner: wire::owner(claim)?,
             principal: wire::principal(claim),
             mode: wire::mode(claim.mode()),
             position: place.1 as u64 + 1,

@@ -6,7 +6,7 @@ use dlm_engine::{
     Claim, ClaimKey, Context, Lease, Limits, Micros, Mode, Phase, ReplicaId, Replicas, Request,
     ResourceRecord,
 };
-use dlm_protocol::limits::MAX_PAGE;
+use dlm_protocol::limits::{MAX_OWNERS_SHOWN, MAX_PAGE};
 
 use super::*;
 use crate::store::{Name, ResourceView};
@@ -94,4 +94,28 @@ fn details_of_an_owner_end_before_they_get_too_large() {
     let details = table.details(&filter).unwrap();
     assert!(!details.complete && details.hold_count == MAX_PAGE as u64);
     assert!(!details.holds.is_empty() && serde_json::to_vec(&details).unwrap().len() <= MAX_PAGE_BYTES);
+}
+
+#[test]
+fn details_of_a_principal_end_before_they_get_too_large() {
+    let name = |index: usize| format!("{index:04}{}", "x".repeat(250));
+    let views = (0..MAX_PAGE).map(|index| held(name(index), "p", name(index))).collect();
+    let details = table(views, NOW).principal("p".into()).unwrap();
+    assert!(
+        !details.complete && details.hold_count == MAX_PAGE as u64 && details.owner_count == MAX_PAGE as u64
+    );
+    assert_eq!(details.owners.len(), MAX_OWNERS_SHOWN);
+    assert!(!details.holds.is_empty() && serde_json::to_vec(&details).unwrap().len() <= MAX_PAGE_BYTES);
+}
+
+#[test]
+fn a_principal_has_all_of_its_owners_and_nothing_of_others() {
+    let views = ["a", "b", "c"].into_iter().zip(["p", "q", "p"]);
+    let views = views.map(|(name, principal)| held(name.into(), principal, name.into())).collect();
+    let details = table(views, NOW).principal("p".into()).unwrap();
+    assert!(details.complete);
+    assert_eq!((details.owner_count, details.hold_count, details.wait_count), (2, 2, 0));
+    let owners: Vec<_> = details.owners.iter().map(|owner| owner.owner.as_str()).collect();
+    let holds: Vec<_> = details.holds.iter().map(|held| held.resource.as_str()).collect();
+    assert_eq!((owners, holds), (vec!["a", "c"], vec!["a", "c"]));
 }

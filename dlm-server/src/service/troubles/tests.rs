@@ -142,6 +142,7 @@ fn long_hold_is_reported_while_others_wait() {
         acquired_at: at(0),
         expires_at: at(1_000),
         waits_for: None,
+        checked_at: None,
     };
     let lock = |now| BlockedLock { holder_count: 1, holders: vec![blocker.clone()], ..lock("a", now) };
     assert!(update(&mut troubles, &graph(599, vec![lock(599)]), held, true).is_empty());

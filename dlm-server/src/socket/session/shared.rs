@@ -205,6 +205,7 @@ fn body(outcome: Outcome) -> Result<SessionBody, Error> {
         | Outcome::HoldStatistics(_)
         | Outcome::Owners(_)
         | Outcome::Owner(_)
+        | Outcome::Principal(_)
         | Outcome::State(_)
         | Outcome::Overview(_) => {
             return Err(Error::Internal);

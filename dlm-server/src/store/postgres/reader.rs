@@ -116,8 +116,8 @@ impl Reader for PostgresReader {
 
     fn list(&self, query: &ListQuery, names: &Names) -> Result<ResourcePage, StoreError> {
         self.read(|connection| {
-            let (views, more) = views::list(connection, query, names)?;
-            Ok(ResourcePage { views, more, head: log::head(connection)? })
+            let (views, next) = views::list(connection, query, names)?;
+            Ok(ResourcePage { views, next, head: log::head(connection)? })
         })
     }
 

@@ -97,6 +97,7 @@ fn a_reader_uses_the_same_indexes_for_what_is_in_the_journal() {
     );
     assert_merged("resource", &resource("a").select(resource_row()));
     assert_merged("resource_page", &resource_page("a", "b", "c", 10).select(resource_row()));
+    assert_merged("name_page", &name_page("a", "b", "c", 10));
     assert_merged("held_page", &held_page("a", "b", "c", 10).select(resource_row()));
     assert_merged("queued_page", &queued_page("a", "b", "c", 10).select(resource_row()));
     assert_merged("floor", &floor(1));

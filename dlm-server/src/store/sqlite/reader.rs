@@ -134,8 +134,8 @@ impl Reader for SqliteReader {
 
     fn list(&self, query: &ListQuery, names: &Names) -> Result<ResourcePage, StoreError> {
         self.read(|connection| {
-            let (views, more) = views::list(connection, query, names)?;
-            Ok(ResourcePage { views, more, head: log_page::head(connection)? })
+            let (views, next) = views::list(connection, query, names)?;
+            Ok(ResourcePage { views, next, head: log_page::head(connection)? })
         })
     }
 

@@ -49,3 +49,21 @@ test('a row says why a lease or a wait ended', () => {
   expect(rows()[0]).toContain('waited 1.5 s, away too long')
   expect(rows()[1]).toContain('by ops, “host <b>gone</b>”')
 })
+
+test('the principals of grants and force-releases lead to their pages, except on the page of a lock', () => {
+  const events = [
+    granted(1, 1, { principal: 'api' }),
+    event('force_released', 2, { fencing_token: 1, by: 'ops', reason: 'gone' }),
+  ]
+  const pages = (hideName: boolean) => {
+    const { wrapper } = setup(events, hideName)
+    const targets = wrapper.findAllComponents(RouterLinkStub).map((link) => link.props('to') as unknown)
+    return targets.filter((to) => (to as { name?: string }).name === 'principal')
+  }
+  expect(pages(false)).toEqual([
+    { name: 'principal', params: { principal: 'api' } },
+    { name: 'principal', params: { principal: 'ops' } },
+  ])
+  expect(pages(true)).toEqual([])
+  expect(setup(events, true).rows()[1]).toContain('by ops, “gone”')
+})

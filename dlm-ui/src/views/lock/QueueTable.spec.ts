@@ -58,3 +58,15 @@ test('an empty queue says so', () => {
   expect(table.text()).toContain('No waiters.')
   expect(table.find('table').exists()).toBe(false)
 })
+
+test('a waiter has its principal, as a link to its page, if there is authentication', () => {
+  const table = setup(queued(waiter(1, { principal: 'api' }), waiter(2)))
+  const rows = table.findAll('[data-testid=waiter]')
+  expect(rows[0]?.text()).toContain('as api')
+  const links = table.findAllComponents(RouterLinkStub)
+  expect(links.map((link) => link.props('to') as unknown)).toContainEqual({
+    name: 'principal',
+    params: { principal: 'api' },
+  })
+  expect(rows[1]?.text()).not.toContain('as ')
+})

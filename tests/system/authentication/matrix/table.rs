@@ -110,6 +110,7 @@ pub(super) static VERBS: &[Verb] = &[
     Verb { parameter: Some("prefix"), ..row("state", "GET", "/v1/state", Needs::Sight) },
     row("owners", "GET", "/v1/owners", Needs::Sight),
     row("owner", "GET", "/v1/owners/{owner}", Needs::Sight),
+    row("principal", "GET", "/v1/principals/{principal}", Needs::Sight),
     // Not a request for a WebSocket.
     Verb { allowed: &[426], ..row("session", "GET", "/v1/session", Needs::Credential) },
     row("whoami", "GET", "/v1/whoami", Needs::Credential),

@@ -76,7 +76,13 @@ impl Fixture {
         let mut names = Vec::new();
         let mut after = None;
         loop {
-            let query = ListQuery { prefix: prefix.into(), state: StateFilter::All, limit, after };
+            let query = ListQuery {
+                prefix: prefix.into(),
+                contains: String::new(),
+                state: StateFilter::All,
+                limit,
+                after,
+            };
             let Ok(Outcome::Locks(page)) = self.service.call(principal, Operation::List(query)).await else {
                 panic!("no list");
             };

@@ -52,12 +52,19 @@ fn operations(resource: &str) -> Vec<Operation> {
         },
         Operation::Check { resource: resource.clone(), request: CheckRequest { fencing_token: token } },
         Operation::Status { resource: resource.clone() },
-        Operation::List(ListQuery { prefix: String::new(), state: StateFilter::All, limit: 10, after: None }),
+        Operation::List(ListQuery {
+            prefix: String::new(),
+            contains: String::new(),
+            state: StateFilter::All,
+            limit: 10,
+            after: None,
+        }),
         Operation::Explain { resource: resource.clone(), owner: None },
         Operation::HoldStatistics { resources: vec![resource.clone()] },
         Operation::Owners(OwnersQuery { limit: 10, ..OwnersQuery::default() }),
         Operation::State(StateQuery { limit: 10, ..StateQuery::default() }),
         Operation::Owner(OwnerFilter { owner: Owner::default(), principal: None }),
+        Operation::Principal { name: "someone".into() },
         Operation::Events(EventsQuery { resource: Some(resource), limit: 10, ..EventsQuery::default() }),
         Operation::Overview { seconds: 1 },
         Operation::WaitGraph { limit: 1 },
@@ -89,6 +96,7 @@ fn row(operation: &Operation) -> usize {
         Operation::Owners(_) => 15,
         Operation::Owner(_) => 16,
         Operation::State(_) => 17,
+        Operation::Principal { .. } => 18,
     }
 }
 
@@ -102,6 +110,7 @@ fn demanded(operation: &Operation) -> Option<Role> {
         | Operation::HoldStatistics { .. }
         | Operation::Owners(_)
         | Operation::Owner(_)
+        | Operation::Principal { .. }
         | Operation::State(_) => None,
         Operation::Status { .. } | Operation::Events(_) | Operation::Explain { .. } => Some(Role::Observe),
         Operation::ForceRelease { .. } | Operation::RequestRelease { .. } => Some(Role::Admin),

@@ -6,6 +6,7 @@ mod garbage;
 mod in_use;
 mod node;
 mod reads;
+mod search;
 mod settling;
 
 use std::sync::Arc;

@@ -43,7 +43,13 @@ fn token(reader: &SqliteReader, name: &str) -> u64 {
 }
 
 fn listed(reader: &SqliteReader) -> Vec<Name> {
-    let query = ListQuery { prefix: String::new(), state: StateFilter::All, limit: 10, after: None };
+    let query = ListQuery {
+        prefix: String::new(),
+        contains: String::new(),
+        state: StateFilter::All,
+        limit: 10,
+        after: None,
+    };
     reader.list(&query, &Names::All).unwrap().views.into_iter().map(|view| view.name).collect()
 }
 

@@ -98,7 +98,7 @@ pub(super) fn everything(
     for state in [StateFilter::All, StateFilter::Held, StateFilter::Waiting] {
         for (names, limit, after) in [(&Names::All, 2, Some("a")), (&part, 100, None)] {
             let after = after.map(str::to_owned);
-            let query = ListQuery { prefix: String::new(), state, limit, after };
+            let query = ListQuery { prefix: String::new(), contains: String::new(), state, limit, after };
             texts.push(format!("list {query:?} {:?}", reader.list(&query, names).unwrap()));
         }
     }
