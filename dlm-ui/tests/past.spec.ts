@@ -79,6 +79,8 @@ for (const { name, path, rows, then, now } of VIEWS) {
     await expect(page.getByTestId('live')).toHaveText('Live')
     await expect(page).not.toHaveURL(/at=/)
     await expect(instant(page)).toHaveCount(0)
+    // The button that had the focus is gone.
+    await expect(page.locator('#main')).toBeFocused()
   })
 }
 

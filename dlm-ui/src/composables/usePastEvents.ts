@@ -6,7 +6,7 @@ import { useConnection } from '../stores/connection'
 import { useRetry } from './useRetry'
 
 /** The events that are loaded at first, and with each further step back. */
-const PAGE = 200
+const PAGE = 100
 /** More rows make the page slow. A filter leads further back. */
 const MAX_SHOWN = 2_000
 

@@ -37,7 +37,7 @@ afterEach(() => {
 test('the state at the instant is read, and everything is as of that instant', async () => {
   stateAt.mockResolvedValue(pastState([pastLock('a', {})]))
   const { past, wrapper } = await setup(AT)
-  expect(stateAt.mock.lastCall?.slice(0, 4)).toEqual([AT, '', '', 5])
+  expect(stateAt.mock.lastCall?.slice(0, 2)).toEqual([AT, { prefix: '', limit: 5 }])
   expect(past.state.value?.locks).toHaveLength(1)
   const connection = useConnection()
   expect(connection.asOf).toBe(Date.parse(AT))

@@ -1,6 +1,6 @@
 // The locks as they were at the instant in the address.
 import { onScopeDispose, ref, shallowRef, watch } from 'vue'
-import { api, type ApiError } from '../api/client'
+import { api, type ApiError, type PastFilter } from '../api/client'
 import type { PastState } from '../api/types'
 import { NOW } from '../lib/instantRoute'
 import { clampInstant, reach, type Reach } from '../state/past'
@@ -8,15 +8,6 @@ import { useConnection } from '../stores/connection'
 import { useSignIn } from '../stores/signIn'
 import { useRetry } from './useRetry'
 import { text, useUrlState } from './useUrlState'
-
-export interface PastFilter {
-  /** Only names that begin with this. */
-  prefix?: string
-  /** Only locks that this owner held or waited for; the empty one does not filter. */
-  owner?: string
-  /** The number of locks to read at most. */
-  limit: number
-}
 
 export type PastReading = ReturnType<typeof usePastState>
 
@@ -35,10 +26,7 @@ export function usePastState(filter: () => PastFilter) {
   let answered: string | null = null
   let answeredAt = 0
 
-  const key = () => {
-    const { prefix, owner, limit } = filter()
-    return JSON.stringify([at.value, prefix, owner, limit])
-  }
+  const key = () => JSON.stringify([at.value, filter()])
   const { load } = useRetry((failure: ApiError) => {
     error.value = failure
     state.value = null
@@ -50,9 +38,8 @@ export function usePastState(filter: () => PastFilter) {
     answered = null
     loading.value = true
     void load(async (signal) => {
-      const { prefix = '', owner = '', limit } = filter()
       const asked = at.value === NOW ? '' : at.value
-      const answer = await api.stateAt(asked, prefix, owner, limit, signal)
+      const answer = await api.stateAt(asked, filter(), signal)
       // What is shown is not current, and is not meant to be.
       connection.setStatus('idle')
       if (asked === '') at.value = answer.at

@@ -1,15 +1,6 @@
 import { expect, test } from 'vitest'
 import type { PastLock, PastState } from '../api/types'
-import {
-  clampInstant,
-  figuresAt,
-  filterPast,
-  lasted,
-  lockAt,
-  longest,
-  reach,
-  statusForTimeline,
-} from './past'
+import { clampInstant, filterPast, lasted, lockAt, longest, reach, statusForTimeline } from './past'
 import { pastHolder, pastLock, pastState, pastWaiter } from './testData'
 
 const state = pastState([])
@@ -43,17 +34,6 @@ test('a lock is found by its whole name', () => {
   const found = pastState([pastLock('a', {}), pastLock('a/b', {})])
   expect(lockAt(found, 'a')?.resource).toBe('a')
   expect(lockAt(pastState([pastLock('a/b', {})]), 'a')).toBeNull()
-})
-
-test('figures count what was in use, and say if there may have been more', () => {
-  const locks = [
-    pastLock('a', { holders: [pastHolder('one', 1), pastHolder('two', 2)], queue_len: 140 }),
-    pastLock('b', { waiters: [pastWaiter('one')] }),
-  ]
-  const all = pastState(locks)
-  expect(figuresAt(all)).toEqual({ locks: 2, leases: 2, waiters: 141, partial: false })
-  expect(figuresAt({ ...all, complete: false }).partial).toBe(true)
-  expect(figuresAt({ ...all, lock_count: 3 })).toMatchObject({ locks: 3, partial: true })
 })
 
 test('locks are filtered as in the list, and what began at an unknown time may be of any age', () => {

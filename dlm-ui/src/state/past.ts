@@ -32,27 +32,15 @@ export function longest(began: readonly (string | null | undefined)[], at: strin
   return known.length < began.length ? `at least ${text}` : text
 }
 
+/** Whether more locks were in use than the answer has. */
+export function isPartial(state: PastState | null): boolean {
+  return state !== null && state.lock_count > state.locks.length
+}
+
 /** The lock of a name, from the answer for names that begin with it; `null` if it was not in use. */
 export function lockAt({ locks }: PastState, name: string): PastLock | null {
   // The name itself comes before all that are longer.
   return locks.find(({ resource }) => resource === name) ?? null
-}
-
-export interface PastFigures {
-  locks: number
-  leases: number
-  waiters: number
-  /** There may have been more. */
-  partial: boolean
-}
-
-export function figuresAt({ locks, lock_count, complete }: PastState): PastFigures {
-  return {
-    locks: lock_count,
-    leases: locks.reduce((sum, lock) => sum + lock.holder_count, 0),
-    waiters: locks.reduce((sum, lock) => sum + lock.queue_len, 0),
-    partial: !complete || lock_count > locks.length,
-  }
 }
 
 /** The filters of the list of locks. A hold that began at an unknown time may be of any age. */

@@ -52,17 +52,19 @@ test('of a principal, what is known to be of another one is left out', () => {
   expect(ownedAt(state, 'one', null).holds).toHaveLength(3)
 })
 
-test('queues are in the order of their longest waits, of which an unknown one may be the longest', () => {
+test('queues have their first waiters, and what their holders wait for themselves', () => {
   const queues = queuesAt(
     pastState([
-      pastLock('late', { waiters: [pastWaiter('x', { enqueued_at: '2026-01-01T00:29:00.000Z' })] }),
-      pastLock('unknown', { waiters: [pastWaiter('y', { enqueued_at: null })] }),
-      pastLock('early', { holders: [pastHolder('x', 1)], waiters: [pastWaiter('z')] }),
+      pastLock('early', { holders: [pastHolder('x', 1)], waiters: [pastWaiter('z'), pastWaiter('v')] }),
+      pastLock('late', { waiters: [pastWaiter('x')] }),
       pastLock('held', { holders: [pastHolder('z', 2)] }),
     ]),
   )
-  expect(queues.map(({ resource }) => resource)).toEqual(['unknown', 'early', 'late'])
-  expect(queues[1]?.holders[0]).toMatchObject({ owner: 'x', waitsFor: 'late' })
+  expect(queues.map(({ resource, first, queueLen }) => [resource, first?.owner, queueLen])).toEqual([
+    ['early', 'z', 2],
+    ['late', 'x', 1],
+  ])
+  expect(queues[0]?.holders[0]).toMatchObject({ owner: 'x', waitsFor: 'late' })
 })
 
 test('a holder without an owner waits for nothing: it may be anyone', () => {

@@ -106,10 +106,9 @@ export interface PastQueue {
   holderCount: number
 }
 
-/** The longest wait first, and before it those that began at an unknown time. */
+/** In the order of the answer. */
 export function queuesAt({ locks }: PastState): PastQueue[] {
   const waits = waitsOf(locks)
-  const since = ({ first }: PastQueue) => (first?.enqueued_at ? Date.parse(first.enqueued_at) : 0)
   return locks
     .filter(({ queue_len }) => queue_len > 0)
     .map(({ resource, queue_len, waiters, holders, holder_count }) => ({
@@ -119,7 +118,6 @@ export function queuesAt({ locks }: PastState): PastQueue[] {
       holders: holders.map((holder) => ({ ...holder, waitsFor: waits(holder) })),
       holderCount: holder_count,
     }))
-    .sort((a, b) => since(a) - since(b) || b.queueLen - a.queueLen)
 }
 
 /** The first lock that a holder waits for. Without an owner it can't be told from others. */

@@ -90,6 +90,8 @@ export function pastState(locks: PastLock[], part: Partial<PastState> = {}): Pas
     complete: true,
     events_read: 3,
     lock_count: locks.length,
+    lease_count: locks.reduce((sum, lock) => sum + lock.holder_count, 0),
+    waiter_count: locks.reduce((sum, lock) => sum + lock.queue_len, 0),
     locks,
     ...part,
   }

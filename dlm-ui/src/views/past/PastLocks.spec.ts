@@ -64,7 +64,7 @@ test('the filters of the list apply', async () => {
   ]
   stateAt.mockResolvedValue(pastState(locks))
   const { wrapper, router, rows } = await setup('&owner=api&prefix=o')
-  expect(stateAt.mock.lastCall?.slice(0, 3)).toEqual([AT, 'o', ''])
+  expect(stateAt.mock.lastCall?.slice(0, 2)).toEqual([AT, { prefix: 'o', limit: 1_000 }])
   expect(rows()).toHaveLength(1)
   await router.replace({ query: { at: AT, owner: 'nobody' } })
   await flushPromises()

@@ -3,8 +3,7 @@ import { flushPromises } from '@vue/test-utils'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Component } from 'vue'
 import { api } from '../../api/client'
-import { granted } from '../../state/testData'
-import { pastHolder, pastLock, pastState, pastWaiter } from '../../state/testData'
+import { granted, pastHolder, pastLock, pastState, pastWaiter } from '../../state/testData'
 import { useSignIn } from '../../stores/signIn'
 import { mountView } from '../testing'
 import PastEvents from './PastEvents.vue'
@@ -51,7 +50,8 @@ const schema = pastLock('schema', {
 test('the overview has figures, and the longest waits with who blocks them', async () => {
   stateAt.mockResolvedValue(pastState([blocked, schema]))
   const { rows, wrapper } = await setup(PastOverview, `/?at=${AT}`)
-  expect([rows('in-use'), rows('leases'), rows('waiting')]).toEqual([['2'], ['2'], ['141']])
+  expect(stateAt.mock.lastCall?.[1]).toEqual({ longestWaitsFirst: true, limit: 1_000 })
+  expect(rows('figure')).toEqual(['2', '2', '141'])
   expect(rows('queue')[0]).toMatch(
     /orders140worker,\s+for 5 minimporter,\s+for 10 min, waiting itself for schema/,
   )
@@ -60,11 +60,18 @@ test('the overview has figures, and the longest waits with who blocks them', asy
 })
 
 test('of a part of the locks the overview says so, and its figures are the least', async () => {
-  stateAt.mockResolvedValue(pastState([blocked], { lock_count: 4_000, complete: false }))
-  const { rows, wrapper } = await setup(PastOverview, `/?at=${AT}`)
-  expect(rows('in-use')).toEqual(['at least 4,000'])
-  expect(rows('waiting')).toEqual(['at least 140'])
-  expect(wrapper.find('[data-testid=partial]').exists()).toBe(true)
+  const held = pastState([blocked], { lock_count: 4_000, lease_count: 4_100, complete: false })
+  stateAt.mockResolvedValueOnce(held)
+  const { rows, wrapper, router } = await setup(PastOverview, `/?at=${AT}`)
+  expect(rows('figure')).toEqual(['at least 4,000', 'at least 4,100', 'at least 140'])
+  // What is left out was not waited for.
+  expect(rows('partial')).toEqual([])
+  stateAt.mockResolvedValueOnce({ ...held, waiter_count: 2_000 })
+  await router.replace({ query: { at: '2026-01-01T00:31:00.000Z' } })
+  await flushPromises()
+  expect(rows('partial')[0]).toMatch(
+    /^Of 4,000 locks in use, this is from the first\s+1 by their longest waits/,
+  )
   expect(wrapper.find('[data-testid=incomplete]').exists()).toBe(true)
 })
 
@@ -72,7 +79,7 @@ test('a lock has its holders, its queue and its events up to the instant', async
   stateAt.mockResolvedValue(pastState([blocked], { lock_count: 3 }))
   newest.mockResolvedValue({ events: [granted(1, 7, { owner: 'importer' })], cursor: 'c' })
   const { rows, wrapper } = await setup(PastLock, `/locks/orders?at=${AT}`)
-  expect(stateAt.mock.lastCall?.slice(0, 4)).toEqual([AT, 'orders', '', 1])
+  expect(stateAt.mock.lastCall?.slice(0, 2)).toEqual([AT, { prefix: 'orders', limit: 1 }])
   expect(newest.mock.lastCall?.[0]).toEqual({ resource: 'orders', to: '2026-01-01T00:30:00.001Z' })
   expect(rows('holder')[0]).toMatch(/importer.*exclusive7for 10 min/)
   expect(rows('waiter')).toEqual([expect.stringMatching(/^1worker.*for 5 min$/)])
@@ -132,7 +139,7 @@ test('an owner has what it held, what it waited for, and its history', async () 
   stateAt.mockResolvedValue(pastState([blocked, schema]))
   newest.mockResolvedValue({ events: [granted(1, 7, { owner: 'importer' })], cursor: 'c' })
   const { rows } = await setup(PastOwner, `/owners/importer?at=${AT}`)
-  expect(stateAt.mock.lastCall?.[2]).toBe('importer')
+  expect(stateAt.mock.lastCall?.[1]).toMatchObject({ owner: 'importer' })
   expect(newest.mock.lastCall?.[0]).toMatchObject({ owner: 'importer', to: '2026-01-01T00:30:00.001Z' })
   expect(rows('hold')[0]).toMatch(/^orders.*7for 10 min140schema$/)
   expect(rows('wait')[0]).toMatch(/^schema.*1for 5 minmigration,\s+since an unknown time/)
