@@ -72,7 +72,7 @@ function dialog(name: string, button: string, action: View['action']): View {
 function past(name: string, path: string, rows: string): View {
   return {
     name,
-    path: () => `${path}?at=${new Date(Date.now() - 2_000).toISOString()}`,
+    path: () => `${path}?at=${new Date(Date.now() - 1_000).toISOString()}`,
     shown: (page) => page.getByTestId(rows).first(),
     action: (page) => page.getByRole('slider', { name: 'Instant' }),
   }
@@ -135,7 +135,7 @@ export const VIEWS: readonly View[] = [
   past('past-locks', '/locks', 'past'),
   past('past-lock', '/locks/migrate%2Fdb%2Fmain', 'holder'),
   past('past-owners', '/owners', 'owner'),
-  past('past-owner', '/owners/transfer-1%40bank-1', 'wait'),
+  past('past-owner', '/owners/flyway%40deploy-9921', 'hold'),
   past('past-events', '/events', 'event'),
   {
     name: 'groups',
