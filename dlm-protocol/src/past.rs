@@ -24,7 +24,11 @@ pub struct PastState {
     pub known_since: Option<Timestamp>,
     /// Number of locks that were held or waited for.
     pub lock_count: u64,
-    /// These locks in the order of their names, as many as were asked for.
+    /// Number of leases of these locks.
+    pub lease_count: u64,
+    /// Number of waiters for these locks.
+    pub waiter_count: u64,
+    /// These locks in the order of their names, unless another one was asked for; as many as were asked for.
     pub locks: Vec<PastLock>,
 }
 

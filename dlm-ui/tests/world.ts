@@ -68,11 +68,12 @@ function dialog(name: string, button: string, action: View['action']): View {
   }
 }
 
-function state(name: string, path: View['path']): View {
+/** A view as it was a moment ago, whose rows have this test id. */
+function past(name: string, path: string, rows: string): View {
   return {
     name,
-    path,
-    shown: (page) => page.getByTestId('past').first(),
+    path: () => `${path}?at=${new Date(Date.now() - 1_000).toISOString()}`,
+    shown: (page) => page.getByTestId(rows).first(),
     action: (page) => page.getByRole('slider', { name: 'Instant' }),
   }
 }
@@ -130,8 +131,12 @@ export const VIEWS: readonly View[] = [
   dialog('help', 'Help and keyboard shortcuts', (page) =>
     page.getByRole('dialog').getByRole('button', { name: 'Close' }),
   ),
-  state('state', () => '/state'),
-  state('instant', () => `/state?at=${new Date(Date.now() - 2_000).toISOString()}`),
+  past('past-overview', '/', 'queue'),
+  past('past-locks', '/locks', 'past'),
+  past('past-lock', '/locks/migrate%2Fdb%2Fmain', 'holder'),
+  past('past-owners', '/owners', 'owner'),
+  past('past-owner', '/owners/flyway%40deploy-9921', 'hold'),
+  past('past-events', '/events', 'event'),
   {
     name: 'groups',
     path: () => '/locks?group=1',

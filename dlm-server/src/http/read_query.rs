@@ -22,6 +22,9 @@ pub(super) const EVENTS_QUERY: [&str; 11] =
 /// The parameters of a page of owners.
 pub(super) const OWNERS_QUERY: [&str; 5] = ["contains", "prefix", "principal", "limit", "after"];
 
+/// The parameters of a look at the past.
+pub(super) const STATE_QUERY: [&str; 5] = ["at", "prefix", "owner", "longest_waits_first", "limit"];
+
 /// Decodes an owner, one segment of the path, once. An empty one is that of acquires without one.
 pub(super) fn owner(segment: Option<&str>) -> Result<Owner, Rejection> {
     let text = percent::decode(segment.unwrap_or(""))
@@ -76,6 +79,7 @@ pub(super) fn state(mut query: Query) -> Result<StateQuery, Rejection> {
         at: instant(&mut query, "at")?,
         prefix: query.take("prefix").unwrap_or_default(),
         owner: query.take("owner").map(|owner| checked_owner(&owner)).transpose()?,
+        longest_waits_first: flag(&mut query, "longest_waits_first")?,
         limit: limit(&mut query)?,
     })
 }

@@ -37,7 +37,7 @@ pub(super) async fn operation(
         Route::List => Operation::List(read_query::list(query(&read_query::LIST_QUERY)?)?),
         Route::Events => Operation::Events(read_query::events(query(&read_query::EVENTS_QUERY)?)?),
         Route::WaitGraph => Operation::WaitGraph { limit: read_query::limit(&mut query(&["limit"])?)? },
-        Route::State => Operation::State(read_query::state(query(&["at", "prefix", "owner", "limit"])?)?),
+        Route::State => Operation::State(read_query::state(query(&read_query::STATE_QUERY)?)?),
         Route::Explain => {
             let owner = read_query::owner_of_query(query(&["owner", "principal"])?)?;
             Operation::Explain { resource: resource()?, owner }

@@ -216,6 +216,9 @@ pub struct StateQuery {
     pub prefix: String,
     /// Only resources that this owner held or waited for.
     pub owner: Option<Owner>,
+    /// The longest waits come first, those that began at an unknown time before them, and resources without
+    /// waiters last; otherwise the order is that of the names.
+    pub longest_waits_first: bool,
     /// 1 to [`dlm_protocol::limits::MAX_PAGE`]; the transport checks it.
     pub limit: usize,
 }

@@ -70,6 +70,18 @@ export interface EventsFilter {
   before?: string
 }
 
+/** Which locks of the past to read. What is absent or empty does not filter. */
+export interface PastFilter {
+  /** Only names that begin with this. */
+  prefix?: string
+  /** Only locks that this owner held or waited for. */
+  owner?: string
+  /** Those whose first waiter waited longest, in place of the order of the names. */
+  longestWaitsFirst?: boolean
+  /** The number of locks to read at most. */
+  limit: number
+}
+
 interface RequestOptions {
   method?: 'GET' | 'POST'
   body?: unknown
@@ -234,8 +246,10 @@ export const api = {
     call(`/v1/principals/${encodeURIComponent(name)}`, answers.PrincipalDetails, { signal }),
 
   /** The locks as they were at an instant; now if it is empty. */
-  stateAt: (at: string, prefix: string, owner: string, limit: number, signal?: AbortSignal) =>
-    call(`/v1/state${query({ at, prefix, owner, limit })}`, answers.PastState, { signal }),
+  stateAt: (at: string, { longestWaitsFirst, ...filter }: PastFilter, signal?: AbortSignal) => {
+    const parameters = { at, ...filter, longest_waits_first: longestWaitsFirst }
+    return call(`/v1/state${query(parameters)}`, answers.PastState, { signal })
+  },
 
   forceRelease: (name: string, fencingToken: number, reason: string) =>
     call(`${lockPath(name)}/force-release`, answers.ForceReleased, {

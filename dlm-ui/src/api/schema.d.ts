@@ -382,7 +382,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get the locks that were held or waited for at an instant, with `owner` by that owner, as far as the event log tells; without `at`, now */
+        /** Get the locks that were held or waited for at an instant, with `owner` by that owner, as far as the event log tells; without `at`, now. They are ordered by name, or with `longest_waits_first` by when the first waiter was enqueued */
         get: operations["state"];
         put?: never;
         post?: never;
@@ -1283,13 +1283,23 @@ export interface components {
             known_since?: components["schemas"]["Timestamp"] | null;
             /**
              * Format: int64
+             * @description Number of leases of these locks.
+             */
+            lease_count: number;
+            /**
+             * Format: int64
              * @description Number of locks that were held or waited for.
              */
             lock_count: number;
-            /** @description These locks in the order of their names, as many as were asked for. */
+            /** @description These locks in the order of their names, unless another one was asked for; as many as were asked for. */
             locks: components["schemas"]["PastLock"][];
             /** @description The deciding clock's time of this answer. */
             now: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description Number of waiters for these locks.
+             */
+            waiter_count: number;
         };
         /** @description A waiter at an instant of the past. */
         PastWaiter: {
@@ -4944,6 +4954,7 @@ export interface operations {
                 at?: components["schemas"]["Timestamp"];
                 prefix?: string;
                 owner?: string;
+                longest_waits_first?: boolean;
                 limit?: number;
             };
             header?: never;
@@ -4952,7 +4963,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The locks, ordered by name */
+            /** @description The locks */
             200: {
                 headers: {
                     /** @description The id of the request: that of the caller, if it sent 1 to 128 visible ASCII characters */

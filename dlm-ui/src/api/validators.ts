@@ -366,9 +366,11 @@ export const PastState = v.object({
   complete: v.boolean(),
   events_read: v.number(),
   known_since: v.optional(v.nullable(Timestamp)),
+  lease_count: v.number(),
   lock_count: v.number(),
   locks: v.array(PastLock),
   now: Timestamp,
+  waiter_count: v.number(),
 })
 
 export const PrincipalDetails = v.object({

@@ -1,6 +1,7 @@
 // The commands of the palette.
 import { computed } from 'vue'
-import { useRouter, type RouteLocationRaw } from 'vue-router'
+import { useRoute, useRouter, type RouteLocationRaw } from 'vue-router'
+import { atInstant, isPast, NOW } from '../lib/instantRoute'
 import { useSavedViews } from '../stores/savedViews'
 import { useSettings } from '../stores/settings'
 import { useSignIn } from '../stores/signIn'
@@ -12,6 +13,7 @@ export interface Command {
 }
 
 export function useCommands(openHelp: () => void) {
+  const route = useRoute()
   const router = useRouter()
   const settings = useSettings()
   const signIn = useSignIn()
@@ -19,12 +21,18 @@ export function useCommands(openHelp: () => void) {
   const saved = useSavedViews()
 
   const go = (label: string, to: RouteLocationRaw): Command => ({ label, run: () => void router.push(to) })
+  /** To the past of the same view, and back. */
+  const travel = () =>
+    isPast(route)
+      ? [go('Back to now', atInstant({ query: route.query }, ''))]
+      : [go('This page at an earlier instant', atInstant({ query: route.query }, NOW))]
   return computed<Command[]>(() => [
+    ...(route.meta.past ? travel() : []),
     ...saved.views.map(({ name, address }) => go(`View: ${name}`, address)),
     go('Go to overview', { name: 'overview' }),
     go('Go to locks', { name: 'locks' }),
     go('Go to owners', { name: 'owners' }),
-    go('Go to the locks at an instant', { name: 'state' }),
+    go('Go to the locks at an earlier instant', { name: 'locks', query: { at: NOW } }),
     go('Go to events', { name: 'events' }),
     ...(signIn.mayAnywhere('lock') ? [go('Go to playground', { name: 'playground' })] : []),
     ...(signIn.mayAnywhere('admin') ? [go('Force-release several leases', { name: 'release' })] : []),

@@ -7,7 +7,6 @@ import type {
   OwnedLease,
   OwnedWait,
   OwnerSummary,
-  PastLock,
   Waiter,
 } from '../api/types'
 import type { Outcome, Target } from '../state/bulkRelease'
@@ -111,17 +110,6 @@ export const WAIT_COLUMNS: ExportColumn<OwnedWait>[] = [
   { header: 'enqueued_at', value: (wait) => wait.enqueued_at },
   { header: 'blocked_by', value: (wait) => wait.holders[0]?.owner },
   { header: 'holders', value: (wait) => wait.holder_count },
-]
-
-export const PAST_COLUMNS: ExportColumn<PastLock>[] = [
-  { header: 'name', value: (lock) => lock.resource },
-  { header: 'owner', value: (lock) => lock.holders[0]?.owner },
-  { header: 'fencing_token', value: (lock) => lock.holders[0]?.fencing_token },
-  { header: 'acquired_at', value: (lock) => lock.holders[0]?.acquired_at },
-  { header: 'holders', value: (lock) => lock.holder_count },
-  { header: 'waiters', value: (lock) => lock.queue_len },
-  { header: 'first_waiter', value: (lock) => lock.waiters[0]?.owner },
-  { header: 'enqueued_at', value: (lock) => lock.waiters[0]?.enqueued_at },
 ]
 
 /** A lease of a bulk release, with its outcome. */

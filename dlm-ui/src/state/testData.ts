@@ -1,5 +1,13 @@
 // Rows and events for unit tests.
-import type { EventKind, LockEvent, LockStatus } from '../api/types'
+import type {
+  EventKind,
+  LockEvent,
+  LockStatus,
+  PastHolder,
+  PastLock,
+  PastState,
+  PastWaiter,
+} from '../api/types'
 
 export function row(part: Partial<LockStatus> = {}): LockStatus {
   return {
@@ -71,4 +79,34 @@ export function held(resource: string, version: number, part: Partial<LockStatus
     ],
     ...part,
   })
+}
+
+/** A state at half past midnight, of a log of an hour. */
+export function pastState(locks: PastLock[], part: Partial<PastState> = {}): PastState {
+  return {
+    at: '2026-01-01T00:30:00.000Z',
+    now: '2026-01-01T01:00:00.000Z',
+    known_since: '2026-01-01T00:00:00.000Z',
+    complete: true,
+    events_read: 3,
+    lock_count: locks.length,
+    lease_count: locks.reduce((sum, lock) => sum + lock.holder_count, 0),
+    waiter_count: locks.reduce((sum, lock) => sum + lock.queue_len, 0),
+    locks,
+    ...part,
+  }
+}
+
+export function pastLock(resource: string, part: Partial<PastLock>): PastLock {
+  const { holders = [], waiters = [] } = part
+  return { resource, holders, holder_count: holders.length, waiters, queue_len: waiters.length, ...part }
+}
+
+export function pastHolder(owner: string, token: number, part: Partial<PastHolder> = {}): PastHolder {
+  const acquired_at = '2026-01-01T00:20:00.000Z'
+  return { owner, mode: 'exclusive', fencing_token: token, acquired_at, expires_at: null, ...part }
+}
+
+export function pastWaiter(owner: string, part: Partial<PastWaiter> = {}): PastWaiter {
+  return { owner, mode: 'exclusive', enqueued_at: '2026-01-01T00:25:00.000Z', ...part }
 }

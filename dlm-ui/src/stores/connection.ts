@@ -16,6 +16,8 @@ export const useConnection = defineStore('connection', () => {
   const status = ref<ConnectionStatus>('loading')
   /** When the connection was last good, by the server's clock. */
   const lastGood = ref<number | null>(null)
+  /** The instant that the page shows, if it is one of the past. */
+  const past = ref<number | null>(null)
   /** A message about the connection for the operator. */
   const notice = ref<string | null>(null)
 
@@ -46,9 +48,9 @@ export const useConnection = defineStore('connection', () => {
       ? lastGood.value
       : null,
   )
-  /** The server's time of what the page shows: it stands still from the last contact on. */
-  const asOf = computed(() => lastGood.value ?? clock.now)
+  /** The server's time of what the page shows: in the past, and from the last contact on, it stands still. */
+  const asOf = computed(() => past.value ?? lastGood.value ?? clock.now)
   const stale = computed(() => status.value === 'disconnected' || status.value === 'catching-up')
 
-  return { status, notice, staleSince, asOf, stale, setStatus, reportOverload }
+  return { status, past, notice, staleSince, asOf, stale, setStatus, reportOverload }
 })

@@ -127,6 +127,34 @@ async fn state_at_an_instant_is_filtered_and_bounded() {
 }
 
 #[tokio::test]
+async fn state_at_an_instant_has_the_longest_waits_first_if_asked_to() {
+    let server = TestServer::start();
+    let api = server.api();
+    for name in ["a", "b", "c", "d"] {
+        api.lock(name, &Acquire::exclusive()).await;
+    }
+    let waiting = [
+        enqueue(&api, "d", "first").await,
+        enqueue(&api, "b", "second").await,
+        enqueue(&api, "d", "third").await,
+    ];
+    let at = last(&api, "d", "queued").await;
+    let query = format!("/v1/state?at={}&longest_waits_first=", encode(at.as_str().unwrap()));
+    let all = api.get(&format!("{query}true")).await.ok();
+    assert_eq!(names(&all), ["d", "b", "a", "c"]);
+    let some = api.get(&format!("{query}true&limit=1")).await.ok();
+    assert_eq!(names(&some), ["d"]);
+    // The totals are those of all.
+    for state in [all, some] {
+        let counts = ["lock_count", "lease_count", "waiter_count"].map(|count| state[count].as_u64().unwrap());
+        assert_eq!(counts, [4, 4, 3]);
+    }
+    assert_eq!(names(&api.get(&format!("{query}false")).await.ok()), ["a", "b", "c", "d"]);
+    api.get(&format!("{query}yes")).await.problem(400, "invalid-request");
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
 async fn instant_before_the_oldest_event_is_refused_once_events_were_trimmed() {
     let server = TestServer::start_with(&["--event-limit", "10"]);
     let api = server.api();

@@ -102,7 +102,9 @@ fn operation(path: &str, route: Route, description: &RouteDescription) -> Value 
                 "type": "array", "items": schema("ResourceName"), "minItems": 1,
                 "maxItems": wire::limits::MAX_HOLD_STATISTICS,
             }),
-            "newest" | "renewals" | "wait_graph" => json!({"type": "boolean", "default": false}),
+            "newest" | "renewals" | "wait_graph" | "longest_waits_first" => {
+                json!({"type": "boolean", "default": false})
+            }
             "state" => schema("StateFilter"),
             _ => json!({"type": "string"}),
         };

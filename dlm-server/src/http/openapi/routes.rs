@@ -196,12 +196,13 @@ pub(super) fn describe(route: Route) -> RouteDescription {
             &[("200", "The owners, leases and waiters of the principal", "PrincipalDetails")],
         ),
         Route::State => RouteDescription {
-            query: &["at", "prefix", "owner", "limit"],
+            query: &["at", "prefix", "owner", "longest_waits_first", "limit"],
             ..of(
                 "Get the locks that were held or waited for at an instant, with `owner` by that owner, as far as the \
-                 event log tells; without `at`, now",
+                 event log tells; without `at`, now. They are ordered by name, or with `longest_waits_first` by when \
+                 the first waiter was enqueued",
                 None,
-                &[("200", "The locks, ordered by name", "PastState")],
+                &[("200", "The locks", "PastState")],
             )
         },
         Route::Overview => RouteDescription {

@@ -86,7 +86,15 @@ impl Past<'_> {
         let read =
             Backwards { reader, decoder, wanted: &wanted, ends, at, limits: LIMITS }.read(&mut rewind)?;
         let mut locks = rewind.locks(self.query.owner.as_ref().map(Owner::as_str))?;
+        if self.query.longest_waits_first {
+            // An unknown instant is the least one: that wait may be the longest.
+            locks.sort_by_key(|lock| {
+                (lock.queue_len == 0, lock.waiters.first().map(|waiter| waiter.enqueued_at))
+            });
+        }
         let lock_count = locks.len() as u64;
+        let lease_count = locks.iter().map(|lock| lock.holder_count).sum();
+        let waiter_count = locks.iter().map(|lock| lock.queue_len).sum();
         locks.truncate(self.query.limit);
         locks.truncate(fitting(&locks));
         Ok(Ok(PastState {
@@ -96,6 +104,8 @@ impl Past<'_> {
             events_read: read.events,
             known_since,
             lock_count,
+            lease_count,
+            waiter_count,
             locks,
         }))
     }
