@@ -52,7 +52,7 @@ export function useLockHistory(name: Ref<string>) {
   let arrivedTimer: ReturnType<typeof setTimeout> | undefined
 
   /** Starts anew with the newest events. */
-  function restart(page: EventPage): void {
+  function restart(page: Pick<EventPage, 'events' | 'start'>): void {
     stop()
     loaded = { recent: { events: page.events, start: page.start ?? null, until: null }, past: null }
     update()
