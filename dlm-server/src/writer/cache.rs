@@ -194,6 +194,12 @@ impl Cache {
         }
     }
 
+    /// Forgets these resources. No batch may be open.
+    pub(super) fn forget(&mut self, is_meant: impl Fn(&Name) -> bool) {
+        let names: Vec<_> = self.entries.keys().filter(|name| is_meant(name)).cloned().collect();
+        names.iter().for_each(|name| self.discard(name));
+    }
+
     /// Forgets a resource, but not that it is in the eviction queue.
     fn discard(&mut self, name: &Name) {
         if self.entries.remove(name).is_some_and(|entry| entry.in_eviction_queue) {

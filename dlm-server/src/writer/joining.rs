@@ -23,17 +23,23 @@ const JOIN_BELOW: usize = 64;
 const PART_FROM: usize = MAX_TASKS;
 /// What is usual follows the last this many batches.
 const BATCHES: usize = 64;
-/// The least time between two changes, in milliseconds: each empties caches.
+/// The least time between two changes, in milliseconds.
 const PAUSE_MS: u64 = 1_000;
+/// The least time before writers that parted join again: it takes a while to fill their caches.
+const JOIN_AFTER_MS: u64 = 5_000;
 
 /// How the writers of a server share its operations.
 #[derive(Debug)]
 pub(super) struct Joining {
     members: Box<[Member]>,
+    /// How many processors the server may use.
+    processors: usize,
     /// Whether other servers use the database.
     has_peers: AtomicBool,
     /// When this last changed, in milliseconds since boot.
     changed_at: AtomicU64,
+    /// When the writers last parted.
+    parted_at: AtomicU64,
 }
 
 /// One of the writers. The first one never lends its inbox.
@@ -54,8 +60,10 @@ impl Joining {
         };
         Self {
             members: writers.iter().map(member).collect(),
+            processors: processors(),
             has_peers: AtomicBool::new(false),
             changed_at: AtomicU64::new(0),
+            parted_at: AtomicU64::new(0),
         }
     }
 
@@ -94,20 +102,21 @@ impl Joining {
 
     fn should_join(&self) -> bool {
         let all: usize = (0..self.members.len()).map(|number| self.usual(number)).sum();
-        self.has_peers.load(Ordering::Relaxed) && all < JOIN_BELOW && self.may_change()
+        let is_warm = || now_ms() >= self.parted_at.load(Ordering::Relaxed) + JOIN_AFTER_MS;
+        self.has_peers.load(Ordering::Relaxed) && all < JOIN_BELOW && is_warm()
     }
 
     fn should_part(&self) -> bool {
         let is_large = || self.usual(0) >= PART_FROM;
-        (!self.has_peers.load(Ordering::Relaxed) || is_large()) && self.may_change()
+        !self.has_peers.load(Ordering::Relaxed) || is_large()
     }
 
-    fn may_change(&self) -> bool {
-        now_ms() >= self.changed_at.load(Ordering::Relaxed) + PAUSE_MS
-    }
-
-    fn changed(&self) {
-        self.changed_at.store(now_ms(), Ordering::Relaxed);
+    /// Whether the caller, and no other writer, may change now how operations are shared.
+    fn claim_change(&self) -> bool {
+        let (changed_at, now) = (self.changed_at.load(Ordering::Relaxed), now_ms());
+        let exchange =
+            || self.changed_at.compare_exchange(changed_at, now, Ordering::Relaxed, Ordering::Relaxed);
+        now >= changed_at + PAUSE_MS && exchange().is_ok()
     }
 
     /// Whether a writer executes the operations on this resource.
@@ -141,7 +150,8 @@ impl WriterState {
     /// Has the first writer execute the operations of this one.
     fn join(&mut self, joining: &Joining) {
         let (first, own) = (&joining.members[0], &joining.members[self.number]);
-        if own.progress.is_lent() || first.progress.is_stalled() || !joining.should_join() {
+        let may_join = || first.progress.is_prompt() && joining.should_join();
+        if own.progress.is_lent() || !may_join() || !joining.claim_change() {
             return;
         }
         // From the first job on, what the first writer does is the progress of its callers.
@@ -150,30 +160,41 @@ impl WriterState {
             own.progress.set_lent(false);
             return;
         }
-        self.metrics.writers(joining.working());
-        joining.changed();
         own.size.store(0, Ordering::Relaxed);
         self.cache.clear();
+        self.hand_over_leaves(joining);
+        self.metrics.queue_depth(self.number, 0, 0);
+        self.metrics.writers(joining.working());
     }
 
     /// Returns their operations to all writers.
     fn part(&mut self, joining: &Joining) {
-        let lent = |member: &&Member| member.progress.is_lent();
-        let is_joined = joining.members.iter().any(|member| lent(&member));
-        self.pace.share(processors(), if is_joined { 1 } else { joining.members.len() });
-        if !is_joined || !joining.should_part() {
+        let writers = joining.members.len();
+        let is_joined = joining.working() < writers;
+        self.pace.share(joining.processors, if is_joined { 1 } else { writers });
+        if !is_joined || !joining.should_part() || !joining.claim_change() {
             return;
         }
-        for (number, member) in joining.members.iter().enumerate().filter(|(_, member)| lent(member)) {
-            let is_own =
-                |job: &Job| job.name().is_some_and(|name| writer_of(name, joining.members.len()) == number);
-            if member.inbox.take_back(is_own) {
+        for (number, member) in joining.members.iter().enumerate() {
+            // A probe has no resource.
+            let is_own = |name: &Name| !name.is_empty() && writer_of(name, writers) == number;
+            if member.progress.is_lent() && member.inbox.take_back(|job| job.name().is_some_and(is_own)) {
                 member.progress.set_lent(false);
             }
         }
+        joining.parted_at.store(now_ms(), Ordering::Relaxed);
+        self.cache.forget(|name| writer_of(name, writers) != 0);
+        self.hand_over_leaves(joining);
         self.metrics.writers(joining.working());
-        joining.changed();
-        self.cache.clear();
+    }
+
+    /// Leaves the leaves that have to be repeated to the writers that execute the operations on their resources.
+    fn hand_over_leaves(&mut self, joining: &Joining) {
+        for leave in self.recovery.take_leaves() {
+            let member = &joining.members[writer_of(&leave.name, joining.members.len())];
+            // It is refused only while the server stops.
+            member.inbox.push(Job::Leave(leave)).ok();
+        }
     }
 }
 
@@ -181,7 +202,6 @@ impl WriterState {
 mod tests {
     use super::*;
 
-    /// Two writers that may change at once.
     fn two() -> Joining {
         Joining::new(&[Writer::first(), Writer::first()])
     }
@@ -218,11 +238,17 @@ mod tests {
     }
 
     #[test]
-    fn writers_do_not_change_again_at_once() {
+    fn one_writer_at_a_time_changes_how_operations_are_shared() {
         let joining = two();
-        joining.changed();
-        assert!(!joining.should_part());
+        assert!(joining.claim_change());
+        assert!(!joining.claim_change(), "it has just changed");
+    }
+
+    #[test]
+    fn writers_that_parted_do_not_join_at_once() {
+        let joining = two();
         joining.set_has_peers(true);
+        joining.parted_at.store(now_ms(), Ordering::Relaxed);
         assert!(!joining.should_join());
     }
 }

@@ -14,6 +14,8 @@ use crate::clock::since_boot;
 /// How long one step of a writer may take. Some take seconds: on Postgres a COMMIT
 /// may wait for a standby, and then the writer reconnects.
 const STEP_WITHIN: Duration = Duration::from_secs(4);
+/// A step that takes no longer is nothing unusual.
+const PROMPT: Duration = Duration::from_millis(100);
 /// How much longer it is watched before the writer counts as stalled: if the whole
 /// process was stopped, the writer has not had its time.
 const GRACE: Duration = Duration::from_millis(500);
@@ -76,6 +78,11 @@ impl Progress {
     /// The writer waits for a job.
     pub(super) fn idle(&self) {
         self.began.store(0, Ordering::Release);
+    }
+
+    /// Whether the writer waits for a job, or has just begun a step.
+    pub(super) fn is_prompt(&self) -> bool {
+        STEP_WITHIN.saturating_sub(self.time_left()) < PROMPT
     }
 
     /// Whether the writer is known to be stalled. A new job would only wait.

@@ -48,9 +48,14 @@ impl Recovery {
         }
     }
 
-    /// Whether nothing is left to do.
+    /// Whether nothing is left to do, aside from leaves.
     pub(super) fn is_done(&self) -> bool {
-        !self.failing && !self.recheck_all && self.rechecks.is_empty() && self.leaves.is_empty()
+        !self.failing && !self.recheck_all && self.rechecks.is_empty()
+    }
+
+    /// Takes all leaves, also those that are not due.
+    pub(super) fn take_leaves(&mut self) -> impl Iterator<Item = Leave> + use<> {
+        std::mem::take(&mut self.leaves).into_iter().map(|(_, leave)| leave)
     }
 
     /// Repeats a leave as soon as the database works.

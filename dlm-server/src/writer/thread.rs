@@ -69,6 +69,7 @@ impl WriterState {
             self.turn(inbox);
             self.pace.delivered(since_boot());
             self.settle();
+            self.progress.idle();
             self.rearrange();
         }
         if !self.must_stop
