@@ -35,7 +35,7 @@ test('each table is taken away as it is shown', async ({ page, server }) => {
     ['/locks', 'Export locks', 'jobs/1,held,exclusive,one,1,1,'],
     ['/locks?group=1', 'Export groups', 'jobs/,2,2,1,'],
     ['/locks/jobs%2F1', 'Export holders', 'one,,exclusive,1,'],
-    ['/locks/jobs%2F1', 'Export queue', '1,two,exclusive,'],
+    ['/locks/jobs%2F1', 'Export queue', '1,two,,exclusive,'],
     ['/locks/jobs%2F1', 'Export events', ',queued,jobs/1,two,'],
     ['/events', 'Export events', ',granted,jobs/2,two,'],
     ['/owners', 'Export owners', 'one,,1,1,0,'],

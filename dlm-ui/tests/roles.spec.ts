@@ -100,6 +100,8 @@ test('admin: force-releases below its prefix, and only there', async ({ page, se
     await expect(page.getByRole('alertdialog')).toContainText(/Principal\s*root/)
     await page.getByLabel(/Reason/).fill('host is gone')
     await page.getByRole('button', { name: 'Force-release token 1' }).click()
+    // The button was above the events, which hold still under the pointer.
+    await page.mouse.move(0, 0)
     await expect(page.getByTestId('event').filter({ hasText: 'by on-call, “host is gone”' })).toBeVisible()
     await expect(page.getByTestId('event').filter({ hasText: 'as root' }).last()).toBeVisible()
   }
