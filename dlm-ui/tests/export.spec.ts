@@ -39,8 +39,8 @@ test('each table is taken away as it is shown', async ({ page, server }) => {
     ['/locks/jobs%2F1', 'Export events', ',queued,jobs/1,two,'],
     ['/events', 'Export events', ',granted,jobs/2,two,'],
     ['/owners', 'Export owners', 'one,,1,1,0,'],
-    ['/owners/two', 'Export holds', 'jobs/2,,exclusive,1,'],
-    ['/owners/two', 'Export waits', 'jobs/1,,exclusive,1,'],
+    ['/owners/two', 'Export holds', 'jobs/2,two,,exclusive,1,'],
+    ['/owners/two', 'Export waits', 'jobs/1,two,,exclusive,1,'],
     ['/owners/two', 'Export history', ',granted,jobs/2,two,'],
     ['/playground?name=jobs/1', 'Export events', ',granted,jobs/1,one,'],
   ] as const) {
