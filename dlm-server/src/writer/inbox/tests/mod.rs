@@ -1,10 +1,12 @@
 //! How an inbox orders jobs.
 //!
-//! - `order`: by example, and as a property of random jobs
+//! - `order`: by example
+//! - `random`: as properties of random jobs
 //! - `fairness`: among principals
 
 mod fairness;
 mod order;
+mod random;
 
 use std::sync::Arc;
 
