@@ -77,7 +77,8 @@ pub struct PastHolder {
     pub acquired_at: Option<Timestamp>,
     /// Always null: the event log has no renewals, so it is not known.
     pub expires_at: Option<Timestamp>,
-    /// The lock that the owner waited for itself, as far as is known; absent if it waited for none.
+    /// The lock that the owner waited for itself; absent if it waited for none as far as is known, or
+    /// nobody waited for the lock that it held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<ResourceName>,
 }
