@@ -11,7 +11,7 @@ const PAGE = 100
 const MAX_SHOWN = 2_000
 
 export interface PastEventsOptions {
-  filter: () => Omit<EventsFilter, 'before'>
+  filter: () => EventsFilter
   /** The instant; `null` while it is not known. */
   until: () => string | null
   /** The number of events to load at first. */

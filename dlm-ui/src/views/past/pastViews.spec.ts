@@ -158,9 +158,13 @@ test('those without an owner have no history of their own', async () => {
 test('events are those up to the instant that match the filter', async () => {
   stateAt.mockResolvedValue(pastState([], { complete: false, lock_count: 9 }))
   newest.mockResolvedValue({ events: [granted(1, 1)], cursor: 'c' })
-  const { rows, wrapper } = await setup(PastEvents, `/events?at=${AT}&owner=one&kinds=granted&resource=a`)
+  const { rows, wrapper } = await setup(
+    PastEvents,
+    `/events?at=${AT}&owner=one&principal=api&kinds=granted&resource=a`,
+  )
   expect(newest.mock.lastCall?.[0]).toMatchObject({
     owner: 'one',
+    principal: 'api',
     resource: 'a',
     kinds: ['granted'],
     to: '2026-01-01T00:30:00.001Z',
