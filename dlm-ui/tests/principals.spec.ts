@@ -22,6 +22,8 @@ test('a principal leads to a page of what it holds, waits for and did, with its 
   await populate(server)
   await openAs(page, server, WATCHER, '/locks/orders%2F1')
   await expect(page.getByTestId('waiter')).toContainText('as root')
+  await expect(page.getByTestId('blocked-by')).toContainText('api-1 as api, for ')
+  await expect(page.getByTestId('next')).toContainText('other as root (exclusive)')
   await page.getByTestId('holder').getByRole('link', { name: 'api', exact: true }).click()
   await expect(page).toHaveURL(/\/principals\/api$/)
   await expect(page).toHaveTitle('api · dlm')
