@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FencingToken, Mode, Owner, ResourceName, Timestamp, lenient};
+use crate::{FencingToken, Mode, Owner, PossibleDeadlock, ResourceName, Timestamp, lenient};
 
 /// The locks as they were at an instant, as far as the event log tells.
 ///
@@ -30,6 +30,9 @@ pub struct PastState {
     pub waiter_count: u64,
     /// These locks in the order of their names, unless another one was asked for; as many as were asked for.
     pub locks: Vec<PastLock>,
+    /// Cycles of holders that waited for each other, as far as owners and principals tell, and these are known.
+    #[serde(default)]
+    pub possible_deadlocks: Vec<PossibleDeadlock>,
 }
 
 /// A lock at an instant of the past.
@@ -45,6 +48,10 @@ pub struct PastLock {
     pub holders: Vec<PastHolder>,
     /// Number of waiters.
     pub queue_len: u64,
+    /// How many waiters waited for it, directly or because a holder of their lock did. Of more than
+    /// 1,000 locks with waiters, or 20,000 waiters, only the longest queues are followed.
+    #[serde(default)]
+    pub blocked: u64,
     /// The first ten waiters.
     pub waiters: Vec<PastWaiter>,
 }
@@ -70,6 +77,9 @@ pub struct PastHolder {
     pub acquired_at: Option<Timestamp>,
     /// Always null: the event log has no renewals, so it is not known.
     pub expires_at: Option<Timestamp>,
+    /// The lock that the owner waited for itself, as far as is known; absent if it waited for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<ResourceName>,
 }
 
 /// A waiter at an instant of the past.

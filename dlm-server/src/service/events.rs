@@ -8,6 +8,7 @@ use dlm_protocol::limits::MAX_PAGE_BYTES;
 use dlm_protocol::{Event, EventPage, Timestamp};
 
 use super::access::View;
+use super::log_position::{DISORDER_MICROS, Ends, Places};
 use super::reads::ReadPermit;
 use super::{Error, EventsQuery, Outcome, Service};
 use crate::auth::Visibility;
@@ -25,9 +26,9 @@ const MAX_ROWS: i64 = 1024;
 const NEWEST_WITHIN: Duration = Duration::from_millis(500);
 /// Time limit of a page: a filter may match almost nothing.
 const PAGE_WITHIN: Duration = Duration::from_secs(2);
-/// How much earlier than its position an event may be: servers number their batches a
-/// little after they committed them.
-const DISORDER: Duration = Duration::from_secs(60);
+/// How long to follow the links between the events of a resource through those that are too late. It
+/// is busy then, so its events are also found near the instant up to which they are asked for.
+const LATER_WITHIN: Duration = Duration::from_millis(250);
 
 impl Service {
     pub(super) async fn events(&self, mut view: View, query: EventsQuery) -> Result<Outcome, Error> {
@@ -38,7 +39,12 @@ impl Service {
         }
         let start = filter.query.after.as_deref().map(|cursor| self.cursor(cursor)).transpose()?;
         let decoder = Arc::clone(&self.0.decoder);
-        let at = start.unwrap_or(Cursor::START);
+        let mut at = start.unwrap_or(Cursor::START);
+        if let Some(from) = filter.query.from {
+            let decoder = Arc::clone(&decoder);
+            let last = reads.read(move |reader| Places::read(reader, &decoder)?.last_before(from));
+            at = at.max(Cursor::after_batch(last.await?));
+        }
         let mut page = Page { decoder, at, events: Vec::new(), bytes: 0, filter };
         let until = since_boot() + PAGE_WITHIN;
         let mut first = true;
@@ -91,23 +97,29 @@ fn newest(
     decoder: &LogDecoder,
     before: Option<Cursor>,
 ) -> Result<EventPage, StoreError> {
-    let until = since_boot() + NEWEST_WITHIN;
+    let began = since_boot();
+    let until = began + NEWEST_WITHIN;
     let before = before.unwrap_or(Cursor::after_batch(i64::MAX));
+    let places = Places::read(reader, decoder)?;
+    let Ends { mut head, mut trimmed } = places.ends;
+    let last = filter.query.to.map(|to| places.last_upto(to.as_micros())).transpose()?;
     let mut newest = Newest::new(filter, decoder, before);
     let mut interrupted = false;
-    let (head, trimmed, mut to) = match &filter.query.resource {
+    let mut to = match &filter.query.resource {
         Some(resource) if filter.may_match(resource.as_str()) => {
+            let mut is_too_late = false;
             let history = reader.history(&resource.to_shared(), before.position, &mut |row| {
                 newest.add_part(row.position, |add| add(row));
+                is_too_late = last.is_some_and(|last| row.position > last);
+                is_too_late &= since_boot() >= began + LATER_WITHIN;
                 interrupted = since_boot() >= until;
-                !newest.done() && !interrupted
+                !newest.done() && !interrupted && !is_too_late
             })?;
-            (history.head.0, history.trimmed, history.search_from.unwrap_or(0))
+            (head, trimmed) = (history.head.0, history.trimmed);
+            last.filter(|_| is_too_late).or(history.search_from).unwrap_or(0)
         }
-        resource => {
-            let LogPage { head: LogHead(head), trimmed, .. } = reader.log(i64::MAX, 1)?;
-            (head, trimmed, if resource.is_none() { head } else { 0 })
-        }
+        Some(_) => 0,
+        None => last.unwrap_or(head),
     };
     to = to.min(before.position);
     let mut rows = FIRST_ROWS;
@@ -180,8 +192,7 @@ impl<'a> Newest<'a> {
 
     /// Whether nothing before what was added is wanted.
     fn done(&self) -> bool {
-        let margin = i64::try_from(DISORDER.as_micros()).unwrap_or(i64::MAX);
-        let earliest = |from: Timestamp| from.as_micros().saturating_sub(margin);
+        let earliest = |from: Timestamp| from.as_micros().saturating_sub(DISORDER_MICROS);
         let past = self.filter.query.from.map(earliest).zip(self.earliest);
         self.full || past.is_some_and(|(from, earliest)| earliest < from)
     }
@@ -261,3 +272,6 @@ impl Filter {
             && self.may_match(&event.resource)
     }
 }
+
+#[cfg(test)]
+mod tests;

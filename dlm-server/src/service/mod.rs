@@ -14,7 +14,8 @@
 //! - `audit`: what is recorded of operations
 //! - `reads`: who may read from the store, and when
 //! - `read`: status and lists
-//! - `events`: pages of the event log; `subscribe`: its live end; `replay`: what comes before
+//! - `events`: pages of the event log; `subscribe`: its live end; `replay`: what comes before;
+//!   `log_position`: finds a place in it by time
 //! - `tickets`: what opens one WebSocket each
 //! - `overview`: all locks at a glance; `wait_graph`: who blocks whom; `owners`: what owners hold and
 //!   wait for; `scopes`: what is computed once for all who see the same
@@ -25,7 +26,7 @@
 //! - `quotas`: how much of the server a principal may use
 //! - `restore`: makes a restored backup safe to serve; `show`: shows what a database contains
 //! - `lease_id`, `wire`: engine values in wire terms
-//! - `test_time`: time that a test moves
+//! - `test_time`, `test_log`: time that a test moves, and a log that it writes
 
 mod access;
 mod acquire;
@@ -40,6 +41,7 @@ mod explain;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod lease_id;
+mod log_position;
 mod mutate;
 mod open;
 mod operation;
@@ -56,6 +58,8 @@ mod scopes;
 mod show;
 mod started;
 mod subscribe;
+#[cfg(test)]
+mod test_log;
 #[cfg(feature = "test-time")]
 mod test_time;
 mod tickets;

@@ -15,7 +15,7 @@ use crate::log::wire::{damaged, resource_name};
 use crate::store::{Names, QueueLimits, Reader, ResourceView, StoreError};
 
 /// What a computation looks at. With more it would take longer than a second.
-const LIMITS: QueueLimits = QueueLimits { resources: 1_000, waiters: 20_000 };
+pub(super) const LIMITS: QueueLimits = QueueLimits { resources: 1_000, waiters: 20_000 };
 
 /// The last graphs.
 pub(super) type WaitGraphs = Scopes<ComputedGraph, ()>;

@@ -155,6 +155,54 @@ async fn state_at_an_instant_has_the_longest_waits_first_if_asked_to() {
 }
 
 #[tokio::test]
+async fn state_at_an_instant_tells_who_waited_for_whom() {
+    let server = TestServer::start();
+    let api = server.api();
+    let schema = hold(&api, "schema", "migration").await;
+    let orders = hold(&api, "orders", "importer").await;
+    let [left, right] = [hold(&api, "left", "a").await, hold(&api, "right", "b").await];
+    let waiting = [
+        enqueue(&api, "schema", "importer").await,
+        enqueue(&api, "orders", "worker-1").await,
+        enqueue(&api, "orders", "worker-2").await,
+        enqueue(&api, "left", "b").await,
+        enqueue(&api, "right", "a").await,
+    ];
+    let at = last(&api, "right", "queued").await;
+    let live = async || api.get("/v1/wait-graph").await.ok();
+    eventually("the graph has all waits", || async { live().await["locks"][0]["blocked"] == 3 }).await;
+    let live = live().await;
+    // Now nobody waits.
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+    for name in ["schema", "orders", "left", "right"] {
+        eventually("the waiters are gone", || async { api.queue_len(name).await == 0 }).await;
+    }
+    for (name, lease) in [("schema", &schema), ("orders", &orders), ("left", &left), ("right", &right)] {
+        release(&api, name, lease).await;
+    }
+    let past = state(&api, &at).await;
+    let of = |state: &Value, field: fn(&Value) -> Value| -> Vec<(String, Value)> {
+        let locks = state["locks"].as_array().unwrap().iter();
+        let mut rows: Vec<_> =
+            locks.map(|lock| (lock["resource"].as_str().unwrap().to_owned(), field(lock))).collect();
+        rows.sort_by(|a, b| a.0.cmp(&b.0));
+        rows
+    };
+    let waits_for = |lock: &Value| lock["holders"][0]["waits_for"].clone();
+    for field in [|lock: &Value| lock["blocked"].clone(), waits_for] {
+        assert_eq!(of(&past, field), of(&live, field));
+    }
+    assert_eq!(of(&past, waits_for)[1], ("orders".into(), json!("schema")));
+    assert_eq!(past["possible_deadlocks"], live["possible_deadlocks"]);
+    assert_eq!(past["possible_deadlocks"][0]["holders"].as_array().unwrap().len(), 2);
+    // Of one owner, the others are still looked at.
+    let query = format!("/v1/state?owner=importer&at={}", encode(at.as_str().unwrap()));
+    assert_eq!(api.get(&query).await.ok()["locks"][1]["blocked"], 3);
+    let later = api.get("/v1/state").await.ok();
+    assert_eq!((&later["locks"], &later["possible_deadlocks"]), (&json!([]), &json!([])));
+}
+
+#[tokio::test]
 async fn instant_before_the_oldest_event_is_refused_once_events_were_trimmed() {
     let server = TestServer::start_with(&["--event-limit", "10"]);
     let api = server.api();

@@ -2,9 +2,11 @@
 //!
 //! - `rewind`: the state at the instant, from the current one and from events
 //! - `read`: which events are read, and how many
+//! - `waits`: who waited for whom
 
 mod read;
 mod rewind;
+mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +17,14 @@ use dlm_protocol::{Owner, PastLock, PastState};
 use tokio::sync::Mutex;
 
 use super::access::{View, names_in_sight};
+use super::log_position::Places;
 use super::operation::StateQuery;
 use super::reads::MAX_WAIT;
 use super::{Error, Outcome, Service, unavailable, wire};
 use crate::auth::Visibility;
 use crate::log::LogDecoder;
 use crate::store::{Contended, InUseLimits, LoggedEvent, Reader, StoreError};
-use read::{Backwards, Ends, LIMITS};
+use read::{Backwards, LIMITS};
 use rewind::Rewind;
 
 /// How much of the current state is looked at.
@@ -71,9 +74,9 @@ impl Past<'_> {
         // Before the log is read, which may then have events of what is not in it.
         let names = names_in_sight(self.visibility).with_prefix_only(&self.query.prefix);
         let Contended { views, complete } = self.reader.in_use(&names, CURRENT)?;
-        let ends = Ends::read(self.reader, self.decoder)?;
-        let known_since = ends.known_since.map(|since| wire::time(Micros(since)));
-        if let Some(since) = known_since.filter(|since| ends.trimmed > 0 && at < since.as_micros()) {
+        let places = Places::read(self.reader, self.decoder)?;
+        let known_since = places.known_since()?.map(|since| wire::time(Micros(since)));
+        if let Some(since) = known_since.filter(|since| places.ends.trimmed > 0 && at < since.as_micros()) {
             let what = format!("`at` is before the oldest event that is kept, which is of {since}");
             return Ok(Err(Error::Invalid { what }));
         }
@@ -82,10 +85,9 @@ impl Past<'_> {
         let wanted = |event: &LoggedEvent<'_>| {
             event.resource.starts_with(&self.query.prefix) && self.visibility.sees(&event.resource)
         };
-        let (reader, decoder) = (self.reader, self.decoder);
-        let read =
-            Backwards { reader, decoder, wanted: &wanted, ends, at, limits: LIMITS }.read(&mut rewind)?;
-        let mut locks = rewind.locks(self.query.owner.as_ref().map(Owner::as_str))?;
+        let read = Backwards { places, wanted: &wanted, at, limits: LIMITS }.read(&mut rewind)?;
+        let waits = rewind.waits()?;
+        let mut locks = rewind.locks(self.query.owner.as_ref().map(Owner::as_str), &waits)?;
         if self.query.longest_waits_first {
             // An unknown instant is the least one: that wait may be the longest.
             locks.sort_by_key(|lock| {
@@ -107,6 +109,7 @@ impl Past<'_> {
             lease_count,
             waiter_count,
             locks,
+            possible_deadlocks: waits.possible_deadlocks,
         }))
     }
 }

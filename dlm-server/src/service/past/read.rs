@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::rewind::Rewind;
 use crate::clock::since_boot;
-use crate::log::LogDecoder;
-use crate::store::{LogHead, LogPage, LoggedEvent, Reader, StoreError, for_each_row, next_rows};
+use crate::service::log_position::{DISORDER_MICROS, Ends, Places};
+use crate::store::{LoggedEvent, StoreError, for_each_row, next_rows};
 
 /// How much of the log one request reads.
 #[derive(Debug, Clone, Copy)]
@@ -28,40 +28,6 @@ pub(super) const LIMITS: ReadLimits = ReadLimits {
 /// Rows of the first read, and of each at most.
 const FIRST_ROWS: i64 = 16;
 const MAX_ROWS: i64 = 1024;
-/// How much earlier or later than its place in the log an event may be: servers number their
-/// batches a little after they committed them.
-const DISORDER_MICROS: i64 = 60_000_000;
-
-/// The ends of the log.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ends {
-    pub(super) head: i64,
-    pub(super) trimmed: i64,
-    /// When the oldest event happened.
-    pub(super) known_since: Option<i64>,
-}
-
-impl Ends {
-    pub(super) fn read(reader: &dyn Reader, decoder: &LogDecoder) -> Result<Self, StoreError> {
-        let LogPage { head: LogHead(head), trimmed, .. } = reader.log(i64::MAX, 1)?;
-        Ok(Self { head, trimmed, known_since: first_event_at(reader, decoder, trimmed + 1, head)? })
-    }
-}
-
-/// When the first readable event from a position on happened.
-fn first_event_at(
-    reader: &dyn Reader,
-    decoder: &LogDecoder,
-    from: i64,
-    head: i64,
-) -> Result<Option<i64>, StoreError> {
-    if from > head {
-        return Ok(None);
-    }
-    let page = reader.log(from, 1)?;
-    Ok(page.rows.iter().flat_map(|row| decoder.events(row)).map(|(_, event)| event.at).next())
-}
-
 /// What was read.
 #[derive(Debug, Default)]
 pub(super) struct Read {
@@ -73,11 +39,9 @@ pub(super) struct Read {
 
 /// A read of the log, backwards.
 pub(super) struct Backwards<'a> {
-    pub(super) reader: &'a dyn Reader,
-    pub(super) decoder: &'a LogDecoder,
+    pub(super) places: Places<'a>,
     /// Which events are in sight and asked for.
     pub(super) wanted: &'a dyn Fn(&LoggedEvent<'_>) -> bool,
-    pub(super) ends: Ends,
     pub(super) at: i64,
     pub(super) limits: ReadLimits,
 }
@@ -100,7 +64,7 @@ impl Backwards<'_> {
     /// instant what it can.
     pub(super) fn read(&self, rewind: &mut Rewind) -> Result<Read, StoreError> {
         let began = since_boot();
-        let Ends { head, trimmed, .. } = self.ends;
+        let Ends { head, trimmed } = self.places.ends;
         let mut place =
             Place { to: head, rows: FIRST_ROWS, events: 0, wanted: 0, last_block: 0, earliest: i64::MAX };
         let is_past = |place: &Place| place.earliest < self.at.saturating_sub(DISORDER_MICROS);
@@ -117,8 +81,7 @@ impl Backwards<'_> {
             return Ok(Read { events: place.wanted, complete: true });
         }
         rewind.forget_unproved();
-        let from = self.position_after(self.at.saturating_add(DISORDER_MICROS))?;
-        place.to = place.to.min(from);
+        place.to = place.to.min(self.places.last_upto(self.at)?);
         while place.to > trimmed && place.may_go_on(limits) {
             self.block(&mut place, rewind)?;
         }
@@ -129,14 +92,14 @@ impl Backwards<'_> {
 
     /// Adds the next part of the log.
     fn block(&self, place: &mut Place, rewind: &mut Rewind) -> Result<(), StoreError> {
-        let from = (place.to - place.rows + 1).max(self.ends.trimmed + 1);
+        let from = (place.to - place.rows + 1).max(self.places.ends.trimmed + 1);
         let mut rows = Vec::new();
-        let bytes = for_each_row(self.reader, from, place.to, |row| {
+        let bytes = for_each_row(self.places.reader, from, place.to, |row| {
             rows.push(crate::store::LogRow { position: row.position, events: row.events.clone() });
         })?;
         place.last_block = 0;
         for row in rows.iter().rev() {
-            let events: Vec<_> = self.decoder.events(row).map(|(_, event)| event).collect();
+            let events: Vec<_> = self.places.decoder.events(row).map(|(_, event)| event).collect();
             for event in events.iter().rev() {
                 place.last_block += 1;
                 place.earliest = place.earliest.min(event.at);
@@ -150,19 +113,6 @@ impl Backwards<'_> {
         place.to = from - 1;
         place.rows = next_rows(place.rows, bytes, MAX_ROWS);
         Ok(())
-    }
-
-    /// A position such that all events behind it happened after this instant.
-    fn position_after(&self, at: i64) -> Result<i64, StoreError> {
-        let (mut low, mut high) = (self.ends.trimmed, self.ends.head);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match first_event_at(self.reader, self.decoder, middle + 1, self.ends.head)? {
-                Some(first) if first <= at => low = middle + 1,
-                _ => high = middle,
-            }
-        }
-        Ok(low)
     }
 }
 

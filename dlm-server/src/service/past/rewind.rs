@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use dlm_engine::{Claim, Micros, Mode};
+use dlm_engine::{Actor, Claim, ContendedResource, Micros, Mode};
 use dlm_protocol::limits::{MAX_HOLDERS_SHOWN, MAX_PAST_WAITERS};
 use dlm_protocol::{EventKind, FencingToken, PastHolder, PastLock, PastWaiter};
 
+use super::waits::{Contended, Waits};
 use crate::log::wire::{mode, owner, resource_name, time};
 use crate::store::{LoggedEvent, Name, ResourceView, StoreError};
 
@@ -56,6 +57,11 @@ impl Known {
             mode: if event.shared { Mode::Shared } else { Mode::Exclusive },
             since,
         }
+    }
+
+    fn actor(&self) -> Actor {
+        let principal = self.principal.as_deref().unwrap_or_default();
+        Actor { principal: principal.into(), owner: self.owner.as_str().into() }
     }
 
     /// Fills in what another event tells.
@@ -114,15 +120,21 @@ impl Rewind {
         self.locks.values().any(|lock| lock.holders.values().chain(lock.waiters.values()).any(is_unknown))
     }
 
+    /// Who waited for whom.
+    pub(super) fn waits(&self) -> Result<Waits, StoreError> {
+        let contended = self.locks.iter().filter(|(_, lock)| !lock.waiters.is_empty());
+        Waits::of(contended.map(|(name, lock)| lock.contended(name)).collect())
+    }
+
     /// The locks that were held or waited for, in the order of their names.
-    pub(super) fn locks(self, owner: Option<&str>) -> Result<Vec<PastLock>, StoreError> {
+    pub(super) fn locks(self, owner: Option<&str>, waits: &Waits) -> Result<Vec<PastLock>, StoreError> {
         let used = |(_, lock): &(Name, Lock)| {
             let mut of = lock.holders.values().chain(lock.waiters.values());
             of.any(|known| owner.is_none_or(|owner| *known.owner == *owner))
         };
         let mut locks: Vec<(Name, Lock)> = self.locks.into_iter().filter(used).collect();
         locks.sort_by(|a, b| a.0.cmp(&b.0));
-        locks.into_iter().map(|(name, lock)| lock.wire(&name)).collect()
+        locks.into_iter().map(|(name, lock)| lock.wire(&name, waits)).collect()
     }
 }
 
@@ -174,7 +186,16 @@ impl Lock {
         }
     }
 
-    fn wire(self, name: &str) -> Result<PastLock, StoreError> {
+    fn contended(&self, name: &Name) -> Contended {
+        let resource = ContendedResource {
+            queue_len: self.waiters.len() as u64,
+            holders: self.holders.values().map(Known::actor).collect(),
+            waiters: self.waiters.values().map(Known::actor).collect(),
+        };
+        Contended { name: Name::clone(name), tokens: self.holders.keys().copied().collect(), resource }
+    }
+
+    fn wire(self, name: &Name, waits: &Waits) -> Result<PastLock, StoreError> {
         let (holder_count, queue_len) = (self.holders.len() as u64, self.waiters.len() as u64);
         let holder = |(token, known): (u64, Known)| {
             Ok(PastHolder {
@@ -184,6 +205,7 @@ impl Lock {
                 fencing_token: FencingToken::new(token),
                 acquired_at: known.since.map(|since| time(Micros(since))),
                 expires_at: None,
+                waits_for: waits.of_holder(name, token)?,
             })
         };
         let waiter = |(_, known): (u64, Known)| {
@@ -201,6 +223,7 @@ impl Lock {
             holder_count,
             holders: holders.collect::<Result<_, StoreError>>()?,
             queue_len,
+            blocked: waits.blocked(name, queue_len),
             waiters: waiters.collect::<Result<_, StoreError>>()?,
         })
     }

@@ -1,7 +1,5 @@
 //! The state at an instant, beside a log that is replayed from its beginning.
 
-mod log;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use dlm_engine::ResourceRecord;
@@ -9,8 +7,8 @@ use dlm_protocol::EventKind;
 
 use super::*;
 use crate::random::{Random, rounds};
+use crate::service::test_log::TestLog;
 use crate::store::{Name, ResourceView};
-use log::Log;
 
 /// An event of a lease or of a waiter.
 #[derive(Debug, Clone, Copy)]
@@ -162,7 +160,8 @@ fn rewound(rewind: Rewind) -> State {
         let waiters = lock.waiters.iter().map(|row| (number(&row.owner), at(row.enqueued_at)));
         (lock.resource.as_str().to_owned(), (holders.collect(), waiters.collect()))
     };
-    rewind.locks(None).unwrap().into_iter().map(lock).collect()
+    let waits = rewind.waits().unwrap();
+    rewind.locks(None, &waits).unwrap().into_iter().map(lock).collect()
 }
 
 const LENGTH: i64 = 60;
@@ -197,15 +196,15 @@ fn names(state: &State) -> BTreeMap<&String, Comparable> {
 
 /// The state at an instant, from no more of the log than this, and what was read.
 fn read(steps: &[Step], at: i64, events_after: u64, events: u64) -> (State, read::Read) {
-    let log = Log(steps.to_vec());
+    let log = TestLog::new(steps.iter().copied().map(event).collect());
     let decoder = LogDecoder::new(7, crate::metrics::Metrics::new());
-    let ends = Ends::read(&log, &decoder).unwrap();
+    let places = Places::read(&log, &decoder).unwrap();
     let minute = Duration::from_secs(60);
     let limits = read::ReadLimits { events, events_after, within: minute, after_within: minute };
     let mut rewind = Rewind::to(at);
     views(&replay(steps)).iter().for_each(|view| rewind.add_current(view));
     let wanted = |_: &LoggedEvent<'_>| true;
-    let backwards = Backwards { reader: &log, decoder: &decoder, wanted: &wanted, ends, at, limits };
+    let backwards = Backwards { places, wanted: &wanted, at, limits };
     let found = backwards.read(&mut rewind).unwrap();
     (rewound(rewind), found)
 }
