@@ -95,5 +95,6 @@ export function usePastEvents({ filter, until, page: firstPage = PAGE }: PastEve
   watch(() => JSON.stringify([until(), filter()]), read, { immediate: true })
 
   const full = computed(() => events.value.length >= MAX_SHOWN)
-  return { events, loadedUntil, error, start, searchedFrom, full, loadingOlder, loadOlder }
+  const loaded = computed(() => loadedUntil.value !== null)
+  return { events, loaded, loadedUntil, error, start, searchedFrom, full, loadingOlder, loadOlder }
 }
