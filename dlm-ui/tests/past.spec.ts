@@ -201,6 +201,45 @@ test('an instant that the log does not cover is unknown, and there is a way back
   }
 })
 
+test('the overview says who waited for whom, and which of them might have been in a deadlock', async ({
+  page,
+  server,
+}) => {
+  const schema = await server.lock('schema', { owner: 'migration' })
+  await server.lock('orders', { owner: 'importer' })
+  const a = await server.lock('a', { owner: 'x' })
+  await server.lock('b', { owner: 'y' })
+  await server.wait('schema', 'importer')
+  await server.wait('a', 'y')
+  await server.wait('b', 'x')
+  await server.wait('orders', 'api-7')
+  const { events } = await server.newestEvents('orders')
+  const moment = events.at(-1)?.at ?? ''
+  await expect.poll(() => Date.now()).toBeGreaterThan(Date.parse(moment) + 1)
+  await server.release(schema)
+  await server.release(a)
+
+  await open(page, server, '/')
+  await expect(page.getByTestId('live')).toHaveText('Live')
+  await expect(page.getByRole('region', { name: /^Who wait/ })).toHaveCount(0)
+  await page.goto(`${server.url}/?at=${moment}`)
+  const lines = page.getByRole('region', { name: 'Who waited for whom' }).getByRole('listitem')
+  await expect(lines).toHaveText([
+    /Possible deadlock: [xy], holding\s+[ab]\s+\(would have freed 1 directly, 2 in all\), waited for [xy], holding\s+[ab].*, waited for [xy] – oldest wait \d/,
+    /importer, holding\s+orders\s+\(blocked 1\), waited for migration, holding\s+schema\s+– 2\s+waited behind it, oldest \d/,
+  ])
+  await page.setViewportSize({ width: 360, height: 740 })
+  expect(await violations(page)).toEqual([])
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360)
+  await lines.last().getByRole('link', { name: 'schema' }).click()
+  await expect(page.getByTestId('holder')).toContainText('migration')
+  await expect(page).toHaveURL(at(moment))
+  await page.goBack()
+  await lines.last().getByRole('link', { name: 'importer' }).click()
+  await expect(page.getByTestId('hold')).toContainText('schema')
+  await expect(page).toHaveURL(at(moment))
+})
+
 test('the past has no actions', async ({ page, server }) => {
   const moment = await past(server)
   await page.goto(`${server.url}/locks/migrate?at=${moment}`)

@@ -1,4 +1,5 @@
 // Principals: what one holds and waits for, whatever owners it gives.
+import { readFileSync } from 'node:fs'
 import AxeBuilder from '@axe-core/playwright'
 import { CLIENT, expect, openAs, ROOT, test, WATCHER, type SecuredServer } from './secured'
 
@@ -21,6 +22,8 @@ test('a principal leads to a page of what it holds, waits for and did, with its 
   await populate(server)
   await openAs(page, server, WATCHER, '/locks/orders%2F1')
   await expect(page.getByTestId('waiter')).toContainText('as root')
+  await expect(page.getByTestId('blocked-by')).toContainText('api-1 as api, for ')
+  await expect(page.getByTestId('next')).toContainText('other as root (exclusive)')
   await page.getByTestId('holder').getByRole('link', { name: 'api', exact: true }).click()
   await expect(page).toHaveURL(/\/principals\/api$/)
   await expect(page).toHaveTitle('api · dlm')
@@ -55,6 +58,48 @@ test('the owners of one principal are listed, and of all again', async ({ page, 
   await page.getByRole('button', { name: 'All principals' }).click()
   await expect(page.getByTestId('owner')).toHaveCount(5)
   await expect(page).toHaveURL(/\/owners$/)
+})
+
+test('the events of a principal are filtered, live and as they were, and exported', async ({
+  page,
+  server,
+}) => {
+  await populate(server)
+  await openAs(page, server, WATCHER, '/principals/api')
+  await page.getByRole('link', { name: 'As events' }).click()
+  await expect(page).toHaveURL(/\/events\?principal=api$/)
+  const field = page.getByLabel('Principal', { exact: true })
+  const rows = page.getByTestId('event')
+  await expect(field).toHaveValue('api')
+  await expect(rows).toHaveCount(2)
+
+  // Of two grants that arrive, one is of the principal.
+  await server.lock('orders/7', { owner: 'api-3' })
+  server.token = CLIENT.token
+  await server.lock('orders/8', { owner: 'api-3' })
+  await expect(rows).toHaveCount(3)
+  await expect(rows.first()).toContainText('orders/8')
+  const download = page.waitForEvent('download')
+  await page.getByRole('button', { name: 'Export 3', exact: true }).click()
+  const lines = readFileSync(await (await download).path(), 'utf8')
+    .trim()
+    .split('\n')
+  expect(lines.map((line) => (JSON.parse(line) as { principal: string }).principal)).toEqual(
+    Array(3).fill('api'),
+  )
+
+  await page.getByRole('button', { name: 'At an earlier instant' }).click()
+  await expect(page).toHaveURL(/principal=api&at=20/)
+  await expect(rows).toHaveCount(3)
+  await field.fill('root')
+  await field.press('Enter')
+  await expect(rows).toHaveCount(3)
+  await expect(rows.first()).toContainText('orders/7')
+  await field.fill('nobody')
+  await field.press('Enter')
+  await page.getByRole('button', { name: 'Clear filters' }).click()
+  await expect(rows.first()).toContainText('orders/8')
+  await expect(field).toHaveValue('')
 })
 
 test('a principal sees on the page of another what it may observe', async ({ page, server }) => {

@@ -66,7 +66,10 @@ export interface EventsFilter {
   from?: string
   /** Only events before this instant. */
   to?: string
-  /** Only events before this cursor. */
+}
+
+/** The newest events, or those before a cursor. */
+interface NewestEvents extends EventsFilter {
   before?: string
 }
 
@@ -218,7 +221,7 @@ export const api = {
    * The newest matching events, oldest first. `cursor` continues after the last one, `start` before the first one if
    * there may be older ones.
    */
-  newestEvents: ({ kinds = [], ...filter }: EventsFilter, limit: number, signal?: AbortSignal) => {
+  newestEvents: ({ kinds = [], ...filter }: NewestEvents, limit: number, signal?: AbortSignal) => {
     const parameters = { ...filter, kind: kinds.join(), limit, newest: true }
     return call(`/v1/events${query(parameters)}`, answers.EventPage, { signal })
   },

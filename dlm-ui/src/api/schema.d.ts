@@ -1242,9 +1242,16 @@ export interface components {
              *     without authentication.
              */
             principal?: string | null;
+            waits_for?: components["schemas"]["ResourceName"] | null;
         };
         /** @description A lock at an instant of the past. */
         PastLock: {
+            /**
+             * Format: int64
+             * @description How many waiters waited for it, directly or because a holder of their lock did. Of more than
+             *     1,000 locks with waiters, or 20,000 waiters, only the longest queues are followed.
+             */
+            blocked?: number;
             /**
              * Format: int64
              * @description Number of holders.
@@ -1295,6 +1302,8 @@ export interface components {
             locks: components["schemas"]["PastLock"][];
             /** @description The deciding clock's time of this answer. */
             now: components["schemas"]["Timestamp"];
+            /** @description Cycles of holders that waited for each other, as far as owners and principals tell, and these are known. */
+            possible_deadlocks?: components["schemas"]["PossibleDeadlock"][];
             /**
              * Format: int64
              * @description Number of waiters for these locks.

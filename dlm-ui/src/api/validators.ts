@@ -344,6 +344,7 @@ export const PastHolder = v.object({
   mode: Mode,
   owner: Owner,
   principal: v.optional(v.nullable(v.string())),
+  waits_for: v.optional(v.nullable(ResourceName)),
 })
 
 export const PastWaiter = v.object({
@@ -354,6 +355,7 @@ export const PastWaiter = v.object({
 })
 
 export const PastLock = v.object({
+  blocked: v.optional(v.number()),
   holder_count: v.number(),
   holders: v.array(PastHolder),
   queue_len: v.number(),
@@ -370,6 +372,7 @@ export const PastState = v.object({
   lock_count: v.number(),
   locks: v.array(PastLock),
   now: Timestamp,
+  possible_deadlocks: v.optional(v.array(PossibleDeadlock)),
   waiter_count: v.number(),
 })
 

@@ -31,6 +31,10 @@ test('a deadline may be to come', () => {
   expect(text(TimestampText, { at: at(-2_000), future: true })).toBe('2.0 s ago')
 })
 
+test('the time elapsed until an instant of the past is that, whatever the time is', () => {
+  expect(text(ElapsedTime, { at: at(-3_600_000), until: at(-3_590_000) })).toBe('10 s')
+})
+
 test('times stand still from the last contact on, and go on with the next', async () => {
   const clock = useClock()
   const connection = useConnection()

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { nextTick, ref, watch } from 'vue'
+import { nextTick, reactive, ref, watch } from 'vue'
 import { api } from '../api/client'
 import type { EventKind, EventPage } from '../api/types'
 import { event, granted } from '../state/testData'
@@ -14,7 +14,7 @@ const newest = vi.spyOn(api, 'newestEvents')
 let dispose: () => void
 
 async function setup() {
-  const options = {
+  const parts = {
     prefix: ref(''),
     resource: ref(''),
     kinds: ref<EventKind[]>([]),
@@ -22,13 +22,13 @@ async function setup() {
     principal: ref(''),
     from: ref(''),
     to: ref(''),
-    paused: ref(false),
   }
-  const scope = inScope(() => useEventTail(options))
+  const paused = ref(false)
+  const scope = inScope(() => useEventTail({ filter: () => reactive(parts), paused }))
   dispose = scope.dispose
   await settle()
   const versions = () => scope.result.events.value.map((event) => event.version)
-  return { ...options, ...scope.result, versions }
+  return { ...parts, paused, ...scope.result, versions }
 }
 
 beforeEach(() => {

@@ -3,8 +3,9 @@ import { computed, onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
 import { api, ApiError, UnreachableError, type EventsFilter } from '../api/client'
 import type { Gap } from '../api/eventSocket'
 import { MAX_PAGE } from '../api/limits'
-import type { EventKind, EventPage, LockEvent, StreamMessage } from '../api/types'
+import type { EventPage, LockEvent, StreamMessage } from '../api/types'
 import { renderCost } from '../lib/renderCost'
+import { passes } from '../state/eventFilter'
 import { useConnection } from '../stores/connection'
 import { usePageMemory } from '../stores/pageMemory'
 import { useEventStream } from './useEventStream'
@@ -28,32 +29,12 @@ const MAX_DRAWN = 50
 const RELOAD_INTERVAL_MS = 2_000
 
 export interface EventTailOptions {
-  prefix: Ref<string>
-  resource: Ref<string>
-  /** The kinds to show; empty for all. */
-  kinds: Ref<readonly EventKind[]>
-  /** The owner whose events to show; empty for all. */
-  owner: Ref<string>
-  /** The principal whose grants and force-releases to show; for all if it is absent or empty. */
-  principal?: Ref<string>
-  /** Only events from this instant on, and before the other; empty for no bound. */
-  from: Ref<string>
-  to: Ref<string>
+  filter: () => EventsFilter
   paused: Ref<boolean>
 }
 
-export function useEventTail({
-  prefix,
-  resource,
-  kinds,
-  owner,
-  from,
-  to,
-  paused,
-  ...more
-}: EventTailOptions) {
+export function useEventTail({ filter, paused }: EventTailOptions) {
   const connection = useConnection()
-  const principal = more.principal ?? ref('')
   /** Newest first. */
   const events = shallowRef<LockEvent[]>([])
   /** The number of events shown since the list was loaded. */
@@ -86,27 +67,25 @@ export function useEventTail({
   /** Grows with each reload. Older events of the list before are dropped. */
   let generation = 0
 
-  /** The server filters the log, but not the stream. */
-  const matches = (event: LockEvent) =>
-    (kinds.value.length === 0 || kinds.value.includes(event.kind)) &&
-    (owner.value === '' || event.owner === owner.value) &&
-    (principal.value === '' || [event.principal, event.by].includes(principal.value)) &&
-    (from.value === '' || Date.parse(event.at) >= Date.parse(from.value)) &&
-    (to.value === '' || Date.parse(event.at) < Date.parse(to.value))
-
   const { load } = useRetry((failure: ApiError) => {
     error.value = failure
     events.value = []
     loaded.value = true
   })
-  const stream = useEventStream(() => ({ prefix: prefix.value, resource: resource.value }), {
-    messages: handleMessages,
-    state: (state) => {
-      isLive = state === 'live'
-      if (state === 'live' && paused.value) connection.setStatus('paused')
+  const stream = useEventStream(
+    () => {
+      const { prefix = '', resource = '' } = filter()
+      return { prefix, resource }
     },
-    gap: handleGap,
-  })
+    {
+      messages: handleMessages,
+      state: (state) => {
+        isLive = state === 'live'
+        if (state === 'live' && paused.value) connection.setStatus('paused')
+      },
+      gap: handleGap,
+    },
+  )
 
   function reload(): void {
     clearTimeout(reloadTimer)
@@ -127,11 +106,6 @@ export function useEventTail({
       error.value = null
       stream.start(page.cursor)
     })
-  }
-
-  function filter(): EventsFilter {
-    const names = { prefix: prefix.value, resource: resource.value, owner: owner.value }
-    return { ...names, principal: principal.value, kinds: kinds.value, from: from.value, to: to.value }
   }
 
   function reachBack(page: EventPage): void {
@@ -163,7 +137,10 @@ export function useEventTail({
 
   function handleMessages(batch: StreamMessage[]): void {
     // Filter first: events of other kinds must not displace matching ones.
-    const received = batch.filter((message) => message.type === 'event').filter(matches)
+    const wanted = filter()
+    const received = batch
+      .filter((message) => message.type === 'event')
+      .filter((event) => passes(event, wanted))
     if (!paused.value) {
       show(received)
       return
@@ -248,7 +225,7 @@ export function useEventTail({
   }
 
   watch(paused, (now) => (now ? pause() : resume()))
-  watch([prefix, resource, () => kinds.value.join(), owner, principal, from, to], reload)
+  watch(() => JSON.stringify(filter()), reload)
   onScopeDispose(() => {
     clearTimeout(drawTimer)
     clearTimeout(reloadTimer)

@@ -11,7 +11,7 @@ const PAGE = 100
 const MAX_SHOWN = 2_000
 
 export interface PastEventsOptions {
-  filter: () => Omit<EventsFilter, 'before'>
+  filter: () => EventsFilter
   /** The instant; `null` while it is not known. */
   until: () => string | null
   /** The number of events to load at first. */
@@ -95,5 +95,6 @@ export function usePastEvents({ filter, until, page: firstPage = PAGE }: PastEve
   watch(() => JSON.stringify([until(), filter()]), read, { immediate: true })
 
   const full = computed(() => events.value.length >= MAX_SHOWN)
-  return { events, loadedUntil, error, start, searchedFrom, full, loadingOlder, loadOlder }
+  const loaded = computed(() => loadedUntil.value !== null)
+  return { events, loaded, loadedUntil, error, start, searchedFrom, full, loadingOlder, loadOlder }
 }

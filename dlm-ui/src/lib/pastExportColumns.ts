@@ -37,7 +37,7 @@ export const PAST_QUEUE_COLUMNS: ExportColumn<PastQueue>[] = [
   { header: 'owner', value: (queue) => queue.holders[0]?.owner },
   { header: 'holders', value: (queue) => queue.holderCount },
   { header: 'acquired_at', value: (queue) => queue.holders[0]?.acquired_at },
-  { header: 'waits_for', value: (queue) => queue.holders[0]?.waitsFor },
+  { header: 'waits_for', value: (queue) => queue.holders[0]?.waits_for },
 ]
 
 export const PAST_OWNER_COLUMNS: ExportColumn<PastOwner>[] = [

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { PastHolder } from '../api/types'
 import { ownedAt, ownersAt, queuesAt, unlisted } from './pastOwners'
 import { pastHolder, pastLock, pastState, pastWaiter } from './testData'
 
@@ -52,7 +53,7 @@ test('of a principal, what is known to be of another one is left out', () => {
   expect(ownedAt(state, 'one', null).holds).toHaveLength(3)
 })
 
-test('queues have their first waiters, and what their holders wait for themselves', () => {
+test('queues have their first waiters, in the order of the answer', () => {
   const queues = queuesAt(
     pastState([
       pastLock('early', { holders: [pastHolder('x', 1)], waiters: [pastWaiter('z'), pastWaiter('v')] }),
@@ -64,13 +65,18 @@ test('queues have their first waiters, and what their holders wait for themselve
     ['early', 'z', 2],
     ['late', 'x', 1],
   ])
-  expect(queues[0]?.holders[0]).toMatchObject({ owner: 'x', waitsFor: 'late' })
 })
 
-test('a holder without an owner waits for nothing: it may be anyone', () => {
-  const state = pastState([
-    pastLock('a', { holders: [pastHolder('', 1)], waiters: [pastWaiter('x')] }),
-    pastLock('b', { waiters: [pastWaiter('')] }),
+test('what a holder waited for is known from the answer, or from the queues that it lists', () => {
+  const waitsFor = (owner: string, holders: PastHolder[]) => {
+    const locks = holders.map((holder) => pastLock(`of ${holder.fencing_token}`, { holders: [holder] }))
+    const state = pastState([...locks, pastLock('listed', { waiters: [pastWaiter(owner)] })])
+    return ownedAt(state, owner, null).holds.map((hold) => hold.waitsFor)
+  }
+  expect(waitsFor('one', [pastHolder('one', 1, { waits_for: 'far back' }), pastHolder('one', 2)])).toEqual([
+    'far back',
+    'listed',
   ])
-  expect(queuesAt(state).find(({ resource }) => resource === 'a')?.holders[0]?.waitsFor).toBeNull()
+  // Those without an owner may be anyone.
+  expect(waitsFor('', [pastHolder('', 1)])).toEqual([null])
 })

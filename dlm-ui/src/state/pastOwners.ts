@@ -82,17 +82,19 @@ export interface Owned {
 /** What an owner held and waited for; of a principal, also where it is not known whose the owner was. */
 export function ownedAt({ locks }: PastState, owner: string, principal: string | null): Owned {
   const owned: Owned = { holds: [], waits: [], beyond: [] }
-  const waits = waitsOf(locks)
   const wanted: Actor = { owner, principal }
   for (const { resource, holders, holder_count, waiters, queue_len } of locks) {
     for (const holder of holders.filter((holder) => mayBe(holder, wanted)))
-      owned.holds.push({ resource, holder, queueLen: queue_len, waitsFor: waits(holder) })
+      owned.holds.push({ resource, holder, queueLen: queue_len, waitsFor: holder.waits_for ?? null })
     for (const [index, waiter] of waiters.entries()) {
       if (!mayBe(waiter, wanted)) continue
       owned.waits.push({ resource, waiter, position: index + 1, holders, holderCount: holder_count })
     }
     if (holder_count > holders.length || queue_len > waiters.length) owned.beyond.push(resource)
   }
+  // The answer tells it only of holders that others wait for. Without an owner waiters can't be told apart.
+  for (const hold of owner === '' ? [] : owned.holds)
+    hold.waitsFor ??= owned.waits.find(({ waiter }) => mayBe(waiter, hold.holder))?.resource ?? null
   return owned
 }
 
@@ -102,36 +104,21 @@ export interface PastQueue {
   queueLen: number
   /** The waiter that had come first; it is among those that the answer lists. */
   first: PastWaiter | null
-  holders: (PastHolder & { waitsFor: string | null })[]
+  holders: PastHolder[]
   holderCount: number
 }
 
 /** In the order of the answer. */
 export function queuesAt({ locks }: PastState): PastQueue[] {
-  const waits = waitsOf(locks)
   return locks
     .filter(({ queue_len }) => queue_len > 0)
     .map(({ resource, queue_len, waiters, holders, holder_count }) => ({
       resource,
       queueLen: queue_len,
       first: waiters[0] ?? null,
-      holders: holders.map((holder) => ({ ...holder, waitsFor: waits(holder) })),
+      holders,
       holderCount: holder_count,
     }))
-}
-
-/** The first lock that a holder waits for. Without an owner it can't be told from others. */
-function waitsOf(locks: readonly PastLock[]): (holder: PastHolder) => string | null {
-  const waits = new Map<string, { actor: Actor; resource: string }[]>()
-  for (const { resource, waiters } of locks) {
-    for (const waiter of waiters) {
-      if (waiter.owner === '') continue
-      const known = waits.get(waiter.owner)
-      if (known) known.push({ actor: waiter, resource })
-      else waits.set(waiter.owner, [{ actor: waiter, resource }])
-    }
-  }
-  return (holder) => waits.get(holder.owner)?.find(({ actor }) => mayBe(actor, holder))?.resource ?? null
 }
 
 /** Whether two may be the same: a principal that is not known may be any. */

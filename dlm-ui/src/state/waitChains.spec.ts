@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { BlockedLock, WaitGraph } from '../api/types'
-import { chainedLocks, chainKey, findChains } from './waitChains'
+import { pastHolder, pastLock, pastState, pastWaiter } from './testData'
+import { chainedLocks, chainKey, findChains, waitsAt } from './waitChains'
 
 const AT = '2026-01-01T00:00:00.000Z'
 
@@ -124,5 +125,40 @@ test('each lock of a chain says how many it blocks', () => {
   expect(chain?.links.map(({ resource, blocked }) => [resource, blocked])).toEqual([
     ['b', 4],
     ['a', 9],
+  ])
+})
+
+test('of the past there are chains and deadlocks too, and when each wait began if it is known', () => {
+  const early = '2026-01-01T00:10:00.000Z'
+  const deadlocked = { fencing_token: 1, owner: 'x' }
+  const state = pastState(
+    [
+      pastLock('mail', {
+        holders: [pastHolder('sender', 1, { waits_for: 'orders' })],
+        waiters: [pastWaiter('w', { enqueued_at: null })],
+      }),
+      pastLock('orders', {
+        holders: [pastHolder('reader', 2), pastHolder('importer', 3, { waits_for: 'schema' })],
+        waiters: [pastWaiter('sender', { enqueued_at: early }), pastWaiter('v')],
+        blocked: 3,
+      }),
+      pastLock('schema', {
+        holders: [pastHolder('migration', 4)],
+        waiters: [pastWaiter('importer')],
+        blocked: 4,
+      }),
+      // Nobody waits for it.
+      pastLock('report', { holders: [pastHolder('v', 5, { waits_for: 'mail' })] }),
+    ],
+    { possible_deadlocks: [{ holders: ['a', 'b'].map((resource) => ({ ...deadlocked, resource })) }] },
+  )
+  const chains = findChains(waitsAt(state))
+  expect(chains.map(({ kind, links }) => [kind, links.map(({ owner }) => owner)])).toEqual([
+    ['deadlock', ['x', 'x']],
+    ['chain', ['sender', 'importer', 'migration']],
+  ])
+  expect(chains.map(({ blocked, since }) => [blocked, since])).toEqual([
+    [null, null],
+    [4, early],
   ])
 })

@@ -1,5 +1,5 @@
 // Who waits for whom, over several locks.
-import type { BlockedLock, Blocker, WaitGraph } from '../api/types'
+import type { BlockedLock, Blocker, PastState, WaitGraph } from '../api/types'
 
 /** A holder, and the lock that it holds. */
 export interface ChainLink {
@@ -24,6 +24,26 @@ export interface WaitChain {
   since: string | null
 }
 
+/** A lock that others wait for, now or at an instant of the past. */
+interface WaitedLock extends Pick<BlockedLock, 'resource' | 'queue_len' | 'blocked'> {
+  oldest_enqueued_at?: string | null
+  holders: readonly Pick<Blocker, 'owner' | 'fencing_token' | 'waits_for'>[]
+}
+
+interface Waits extends Pick<WaitGraph, 'possible_deadlocks'> {
+  locks: readonly WaitedLock[]
+}
+
+/** Who waited for whom at an instant of the past. */
+export function waitsAt({ locks, possible_deadlocks = [] }: PastState): Waits {
+  const waitedFor = locks
+    .filter(({ queue_len }) => queue_len > 0)
+    .map(({ resource, queue_len, blocked = queue_len, holders, waiters }) => {
+      return { resource, queue_len, blocked, holders, oldest_enqueued_at: waiters[0]?.enqueued_at }
+    })
+  return { locks: waitedFor, possible_deadlocks }
+}
+
 /** The locks that chains name. */
 export function chainedLocks(chains: readonly WaitChain[]): Set<string> {
   return new Set(chains.flatMap(({ links }) => links.map(({ resource }) => resource)))
@@ -40,7 +60,7 @@ export function chainKey({ kind, links }: WaitChain): string {
 }
 
 /** Possible deadlocks first, then one chain for each lock that blocks others through a holder. */
-export function findChains({ locks, possible_deadlocks }: WaitGraph): WaitChain[] {
+export function findChains({ locks, possible_deadlocks }: Waits): WaitChain[] {
   const known = new Map(locks.map((lock) => [lock.resource, lock]))
   const deadlocks = possible_deadlocks.map(({ holders }): WaitChain => {
     const links = holders.map(({ resource, owner, fencing_token }) => ({
@@ -71,7 +91,7 @@ export function findChains({ locks, possible_deadlocks }: WaitGraph): WaitChain[
   return [...deadlocks, ...[...chains.values()].sort((a, b) => (b.blocked ?? 0) - (a.blocked ?? 0))]
 }
 
-function oldestWait(links: readonly ChainLink[], known: ReadonlyMap<string, BlockedLock>): string | null {
+function oldestWait(links: readonly ChainLink[], known: ReadonlyMap<string, WaitedLock>): string | null {
   const waits = links.flatMap(({ resource }) => known.get(resource)?.oldest_enqueued_at ?? [])
   return waits.reduce<string | null>(
     (oldest, at) => (oldest === null || Date.parse(at) < Date.parse(oldest) ? at : oldest),
@@ -81,16 +101,18 @@ function oldestWait(links: readonly ChainLink[], known: ReadonlyMap<string, Bloc
 
 /** From a lock to what blocks it, up to a lock whose holders go on or are in a deadlock. */
 function follow(
-  from: BlockedLock,
-  known: ReadonlyMap<string, BlockedLock>,
+  from: WaitedLock,
+  known: ReadonlyMap<string, WaitedLock>,
   deadlocked: ReadonlySet<string>,
 ): ChainLink[] {
   const links: ChainLink[] = []
   const seen = new Set<string>()
-  let lock: BlockedLock | undefined = from
+  let lock: WaitedLock | undefined = from
   while (lock && !seen.has(lock.resource)) {
     seen.add(lock.resource)
-    const waiting: Blocker | undefined = lock.holders.find(({ waits_for }) => typeof waits_for === 'string')
+    const waiting: WaitedLock['holders'][number] | undefined = lock.holders.find(
+      ({ waits_for }) => typeof waits_for === 'string',
+    )
     const holder = waiting ?? lock.holders[0]
     if (!holder) break
     const { resource, blocked, queue_len } = lock

@@ -5,6 +5,7 @@ import { denial, problem } from '../../api/testing'
 import type { Problem } from '../../api/types'
 import { FakeStream } from '../../composables/testing'
 import { granted } from '../../state/testData'
+import { useSignIn } from '../../stores/signIn'
 import { mountView } from '../testing'
 import EventsView from './EventsView.vue'
 
@@ -15,8 +16,8 @@ vi.mock('../../api/eventSocket', async () => ({
 const newest = vi.spyOn(api, 'newestEvents')
 let unmount = () => {}
 
-async function setup(path = '/events') {
-  const { wrapper, router } = await mountView(EventsView, path)
+async function setup(path = '/events', prepare = () => {}) {
+  const { wrapper, router } = await mountView(EventsView, path, prepare)
   unmount = () => wrapper.unmount()
   return { wrapper, router }
 }
@@ -66,4 +67,28 @@ test('without the role to observe, the page says which role is missing', async (
   expect(wrapper.text()).toContain('You may not see any locks')
   expect(wrapper.text()).toContain('observe')
   expect(wrapper.text()).not.toContain('No events yet')
+})
+
+test('with authentication the events are those of a principal, if one is entered', async () => {
+  newest.mockResolvedValue({ events: [granted(1, 1, { principal: 'api' })], cursor: 'c1' })
+  const { wrapper, router } = await setup('/events?owner=one', () => (useSignIn().state = 'signed-in'))
+  await wrapper.get('input[placeholder="Principal, in full"]').setValue('api')
+  await flushPromises()
+  expect(router.currentRoute.value.query).toEqual({ owner: 'one', principal: 'api' })
+  expect(newest.mock.lastCall?.[0]).toMatchObject({ owner: 'one', principal: 'api' })
+  expect(wrapper.text()).toContain('only grants to it and force-releases by it')
+})
+
+test('without authentication there is a field for the principal only while one is in the address', async () => {
+  newest.mockResolvedValue({ events: [], cursor: 'c1' })
+  const { wrapper } = await setup('/events?principal=api', () => (useSignIn().state = 'open'))
+  const fields = () => wrapper.findAll('input[placeholder="Principal, in full"]')
+  expect(fields().map((field) => (field.element as HTMLInputElement).value)).toEqual(['api'])
+  await wrapper
+    .findAll('button')
+    .find((button) => button.text() === 'Clear filters')
+    ?.trigger('click')
+  await flushPromises()
+  expect(fields()).toEqual([])
+  expect(newest.mock.lastCall?.[0]).toMatchObject({ principal: '' })
 })

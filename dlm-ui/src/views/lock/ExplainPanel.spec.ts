@@ -34,7 +34,8 @@ function setup(part: Partial<Explanation> = {}) {
   useClock().now = NOW
   const global = { stubs: { RouterLink: RouterLinkStub } }
   const wrapper = mount(ExplainPanel, { props: { explanation: { ...explanation, ...part } }, global })
-  return (id: string) => wrapper.get(`[data-testid=${id}]`).text().replace(/\s+/g, ' ')
+  const text = (id: string) => wrapper.get(`[data-testid=${id}]`).text().replace(/\s+/g, ' ')
+  return Object.assign(text, { wrapper })
 }
 
 test('a hold of many times the usual length is remarked on', () => {
@@ -84,4 +85,18 @@ test('an estimate runs down between two answers', () => {
 
 test('a queue of which all are away has no next holder', () => {
   expect(setup({ next: [] })('next')).toBe('nobody: all who wait are away – 3 more behind')
+})
+
+test('with authentication those who hold, are next or were asked for have principals that are links', () => {
+  const waiter = { owner: 'next', mode: 'exclusive', position: 1, enqueued_at: ago(20_000) } as const
+  const shown = setup({
+    holders: explanation.holders.map((holder) => ({ ...holder, principal: 'ci' })),
+    next: [{ ...waiter, principal: 'api' }],
+    waiter: { ...waiter, principal: 'ops', estimated_wait_ms: null },
+  })
+  expect(shown('blocked-by')).toContain('deploy as ci, for 38 s')
+  expect(shown('next')).toContain('next as api (exclusive), waiting for 20 s')
+  const links = shown.wrapper.findAllComponents(RouterLinkStub).map((link) => link.props('to') as unknown)
+  for (const principal of ['ci', 'api', 'ops'])
+    expect(links).toContainEqual({ name: 'principal', params: { principal } })
 })

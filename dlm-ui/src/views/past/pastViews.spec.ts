@@ -38,13 +38,14 @@ beforeEach(() => {
 afterEach(() => unmount())
 
 const blocked = pastLock('orders', {
-  holders: [pastHolder('importer', 7)],
+  holders: [pastHolder('importer', 7, { waits_for: 'schema' })],
   waiters: [pastWaiter('worker')],
   queue_len: 140,
 })
 const schema = pastLock('schema', {
   holders: [pastHolder('migration', 8, { acquired_at: null })],
   waiters: [pastWaiter('importer')],
+  blocked: 141,
 })
 
 test('the overview has figures, and the longest waits with who blocks them', async () => {
@@ -57,6 +58,47 @@ test('the overview has figures, and the longest waits with who blocks them', asy
   )
   expect(rows('queue')[1]).toMatch(/schema1importer,\s+for 5 minmigration,\s+since an unknown time/)
   expect(wrapper.find('[data-testid=partial]').exists()).toBe(false)
+})
+
+test('the overview says who waited for whom, as it was at each instant', async () => {
+  stateAt.mockResolvedValueOnce(pastState([blocked, schema]))
+  const { wrapper, router } = await setup(PastOverview, `/?at=${AT}`)
+  const chains = () => wrapper.get('[aria-labelledby=wait-chains]')
+  const text = () => chains().text().replace(/\s+/g, ' ')
+  expect(text()).toMatch(
+    /^Who waited for whom.*importer, holding orders \(blocked 140\), waited for migration, holding schema – 141 waited behind it, oldest 5 min$/,
+  )
+  expect(
+    chains()
+      .findAll('a')
+      .map((link) => link.attributes('href')),
+  ).toContain(`/locks/schema?at=${AT}`)
+
+  // Rows under the pointer stay those of the instant that is shown.
+  await chains().get('.lines').trigger('pointerenter', { pointerType: 'mouse' })
+  const later = '2026-01-01T00:31:00.000Z'
+  const pair = (resource: string, owner: string, waits_for: string) =>
+    pastLock(resource, {
+      holders: [pastHolder(owner, 9, { waits_for })],
+      waiters: [pastWaiter('other')],
+      blocked: 2,
+    })
+  const holders = [
+    { resource: 'a', owner: 'x', fencing_token: 9 },
+    { resource: 'b', owner: 'y', fencing_token: 9 },
+  ]
+  const deadlock = { at: later, possible_deadlocks: [{ holders }] }
+  const shared = pastLock('c', {
+    holders: [pastHolder('z', 1)],
+    holder_count: 120,
+    waiters: [pastWaiter('w')],
+  })
+  stateAt.mockResolvedValueOnce(pastState([pair('a', 'x', 'b'), pair('b', 'y', 'a'), shared], deadlock))
+  await router.replace({ query: { at: later } })
+  await flushPromises()
+  expect(text()).toMatch(
+    /^Who waited for whom ?some holders or waiters were left out.*Possible deadlock: x, holding a \(would have freed 1 directly, 2 in all\), waited for y, holding b \(would have freed 1 directly, 2 in all\), waited for x – oldest wait 6 min$/,
+  )
 })
 
 test('of a part of the locks the overview says so, and its figures are the least', async () => {
@@ -158,9 +200,13 @@ test('those without an owner have no history of their own', async () => {
 test('events are those up to the instant that match the filter', async () => {
   stateAt.mockResolvedValue(pastState([], { complete: false, lock_count: 9 }))
   newest.mockResolvedValue({ events: [granted(1, 1)], cursor: 'c' })
-  const { rows, wrapper } = await setup(PastEvents, `/events?at=${AT}&owner=one&kinds=granted&resource=a`)
+  const { rows, wrapper } = await setup(
+    PastEvents,
+    `/events?at=${AT}&owner=one&principal=api&kinds=granted&resource=a`,
+  )
   expect(newest.mock.lastCall?.[0]).toMatchObject({
     owner: 'one',
+    principal: 'api',
     resource: 'a',
     kinds: ['granted'],
     to: '2026-01-01T00:30:00.001Z',
