@@ -25,5 +25,7 @@ export default defineConfig({
   test: {
     environment: 'happy-dom',
     include: ['src/**/*.spec.ts'],
+    // A test that renders a long list takes seconds on a busy machine.
+    testTimeout: 30_000,
   },
 })
