@@ -40,10 +40,11 @@ impl Service {
         let start = filter.query.after.as_deref().map(|cursor| self.cursor(cursor)).transpose()?;
         let decoder = Arc::clone(&self.0.decoder);
         let mut at = start.unwrap_or(Cursor::START);
-        if let Some(from) = filter.query.from {
+        // A cursor of a page before is behind it already.
+        if let (None, Some(from)) = (start, filter.query.from) {
             let decoder = Arc::clone(&decoder);
             let last = reads.read(move |reader| Places::read(reader, &decoder)?.last_before(from));
-            at = at.max(Cursor::after_batch(last.await?));
+            at = Cursor::after_batch(last.await?);
         }
         let mut page = Page { decoder, at, events: Vec::new(), bytes: 0, filter };
         let until = since_boot() + PAGE_WITHIN;

@@ -1,16 +1,10 @@
-//! A log with one event at each position. Nothing else can be read.
+//! A log with one event at each position.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use dlm_engine::{ClaimKey, Micros};
-
-use crate::store::{
-    ClaimRowKey, ClaimTotals, Contended, DueWork, InUseLimits, KeyRange, ListQuery, LockCounts, LogHead,
-    LogPage, LogRow, LoggedEvent, Name, Names, QueueLimits, Reader, ReleaseRequest, ResourceHistory,
-    ResourcePage, ResourceView, RowEvents, StoreError,
-};
+use crate::store::test_reader::ReadsLog;
+use crate::store::{LogHead, LogPage, LogRow, LoggedEvent, Name, ResourceHistory, RowEvents, StoreError};
 
 pub(super) struct TestLog {
     pub(super) events: Vec<LoggedEvent<'static>>,
@@ -36,11 +30,7 @@ impl TestLog {
     }
 }
 
-fn unavailable<T>() -> Result<T, StoreError> {
-    Err(StoreError::Unavailable("expected".into()))
-}
-
-impl Reader for TestLog {
+impl ReadsLog for TestLog {
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {
         let end = from.max(1).saturating_add(limit - 1).min(self.head());
         let rows: Vec<_> = (from.max(1)..=end).map(|position| self.row(position)).collect();
@@ -62,61 +52,5 @@ impl Reader for TestLog {
             }
         }
         Ok(ResourceHistory { head: LogHead(self.head()), trimmed: 0, search_from: None })
-    }
-
-    fn now(&self) -> Result<Micros, StoreError> {
-        unavailable()
-    }
-
-    fn view(&self, _: &Name, _: usize) -> Result<(ResourceView, LogHead), StoreError> {
-        unavailable()
-    }
-
-    fn queue_position(&self, _: &Name, _: &ClaimKey) -> Result<Option<u64>, StoreError> {
-        unavailable()
-    }
-
-    fn queue(&self, _: &Name) -> Result<Vec<ClaimKey>, StoreError> {
-        unavailable()
-    }
-
-    fn versions(&self, _: &[Name]) -> Result<HashMap<Name, u64>, StoreError> {
-        unavailable()
-    }
-
-    fn list(&self, _: &ListQuery, _: &Names) -> Result<ResourcePage, StoreError> {
-        unavailable()
-    }
-
-    fn list_again(&self, _: &[Name]) -> Result<Vec<ResourceView>, StoreError> {
-        unavailable()
-    }
-
-    fn lock_counts(&self, _: Micros, _: &Names) -> Result<LockCounts, StoreError> {
-        unavailable()
-    }
-
-    fn contended(&self, _: &Names, _: QueueLimits) -> Result<Contended, StoreError> {
-        unavailable()
-    }
-
-    fn in_use(&self, _: &Names, _: InUseLimits) -> Result<Contended, StoreError> {
-        unavailable()
-    }
-
-    fn claim_totals(&self, _: &[Names]) -> Result<ClaimTotals, StoreError> {
-        unavailable()
-    }
-
-    fn release_requests(&self) -> Result<(Micros, Vec<ReleaseRequest>), StoreError> {
-        unavailable()
-    }
-
-    fn due_work(&self, _: Duration, _: i64) -> Result<DueWork, StoreError> {
-        unavailable()
-    }
-
-    fn key_range(&self, _: Option<&ClaimRowKey>, _: Micros, _: i64) -> Result<Option<KeyRange>, StoreError> {
-        unavailable()
     }
 }

@@ -7,7 +7,7 @@
 //! - `sqlite`, `postgres`: the databases
 //! - `schema`, `claim_columns`, `rows`: the tables, and the engine's types
 //! - `statement`, `queries`, `views`: the SQL that both databases share
-//! - `in_use`: everything that is held or waited for
+//! - `in_use`: everything that is held or waited for; `search`: resources by a part of their names
 //! - `event`: events as they are stored
 //! - `floors`: where the counters of deleted resources continue
 //! - `optimistic`: batches that are decided before their rows are locked
@@ -18,6 +18,7 @@
 //! - `read`: what readers see; `cluster`: replicas and their messages
 //! - `single_node`: the cluster of a store that belongs to one process
 //! - `error`: what can go wrong
+//! - `test_reader`: a reader that a test scripts
 //!
 //! **Architecture Invariant:** once [`Store::commit`] returns `Ok`, everything
 //! written since [`Store::begin`] is durable; otherwise all of it is, or none.
@@ -42,6 +43,8 @@ mod search;
 mod single_node;
 mod sqlite;
 mod statement;
+#[cfg(test)]
+pub(crate) mod test_reader;
 mod tickets;
 mod views;
 

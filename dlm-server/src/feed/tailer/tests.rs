@@ -1,9 +1,7 @@
 //! The tailer over a log that a test controls.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dlm_engine::{ClaimKey, Micros};
 use futures_util::future::join_all;
 
 use super::super::Subscriber;
@@ -11,10 +9,8 @@ use super::super::handover::tests::events_of;
 use super::*;
 use crate::background::Background;
 use crate::metrics::Metrics;
-use crate::store::{
-    ClaimRowKey, ClaimTotals, Contended, DueWork, InUseLimits, KeyRange, ListQuery, LockCounts, LogRow, Name,
-    Names, QueueLimits, ReleaseRequest, ResourceHistory, ResourcePage, ResourceView, RowEvents,
-};
+use crate::store::test_reader::{ReadsLog, unscripted};
+use crate::store::{LogRow, RowEvents};
 
 const LOG: u64 = 7;
 
@@ -35,16 +31,12 @@ impl ScriptedLog {
     }
 }
 
-fn unavailable<T>() -> Result<T, StoreError> {
-    Err(StoreError::Unavailable("expected".into()))
-}
-
-impl Reader for ScriptedLog {
+impl ReadsLog for ScriptedLog {
     fn log(&self, from: i64, limit: i64) -> Result<LogPage, StoreError> {
         let mut script = self.lock();
         script.reads += 1;
         if script.fails {
-            return unavailable();
+            return unscripted();
         }
         let row = |position| {
             let event = format!(
@@ -56,71 +48,6 @@ impl Reader for ScriptedLog {
         let rows: Vec<_> = (from..=last).map(row).collect();
         let more = rows.len() as i64 == limit;
         Ok(LogPage { rows, more, head: LogHead(script.head), trimmed: 0 })
-    }
-
-    fn history(
-        &self,
-        _: &Name,
-        _: i64,
-        _: &mut dyn FnMut(&LogRow) -> bool,
-    ) -> Result<ResourceHistory, StoreError> {
-        unavailable()
-    }
-
-    fn now(&self) -> Result<Micros, StoreError> {
-        unavailable()
-    }
-
-    fn view(&self, _: &Name, _: usize) -> Result<(ResourceView, LogHead), StoreError> {
-        unavailable()
-    }
-
-    fn queue_position(&self, _: &Name, _: &ClaimKey) -> Result<Option<u64>, StoreError> {
-        unavailable()
-    }
-
-    fn queue(&self, _: &Name) -> Result<Vec<ClaimKey>, StoreError> {
-        unavailable()
-    }
-
-    fn versions(&self, _: &[Name]) -> Result<HashMap<Name, u64>, StoreError> {
-        unavailable()
-    }
-
-    fn list(&self, _: &ListQuery, _: &Names) -> Result<ResourcePage, StoreError> {
-        unavailable()
-    }
-
-    fn list_again(&self, _: &[Name]) -> Result<Vec<ResourceView>, StoreError> {
-        unavailable()
-    }
-
-    fn lock_counts(&self, _: Micros, _: &Names) -> Result<LockCounts, StoreError> {
-        unavailable()
-    }
-
-    fn contended(&self, _: &Names, _: QueueLimits) -> Result<Contended, StoreError> {
-        unavailable()
-    }
-
-    fn in_use(&self, _: &Names, _: InUseLimits) -> Result<Contended, StoreError> {
-        unavailable()
-    }
-
-    fn claim_totals(&self, _: &[Names]) -> Result<ClaimTotals, StoreError> {
-        unavailable()
-    }
-
-    fn due_work(&self, _: Duration, _: i64) -> Result<DueWork, StoreError> {
-        unavailable()
-    }
-
-    fn release_requests(&self) -> Result<(Micros, Vec<ReleaseRequest>), StoreError> {
-        unavailable()
-    }
-
-    fn key_range(&self, _: Option<&ClaimRowKey>, _: Micros, _: i64) -> Result<Option<KeyRange>, StoreError> {
-        unavailable()
     }
 }
 
