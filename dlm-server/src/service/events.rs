@@ -101,26 +101,27 @@ fn newest(
     let began = since_boot();
     let until = began + NEWEST_WITHIN;
     let before = before.unwrap_or(Cursor::after_batch(i64::MAX));
-    let places = Places::read(reader, decoder)?;
-    let Ends { mut head, mut trimmed } = places.ends;
-    let last = filter.query.to.map(|to| places.last_upto(to.as_micros())).transpose()?;
+    let last_upto = |to: Timestamp| Places::read(reader, decoder)?.last_upto(to.as_micros());
+    let last = filter.query.to.map(last_upto).transpose()?;
     let mut newest = Newest::new(filter, decoder, before);
     let mut interrupted = false;
-    let mut to = match &filter.query.resource {
+    let (head, trimmed, mut to) = match &filter.query.resource {
         Some(resource) if filter.may_match(resource.as_str()) => {
             let mut is_too_late = false;
             let history = reader.history(&resource.to_shared(), before.position, &mut |row| {
                 newest.add_part(row.position, |add| add(row));
-                is_too_late = last.is_some_and(|last| row.position > last);
-                is_too_late &= since_boot() >= began + LATER_WITHIN;
-                interrupted = since_boot() >= until;
+                let now = since_boot();
+                is_too_late = last.is_some_and(|last| row.position > last) && now >= began + LATER_WITHIN;
+                interrupted = now >= until;
                 !newest.done() && !interrupted && !is_too_late
             })?;
-            (head, trimmed) = (history.head.0, history.trimmed);
-            last.filter(|_| is_too_late).or(history.search_from).unwrap_or(0)
+            let to = last.filter(|_| is_too_late).or(history.search_from).unwrap_or(0);
+            (history.head.0, history.trimmed, to)
         }
-        Some(_) => 0,
-        None => last.unwrap_or(head),
+        resource => {
+            let Ends { head, trimmed } = Ends::read(reader)?;
+            (head, trimmed, if resource.is_none() { last.unwrap_or(head) } else { 0 })
+        }
     };
     to = to.min(before.position);
     let mut rows = FIRST_ROWS;

@@ -6,7 +6,7 @@ use dlm_engine::{Actor, Claim, ContendedResource, Micros, Mode};
 use dlm_protocol::limits::{MAX_HOLDERS_SHOWN, MAX_PAST_WAITERS};
 use dlm_protocol::{EventKind, FencingToken, PastHolder, PastLock, PastWaiter};
 
-use super::waits::{Contended, Waits};
+use super::waits::{ContendedLock, Waits};
 use crate::log::wire::{mode, owner, resource_name, time};
 use crate::store::{LoggedEvent, Name, ResourceView, StoreError};
 
@@ -186,13 +186,13 @@ impl Lock {
         }
     }
 
-    fn contended(&self, name: &Name) -> Contended {
+    fn contended(&self, name: &Name) -> ContendedLock {
         let resource = ContendedResource {
             queue_len: self.waiters.len() as u64,
             holders: self.holders.values().map(Known::actor).collect(),
             waiters: self.waiters.values().map(Known::actor).collect(),
         };
-        Contended { name: Name::clone(name), tokens: self.holders.keys().copied().collect(), resource }
+        ContendedLock { name: Name::clone(name), tokens: self.holders.keys().copied().collect(), resource }
     }
 
     fn wire(self, name: &Name, waits: &Waits) -> Result<PastLock, StoreError> {

@@ -11,7 +11,7 @@ use crate::service::wait_graph::LIMITS;
 use crate::store::{Name, StoreError};
 
 /// A lock with waiters at the instant.
-pub(super) struct Contended {
+pub(super) struct ContendedLock {
     pub(super) name: Name,
     /// The tokens of the holders.
     pub(super) tokens: Vec<u64>,
@@ -20,7 +20,6 @@ pub(super) struct Contended {
 
 /// The waits of holders, and how many waiters each lock blocks. Of too many locks, only those with the
 /// longest queues are looked at.
-#[derive(Default)]
 pub(super) struct Waits {
     blocked: HashMap<Name, u64>,
     waits_for: HashMap<(Name, u64), Name>,
@@ -28,14 +27,14 @@ pub(super) struct Waits {
 }
 
 impl Waits {
-    pub(super) fn of(mut locks: Vec<Contended>) -> Result<Self, StoreError> {
+    pub(super) fn of(mut locks: Vec<ContendedLock>) -> Result<Self, StoreError> {
         locks.sort_by(|a, b| {
             Reverse(a.resource.queue_len)
                 .cmp(&Reverse(b.resource.queue_len))
                 .then_with(|| a.name.cmp(&b.name))
         });
         let mut waiters = 0;
-        let fits = |lock: &Contended| {
+        let fits = |lock: &ContendedLock| {
             waiters += lock.resource.waiters.len();
             waiters <= LIMITS.waiters
         };
