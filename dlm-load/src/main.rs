@@ -165,7 +165,8 @@ struct RunOptions {
     /// Number of workers.
     #[arg(long, global = true, default_value_t = 64)]
     workers: usize,
-    /// Number of clients that the workers share.
+    /// Number of clients that the workers share. They are spread over the servers: a client
+    /// uses one server at a time.
     #[arg(long, global = true, default_value_t = 1)]
     clients: usize,
     /// Duration of the measurement, in seconds.

@@ -151,7 +151,8 @@ async fn connect(config: &RunConfig, servers: &Servers, number: usize) -> Result
     let mut urls: Vec<&str> = servers.urls().collect();
     let first = number % urls.len();
     urls.rotate_left(first);
-    Ok(servers.access().client()?.addresses(urls).transport(config.transport).connect().await?)
+    let builder = servers.access().client()?.addresses(urls).keep_address_order(true);
+    Ok(builder.transport(config.transport).connect().await?)
 }
 
 fn build_report(

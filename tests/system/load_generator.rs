@@ -52,6 +52,21 @@ async fn load_is_put_on_a_server_with_a_token_and_a_certificate() {
 }
 
 #[tokio::test]
+async fn clients_are_spread_over_the_servers() {
+    // In a random order, both clients would begin at the same server every other time.
+    for round in 0..3 {
+        let servers = [ServerProcess::<Sqlite>::start(), ServerProcess::<Sqlite>::start()];
+        let urls = servers.each_ref().map(|server| server.url().to_owned()).join(",");
+        let (output, _) = run_load(&["cycle", "--server", &urls, "--clients", "2"]);
+        assert!(output.status.success(), "{output:?}");
+        for server in &servers {
+            let page = server.api().get("/v1/events?limit=1").await.ok();
+            assert_eq!(page["events"].as_array().unwrap().len(), 1, "round {round}: {page}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn idle_sessions_stay_open_on_a_started_server_that_authenticates_over_tls() {
     let (output, report) = run_load(&["sessions", "--auth", "--tls"]);
     assert!(output.status.success(), "{output:?}");
