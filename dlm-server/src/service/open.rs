@@ -154,7 +154,7 @@ impl Service {
             holders_shown: MAX_HOLDERS_SHOWN,
             max_transitions: MAX_TRANSITIONS,
         });
-        let heartbeat = opened.cluster.heartbeat().map_err(|error| stopped(&error))?;
+        let heartbeat = opened.cluster.heartbeat(0).map_err(|error| stopped(&error))?;
         let membership = Arc::new(Membership::new(heartbeat.replicas));
         let anonymous_claims = Arc::new(AnonymousClaims::new(heartbeat.open_peers));
         let next_check = Arc::new(NextCheck::new());

@@ -7,8 +7,9 @@ use super::{Name, StoreError};
 
 /// The replicas that share a store.
 pub(crate) trait Cluster: Send + Sync {
-    /// Records that this replica is alive, and reads which replicas are dead.
-    fn heartbeat(&self) -> Result<Heartbeat, StoreError>;
+    /// Records that this replica is alive and executes so many operations per second, and reads
+    /// which replicas are dead.
+    fn heartbeat(&self, load: u64) -> Result<Heartbeat, StoreError>;
 
     /// Assigns committed batches their positions in the event log. Readers of
     /// the log do this too; it is needed while nobody reads.
@@ -48,8 +49,8 @@ pub(crate) struct Heartbeat {
     pub(crate) declared_dead: bool,
     /// Whether a live peer has no authentication.
     pub(crate) open_peers: bool,
-    /// Whether other replicas are up.
-    pub(crate) has_peers: bool,
+    /// How many operations the live peers execute per second, all together.
+    pub(crate) load_of_peers: u64,
 }
 
 /// Identifies a wait to the replicas of one database. Every role that can connect

@@ -14,8 +14,8 @@ impl SingleNode {
 }
 
 impl Cluster for SingleNode {
-    fn heartbeat(&self) -> Result<Heartbeat, StoreError> {
-        Ok(Heartbeat { replicas: self.0.clone(), declared_dead: false, open_peers: false, has_peers: false })
+    fn heartbeat(&self, _load: u64) -> Result<Heartbeat, StoreError> {
+        Ok(Heartbeat { replicas: self.0.clone(), declared_dead: false, open_peers: false, load_of_peers: 0 })
     }
 
     fn assign_positions(&self) -> Result<(), StoreError> {

@@ -26,12 +26,12 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) {
     while !stop.is_cancelled() {
-        match cluster.heartbeat() {
+        match cluster.heartbeat(writers.load()) {
             Ok(heartbeat) => {
                 attempts.succeeded();
                 membership.set(heartbeat.replicas);
                 anonymous_claims.record_peers(heartbeat.open_peers);
-                writers.set_has_peers(heartbeat.has_peers);
+                writers.record_load_of_peers(heartbeat.load_of_peers);
                 if heartbeat.declared_dead {
                     tracing::warn!("peers declared this server dead");
                     // A lock that was freed meanwhile passed over the waiters

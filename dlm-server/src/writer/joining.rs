@@ -1,12 +1,13 @@
 //! When one writer of a server executes the operations of all.
 //!
 //! A batch costs a database about the same however many operations it has, up to a point. The servers
-//! of a database share its processors, so while there are others, a server whose operations fit into
-//! the batches of one writer uses only that one. The others lend it their inboxes (`inbox/lending`)
-//! until its batches get too large, or the other servers are gone.
+//! of a database share its processors, so while others have a considerable part of the load, a server
+//! whose operations fit into the batches of one writer uses only that one. The others lend it their
+//! inboxes (`inbox/lending`) until its batches get too large, or the other servers have little to do.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::inbox::Inbox;
 use super::job::Job;
@@ -21,6 +22,12 @@ use crate::store::Name;
 const JOIN_BELOW: usize = 64;
 /// They part when one writer usually has so many in a batch that it needs more than one call.
 const PART_FROM: usize = MAX_TASKS;
+/// Writers join while the peers execute at least this many operations per second: a few slow nobody
+/// down.
+const MIN_LOAD: u64 = 100;
+/// Writers join while the peers execute at least the `JOIN_PART`th part of what this server does, and
+/// part when it is less than half of that: a second writer then uses what the peers leave.
+const JOIN_PART: u64 = 3;
 /// What is usual follows the last this many batches.
 const BATCHES: usize = 64;
 /// The least time between two changes, in milliseconds.
@@ -34,8 +41,11 @@ pub(super) struct Joining {
     members: Box<[Member]>,
     /// How many processors the server may use.
     processors: usize,
-    /// Whether other servers use the database.
-    has_peers: AtomicBool,
+    meter: Mutex<LoadMeter>,
+    /// How many operations per second this server executes.
+    load: AtomicU64,
+    /// How many its peers do.
+    load_of_peers: AtomicU64,
     /// When this last changed, in milliseconds since boot.
     changed_at: AtomicU64,
     /// When the writers last parted.
@@ -49,6 +59,8 @@ struct Member {
     progress: Arc<Progress>,
     /// The usual number of tasks in a batch, times [`BATCHES`].
     size: AtomicUsize,
+    /// The tasks in all batches.
+    executed: AtomicU64,
 }
 
 impl Joining {
@@ -57,11 +69,14 @@ impl Joining {
             inbox: Arc::clone(&writer.inbox),
             progress: Arc::clone(&writer.progress),
             size: AtomicUsize::new(0),
+            executed: AtomicU64::new(0),
         };
         Self {
             members: writers.iter().map(member).collect(),
             processors: processors(),
-            has_peers: AtomicBool::new(false),
+            meter: Mutex::new(LoadMeter::new(since_boot())),
+            load: AtomicU64::new(0),
+            load_of_peers: AtomicU64::new(0),
             changed_at: AtomicU64::new(0),
             parted_at: AtomicU64::new(0),
         }
@@ -76,9 +91,17 @@ impl Joining {
         Arc::clone(&self.members[number].progress)
     }
 
-    /// Records whether other servers use the database.
-    pub(super) fn set_has_peers(&self, has_peers: bool) {
-        self.has_peers.store(has_peers, Ordering::Relaxed);
+    /// How many operations per second the writers execute. Call it at regular intervals.
+    pub(super) fn load(&self) -> u64 {
+        let executed = self.members.iter().map(|member| member.executed.load(Ordering::Relaxed)).sum();
+        let load = self.meter.lock().unwrap_or_else(PoisonError::into_inner).read(executed, since_boot());
+        self.load.store(load, Ordering::Relaxed);
+        load
+    }
+
+    /// Records how many operations per second the peers execute.
+    pub(super) fn record_load_of_peers(&self, per_s: u64) {
+        self.load_of_peers.store(per_s, Ordering::Relaxed);
     }
 
     /// Records a batch.
@@ -88,6 +111,7 @@ impl Joining {
             let size = &self.members[number].size;
             let before = size.load(Ordering::Relaxed);
             size.store(before - before / BATCHES + tasks, Ordering::Relaxed);
+            self.members[number].executed.fetch_add(tasks as u64, Ordering::Relaxed);
         }
     }
 
@@ -100,15 +124,22 @@ impl Joining {
         self.members.iter().filter(|member| !member.progress.is_lent()).count()
     }
 
+    /// Whether the peers execute this part of what this server does, and at least so many operations
+    /// per second.
+    fn peers_have_a_part_of(&self, part: u64, min_load: u64) -> bool {
+        let (own, peers) = (self.load.load(Ordering::Relaxed), self.load_of_peers.load(Ordering::Relaxed));
+        peers >= min_load && peers >= own / part
+    }
+
     fn should_join(&self) -> bool {
         let all: usize = (0..self.members.len()).map(|number| self.usual(number)).sum();
         let is_warm = || now_ms() >= self.parted_at.load(Ordering::Relaxed) + JOIN_AFTER_MS;
-        self.has_peers.load(Ordering::Relaxed) && all < JOIN_BELOW && is_warm()
+        self.peers_have_a_part_of(JOIN_PART, MIN_LOAD) && all < JOIN_BELOW && is_warm()
     }
 
     fn should_part(&self) -> bool {
         let is_large = || self.usual(0) >= PART_FROM;
-        !self.has_peers.load(Ordering::Relaxed) || is_large()
+        !self.peers_have_a_part_of(2 * JOIN_PART, MIN_LOAD / 2) || is_large()
     }
 
     /// Whether the caller, and no other writer, may change now how operations are shared.
@@ -123,6 +154,30 @@ impl Joining {
     pub(super) fn serves(&self, number: usize, name: &Name) -> bool {
         let own = writer_of(name, self.members.len());
         own == number || number == 0 && self.members[own].progress.is_lent()
+    }
+}
+
+/// Measures how many operations per second are executed.
+#[derive(Debug)]
+struct LoadMeter {
+    executed: u64,
+    at: Duration,
+    per_s: u64,
+}
+
+impl LoadMeter {
+    fn new(now: Duration) -> Self {
+        Self { executed: 0, at: now, per_s: 0 }
+    }
+
+    /// Reads it when so many operations were executed since the start. Half of the result is what it was
+    /// before.
+    fn read(&mut self, executed: u64, now: Duration) -> u64 {
+        let passed = (now - std::mem::replace(&mut self.at, now)).as_micros().max(1);
+        let count = executed - std::mem::replace(&mut self.executed, executed);
+        let per_s = u64::try_from(u128::from(count) * 1_000_000 / passed).unwrap_or(u64::MAX);
+        self.per_s = self.per_s / 2 + per_s / 2;
+        self.per_s
     }
 }
 
@@ -210,11 +265,17 @@ mod tests {
         (0..10 * BATCHES).for_each(|_| joining.record(number, tasks));
     }
 
+    /// Both servers execute so many operations per second.
+    fn share(joining: &Joining, own: u64, peers: u64) {
+        joining.load.store(own, Ordering::Relaxed);
+        joining.record_load_of_peers(peers);
+    }
+
     #[test]
-    fn writers_join_while_there_are_peers_and_the_load_fits_in_one_batch() {
+    fn writers_join_while_peers_have_load_and_their_own_fits_in_one_batch() {
         let joining = two();
         assert!(!joining.should_join(), "alone");
-        joining.set_has_peers(true);
+        share(&joining, 5_000, 5_000);
         assert!(joining.should_join());
         for (number, tasks, joins) in [(0, 40, true), (1, 40, false), (0, 10, true), (1, 70, false)] {
             record(&joining, number, tasks);
@@ -223,10 +284,9 @@ mod tests {
     }
 
     #[test]
-    fn writers_part_when_batches_are_large_or_peers_are_gone() {
+    fn writers_part_when_batches_are_large() {
         let joining = two();
-        assert!(joining.should_part(), "alone");
-        joining.set_has_peers(true);
+        share(&joining, 5_000, 5_000);
         assert!(!joining.should_part());
         record(&joining, 0, JOIN_BELOW + 10);
         assert!(!joining.should_part(), "what one writer has is not enough for two");
@@ -235,6 +295,36 @@ mod tests {
         // So many are left for each of them, and they do not join at once.
         (0..2).for_each(|number| record(&joining, number, JOIN_BELOW));
         assert!(!joining.should_join());
+    }
+
+    #[test]
+    fn writers_are_joined_only_while_peers_have_a_considerable_part_of_the_load() {
+        let joining = two();
+        for (own, peers, joins, parts) in [
+            (0, 0, false, true),
+            (0, 60, false, false),
+            (0, 100, true, false),
+            (6_000, 500, false, true),
+            (6_000, 1_500, false, false),
+            (6_000, 2_500, true, false),
+            (500, 6_000, true, false),
+        ] {
+            share(&joining, own, peers);
+            assert_eq!((joining.should_join(), joining.should_part()), (joins, parts), "{own}, {peers}");
+        }
+    }
+
+    #[test]
+    fn load_is_the_operations_per_second_of_all_writers_lately() {
+        let joining = two();
+        (0..2).for_each(|number| record(&joining, number, 1));
+        assert!(joining.load() > 0);
+        let at = Duration::from_secs;
+        let mut meter = LoadMeter::new(at(10));
+        assert_eq!(meter.read(4_000, at(12)), 1_000);
+        assert_eq!(meter.read(8_000, at(14)), 1_500);
+        (0..20).for_each(|second| _ = meter.read(8_000, at(15 + second)));
+        assert_eq!(meter.read(8_000, at(40)), 0);
     }
 
     #[test]
@@ -247,7 +337,7 @@ mod tests {
     #[test]
     fn writers_that_parted_do_not_join_at_once() {
         let joining = two();
-        joining.set_has_peers(true);
+        share(&joining, 5_000, 5_000);
         joining.parted_at.store(now_ms(), Ordering::Relaxed);
         assert!(!joining.should_join());
     }

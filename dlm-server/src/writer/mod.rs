@@ -249,9 +249,14 @@ impl Writers {
         writer.progress.answer(&mut result, since_boot(), || None).await?
     }
 
-    /// Records whether other servers use the database.
-    pub(crate) fn set_has_peers(&self, has_peers: bool) {
-        self.0.joining.set_has_peers(has_peers);
+    /// How many operations the writers execute per second, since the last call.
+    pub(crate) fn load(&self) -> u64 {
+        self.0.joining.load()
+    }
+
+    /// Records how many operations the peers execute per second.
+    pub(crate) fn record_load_of_peers(&self, per_s: u64) {
+        self.0.joining.record_load_of_peers(per_s);
     }
 
     /// Stops all writers once they have finished the jobs enqueued so far.

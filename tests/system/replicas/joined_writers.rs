@@ -1,11 +1,12 @@
-//! Servers that share a database use one writer each while it is enough.
+//! Servers that share a database and its load use one writer each while it is enough.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::harness::{Acquire, Api, Backend, Postgres, ServerProcess, eventually, spawn};
+use crate::harness::{Acquire, Api, Backend, Postgres, ServerProcess, eventually, now, spawn};
 
 const LOCKS: usize = 12;
 
@@ -47,7 +48,7 @@ async fn use_writers(api: &Api, count: f64) {
 
 /// All requests are answered whenever that changes: each token is that of one lease.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_writer_executes_the_operations_of_a_server_while_it_has_peers() {
+async fn one_writer_executes_the_operations_of_a_server_while_its_peers_have_load() {
     let database = Arc::new(Postgres::new());
     let first: ServerProcess<Postgres> = ServerProcess::on(&database, &["--writers", "3"]);
     let load = Load::start(&first.api());
@@ -68,4 +69,22 @@ async fn one_writer_executes_the_operations_of_a_server_while_it_has_peers() {
         let tokens: Vec<u64> = leases.iter().filter(|lease| lease.0 == lock).map(|lease| lease.1).collect();
         assert!(tokens.iter().copied().eq(1..=tokens.len() as u64), "{tokens:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_writers_of_a_server_are_used_while_its_peers_are_idle() {
+    let database = Arc::new(Postgres::new());
+    let first: ServerProcess<Postgres> = ServerProcess::on(&database, &["--writers", "2"]);
+    let load = Load::start(&first.api());
+    let second: ServerProcess<Postgres> = ServerProcess::on(&database, &["--writers", "2"]);
+    let until = now() + Duration::from_secs(4);
+    while now() < until {
+        assert_eq!(first.api().metric("dlm_writers").await, Some(2.0));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let load_of_second = Load::start(&second.api());
+    use_writers(&first.api(), 1.0).await;
+    load_of_second.stop().await;
+    use_writers(&first.api(), 2.0).await;
+    load.stop().await;
 }

@@ -31,8 +31,8 @@ const MAX_PENDING: usize = 10_000;
 
 statements! {
     /// Returns since when this replica was declared dead before, if it was.
-    RecordHeartbeat -> Nullable<BigInt> = "INSERT INTO replicas AS mine (id, seen_at, is_open) VALUES (?, ?, ? <> 0) \
-        ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, gone_since = NULL \
+    RecordHeartbeat -> Nullable<BigInt> = "INSERT INTO replicas AS mine (id, seen_at, is_open, load) VALUES (?, ?, ? <> 0, ?) \
+        ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, load = excluded.load, gone_since = NULL \
         RETURNING (SELECT gone_since FROM replicas WHERE id = mine.id)";
     DeclareDead -> () = "UPDATE replicas SET gone_since = ? WHERE gone_since IS NULL AND seen_at < ?";
     /// This deletes the markers of their writers, and which of their batches have a position: all
@@ -40,7 +40,7 @@ statements! {
     DeleteDead -> () = &format!("DELETE FROM replicas WHERE gone_since < ? AND NOT EXISTS (SELECT FROM writers \
         JOIN placed ON placed.writer = writers.id \
         CROSS JOIN LATERAL (SELECT writer, batch {UNPLACED} 1) AS later WHERE writers.replica = replicas.id)");
-    ReadReplicas -> (BigInt, Nullable<BigInt>, Bool) = "SELECT id, gone_since, is_open FROM replicas";
+    ReadReplicas -> (BigInt, Nullable<BigInt>, Bool, BigInt) = "SELECT id, gone_since, is_open, load FROM replicas";
     CountLive -> BigInt = "SELECT count(*) FROM replicas WHERE gone_since IS NULL AND seen_at > ?";
     /// The time that waiters had to return while no replica was up does not
     /// count.
@@ -188,15 +188,16 @@ fn micros(duration: Duration) -> i64 {
 }
 
 impl Cluster for PostgresCluster {
-    fn heartbeat(&self) -> Result<Heartbeat, StoreError> {
-        type ReplicaRow = (i64, Option<i64>, bool);
+    fn heartbeat(&self, load: u64) -> Result<Heartbeat, StoreError> {
+        type ReplicaRow = (i64, Option<i64>, bool, i64);
         let (declared_dead, replicas, up_since): (bool, Vec<ReplicaRow>, Vec<i64>) = lock(&self.heartbeats)
             .with(|connection| {
             if lock(&self.regularity).last.is_none() && count_live(connection)? == 0 {
                 begin_cluster(connection)?;
             }
             let now = now(connection)?.0;
-            let params = vec![self.me.0.into(), now.into(), i64::from(self.is_open).into()];
+            let load = i64::try_from(load).unwrap_or(i64::MAX);
+            let params = vec![self.me.0.into(), now.into(), i64::from(self.is_open).into(), load.into()];
             let dead_before: Vec<Option<i64>> = bulk::load::<RecordHeartbeat, _>(connection, params)?;
             if lock(&self.regularity).record(since_boot()) {
                 let params = vec![now.into(), (now - micros(DEAD_AFTER)).into()];
@@ -207,18 +208,19 @@ impl Cluster for PostgresCluster {
             let up_since = bulk::load::<ReadUpSince, _>(connection, Vec::new())?;
             Ok((dead_before.first().is_some_and(Option::is_some), replicas, up_since))
         })?;
-        let older = replicas.iter().filter(|(id, dead, _)| dead.is_none() && *id < self.me.0).count();
-        let open_peers =
-            replicas.iter().any(|(id, dead, is_open)| dead.is_none() && *is_open && *id != self.me.0);
-        let live = replicas.iter().filter(|(_, dead, _)| dead.is_none()).count();
-        let has_peers = live > 1;
-        self.peers.0.store(!has_peers, Ordering::Relaxed);
+        let live = replicas.iter().filter(|(_, dead, ..)| dead.is_none());
+        let peers = live.filter(|(id, ..)| *id != self.me.0);
+        let older = peers.clone().filter(|(id, ..)| *id < self.me.0).count();
+        let open_peers = peers.clone().any(|(_, _, is_open, _)| *is_open);
+        let loads = peers.clone().map(|(.., load)| u64::try_from(*load).unwrap_or(0));
+        let load_of_peers = loads.fold(0, u64::saturating_add);
+        self.peers.0.store(peers.count() == 0, Ordering::Relaxed);
         self.rank.store(u32::try_from(older).unwrap_or(u32::MAX), Ordering::Relaxed);
         let dead: HashMap<_, _> =
-            replicas.into_iter().filter_map(|(id, dead, _)| Some((ReplicaId(id), Micros(dead?)))).collect();
+            replicas.into_iter().filter_map(|(id, dead, ..)| Some((ReplicaId(id), Micros(dead?)))).collect();
         let up_since = Micros(up_since.first().copied().unwrap_or(0));
         let replicas = Replicas::cluster(self.me, dead, up_since);
-        Ok(Heartbeat { replicas, declared_dead, open_peers, has_peers })
+        Ok(Heartbeat { replicas, declared_dead, open_peers, load_of_peers })
     }
 
     fn assign_positions(&self) -> Result<(), StoreError> {

@@ -89,7 +89,7 @@ pub(super) fn open(url: &str, writers: usize, is_open: bool) -> Result<OpenStore
     let task_readers = TaskReaders::new(|| Arc::new(PostgresReader::one(&options)));
     let cluster = cluster::PostgresCluster::new(&options, is_open);
     // Marker rows refer to the row of their replica.
-    cluster.heartbeat().map_err(|error| failed(&error))?;
+    cluster.heartbeat(0).map_err(|error| failed(&error))?;
     let mut stores: Vec<Box<dyn Store>> = Vec::new();
     for number in 0..writers.clamp(1, writer::MAX_WRITERS) {
         let store = writer::PostgresStore::open(options.clone(), cluster.me(), cluster.peers(), number)

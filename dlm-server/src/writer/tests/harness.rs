@@ -89,7 +89,7 @@ impl TestWriter {
         let script = SharedScript::default();
         let store = Box::new(ScriptedStore::new(opened.stores.remove(0), script.clone()));
         let (parked, next_check) = (Arc::<Parked>::default(), Arc::new(NextCheck::new()));
-        let membership = Arc::new(Membership::new(opened.cluster.heartbeat().unwrap().replicas));
+        let membership = Arc::new(Membership::new(opened.cluster.heartbeat(0).unwrap().replicas));
         let replica = membership.current().local().0;
         let usage = Arc::<Usage>::default();
         let anonymous_claims = Arc::new(AnonymousClaims::new(false));
