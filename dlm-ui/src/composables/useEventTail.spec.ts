@@ -112,15 +112,34 @@ test('a burst shows the newest events, and the rest can be loaded', async () => 
 })
 
 test('events that come too fast to read are drawn twice a second', async () => {
-  const { events } = await setup()
+  const { receivedCount } = await setup()
   let draws = 0
-  watch(events, () => (draws += 1))
+  watch(receivedCount, () => (draws += 1))
   for (let step = 0; step < 50; step += 1) {
     for (let number = 0; number < 100; number += 1) stream().emit(granted(number, number))
     await settle(100)
   }
   expect(draws).toBeGreaterThanOrEqual(8)
   expect(draws).toBeLessThanOrEqual(12)
+})
+
+test('no frame draws more than a few rows, however long the list was and however much arrived', async () => {
+  const { events, versions } = await setup()
+  const changes: { added: number; removed: number }[] = []
+  watch(events, (now, before) => {
+    const added = now.filter((event) => !before.includes(event)).length
+    changes.push({ added, removed: before.length - (now.length - added) })
+  })
+  for (let version = 1; version <= 600; version += 1) {
+    stream().emit(granted(version, version))
+    if (version % 50 === 0) await settle(500)
+  }
+  expect(versions()).toHaveLength(500)
+  for (let version = 601; version <= 6_000; version += 1) stream().emit(granted(version, version))
+  await settle(1_000)
+  expect(versions()).toEqual(Array.from({ length: 50 }, (_, index) => 6_000 - index))
+  expect(Math.max(...changes.map(({ added }) => added))).toBeLessThanOrEqual(15)
+  expect(Math.max(...changes.map(({ removed }) => removed))).toBeLessThanOrEqual(50)
 })
 
 test('older events of a filter that is no longer set are dropped', async () => {

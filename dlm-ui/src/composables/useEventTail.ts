@@ -25,6 +25,9 @@ const REPLACE_INTERVAL_MS = 500
 const DRAW_COST_FACTOR = 8
 /** More new events in one draw replace the list: nobody reads them in passing, and to render all would take long. */
 const MAX_DRAWN = 50
+/** A draw adds and removes no more rows than these in a frame: more would be a long task. */
+const ROWS_ADDED = 15
+const ROWS_REMOVED = 50
 /** The interval between reloads while events arrive too fast. */
 const RELOAD_INTERVAL_MS = 2_000
 
@@ -45,6 +48,9 @@ export function useEventTail({ filter, paused }: EventTailOptions) {
   const bufferedCount = ref(0)
   let buffered: LockEvent[] = []
   let undrawn: LockEvent[] = []
+  /** How many arrived since the last draw: not all of them are kept. */
+  let undrawnCount = 0
+  /** The next draw, or the current one. */
   let drawTimer: ReturnType<typeof setTimeout> | undefined
   let reloadTimer: ReturnType<typeof setTimeout> | undefined
   let drawnAt = Number.NEGATIVE_INFINITY
@@ -91,7 +97,7 @@ export function useEventTail({ filter, paused }: EventTailOptions) {
     clearTimeout(reloadTimer)
     stream.stop()
     clearBuffer()
-    undrawn = []
+    takeUndrawn()
     gapWhilePaused = false
     generation += 1
     void load(async (signal) => {
@@ -170,31 +176,58 @@ export function useEventTail({ filter, paused }: EventTailOptions) {
   function show(received: readonly LockEvent[]): void {
     if (received.length === 0) return
     undrawn.push(...received)
+    undrawnCount += received.length
+    // Nothing is drawn while the page is hidden.
+    if (undrawn.length > 2 * MAX_SHOWN_WITH_OLDER) undrawn = undrawn.slice(-MAX_SHOWN_WITH_OLDER)
+    scheduleDraw()
+  }
+
+  function scheduleDraw(): void {
     drawTimer ??= setTimeout(() => void draw(), Math.max(0, nextDrawAt - performance.now()))
   }
 
-  async function draw(): Promise<void> {
-    drawTimer = undefined
-    const startedAt = performance.now()
-    const tooFast = undrawn.length / (startedAt - drawnAt) > MAX_DRAWN / REPLACE_INTERVAL_MS
-    nextDrawAt = startedAt + (tooFast ? REPLACE_INTERVAL_MS : DRAW_INTERVAL_MS)
-    drawnAt = startedAt
-    const cost = await renderCost(showUndrawn)
-    nextDrawAt = Math.max(nextDrawAt, performance.now() + DRAW_COST_FACTOR * cost)
+  function takeUndrawn(): { newest: LockEvent[]; total: number } {
+    const taken = { newest: undrawn, total: undrawnCount }
+    undrawn = []
+    undrawnCount = 0
+    return taken
   }
 
-  function showUndrawn(): void {
-    const limit = undrawn.length > MAX_DRAWN && !catchingUp ? MAX_DRAWN : maxShown
+  async function draw(): Promise<void> {
+    const startedAt = performance.now()
+    const tooFast = undrawnCount / (startedAt - drawnAt) > MAX_DRAWN / REPLACE_INTERVAL_MS
+    nextDrawAt = startedAt + (tooFast ? REPLACE_INTERVAL_MS : DRAW_INTERVAL_MS)
+    drawnAt = startedAt
+    const cost = await showUndrawn()
+    nextDrawAt = Math.max(nextDrawAt, performance.now() + DRAW_COST_FACTOR * cost)
+    drawTimer = undefined
+    if (undrawn.length > 0) scheduleDraw()
+  }
+
+  /** Shows what has arrived, a few rows in each frame. Resolves to what that cost, in milliseconds. */
+  async function showUndrawn(): Promise<number> {
+    const { newest, total } = takeUndrawn()
+    const replaces = total > MAX_DRAWN && !catchingUp
+    const limit = () => (replaces ? MAX_DRAWN : maxShown)
     if (isLive) catchingUp = false
-    const dropped = undrawn.length + events.value.length > limit
-    events.value = [...undrawn.slice(-limit).reverse(), ...events.value].slice(0, limit)
+    const dropped = total + events.value.length > limit()
+    const added = newest.slice(-limit())
+    const began = generation
+    let cost = 0
+    for (let from = 0; from < added.length || events.value.length > limit(); from += ROWS_ADDED) {
+      cost += await renderCost(() => {
+        const list = [...added.slice(from, from + ROWS_ADDED).reverse(), ...events.value]
+        events.value = list.slice(0, Math.max(limit(), list.length - ROWS_REMOVED))
+      })
+      if (began !== generation) return cost
+    }
     const last = events.value.at(-1)
     if (dropped && last) {
       start.value = last.cursor
       searchedFrom.value = last.at
     }
-    receivedCount.value += undrawn.length
-    undrawn = []
+    receivedCount.value += total
+    return cost
   }
 
   function clearBuffer(): void {
@@ -229,6 +262,8 @@ export function useEventTail({ filter, paused }: EventTailOptions) {
   onScopeDispose(() => {
     clearTimeout(drawTimer)
     clearTimeout(reloadTimer)
+    takeUndrawn()
+    generation += 1
   })
   reload()
 
