@@ -26,7 +26,8 @@ export async function longestTask(
   const tasks = traceEvents.filter(
     ({ name, pid, tid }) => /RunTask$/.test(name) && threads.has(`${pid} ${tid}`),
   )
-  expect(tasks.length).toBeGreaterThan(100)
+  // A page of the past does nearly nothing.
+  expect(tasks.length).toBeGreaterThan(10)
   return Math.max(...tasks.map(({ tdur }) => tdur ?? 0)) / 1_000
 }
 
