@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { nextTick, reactive, ref, watch } from 'vue'
+import { nextTick, reactive, ref, watch, type Ref } from 'vue'
 import { api } from '../api/client'
-import type { EventKind, EventPage } from '../api/types'
+import type { EventKind, EventPage, LockEvent } from '../api/types'
 import { event, granted } from '../state/testData'
 import { useConnection } from '../stores/connection'
 import { useSignIn } from '../stores/signIn'
@@ -29,6 +29,18 @@ async function setup() {
   await settle()
   const versions = () => scope.result.events.value.map((event) => event.version)
   return { ...parts, paused, ...scope.result, versions }
+}
+
+/** The most rows that one change of a list adds and removes, of those from now on. */
+function mostChanged(events: Ref<readonly LockEvent[]>) {
+  const most = { added: 0, removed: 0 }
+  watch(events, (now, before) => {
+    const kept = new Set(before.map(({ cursor }) => cursor))
+    const added = now.filter(({ cursor }) => !kept.has(cursor)).length
+    most.added = Math.max(most.added, added)
+    most.removed = Math.max(most.removed, before.length - (now.length - added))
+  })
+  return most
 }
 
 beforeEach(() => {
@@ -125,11 +137,7 @@ test('events that come too fast to read are drawn twice a second', async () => {
 
 test('no frame draws more than a few rows, however long the list was and however much arrived', async () => {
   const { events, versions } = await setup()
-  const changes: { added: number; removed: number }[] = []
-  watch(events, (now, before) => {
-    const added = now.filter((event) => !before.includes(event)).length
-    changes.push({ added, removed: before.length - (now.length - added) })
-  })
+  const most = mostChanged(events)
   for (let version = 1; version <= 600; version += 1) {
     stream().emit(granted(version, version))
     if (version % 50 === 0) await settle(500)
@@ -138,8 +146,29 @@ test('no frame draws more than a few rows, however long the list was and however
   for (let version = 601; version <= 6_000; version += 1) stream().emit(granted(version, version))
   await settle(1_000)
   expect(versions()).toEqual(Array.from({ length: 50 }, (_, index) => 6_000 - index))
-  expect(Math.max(...changes.map(({ added }) => added))).toBeLessThanOrEqual(15)
-  expect(Math.max(...changes.map(({ removed }) => removed))).toBeLessThanOrEqual(50)
+  expect(most.added).toBeLessThanOrEqual(15)
+  expect(most.removed).toBeLessThanOrEqual(50)
+})
+
+test('the newest events replace the list while too many arrive, a few rows in each frame', async () => {
+  const page = (from: number, to: number) =>
+    Array.from({ length: to - from + 1 }, (_, index) => granted(from + index, from + index))
+  newest.mockResolvedValue({ events: page(1, 200), cursor: 'c200' })
+  const { events, versions, start } = await setup()
+  const most = mostChanged(events)
+  for (const [from, to] of [
+    [180, 229],
+    [951, 1_000],
+  ] as const) {
+    newest.mockResolvedValue({ events: page(from, to), cursor: `c${to}`, start: `s${to}` })
+    stream().emitGap('overflow')
+    await settle(3_000)
+    expect(newest.mock.lastCall?.[1]).toBe(50)
+    expect(versions()).toEqual(Array.from({ length: 50 }, (_, index) => to - index))
+    expect([start.value, stream().cursor]).toEqual([`s${to}`, `c${to}`])
+  }
+  expect(most.added).toBeLessThanOrEqual(15)
+  expect(most.removed).toBeLessThanOrEqual(50)
 })
 
 test('older events of a filter that is no longer set are dropped', async () => {

@@ -94,16 +94,36 @@ export function useEventTail({ filter, paused }: EventTailOptions) {
   )
 
   function reload(): void {
+    loadList(async (signal) => {
+      const page = await api.newestEvents(filter(), Math.min(MAX_PAGE, firstPage), signal)
+      firstPage = PAGE
+      events.value = page.events.reverse()
+      return page
+    })
+  }
+
+  /** Replaces the list by the newest events, which is done again and again while too many arrive. */
+  function reloadNewest(): void {
+    loadList(async (signal) => {
+      const page = await api.newestEvents(filter(), MAX_DRAWN, signal)
+      const shown = new Set(events.value.map(({ cursor }) => cursor))
+      const added = page.events.filter(({ cursor }) => !shown.has(cursor))
+      await drawRows(added, () => page.events.length)
+      return page
+    })
+  }
+
+  function loadList(fetchList: (signal: AbortSignal) => Promise<EventPage>): void {
     clearTimeout(reloadTimer)
     stream.stop()
     clearBuffer()
     takeUndrawn()
     gapWhilePaused = false
     generation += 1
+    const began = generation
     void load(async (signal) => {
-      const page = await api.newestEvents(filter(), Math.min(MAX_PAGE, firstPage), signal)
-      firstPage = PAGE
-      events.value = page.events.reverse()
+      const page = await fetchList(signal)
+      if (began !== generation) return
       maxShown = Math.max(MAX_SHOWN, events.value.length)
       reachBack(page)
       receivedCount.value = 0
@@ -169,7 +189,7 @@ export function useEventTail({ filter, paused }: EventTailOptions) {
       connection.reportOverload(
         'Events arrive too fast to show each one. Loading the newest every few seconds.',
       )
-      reloadTimer = setTimeout(reload, RELOAD_INTERVAL_MS)
+      reloadTimer = setTimeout(reloadNewest, RELOAD_INTERVAL_MS)
     }
   }
 
@@ -204,14 +224,27 @@ export function useEventTail({ filter, paused }: EventTailOptions) {
     if (undrawn.length > 0) scheduleDraw()
   }
 
-  /** Shows what has arrived, a few rows in each frame. Resolves to what that cost, in milliseconds. */
+  /** Shows what has arrived. Resolves to what that cost, in milliseconds. */
   async function showUndrawn(): Promise<number> {
     const { newest, total } = takeUndrawn()
     const replaces = total > MAX_DRAWN && !catchingUp
     const limit = () => (replaces ? MAX_DRAWN : maxShown)
     if (isLive) catchingUp = false
     const dropped = total + events.value.length > limit()
-    const added = newest.slice(-limit())
+    const began = generation
+    const cost = await drawRows(newest.slice(-limit()), limit)
+    if (began !== generation) return cost
+    const last = events.value.at(-1)
+    if (dropped && last) {
+      start.value = last.cursor
+      searchedFrom.value = last.at
+    }
+    receivedCount.value += total
+    return cost
+  }
+
+  /** Adds these events, and drops the oldest ones beyond the limit. Stops once the list begins anew. */
+  async function drawRows(added: LockEvent[], limit: () => number): Promise<number> {
     const began = generation
     let cost = 0
     for (let from = 0; from < added.length || events.value.length > limit(); from += ROWS_ADDED) {
@@ -219,14 +252,8 @@ export function useEventTail({ filter, paused }: EventTailOptions) {
         const list = [...added.slice(from, from + ROWS_ADDED).reverse(), ...events.value]
         events.value = list.slice(0, Math.max(limit(), list.length - ROWS_REMOVED))
       })
-      if (began !== generation) return cost
+      if (began !== generation) break
     }
-    const last = events.value.at(-1)
-    if (dropped && last) {
-      start.value = last.cursor
-      searchedFrom.value = last.at
-    }
-    receivedCount.value += total
     return cost
   }
 
