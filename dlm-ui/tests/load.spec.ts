@@ -47,12 +47,10 @@ for (const path of ['/', '/locks/quiet']) {
       await open(page, server, path)
       await page.waitForTimeout(SETTLE_MS)
       const share = await bestOf(IDLE_SHARE * slower, () => processorShare(page, MEASURED_MS))
-      test
-        .info()
-        .annotations.push({
-          type: 'measured',
-          description: `${share} of a processor, machine ${slower} times slower`,
-        })
+      test.info().annotations.push({
+        type: 'measured',
+        description: `${share} of a processor, machine ${slower} times slower`,
+      })
       expect(share, `${share} of a processor`).toBeLessThan(IDLE_SHARE * slower)
     },
   )
