@@ -8,10 +8,13 @@ const WIDTHS = [1360, 768, 360] as const
 /** For a minute's worth of figures in the charts. */
 const BEFORE_FIRST_MS = 20_000
 
+/** Both themes show the same world, and each needs a lock that nobody has used. */
+const LOCKS = { light: 'deploy/production', dark: 'deploy/staging' }
+
 /** A lock whose leases ended in each way. */
-async function tellStory(server: TestServer): Promise<void> {
+async function tellStory(server: TestServer, resource: string): Promise<void> {
   const deploy = (owner: string, ttl_ms: number) =>
-    server.lock('deploy/production', { owner, ttl_ms, wait_ms: 10_000, metadata: { ticket: 'OPS-7' } })
+    server.lock(resource, { owner, ttl_ms, wait_ms: 10_000, metadata: { ticket: 'OPS-7' } })
   const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
   const first = await deploy('deploy-1', 60_000)
   await pause(4_000)
@@ -19,20 +22,20 @@ async function tellStory(server: TestServer): Promise<void> {
   await deploy('deploy-2', 3_000)
   const third = await deploy('deploy-3', 60_000)
   await pause(6_000)
-  await server.call('/v1/locks/deploy%2Fproduction/force-release', {
+  await server.call(`/v1/locks/${encodeURIComponent(resource)}/force-release`, {
     fencing_token: third.fencing_token,
     reason: 'host was replaced',
   })
   await deploy('deploy-4', 600_000)
-  await server.wait('deploy/production', 'deploy-5')
+  await server.wait(resource, 'deploy-5')
 }
 
-const STORY: View = {
+const storyOf = (resource: string): View => ({
   name: 'lock',
-  path: () => '/locks/deploy%2Fproduction?span=1m',
+  path: () => `/locks/${encodeURIComponent(resource)}?span=1m`,
   shown: (page) => page.getByTestId('waiter'),
   action: (page) => page.getByRole('button', { name: 'Force-release…' }),
-}
+})
 
 for (const theme of ['light', 'dark'] as const) {
   test(
@@ -40,10 +43,11 @@ for (const theme of ['light', 'dark'] as const) {
     { tag: '@screenshots' },
     async ({ page, server }) => {
       test.setTimeout(600_000)
-      await tellStory(server)
+      const story = storyOf(LOCKS[theme])
+      await tellStory(server, LOCKS[theme])
       await page.waitForTimeout(BEFORE_FIRST_MS)
       await page.emulateMedia({ colorScheme: theme })
-      for (const view of [STORY, ...VIEWS]) {
+      for (const view of [story, ...VIEWS]) {
         for (const width of WIDTHS) {
           await page.setViewportSize({ width, height: width < 500 ? 780 : 900 })
           await openView(page, server, view)
@@ -53,8 +57,8 @@ for (const theme of ['light', 'dark'] as const) {
         }
       }
       await page.setViewportSize({ width: 1360, height: 900 })
-      await openView(page, server, STORY)
-      await STORY.action(page).click()
+      await openView(page, server, story)
+      await story.action(page).click()
       await page.getByLabel(/Reason/).fill('host is gone')
       await expect(page.getByRole('alertdialog')).toBeVisible()
       await page.screenshot({ path: resolve(FOLDER, `force-release-${theme}.png`) })
