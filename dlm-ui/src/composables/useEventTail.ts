@@ -243,7 +243,7 @@ export function useEventTail({ filter, paused }: EventTailOptions) {
     return cost
   }
 
-  /** Adds these events, and drops the oldest ones beyond the limit. Stops once the list begins anew. */
+  /** Adds these events, and drops the oldest ones beyond the limit. Stops once the list is loaded again. */
   async function drawRows(added: LockEvent[], limit: () => number): Promise<number> {
     const began = generation
     let cost = 0
