@@ -26,7 +26,7 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) {
     while !stop.is_cancelled() {
-        match cluster.heartbeat(writers.load()) {
+        match cluster.heartbeat(writers.measure_load()) {
             Ok(heartbeat) => {
                 attempts.succeeded();
                 membership.set(heartbeat.replicas);

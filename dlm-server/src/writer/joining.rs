@@ -91,8 +91,8 @@ impl Joining {
         Arc::clone(&self.members[number].progress)
     }
 
-    /// How many operations per second the writers execute. Call it at regular intervals.
-    pub(super) fn load(&self) -> u64 {
+    /// Measures how many operations per second the writers execute. Call it at regular intervals.
+    pub(super) fn measure_load(&self) -> u64 {
         let executed = self.members.iter().map(|member| member.executed.load(Ordering::Relaxed)).sum();
         let load = self.meter.lock().unwrap_or_else(PoisonError::into_inner).read(executed, since_boot());
         self.load.store(load, Ordering::Relaxed);
@@ -265,7 +265,7 @@ mod tests {
         (0..10 * BATCHES).for_each(|_| joining.record(number, tasks));
     }
 
-    /// Both servers execute so many operations per second.
+    /// This server and its peers execute so many operations per second.
     fn share(joining: &Joining, own: u64, peers: u64) {
         joining.load.store(own, Ordering::Relaxed);
         joining.record_load_of_peers(peers);
@@ -318,7 +318,7 @@ mod tests {
     fn load_is_the_operations_per_second_of_all_writers_lately() {
         let joining = two();
         (0..2).for_each(|number| record(&joining, number, 1));
-        assert!(joining.load() > 0);
+        assert!(joining.measure_load() > 0);
         let at = Duration::from_secs;
         let mut meter = LoadMeter::new(at(10));
         assert_eq!(meter.read(4_000, at(12)), 1_000);

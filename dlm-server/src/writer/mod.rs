@@ -249,9 +249,9 @@ impl Writers {
         writer.progress.answer(&mut result, since_boot(), || None).await?
     }
 
-    /// How many operations the writers execute per second, since the last call.
-    pub(crate) fn load(&self) -> u64 {
-        self.0.joining.load()
+    /// Measures how many operations the writers execute per second. Call it at regular intervals.
+    pub(crate) fn measure_load(&self) -> u64 {
+        self.0.joining.measure_load()
     }
 
     /// Records how many operations the peers execute per second.

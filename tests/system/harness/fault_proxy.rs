@@ -8,13 +8,16 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::spawn;
 
+/// The frame that the server sends from time to time.
+const PING: [u8; 2] = [0x89, 0];
+
 /// What the proxy does to traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum NetworkFault {
     /// Forwards both directions.
     None = 0,
-    /// Forwards requests, drops the responses, and closes the connection.
+    /// Forwards requests, drops the responses, and closes the connection. A ping is no response.
     DropResponses = 1,
     /// Drops everything and keeps connections open.
     BlackHole = 2,
@@ -83,7 +86,10 @@ async fn forward(
             read = outbound.read(&mut responses) => {
                 let Ok(read @ 1..) = read else { return };
                 let fault = fault.load(Ordering::SeqCst);
-                if fault == NetworkFault::DropResponses as u8 || fault == NetworkFault::Reset as u8 {
+                let is_response = responses[..read] != PING;
+                if fault == NetworkFault::DropResponses as u8 && is_response
+                    || fault == NetworkFault::Reset as u8
+                {
                     return;
                 }
                 if fault != NetworkFault::BlackHole as u8 && inbound.write_all(&responses[..read]).await.is_err() {

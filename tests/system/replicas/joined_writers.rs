@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::harness::{Acquire, Api, Backend, Postgres, ServerProcess, eventually, now, spawn};
+use crate::harness::{Acquire, Api, Backend, Postgres, ServerProcess, eventually, spawn};
 
 const LOCKS: usize = 12;
 
@@ -77,11 +76,17 @@ async fn all_writers_of_a_server_are_used_while_its_peers_are_idle() {
     let first: ServerProcess<Postgres> = ServerProcess::on(&database, &["--writers", "2"]);
     let load = Load::start(&first.api());
     let second: ServerProcess<Postgres> = ServerProcess::on(&database, &["--writers", "2"]);
-    let until = now() + Duration::from_secs(4);
-    while now() < until {
+    let last_heartbeat = || database.query_i64("SELECT min(seen_at) FROM replicas");
+    eventually("the first server has load", || async {
+        database.query_i64("SELECT max(load) FROM replicas") >= 100
+    })
+    .await;
+    let begun = last_heartbeat();
+    eventually("both servers go on for four seconds", || async {
         assert_eq!(first.api().metric("dlm_writers").await, Some(2.0));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        last_heartbeat() >= begun + 4_000_000
+    })
+    .await;
     let load_of_second = Load::start(&second.api());
     use_writers(&first.api(), 1.0).await;
     load_of_second.stop().await;
