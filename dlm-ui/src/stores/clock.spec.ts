@@ -1,5 +1,6 @@
 import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { watch } from 'vue'
 import { api, ApiError } from '../api/client'
 import { useClock } from './clock'
 
@@ -40,10 +41,37 @@ test('a wall clock jump triggers an immediate sync', async () => {
   const before = clock.now
   const real = Date.now
   vi.spyOn(Date, 'now').mockImplementation(() => real() - 3_600_000)
-  await vi.advanceTimersByTimeAsync(500)
+  await vi.advanceTimersByTimeAsync(1_000)
   expect(request).toHaveBeenCalledTimes(1)
-  expect(clock.now - before).toBe(500)
+  expect(clock.now - before).toBe(1_000)
   stop()
+})
+
+test('the time is updated once a second, when a second of the server begins', async () => {
+  vi.useFakeTimers()
+  vi.spyOn(api, 'overview').mockRejectedValue(new Error('unreachable'))
+  const clock = useClock()
+  const updates: number[] = []
+  watch(
+    () => clock.now,
+    (now) => updates.push(now),
+    { flush: 'sync' },
+  )
+  clock.addSample(at(5_000_300), performance.now(), performance.now())
+  const stop = clock.run()
+  await vi.advanceTimersByTimeAsync(699)
+  expect(updates).toEqual([5_000_000])
+  await vi.advanceTimersByTimeAsync(2_001)
+  expect(updates).toEqual([5_000_000, 5_001_000, 5_002_000, 5_003_000])
+  // A better sample moves the seconds.
+  clock.addSample(at(5_003_600), performance.now(), performance.now())
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(updates.at(-1)).toBe(5_004_000)
+  await vi.advanceTimersByTimeAsync(400)
+  expect(updates.at(-1)).toBe(5_005_000)
+  stop()
+  await vi.advanceTimersByTimeAsync(5_000)
+  expect(updates.at(-1)).toBe(5_005_000)
 })
 
 test('a clock that may not read the overview asks once a minute, and once at a time', async () => {

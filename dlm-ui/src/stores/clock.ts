@@ -5,7 +5,7 @@ import { api, retryable } from '../api/client'
 /** Samples older than this are replaced: the two clocks drift apart. */
 const SAMPLE_MAX_AGE_MS = 60_000
 const SYNC_CHECK_MS = 5_000
-const TICK_MS = 500
+const TICK_MS = 1_000
 /** A larger jump of the wall clock against the monotonic clock invalidates the sample. */
 const JUMP_THRESHOLD_MS = 1_000
 
@@ -13,12 +13,16 @@ const JUMP_THRESHOLD_MS = 1_000
 export const useClock = defineStore('clock', () => {
   /** The server's time minus the browser's monotonic clock (`performance.now()`), in milliseconds. */
   const offset = ref(wallClockOffset())
-  /** The server's current time. Updated twice per second while the page is visible. */
+  /**
+   * The server's current time. Updated with each second while the page is visible, to the second: all times on a page
+   * change at once, so that a page where nothing happens is laid out and painted once a second.
+   */
   const now = ref(performance.now() + offset.value)
   let lastWallClockOffset = wallClockOffset()
   let bestRoundTrip = Number.POSITIVE_INFINITY
   let sampledAt = Number.NEGATIVE_INFINITY
   let syncing = false
+  let tickTimer: ReturnType<typeof setTimeout> | undefined
 
   /** Adds a sample of the server's clock. The shorter the round trip, the more accurate the sample. */
   function addSample(serverTime: string, sentAt: number, receivedAt: number): void {
@@ -51,21 +55,29 @@ export const useClock = defineStore('clock', () => {
       sampledAt = Number.NEGATIVE_INFINITY
       void sync()
     }
-    if (!document.hidden) now.value = performance.now() + offset.value
+    const current = performance.now() + offset.value
+    if (!document.hidden) now.value = wholeSecond(current)
+    clearTimeout(tickTimer)
+    tickTimer = setTimeout(tick, wholeSecond(current) + TICK_MS - current)
   }
 
   /** Starts the clock and returns a function that stops it. */
   function run(): () => void {
-    const tickTimer = setInterval(tick, TICK_MS)
+    let stopped = false
+    tick()
     const syncTimer = setInterval(() => void sync(), SYNC_CHECK_MS)
     const onVisibilityChange = () => {
       tick()
       void sync()
     }
     document.addEventListener('visibilitychange', onVisibilityChange)
-    void sync().then(tick)
+    // The sample moves the beginnings of the seconds.
+    void sync().then(() => {
+      if (!stopped) tick()
+    })
     return () => {
-      clearInterval(tickTimer)
+      stopped = true
+      clearTimeout(tickTimer)
       clearInterval(syncTimer)
       document.removeEventListener('visibilitychange', onVisibilityChange)
     }
@@ -73,6 +85,10 @@ export const useClock = defineStore('clock', () => {
 
   return { offset, now, addSample, sync, run }
 })
+
+function wholeSecond(ms: number): number {
+  return Math.floor(ms / TICK_MS) * TICK_MS
+}
 
 /** The browser's wall clock minus its monotonic clock. */
 function wallClockOffset(): number {
