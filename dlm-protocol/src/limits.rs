@@ -52,6 +52,9 @@ pub const AWAY_GRACE_MS: u64 = 10_000;
 /// milliseconds.
 pub const KEY_RETENTION_MS: u64 = 600_000;
 
+/// Maximum time between two messages of an event stream that are sent in batches, in milliseconds.
+pub const MAX_BATCH_MS: u64 = 250;
+
 /// Maximum number of seconds in an overview.
 pub const OVERVIEW_SECONDS: usize = 300;
 

@@ -32,7 +32,7 @@ use renewals::Renewals;
 use ring::Ring;
 
 pub(crate) use renewals::{broadcast_renewals, send_renewals};
-pub(crate) use segment::{Part, Segment, SegmentBuilder};
+pub(crate) use segment::{Part, Segment, SegmentBuilder, join_frames};
 pub(crate) use tailer::LogTailer;
 
 /// The size of the events that a subscriber takes at a time: the last may be beyond it.

@@ -75,7 +75,7 @@ impl Part {
     }
 
     /// The size of the frames.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.range().len()
     }
 
@@ -192,6 +192,41 @@ impl SegmentBuilder {
     }
 }
 
+/// One frame with the texts of these frames, separated by line feeds. In JSON a line feed is
+/// always escaped.
+pub(crate) fn join_frames(frames: &[Bytes]) -> Bytes {
+    let mut joined = Vec::with_capacity(frames.iter().map(Bytes::len).sum());
+    for mut rest in frames.iter().map(|frames| &frames[..]) {
+        while let Some((text, after)) = split_text_frame(rest) {
+            joined.extend_from_slice(text);
+            joined.push(b'\n');
+            rest = after;
+        }
+    }
+    // A line feed separates; none ends the last line.
+    joined.pop();
+    let mut frame = Vec::new();
+    push_text_frame(&mut frame, &joined);
+    frame.into()
+}
+
+/// The text of the first frame that [`push_text_frame`] appended, and what follows it.
+fn split_text_frame(frames: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&[_, length], rest) = frames.split_first_chunk()?;
+    let (length, rest) = match length {
+        126 => {
+            let (length, rest) = rest.split_first_chunk()?;
+            (u16::from_be_bytes(*length).into(), rest)
+        }
+        127 => {
+            let (length, rest) = rest.split_first_chunk()?;
+            (usize::try_from(u64::from_be_bytes(*length)).ok()?, rest)
+        }
+        length => (length.into(), rest),
+    };
+    rest.split_at_checked(length)
+}
+
 /// Appends a frame with a text to what a server sends.
 pub(super) fn push_text_frame(frames: &mut Vec<u8>, text: &[u8]) {
     /// The last frame of a message, which is text.
@@ -242,6 +277,25 @@ pub(super) mod tests {
             assert!(frame.header().is_final && frame.header().mask.is_none());
             assert_eq!(frame.into_text().unwrap().as_bytes(), text);
             assert_eq!(socket.read(None).unwrap().unwrap().payload(), b"next");
+        }
+    }
+
+    #[test]
+    fn joined_frames_are_one_frame_with_a_line_for_each() {
+        use tokio_tungstenite::tungstenite::protocol::frame::FrameSocket;
+        for lengths in [&[0_usize, 1][..], &[125, 126, 127], &[65_535, 65_536], &[3]] {
+            let texts: Vec<_> = lengths.iter().map(|length| "x".repeat(*length)).collect();
+            // Some frames in each slice, as they are sent.
+            let slices = texts.chunks(2).map(|some| {
+                let mut frames = Vec::new();
+                some.iter().for_each(|text| push_text_frame(&mut frames, text.as_bytes()));
+                Bytes::from(frames)
+            });
+            let joined = join_frames(&slices.collect::<Vec<_>>());
+            let mut socket = FrameSocket::new(std::io::Cursor::new(joined.to_vec()));
+            let frame = socket.read(None).unwrap().unwrap();
+            assert_eq!(frame.into_text().unwrap().as_str(), texts.join("\n"));
+            assert!(socket.read(None).unwrap().is_none());
         }
     }
 

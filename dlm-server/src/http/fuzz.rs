@@ -26,8 +26,19 @@ pub fn names(input: &[u8]) {
             }
         }
     }
-    let known =
-        ["after", "prefix", "resource", "limit", "newest", "renewals", "wait_graph", "kind", "owner", "from"];
+    let known = [
+        "after",
+        "prefix",
+        "resource",
+        "limit",
+        "newest",
+        "renewals",
+        "wait_graph",
+        "batch_ms",
+        "kind",
+        "owner",
+        "from",
+    ];
     if let Ok(mut query) = Query::parse(Some(&text), &known) {
         for value in known.into_iter().filter_map(|name| query.take(name)) {
             assert!(!value.contains('\0'));

@@ -1,6 +1,8 @@
 //! Decodes the queries of reads.
 
-use dlm_protocol::limits::{DEFAULT_PAGE, MAX_HOLD_STATISTICS, MAX_PAGE, OVERVIEW_SECONDS};
+use std::time::Duration;
+
+use dlm_protocol::limits::{DEFAULT_PAGE, MAX_BATCH_MS, MAX_HOLD_STATISTICS, MAX_PAGE, OVERVIEW_SECONDS};
 use dlm_protocol::{EventKind, Owner, ProblemCode, ResourceName, StateFilter, Timestamp};
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
@@ -170,16 +172,29 @@ pub(super) struct EventStream {
     pub(super) filter: EventFilter,
     pub(super) renewals: bool,
     pub(super) wait_graph: bool,
+    /// How long events are collected for a frame.
+    pub(super) batch: Option<Duration>,
 }
 
 /// Decodes the query of an event socket.
 pub(super) fn event_stream(query: Option<&str>) -> Result<EventStream, Rejection> {
-    let mut query = Query::parse(query, &["after", "prefix", "resource", "renewals", "wait_graph"])?;
+    let mut query =
+        Query::parse(query, &["after", "prefix", "resource", "renewals", "wait_graph", "batch_ms"])?;
     let renewals = flag(&mut query, "renewals")?;
     let wait_graph = flag(&mut query, "wait_graph")?;
     let prefix = query.take("prefix").unwrap_or_default();
     let filter = EventFilter { prefix, resource: resource_filter(&mut query)? };
-    Ok(EventStream { after: query.take("after"), filter, renewals, wait_graph })
+    let batch = batch(&mut query)?;
+    Ok(EventStream { after: query.take("after"), filter, renewals, wait_graph, batch })
+}
+
+fn batch(query: &mut Query) -> Result<Option<Duration>, Rejection> {
+    let Some(text) = query.take("batch_ms") else { return Ok(None) };
+    match text.parse() {
+        Ok(0) => Ok(None),
+        Ok(ms @ 1..=MAX_BATCH_MS) => Ok(Some(Duration::from_millis(ms))),
+        _ => Err(Rejection::invalid(format!("`batch_ms` must be 0 to {MAX_BATCH_MS}"))),
+    }
 }
 
 fn resource_filter(query: &mut Query) -> Result<Option<ResourceName>, Rejection> {
@@ -205,9 +220,20 @@ mod tests {
 
     #[test]
     fn parameters_of_an_event_stream_are_percent_encoded() {
-        for parameter in ["after", "prefix", "resource", "renewals", "wait_graph"] {
+        for parameter in ["after", "prefix", "resource", "renewals", "wait_graph", "batch_ms"] {
             let rejection = event_stream(Some(&format!("{parameter}=%"))).err();
             assert_eq!(rejection.map(|rejection| rejection.status()), Some(400), "{parameter}");
+        }
+    }
+
+    #[test]
+    fn interval_of_a_batch_is_checked() {
+        let batch = |text: &str| event_stream(Some(text)).map(|stream| stream.batch);
+        assert_eq!(batch("").unwrap(), None);
+        assert_eq!(batch("batch_ms=0").unwrap(), None);
+        assert_eq!(batch("batch_ms=250").unwrap(), Some(Duration::from_millis(250)));
+        for text in ["batch_ms=251", "batch_ms=-1", "batch_ms=", "batch_ms=true"] {
+            assert!(batch(text).is_err(), "{text}");
         }
     }
 

@@ -88,6 +88,10 @@ pub(super) async fn handle(
             {
                 return Err(error.into());
             }
+            let subscription = subscription.map(|subscription| match query.batch {
+                Some(interval) => subscription.batched(interval),
+                None => subscription,
+            });
             let subscribed = subscription.as_ref().ok();
             let renewals = subscribed.filter(|_| query.renewals).map(Subscription::renewals);
             let wait_graph_updates =

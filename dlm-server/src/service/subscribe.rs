@@ -7,13 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use dlm_protocol::ResourceName;
 use tokio::sync::broadcast;
+use tokio::time::{Sleep, sleep};
 
 use super::access::View;
 use super::replay::{self, Replay, Wanted};
 use super::wait_graph_updates::WaitGraphUpdates;
 use super::{Error, Service};
 use crate::auth::Principal;
-use crate::feed::{LogEnd, Part, Segment, Subscriber};
+use crate::feed::{LogEnd, MAX_TAKEN_BYTES, Part, Segment, Subscriber, join_frames};
 use crate::log::{Cursor, CursorError};
 use crate::store::{LogHead, LogPage};
 
@@ -84,9 +85,17 @@ pub(crate) struct Subscription {
     /// The end of the log when the subscription began: `synced` comes after it.
     head: Cursor,
     live: bool,
+    batching: Option<Batching>,
     /// The read in progress. It is kept here because a future of
     /// [`Subscription::next`] may be dropped before the read completes.
     reading: Option<Reading>,
+}
+
+/// Delivers what comes within an interval in one frame.
+struct Batching {
+    interval: Duration,
+    /// Until the next live events are delivered. It is kept here for the same reason as a read.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 type Reading = Pin<Box<dyn Future<Output = Result<Replay, Error>> + Send>>;
@@ -113,7 +122,17 @@ impl Service {
             None => Cursor::after_batch(head),
         };
         let (service, head) = (self.clone(), Cursor::after_batch(head));
-        Ok(Subscription { service, subscriber, filter, view, at, head, live: false, reading: None })
+        Ok(Subscription {
+            service,
+            subscriber,
+            filter,
+            view,
+            at,
+            head,
+            live: false,
+            batching: None,
+            reading: None,
+        })
     }
 
     async fn read_log_end(&self, view: &View) -> Result<LogEnd, Error> {
@@ -125,6 +144,12 @@ impl Service {
 }
 
 impl Subscription {
+    /// Delivers live events at most once in this interval, unless more wait than are taken at a
+    /// time, and what is delivered at once in one frame, a line for each message.
+    pub(crate) fn batched(self, interval: Duration) -> Self {
+        Self { batching: Some(Batching { interval, pause: None }), ..self }
+    }
+
     /// The cursor to resume from.
     pub(crate) fn cursor(&self) -> String {
         self.at.encode(self.service.0.decoder.log_id())
@@ -154,7 +179,11 @@ impl Subscription {
             true => part.frames(),
             false => part.matching_frames(matches),
         });
-        frames.filter(|frames| !frames.is_empty()).collect()
+        let frames: Vec<_> = frames.filter(|frames| !frames.is_empty()).collect();
+        match self.batching.is_some() && !frames.is_empty() {
+            true => vec![join_frames(&frames)],
+            false => frames,
+        }
     }
 
     /// Waits for the next item.
@@ -164,6 +193,12 @@ impl Subscription {
     /// Cancel safe: dropping the future loses no event.
     pub(crate) async fn next(&mut self) -> Result<SubscriptionItem, SubscriptionEnd> {
         loop {
+            if let Some(batching) = &mut self.batching
+                && let Some(pause) = &mut batching.pause
+            {
+                pause.await;
+                batching.pause = None;
+            }
             let Some((parts, upto)) = self.subscriber.after(self.at) else {
                 if self.live {
                     return Err(SubscriptionEnd::TooSlow);
@@ -180,6 +215,10 @@ impl Subscription {
             self.at = upto;
             let frames = self.frames(&parts);
             if !frames.is_empty() {
+                let more = parts.iter().map(Part::bytes).sum::<usize>() >= MAX_TAKEN_BYTES;
+                if let Some(batching) = &mut self.batching {
+                    batching.pause = (self.live && !more).then(|| Box::pin(sleep(batching.interval)));
+                }
                 return Ok(SubscriptionItem::Events(EventBatch { frames, replay: None }));
             }
             if !moved {
@@ -214,7 +253,7 @@ impl Subscription {
             self.at = part.end;
         } else {
             // Everything stored was read, but the feed has not started yet.
-            tokio::time::sleep(FEED_START).await;
+            sleep(FEED_START).await;
         }
         Ok(replay)
     }

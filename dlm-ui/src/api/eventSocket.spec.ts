@@ -25,8 +25,8 @@ class FakeSocket {
     this.closed = true
   }
 
-  emit(message: object): void {
-    this.onmessage?.({ data: JSON.stringify(message) })
+  emit(...messages: object[]): void {
+    this.onmessage?.({ data: messages.map((message) => JSON.stringify(message)).join('\n') })
   }
 
   disconnect(code = 1006): void {
@@ -38,7 +38,7 @@ let sockets: FakeSocket[]
 let batches: StreamMessage[][]
 let states: StreamState[]
 let gaps: Gap[]
-let frames: (() => void)[]
+let deferred: (() => void)[]
 let hidden: boolean
 /** Added to the time with each look at the clock. */
 let slowness: number
@@ -51,9 +51,9 @@ const environment: BrowserEnvironment = {
     sockets.push(socket)
     return socket as unknown as WebSocket
   },
-  requestFrame: (task) => {
-    frames.push(task)
-    return () => (frames = frames.filter((other) => other !== task))
+  defer: (task) => {
+    deferred.push(task)
+    return () => (deferred = deferred.filter((other) => other !== task))
   },
   isHidden: () => hidden,
   now: () => performance.now() + (lost += slowness),
@@ -83,9 +83,9 @@ function start(cursor: string | null, filter = {}): EventSocket {
   return socket
 }
 
-function runFrame(): void {
-  const due = frames
-  frames = []
+function runDeferred(): void {
+  const due = deferred
+  deferred = []
   due.forEach((task) => task())
 }
 
@@ -105,7 +105,7 @@ beforeEach(() => {
   batches = []
   states = []
   gaps = []
-  frames = []
+  deferred = []
   hidden = false
   slowness = 0
   lost = 0
@@ -116,6 +116,7 @@ test('the URL carries the cursor and the filter', async () => {
   await connect('c 1', { prefix: 'orders/', renewals: true, waitGraph: true })
   const query = newestSocket().url.searchParams
   expect(Object.fromEntries(query)).toEqual({
+    batch_ms: '100',
     prefix: 'orders/',
     renewals: 'true',
     wait_graph: 'true',
@@ -123,66 +124,73 @@ test('the URL carries the cursor and the filter', async () => {
   })
 })
 
-test('messages between two frames are delivered as one batch', async () => {
+test('a message of the server may have several events, a line for each', async () => {
+  await connect(null)
+  newestSocket().emit({ type: 'synced', cursor: 'c0' }, event('c1'))
+  runDeferred()
+  expect(batches.map((batch) => batch.map(({ type }) => type))).toEqual([['synced', 'event']])
+})
+
+test('messages that arrive meanwhile are delivered as one batch', async () => {
   await connect(null)
   newestSocket().emit({ type: 'synced', cursor: 'c0' })
   newestSocket().emit(event('c1'))
   expect(batches).toEqual([])
-  runFrame()
+  runDeferred()
   expect(batches.map((batch) => batch.length)).toEqual([2])
   expect(states).toEqual(['connecting', 'live'])
 })
 
-test('the first message is delivered with the next frame, and those of a steady stream ten times a second', async () => {
+test('the first message is delivered at once, and those of a steady stream ten times a second', async () => {
   await connect(null)
   newestSocket().emit(event('c1'))
-  runFrame()
+  runDeferred()
   expect(batches).toHaveLength(1)
   newestSocket().emit(event('c2'))
   await vi.advanceTimersByTimeAsync(99)
   newestSocket().emit(event('c3'))
-  runFrame()
+  runDeferred()
   expect(batches).toHaveLength(1)
   await vi.advanceTimersByTimeAsync(1)
-  runFrame()
+  runDeferred()
   expect(batches.map((batch) => batch.length)).toEqual([1, 2])
 })
 
-test('what takes longer to read than a frame may last is delivered with the frames that follow', async () => {
+test('what takes longer to read than a task may last is delivered in the tasks that follow', async () => {
   await connect(null)
   for (let number = 1; number <= 130; number += 1) newestSocket().emit(event(`c${number}`))
   slowness = 10
-  runFrame()
-  runFrame()
-  runFrame()
+  runDeferred()
+  runDeferred()
+  runDeferred()
   expect(batches.map((batch) => batch.length)).toEqual([64, 64, 2])
 })
 
 test('a stream that was stopped during a pause delivers nothing', async () => {
   const stream = await connect(null)
   newestSocket().emit(event('c1'))
-  runFrame()
+  runDeferred()
   newestSocket().emit(event('c2'))
   stream.stop()
   await vi.advanceTimersByTimeAsync(200)
-  expect(frames).toEqual([])
+  expect(deferred).toEqual([])
 })
 
 test('the state is replaying until the synced message, then live', async () => {
   await connect('c0')
   newestSocket().emit(event('c1'))
-  runFrame()
+  runDeferred()
   expect(states.at(-1)).toBe('replaying')
   await vi.advanceTimersByTimeAsync(100)
   newestSocket().emit({ type: 'synced', cursor: 'c1' })
-  runFrame()
+  runDeferred()
   expect(states.at(-1)).toBe('live')
 })
 
 test('reconnecting resumes after the last delivered message', async () => {
   await connect('c0')
   newestSocket().emit(event('c1'))
-  runFrame()
+  runDeferred()
   // Received but not delivered, so it must be replayed.
   newestSocket().emit(event('c2'))
   newestSocket().disconnect()
@@ -190,7 +198,7 @@ test('reconnecting resumes after the last delivered message', async () => {
   await vi.advanceTimersByTimeAsync(200)
   expect(sockets).toHaveLength(2)
   expect(newestSocket().url.searchParams.get('after')).toBe('c1')
-  runFrame()
+  runDeferred()
   expect(batches).toHaveLength(1)
 })
 
@@ -209,7 +217,7 @@ test('backoff grows while the server is unreachable and resets after a delivery'
   }
   expect(delays).toEqual([200, 400, 800, 1600, 3200, 5000, 5000])
   newestSocket().emit({ type: 'synced', cursor: 'c1' })
-  runFrame()
+  runDeferred()
   newestSocket().disconnect()
   await vi.advanceTimersByTimeAsync(200)
   expect(newestSocket().url.searchParams.get('after')).toBe('c1')
@@ -218,7 +226,7 @@ test('backoff grows while the server is unreachable and resets after a delivery'
 test('a silent connection is closed after the silence timeout', async () => {
   await connect(null)
   newestSocket().emit({ type: 'synced', cursor: 'c0' })
-  runFrame()
+  runDeferred()
   const silent = newestSocket()
   await vi.advanceTimersByTimeAsync(14_000)
   silent.emit({ type: 'bookmark', cursor: 'c1' })
@@ -256,18 +264,18 @@ test('nothing is delivered while the page is hidden, and everything once it is v
   const stream = await connect('c0')
   hidden = true
   newestSocket().emit(event('c1'))
-  runFrame()
+  runDeferred()
   expect(batches).toEqual([])
   hidden = false
   stream.wake()
-  runFrame()
+  runDeferred()
   expect(batches).toHaveLength(1)
 })
 
 test('a hidden page with too many pending messages disconnects and resumes from its cursor', async () => {
   const stream = await connect('c0')
   newestSocket().emit(event('c1'))
-  runFrame()
+  runDeferred()
   hidden = true
   for (let number = 2; number < 3_000; number += 1) newestSocket().emit(event(`c${number}`))
   expect(newestSocket().closed).toBe(true)
@@ -285,7 +293,7 @@ test('a stopped stream delivers nothing', async () => {
   const socket = newestSocket()
   socket.emit(event('c1'))
   stream.stop()
-  runFrame()
+  runDeferred()
   socket.emit(event('c2'))
   await vi.advanceTimersByTimeAsync(60_000)
   expect(batches).toEqual([])
@@ -314,7 +322,7 @@ test.each([4401, 4403])(
   async (code) => {
     await connect('c0')
     newestSocket().emit(event('c1'))
-    runFrame()
+    runDeferred()
     newestSocket().disconnect(code)
     await vi.advanceTimersByTimeAsync(200)
     expect(authenticate).toHaveBeenLastCalledWith(true, expect.any(AbortSignal))
@@ -361,7 +369,7 @@ test.each([{ type: 'event', cursor: 'c2', kind: 'granted' }, { type: 'synced' },
     await connect('c0')
     newestSocket().emit({ ...event('c1') })
     newestSocket().emit(message as object)
-    runFrame()
+    runDeferred()
     expect(gaps).toEqual(['unreadable'])
     expect(newestSocket().closed).toBe(true)
   },
@@ -371,7 +379,7 @@ test('messages of types that only a newer page knows are skipped', async () => {
   await connect('c0')
   newestSocket().emit({ type: 'news', text: 'hello' })
   newestSocket().emit(event('c1'))
-  runFrame()
+  runDeferred()
   expect(batches).toEqual([[event('c1')]])
   expect(gaps).toEqual([])
 })

@@ -2,21 +2,24 @@ import { onScopeDispose } from 'vue'
 import { renderCost } from '../lib/renderCost'
 
 /** One frame at 60 Hz. */
-const MIN_DELAY_MS = 16
-/** The delay is at least this many times the duration of the last draw, so that drawing takes a small share of the time. */
+const FRAME_MS = 16
+/** The pause after a draw is at least this many times its duration, so that drawing takes a small share of the time. */
 const COST_FACTOR = 10
 
-/** Coalesces requests to draw, and spaces draws out when they are expensive. */
-export function useDrawScheduler(draw: () => void) {
+/**
+ * Coalesces requests to draw, within a delay, and spaces draws out when they are expensive. Each step of a draw has a
+ * frame of its own, so that none is long.
+ */
+export function useDrawScheduler(steps: readonly (() => void)[], delayMs = FRAME_MS) {
   let timer: ReturnType<typeof setTimeout> | undefined
-  let lastCostMs = 0
+  let notBefore = Number.NEGATIVE_INFINITY
   let drawing = false
   let again = false
   let disposed = false
 
   function schedule(): void {
     if (drawing) again = true
-    else timer ??= setTimeout(() => void run(), Math.max(MIN_DELAY_MS, lastCostMs * COST_FACTOR))
+    else timer ??= setTimeout(() => void run(), Math.max(delayMs, notBefore - performance.now()))
   }
 
   async function run(): Promise<void> {
@@ -24,7 +27,12 @@ export function useDrawScheduler(draw: () => void) {
     drawing = true
     again = false
     timer = undefined
-    lastCostMs = await renderCost(draw)
+    let cost = 0
+    for (const step of steps) {
+      if (disposed) return
+      cost += await renderCost(step)
+    }
+    notBefore = performance.now() + cost * COST_FACTOR
     drawing = false
     if (again && !disposed) schedule()
   }

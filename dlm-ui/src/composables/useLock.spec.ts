@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { ref } from 'vue'
+import { ref, watch } from 'vue'
 import { api, UnreachableError } from '../api/client'
 import { denial } from '../api/testing'
 import type { LockStatus } from '../api/types'
@@ -45,6 +45,46 @@ test('a lock that changes constantly is kept up to date even over a slow connect
     await settle(50)
   }
   expect(lock.status.value?.version).toBeGreaterThan(3)
+})
+
+test('the events, the status and the timeline change one after another, and the less often the more that costs', async () => {
+  const now = vi.spyOn(performance, 'now').mockImplementation(() => Date.now())
+  const lock = await setup(held('a', 1))
+  status.mockResolvedValue(held('a', 2))
+  const shown = () => [
+    lock.status.value?.version,
+    lock.events.value.at(-1)?.version,
+    lock.history.shown.value.events.at(-1)?.version,
+  ]
+  const draws: ReturnType<typeof shown>[] = []
+  for (const drawn of [lock.events, lock.status, lock.history.shown]) {
+    watch(drawn, () => {
+      draws.push(shown())
+      // To render it takes 20 ms.
+      vi.setSystemTime(Date.now() + 20)
+    })
+  }
+  stream().emit(granted(2, 2))
+  await settle(200)
+  const steps = [
+    [1, 2, undefined],
+    [2, 2, undefined],
+    [2, 2, 2],
+  ]
+  expect(draws).toEqual(steps)
+  status.mockResolvedValue(held('a', 9))
+  for (let version = 3; version < 10; version += 1) {
+    stream().emit(granted(version, version))
+    await settle(50)
+  }
+  expect(draws).toEqual(steps)
+  await settle(600)
+  expect(draws.slice(steps.length)).toEqual([
+    [2, 9, 2],
+    [9, 9, 2],
+    [9, 9, 9],
+  ])
+  now.mockRestore()
 })
 
 test('at most one request is in flight, and events during it trigger another', async () => {

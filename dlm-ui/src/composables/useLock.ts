@@ -2,7 +2,6 @@
 import { onScopeDispose, shallowRef, watch, type Ref } from 'vue'
 import { api, retryable, type ApiError } from '../api/client'
 import type { LockEvent, LockStatus, StreamMessage } from '../api/types'
-import { renderCost } from '../lib/renderCost'
 import { applyRenewal, mergeStatus } from '../state/rows'
 import { useConnection } from '../stores/connection'
 import { useDrawScheduler } from './useDrawScheduler'
@@ -14,9 +13,9 @@ import { useRetry } from './useRetry'
 const MAX_EVENTS = 500
 /** Minimum interval between fetches of the status. */
 const REFRESH_INTERVAL_MS = 100
-/** The pause after a status was rendered, as a multiple of what it cost. */
-const COST_FACTOR = 10
 const RETRY_DELAY_MS = 1_000
+/** Mostly enough for the status, which is then drawn with the events that it follows from. */
+const DRAW_DELAY_MS = 50
 
 export function useLock(name: Ref<string>) {
   const connection = useConnection()
@@ -31,8 +30,11 @@ export function useLock(name: Ref<string>) {
   let refreshAgain = false
   let disposed = false
   let undrawn: LockEvent[] = []
+  /** What is drawn in the list, but not over time. */
+  let undrawnHistory: LockEvent[] = []
+  let undrawnStatus: LockStatus | null = null
   const history = useLockHistory(name)
-  const scheduler = useDrawScheduler(draw)
+  const scheduler = useDrawScheduler([drawEvents, drawStatus, drawHistory], DRAW_DELAY_MS)
 
   const { load } = useRetry((failure: ApiError) => {
     error.value = failure
@@ -49,20 +51,41 @@ export function useLock(name: Ref<string>) {
   })
 
   function forget(): void {
+    forgetUndrawn()
     status.value = null
     events.value = []
     history.clear()
   }
 
-  /** At many events per second, to draw each batch of them would take all of the time. */
-  function draw(): void {
-    events.value = [...events.value, ...undrawn].slice(-MAX_EVENTS)
+  function forgetUndrawn(): void {
     undrawn = []
+    undrawnHistory = []
+    undrawnStatus = null
+  }
+
+  // Of many events per second, to draw each batch, and each status, would take all of the time.
+
+  function drawEvents(): void {
+    if (undrawn.length === 0) return
+    events.value = [...events.value, ...undrawn].slice(-MAX_EVENTS)
+    undrawnHistory.push(...undrawn)
+    undrawn = []
+  }
+
+  function drawStatus(): void {
+    if (undrawnStatus) status.value = mergeStatus(status.value, undrawnStatus)
+    undrawnStatus = null
+    if (refreshAgain) scheduleRefresh()
+  }
+
+  function drawHistory(): void {
+    if (undrawnHistory.length > 0) history.append(undrawnHistory)
+    undrawnHistory = []
   }
 
   function reload(): void {
     stream.stop()
-    undrawn = []
+    forgetUndrawn()
     void load(async (signal) => {
       const page = await api.newestEvents({ resource: name.value }, MAX_EVENTS, signal)
       const fetched = await api.status(name.value, signal)
@@ -78,9 +101,9 @@ export function useLock(name: Ref<string>) {
     const received = batch.filter((message) => message.type === 'event')
     if (received.length > 0) {
       undrawn.push(...received)
-      history.append(received)
       scheduler.schedule()
-      if (received.some((event) => event.version > (status.value?.version ?? 0))) scheduleRefresh()
+      const version = Math.max(status.value?.version ?? 0, undrawnStatus?.version ?? 0)
+      if (received.some((event) => event.version > version)) scheduleRefresh()
     }
     for (const message of batch) {
       if (message.type !== 'renewed' || !status.value) continue
@@ -89,7 +112,8 @@ export function useLock(name: Ref<string>) {
   }
 
   function scheduleRefresh(): void {
-    if (inFlight) refreshAgain = true
+    // One that is not drawn yet is not fetched again.
+    if (inFlight || undrawnStatus) refreshAgain = true
     else timer ??= setTimeout(() => void refresh(), Math.max(0, notBefore - performance.now()))
   }
 
@@ -106,7 +130,10 @@ export function useLock(name: Ref<string>) {
     notBefore = performance.now() + REFRESH_INTERVAL_MS
     try {
       const fetched = await api.status(name.value)
-      if (fetched.resource === name.value) void show(fetched)
+      if (fetched.resource === name.value) {
+        undrawnStatus = fetched
+        scheduler.schedule()
+      }
     } catch (failure) {
       refreshAgain = retryable(failure)
       notBefore = performance.now() + RETRY_DELAY_MS
@@ -114,12 +141,6 @@ export function useLock(name: Ref<string>) {
       inFlight = false
     }
     if (refreshAgain && !disposed) scheduleRefresh()
-  }
-
-  /** The more a status costs to render, the longer until the next one: a long queue must not take all of the time. */
-  async function show(fetched: LockStatus): Promise<void> {
-    const cost = await renderCost(() => (status.value = mergeStatus(status.value, fetched)))
-    notBefore = Math.max(notBefore, performance.now() + cost * COST_FACTOR)
   }
 
   useOverdueLeases(() => (status.value ? [status.value] : []), scheduleRefresh)

@@ -23,9 +23,6 @@ const PAUSE_MS = 60
 const RETRY_MS = 5_000
 /** So many pages without an event, one after another: what is searched are the events of a time not looked at. */
 const MAX_EMPTY_PAGES = 20
-/** The pause between updates with events that arrived, for each event that is shown. */
-const PAUSE_PER_EVENT_MS = 0.1
-const MIN_PAUSE_MS = 50
 
 /** Why events of the window are missing; `null` if none are, or the log no longer has them. */
 export type Missing = 'loading' | 'too-many' | 'failed' | null
@@ -49,7 +46,6 @@ export function useLockHistory(name: Ref<string>) {
   /** The request that failed, until it is tried again. */
   let failed: string | null = null
   let retryTimer: ReturnType<typeof setTimeout> | undefined
-  let arrivedTimer: ReturnType<typeof setTimeout> | undefined
 
   /** Starts anew with the newest events. */
   function restart(page: Pick<EventPage, 'events' | 'start'>): void {
@@ -65,11 +61,10 @@ export function useLockHistory(name: Ref<string>) {
     update()
   }
 
-  /** Adds events that arrived. The more are shown, the less often that is drawn. */
+  /** Adds events that arrived. */
   function append(arrived: readonly LockEvent[]): void {
     loaded = { ...loaded, recent: withArrived(loaded.recent, arrived) }
-    const pause = Math.max(MIN_PAUSE_MS, PAUSE_PER_EVENT_MS * loaded.recent.events.length)
-    arrivedTimer ??= setTimeout(publish, pause)
+    publish()
   }
 
   function look(next: LookedAt | null): void {
@@ -77,7 +72,7 @@ export function useLockHistory(name: Ref<string>) {
     window = next
     if (next && !next.live) emptyPages = 0
     request()
-    // A step of time changes nothing of what is loaded. Events that arrived are shown in their own time.
+    // A step of time changes nothing of what is loaded.
     if (!isStep) publish()
   }
 
@@ -109,8 +104,6 @@ export function useLockHistory(name: Ref<string>) {
   }
 
   function publish(): void {
-    clearTimeout(arrivedTimer)
-    arrivedTimer = undefined
     shown.value = window ? shownBlock(window, loaded, connection.asOf) : loaded.recent
   }
 
@@ -151,9 +144,6 @@ export function useLockHistory(name: Ref<string>) {
     clearTimeout(retryTimer)
   }
 
-  onScopeDispose(() => {
-    stop()
-    clearTimeout(arrivedTimer)
-  })
+  onScopeDispose(stop)
   return { shown, missing, look, restart, clear, append }
 }

@@ -46,7 +46,7 @@ export function useLockList({ prefix, filter, sort, frozen, visibleNames }: Lock
   let staged = false
   let reloadTimer: ReturnType<typeof setTimeout> | undefined
 
-  const scheduler = useDrawScheduler(draw)
+  const scheduler = useDrawScheduler([draw])
   const stream = useEventStream(() => ({ prefix: prefix.value, renewals: true }), {
     messages: handleMessages,
     gap: handleGap,

@@ -37,7 +37,7 @@ export function useOverview() {
   let recent: LockEvent[] = []
   let undrawn: LockEvent[] = []
 
-  const scheduler = useDrawScheduler(draw)
+  const scheduler = useDrawScheduler([draw])
   const stream = useEventStream(() => ({ waitGraph: true }), {
     messages: handleMessages,
     gap: handleGap,

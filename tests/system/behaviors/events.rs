@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Error;
 
@@ -45,6 +46,45 @@ async fn stream_replays_the_log_and_continues_live() {
     let renewed = only_b.next_event().await;
     assert_eq!((&renewed["type"], &renewed["fencing_token"]), (&json!("renewed"), &json!(2)));
     assert!(renewed.get("cursor").is_none());
+}
+
+#[tokio::test]
+async fn events_come_in_batches_to_those_that_want_it() {
+    let server = TestServer::start();
+    let api = server.api();
+    let start = api.get("/v1/events").await.ok()["cursor"].clone();
+    let mut singly = WebSocket::events(server.url(), "").await;
+    let mut batched = WebSocket::events(server.url(), "?batch_ms=250&renewals=true").await;
+    assert_eq!(singly.next_event().await["type"], "synced");
+    assert_eq!(batched.next_lines().await[0]["type"], "synced");
+    let lease = api.lock("a", &Acquire::exclusive().ttl(60_000)).await;
+    assert_eq!(batched.next_lines().await.len(), 1, "the first comes at once");
+    let burst: Vec<_> = (0..20).map(|number| format!("burst/{number}")).collect();
+    let acquire = Acquire::exclusive().ttl(60_000);
+    join_all(burst.iter().map(|name| api.lock(name, &acquire))).await;
+    api.renew("a", &lease).await.ok();
+    let mut messages = Vec::new();
+    let mut received = Vec::new();
+    while received.len() < burst.len() + 1 {
+        let lines = batched.next_lines().await;
+        messages.push(lines.len());
+        received.extend(lines);
+    }
+    assert!(messages.iter().any(|lines| *lines > 1) && messages.len() < burst.len(), "{messages:?}");
+    received.retain(|message| message["type"] != "renewed");
+    let mut expected = vec![singly.next_event().await];
+    for _ in &burst {
+        expected.push(singly.next_event().await);
+    }
+    assert_eq!(received, expected[1..], "the same events in the same order");
+    // Also stored events.
+    let mut replayed = WebSocket::events(server.url(), &format!("{}&batch_ms=1", after(&start))).await;
+    let mut stored = Vec::new();
+    while stored.len() < expected.len() {
+        stored.extend(replayed.next_lines().await);
+    }
+    assert_eq!(stored, expected);
+    api.get("/v1/events?batch_ms=1").await.problem(400, "invalid-request");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::tls_client::{TlsClient, Trust};
 
@@ -216,10 +216,14 @@ impl WebSocket {
 
     /// The next message, or the close code as an error.
     pub(crate) async fn try_next(&mut self) -> Result<Value, u16> {
+        self.try_next_text().await.map(|text| serde_json::from_str(&text).expect("JSON"))
+    }
+
+    async fn try_next_text(&mut self) -> Result<Utf8Bytes, u16> {
         loop {
             let next = tokio::time::timeout(Duration::from_secs(60), self.stream.next());
             match next.await.expect("a message in time") {
-                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).expect("JSON")),
+                Some(Ok(Message::Text(text))) => return Ok(text),
                 Some(Ok(Message::Close(frame))) => {
                     return Err(frame.map_or(1005, |frame| u16::from(frame.code)));
                 }
@@ -239,6 +243,19 @@ impl WebSocket {
             let message = self.next().await;
             if message["type"] != "bookmark" {
                 return message;
+            }
+        }
+    }
+
+    /// What is in the next message of an event stream in batches, without bookmarks.
+    pub(crate) async fn next_lines(&mut self) -> Vec<Value> {
+        loop {
+            let text = self.try_next_text().await.expect("the socket stays open");
+            let mut lines: Vec<Value> =
+                text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+            lines.retain(|message| message["type"] != "bookmark");
+            if !lines.is_empty() {
+                return lines;
             }
         }
     }

@@ -97,6 +97,9 @@ fn operation(path: &str, route: Route, description: &RouteDescription) -> Value 
                 "type": "integer", "minimum": 0, "maximum": wire::limits::OVERVIEW_SECONDS,
                 "default": wire::limits::OVERVIEW_SECONDS,
             }),
+            "batch_ms" => {
+                json!({"type": "integer", "minimum": 0, "maximum": wire::limits::MAX_BATCH_MS, "default": 0})
+            }
             "from" | "to" | "at" => schema("Timestamp"),
             "resource" if route == Route::HoldStatistics => json!({
                 "type": "array", "items": schema("ResourceName"), "minItems": 1,

@@ -125,12 +125,15 @@ pub(super) fn describe(route: Route) -> RouteDescription {
                 "to",
                 "renewals",
                 "wait_graph",
+                "batch_ms",
             ],
             ..of(
                 "Read the event log: a page, or a WebSocket (`dlm.events.v1`) that continues with live events. \
-                 `after`, `prefix` and `resource` apply to both, `renewals` and `wait_graph` to the WebSocket, \
+                 `after`, `prefix` and `resource` apply to both, `renewals`, `wait_graph` and `batch_ms` to the WebSocket, \
                  and the others to the page. `newest` reads backwards, from the end or from `before`. `kind` takes several, \
-                 separated by commas; `principal` matches grants to a principal and force-releases by it; `from` is inclusive, `to` exclusive",
+                 separated by commas; `principal` matches grants to a principal and force-releases by it; `from` is inclusive, `to` exclusive. \
+                 With `batch_ms` above 0, live events come at most once in this time, and those that come together are one \
+                 WebSocket message, a line for each",
                 None,
                 &[
                     ("200", "A page", "EventPage"),
