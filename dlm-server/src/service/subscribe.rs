@@ -145,7 +145,7 @@ impl Service {
 
 impl Subscription {
     /// Delivers live events at most once in this interval, unless more wait than are taken at a
-    /// time, and what is delivered at once in one frame, a line for each message.
+    /// time. What of them is delivered at once is in one frame, a line for each message.
     pub(crate) fn batched(self, interval: Duration) -> Self {
         Self { batching: Some(Batching { interval, pause: None }), ..self }
     }
@@ -167,7 +167,17 @@ impl Subscription {
 
     /// The frames of the renewals to deliver.
     pub(crate) fn renewed(&mut self, renewals: &Arc<Segment>) -> Vec<Bytes> {
-        self.frames(&[Part::whole(renewals)])
+        let frames = self.frames(&[Part::whole(renewals)]);
+        self.batch(frames)
+    }
+
+    /// In one frame, if that is wanted. Stored events are not joined: what many read at once is
+    /// shared.
+    fn batch(&self, frames: Vec<Bytes>) -> Vec<Bytes> {
+        match self.batching.is_some() && !frames.is_empty() {
+            true => vec![join_frames(&frames)],
+            false => frames,
+        }
     }
 
     /// The frames of the events to deliver.
@@ -179,11 +189,7 @@ impl Subscription {
             true => part.frames(),
             false => part.matching_frames(matches),
         });
-        let frames: Vec<_> = frames.filter(|frames| !frames.is_empty()).collect();
-        match self.batching.is_some() && !frames.is_empty() {
-            true => vec![join_frames(&frames)],
-            false => frames,
-        }
+        frames.filter(|frames| !frames.is_empty()).collect()
     }
 
     /// Waits for the next item.
@@ -215,6 +221,7 @@ impl Subscription {
             self.at = upto;
             let frames = self.frames(&parts);
             if !frames.is_empty() {
+                let frames = self.batch(frames);
                 let more = parts.iter().map(Part::bytes).sum::<usize>() >= MAX_TAKEN_BYTES;
                 if let Some(batching) = &mut self.batching {
                     batching.pause = (self.live && !more).then(|| Box::pin(sleep(batching.interval)));

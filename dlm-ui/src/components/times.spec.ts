@@ -31,6 +31,14 @@ test('a deadline may be to come', () => {
   expect(text(TimestampText, { at: at(-2_000), future: true })).toBe('2.0 s ago')
 })
 
+test('a lease has no more left than its TTL, unless its TTL was shortened', () => {
+  expect(text(TtlBar, { expiresAt: at(30_900), ttlMs: 30_000 })).toBe('30 s')
+  expect(text(TtlBar, { expiresAt: at(29_100), ttlMs: 30_000 })).toBe('29 s')
+  expect(text(TtlBar, { expiresAt: at(55_000), ttlMs: 5_000 })).toBe('55 s')
+  // An event tells when a lease expires, but not always its TTL.
+  expect(text(TtlBar, { expiresAt: at(700), ttlMs: 0 })).toBe('0.7 s')
+})
+
 test('the time elapsed until an instant of the past is that, whatever the time is', () => {
   expect(text(ElapsedTime, { at: at(-3_600_000), until: at(-3_590_000) })).toBe('10 s')
 })

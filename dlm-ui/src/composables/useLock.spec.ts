@@ -116,6 +116,20 @@ test('an older response does not replace newer data', async () => {
   expect(lock.status.value?.version).toBe(5)
 })
 
+test('a renewal is shown, also if the status that is drawn next is older', async () => {
+  const lock = await setup(held('a', 1))
+  const expiry = () => lock.status.value?.holders[0]?.expires_at
+  const renew = (fencing_token: number, expires_at: string) =>
+    stream().emit({ type: 'renewed', resource: 'a', fencing_token, expires_at })
+  status.mockResolvedValue(held('a', 2))
+  stream().emit(granted(2, 2))
+  await settle(20)
+  expect(status).toHaveBeenCalledTimes(2)
+  renew(held('a', 2).holders[0]?.fencing_token ?? 0, '2099-01-01T01:00:00.000Z')
+  await settle(500)
+  expect([lock.status.value?.version, expiry()]).toEqual([2, '2099-01-01T01:00:00.000Z'])
+})
+
 test('a failed request is retried', async () => {
   const lock = await setup(held('a', 1))
   status.mockRejectedValueOnce(new UnreachableError()).mockResolvedValue(held('a', 2))

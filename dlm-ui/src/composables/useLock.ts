@@ -1,7 +1,7 @@
 // The status of one lock, fetched again after each of its events, and its newest events.
 import { onScopeDispose, shallowRef, watch, type Ref } from 'vue'
 import { api, retryable, type ApiError } from '../api/client'
-import type { LockEvent, LockStatus, StreamMessage } from '../api/types'
+import type { LockEvent, LockStatus, Renewal, StreamMessage } from '../api/types'
 import { applyRenewal, mergeStatus } from '../state/rows'
 import { useConnection } from '../stores/connection'
 import { useDrawScheduler } from './useDrawScheduler'
@@ -33,6 +33,7 @@ export function useLock(name: Ref<string>) {
   /** What is drawn in the list, but not over time. */
   let undrawnHistory: LockEvent[] = []
   let undrawnStatus: LockStatus | null = null
+  let undrawnRenewals: Renewal[] = []
   const history = useLockHistory(name)
   const scheduler = useDrawScheduler([drawEvents, drawStatus, drawHistory], DRAW_DELAY_MS)
 
@@ -61,6 +62,7 @@ export function useLock(name: Ref<string>) {
     undrawn = []
     undrawnHistory = []
     undrawnStatus = null
+    undrawnRenewals = []
   }
 
   // Of many events per second, to draw each batch, and each status, would take all of the time.
@@ -73,8 +75,11 @@ export function useLock(name: Ref<string>) {
   }
 
   function drawStatus(): void {
-    if (undrawnStatus) status.value = mergeStatus(status.value, undrawnStatus)
+    let latest = undrawnStatus ? mergeStatus(status.value, undrawnStatus) : status.value
+    for (const renewal of undrawnRenewals) latest = latest && (applyRenewal(latest, renewal) ?? latest)
+    status.value = latest
     undrawnStatus = null
+    undrawnRenewals = []
     if (refreshAgain) scheduleRefresh()
   }
 
@@ -105,9 +110,10 @@ export function useLock(name: Ref<string>) {
       const version = Math.max(status.value?.version ?? 0, undrawnStatus?.version ?? 0)
       if (received.some((event) => event.version > version)) scheduleRefresh()
     }
-    for (const message of batch) {
-      if (message.type !== 'renewed' || !status.value) continue
-      status.value = applyRenewal(status.value, message) ?? status.value
+    const renewals = batch.filter((message) => message.type === 'renewed')
+    if (renewals.length > 0) {
+      undrawnRenewals.push(...renewals)
+      scheduler.schedule()
     }
   }
 

@@ -10,6 +10,11 @@ test('a row keeps its key, and a new one gets that of a row that is gone', () =>
   expect(keysOf(second, ['d', 'c', 'b'])).toEqual([2, 0, 1])
 })
 
+test('rows that are all replaced keep their order, so that none has to be moved', () => {
+  const first = recycledKeys(undefined, ['c', 'b', 'a'])
+  expect(keysOf(recycledKeys(first, ['f', 'e', 'd']), ['f', 'e', 'd'])).toEqual([0, 1, 2])
+})
+
 test('keys are distinct, also after the list was shorter', () => {
   const short = recycledKeys(recycledKeys(undefined, ['c', 'b', 'a']), ['a'])
   const ids = ['f', 'e', 'd', 'a']

@@ -9,6 +9,7 @@ export function recycledKeys(
   const shown = new Set(ids)
   const keys = new Map<string, number>()
   const free: number[] = []
+  let taken = 0
   let unused = 0
   for (const [id, key] of before ?? []) {
     if (shown.has(id)) keys.set(id, key)
@@ -16,7 +17,7 @@ export function recycledKeys(
     unused = Math.max(unused, key + 1)
   }
   for (const id of shown) {
-    if (!keys.has(id)) keys.set(id, free.pop() ?? unused++)
+    if (!keys.has(id)) keys.set(id, free[taken++] ?? unused++)
   }
   return keys
 }

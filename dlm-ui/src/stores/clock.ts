@@ -5,7 +5,8 @@ import { api, retryable } from '../api/client'
 /** Samples older than this are replaced: the two clocks drift apart. */
 const SAMPLE_MAX_AGE_MS = 60_000
 const SYNC_CHECK_MS = 5_000
-const TICK_MS = 1_000
+/** How often the time is updated. */
+export const TICK_MS = 1_000
 /** A larger jump of the wall clock against the monotonic clock invalidates the sample. */
 const JUMP_THRESHOLD_MS = 1_000
 

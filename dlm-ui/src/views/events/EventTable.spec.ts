@@ -42,6 +42,27 @@ test('on the page of a lock owners are links too, and its events keep their plac
   expect(rows()).toHaveLength(2)
 })
 
+test('the focus never moves from a row that is gone to another event', async () => {
+  const wrapper = mount(EventTable, {
+    props: { events: [of('two', 2), of('one', 1)] },
+    global: { plugins: [createPinia()], stubs: { RouterLink: { template: '<a href="#"><slot /></a>' } } },
+    attachTo: document.body,
+  })
+  const links = wrapper.findAll('tbody a')
+  const focus = (index: number) => {
+    const link = links[index]?.element
+    if (link instanceof HTMLElement) link.focus()
+    return link
+  }
+  const kept = focus(0)
+  await wrapper.setProps({ events: [of('two', 2)] })
+  expect(document.activeElement).toBe(kept)
+  await wrapper.setProps({ events: [of('three', 3)] })
+  expect(wrapper.text()).toContain('three')
+  expect(document.activeElement).toBe(document.body)
+  wrapper.unmount()
+})
+
 test('a row says why a lease or a wait ended', () => {
   const forced = event('force_released', 3, { fencing_token: 1, by: 'ops', reason: 'host <b>gone</b>' })
   const left = event('cancelled', 4, { waited_ms: 1_500, reason: 'away' })
