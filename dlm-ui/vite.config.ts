@@ -34,6 +34,7 @@ export default defineConfig({
     environment: 'happy-dom',
     // A test that renders a long list takes seconds on a busy machine.
     testTimeout: 30_000,
+    unstubGlobals: true,
     projects: [
       // Loading the modules once instead of for each file takes a seventh of the time. A mock of a module needs it
       // not to be loaded yet.

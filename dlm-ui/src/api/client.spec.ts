@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
 import { held } from '../state/testData'
 import { api, ApiError, UnreachableError } from './client'
 import { credential } from './credential'
@@ -13,7 +13,6 @@ beforeEach(() => {
   credential.handleDenials({ refused, forbidden })
   credential.replace(null, { samePrincipal: false })
 })
-afterEach(() => vi.unstubAllGlobals())
 
 /** Waits until a request was refused. */
 const asked = () => vi.waitFor(() => expect(refused).toHaveBeenCalled())

@@ -1,12 +1,8 @@
-import { afterEach, expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { problem, serve, type SentRequest } from '../api/testing'
 import { held, row } from '../state/testData'
 import { inScope } from './testing'
 import { useBulkRelease } from './useBulkRelease'
-
-afterEach(() => {
-  vi.unstubAllGlobals()
-})
 
 const NAMES = ['jobs/1', 'jobs/2', 'jobs/3']
 const page = (names: string[]): [number, unknown] => [

@@ -29,7 +29,6 @@ beforeEach(async () => {
 afterEach(() => {
   dispose()
   FakeStream.current = null
-  vi.unstubAllGlobals()
 })
 
 async function signIn() {

@@ -10,7 +10,6 @@ beforeEach(() => {
 })
 afterEach(() => {
   vi.useRealTimers()
-  vi.unstubAllGlobals()
 })
 
 const namesOf = (path: string) => new URL(path, 'http://a').searchParams.getAll('resource')

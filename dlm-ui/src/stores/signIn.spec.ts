@@ -1,5 +1,5 @@
 import { createPinia, setActivePinia } from 'pinia'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
 import { api } from '../api/client'
 import { credential } from '../api/credential'
 import { problem, serve, unauthenticated, type SentRequest } from '../api/testing'
@@ -25,7 +25,6 @@ beforeEach(() => {
     return path.endsWith('/release') ? [200, { released: true, fencing_token: 1 }] : [200, held('a', 1)]
   })
 })
-afterEach(() => vi.unstubAllGlobals())
 
 async function signedIn(token = 'good', keep = false) {
   const signIn = useSignIn()

@@ -41,7 +41,6 @@ beforeEach(() => {
   serve(() => (denied ? problem(403, 'forbidden', { required: 'observe' }) : [200, overview()]))
 })
 afterEach(() => {
-  vi.unstubAllGlobals()
   localStorage.clear()
 })
 

@@ -1,18 +1,11 @@
 import { enableAutoUnmount } from '@vue/test-utils'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { defineComponent, h, nextTick, ref } from 'vue'
 import { held } from '../../state/testData'
 import { useClock } from '../../stores/clock'
 import { mountView } from '../testing'
 import LockTimeline from './LockTimeline.vue'
 
-vi.stubGlobal(
-  'ResizeObserver',
-  class {
-    observe() {}
-    disconnect() {}
-  },
-)
 enableAutoUnmount(afterEach)
 
 test('the text alternative changes together with the clock', async () => {

@@ -12,13 +12,6 @@ import PastOverview from './PastOverview.vue'
 import PastOwner from './PastOwner.vue'
 import PastOwners from './PastOwners.vue'
 
-vi.stubGlobal(
-  'ResizeObserver',
-  class {
-    observe() {}
-    disconnect() {}
-  },
-)
 const stateAt = vi.spyOn(api, 'stateAt')
 const newest = vi.spyOn(api, 'newestEvents')
 const AT = pastState([]).at
