@@ -28,7 +28,8 @@ pub struct Explanation {
     /// How long the lock was held before; null if the event log does not tell.
     pub hold: Option<HoldStatistics>,
     /// In how many milliseconds the holders may have let go: the median of past holds, less the time
-    /// held so far; 0 if that has passed. Null if the lock is free, or without statistics.
+    /// held so far; 0 if that has passed. Null if the lock is free, without statistics, and if a holder
+    /// waits for another lock.
     pub estimated_release_in_ms: Option<u64>,
     /// The first waiter of the owner that was asked for; null if it has none, or no owner was
     /// asked for.
@@ -64,7 +65,8 @@ pub struct EstimatedWait {
     #[serde(flatten)]
     pub waiter: QueuedWaiter,
     /// In how many milliseconds it may be granted: after the holders and the waiters ahead of it have
-    /// each held the lock as long as usual. Null without statistics, and for a waiter that is away.
+    /// each held the lock as long as usual. Null without statistics, if a holder waits for another lock,
+    /// and for a waiter that is away.
     pub estimated_wait_ms: Option<u64>,
 }
 

@@ -37,14 +37,19 @@ fn lines(explanation: &Explanation, style: Style, clock: Clock) -> Vec<String> {
         lines.push(format!("  and {} more holders", explanation.holder_count - shown));
     }
     lines.extend(explanation.hold.as_ref().map(usual));
-    if let Some(ms) = explanation.estimated_release_in_ms {
-        lines.push(format!("  may be released in {}", milliseconds(ms)));
-    }
+    let release = explanation.estimated_release_in_ms;
+    lines.extend(release.map(|ms| match ms {
+        0 => "  overdue: most earlier leases ended sooner".into(),
+        _ => format!("  may be released in {}", milliseconds(ms)),
+    }));
     lines.extend(explanation.next.iter().map(|next| format!("  next: {}", waiter(next, clock))));
     if let Some(found) = &explanation.waiter {
-        let wait = found
-            .estimated_wait_ms
-            .map_or("it is not known when".into(), |ms| format!("may be granted in {}", milliseconds(ms)));
+        let wait = match (found.estimated_wait_ms, release) {
+            (None, _) => "it is not known when".into(),
+            (Some(0), Some(0)) => "is granted once the holders let go".into(),
+            (Some(ms), Some(0)) => format!("may be granted {} after the holders let go", milliseconds(ms)),
+            (Some(ms), _) => format!("may be granted in {}", milliseconds(ms)),
+        };
         lines.push(format!("  {}: {wait}", waiter(&found.waiter, clock)));
     }
     lines
@@ -96,5 +101,27 @@ mod tests {
             "  2. me, shared, waits 1s: it is not known when",
         ];
         assert_eq!(lines(&explanation, Style::new(false), clock), expected);
+        let turn = |release: Option<u64>, wait: Option<u64>| {
+            let mut explanation = explanation.clone();
+            explanation.estimated_release_in_ms = release;
+            explanation.waiter.as_mut().unwrap().estimated_wait_ms = wait;
+            lines(&explanation, Style::new(false), clock).split_off(4)
+        };
+        assert_eq!(turn(None, None).len(), 2);
+        for (release, wait, expected) in [
+            (2_000, 3_000, ["  may be released in 2s", "may be granted in 3s"]),
+            (
+                0,
+                3_000,
+                ["  overdue: most earlier leases ended sooner", "may be granted 3s after the holders let go"],
+            ),
+            (0, 0, ["  overdue: most earlier leases ended sooner", "is granted once the holders let go"]),
+        ] {
+            let shown = turn(Some(release), Some(wait));
+            assert_eq!(
+                (shown[0].as_str(), shown[2].rsplit(": ").next().unwrap()),
+                (expected[0], expected[1])
+            );
+        }
     }
 }

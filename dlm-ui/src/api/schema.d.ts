@@ -636,7 +636,8 @@ export interface components {
             /**
              * Format: int64
              * @description In how many milliseconds it may be granted: after the holders and the waiters ahead of it have
-             *     each held the lock as long as usual. Null without statistics, and for a waiter that is away.
+             *     each held the lock as long as usual. Null without statistics, if a holder waits for another lock,
+             *     and for a waiter that is away.
              */
             estimated_wait_ms?: number | null;
         };
@@ -736,7 +737,8 @@ export interface components {
             /**
              * Format: int64
              * @description In how many milliseconds the holders may have let go: the median of past holds, less the time
-             *     held so far; 0 if that has passed. Null if the lock is free, or without statistics.
+             *     held so far; 0 if that has passed. Null if the lock is free, without statistics, and if a holder
+             *     waits for another lock.
              */
             estimated_release_in_ms?: number | null;
             hold?: components["schemas"]["HoldStatistics"] | null;

@@ -110,6 +110,41 @@ async fn explanation_shows_what_a_holder_waits_for_itself() {
 }
 
 #[tokio::test]
+async fn nothing_is_estimated_while_a_holder_waits_for_another_lock() {
+    let server = TestServer::start();
+    let api = server.api();
+    for name in ["a", "b"] {
+        hold_for(&api, name, Duration::from_millis(10)).await;
+    }
+    api.lock("a", &Acquire::exclusive().with("owner", "p")).await;
+    let b = api.lock("b", &Acquire::exclusive().with("owner", "q")).await;
+    let _waiting = enqueue(&api, "a", Acquire::exclusive().with("owner", "q")).await;
+    let answer = explain(&api, "a", "?owner=q").await;
+    assert!(answer["estimated_release_in_ms"].is_number(), "{answer}");
+    assert!(answer["waiter"]["estimated_wait_ms"].is_number(), "{answer}");
+    let other = enqueue(&api, "b", Acquire::exclusive().with("owner", "p")).await;
+    for (name, owner) in [("a", "q"), ("b", "p")] {
+        eventually("nothing is estimated in a deadlock", || async {
+            let answer = explain(&api, name, &format!("?owner={owner}")).await;
+            answer["waiter"]["position"] == 1
+                && answer["hold"]["samples"] == 1
+                && answer["estimated_release_in_ms"].is_null()
+                && answer["waiter"]["estimated_wait_ms"].is_null()
+        })
+        .await;
+    }
+    api.release("b", &b).await.ok();
+    other.await.unwrap();
+    // Another worker with the name of the holder waits for the same lock.
+    let _same = enqueue(&api, "a", Acquire::exclusive().with("owner", "p")).await;
+    eventually("a wait for the same lock changes nothing", || async {
+        let answer = explain(&api, "a", "").await;
+        answer["holders"][0]["waits_for"] == "a" && answer["estimated_release_in_ms"].is_number()
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn hold_statistics_survive_a_restart_and_follow_the_order_of_the_request() {
     let mut server = TestServer::start();
     let api = server.api();

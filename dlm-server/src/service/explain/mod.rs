@@ -45,10 +45,13 @@ impl Service {
         lock.waiters = Vec::new();
         let waits_for = self.waits_of(view, lock.holders.clone()).await?;
         let hold = self.holds_of(on.reads(), vec![Name::clone(on.name())]).await?.pop().flatten();
-        let release_in_ms = hold.as_ref().and_then(|hold| release_in_ms(&lock.holders, now.0, hold.p50_ms));
+        let is_elsewhere = |name: &ResourceName| name != on.resource();
+        // Past holds do not tell how long a holder waits for another lock, in a deadlock forever.
+        let usual = hold.as_ref().filter(|_| !waits_for.iter().flatten().any(is_elsewhere));
+        let release_in_ms = usual.and_then(|hold| release_in_ms(&lock.holders, now.0, hold.p50_ms));
         let estimate = |rounds: u64| {
-            let hold = hold.as_ref()?;
-            Some(release_in_ms.unwrap_or(0).saturating_add(rounds.saturating_mul(hold.p50_ms)))
+            let further = rounds.saturating_mul(usual?.p50_ms);
+            Some(release_in_ms.unwrap_or(0).saturating_add(further))
         };
         let waiter = first
             .map(|(waiter, round)| EstimatedWait { waiter, estimated_wait_ms: round.and_then(estimate) });

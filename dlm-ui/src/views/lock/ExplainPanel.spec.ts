@@ -65,12 +65,28 @@ test('what is not known is said to be unknown', () => {
   expect(shown('release')).toMatch(/^Unknown/)
 })
 
+test('while a holder waits for another lock nothing is estimated from past holds', () => {
+  expect(setup({ estimated_release_in_ms: null })('release')).toBe('Unknown: a holder waits for another lock')
+})
+
 test('the turn of the owner that was asked for is estimated', () => {
   const waiter = { owner: 'me', mode: 'exclusive', position: 3, enqueued_at: ago(5_000) } as const
-  expect(setup({ waiter: { ...waiter, estimated_wait_ms: 61_000 } })('turn')).toBe(
+  const turn = (estimated_wait_ms: number | null, part: Partial<Explanation> = {}) =>
+    setup({ waiter: { ...waiter, estimated_wait_ms }, ...part })('turn')
+  expect(turn(61_000, { estimated_release_in_ms: 60_000 })).toBe(
     'is at position 3, with about 1 min 1 s to wait, by past holds',
   )
-  expect(setup({ waiter: { ...waiter, estimated_wait_ms: null } })('turn')).toContain('can’t be estimated')
+  expect(turn(null)).toContain('can’t be estimated')
+})
+
+test('an estimated turn does not run down once the release is overdue', () => {
+  const waiter = { owner: 'me', mode: 'exclusive', position: 3, enqueued_at: ago(5_000) } as const
+  const turn = (estimated_wait_ms: number, estimated_release_in_ms: number) =>
+    setup({ at: ago(4_000), estimated_release_in_ms, waiter: { ...waiter, estimated_wait_ms } })('turn')
+  expect(turn(12_000, 10_000)).toContain('with about 8.0 s to wait, by past holds')
+  expect(turn(5_000, 3_000)).toContain('with about 2.0 s to wait after the release')
+  expect(turn(2_000, 0)).toContain('with about 2.0 s to wait after the release')
+  expect(turn(0, 0)).toBe('is at position 3, and next after the release')
 })
 
 test('what is overdue stays so though the page’s clock is behind', () => {
