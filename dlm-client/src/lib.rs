@@ -267,8 +267,8 @@ pub use detached::DetachedLease;
 pub use dlm_protocol::{
     AccessRule, Blocker, Checked, EstimatedWait, Event, EventKind, Explanation, FencingToken, ForceReleased,
     HoldStatistics, Holder, LockState, LockStatus, Metadata, Mode, OwnedLease, OwnedWait, Owner,
-    OwnerDetails, OwnerPage, OwnerSummary, PrincipalDetails, ProblemCode, QueuedWaiter, Quota, Renewal,
-    RequestedRelease, ResourceName, Role, StateFilter, Timestamp, Ttl, Waiter, WhoAmI,
+    OwnerDetails, OwnerPage, OwnerSummary, PendingRelease, PrincipalDetails, ProblemCode, QueuedWaiter,
+    Quota, Renewal, RequestedRelease, ResourceName, Role, StateFilter, Timestamp, Ttl, Waiter, WhoAmI,
 };
 pub use error::Error;
 pub use events::{EventItem, Events};

@@ -1,6 +1,8 @@
 //! `dlm request-release`.
 
-use dlm_client::{Client, ProblemCode};
+use std::time::Duration;
+
+use dlm_client::{Client, ProblemCode, RequestedRelease};
 
 use super::force_release::other_holder;
 use crate::arguments::RequestReleaseArguments;
@@ -19,10 +21,12 @@ pub(super) async fn request_release(
         Ok(requested) => {
             let deadline = Clock::now().both(requested.deadline);
             let then = if requested.forced { "; then it is force-released" } else { "" };
-            output.line(&format!(
-                "the holder of `{}` is asked to let go until {deadline}{then}",
-                printable(name)
-            ))?;
+            let asked = if is_earlier(&requested, arguments) {
+                "was asked before, which stands: it is to let go by"
+            } else {
+                "is asked to let go until"
+            };
+            output.line(&format!("the holder of `{}` {asked} {deadline}{then}", printable(name)))?;
         }
         Err(error) if error.code() == Some(ProblemCode::HolderChanged) => {
             return Err(other_holder(name, *token, error.holders()));
@@ -30,4 +34,11 @@ pub(super) async fn request_release(
         Err(error) => return Err(error.into()),
     }
     Ok(())
+}
+
+/// Whether the answer is that to an earlier request with other arguments. A lease has one request.
+fn is_earlier(requested: &RequestedRelease, arguments: &RequestReleaseArguments) -> bool {
+    let micros = requested.deadline.as_micros().saturating_sub(requested.requested_at.as_micros());
+    let within = Duration::from_micros(u64::try_from(micros).unwrap_or(0));
+    requested.forced != arguments.force || within.as_millis() != arguments.within.as_millis()
 }

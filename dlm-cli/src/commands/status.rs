@@ -1,6 +1,6 @@
 //! `dlm status`.
 
-use dlm_client::{Client, Holder, LockStatus, Waiter};
+use dlm_client::{Client, Holder, LockStatus, PendingRelease, Waiter};
 
 use crate::failure::{Failure, name_of};
 use crate::output::{Clock, Output, Style, printable};
@@ -38,9 +38,21 @@ fn holder_lines(holder: &Holder, clock: Clock) -> Vec<String> {
         format!("    since   {}", clock.both(holder.acquired_at)),
         format!("    expires {}", clock.both(holder.expires_at)),
     ];
+    lines.extend(holder.release_requested.as_deref().map(|request| asked(request, clock)));
     let pairs = holder.metadata.pairs().iter();
     lines.extend(pairs.map(|(key, value)| format!("    {} = {}", printable(key), printable(value))));
     lines
+}
+
+fn asked(request: &PendingRelease, clock: Clock) -> String {
+    let by = request.requested_by.as_ref().map(|name| format!(" by {}", printable(name)));
+    let end = if request.force { "is force-released" } else { "is to let go by" };
+    format!(
+        "    asked to let go{}, {end} {}: {}",
+        by.unwrap_or_default(),
+        clock.both(request.deadline),
+        printable(&request.reason)
+    )
 }
 
 fn waiter_line(waiter: &Waiter, style: Style, clock: Clock) -> String {
@@ -70,7 +82,9 @@ mod tests {
             r#"{"resource": "orders/42", "state": "held", "mode": "exclusive", "current_token": 42, "queue_len": 5,
             "holders": [{"mode": "exclusive", "owner": "api-7", "fencing_token": 42, "ttl_ms": 30000,
                 "acquired_at": "2026-01-01T00:00:00.000Z", "expires_at": "2026-01-01T00:00:30.000Z",
-                "metadata": {"job": "\u001b[31m"}, "principal": "api"}],
+                "metadata": {"job": "\u001b[31m"}, "principal": "api",
+                "release_requested": {"reason": "deploy\u001b", "requested_by": "ops", "force": true,
+                    "requested_at": "2026-01-01T00:00:09.000Z", "deadline": "2026-01-01T00:00:29.000Z"}}],
             "waiters": [{"waiter_id": "w", "position": 1, "mode": "shared", "owner": "", "away": true,
                 "enqueued_at": "2026-01-01T00:00:05.000Z", "deadline": "2026-01-01T00:01:00.000Z"}],
             "holder_count": 1, "version": 17}"#,
@@ -82,6 +96,7 @@ mod tests {
             "  held by api-7 as api, token 42",
             "    since   10s ago (2026-01-01T00:00:00.000Z)",
             "    expires in 20s (2026-01-01T00:00:30.000Z)",
+            "    asked to let go by ops, is force-released in 19s (2026-01-01T00:00:29.000Z): deploy\u{fffd}",
             "    job = \u{fffd}[31m",
             "  1. someone waits, shared, since 5s ago (2026-01-01T00:00:05.000Z), away",
             "  and 4 more waiters",

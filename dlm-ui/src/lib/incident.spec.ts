@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Explanation } from '../api/types'
+import type { Explanation, Holder } from '../api/types'
 import { event, granted, held, row } from '../state/testData'
 import { code, incidentMarkdown } from './incident'
 
@@ -21,6 +21,25 @@ test('an incident has the holder, the usual hold and the timeline', () => {
   expect(text).toContain('- `one`, token 7, exclusive, for 1 min, since 2099-01-01 00:00:00.000 UTC')
   expect(text).toContain('p50 1.0 s, p95 2.0 s, longest 3.0 s (5 holds); now 60 × the usual')
   expect(text).toContain('- 2099-01-01 00:00:00.000 UTC granted `one`, exclusive, token 7, waited 250 ms')
+})
+
+test('an incident tells which holder was asked to let go', () => {
+  const [holder] = base.status.holders as [Holder]
+  const request = {
+    reason: 'deploy *now*',
+    requested_by: 'ops',
+    requested_at: '2099-01-01T00:00:30.000Z',
+    deadline: '2099-01-01T00:02:00.000Z',
+    force: true,
+  }
+  const asked = (force: boolean) => {
+    const holders = [{ ...holder, release_requested: { ...request, force } }]
+    return incidentMarkdown({ ...base, status: { ...base.status, holders } })
+  }
+  expect(asked(true)).toContain(
+    '; asked to release by `ops`, force-released at 2099-01-01 00:02:00.000 UTC: `deploy *now*`',
+  )
+  expect(asked(false)).toContain('by `ops`, until 2099-01-01 00:02:00.000 UTC')
 })
 
 test('a free lock without history says so', () => {

@@ -1,5 +1,5 @@
 // What happened to a lock, as Markdown for a ticket or a chat.
-import type { Explanation, LockEvent, LockStatus } from '../api/types'
+import type { Explanation, Holder, LockEvent, LockStatus } from '../api/types'
 import { exactParts } from './exactText'
 import { count, duration, fullTime, ownerName, type Zone } from './format'
 import { remark } from '../state/holds'
@@ -33,7 +33,7 @@ export function incidentMarkdown({ name, link, status, explanation, events, now,
     ...status.holders.map(
       (holder) =>
         `- ${code(ownerName(holder.owner))}${principal(holder.principal)}, token ${holder.fencing_token}, ` +
-        `${holder.mode}, ${since(holder.acquired_at)}`,
+        `${holder.mode}, ${since(holder.acquired_at)}${asked(holder, time)}`,
     ),
     ...rest(status.holder_count - status.holders.length, 'holder'),
     ...(status.holder_count === 0 ? ['- none'] : []),
@@ -57,6 +57,13 @@ export function incidentMarkdown({ name, link, status, explanation, events, now,
     '',
   ]
   return lines.join('\n')
+}
+
+function asked({ release_requested: request }: Holder, time: (at: string) => string): string {
+  if (!request) return ''
+  const by = request.requested_by ? ` by ${code(request.requested_by)}` : ''
+  const end = request.force ? 'force-released at' : 'until'
+  return `; asked to release${by}, ${end} ${time(request.deadline)}: ${code(request.reason)}`
 }
 
 function usual(status: LockStatus, explanation: Explanation | null, now: number): string[] {

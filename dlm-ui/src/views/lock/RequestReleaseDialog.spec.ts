@@ -12,10 +12,10 @@ import RequestReleaseDialog from './RequestReleaseDialog.vue'
 const requestRelease = vi.spyOn(api, 'requestRelease')
 let wrapper: ReturnType<typeof open>
 
-function open() {
+function open(part: Partial<Holder> = {}) {
   const [target] = held('a', 7).holders as [Holder]
   return mount(RequestReleaseDialog, {
-    props: { name: 'a', target, open: true },
+    props: { name: 'a', target: { ...target, ...part }, open: true },
     global: { plugins: [createPinia()] },
     attachTo: document.body,
   })
@@ -97,6 +97,25 @@ test('what stands is what the server answers: an earlier request is not changed'
   expect(useToast().text).toMatch(
     /token 7 is asked to release until .*00:01:00\.000.*, and is force-released then$/,
   )
+})
+
+test('a holder that was asked before is not asked again', async () => {
+  wrapper.unmount()
+  const earlier = {
+    reason: 'maintenance',
+    requested_by: 'ops',
+    requested_at: '2099-01-01T00:00:00.000Z',
+    deadline: '2099-01-01T00:01:00.000Z',
+    force: true,
+  }
+  wrapper = open({ release_requested: earlier })
+  await nextTick()
+  await submit('deploy')
+  expect(dialog()?.querySelector('[data-testid=earlier]')?.textContent).toMatch(
+    /asked to release by ops, forced .*: “maintenance”/s,
+  )
+  expect(confirm()?.disabled).toBe(true)
+  expect(requestRelease).not.toHaveBeenCalled()
 })
 
 test('once the lease has ended it says so, and stays open', async () => {
