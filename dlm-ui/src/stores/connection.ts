@@ -14,7 +14,7 @@ const RECOVERED_AFTER_MS = 10_000
 export const useConnection = defineStore('connection', () => {
   const clock = useClock()
   const status = ref<ConnectionStatus>('loading')
-  /** When the connection was last good, by the server's clock. */
+  /** When the server went away, by its clock; until it answers again. */
   const lastGood = ref<number | null>(null)
   /** The instant that the page shows, if it is one of the past. */
   const past = ref<number | null>(null)
@@ -27,7 +27,17 @@ export const useConnection = defineStore('connection', () => {
   /** `lastContactAt` is the time of the last contact with the server, by `performance.now()`. */
   function setStatus(next: ConnectionStatus, lastContactAt = performance.now()): void {
     if (next === 'disconnected') lastGood.value ??= lastContactAt + clock.offset
-    else lastGood.value = null
+    // A view that loads has no answer yet.
+    else if (next !== 'loading') lastGood.value = null
+    changeTo(next)
+  }
+
+  /** For a view that reads nothing by itself: it doesn't bring back a server that is away. */
+  function setIdle(): void {
+    changeTo('idle')
+  }
+
+  function changeTo(next: ConnectionStatus): void {
     if (next === 'live' && status.value !== 'live') recoveryTimer = setTimeout(recover, RECOVERED_AFTER_MS)
     else if (next !== 'live') clearTimeout(recoveryTimer)
     status.value = next
@@ -49,8 +59,10 @@ export const useConnection = defineStore('connection', () => {
       : null,
   )
   /** The server's time of what the page shows: in the past, and from the last contact on, it stands still. */
-  const asOf = computed(() => past.value ?? lastGood.value ?? clock.now)
+  const asOf = computed(
+    () => past.value ?? (status.value === 'disconnected' ? lastGood.value : null) ?? clock.now,
+  )
   const stale = computed(() => status.value === 'disconnected' || status.value === 'catching-up')
 
-  return { status, past, notice, staleSince, asOf, stale, setStatus, reportOverload }
+  return { status, past, notice, staleSince, asOf, stale, setStatus, setIdle, reportOverload }
 })
