@@ -101,6 +101,18 @@ test('Back leads to the owner that was followed', async ({ page, server }) => {
   await expectFocus(page, before)
 })
 
+test('Back leads to the waiter that was followed from within a long queue', async ({ page, server }) => {
+  await server.lock('job', { owner: 'holder' })
+  for (let number = 0; number < 40; number += 1) await server.wait('job', `waiter-${100 + number}`)
+  await delayReads(page)
+  await open(page, server, '/locks/job')
+  await expect(page.getByTestId('waiter')).toHaveCount(40)
+  const before = await follow(page, 'waiter-130')
+  await page.goBack()
+  await expectFocus(page, before)
+  await expect(page.getByRole('link', { name: 'waiter-130' })).toBeInViewport()
+})
+
 test('Back leads to where the overview was scrolled to, and Forward to where the events were', async ({
   page,
   server,

@@ -10,6 +10,15 @@ export interface FocusMark {
   index: number
   /** How far below the top of the window it was, in pixels. */
   top: number
+  /** How far what it is in was scrolled, from the innermost element on. */
+  scrolled: number[]
+}
+
+/** The elements that it is in, up to the page. */
+function ancestors(page: ParentNode, element: Element): Element[] {
+  const found: Element[] = []
+  for (let at = element.parentElement; at && at !== page; at = at.parentElement) found.push(at)
+  return found
 }
 
 function rowOf(element: Element): HTMLElement | null {
@@ -35,7 +44,16 @@ export function markFocus(page: Element, element: Element | null): FocusMark | n
   const row = rowOf(element)?.dataset['row'] ?? null
   const label = labelOf(element)
   const index = alike(page, element.tagName, row, label).findIndex((candidate) => candidate === element)
-  return { row, label, index, top: element.getBoundingClientRect().top }
+  const scrolled = ancestors(page, element).map(({ scrollTop }) => scrollTop)
+  return { row, label, index, top: element.getBoundingClientRect().top, scrolled }
+}
+
+/** Scrolls what the element is in as it was. */
+export function scrollWithin(page: ParentNode, element: Element, { scrolled }: FocusMark): void {
+  ancestors(page, element).forEach((ancestor, index) => {
+    const before = scrolled[index] ?? 0
+    if (before > 0) ancestor.scrollTop = before
+  })
 }
 
 /** The element with this mark; `null` if the page does not have it, or not yet. */

@@ -1,7 +1,7 @@
 import { defineStore } from 'pinia'
 import { onScopeDispose } from 'vue'
 import type { Router } from 'vue-router'
-import { findMarked, markFocus, type FocusMark } from '../lib/focusMark'
+import { findMarked, markFocus, scrollWithin, type FocusMark } from '../lib/focusMark'
 
 /** Rows that have not arrived by then do not move the page any more. */
 export const PATIENCE_MS = 10_000
@@ -101,6 +101,7 @@ function restore({ scroll, focus }: Pick<Snapshot, 'scroll' | 'focus'>): () => v
     // Rows may have been added above.
     const missing = () =>
       focus && target ? target.getBoundingClientRect().top - focus.top : scroll - window.scrollY
+    if (focus && target) scrollWithin(page as Element, target, focus)
     target?.focus({ preventScroll: true })
     window.scrollBy(0, missing())
     if (Math.abs(missing()) >= 1) return
