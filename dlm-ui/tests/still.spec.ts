@@ -82,6 +82,36 @@ test('what is below the holder and the queue of a lock keeps its place', async (
   expect(await place()).toBe(before)
 })
 
+for (const width of [1360, 360]) {
+  test(`what is below the holders keeps its place with each further shared one at ${width} px`, async ({
+    page,
+    server,
+  }) => {
+    await page.setViewportSize({ width, height: 740 })
+    await server.lock('read', { mode: 'shared', owner: 'reader-1' })
+    await open(page, server, '/locks/read')
+    const place = async () => (await page.getByRole('heading', { name: 'Queue' }).boundingBox())?.y
+    await expect(page.getByTestId('holder')).toHaveCount(1)
+    const before = await place()
+    for (let number = 2; number <= 5; number += 1) {
+      await server.lock('read', { mode: 'shared', owner: `reader-${number}` })
+      await expect(page.getByTestId('holder')).toHaveCount(number)
+      expect(await place(), `with ${number} holders`).toBe(before)
+    }
+  })
+}
+
+test('the first use of a lock moves nothing', async ({ page, server }) => {
+  await open(page, server, '/locks/job')
+  await expect(page.getByTestId('unused')).toBeVisible()
+  const place = async () => (await page.getByRole('heading', { name: /^Holders?$/ }).boundingBox())?.y
+  const before = await place()
+  await server.lock('job', { owner: 'first' })
+  await expect(page.getByTestId('holder')).toHaveCount(1)
+  await expect(page.getByTestId('unused')).toBeHidden()
+  expect(await place()).toBe(before)
+})
+
 test('the queue is in sight below many holders, of which the list shows the number', async ({
   page,
   server,

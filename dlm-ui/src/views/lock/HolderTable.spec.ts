@@ -54,6 +54,12 @@ test('without a holder it says whether the lock is free or handed over', () => {
   expect(setup(row({ queue_len: 2 })).wrapper.text()).toContain('Handing over to the next in the queue…')
 })
 
+test('of several holders no button is marked as dangerous: a column of red says nothing', () => {
+  const dangerous = (status: LockStatus) => setup(status).wrapper.findAll('button.danger').length
+  expect(dangerous(shared(1))).toBe(1)
+  expect(dangerous(shared(1, 2))).toBe(0)
+})
+
 test('of more holders than are listed the number is said', () => {
   const { wrapper } = setup({ ...shared(1, 2), holder_count: 120 })
   expect(wrapper.get('header').text()).toContain('showing 2 of 120')
