@@ -35,8 +35,20 @@ test('letters of another script that look like Latin ones are marked', () => {
   expect(marks('оrders')).toEqual(['look-alike U+043E'])
   expect(marks('Αpi')).toEqual(['look-alike U+0391'])
   expect(marks('ａpi')).toEqual(['look-alike U+FF41'])
+  expect(marks('dep\u04cfoy')).toEqual(['look-alike U+04CF'])
+  expect(marks('\u0261it')).toEqual(['look-alike U+0261'])
   // All of it is Cyrillic.
   expect(marks('сор').length).toBe(3)
+})
+
+test('punctuation and digits that look like those of ASCII are marked', () => {
+  for (const character of '\u2010\u2011\u2013\u2212\u2215\u2044\ua789\u2236\u2019\u01c0\u01c3\u06f1\u0966') {
+    const mark = `look-alike U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`
+    expect(marks(`a${character}b`), mark).toEqual([mark])
+    expect(marks(character), mark).toEqual([mark])
+  }
+  // They stand among letters of their script.
+  expect(marks('طلب/۴۲')).toEqual([])
 })
 
 test('the parts make up the text', () => {

@@ -14,16 +14,24 @@ const PLAIN = /^[!-~]+(?: [!-~]+)*$/
 const OTHER_SPACES = /^[^\S ]$/u
 /** Format characters, fillers and variation selectors have no width. */
 const INVISIBLE = /^[\p{Cf}\p{Mn}\u115f\u1160\u3164\uffa0\u2800]$/u
-/** Letters of other scripts that are drawn like a Latin letter. */
-const LOOK_ALIKES = /^[АВЕЅІЈКМНОРСТУХҮԌԚԜаеіјорсѕухһԁԛԝүΑΒΕΖΗΙΚΜΝΟΡΤΥΧϳοανιρϲᴀ-ᴢꓐ-ꓽᎪᎷᏀᏚᏢᏔոսօցհ]$/u
+/** Letters, most of other scripts, that are drawn like an ordinary Latin letter. */
+const LOOK_ALIKES = /^[ɡАВЕЅІЈКМНОРСТУХҮӀԌԚԜаеіјорсѕухһӏԁԛԝүΑΒΕΖΗΙΚΜΝΟΡΤΥΧϳοανιρϲᴀ-ᴢꓐ-ꓽᎪᎷᏀᏚᏢᏔոսօցհ]$/u
+/** What is drawn like a hyphen, slash, colon, comma, quote, bar, tilde, asterisk or exclamation mark. */
+const PUNCTUATION = /^[‐-―−⁃﹘∕⁄⧸꞉∶ː‚‘’‛“”′″ʹʼ∣ǀ∼∗ǃ]$/u
+/** Digits, of which some are drawn like an ASCII digit. */
+const OTHER_DIGITS = /^[^\P{Nd}0-9]$/u
 const LETTER = /^\p{L}$/u
 const WORD = /\p{L}+/gu
 const LATIN = /\p{Script=Latin}/u
+const ALL_LATIN = /^[\p{Script=Latin}\P{L}]*$/u
 
 /** Splits a text into parts, so that two texts that differ are shown differently. */
 export function exactParts(text: string): TextPart[] {
   if (PLAIN.test(text)) return [{ text, mark: null }]
   const foreign = foreignLetters(text)
+  // With letters of their script they are what they seem.
+  if (ALL_LATIN.test(text)) addMatches(foreign, text, OTHER_DIGITS)
+  addMatches(foreign, text, PUNCTUATION)
   const parts: TextPart[] = []
   let at = 0
   let before: string | undefined
@@ -75,6 +83,14 @@ function foreignLetters(text: string): Set<number> {
     }
   }
   return found
+}
+
+function addMatches(found: Set<number>, text: string, kind: RegExp): void {
+  let at = 0
+  for (const character of text) {
+    if (kind.test(character)) found.add(at)
+    at += character.length
+  }
 }
 
 /** Full-width and other styled forms of a character. */
