@@ -35,6 +35,8 @@ export default defineConfig({
     // A test that renders a long list takes seconds on a busy machine.
     testTimeout: 30_000,
     unstubGlobals: true,
+    // Styles are empty in tests, but for one that reads them.
+    css: { include: /\.css\?raw$/ },
     projects: [
       // Loading the modules once instead of for each file takes a seventh of the time. A mock of a module needs it
       // not to be loaded yet.
