@@ -45,6 +45,21 @@ test('printed holders are a table without a column for buttons', async ({ page, 
   expect(box?.width ?? 999).toBeLessThanOrEqual(sheet?.width ?? 0)
 })
 
+test('a printed overview has all lines', async ({ page, server }) => {
+  for (let number = 1; number <= 7; number += 1) {
+    await server.lock(`root/${number}`, { owner: `a-${number}` })
+    await server.lock(`leaf/${number}`, { owner: `b-${number}` })
+    await server.wait(`root/${number}`, `b-${number}`)
+    await server.wait(`leaf/${number}`, 'c')
+  }
+  await open(page, server, '/')
+  await expect(page.getByRole('button', { name: 'Show 2 more' })).toBeVisible()
+  const chains = page.getByRole('region', { name: 'Who waits for whom' }).locator('[data-row]')
+  await expect(chains).toHaveCount(5)
+  await page.emulateMedia({ media: 'print' })
+  await expect(chains).toHaveCount(7)
+})
+
 test('a printed list has the rows that a window has no room for, and a sheet keeps its tables', async ({
   page,
   server,

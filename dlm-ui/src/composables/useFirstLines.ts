@@ -1,6 +1,7 @@
 // The first lines of a list; the others are shown when asked for.
 import { computed, ref, type Ref } from 'vue'
 import { usePageMemory } from '../stores/pageMemory'
+import { usePrinting } from './usePrinting'
 
 /** More lines would push what is below out of sight. */
 const MAX_LINES = 5
@@ -9,8 +10,10 @@ const MAX_LINES = 5
 export function useFirstLines<T>(name: string, all: Readonly<Ref<readonly T[]>>) {
   const expanded = ref(false)
   expanded.value = usePageMemory().part(name, () => expanded.value) ?? false
-  const lines = computed(() => (expanded.value ? all.value : all.value.slice(0, MAX_LINES)))
+  const printing = usePrinting()
+  // Nobody can ask paper for more.
+  const lines = computed(() => (expanded.value || printing.value ? all.value : all.value.slice(0, MAX_LINES)))
   /** How many lines there are beyond the first ones. */
-  const further = computed(() => Math.max(0, all.value.length - MAX_LINES))
+  const further = computed(() => (printing.value ? 0 : Math.max(0, all.value.length - MAX_LINES)))
   return { lines, further, expanded }
 }
