@@ -19,6 +19,22 @@ base('an error that nothing has handled is shown', async ({ page }) => {
   }
 })
 
+base('an error of a component is shown', async ({ page }) => {
+  const server = await TestServer.start()
+  try {
+    await open(page, server, '/')
+    await page.evaluate(() => {
+      Number.prototype.toLocaleString = () => {
+        throw new Error('a fault of a component')
+      }
+    })
+    await server.lock('a')
+    await expect(page.getByTestId('fault')).toContainText('a fault of a component')
+  } finally {
+    await server.stop()
+  }
+})
+
 test('an answer that is not as the page expects is an error, not a wrong view', async ({ page, server }) => {
   await server.lock('a')
   await page.route('**/v1/locks/a', async (route) => {
