@@ -26,6 +26,8 @@ test('the overview shows statistics, alerts and the most contended locks', async
 
 test('a long wait raises an alert', async ({ page, server }) => {
   test.setTimeout(90_000)
+  // Sooner than the server calls it a trouble.
+  await page.addInitScript(() => localStorage.setItem('dlm.trouble-wait', '30s'))
   await server.lock('slow', { owner: 'stuck', ttl_ms: 120_000 })
   await server.wait('slow', 'patient')
   await open(page, server, '/')

@@ -2,11 +2,12 @@
 // read.
 import { onScopeDispose, shallowRef, watch, type Ref } from 'vue'
 import { api, ApiError, UnreachableError } from '../api/client'
+import { DEFAULT_PAGE } from '../api/limits'
 import type { Overview, WaitGraph } from '../api/types'
 
 const INTERVAL_MS = 1_000
-/** Enough for the chains that are shown. */
-const LOCKS = 200
+/** As many as the event stream brings. */
+const LOCKS = DEFAULT_PAGE
 
 export function useWaitGraph(
   overview: Readonly<Ref<Overview | null>>,

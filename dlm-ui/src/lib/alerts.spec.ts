@@ -1,8 +1,18 @@
 import { expect, test } from 'vitest'
-import type { ContendedLock, LongWait, Overview, OverviewSecond } from '../api/types'
-import { alertsBeside, findAlerts, MASS_EXPIRATION_COUNT, unlistedWaits } from './alerts'
+import type {
+  BlockedLock,
+  Blocker,
+  ContendedLock,
+  LongWait,
+  Overview,
+  OverviewSecond,
+  WaitGraph,
+} from '../api/types'
+import { findAlerts, MASS_EXPIRATION_COUNT, unlistedWaits } from './alerts'
+import type { Thresholds } from './thresholds'
 
 const at = '2026-01-01T00:00:00.000Z'
+const usual: Thresholds = { waitMs: 30_000, holdMs: null }
 
 function overview(part: Partial<Overview>): Overview {
   return {
@@ -37,7 +47,8 @@ function second(expired: number): OverviewSecond {
   }
 }
 
-const minutesAgo = (minutes: number) => new Date(Date.parse(at) - minutes * 60_000).toISOString()
+const secondsAgo = (seconds: number) => new Date(Date.parse(at) - seconds * 1_000).toISOString()
+const minutesAgo = (minutes: number) => secondsAgo(minutes * 60)
 
 function contended(resource: string, queue_len: number, minutes: number, part: Partial<ContendedLock> = {}) {
   const oldest_enqueued_at = minutesAgo(minutes)
@@ -48,14 +59,28 @@ function longWait(resource: string, minutes: number): LongWait {
   return { resource, owner: 'patient', mode: 'exclusive', enqueued_at: minutesAgo(minutes) }
 }
 
+/** A lock with one waiter, which has waited for some seconds, and holders that have held it for some seconds. */
+function blockedLock(resource: string, waited: number, held: number[], queue_len = 1): BlockedLock {
+  const holders = held.map((seconds, index): Blocker => {
+    const lease = { fencing_token: index, acquired_at: secondsAgo(seconds), expires_at: at }
+    return { mode: 'shared', owner: `holder ${index} of ${resource}`, ...lease }
+  })
+  const oldest_enqueued_at = secondsAgo(waited)
+  return { resource, queue_len, blocked: 1, oldest_enqueued_at, holder_count: held.length, holders }
+}
+
+function graph(locks: BlockedLock[], deadlocked: string[] = []): WaitGraph {
+  const holders = deadlocked.map((resource) => ({ resource, owner: 'stuck', fencing_token: 1 }))
+  return { at, complete: true, locks, possible_deadlocks: holders.length > 0 ? [{ holders }] : [] }
+}
+
 test('long waits come before expirations', () => {
-  const alerts = findAlerts(
-    overview({
-      expired: [{ resource: 'b', owner: 'crashed', fencing_token: 1, at }],
-      long_waits: [longWait('a', 1)],
-      seconds: [second(MASS_EXPIRATION_COUNT)],
-    }),
-  )
+  const state = overview({
+    expired: [{ resource: 'b', owner: 'crashed', fencing_token: 1, at }],
+    long_waits: [longWait('a', 1)],
+    seconds: [second(MASS_EXPIRATION_COUNT)],
+  })
+  const alerts = findAlerts(state, null, usual)
   expect(alerts.map(({ kind }) => kind)).toEqual(['blocked', 'mass-expiration', 'expired'])
 })
 
@@ -66,36 +91,118 @@ test('long waits are grouped by lock, each with who blocks it', () => {
     long_waits: Array.from({ length: 10 }, () => longWait('migrate', 24)),
     contended: [contended('migrate', 140, 24), contended('orders', 30, 2), contended('busy', 20, 0)],
   })
-  const alerts = findAlerts(state)
-  expect(alerts).toMatchObject([
-    { kind: 'blocked', resource: 'migrate', blocker: 'of migrate', waiterCount: 140, since: minutesAgo(24) },
+  expect(findAlerts(state, null, usual)).toMatchObject([
+    {
+      kind: 'blocked',
+      resource: 'migrate',
+      blocker: 'of migrate',
+      waiterCount: 140,
+      waitingSince: minutesAgo(24),
+      heldSince: null,
+    },
     { kind: 'blocked', resource: 'orders', blocker: 'of orders', waiterCount: 30 },
   ])
-  expect(unlistedWaits(state, alerts)).toBe(10)
+  expect(unlistedWaits(state, null, usual)).toBe(10)
 })
 
 test('a lock with a short queue that waits for long is listed too', () => {
   const free = contended('free', 3, 5, { holder_count: 0, owner: '' })
-  const alerts = findAlerts(
-    overview({ contended: [free], long_waits: [longWait('quiet', 9), longWait('quiet', 8)] }),
-  )
-  expect(alerts).toMatchObject([
+  const state = overview({ contended: [free], long_waits: [longWait('quiet', 9), longWait('quiet', 8)] })
+  expect(findAlerts(state, null, usual)).toMatchObject([
     { resource: 'free', blocker: null, waiterCount: 3 },
-    { resource: 'quiet', blocker: null, waiterCount: 2, since: minutesAgo(9) },
+    { resource: 'quiet', blocker: null, waiterCount: 2, waitingSince: minutesAgo(9) },
   ])
 })
 
-test('of a lock that a wait chain names, only what the chain does not say is left', () => {
-  const alerts = findAlerts(
-    overview({
-      contended: [contended('accounts/1', 2, 5), contended('orders', 1, 5)],
-      expired: [{ resource: 'accounts/1', owner: 'crashed', fencing_token: 1, at }],
-    }),
+test('a threshold below 30 s holds for all locks that are waited for', () => {
+  const locks = [blockedLock('a', 3, [9]), blockedLock('b', 1, [9])]
+  const found = (waitMs: number, state = overview({})) =>
+    findAlerts(state, graph(locks), { waitMs, holdMs: null }).map(
+      (alert) => 'resource' in alert && alert.resource,
+    )
+  expect(found(2_000)).toEqual(['a'])
+  expect(found(30_000)).toEqual([])
+  // It is neither contended most nor one of the long waits, and the graph may not be known yet.
+  const oldest = overview({ oldest_wait: longWait('c', 0.25) })
+  expect(findAlerts(oldest, null, { waitMs: 2_000, holdMs: null })).toMatchObject([{ resource: 'c' }])
+})
+
+test('a wait that is long for the server is no alert below a larger threshold', () => {
+  const state = overview({ contended: [contended('a', 4, 2)], long_waits: [longWait('b', 2)] })
+  expect(findAlerts(state, graph([blockedLock('c', 120, [9])]), { waitMs: 300_000, holdMs: null })).toEqual(
+    [],
   )
-  expect(alertsBeside(new Set(['accounts/1']), alerts)).toMatchObject([
+})
+
+test('a lock that is held for long while others wait is an alert if there is a threshold', () => {
+  const locks = graph([blockedLock('a', 1, [4, 700]), blockedLock('b', 1, [4])])
+  expect(findAlerts(overview({}), locks, { waitMs: 60_000, holdMs: 600_000 })).toMatchObject([
+    {
+      resource: 'a',
+      blocker: 'holder 1 of a',
+      holderCount: 2,
+      waitingSince: null,
+      heldSince: secondsAgo(700),
+    },
+  ])
+  expect(findAlerts(overview({}), locks, { waitMs: 60_000, holdMs: null })).toEqual([])
+})
+
+test('a lock that is waited for and held for long is one alert', () => {
+  const state = overview({
+    contended: [contended('a', 1, 2, { acquired_at: minutesAgo(20) })],
+    long_waits: [longWait('a', 2)],
+  })
+  const locks = graph([blockedLock('a', 120, [1_200])])
+  for (const known of [locks, null])
+    expect(findAlerts(state, known, { waitMs: 60_000, holdMs: 600_000 })).toMatchObject([
+      { resource: 'a', waitingSince: minutesAgo(2), heldSince: minutesAgo(20) },
+    ])
+})
+
+test('all locks of the wait-for graph are looked at, not only the most contended ones', () => {
+  const locks = Array.from({ length: 150 }, (_, index) => blockedLock(`lock/${index}`, 90, [100]))
+  expect(findAlerts(overview({}), graph(locks), usual)).toHaveLength(150)
+})
+
+test('times are those of the newer answer', () => {
+  const later = { ...graph([blockedLock('a', 20, [9])]), at: secondsAgo(-15) }
+  expect(findAlerts(overview({}), later, usual)).toHaveLength(1)
+})
+
+test('of a lock in a possible deadlock only what the deadlock does not say is left', () => {
+  const state = overview({
+    contended: [contended('accounts/1', 2, 5), contended('orders', 1, 5)],
+    expired: [{ resource: 'accounts/1', owner: 'crashed', fencing_token: 1, at }],
+    long_wait_count: 7,
+  })
+  const deadlock = graph([blockedLock('accounts/1', 300, [9], 2)], ['accounts/1'])
+  expect(findAlerts(state, deadlock, { ...usual, holdMs: 1_000 })).toMatchObject([
     { kind: 'blocked', resource: 'orders' },
     { kind: 'expired', resource: 'accounts/1' },
   ])
+  expect(unlistedWaits(state, deadlock, usual)).toBe(4)
+})
+
+test('a lock of a wait chain is an alert like others', () => {
+  const root = blockedLock('schema', 60, [90])
+  const [importer] = root.holders
+  const next = {
+    ...blockedLock('orders', 60, []),
+    holders: importer ? [{ ...importer, waits_for: 'schema' }] : [],
+  }
+  const resources = findAlerts(overview({}), graph([root, next]), usual)
+  expect(resources).toMatchObject([{ resource: 'schema' }, { resource: 'orders' }])
+})
+
+test('more waits are claimed only as far as the count of the server says so', () => {
+  const state = overview({ long_wait_count: 7 })
+  const locks = graph([blockedLock('a', 40, [9], 2), blockedLock('b', 5, [700], 3)])
+  // Those that have waited for 30 s have waited for 4 s as well.
+  expect(unlistedWaits(state, locks, { waitMs: 4_000, holdMs: null })).toBe(2)
+  // No wait for a lock that is only held for long is among them.
+  expect(unlistedWaits(state, locks, { waitMs: 30_000, holdMs: 60_000 })).toBe(5)
+  expect(unlistedWaits(state, locks, { waitMs: 60_000, holdMs: null })).toBe(0)
 })
 
 test('leases of one owner that expired on one lock are one alert', () => {
@@ -105,8 +212,8 @@ test('leases of one owner that expired on one lock are one alert', () => {
     fencing_token: minutes,
     at: minutesAgo(minutes),
   })
-  const alerts = findAlerts(overview({ expired: [lease('x', 1), lease('y', 2), lease('x', 3)] }))
-  expect(alerts).toMatchObject([
+  const state = overview({ expired: [lease('x', 1), lease('y', 2), lease('x', 3)] })
+  expect(findAlerts(state, null, usual)).toMatchObject([
     { owner: 'x', count: 2, at: minutesAgo(1) },
     { owner: 'y', count: 1 },
   ])
@@ -115,5 +222,5 @@ test('leases of one owner that expired on one lock are one alert', () => {
 test('few or old expirations raise no mass-expiration alert', () => {
   const few = overview({ seconds: [second(MASS_EXPIRATION_COUNT - 1)] })
   const old = overview({ seconds: [second(100), ...Array.from({ length: 60 }, () => second(0))] })
-  expect([findAlerts(few), findAlerts(old)]).toEqual([[], []])
+  expect([few, old].map((state) => findAlerts(state, null, usual))).toEqual([[], []])
 })

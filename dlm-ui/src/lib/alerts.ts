@@ -1,21 +1,20 @@
 // Conditions that need an operator's attention.
 import { LONG_WAIT_MS } from '../api/limits'
-import type { Overview } from '../api/types'
+import type { Overview, WaitGraph } from '../api/types'
+import type { Thresholds } from './thresholds'
+import { waitedLocks, type WaitedLock } from './waitedLocks'
 
 /** This many expirations within a minute point to a common cause rather than one crashed client. */
 export const MASS_EXPIRATION_COUNT = 10
 const WINDOW_SECONDS = 60
 
-/** Waiters that have been stuck for long, all behind one lock. */
-export interface BlockedAlert {
+/** A lock with a long wait, or one that is held for long while others wait. */
+export interface BlockedAlert extends Omit<WaitedLock, 'waitingSince' | 'heldSince'> {
   kind: 'blocked'
-  resource: string
-  /** The owner of the first holder; `null` if nobody holds the lock, or it is not known who. */
-  blocker: string | null
-  holderCount: number
-  waiterCount: number
-  /** When the oldest wait began. */
-  since: string
+  /** When the oldest wait began; `null` if it is not a long one. */
+  waitingSince: string | null
+  /** When it was granted to the blocker; `null` if that is not long ago. */
+  heldSince: string | null
 }
 
 /** Leases of one owner that expired on one lock. */
@@ -47,48 +46,54 @@ export function alertKey(alert: Alert): string {
   }
 }
 
-/** All current alerts, the most severe first. */
-export function findAlerts(overview: Overview): Alert[] {
-  return [...blocked(overview), ...massExpiration(overview), ...expired(overview)]
+/**
+ * All current alerts, the most severe first. Of the wait-for graph only what is known. A possible deadlock is said as
+ * one, so its locks are no alerts of their own.
+ */
+export function findAlerts(overview: Overview, graph: WaitGraph | null, thresholds: Thresholds): Alert[] {
+  return [...blocked(overview, graph, thresholds), ...massExpiration(overview), ...expired(overview)]
 }
 
-/** One per lock with a long wait, the longest queue first. */
-function blocked({ at, contended, long_waits }: Overview): BlockedAlert[] {
-  const longSince = Date.parse(at) - LONG_WAIT_MS
-  const alerts = new Map<string, BlockedAlert>()
-  for (const lock of contended) {
-    if (Date.parse(lock.oldest_enqueued_at) > longSince) continue
-    alerts.set(lock.resource, {
-      kind: 'blocked',
-      resource: lock.resource,
-      blocker: lock.holder_count > 0 ? lock.owner : null,
-      holderCount: lock.holder_count,
-      waiterCount: lock.queue_len,
-      since: lock.oldest_enqueued_at,
-    })
-  }
-  // A short queue is not among the contended locks, however long it waits.
-  const others = long_waits.filter(({ resource }) => !alerts.has(resource))
-  for (const { resource, enqueued_at } of others) {
-    const known = alerts.get(resource)
-    if (known) known.waiterCount += 1
-    else {
-      const alert = { kind: 'blocked', resource, blocker: null, holderCount: 0 } as const
-      alerts.set(resource, { ...alert, waiterCount: 1, since: enqueued_at })
-    }
-  }
-  return [...alerts.values()].sort((a, b) => b.waiterCount - a.waiterCount || (a.since < b.since ? -1 : 1))
+/** The server's time of the later answer: an unchanged graph is not sent again. */
+export function asOf({ at }: Overview, graph: WaitGraph | null): number {
+  return Math.max(Date.parse(at), graph ? Date.parse(graph.at) : 0)
 }
 
-/** The alerts that say more than the wait chains do, which name these locks. */
-export function alertsBeside(chained: ReadonlySet<string>, alerts: readonly Alert[]): Alert[] {
-  return alerts.filter((alert) => alert.kind !== 'blocked' || !chained.has(alert.resource))
+/** How many waits over the threshold are behind locks that are not known, at least. */
+export function unlistedWaits(overview: Overview, graph: WaitGraph | null, { waitMs }: Thresholds): number {
+  // The server counts waits from 30 s on. How many of them are longer is not known.
+  if (waitMs > LONG_WAIT_MS) return 0
+  const longSince = asOf(overview, graph) - waitMs
+  const listed = waitedLocks(overview, graph).filter(
+    ({ waitingSince }) => Date.parse(waitingSince) <= longSince,
+  )
+  return Math.max(0, overview.long_wait_count - listed.reduce((sum, { waiterCount }) => sum + waiterCount, 0))
 }
 
-/** How many long waits are behind locks without an alert, at least. */
-export function unlistedWaits({ long_wait_count }: Overview, alerts: readonly Alert[]): number {
-  const listed = alerts.reduce((sum, alert) => sum + (alert.kind === 'blocked' ? alert.waiterCount : 0), 0)
-  return Math.max(0, long_wait_count - listed)
+/** One per lock with a long wait or a long hold, the longest queue first. */
+function blocked(
+  overview: Overview,
+  graph: WaitGraph | null,
+  { waitMs, holdMs }: Thresholds,
+): BlockedAlert[] {
+  const now = asOf(overview, graph)
+  const ifLong = (since: string | null, threshold: number | null) =>
+    since !== null && threshold !== null && now - Date.parse(since) >= threshold ? since : null
+  const deadlocked = new Set(
+    graph?.possible_deadlocks.flatMap(({ holders }) => holders.map(({ resource }) => resource)),
+  )
+  const alerts = waitedLocks(overview, graph).map((lock): BlockedAlert => {
+    const waitingSince = ifLong(lock.waitingSince, waitMs)
+    return { kind: 'blocked', ...lock, waitingSince, heldSince: ifLong(lock.heldSince, holdMs) }
+  })
+  return alerts
+    .filter(({ waitingSince, heldSince }) => waitingSince !== null || heldSince !== null)
+    .filter(({ resource }) => !deadlocked.has(resource))
+    .sort((a, b) => b.waiterCount - a.waiterCount || begin(a) - begin(b))
+}
+
+function begin({ waitingSince, heldSince }: BlockedAlert): number {
+  return Date.parse(waitingSince ?? heldSince ?? '')
 }
 
 function massExpiration({ seconds }: Overview): MassExpirationAlert[] {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { ContendedLock, Overview, WaitGraph } from '../api/types'
-import { findTroubles, titleWith, type Thresholds } from './troubles'
+import type { Thresholds } from './thresholds'
+import { findTroubles, iconFor, titleWith } from './troubles'
 
 const at = '2026-01-01T01:00:00.000Z'
 const ago = (seconds: number) => new Date(Date.parse(at) - seconds * 1_000).toISOString()
@@ -46,6 +47,18 @@ test('a long hold is a trouble if a threshold is set and others wait', () => {
   expect(texts({ waitMs: 300_000, holdMs: 3_600_000 })).toEqual([])
 })
 
+test('a lock that is waited for and held for long is one trouble', () => {
+  expect(texts({ waitMs: 60_000, holdMs: 600_000 })).toEqual([
+    '3 waiting for job for 1 min 30 s, held for 11 min 40 s by deploy',
+  ])
+})
+
+test('a trouble keeps its key when the wait becomes long as well as the hold', () => {
+  const keys = (waitMs: number) =>
+    findTroubles(overview, null, { waitMs, holdMs: 600_000 }).map(({ key }) => key)
+  expect(keys(60_000)).toEqual(keys(300_000))
+})
+
 /** Two owners, each of which holds one of the locks and waits for the other. */
 function deadlock(...[first, second]: [string, string]): WaitGraph {
   const holders = [
@@ -64,6 +77,16 @@ test('a possible deadlock comes first', () => {
 
 test('the waits and holds of a possible deadlock are no troubles of their own', () => {
   expect(texts({ waitMs: 0, holdMs: 0 }, deadlock('job', 'b'))).toEqual(['Possible deadlock of one, two'])
+})
+
+test('the icon counts troubles, up to nine', () => {
+  expect([0, 1, 9, 10, 200].map(iconFor)).toEqual([
+    '/icon.svg',
+    '/icon-trouble-1.svg',
+    '/icon-trouble-9.svg',
+    '/icon-trouble-9plus.svg',
+    '/icon-trouble-9plus.svg',
+  ])
 })
 
 test('the title counts troubles', () => {

@@ -50,6 +50,33 @@ test('of the chains to one lock only the longest is shown', () => {
   ])
 })
 
+test('a chain counts the other branches that lead to the same lock', () => {
+  const branches = (locks: BlockedLock[]) => findChains(graph(locks)).map(({ branches: found }) => found)
+  const root = lock('r', 'R', null, 4)
+  // X and Y both wait for the lock of R.
+  expect(branches([root, lock('l1', 'X', 'r'), lock('l2', 'Y', 'r')])).toEqual([1])
+  expect(branches([root, lock('l2', 'Y', 'r')])).toEqual([0])
+  // Two join before the last lock, and what is on the way is no branch of its own.
+  const joined = [lock('m', 'M', 'r', 3), lock('l1', 'X', 'm'), lock('l2', 'Y', 'm'), lock('l3', 'Z', 'r')]
+  expect(branches([root, ...joined])).toEqual([2])
+})
+
+test('the oldest wait of a chain may be in a branch that is not shown', () => {
+  const early = '2025-12-31T23:00:00.000Z'
+  const branch = { ...lock('l1', 'X', 'r'), oldest_enqueued_at: early }
+  const [chain] = findChains(graph([lock('r', 'R', null, 4), lock('l2', 'Y', 'r'), branch]))
+  expect(chain).toMatchObject({ links: [{ resource: 'l2' }, { resource: 'r' }], since: early })
+})
+
+test('a deadlock has no branches, and a chain to it counts those to the same lock', () => {
+  const cycle = [lock('a', 'x', 'b', 4), lock('b', 'y', 'a', 4)]
+  const chains = findChains(graph([...cycle, lock('c', 'z', 'a'), lock('d', 'w', 'a')], cycle))
+  expect(chains.map(({ kind, branches }) => [kind, branches])).toEqual([
+    ['deadlock', 0],
+    ['chain', 1],
+  ])
+})
+
 test('chains are in the order of what they block', () => {
   const locks = [lock('a', 'x', null, 2), lock('b', 'y', 'a'), lock('c', 'z', null, 5), lock('d', 'w', 'c')]
   expect(readable(graph(locks)).map(([, , blocked]) => blocked)).toEqual([5, 2])

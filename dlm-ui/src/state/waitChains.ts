@@ -20,8 +20,12 @@ export interface WaitChain {
   /** How many waiters the last lock of a chain blocks; of a deadlock, how many wait for it, or `null` if its locks are
    * not among those that were read. */
   blocked: number | null
-  /** When the oldest wait for one of its locks began; `null` if they are not among those that were read. */
+  /** When the oldest wait for one of its locks, or of its branches, began; `null` if they are not among those that were
+   * read. */
   since: string | null
+  /** How many other locks, which block nobody through a holder, lead to the last lock of a chain by links that are not
+   * all shown. */
+  branches: number
 }
 
 /** A lock that others wait for, now or at an instant of the past. */
@@ -59,7 +63,7 @@ export function chainKey({ kind, links }: WaitChain): string {
   return JSON.stringify([kind, leases])
 }
 
-/** Possible deadlocks first, then one chain for each lock that blocks others through a holder. */
+/** Possible deadlocks first, then the longest chain to each lock that blocks others through a holder. */
 export function findChains({ locks, possible_deadlocks }: Waits): WaitChain[] {
   const known = new Map(locks.map((lock) => [lock.resource, lock]))
   const deadlocks = possible_deadlocks.map(({ holders }): WaitChain => {
@@ -71,24 +75,37 @@ export function findChains({ locks, possible_deadlocks }: Waits): WaitChain[] {
       blocked: known.get(resource)?.blocked ?? null,
     }))
     const blocked = Math.max(0, ...links.map((link) => link.blocked ?? 0))
-    return { kind: 'deadlock', links, blocked: blocked || null, since: oldestWait(links, known) }
+    return { kind: 'deadlock', links, blocked: blocked || null, since: oldestWait(links, known), branches: 0 }
   })
   const deadlocked = chainedLocks(deadlocks)
-  const chains = new Map<string, WaitChain>()
+  /** By the lock that they lead to. */
+  const paths = new Map<WaitedLock, ChainLink[][]>()
   for (const lock of locks) {
     const links = follow(lock, known, deadlocked)
     const root = known.get(links.at(-1)?.resource ?? '')
     if (!root || links.length < 2) continue
-    const longest = chains.get(root.resource)
-    if (!longest || links.length > longest.links.length)
-      chains.set(root.resource, {
-        kind: 'chain',
-        links,
-        blocked: root.blocked,
-        since: oldestWait(links, known),
-      })
+    const others = paths.get(root)
+    if (others) others.push(links)
+    else paths.set(root, [links])
   }
-  return [...deadlocks, ...[...chains.values()].sort((a, b) => (b.blocked ?? 0) - (a.blocked ?? 0))]
+  const chains = [...paths].map(([root, leading]): WaitChain => {
+    const links = longest(leading)
+    const since = oldestWait(leading.flat(), known)
+    return { kind: 'chain', links, blocked: root.blocked, since, branches: branchesBeside(links, leading) }
+  })
+  return [...deadlocks, ...chains.sort((a, b) => (b.blocked ?? 0) - (a.blocked ?? 0))]
+}
+
+function longest(paths: readonly ChainLink[][]): ChainLink[] {
+  return paths.reduce((known, path) => (path.length > known.length ? path : known), [])
+}
+
+/** How many of the paths are neither part of the shown one nor of another. */
+function branchesBeside(shown: readonly ChainLink[], paths: readonly ChainLink[][]): number {
+  const covered = new Set(
+    [...shown, ...paths.flatMap((path) => path.slice(1))].map(({ resource }) => resource),
+  )
+  return paths.filter(([first]) => first && !covered.has(first.resource)).length
 }
 
 function oldestWait(links: readonly ChainLink[], known: ReadonlyMap<string, WaitedLock>): string | null {

@@ -10,6 +10,7 @@ const at = '2026-01-01T01:00:00.000Z'
 let shown: string[] = []
 let locks: string[] = []
 let denied = false
+let flags = {}
 
 class FakeNotification {
   static permission = 'granted'
@@ -28,7 +29,7 @@ function overview(): unknown {
     oldest_enqueued_at: '2026-01-01T00:00:00.000Z',
     acquired_at: null,
   }))
-  const counts = { held: 0, leases: 0, waiting: 0, long_wait_count: 0 }
+  const counts = { held: 0, leases: 0, waiting: 0, long_wait_count: 0, ...flags }
   return { at, ...counts, contended, long_waits: [], expired: [], seconds: [] }
 }
 
@@ -38,6 +39,7 @@ beforeEach(() => {
   shown = []
   locks = ['job']
   denied = false
+  flags = {}
   serve(() => (denied ? problem(403, 'forbidden', { required: 'observe' }) : [200, overview()]))
 })
 afterEach(() => {
@@ -54,6 +56,15 @@ test('a trouble is told of once, when it begins, and not what was there before',
   await troubles.read()
   await troubles.read()
   expect(shown).toEqual(['1 waiting for other for 1 h, held by deploy'])
+})
+
+test('a threshold of the server is in force unless the settings have another one', async () => {
+  flags = { trouble_wait_ms: 2 * 3_600_000 }
+  const troubles = useTroubles()
+  await troubles.read()
+  expect(troubles.troubles).toEqual([])
+  useSettings().troubleWait = '15m'
+  expect(troubles.troubles).toHaveLength(1)
 })
 
 test('nothing is told unless it was asked for', async () => {

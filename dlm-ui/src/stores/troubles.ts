@@ -1,9 +1,11 @@
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef, watch } from 'vue'
 import { api, ApiError, UnreachableError } from '../api/client'
+import { DEFAULT_PAGE } from '../api/limits'
 import type { Overview, WaitGraph } from '../api/types'
-import { findTroubles, type Thresholds, type Trouble } from '../lib/troubles'
-import { useSettings, type TroubleHold, type TroubleWait } from './settings'
+import { thresholdsOf } from '../lib/thresholds'
+import { findTroubles, type Trouble } from '../lib/troubles'
+import { useSettings } from './settings'
 import { useSignIn } from './signIn'
 
 const INTERVAL_MS = 10_000
@@ -11,21 +13,10 @@ const INTERVAL_MS = 10_000
 const HIDDEN_INTERVAL_MS = 30_000
 /** Seconds of the overview: those that mass expirations are counted in. */
 const SECONDS = 60
-const LOCKS = 200
+/** As many as the overview has from the event stream, so that both count the same. */
+const LOCKS = DEFAULT_PAGE
 /** More notifications at once than this say less than their number. */
 const MAX_NOTIFICATIONS = 3
-const WAIT_MS: Record<Exclude<TroubleWait, 'server'>, number> = {
-  '30s': 30_000,
-  '1m': 60_000,
-  '5m': 300_000,
-  '15m': 900_000,
-}
-const HOLD_MS: Record<Exclude<TroubleHold, 'server'>, number | null> = {
-  off: null,
-  '1m': 60_000,
-  '10m': 600_000,
-  '1h': 3_600_000,
-}
 
 /** The current troubles, which are counted in the title, and told by notifications if that was asked for. */
 export const useTroubles = defineStore('troubles', () => {
@@ -42,16 +33,10 @@ export const useTroubles = defineStore('troubles', () => {
   let reading = new AbortController()
 
   const troubles = computed<Trouble[]>(() =>
-    overview.value === null ? [] : findTroubles(overview.value, graph.value, thresholds(overview.value)),
+    overview.value === null
+      ? []
+      : findTroubles(overview.value, graph.value, thresholdsOf(overview.value, settings)),
   )
-
-  function thresholds({ trouble_wait_ms, trouble_hold_ms }: Overview): Thresholds {
-    const { troubleWait: wait, troubleHold: hold } = settings
-    return {
-      waitMs: wait === 'server' ? (trouble_wait_ms ?? WAIT_MS['30s']) : WAIT_MS[wait],
-      holdMs: hold === 'server' ? (trouble_hold_ms ?? null) : HOLD_MS[hold],
-    }
-  }
 
   async function read(): Promise<void> {
     if (denied) return

@@ -7,12 +7,21 @@ import AlertList from './AlertList.vue'
 const since = new Date(Date.now() - 600_000).toISOString()
 
 function blocked(resource: string, part: Partial<BlockedAlert> = {}): BlockedAlert {
-  return { kind: 'blocked', resource, blocker: 'deploy', holderCount: 1, waiterCount: 140, since, ...part }
+  return {
+    kind: 'blocked',
+    resource,
+    blocker: 'deploy',
+    holderCount: 1,
+    waiterCount: 140,
+    waitingSince: since,
+    heldSince: null,
+    ...part,
+  }
 }
 
-function setup(alerts: Alert[], more = 0) {
+function setup(alerts: Alert[], more = 0, waitMs = 30_000) {
   const wrapper = mount(AlertList, {
-    props: { alerts, more },
+    props: { alerts, more, waitMs },
     global: { plugins: [createPinia()], stubs: { RouterLink: RouterLinkStub } },
   })
   const flat = (text: string) => text.replace(/\s+/g, ' ').trim()
@@ -37,6 +46,18 @@ test('of several holders one is named, and without a holder only the waiters are
   ])
   expect(lines()[0]).toMatch(/^deploy and 2 more block 140 on shared,/)
   expect(lines()[1]).toMatch(/^1 waits for free,/)
+})
+
+test('a lock that is held for long is one line, also if it is waited for for long', () => {
+  const { lines, wrapper } = setup([
+    blocked('db/main', { waitingSince: null, heldSince: since }),
+    blocked('db/other', { heldSince: new Date(Date.now() - 720_000).toISOString() }),
+  ])
+  expect(lines()).toEqual([
+    'db/main held for 10 min by deploy while others wait',
+    'deploy blocks 140 on db/other, oldest 10 min, held for 12 min',
+  ])
+  expect(wrapper.findAllComponents(RouterLinkStub)).toHaveLength(4)
 })
 
 test('leases of one owner that expired are one line', () => {
@@ -77,4 +98,20 @@ test('all is well only if no long wait is behind another lock either', () => {
   const elsewhere = setup([], 1).text()
   expect(elsewhere).toBe('Needs attention1 more wait over 30 s')
   expect(setup([blocked('a')], 7).text()).toMatch(/^Needs attentionand 7 more waits over 30 s/)
+  expect(setup([], 0, 60_000).text()).toMatch(/No wait is longer than 1 min,/)
+  expect(setup([], 3, 20_000).text()).toBe('Needs attention3 more waits over 20 s')
+})
+
+test('below other lines fewer are shown, but two at least', async () => {
+  const { wrapper, lines } = setup(['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((name) => blocked(name)))
+  expect(lines()).toHaveLength(5)
+  for (const [linesAbove, shown] of [
+    [1, 4],
+    [3, 2],
+    [9, 2],
+  ] as const) {
+    await wrapper.setProps({ linesAbove })
+    expect(lines()).toHaveLength(shown)
+    expect(wrapper.get('button').text()).toBe(`Show ${7 - shown} more`)
+  }
 })

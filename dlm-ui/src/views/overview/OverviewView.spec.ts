@@ -1,8 +1,14 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { api } from '../../api/client'
 import type { BlockedLock, ContendedLock, Overview, WaitGraph } from '../../api/types'
-import { FakeStream } from '../../composables/testing'
+import LineChart from '../../components/LineChart.vue'
+import { FakeStream, stream } from '../../composables/testing'
+import { event } from '../../state/testData'
+import { findChains } from '../../state/waitChains'
 import { mountView } from '../testing'
+import { findTroubles } from '../../lib/troubles'
+import { thresholdsOf } from '../../lib/thresholds'
+import { useSettings } from '../../stores/settings'
 import OverviewView from './OverviewView.vue'
 
 vi.mock('../../api/eventSocket', async () => ({
@@ -12,7 +18,7 @@ vi.mock('../../api/eventSocket', async () => ({
 vi.mock('../../components/LineChart.vue', () => ({ default: { render: () => null } }))
 
 const at = new Date().toISOString()
-const tenMinutesAgo = new Date(Date.now() - 600_000).toISOString()
+const tenMinutesAgo = new Date(Date.parse(at) - 600_000).toISOString()
 let unmount = () => {}
 
 function contended(resource: string, owner: string): ContendedLock {
@@ -37,6 +43,11 @@ function blocked(resource: string, owner: string, waitsFor: string, queueLen: nu
     holder_count: 1,
     holders: [{ ...holder, waits_for: waitsFor }],
   }
+}
+
+/** The same with a wait that has just begun. */
+function recent(lock: BlockedLock): BlockedLock {
+  return { ...lock, oldest_enqueued_at: at }
 }
 
 function overview(part: Partial<Overview>): Overview {
@@ -71,14 +82,17 @@ const deadlock: WaitGraph = {
   ],
 }
 
-async function setup(part: Partial<Overview>, graph: WaitGraph) {
+async function setup(part: Partial<Overview>, graph: WaitGraph, prepare = () => {}) {
   vi.spyOn(api, 'overview').mockResolvedValue(overview(part))
   vi.spyOn(api, 'waitGraph').mockResolvedValue(graph)
-  const { wrapper } = await mountView(OverviewView, '/')
+  const { wrapper } = await mountView(OverviewView, '/', prepare)
   unmount = () => wrapper.unmount()
   const panel = (id: string) => wrapper.find(`section[aria-labelledby=${id}]`)
-  await vi.waitFor(() => expect(panel('wait-chains').exists()).toBe(graph.possible_deadlocks.length > 0))
-  return { panel, text: (id: string) => panel(id).text().replace(/\s+/g, ' ') }
+  await vi.waitFor(() => expect(panel('wait-chains').exists()).toBe(findChains(graph).length > 0))
+  const rows = () => wrapper.findAll('li.deadlock, li.blocked, li.mass-expiration')
+  const waiting = () => wrapper.get('[data-testid=waiting]').text()
+  const summary = () => wrapper.findAllComponents(LineChart)[1]?.vm.$attrs['summary']
+  return { panel, rows, waiting, summary, text: (id: string) => panel(id).text().replace(/\s+/g, ' ') }
 }
 
 beforeEach(() => vi.restoreAllMocks())
@@ -115,4 +129,39 @@ test('waits that are listed nowhere are counted beside a possible deadlock', asy
 test('without a long wait or a deadlock there are no alerts', async () => {
   const { text } = await setup({ contended: [], long_wait_count: 0 }, { ...deadlock, possible_deadlocks: [] })
   expect(text('alerts')).toMatch(/^No alerts/)
+})
+
+test('the overview has a line for each trouble that the title counts', async () => {
+  const held = (resource: string, waitsFor: string) => ({ ...blocked(resource, 'o', waitsFor, 1) })
+  // A chain of two locks beside a deadlock, and one that has been waited for for a moment.
+  const locks = [held('a', 'b'), held('b', 'a'), held('c', 'd'), held('d', ''), held('e', '')]
+  const graph = { ...deadlock, locks: locks.map((lock) => (lock.resource === 'e' ? recent(lock) : lock)) }
+  const flags = { contended: [], trouble_wait_ms: 2_000, trouble_hold_ms: 3_600_000 }
+  const { rows, text } = await setup(flags, graph)
+  const troubles = findTroubles(overview(flags), graph, thresholdsOf(flags, useSettings()))
+  expect(troubles).toHaveLength(3)
+  expect(rows()).toHaveLength(3)
+  expect(text('alerts')).toMatch(/on c, .* on d, /)
+})
+
+test('the thresholds of the settings are those of the overview', async () => {
+  const flags = { long_wait_count: 0, trouble_wait_ms: 2_000 }
+  const { text } = await setup(flags, { ...deadlock, possible_deadlocks: [] }, () => {
+    useSettings().troubleWait = '15m'
+  })
+  expect(text('alerts')).toMatch(/^No alertsNo wait is longer than 15 min/)
+})
+
+test('the text of the wait times changes once a second at most, whatever events arrive', async () => {
+  const oldest_wait = { resource: 'a', owner: 'w', mode: 'exclusive', enqueued_at: tenMinutesAgo } as const
+  const { summary, waiting } = await setup(
+    { oldest_wait, waiting: 52 },
+    { ...deadlock, possible_deadlocks: [] },
+  )
+  const text = 'No grants after a wait in the last minute; 52 wait now, the oldest for 10 min'
+  expect(summary()).toBe(text)
+  const later = new Date(Date.now() + 1_000).toISOString()
+  stream().emit(event('queued', 1, { at: later }))
+  await vi.waitFor(() => expect(waiting()).toBe('53'))
+  expect(summary()).toBe(text)
 })
