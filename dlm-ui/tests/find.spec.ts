@@ -66,7 +66,7 @@ test('the list is filtered by owner and mode, and the link has the filters', asy
   await open(page, server, '/locks')
   await expect(page.getByTestId('count')).toHaveText('3 locks')
   await page.keyboard.press('f')
-  await page.getByLabel('Part of the owner').fill('API')
+  await page.getByLabel('Part of a holder’s owner').fill('API')
   await expect(page.getByTestId('count')).toHaveText('2 of 3 locks')
   await page.getByRole('radio', { name: 'Shared' }).click()
   await expect(page.getByTestId('count')).toHaveText('1 of 3 locks')

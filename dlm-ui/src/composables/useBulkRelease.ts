@@ -2,13 +2,16 @@
 import { computed, onScopeDispose, ref, shallowRef } from 'vue'
 import { api, ApiError, UnreachableError } from '../api/client'
 import { MAX_PAGE } from '../api/limits'
-import type { LockStatus } from '../api/types'
+import type { LockStatus, OwnedLease } from '../api/types'
 import { classifyFailure } from '../lib/forceReleaseFailure'
+import { canBeSegment } from '../lib/ownerRoute'
 import {
+  addLeases,
   countOutcomes,
   targetKey,
   targetsOf,
   unlistedHolders,
+  type Listed,
   type Outcome,
   type Target,
 } from '../state/bulkRelease'
@@ -29,11 +32,16 @@ export interface BulkFilter {
   principal?: string | null
 }
 
-interface Found {
-  rows: readonly LockStatus[]
-  found: readonly Target[]
-  /** Further rows were not read. */
-  more: boolean
+interface Found extends Listed {
+  /** Holders that neither the rows nor their owner's leases have. */
+  unlisted: number
+}
+
+/** What is known of an owner or a principal. */
+interface Own {
+  holds: readonly OwnedLease[]
+  /** These are all of its leases. */
+  complete: boolean
 }
 
 export function useBulkRelease(may: (name: string) => boolean) {
@@ -68,15 +76,16 @@ export function useBulkRelease(may: (name: string) => boolean) {
       await run
       if (controller.signal.aborted) return
       outcomes.value = new Map()
-      const { rows, found, more } =
+      const result =
         'names' in wanted
           ? await lookUp(wanted.names.filter(may), controller.signal)
-          : await list(wanted, controller.signal)
+          : await match(wanted, controller.signal)
+      const { rows, found, more } = result
       const allowed = found.filter(({ resource }) => may(resource))
       const refused = 'names' in wanted ? wanted.names.length - rows.length : 0
       notAllowed.value = found.length - allowed.length + refused
       notHeld.value = rows.filter(({ holder_count }) => holder_count === 0).length
-      unlisted.value = unlistedHolders(rows)
+      unlisted.value = result.unlisted
       truncated.value = more || allowed.length > MAX_TARGETS
       targets.value = allowed.slice(0, MAX_TARGETS)
       searched.value = true
@@ -100,7 +109,25 @@ export function useBulkRelease(may: (name: string) => boolean) {
       after = next ?? null
       if (after === null) break
     }
-    return { rows, found, more: after !== null }
+    return { rows, found, unlisted: unlistedHolders(rows), more: after !== null }
+  }
+
+  /** The rows say how many wait, and list the first holders. What an owner holds beyond these, only itself says. */
+  async function match(wanted: BulkFilter, signal: AbortSignal): Promise<Found> {
+    const [listed, own] = await Promise.all([list(wanted, signal), ownLeases(wanted, signal)])
+    if (!own) return listed
+    const leases = own.holds.filter(({ resource }) => resource.startsWith(wanted.prefix))
+    const found = addLeases(listed, leases)
+    if (own.complete) return { ...listed, found, unlisted: 0, more: false }
+    const added = found.length - listed.found.length
+    return { ...listed, found, unlisted: Math.max(0, listed.unlisted - added) }
+  }
+
+  /** What the owner, or else the principal, holds; `null` if none was given or the server has no address of it. */
+  async function ownLeases({ owner, principal }: BulkFilter, signal: AbortSignal): Promise<Own | null> {
+    const of = owner ?? principal ?? null
+    if (of === null || !canBeSegment(of)) return null
+    return owner === null ? api.principal(of, signal) : api.owner(of, principal ?? null, signal)
   }
 
   /** Each lock by its name: the server lists names by their start only. */
@@ -110,7 +137,7 @@ export function useBulkRelease(may: (name: string) => boolean) {
       const some = names.slice(at, at + CONCURRENCY)
       rows.push(...(await Promise.all(some.map((name) => api.status(name, signal)))))
     }
-    return { rows, found: targetsOf(rows, null), more: false }
+    return { rows, found: targetsOf(rows, null), unlisted: unlistedHolders(rows), more: false }
   }
 
   /** Releases these, one after another in each of a few lanes. */

@@ -85,6 +85,19 @@ test('a lock is found by the metadata of a holder', async () => {
   expect((await find('release-7')).metadata).toEqual(['build=Release-77'])
 })
 
+test('holders that a row does not list were not searched', async () => {
+  const setup = async (holderCount: number) => {
+    const locks = [held('sh/many', 120, { mode: 'shared', holder_count: holderCount })]
+    serve(({ path }) => [200, path.startsWith('/v1/owners') ? NO_OWNERS : { ...EMPTY_PAGE, locks }])
+    const { result, dispose } = inScope(() => useFinder(ref('')))
+    await settle()
+    dispose()
+    return result.unlisted.value
+  }
+  expect(await setup(1)).toBe(false)
+  expect(await setup(120)).toBe(true)
+})
+
 test('nothing is found before something is typed', async () => {
   expect(await find('')).toEqual({ locks: [], metadata: [], owners: [] })
 })

@@ -29,6 +29,8 @@ export function useFinder(typed: Readonly<Ref<string>>) {
   const loaded = shallowRef<readonly LockStatus[]>([])
   /** There are more locks that are held than were loaded. */
   const truncated = ref(false)
+  /** A lock that was loaded has more holders than are listed, which were not searched. */
+  const unlisted = ref(false)
   const named = shallowRef<readonly LockStatus[]>([])
   const names = ref<NameSearch>('complete')
   const owners = shallowRef<readonly OwnerSummary[]>([])
@@ -41,6 +43,7 @@ export function useFinder(typed: Readonly<Ref<string>>) {
     do {
       const page = await api.list('', 'held', MAX_PAGE, after, controller.signal)
       loaded.value = [...loaded.value, ...page.locks]
+      unlisted.value ||= page.locks.some(({ holder_count, holders }) => holder_count > holders.length)
       after = page.next ?? null
     } while (after !== null && loaded.value.length < MAX_LOADED)
     truncated.value = after !== null
@@ -130,7 +133,7 @@ export function useFinder(typed: Readonly<Ref<string>>) {
     return [...found.values()]
   })
 
-  return { locks, owners, names, truncated }
+  return { locks, owners, names, truncated, unlisted }
 }
 
 /** The first entry of a holder's metadata, as `key=value`, that contains what was typed. */

@@ -64,6 +64,28 @@ test('a frozen list still loads its remaining pages', async () => {
   expect(names()).toEqual(['a', 'b'])
 })
 
+test('the rows are whole once all pages are loaded, and stay so while the same list is loaded again', async () => {
+  const second = deferred<LockPage>()
+  list.mockResolvedValueOnce(page([held('a', 1)], 'a')).mockReturnValueOnce(second.promise)
+  const { whole, prefix } = setup()
+  await settle()
+  expect(whole.value).toBe(false)
+  second.resolve(page([held('b', 1)]))
+  await settle()
+  expect(whole.value).toBe(true)
+  const again = deferred<LockPage>()
+  list.mockResolvedValueOnce(page([held('a', 1)], 'a')).mockReturnValueOnce(again.promise)
+  stream().emitGap('cursor-lost')
+  await settle()
+  expect(whole.value).toBe(true)
+  again.resolve(page([]))
+  await settle()
+  list.mockResolvedValueOnce(page([held('a', 1)], 'a')).mockReturnValueOnce(new Promise(() => {}))
+  prefix.value = 'a'
+  await settle()
+  expect(whole.value).toBe(false)
+})
+
 test('rows are added to a frozen list until it is complete', async () => {
   const third = deferred<LockPage>()
   list

@@ -36,12 +36,13 @@ export function useLockList({ prefix, filter, sort, frozen, visibleNames }: Lock
   const ordered = shallowRef<LockStatus[]>([])
   /** What the rows do not show yet because they are frozen. */
   const heldBack = shallowRef<HeldBack>({ added: 0, gone: 0 })
-  const loaded = ref(false)
-  const complete = ref(false)
+  /** The rows are those of all pages: of the previous load, while the same list is loaded again. */
+  const whole = ref(false)
   const truncated = ref(false)
   const error = shallowRef<ApiError | null>(null)
 
   let model = new LockListModel(filter.value)
+  let complete = false
   /** The model is not shown yet: during a reload the previous rows stay on screen until the list is complete. */
   let staged = false
   let reloadTimer: ReturnType<typeof setTimeout> | undefined
@@ -55,7 +56,6 @@ export function useLockList({ prefix, filter, sort, frozen, visibleNames }: Lock
     error.value = failure
     model = new LockListModel(filter.value)
     ordered.value = []
-    loaded.value = true
   })
   useRowRefresher({ model: () => model, visibleNames, onRefreshed: scheduler.schedule })
 
@@ -69,15 +69,18 @@ export function useLockList({ prefix, filter, sort, frozen, visibleNames }: Lock
       model = new LockListModel(filter.value)
       model.addPage(page.locks)
       error.value = null
-      truncated.value = false
-      complete.value = false
+      complete = false
       staged = sameList
-      if (!staged) showSorted()
-      loaded.value = true
+      let cut = false
+      if (!staged) {
+        whole.value = false
+        truncated.value = false
+        showSorted()
+      }
       stream.start(page.cursor)
       while (page.next !== null && page.next !== undefined) {
         if (model.size >= MAX_ROWS) {
-          truncated.value = true
+          cut = true
           break
         }
         page = await api.list(prefix.value, filter.value, MAX_PAGE, page.next, signal)
@@ -88,8 +91,10 @@ export function useLockList({ prefix, filter, sort, frozen, visibleNames }: Lock
       if (staged) showSorted()
       else showChanges()
       staged = false
-      complete.value = true
-      model.finishLoading({ truncated: truncated.value })
+      complete = true
+      whole.value = true
+      truncated.value = cut
+      model.finishLoading({ truncated: cut })
       scheduler.schedule()
     })
   }
@@ -118,7 +123,7 @@ export function useLockList({ prefix, filter, sort, frozen, visibleNames }: Lock
 
   function draw(): void {
     if (staged) return
-    if (frozen.value && complete.value) {
+    if (frozen.value && complete) {
       ordered.value = model.updatedInPlace(ordered.value)
       heldBack.value = model.heldBack
     } else {
@@ -151,5 +156,5 @@ export function useLockList({ prefix, filter, sort, frozen, visibleNames }: Lock
   onScopeDispose(() => clearTimeout(reloadTimer))
   reload({ sameList: false })
 
-  return { ordered, heldBack, loaded, complete, truncated, error, refreshRow }
+  return { ordered, heldBack, whole, truncated, error, refreshRow }
 }

@@ -1,6 +1,5 @@
-// The first rows of a list, ordered by how many times the usual their lock is held. Only of these it is known.
+// Some rows of a list first, ordered by how many times the usual their lock is held. Only of these it is known.
 import { computed, shallowRef, watch, type Ref } from 'vue'
-import { MAX_HOLD_STATISTICS } from '../api/limits'
 import type { LockStatus } from '../api/types'
 import { rankByUsual } from '../state/holds'
 import { useConnection } from '../stores/connection'
@@ -8,6 +7,8 @@ import type { StatisticsByName } from './useHoldStatistics'
 
 export interface UsualOrderOptions {
   rows: () => readonly LockStatus[]
+  /** Those of the rows whose statistics are read. */
+  candidates: () => readonly LockStatus[]
   statistics: Readonly<Ref<StatisticsByName>>
   /** Whether the rows are ordered so. */
   active: () => boolean
@@ -16,17 +17,17 @@ export interface UsualOrderOptions {
   frozen: () => boolean
 }
 
-export function useUsualOrder({ rows, statistics, active, reversed, frozen }: UsualOrderOptions) {
+export function useUsualOrder(options: UsualOrderOptions) {
+  const { rows, candidates, statistics, active, reversed, frozen } = options
   const connection = useConnection()
-  /** The names of the first rows, in order. */
+  /** The names of the candidates, in order. */
   const order = shallowRef<readonly string[]>([])
 
   watch(
-    [rows, statistics, active, reversed, frozen],
+    [candidates, statistics, active, reversed, frozen],
     () => {
       if (!active() || frozen()) return
-      const first = rows().slice(0, MAX_HOLD_STATISTICS)
-      order.value = rankByUsual(first, statistics.value, connection.asOf, reversed())
+      order.value = rankByUsual(candidates(), statistics.value, connection.asOf, reversed())
     },
     { immediate: true },
   )

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { editDistance, nearNames } from './nearNames'
+import { editDistance, nearNames, searchableParts } from './nearNames'
 
 test.each([
   ['', '', 0],
@@ -17,6 +17,17 @@ test.each([
 test('more edits than asked for are not counted', () => {
   expect(editDistance('kitten', 'sitting', 2)).toBeNull()
   expect(editDistance('abcdef', 'uvwxyz', 3)).toBeNull()
+})
+
+test.each([
+  ['zy/slow', ['slow']],
+  ['eu/orders/42', ['orders', '42']],
+  ['a/b/c/d/', ['c', 'd']],
+  ['leader', ['leader']],
+  ['a/b/b', ['b']],
+  ['/', []],
+])('names similar to %s are searched by %j', (name, parts) => {
+  expect(searchableParts(name)).toEqual(parts)
 })
 
 test('the most similar names come first, and others not at all', () => {

@@ -1,5 +1,11 @@
 // Names that are almost the one that was typed.
 
+/** Parts to search similar names by: the last two segments, but not the first one, which too many names have. */
+export function searchableParts(typed: string): string[] {
+  const segments = typed.split('/').filter((segment) => segment !== '')
+  return [...new Set(segments.length > 1 ? segments.slice(1).slice(-2) : segments)]
+}
+
 /** Names that differ in at most a third of the letters of the one that was typed, the most similar first. */
 export function nearNames(typed: string, names: Iterable<string>, limit: number): string[] {
   const wanted = typed.toLowerCase()

@@ -1,5 +1,5 @@
 // The leases that a bulk release ends, and what became of each.
-import type { LockStatus } from '../api/types'
+import type { LockStatus, OwnedLease } from '../api/types'
 
 export interface Target {
   resource: string
@@ -41,6 +41,36 @@ export function targetsOf(
         queueLen: queue_len,
       })),
   )
+}
+
+/** What was found in the rows of a list. */
+export interface Listed {
+  rows: readonly LockStatus[]
+  found: readonly Target[]
+  /** Further rows were not read. */
+  more: boolean
+}
+
+/** What was found, and those of these leases that the rows do not have, each beside the others of its lock. */
+export function addLeases({ rows, found, more }: Listed, leases: readonly OwnedLease[]): Target[] {
+  const byName = new Map(rows.map((row) => [row.resource, row]))
+  const known = new Set(found.map(targetKey))
+  const added = leases.flatMap((lease) => {
+    const row = byName.get(lease.resource)
+    // Where the list has everything, a lease that it has not has ended: the leases may be a few seconds old.
+    if (row ? row.holders.length >= row.holder_count : !more) return []
+    const target = {
+      resource: lease.resource,
+      owner: lease.owner,
+      principal: lease.principal ?? null,
+      token: lease.fencing_token,
+      acquiredAt: lease.acquired_at,
+      // Without its row, the waiters that the lease blocks are as close as it gets.
+      queueLen: row?.queue_len ?? lease.blocked,
+    }
+    return known.has(targetKey(target)) ? [] : [target]
+  })
+  return [...found, ...added].sort((a, b) => (a.resource < b.resource ? -1 : a.resource > b.resource ? 1 : 0))
 }
 
 /** Holders of these rows that were not listed, and so are no targets. */

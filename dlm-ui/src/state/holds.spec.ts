@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { HoldStatistics } from '../api/types'
-import { rankByUsual, remark, sparkPoints, timesTheUsual } from './holds'
+import { longestHeld, rankByUsual, remark, sparkPoints, timesTheUsual } from './holds'
 import { held, row } from './testData'
 
 const hold: HoldStatistics = {
@@ -41,6 +41,20 @@ test('a sparkline has the longest hold at its top and the shortest at its bottom
 test('equal holds make a flat line, and none make no line', () => {
   expect(sparkPoints([5, 5], 40, 10)).toBe('0,5 40,5')
   expect(sparkPoints([], 40, 10)).toBe('')
+})
+
+test('the locks that are held longest are found among all, those first', () => {
+  const since = (resource: string, second: number) => {
+    const [holder] = held(resource, 1).holders
+    if (!holder) throw new Error('held without a holder')
+    const acquired_at = new Date(Date.UTC(2099, 0, 1, 0, 0, second)).toISOString()
+    return held(resource, 1, { holders: [{ ...holder, acquired_at }] })
+  }
+  const rows = [row({ resource: 'free' }), ...[40, 10, 50, 20, 30].map((at) => since(`at/${at}`, at))]
+  const longest = (limit: number) => longestHeld(rows, limit).map(({ resource }) => resource)
+  expect(longest(3)).toEqual(['at/10', 'at/20', 'at/30'])
+  expect(longest(100)).toEqual(['at/10', 'at/20', 'at/30', 'at/40', 'at/50'])
+  expect(longest(0)).toEqual([])
 })
 
 test('rows are ranked by how many times the usual they are held, unknown ones last', () => {

@@ -44,6 +44,28 @@ function round(value: number): number {
   return Math.round(value * 10) / 10
 }
 
+/**
+ * The rows of the locks that are held longest, those first. Few are kept while all are looked at: a list may have
+ * many thousands, and is drawn several times a second.
+ */
+export function longestHeld(rows: Iterable<LockStatus>, limit: number): LockStatus[] {
+  const since = (row: LockStatus | undefined) => row?.holders[0]?.acquired_at ?? ''
+  const longest: LockStatus[] = []
+  for (const row of rows) {
+    const at = since(row)
+    if (at === '' || (longest.length === limit && at >= since(longest.at(-1)))) continue
+    let [low, high] = [0, longest.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (since(longest[middle]) <= at) low = middle + 1
+      else high = middle
+    }
+    longest.splice(low, 0, row)
+    if (longest.length > limit) longest.pop()
+  }
+  return longest
+}
+
 /** The names of the rows, those held for the most times the usual first. What is not known comes last. */
 export function rankByUsual(
   rows: readonly LockStatus[],

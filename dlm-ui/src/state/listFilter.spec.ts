@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { filterRows, type RowFilter } from './listFilter'
+import { countUndecided, filterRows, type RowFilter } from './listFilter'
 import { held, row } from './testData'
 
 const NONE: RowFilter = { mode: 'any', owner: '', age: 'any' }
@@ -32,6 +32,20 @@ test('rows are filtered by a part of the owner, in any case', () => {
 test('rows are filtered by how long they are held', () => {
   expect(names({ age: '1m' })).toEqual(['old', 'read'])
   expect(names({ age: '1h' })).toEqual([])
+})
+
+test('a row that does not list all holders is undecided, unless one that it lists or another filter decides', () => {
+  const rows = [
+    held('listed', 1),
+    held('part', 2, { mode: 'shared', holder_count: 120 }),
+    row({ resource: 'free' }),
+  ]
+  const undecided = (filter: Partial<RowFilter>) => countUndecided(rows, { ...NONE, ...filter }, NOW)
+  expect(undecided({ owner: 'reader-115' })).toBe(1)
+  expect(undecided({ owner: 'ONE' })).toBe(0)
+  expect(undecided({ owner: 'reader-115', mode: 'exclusive' })).toBe(0)
+  expect(undecided({ owner: 'reader-115', age: '1h' })).toBe(0)
+  expect(undecided({})).toBe(0)
 })
 
 test('filters add up', () => {

@@ -25,6 +25,14 @@ export function activeFilters({ mode, owner, age }: RowFilter): number {
   return Number(mode !== 'any') + Number(owner !== '') + Number(age !== 'any')
 }
 
+/** How many rows may match, but do not list all of their holders, and none that they list has the owner. */
+export function countUndecided(rows: readonly LockStatus[], filter: RowFilter, now: number): number {
+  if (filter.owner === '') return 0
+  const partial = rows.filter(({ holder_count, holders }) => holder_count > holders.length)
+  const others = filterRows(partial, { ...filter, owner: '' }, now)
+  return others.length - filterRows(partial, filter, now).length
+}
+
 export function filterRows(
   rows: readonly LockStatus[],
   filter: RowFilter,

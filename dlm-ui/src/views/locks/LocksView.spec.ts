@@ -2,8 +2,8 @@ import { flushPromises } from '@vue/test-utils'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { api, ApiError } from '../../api/client'
 import { denial, problem } from '../../api/testing'
-import type { AccessRule, LockStatus, Problem } from '../../api/types'
-import { FakeStream, stream } from '../../composables/testing'
+import type { AccessRule, LockPage, LockStatus, Problem } from '../../api/types'
+import { deferred, FakeStream, stream } from '../../composables/testing'
 import { event, granted, held } from '../../state/testData'
 import { useSignIn } from '../../stores/signIn'
 import { mountView } from '../testing'
@@ -15,7 +15,9 @@ vi.mock('../../api/eventSocket', async () => ({
 
 const list = vi.spyOn(api, 'list')
 const status = vi.spyOn(api, 'status')
-vi.spyOn(api, 'holdStatistics').mockResolvedValue({ at: '2030-01-01T00:00:00.000Z', locks: [] })
+const holdStatistics = vi
+  .spyOn(api, 'holdStatistics')
+  .mockResolvedValue({ at: '2030-01-01T00:00:00.000Z', locks: [] })
 // The test's document has no layout, and only rows in sight are rendered.
 for (const size of ['offsetHeight', 'offsetWidth', 'clientHeight', 'clientWidth'] as const)
   vi.spyOn(HTMLElement.prototype, size, 'get').mockReturnValue(1_200)
@@ -79,6 +81,82 @@ test('if nothing matches, the filter is cleared with one click', async () => {
     ?.trigger('click')
   await flushPromises()
   await drawn(() => expect(names()).toEqual(['a']))
+})
+
+/** Held by this owner since this second. */
+function heldBy(resource: string, owner: string, second = 0): LockStatus {
+  const lock = held(resource, 1)
+  const acquired_at = new Date(Date.UTC(2026, 0, 1, 0, 0, second)).toISOString()
+  return { ...lock, holders: lock.holders.map((holder) => ({ ...holder, owner, acquired_at })) }
+}
+
+test('while pages of the list are still loaded, nothing is said not to match', async () => {
+  const second = deferred<LockPage>()
+  list
+    .mockResolvedValueOnce({ locks: [held('a', 1)], next: 'a', cursor: 'c0' })
+    .mockReturnValueOnce(second.promise)
+  const { wrapper, names } = await setup('/locks?owner=stuck-one')
+  expect(wrapper.text()).not.toContain('No locks match')
+  expect(wrapper.get('[data-testid=count]').text()).toBe('0 of 1 lock, loading…')
+  second.resolve(page(heldBy('z', 'stuck-one')))
+  await drawn(() => expect(names()).toEqual(['z']))
+  expect(wrapper.get('[data-testid=count]').text()).toBe('1 of 2 locks')
+})
+
+test('a refused list is not said to have no match', async () => {
+  const [code, body] = problem(400, 'invalid-request')
+  list.mockRejectedValue(new ApiError(code, body as Problem, 'refused'))
+  const { wrapper } = await setup('/locks?owner=a')
+  expect(wrapper.get('.notice').text()).toBe('refused')
+  expect(wrapper.text()).not.toContain('No locks match')
+})
+
+test('if the owner may be a holder that is not listed, that is said, with a link to the owner', async () => {
+  list.mockResolvedValue(page(held('a', 1), held('sh/many', 120, { mode: 'shared', holder_count: 120 })))
+  const { wrapper } = await setup('/locks?owner=reader-115')
+  expect(wrapper.get('[data-testid=count]').text()).toBe(
+    '0 of 2 locks; at most 100 holders of each are searched',
+  )
+  expect(wrapper.get('h2').text()).toBe('No listed holder matches')
+  expect(wrapper.text()).toContain('1 lock has more holders than are listed')
+  expect(wrapper.findAll('.empty a').map((link) => link.attributes('href'))).toEqual([
+    '/owners/reader-115',
+    '/owners?contains=reader-115',
+  ])
+})
+
+test('the filter by owner says that it looks at holders, and leads to what the owner waits for', async () => {
+  list.mockResolvedValue(page(held('m/db', 1, { queue_len: 1 })))
+  const { wrapper } = await setup('/locks?owner=w5&state=all')
+  expect(wrapper.get('h2').text()).toBe('No locks match this filter')
+  expect(wrapper.text()).toContain('The filter looks at the owners of holders, not of waiters')
+  expect(wrapper.get('.empty a').attributes('href')).toBe('/owners/w5')
+  await wrapper.get('[title="Filter (f)"]').trigger('click')
+  await vi.waitFor(() => expect(document.body.textContent).toContain('Part of a holder’s owner'))
+})
+
+test('the locks held longest, wherever in the list, are ordered by their usual hold', async () => {
+  const locks = Array.from({ length: 130 }, (_, index) =>
+    heldBy(`aa/${String(index).padStart(3, '0')}`, 'one', 30),
+  )
+  list.mockResolvedValue(page(...locks, heldBy('zz/stuck', 'one', 1)))
+  const hold = {
+    samples: 3,
+    p50_ms: 10,
+    p95_ms: 10,
+    max_ms: 10,
+    recent_ms: [10],
+    since: '2026-01-01T00:00:00Z',
+  }
+  holdStatistics.mockImplementation(async (names) => ({
+    at: '2030-01-01T00:00:00.000Z',
+    locks: names.map((resource) => ({ resource, hold: resource === 'zz/stuck' ? hold : null })),
+  }))
+  const { wrapper, names } = await setup('/locks?sort=usual')
+  await drawn(() => expect(names()[0]).toBe('zz/stuck'))
+  expect(wrapper.get('[data-testid=count]').text()).toBe(
+    '131 locks; the 100 held longest are ordered by usual hold',
+  )
 })
 
 test('a refusal of the server is shown, and nothing else', async () => {

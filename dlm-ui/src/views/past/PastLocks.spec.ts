@@ -69,6 +69,7 @@ test('the filters of the list apply', async () => {
   await router.replace({ query: { at: AT, owner: 'nobody' } })
   await flushPromises()
   expect(wrapper.text()).toContain('No lock in use matches this filter')
+  expect(wrapper.get('.empty a').attributes('href')).toBe(`/owners/nobody?at=${AT}`)
   await wrapper
     .findAll('button')
     .find((button) => button.text() === 'Clear filters')

@@ -1,7 +1,9 @@
 import { mount, RouterLinkStub } from '@vue/test-utils'
 import { createPinia } from 'pinia'
 import { expect, test } from 'vitest'
+import { nextTick } from 'vue'
 import type { Outcome, Target } from '../../state/bulkRelease'
+import { useClock } from '../../stores/clock'
 import TargetTable from './TargetTable.vue'
 
 function target(resource: string, part: Partial<Target> = {}): Target {
@@ -86,4 +88,18 @@ test('two leases of one lock are told apart, and the owner leads to that of the 
   ])
   const links = wrapper.findAllComponents(RouterLinkStub).map((link) => link.props('to') as unknown)
   expect(links[1]).toMatchObject({ name: 'owner', params: { owner: 'api' }, query: { principal: 'team' } })
+})
+
+test('how long they are held is as of when they were found', async () => {
+  const { wrapper } = setup({})
+  const clock = useClock()
+  const held = () => wrapper.get('time').text()
+  clock.now = Date.parse('2026-01-01T00:01:00.000Z')
+  await wrapper.setProps({ targets: [a, b] })
+  expect(held()).toBe('1 min')
+  clock.now += 30_000
+  await nextTick()
+  expect(held()).toBe('1 min')
+  await wrapper.setProps({ targets: [a, b, c] })
+  expect(held()).toBe('1 min 30 s')
 })
