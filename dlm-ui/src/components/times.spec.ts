@@ -1,7 +1,7 @@
 // How the times of a page are shown, and that they stand still once the page is stale.
 import { mount } from '@vue/test-utils'
 import { createPinia, setActivePinia } from 'pinia'
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
 import { nextTick, type Component } from 'vue'
 import { useClock } from '../stores/clock'
 import { useConnection } from '../stores/connection'
@@ -60,4 +60,49 @@ test('times stand still from the last contact on, and go on with the next', asyn
   connection.setStatus('live')
   await nextTick()
   expect(shown()).toEqual(['1 min 20 s', '1 min 20 s ago', '10 s'])
+})
+
+test('what is out of sight follows to ten seconds, and exactly once it is in sight', async () => {
+  const observed = new Map<Element, (inSight: boolean) => void>()
+  vi.stubGlobal(
+    'IntersectionObserver',
+    class {
+      readonly call: IntersectionObserverCallback
+      constructor(call: IntersectionObserverCallback) {
+        this.call = call
+      }
+      observe(target: Element) {
+        observed.set(target, (isIntersecting) =>
+          this.call(
+            [{ target, isIntersecting } as unknown as IntersectionObserverEntry],
+            this as unknown as IntersectionObserver,
+          ),
+        )
+      }
+      unobserve(target: Element) {
+        observed.delete(target)
+      }
+    },
+  )
+  const clock = useClock()
+  const wrapper = mount(ElapsedTime, { props: { at: at(-60_000) } })
+  const element = wrapper.element as Element
+  const show = async (inSight: boolean) => {
+    observed.get(element)?.(inSight)
+    await nextTick()
+    return wrapper.text()
+  }
+  const pass = async (ms: number) => {
+    clock.now += ms
+    await nextTick()
+    return wrapper.text()
+  }
+  expect(await pass(1_000)).toBe('1 min 1 s')
+  expect(await show(false)).toBe('1 min')
+  expect(await pass(8_000)).toBe('1 min')
+  expect(await pass(1_000)).toBe('1 min 10 s')
+  expect(await pass(1_000)).toBe('1 min 10 s')
+  expect(await show(true)).toBe('1 min 11 s')
+  wrapper.unmount()
+  expect(observed.has(element)).toBe(false)
 })

@@ -7,6 +7,7 @@ export type ConnectionStatus = 'idle' | 'loading' | 'live' | 'paused' | 'catchin
 
 /** The page does not report an interruption shorter than this as stale. */
 const STALE_AFTER_MS = 2_000
+const ROUGHLY_MS = 10_000
 /** The overload notice is cleared once the page has been live for this long. */
 const RECOVERED_AFTER_MS = 10_000
 
@@ -62,7 +63,9 @@ export const useConnection = defineStore('connection', () => {
   const asOf = computed(
     () => past.value ?? (status.value === 'disconnected' ? lastGood.value : null) ?? clock.now,
   )
+  /** The same to ten seconds, for what nobody looks at. */
+  const roughlyAsOf = computed(() => Math.floor(asOf.value / ROUGHLY_MS) * ROUGHLY_MS)
   const stale = computed(() => status.value === 'disconnected' || status.value === 'catching-up')
 
-  return { status, past, notice, staleSince, asOf, stale, setStatus, setIdle, reportOverload }
+  return { status, past, notice, staleSince, asOf, roughlyAsOf, stale, setStatus, setIdle, reportOverload }
 })
