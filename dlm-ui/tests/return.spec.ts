@@ -110,7 +110,9 @@ test('Back leads to the waiter that was followed from within a long queue', asyn
   const before = await follow(page, 'waiter-130')
   await page.goBack()
   await expectFocus(page, before)
-  await expect(page.getByRole('link', { name: 'waiter-130' })).toBeInViewport()
+  await expect(
+    page.getByRole('region', { name: 'Waiters table' }).getByRole('link', { name: 'waiter-130' }),
+  ).toBeInViewport()
 })
 
 test('Back leads to where the overview was scrolled to, and Forward to where the events were', async ({

@@ -150,6 +150,23 @@ export const VIEWS: readonly View[] = [
     shown: (page) => page.getByRole('alertdialog'),
     action: (page) => page.getByLabel(/Reason/),
   },
+  {
+    name: 'ask',
+    path: () => '/locks/migrate%2Fdb%2Fmain',
+    prepare: (page) => page.getByRole('button', { name: 'Ask…' }).first().click(),
+    shown: (page) => page.getByRole('dialog'),
+    action: (page) => page.getByLabel(/Reason/),
+  },
+  {
+    name: 'palette',
+    path: () => '/',
+    prepare: async (page) => {
+      await page.getByRole('button', { name: 'Find anything' }).click()
+      await page.getByRole('dialog').getByRole('combobox').fill('migrate')
+    },
+    shown: (page) => page.getByTestId('choice').first(),
+    action: (page) => page.getByRole('dialog').getByRole('combobox'),
+  },
 ]
 
 /** The views whose cost is measured: also the page of an owner that gets the hot lock all the time. */
