@@ -45,9 +45,8 @@ impl Service {
         lock.waiters = Vec::new();
         let waits_for = self.waits_of(view, lock.holders.clone()).await?;
         let hold = self.holds_of(on.reads(), vec![Name::clone(on.name())]).await?.pop().flatten();
-        let is_elsewhere = |name: &ResourceName| name != on.resource();
         // Past holds do not tell how long a holder waits for another lock, in a deadlock forever.
-        let usual = hold.as_ref().filter(|_| !waits_for.iter().flatten().any(is_elsewhere));
+        let usual = hold.as_ref().filter(|_| waits_for.iter().all(Option::is_none));
         let release_in_ms = usual.and_then(|hold| release_in_ms(&lock.holders, now.0, hold.p50_ms));
         let estimate = |rounds: u64| {
             let further = rounds.saturating_mul(usual?.p50_ms);
