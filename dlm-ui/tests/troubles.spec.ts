@@ -34,7 +34,7 @@ test('the title and the icon count troubles on every page', async ({ page, serve
 })
 
 /** The lines of the overview that the title counts. */
-const lines = (page: Page) => page.locator('li.deadlock, li.blocked, li.mass-expiration')
+const lines = (page: Page) => page.locator('li.deadlock, li.chain, li.blocked, li.mass-expiration')
 
 test('the overview has a line for each trouble that the title counts, by the thresholds of the server', async ({
   page,
@@ -49,17 +49,15 @@ test('the overview has a line for each trouble that the title counts, by the thr
   await server.wait('orders', 'worker')
   await server.wait('schema', 'importer')
   await server.lock('alone', { owner: 'nobody waits' })
+  // And a lock that is in no chain.
+  await server.lock('db/main', { owner: 'deploy' })
+  await server.wait('db/main', 'patient')
   await open(page, server, '/')
   await expect(page).toHaveTitle('(3) Overview · dlm')
   await expect(lines(page)).toHaveCount(3)
   const alerts = page.getByRole('region', { name: 'Needs attention' })
-  for (const [owner, lock] of [
-    ['migration', 'schema'],
-    ['importer', 'orders'],
-  ])
-    await expect(alerts).toContainText(
-      new RegExp(`${owner}\\s+blocks\\s+1\\s+on\\s+${lock}, oldest .*, held for`),
-    )
+  await expect(alerts).toContainText(/deploy\s+blocks\s+1\s+on\s+db\/main, oldest .*, held for/)
+  await expect(alerts).not.toContainText(/schema|orders/)
   // A threshold of the settings is in force in both at once.
   await page.getByRole('button', { name: 'Settings' }).click()
   await page
@@ -71,7 +69,9 @@ test('the overview has a line for each trouble that the title counts, by the thr
     .getByRole('radio', { name: 'Off' })
     .click()
   await expect(page).toHaveTitle('(1) Overview · dlm')
-  await expect(lines(page)).toHaveCount(1)
+  // A chain is shown from its beginning.
+  await expect(lines(page)).toHaveCount(2)
+  await expect(page.locator('li.chain')).toHaveCount(1)
 })
 
 test('a lock that is held for long is on the overview, and in the title', async ({ page, server }) => {

@@ -8,7 +8,7 @@ import type {
   OverviewSecond,
   WaitGraph,
 } from '../api/types'
-import { findAlerts, MASS_EXPIRATION_COUNT, unlistedWaits } from './alerts'
+import { findAlerts, findLongChains, MASS_EXPIRATION_COUNT, unlistedWaits } from './alerts'
 import type { Thresholds } from './thresholds'
 
 const at = '2026-01-01T00:00:00.000Z'
@@ -184,15 +184,19 @@ test('of a lock in a possible deadlock only what the deadlock does not say is le
   expect(unlistedWaits(state, deadlock, usual)).toBe(4)
 })
 
-test('a lock of a wait chain is an alert like others', () => {
+test('the locks of a wait chain are no alerts of their own, and the chain is long if one of them is', () => {
   const root = blockedLock('schema', 60, [90])
   const [importer] = root.holders
   const next = {
     ...blockedLock('orders', 60, []),
     holders: importer ? [{ ...importer, waits_for: 'schema' }] : [],
   }
-  const resources = findAlerts(overview({}), graph([root, next]), usual)
-  expect(resources).toMatchObject([{ resource: 'schema' }, { resource: 'orders' }])
+  const chain = graph([root, next])
+  expect(findAlerts(overview({}), chain, usual)).toEqual([])
+  const long = (thresholds: Thresholds) => findLongChains(overview({}), chain, thresholds).length
+  expect(long(usual)).toBe(1)
+  expect(long({ waitMs: 300_000, holdMs: 60_000 })).toBe(1)
+  expect(long({ waitMs: 300_000, holdMs: null })).toBe(0)
 })
 
 test('more waits are claimed only as far as the count of the server says so', () => {

@@ -1,6 +1,7 @@
 // Conditions that need an operator's attention.
 import { LONG_WAIT_MS } from '../api/limits'
 import type { Overview, WaitGraph } from '../api/types'
+import { chainedLocks, findChains, type WaitChain } from '../state/waitChains'
 import type { Thresholds } from './thresholds'
 import { waitedLocks, type WaitedLock } from './waitedLocks'
 
@@ -38,7 +39,7 @@ export type Alert = BlockedAlert | ExpiredAlert | MassExpirationAlert
 export function alertKey(alert: Alert): string {
   switch (alert.kind) {
     case 'blocked':
-      return JSON.stringify([alert.kind, alert.resource])
+      return blockedKey(alert.resource)
     case 'expired':
       return JSON.stringify([alert.kind, alert.resource, alert.owner])
     default:
@@ -46,12 +47,31 @@ export function alertKey(alert: Alert): string {
   }
 }
 
+/** The key of the alert of a lock that blocks others. */
+export function blockedKey(resource: string): string {
+  return JSON.stringify(['blocked', resource])
+}
+
 /**
- * All current alerts, the most severe first. Of the wait-for graph only what is known. A possible deadlock is said as
- * one, so its locks are no alerts of their own.
+ * All current alerts, the most severe first. Of the wait-for graph only what is known. A chain is said as one, so its
+ * locks are no alerts of their own.
  */
 export function findAlerts(overview: Overview, graph: WaitGraph | null, thresholds: Thresholds): Alert[] {
-  return [...blocked(overview, graph, thresholds), ...massExpiration(overview), ...expired(overview)]
+  const chained = chainedLocks(graph ? findChains(graph) : [])
+  const beside = blocked(overview, graph, thresholds).filter(({ resource }) => !chained.has(resource))
+  return [...beside, ...massExpiration(overview), ...expired(overview)]
+}
+
+/** The chains that need attention: possible deadlocks, and those with a long wait or a long hold. */
+export function findLongChains(
+  overview: Overview,
+  graph: WaitGraph | null,
+  thresholds: Thresholds,
+): WaitChain[] {
+  const long = new Set(blocked(overview, graph, thresholds).map(({ resource }) => resource))
+  return (graph ? findChains(graph) : []).filter(
+    ({ kind, links }) => kind === 'deadlock' || links.some(({ resource }) => long.has(resource)),
+  )
 }
 
 /** The server's time of the later answer: an unchanged graph is not sent again. */
@@ -79,16 +99,12 @@ function blocked(
   const now = asOf(overview, graph)
   const ifLong = (since: string | null, threshold: number | null) =>
     since !== null && threshold !== null && now - Date.parse(since) >= threshold ? since : null
-  const deadlocked = new Set(
-    graph?.possible_deadlocks.flatMap(({ holders }) => holders.map(({ resource }) => resource)),
-  )
   const alerts = waitedLocks(overview, graph).map((lock): BlockedAlert => {
     const waitingSince = ifLong(lock.waitingSince, waitMs)
     return { kind: 'blocked', ...lock, waitingSince, heldSince: ifLong(lock.heldSince, holdMs) }
   })
   return alerts
     .filter(({ waitingSince, heldSince }) => waitingSince !== null || heldSince !== null)
-    .filter(({ resource }) => !deadlocked.has(resource))
     .sort((a, b) => b.waiterCount - a.waiterCount || begin(a) - begin(b))
 }
 

@@ -79,6 +79,27 @@ test('the waits and holds of a possible deadlock are no troubles of their own', 
   expect(texts({ waitMs: 0, holdMs: 0 }, deadlock('job', 'b'))).toEqual(['Possible deadlock of one, two'])
 })
 
+test('a chain is one trouble, with the key of its last lock', () => {
+  const lock = (resource: string, owner: string, waits_for: string | null) => {
+    const holder = { mode: 'exclusive', fencing_token: 1, acquired_at: ago(700), expires_at: at } as const
+    const holders = [{ ...holder, owner, waits_for }]
+    const counts = { queue_len: 1, blocked: waits_for === null ? 2 : 1, holder_count: 1 }
+    return { resource, ...counts, oldest_enqueued_at: ago(90), holders }
+  }
+  const chain: WaitGraph = {
+    at,
+    complete: true,
+    locks: [lock('job', 'deploy', null), lock('orders', 'importer', 'job')],
+    possible_deadlocks: [],
+  }
+  const thresholds = { waitMs: 60_000, holdMs: null }
+  expect(texts(thresholds, chain)).toEqual([
+    '2 waiting for 1 min 30 s behind deploy, who holds job, over 2 locks',
+  ])
+  const keys = (graph: WaitGraph | null) => findTroubles(overview, graph, thresholds).map(({ key }) => key)
+  expect(keys(chain)).toEqual(keys(null))
+})
+
 test('the icon counts troubles, up to nine', () => {
   expect([0, 1, 9, 10, 200].map(iconFor)).toEqual([
     '/icon.svg',

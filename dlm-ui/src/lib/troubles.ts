@@ -1,7 +1,15 @@
 // What an operator wants to be told of, even when looking elsewhere.
 import type { Overview, WaitGraph } from '../api/types'
-import { chainKey, findChains, type WaitChain } from '../state/waitChains'
-import { alertKey, asOf, findAlerts, type Alert, type BlockedAlert } from './alerts'
+import { chainKey, type WaitChain } from '../state/waitChains'
+import {
+  alertKey,
+  asOf,
+  blockedKey,
+  findAlerts,
+  findLongChains,
+  type Alert,
+  type BlockedAlert,
+} from './alerts'
 import { count, duration, ownerName } from './format'
 import type { Thresholds } from './thresholds'
 
@@ -18,17 +26,29 @@ const MAX_ON_ICON = 9
 
 /** All current troubles, the most severe first, which are lines of the overview. Of the wait-for graph only what is known. */
 export function findTroubles(overview: Overview, graph: WaitGraph | null, thresholds: Thresholds): Trouble[] {
-  const deadlocks = graph ? findChains(graph).filter(({ kind }) => kind === 'deadlock') : []
   const now = asOf(overview, graph)
+  const chains = findLongChains(overview, graph, thresholds)
   const alerts = findAlerts(overview, graph, thresholds)
-  return [...deadlocks.map(ofDeadlock), ...alerts.flatMap((alert) => ofAlert(alert, now) ?? [])]
+  return [
+    ...chains.map((chain) => ofChain(chain, now)),
+    ...alerts.flatMap((alert) => ofAlert(alert, now) ?? []),
+  ]
 }
 
-function ofDeadlock(chain: WaitChain): Trouble {
+function ofChain(chain: WaitChain, now: number): Trouble {
+  const { kind, links, blocked, since } = chain
+  const [first, root] = [links[0], links.at(-1)]
+  if (kind === 'deadlock' || !root) {
+    const owners = links.map(({ owner }) => ownerName(owner)).join(', ')
+    return { key: chainKey(chain), text: `Possible deadlock of ${owners}`, resource: first?.resource ?? null }
+  }
+  const time = since === null ? '' : ` for ${duration(now - Date.parse(since))}`
+  const waiting = `${count(blocked ?? 0)} waiting${time} behind ${ownerName(root.owner)}`
   return {
-    key: chainKey(chain),
-    text: `Possible deadlock of ${chain.links.map(({ owner }) => ownerName(owner)).join(', ')}`,
-    resource: chain.links[0]?.resource ?? null,
+    // That of its last lock, which stays in trouble if the others get out of it.
+    key: blockedKey(root.resource),
+    text: `${waiting}, who holds ${root.resource}, over ${links.length} locks`,
+    resource: root.resource,
   }
 }
 

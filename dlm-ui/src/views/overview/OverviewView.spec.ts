@@ -89,7 +89,7 @@ async function setup(part: Partial<Overview>, graph: WaitGraph, prepare = () => 
   unmount = () => wrapper.unmount()
   const panel = (id: string) => wrapper.find(`section[aria-labelledby=${id}]`)
   await vi.waitFor(() => expect(panel('wait-chains').exists()).toBe(findChains(graph).length > 0))
-  const rows = () => wrapper.findAll('li.deadlock, li.blocked, li.mass-expiration')
+  const rows = () => wrapper.findAll('li.deadlock, li.chain, li.blocked, li.mass-expiration')
   const waiting = () => wrapper.get('[data-testid=waiting]').text()
   const summary = () => wrapper.findAllComponents(LineChart)[1]?.vm.$attrs['summary']
   return { panel, rows, waiting, summary, text: (id: string) => panel(id).text().replace(/\s+/g, ' ') }
@@ -137,11 +137,12 @@ test('the overview has a line for each trouble that the title counts', async () 
   const locks = [held('a', 'b'), held('b', 'a'), held('c', 'd'), held('d', ''), held('e', '')]
   const graph = { ...deadlock, locks: locks.map((lock) => (lock.resource === 'e' ? recent(lock) : lock)) }
   const flags = { contended: [], trouble_wait_ms: 2_000, trouble_hold_ms: 3_600_000 }
-  const { rows, text } = await setup(flags, graph)
+  const { rows, text, panel } = await setup(flags, graph)
   const troubles = findTroubles(overview(flags), graph, thresholdsOf(flags, useSettings()))
-  expect(troubles).toHaveLength(3)
-  expect(rows()).toHaveLength(3)
-  expect(text('alerts')).toMatch(/on c, .* on d, /)
+  expect(troubles).toHaveLength(2)
+  expect(rows()).toHaveLength(2)
+  expect(text('wait-chains')).toMatch(/holding c .*, waits for o, holding d/)
+  expect(panel('alerts').exists()).toBe(false)
 })
 
 test('the thresholds of the settings are those of the overview', async () => {
