@@ -20,13 +20,14 @@ pub(super) async fn request_release(
         Ok(requested) if output.json() => output.object(&requested)?,
         Ok(requested) => {
             let deadline = Clock::now().both(requested.deadline);
-            let then = if requested.forced { "; then it is force-released" } else { "" };
+            let then = if requested.forced { ", then force-released" } else { "" };
             let asked = if is_earlier(&requested, arguments) {
-                "was asked before, which stands: it is to let go by"
+                "was asked before, and that request stands"
             } else {
-                "is asked to let go until"
+                "is asked to let go"
             };
-            output.line(&format!("the holder of `{}` {asked} {deadline}{then}", printable(name)))?;
+            output
+                .line(&format!("the holder of `{}` {asked}: deadline {deadline}{then}", printable(name)))?;
         }
         Err(error) if error.code() == Some(ProblemCode::HolderChanged) => {
             return Err(other_holder(name, *token, error.holders()));

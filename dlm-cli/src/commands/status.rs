@@ -46,12 +46,12 @@ fn holder_lines(holder: &Holder, clock: Clock) -> Vec<String> {
 
 fn asked(request: &PendingRelease, clock: Clock) -> String {
     let by = request.requested_by.as_ref().map(|name| format!(" by {}", printable(name)));
-    let end = if request.force { "is force-released" } else { "is to let go by" };
+    let then = if request.force { ", then force-released" } else { "" };
     format!(
-        "    asked to let go{}, {end} {}: {}",
+        "    asked to let go{}: {}; deadline {}{then}",
         by.unwrap_or_default(),
-        clock.both(request.deadline),
-        printable(&request.reason)
+        printable(&request.reason),
+        clock.both(request.deadline)
     )
 }
 
@@ -96,7 +96,7 @@ mod tests {
             "  held by api-7 as api, token 42",
             "    since   10s ago (2026-01-01T00:00:00.000Z)",
             "    expires in 20s (2026-01-01T00:00:30.000Z)",
-            "    asked to let go by ops, is force-released in 19s (2026-01-01T00:00:29.000Z): deploy\u{fffd}",
+            "    asked to let go by ops: deploy\u{fffd}; deadline in 19s (2026-01-01T00:00:29.000Z), then force-released",
             "    job = \u{fffd}[31m",
             "  1. someone waits, shared, since 5s ago (2026-01-01T00:00:05.000Z), away",
             "  and 4 more waiters",

@@ -189,18 +189,19 @@ async fn request_release_asks_the_holder_with_the_token() {
     let asked = ask("1", "10m", &["--force"]);
     assert_eq!(asked.status.code(), Some(0), "{asked:?}");
     let text = stdout(&asked);
-    assert!(text.contains("is asked to let go until") && text.contains("force-released"), "{text}");
-    let status = stdout(&dlm.run(&["status", "other"]));
     assert!(
-        status.contains("asked to let go, is force-released in ") && status.contains("deploy"),
-        "{status}"
+        text.contains("is asked to let go: deadline in ") && text.contains("then force-released"),
+        "{text}"
     );
+    let status = stdout(&dlm.run(&["status", "other"]));
+    assert!(status.contains("asked to let go: deploy; deadline in "), "{status}");
+    assert!(status.contains(", then force-released"), "{status}");
     for (within, more) in [("5s", &["--force"][..]), ("10m", &[])] {
         let text = stdout(&ask("1", within, more));
-        assert!(text.contains("was asked before") && text.contains("then it is force-released"), "{text}");
+        assert!(text.contains("was asked before, and") && text.contains("then force-released"), "{text}");
     }
     let text = stdout(&ask("1", "10m", &["--force"]));
-    assert!(text.contains("is asked to let go until"), "a repeated request is the same one: {text}");
+    assert!(text.contains("is asked to let go: deadline"), "a repeated request is the same one: {text}");
     let repeated = objects(&stdout(&ask("1", "10m", &["--json"])));
     let shown = &server.api().status("other").await["holders"][0]["release_requested"];
     assert_eq!((&repeated[0]["deadline"], &repeated[0]["forced"]), (&shown["deadline"], &true.into()));
