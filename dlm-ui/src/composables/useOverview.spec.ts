@@ -5,7 +5,7 @@ import type { Overview } from '../api/types'
 import { useClock } from '../stores/clock'
 import { useConnection } from '../stores/connection'
 import { useSignIn } from '../stores/signIn'
-import { event, granted } from '../state/testData'
+import { event, granted, overviewAt } from '../state/testData'
 import { deferred, FakeStream, inScope, settle, stream } from './testing'
 import { useOverview } from './useOverview'
 
@@ -15,20 +15,7 @@ const request = vi.spyOn(api, 'overview')
 let dispose: () => void
 
 function overview(held: number): Overview {
-  return {
-    at: new Date().toISOString(),
-    held,
-    leases: held,
-    waiting: 0,
-    oldest_wait: null,
-    long_wait_count: 0,
-    long_waits: [],
-    wait_p50_ms: null,
-    wait_p95_ms: null,
-    expired: [],
-    contended: [],
-    seconds: [],
-  }
+  return overviewAt(new Date().toISOString(), { held, leases: held })
 }
 
 function setup() {

@@ -8,29 +8,14 @@ import type {
   OverviewSecond,
   WaitGraph,
 } from '../api/types'
+import { overviewAt } from '../state/testData'
 import { findAlerts, findLongChains, MASS_EXPIRATION_COUNT, unlistedWaits } from './alerts'
 import type { Thresholds } from './thresholds'
 
 const at = '2026-01-01T00:00:00.000Z'
 const usual: Thresholds = { waitMs: 30_000, holdMs: null }
 
-function overview(part: Partial<Overview>): Overview {
-  return {
-    at,
-    held: 0,
-    leases: 0,
-    waiting: 0,
-    oldest_wait: null,
-    long_wait_count: 0,
-    long_waits: [],
-    wait_p50_ms: null,
-    wait_p95_ms: null,
-    expired: [],
-    contended: [],
-    seconds: [],
-    ...part,
-  }
-}
+const overview = (part: Partial<Overview>) => overviewAt(at, part)
 
 function second(expired: number): OverviewSecond {
   return {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { ContendedLock, Overview, WaitGraph } from '../api/types'
+import { overviewAt } from '../state/testData'
 import type { Thresholds } from './thresholds'
 import { findTroubles, iconFor, titleWith } from './troubles'
 
@@ -15,20 +16,10 @@ const contended: ContendedLock = {
   acquired_at: ago(700),
 }
 
-const overview: Overview = {
-  at,
-  held: 1,
-  leases: 1,
-  waiting: 3,
-  oldest_wait: null,
-  long_wait_count: 3,
-  long_waits: [],
-  wait_p50_ms: null,
-  wait_p95_ms: null,
+const overview = overviewAt(at, {
   expired: [{ resource: 'lost', owner: 'crashed', at: ago(5) }] as Overview['expired'],
   contended: [contended],
-  seconds: [],
-}
+})
 
 const texts = (thresholds: Thresholds, graph: WaitGraph | null = null) =>
   findTroubles(overview, graph, thresholds).map(({ text }) => text)

@@ -1,8 +1,9 @@
-// Rows and events for unit tests.
+// Rows, events and overviews for unit tests.
 import type {
   EventKind,
   LockEvent,
   LockStatus,
+  Overview,
   PastHolder,
   PastLock,
   PastState,
@@ -20,6 +21,25 @@ export function row(part: Partial<LockStatus> = {}): LockStatus {
     holder_count: 0,
     version: 0,
     oldest_enqueued_at: null,
+    ...part,
+  }
+}
+
+/** That of a server that does nothing. */
+export function overviewAt(at: string, part: Partial<Overview> = {}): Overview {
+  return {
+    at,
+    held: 0,
+    leases: 0,
+    waiting: 0,
+    oldest_wait: null,
+    long_wait_count: 0,
+    long_waits: [],
+    wait_p50_ms: null,
+    wait_p95_ms: null,
+    expired: [],
+    contended: [],
+    seconds: [],
     ...part,
   }
 }

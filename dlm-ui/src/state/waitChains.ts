@@ -20,11 +20,9 @@ export interface WaitChain {
   /** How many waiters the last lock of a chain blocks; of a deadlock, how many wait for it, or `null` if its locks are
    * not among those that were read. */
   blocked: number | null
-  /** When the oldest wait for one of its locks, or of its branches, began; `null` if they are not among those that were
-   * read. */
+  /** When the oldest wait for a lock of it or of its branches began; `null` if none of them was read. */
   since: string | null
-  /** How many other locks, which block nobody through a holder, lead to the last lock of a chain by links that are not
-   * all shown. */
+  /** The number of branches that lead to the last lock of a chain and are not shown. */
   branches: number
 }
 

@@ -3,7 +3,7 @@ import { api } from '../../api/client'
 import type { BlockedLock, ContendedLock, Overview, WaitGraph } from '../../api/types'
 import LineChart from '../../components/LineChart.vue'
 import { FakeStream, stream } from '../../composables/testing'
-import { event } from '../../state/testData'
+import { event, overviewAt } from '../../state/testData'
 import { findChains } from '../../state/waitChains'
 import { mountView } from '../testing'
 import { findTroubles } from '../../lib/troubles'
@@ -51,21 +51,8 @@ function recent(lock: BlockedLock): BlockedLock {
 }
 
 function overview(part: Partial<Overview>): Overview {
-  return {
-    at,
-    held: 2,
-    leases: 2,
-    waiting: 2,
-    oldest_wait: null,
-    long_wait_count: 2,
-    long_waits: [],
-    wait_p50_ms: null,
-    wait_p95_ms: null,
-    expired: [],
-    contended: [contended('a', 'one'), contended('b', 'two')],
-    seconds: [],
-    ...part,
-  }
+  const locks = [contended('a', 'one'), contended('b', 'two')]
+  return overviewAt(at, { held: 2, leases: 2, waiting: 2, long_wait_count: 2, contended: locks, ...part })
 }
 
 const deadlock: WaitGraph = {

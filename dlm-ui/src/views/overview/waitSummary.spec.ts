@@ -10,7 +10,7 @@ function summary(waiting: number, seconds: number, p50: number | null = null): s
   return waitSummary({ at, waiting, oldest_wait: waiting > 0 ? oldest : null, wait_p50_ms: p50 })
 }
 
-test('the waits that ended and those that go on are told beside each other', () => {
+test('the summary has the waits of grants and the current waits', () => {
   expect(summary(52, 190)).toBe(
     'No grants after a wait in the last minute; 52 wait now, the oldest for 3 min',
   )
